@@ -1,0 +1,109 @@
+// Builds the package: proto/ -> src/proto/, the WASM kernels -> src/kernels/generated/, src/ -> dist/.
+// Each step is skipped when its outputs are newer than its inputs, so tests and the demo can call it every time.
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const require = createRequire(import.meta.url);
+process.chdir(root);
+
+const only = process.argv[2]; // 'generated': stop before tsc
+
+/** All files below a folder that a test accepts, as paths. */
+function filesBelow(folder, accept = () => true) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .filter(accept);
+}
+
+/** True when every output exists and none is older than the newest input. */
+function isFresh(inputs, outputs) {
+  if (!outputs.every((path) => existsSync(path))) return false;
+  const newest = Math.max(...inputs.map((path) => statSync(path).mtimeMs));
+  return outputs.every((path) => statSync(path).mtimeMs >= newest);
+}
+
+function bin(packageName, path) {
+  return join(dirname(require.resolve(`${packageName}/package.json`)), path);
+}
+
+function run(script, args) {
+  execFileSync(process.execPath, [script, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+function buildProto() {
+  const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
+  const outputs = ['src/proto/tensorboard.js', 'src/proto/tensorboard.d.ts'];
+  if (isFresh(inputs, outputs)) return;
+  mkdirSync('src/proto', { recursive: true });
+  const entries = ['proto/event.proto', 'proto/graph.proto', 'proto/plugins.proto'];
+  const flags = [
+    '-t',
+    'static-module',
+    '-w',
+    'esm',
+    '-r',
+    'delve_tensorboard',
+    '--no-create',
+    '--no-convert',
+    '--no-verify',
+    '--no-delimited',
+    '--no-service',
+    '--no-typeurl',
+  ];
+  run(bin('protobufjs-cli', 'bin/pbjs'), [...flags, '--no-comments', '-o', outputs[0], ...entries]);
+  // The types need the comments, so they come from a second run.
+  const commented = 'src/proto/commented.js';
+  run(bin('protobufjs-cli', 'bin/pbjs'), [...flags, '-o', commented, ...entries]);
+  run(bin('protobufjs-cli', 'bin/pbts'), ['-o', outputs[1], commented]);
+  rmSync(commented);
+}
+
+function buildKernels() {
+  const inputs = [...filesBelow('src/kernels', (path) => path.endsWith('.as.ts')), 'scripts/build.mjs'];
+  if (inputs.length === 1) return;
+  const output = 'src/kernels/generated/wasm.ts';
+  if (isFresh(inputs, [output])) return;
+  mkdirSync('src/kernels/generated', { recursive: true });
+  const wasm = 'src/kernels/generated/kernels.wasm';
+  run(bin('assemblyscript', 'bin/asc.js'), [
+    'src/kernels/kernels.as.ts',
+    '-o',
+    wasm,
+    '-O3',
+    '--noAssert',
+    '--enable',
+    'simd',
+    '--runtime',
+    'stub',
+    '--importMemory',
+    '--use',
+    'abort=',
+  ]);
+  const bytes = readFileSync(wasm);
+  rmSync(wasm);
+  writeFileSync(
+    output,
+    `// Generated from src/kernels/*.as.ts by scripts/build.mjs: ${bytes.length} bytes of WebAssembly (SIMD). Do not edit.\n` +
+      `export const wasmBase64 = '${bytes.toString('base64')}';\n`,
+  );
+}
+
+function buildTypeScript() {
+  const inputs = [...filesBelow('src'), 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'];
+  const stamp = 'dist/.built';
+  if (isFresh(inputs, [stamp])) return;
+  rmSync('dist', { recursive: true, force: true });
+  run(bin('typescript', 'bin/tsc'), ['-p', 'tsconfig.build.json']);
+  cpSync('src/proto', 'dist/proto', { recursive: true });
+  writeFileSync(stamp, '');
+}
+
+buildProto();
+buildKernels();
+if (only !== 'generated') buildTypeScript();

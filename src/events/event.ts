@@ -1,0 +1,36 @@
+/** A point on the step axis: an integer; bigint where it is beyond 2^53. */
+export type Step = number | bigint;
+
+/** One summary value as a reader sees it, the same shape whichever writer and proto version it came from. */
+export interface DecodedSummary {
+  /** The tag verbatim. */
+  tag: string;
+  /** Plugin name, remembered from the tag's first event in the file ('scalars' for a bare simple_value, ...). */
+  plugin: string;
+  displayName?: string;
+  description?: string;
+  value: SummaryValue;
+  /** The undecoded Summary.Value message. */
+  raw: Uint8Array;
+}
+
+/**
+ * By plugin: scalars number; histograms { buckets: Float64Array (k x 3: left, right, count) };
+ * images { width, height, encoded: Uint8Array[] }; audio { encoded: Uint8Array[] }; text { shape, strings };
+ * anything else { dtype, shape, data }.
+ */
+export type SummaryValue = number | object;
+
+/** What one record of an event file holds. */
+export interface TensorBoardEvent {
+  /** Seconds since the epoch. */
+  wallTime: number;
+  /** A number where it is a safe integer, else a bigint. */
+  step: Step;
+  fileVersion?: string;
+  sourceWriter?: string;
+  sessionLog?: { status: 'start' | 'stop' | 'checkpoint'; message?: string };
+  /** GraphDef bytes, as stored. */
+  graph?: Uint8Array;
+  summary?: DecodedSummary[];
+}
