@@ -29,8 +29,14 @@ export interface TensorBoardEvent {
   step: Step;
   fileVersion?: string;
   sourceWriter?: string;
-  sessionLog?: { status: 'start' | 'stop' | 'checkpoint'; message?: string };
+  sessionLog?: { status: 'start' | 'stop' | 'checkpoint' | 'unspecified'; checkpointPath?: string; message?: string };
   /** GraphDef bytes, as stored. */
   graph?: Uint8Array;
+  /** MetaGraphDef bytes, as stored. */
+  metaGraph?: Uint8Array;
+  /** RunMetadata bytes of one profiled step of the graph, as stored, under the tag TensorBoard lists them by. */
+  runMetadata?: { tag: string; bytes: Uint8Array };
+  /** LogMessage; level is 0, 10, 20, 30, 40 or 50 (unknown, debugging, info, warn, error, fatal). */
+  logMessage?: { level: number; message: string };
   summary?: DecodedSummary[];
 }
