@@ -1,0 +1,113 @@
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { doubleTensor } from './tensors.js';
+import { describe } from './values.js';
+
+/** How many buckets TF2 and tfjs-node use. */
+export const defaultBuckets = 30;
+
+/** Buckets of equal width, and how many values could not be put into any. */
+export interface Histogram {
+  /** k x 3, row-major: left edge, right edge, count. */
+  readonly buckets: Float64Array;
+  /** Values left out because they are NaN or infinite. */
+  readonly rejected: number;
+}
+
+/**
+ * Sorts values into buckets of equal width exactly as TF2's `tf.summary.histogram` does
+ * (https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/plugins/histogram/summary_v2.py): the first left edge
+ * is the minimum, the last right edge the maximum; where all values are equal every bucket is [v, v] and the last counts
+ * them; without values all rows are zero. Any finite float64 range works. NaN and ±Infinity are counted and left out.
+ *
+ * @param count how many buckets, 1 or more
+ */
+export function bucketize(values: ArrayLike<number>, count: number = defaultBuckets, what = 'histogram'): Histogram {
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new RangeError(`${what}: expected buckets to be a whole number of at least 1, got ${describe(count)}`);
+  }
+  const length = values.length;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  let rejected = 0;
+  for (let i = 0; i < length; i++) {
+    const value = values[i];
+    if (value - value !== 0) {
+      rejected++; // only NaN and ±Infinity differ from themselves by something other than 0
+      continue;
+    }
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  const buckets = new Float64Array(count * 3);
+  const used = length - rejected;
+  if (used === 0) return { buckets, rejected };
+  if (min === max) {
+    for (let row = 0; row < count; row++) buckets[3 * row] = buckets[3 * row + 1] = min;
+    buckets[3 * count - 1] = used;
+    return { buckets, rejected };
+  }
+  // max - min overflows beyond 2^1023: halved, everything stays in range and loses no bit that matters.
+  const scale = Number.isFinite(max - min) ? 1 : 0.5;
+  const start = min * scale;
+  const range = max * scale - start;
+  const width = range / count;
+  const last = count - 1;
+  for (let i = 0; i < length; i++) {
+    const value = values[i];
+    if (value - value !== 0) continue;
+    const offset = value * scale - start;
+    // A range of a few subnormals divided by count is 0; then the order of the two operations matters.
+    let row = Math.floor(width > 0 ? offset / width : (offset / range) * count);
+    if (row > last) row = last;
+    buckets[3 * row + 2]++;
+  }
+  for (let row = 0; row < count; row++) {
+    buckets[3 * row] = row === 0 ? min : buckets[3 * row - 2];
+    buckets[3 * row + 1] = row === last ? max : (start + edgeOffset(row + 1, width, range, count)) / scale;
+  }
+  return { buckets, rejected };
+}
+
+function edgeOffset(row: number, width: number, range: number, count: number): number {
+  return width > 0 ? row * width : (row / count) * range;
+}
+
+/**
+ * A histogram as TF2 writes it: float64 [k, 3] of left edge, right edge and count.
+ *
+ * @param buckets k x 3, as `bucketize` returns it
+ */
+export function histogramSummary(buckets: Float64Array): PluginSummary {
+  return { plugin: 'histograms', dataClass: DataClass.tensor, tensor: doubleTensor(buckets, [buckets.length / 3, 3]) };
+}
+
+/**
+ * Buckets that the caller has counted, checked: left <= right, no bucket begins before the one before it ends, counts are
+ * not negative (they may be fractions: weights), nothing is NaN or infinite.
+ *
+ * @param buckets k x 3, row-major: left edge, right edge, count
+ */
+export function checkBuckets(buckets: ArrayLike<number>, what = 'histogram'): Float64Array {
+  if (buckets.length % 3 !== 0) {
+    throw new RangeError(`${what}: expected k x 3 numbers (left, right, count), got ${buckets.length}`);
+  }
+  const checked = Float64Array.from(buckets);
+  for (let at = 0; at < checked.length; at += 3) {
+    const left = checked[at];
+    const right = checked[at + 1];
+    const count = checked[at + 2];
+    const row = `${what}: bucket ${at / 3}`;
+    if (!Number.isFinite(left) || !Number.isFinite(right))
+      throw new RangeError(`${row}: expected finite edges, got ${left} and ${right}`);
+    if (left > right) throw new RangeError(`${row}: expected left <= right, got ${left} and ${right}`);
+    if (at > 0 && left < checked[at - 2]) {
+      throw new RangeError(
+        `${row}: expected it to begin at or after ${checked[at - 2]}, where the one before it ends, got ${left}`,
+      );
+    }
+    if (!(count >= 0 && count < Number.POSITIVE_INFINITY))
+      throw new RangeError(`${row}: expected a count of at least 0, got ${count}`);
+  }
+  return checked;
+}

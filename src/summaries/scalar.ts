@@ -1,0 +1,32 @@
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { floatTensor } from './tensors.js';
+import { describe, type Numbers, type NumericArray, readNumbers } from './values.js';
+
+/**
+ * A scalar as TF2 writes it: float32 of rank 0. TensorBoard's Rust loader shows no other type or rank, so a number
+ * beyond float32's range becomes ±Infinity. NaN and ±Infinity are allowed: TensorBoard marks them in the chart.
+ */
+export function scalarSummary(value: number): PluginSummary {
+  return { plugin: 'scalars', dataClass: DataClass.scalar, tensor: floatTensor([value], []) };
+}
+
+/**
+ * The one number in a number, an array of one or a tensor of one.
+ *
+ * @throws RangeError where there is none or more than one
+ */
+export function readScalar(value: Numbers, what: string): number | Promise<number> {
+  if (typeof value === 'number') return value;
+  const numbers = readNumbers(value, what);
+  return numbers instanceof Promise ? numbers.then((read) => single(read, what)) : single(numbers, what);
+}
+
+function single(numbers: NumericArray, what: string): number {
+  if (numbers.values.length !== 1) {
+    throw new RangeError(
+      `${what}: expected a single number, got ${describe(numbers.values)} in the shape [${numbers.shape.join(', ')}]`,
+    );
+  }
+  return numbers.values[0];
+}

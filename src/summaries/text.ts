@@ -1,0 +1,44 @@
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { stringTensor } from './tensors.js';
+import { describe } from './values.js';
+
+/** Markdown, or a table: rows of cells, each cell markdown. */
+export type Text = string | readonly string[] | readonly (readonly string[])[];
+
+/**
+ * Text for TensorBoard's text dashboard, which renders markdown. A string is one text; rows of strings are drawn as a
+ * table (all rows of one length); a flat list of strings is a table of one column.
+ *
+ * @throws TypeError where a cell is not a string, RangeError where rows differ in length or the table is empty
+ */
+export function textSummary(text: Text, what = 'text'): PluginSummary {
+  const { strings, shape } = readText(text, what);
+  return { plugin: 'text', dataClass: DataClass.tensor, tensor: stringTensor(strings, shape) };
+}
+
+function readText(text: Text, what: string): { strings: readonly string[]; shape: number[] } {
+  if (typeof text === 'string') return { strings: [text], shape: [] };
+  if (!Array.isArray(text)) throw new TypeError(`${what}: expected a string or rows of strings, got ${describe(text)}`);
+  if (text.length === 0) throw new RangeError(`${what}: expected a table of at least one row`);
+  const rows = text as readonly (string | readonly string[])[];
+  if (!Array.isArray(rows[0])) return { strings: checkCells(rows, what), shape: [rows.length] };
+  const columns = rows[0].length;
+  if (columns === 0) throw new RangeError(`${what}: expected a table of at least one column`);
+  const strings = rows.flatMap((row, index) => {
+    if (!Array.isArray(row))
+      throw new TypeError(`${what}: row ${index}: expected an array of strings, got ${describe(row)}`);
+    if (row.length !== columns)
+      throw new RangeError(`${what}: row ${index}: expected ${columns} cells, got ${row.length}`);
+    return checkCells(row, what);
+  });
+  return { strings, shape: [rows.length, columns] };
+}
+
+function checkCells(cells: readonly unknown[], what: string): readonly string[] {
+  for (const cell of cells) {
+    if (typeof cell !== 'string')
+      throw new TypeError(`${what}: expected every cell to be a string, got ${describe(cell)}`);
+  }
+  return cells as readonly string[];
+}

@@ -1,0 +1,258 @@
+/** The typed arrays a number can come in. 64-bit integers are read as float64. */
+export type TypedArray =
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/**
+ * Anything that holds numbers as a TensorFlow.js tensor does: a `tf.Tensor` or `tf.Variable` passes without this
+ * package importing TensorFlow.js. `dataSync` is preferred; where it is absent or throws (WebGPU), `data` is awaited.
+ */
+export interface TensorLike {
+  readonly shape: readonly number[];
+  /** 'float32', 'int32', 'bool', 'uint8' ...; without it the type of the values tells. */
+  readonly dtype?: string;
+  readonly isDisposed?: boolean;
+  dataSync?(): ArrayLike<number> | ArrayLike<bigint>;
+  data(): Promise<ArrayLike<number> | ArrayLike<bigint>>;
+}
+
+/** A flat array with its shape beside it, row-major: what ndarray libraries hold. */
+export interface ShapedArray {
+  readonly data: TypedArray | readonly number[];
+  readonly shape: readonly number[];
+}
+
+/** Arrays of arrays of numbers or booleans, all rows of one length. Rows may be typed arrays. */
+export type NestedArray = readonly (number | boolean | TypedArray | NestedArray)[];
+
+/** Everything that can stand for numbers in an addX call. */
+export type Numbers = number | boolean | TypedArray | NestedArray | TensorLike | ShapedArray;
+
+/** What the numbers were before they were read: it decides whether pixels are 0..255 or 0..1, and what a label may be. */
+export type NumericType = 'float64' | 'float32' | 'int32' | 'uint8' | 'bool';
+
+/** Numbers read: flat, row-major, with their shape ([] for a single number). */
+export interface NumericArray {
+  /** As many as the product of `shape`. May be the caller's own memory: read it at once, never write to it. */
+  readonly values: Exclude<TypedArray, BigInt64Array | BigUint64Array>;
+  readonly shape: readonly number[];
+  readonly dtype: NumericType;
+}
+
+/**
+ * Reads numbers of any accepted kind. Everything is read during the call; only a tensor that cannot be read
+ * synchronously (WebGPU) gives a promise, which rejects (naming `what`) where its values never come.
+ *
+ * @param what names the values in errors, e.g. `histogram "weights"`
+ * @throws TypeError where something is not a number, RangeError where rows differ in length or values do not fill the shape
+ */
+export function readNumbers(value: Numbers, what: string): NumericArray | Promise<NumericArray> {
+  if (typeof value === 'number') return { values: Float64Array.of(value), shape: [], dtype: 'float64' };
+  if (typeof value === 'boolean') return { values: Uint8Array.of(value ? 1 : 0), shape: [], dtype: 'bool' };
+  if (isTypedArray(value)) return shaped(value, [value.length], what);
+  if (Array.isArray(value)) return readNested(value as NestedArray, what);
+  if (isTensorLike(value)) return readTensor(value, what);
+  if (isShapedArray(value)) return shaped(value.data, value.shape, what);
+  throw new TypeError(
+    `${what}: expected a number, a typed array, an array of numbers or a tensor, got ${describe(value)}`,
+  );
+}
+
+/** True for every typed array, including those of another realm; false for a DataView. */
+export function isTypedArray(value: unknown): value is TypedArray {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+}
+
+/** True for an object with a shape and a `data()` method, as tensors have. */
+export function isTensorLike(value: unknown): value is TensorLike {
+  if (typeof value !== 'object' || value === null) return false;
+  const tensor = value as Partial<TensorLike>;
+  return Array.isArray(tensor.shape) && (typeof tensor.data === 'function' || typeof tensor.dataSync === 'function');
+}
+
+/** True for a flat array with its shape beside it. */
+export function isShapedArray(value: unknown): value is ShapedArray {
+  if (typeof value !== 'object' || value === null) return false;
+  const array = value as Partial<ShapedArray>;
+  return Array.isArray(array.shape) && (isTypedArray(array.data) || Array.isArray(array.data));
+}
+
+/** How many numbers a shape holds: 1 for []. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((size, length) => size * length, 1);
+}
+
+/** A short description of a wrong value, for error messages. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (isTypedArray(value)) return `a ${value.constructor.name} of ${value.length}`;
+  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
+  if (typeof value === 'object') return `an object of type ${value.constructor?.name ?? 'null prototype'}`;
+  return typeof value === 'undefined' || typeof value === 'function'
+    ? typeof value
+    : `${typeof value} ${String(value)}`;
+}
+
+function shaped(
+  data: TypedArray | readonly number[],
+  shape: readonly number[],
+  what: string,
+  dtype?: string,
+): NumericArray {
+  if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0) || sizeOf(shape) !== data.length) {
+    throw new RangeError(`${what}: ${data.length} values do not fill the shape [${shape.join(', ')}]`);
+  }
+  if (!isTypedArray(data))
+    return { values: flatten(data, data.length, what), shape, dtype: numericType(dtype, undefined, what) };
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    return { values: Float64Array.from(data, Number), shape, dtype: 'float64' };
+  }
+  return { values: data, shape, dtype: numericType(dtype, data, what) };
+}
+
+function numericType(dtype: string | undefined, values: TypedArray | undefined, what: string): NumericType {
+  switch (dtype) {
+    case 'bool':
+    case 'uint8':
+    case 'int32':
+    case 'float32':
+    case 'float64':
+      return dtype;
+    case undefined:
+      break;
+    case 'string':
+    case 'complex64':
+      throw new TypeError(`${what}: expected a tensor of real numbers, got one of dtype ${dtype}`);
+    default:
+      if (/^u?int/.test(dtype)) return 'int32';
+  }
+  if (values instanceof Uint8Array || values instanceof Uint8ClampedArray) return 'uint8';
+  if (values instanceof Float32Array) return 'float32';
+  if (values === undefined || values instanceof Float64Array) return 'float64';
+  return 'int32';
+}
+
+function readTensor(tensor: TensorLike, what: string): NumericArray | Promise<NumericArray> {
+  if (tensor.isDisposed === true) throw new TypeError(`${what}: the tensor is disposed`);
+  numericType(tensor.dtype, undefined, what); // refuses strings and complex numbers before reading them
+  const asArray = (data: ArrayLike<number> | ArrayLike<bigint>) => shapedTensor(tensor, data, what);
+  let cause: unknown;
+  if (typeof tensor.dataSync === 'function') {
+    let data: ArrayLike<number> | ArrayLike<bigint> | undefined;
+    try {
+      data = tensor.dataSync();
+    } catch (error) {
+      cause = error; // WebGPU cannot read synchronously: its values come later
+    }
+    if (data !== undefined) return asArray(data);
+  }
+  if (typeof tensor.data !== 'function') {
+    throw new TypeError(`${what}: the tensor could not be read: ${messageOf(cause)}`, { cause });
+  }
+  return readLater(tensor).then(asArray, (error) => {
+    throw new Error(`${what}: the tensor could not be read: ${messageOf(error)}`, { cause: error });
+  });
+}
+
+/** The caller may dispose the tensor while its values are on their way, so they are read from a clone (no copy in tfjs). */
+async function readLater(
+  tensor: TensorLike & { clone?(): TensorLike & { dispose?(): void } },
+): Promise<ArrayLike<number> | ArrayLike<bigint>> {
+  const clone = tensor.clone?.();
+  try {
+    return await (clone ?? tensor).data();
+  } finally {
+    clone?.dispose?.();
+  }
+}
+
+function shapedTensor(tensor: TensorLike, data: ArrayLike<number> | ArrayLike<bigint>, what: string): NumericArray {
+  const values = isTypedArray(data) ? data : Float64Array.from(data as ArrayLike<number>);
+  return shaped(values, tensor.shape, what, tensor.dtype);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function readNested(rows: NestedArray, what: string): NumericArray {
+  const shape: number[] = [];
+  let inner: unknown = rows;
+  while (Array.isArray(inner)) {
+    shape.push(inner.length);
+    inner = inner[0];
+  }
+  if (isTypedArray(inner)) shape.push(inner.length);
+  if (shape.length === 1) {
+    const dtype = rows.length > 0 && rows.every((value) => typeof value === 'boolean') ? 'bool' : 'float64';
+    return { values: flatten(rows as readonly number[], rows.length, what), shape, dtype };
+  }
+  const values = new Float64Array(sizeOf(shape));
+  const end = copyRows(rows, shape, 0, values, 0, what);
+  const dtype = end > 0 && isNestedBoolean(rows) ? 'bool' : uint8Rows(inner) ? 'uint8' : 'float64';
+  return { values, shape, dtype };
+}
+
+function uint8Rows(row: unknown): boolean {
+  return row instanceof Uint8Array || row instanceof Uint8ClampedArray;
+}
+
+function isNestedBoolean(value: unknown): boolean {
+  return Array.isArray(value) ? value.every(isNestedBoolean) : typeof value === 'boolean';
+}
+
+function flatten(row: readonly unknown[], length: number, what: string): Float64Array {
+  const values = new Float64Array(length);
+  copyNumbers(row, values, 0, what);
+  return values;
+}
+
+function copyRows(
+  rows: NestedArray,
+  shape: number[],
+  axis: number,
+  values: Float64Array,
+  offset: number,
+  what: string,
+): number {
+  if (axis === shape.length - 1) return copyNumbers(rows, values, offset, what);
+  for (const row of rows) {
+    const length = Array.isArray(row) || isTypedArray(row) ? row.length : undefined;
+    if (length !== shape[axis + 1]) {
+      const came = length === undefined ? describe(row) : `a row of ${length}`;
+      throw new RangeError(
+        `${what}: expected every row on axis ${axis} to hold ${shape[axis + 1]} values, got ${came}`,
+      );
+    }
+    if (!isTypedArray(row)) offset = copyRows(row as NestedArray, shape, axis + 1, values, offset, what);
+    else if (axis + 1 !== shape.length - 1) {
+      throw new RangeError(`${what}: expected arrays of one depth, got ${describe(row)} on axis ${axis}`);
+    } else {
+      for (let i = 0; i < row.length; i++) values[offset + i] = Number(row[i]);
+      offset += row.length;
+    }
+  }
+  return offset;
+}
+
+function copyNumbers(row: readonly unknown[], values: Float64Array, offset: number, what: string): number {
+  for (let i = 0; i < row.length; i++) {
+    const value = row[i];
+    if (typeof value !== 'number' && typeof value !== 'boolean') {
+      const ErrorType = Array.isArray(value) || isTypedArray(value) ? RangeError : TypeError;
+      throw new ErrorType(`${what}: expected a number at position ${offset + i}, got ${describe(value)}`);
+    }
+    values[offset + i] = Number(value);
+  }
+  return offset + row.length;
+}
