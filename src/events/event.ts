@@ -1,3 +1,5 @@
+import type { SummaryValue } from './summary-value.js';
+
 /** A point on the step axis: an integer; bigint where it is beyond 2^53. */
 export type Step = number | bigint;
 
@@ -13,13 +15,6 @@ export interface DecodedSummary {
   /** The undecoded Summary.Value message. */
   raw: Uint8Array;
 }
-
-/**
- * By plugin: scalars number; histograms { buckets: Float64Array (k x 3: left, right, count) };
- * images { width, height, encoded: Uint8Array[] }; audio { encoded: Uint8Array[] }; text { shape, strings };
- * anything else { dtype, shape, data }.
- */
-export type SummaryValue = number | object;
 
 /** What one record of an event file holds. */
 export interface TensorBoardEvent {

@@ -1,0 +1,171 @@
+/** What a varint, fixed or length-delimited field of a protocol buffer looks like on the wire. */
+export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
+
+/** Deeper groups than this are refused, as protobuf's own parsers do. */
+const maxGroupDepth = 100;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * A cursor over one protocol-buffer message, for the few messages of which a file holds millions: it allocates nothing
+ * per field. Everything else is decoded by protobufjs. Refuses what protobuf's parsers refuse.
+ * Source: https://protobuf.dev/programming-guides/encoding/
+ *
+ * Every method throws RangeError when the message ends too early or is not well-formed.
+ */
+export class WireReader {
+  bytes: Uint8Array = new Uint8Array(0);
+  position = 0;
+  /** Nothing at or after this position is read. */
+  end = 0;
+  /** Field number of the last `field()`. */
+  number = 0;
+  /** Wire type of the last `field()`. */
+  wireType = 0;
+  /** Low 32 bits of the last varint, unsigned. */
+  low = 0;
+  /** High 32 bits of the last varint, unsigned. */
+  high = 0;
+  /** Where the contents of the last `range()` begin. */
+  rangeStart = 0;
+  /** Where the contents of the last `range()` end. */
+  rangeEnd = 0;
+  #view = new DataView(new ArrayBuffer(0));
+
+  /** Starts on the message in `bytes[start, end)`. */
+  open(bytes: Uint8Array, start: number, end: number): void {
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    this.position = start;
+    this.end = end;
+  }
+
+  /** Reads the next field's number and wire type; false at the end of the message. */
+  field(): boolean {
+    if (this.position >= this.end) return false;
+    const first = this.bytes[this.position];
+    if (first < 0x80) {
+      this.position++;
+      this.number = first >>> 3;
+      this.wireType = first & 7;
+    } else {
+      this.varint();
+      if (this.high !== 0) throw new RangeError('a field number beyond 32 bits');
+      this.number = this.low >>> 3;
+      this.wireType = this.low & 7;
+    }
+    if (this.number === 0) throw new RangeError('a field with the number 0');
+    return true;
+  }
+
+  /** Reads a varint into `low` and `high`. */
+  varint(): void {
+    const { bytes, end } = this;
+    let { position } = this;
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (position >= end) throw new RangeError('a number that is cut off');
+      const byte = bytes[position++];
+      if (shift < 28) {
+        low |= (byte & 0x7f) << shift;
+      } else if (shift === 28) {
+        low |= (byte & 0x7f) << 28;
+        high = (byte & 0x7f) >>> 4;
+      } else {
+        high |= (byte & 0x7f) << (shift - 32);
+      }
+      if (byte < 0x80) {
+        this.position = position;
+        this.low = low >>> 0;
+        this.high = high >>> 0;
+        return;
+      }
+    }
+    throw new RangeError('a number of more than 10 bytes');
+  }
+
+  /** Reads a float64. */
+  double(): number {
+    const start = this.#take(8);
+    return this.#view.getFloat64(start, true);
+  }
+
+  /** Reads a float32. */
+  float(): number {
+    const start = this.#take(4);
+    return this.#view.getFloat32(start, true);
+  }
+
+  /** Reads the length of a string, bytes or message field into `rangeStart` and `rangeEnd` and steps over its contents. */
+  range(): void {
+    let length: number;
+    const first = this.position < this.end ? this.bytes[this.position] : 0x80;
+    if (first < 0x80) {
+      this.position++;
+      length = first;
+    } else {
+      this.varint();
+      length = this.low + this.high * 2 ** 32;
+    }
+    this.rangeStart = this.#take(length);
+    this.rangeEnd = this.position;
+  }
+
+  /** Steps over the contents of the last field. */
+  skip(): void {
+    this.#skip(this.wireType, this.number, 0);
+  }
+
+  #skip(wireType: number, number: number, depth: number): void {
+    switch (wireType) {
+      case WireType.varint:
+        this.varint();
+        return;
+      case WireType.fixed64:
+        this.#take(8);
+        return;
+      case WireType.bytes:
+        this.range();
+        return;
+      case WireType.fixed32:
+        this.#take(4);
+        return;
+      case WireType.startGroup:
+        if (depth === maxGroupDepth) throw new RangeError(`groups nested deeper than ${maxGroupDepth}`);
+        while (this.field()) {
+          if (this.wireType !== WireType.endGroup) {
+            this.#skip(this.wireType, this.number, depth + 1);
+          } else if (this.number === number) {
+            return;
+          } else {
+            throw new RangeError(`group ${number} ends as ${this.number}`);
+          }
+        }
+        throw new RangeError(`group ${number} does not end`);
+      default:
+        throw new RangeError(`field ${number} has the wire type ${wireType}`);
+    }
+  }
+
+  #take(length: number): number {
+    const start = this.position;
+    if (length > this.end - start)
+      throw new RangeError(`a field of ${length} bytes where ${this.end - start} are left`);
+    this.position = start + length;
+    return start;
+  }
+}
+
+/**
+ * Text of a proto3 string field, `bytes[start, end)`.
+ * @throws RangeError when it is not UTF-8, which no protobuf parser accepts.
+ */
+export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
+  try {
+    return utf8.decode(bytes.subarray(start, end));
+  } catch (cause) {
+    throw new RangeError('a text that is not UTF-8', { cause });
+  }
+}
