@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: { alias: { '#platform': platform } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/compat/**', 'test/native/**', 'test/browser/**'],
+    exclude: ['test/compat/**', 'test/native/**', 'test/browser/**', 'test/screenshot/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
