@@ -1,0 +1,78 @@
+import { kernels } from '../kernels/kernels.js';
+import type { SymmetricEigen, SymmetricMatrix } from '../kernels/numeric-kernels.js';
+import type { CovarianceAccumulator } from './covariance-accumulator.js';
+
+export type { SymmetricEigen } from '../kernels/numeric-kernels.js';
+
+/**
+ * All eigenvalues of a symmetric matrix, descending, in float64; negative values from rounding are kept.
+ *
+ * @param covariance d x d numbers, row-major; the lower triangle is read. RangeError when the length is not a square
+ *   or a number is NaN or infinite.
+ */
+export function eigenvalues(covariance: Float64Array): Float64Array {
+  return kernels().eigenvalues(squareMatrix(covariance));
+}
+
+/** All eigenvalues, descending, and eigenvectors (row k belongs to value k). Input as for `eigenvalues`. */
+export function symmetricEigen(covariance: Float64Array): SymmetricEigen {
+  return kernels().eigen(squareMatrix(covariance));
+}
+
+/** A full square matrix as the kernels read it. RangeError when its length is not a square. */
+export function squareMatrix(entries: Float64Array): SymmetricMatrix {
+  const size = Math.sqrt(entries.length);
+  if (!Number.isInteger(size) || size === 0) {
+    throw new RangeError(`Expected a square matrix of d x d numbers, got ${entries.length} numbers.`);
+  }
+  return { size, entries, packed: false };
+}
+
+/**
+ * How far the leading k-dimensional eigenspace moved between two decompositions: sqrt(1 - |V W^T|_F^2 / k), the
+ * chordal distance of the subspaces over its largest value sqrt(k) (Ye & Lim 2016, "Schubert varieties and distances
+ * between subspaces of different dimensions", table 2). 0: the same space. 1: orthogonal spaces.
+ *
+ * @param previous Eigenvectors of length `size` by rows, largest first, as `symmetricEigen` returns them.
+ * @param size Length of one eigenvector.
+ * @param k How many leading ones span the space. RangeError when either side has fewer.
+ */
+export function driftOf(previous: Float64Array, vectors: Float64Array, size: number, k: number): number {
+  if (!Number.isInteger(k) || k < 1 || k * size > Math.min(previous.length, vectors.length)) {
+    throw new RangeError(`k must be an integer from 1 to the number of eigenvectors of length ${size}, got ${k}.`);
+  }
+  let residue = 0;
+  const rest = new Float64Array(size);
+  for (let i = 0; i < k; i++) {
+    // What is left of each new axis outside the old space: exact near 0, where 1 - cos^2 would cancel.
+    rest.set(vectors.subarray(i * size, (i + 1) * size));
+    for (let j = 0; j < k; j++) {
+      const axis = previous.subarray(j * size, (j + 1) * size);
+      let inner = 0;
+      for (let p = 0; p < size; p++) inner += rest[p] * axis[p];
+      for (let p = 0; p < size; p++) rest[p] -= inner * axis[p];
+    }
+    for (const x of rest) residue += x * x;
+  }
+  return Math.min(1, Math.sqrt(residue / k));
+}
+
+/**
+ * Eigenvalues of the covariance that an accumulator has seen: `features` of them, descending, not clipped. A total
+ * variance below what rounding leaves of the mean, d (1e-12 max |mean|)^2, is none: all zeros then. RangeError when no
+ * row was used.
+ */
+export function solveAccumulator(accumulator: CovarianceAccumulator): Float64Array {
+  const { count, features } = accumulator;
+  if (count === 0) throw new RangeError('The accumulator has seen no finite row, so there is no spectrum.');
+  const matrix = accumulator.spectralMatrix();
+  const solved = kernels().eigenvalues(matrix);
+  const values = new Float64Array(features);
+  let total = 0;
+  for (let i = 0; i < solved.length; i++) {
+    values[i] = solved[i] / count;
+    total += values[i];
+  }
+  const largestMean = accumulator.largestMean();
+  return total <= features * (1e-12 * largestMean) ** 2 ? values.fill(0) : values;
+}

@@ -1,0 +1,52 @@
+/**
+ * A uniform random choice of a stream's rows in bounded memory (algorithm R, Vitter 1985,
+ * https://doi.org/10.1145/3147.3165). Seeded: the same stream gives the same choice. Rows with a NaN or Infinity are
+ * passed over.
+ */
+export class Reservoir {
+  /** Rows offered so far, without those passed over. */
+  seen = 0;
+  readonly #rows: Float32Array[] = [];
+  #state: number;
+
+  /**
+   * @param capacity rows to keep at most
+   * @param features columns of a row
+   */
+  constructor(
+    readonly capacity: number,
+    readonly features: number,
+    seed = 1,
+  ) {
+    this.#state = seed >>> 0;
+  }
+
+  /** @param samples n x features, row-major */
+  add(samples: ArrayLike<number>): void {
+    const { features, capacity } = this;
+    for (let from = 0; from + features <= samples.length; from += features) {
+      let finite = true;
+      for (let at = from; at < from + features && finite; at++) finite = Number.isFinite(samples[at]);
+      if (!finite) continue;
+      const slot = this.seen < capacity ? this.seen : Math.floor(this.#random() * (this.seen + 1));
+      this.seen++;
+      if (slot >= capacity) continue;
+      const row = (this.#rows[slot] ??= new Float32Array(features));
+      for (let column = 0; column < features; column++) row[column] = samples[from + column];
+    }
+  }
+
+  /** The rows kept, each of `features` numbers. */
+  rows(): readonly Float32Array[] {
+    return this.#rows;
+  }
+
+  /** mulberry32: 32 bits of state are plenty to choose rows. */
+  #random(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let t = this.#state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+}
