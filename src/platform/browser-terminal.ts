@@ -1,0 +1,4 @@
+/** A browser's console shows ANSI colour codes as text. */
+export function terminalHasColors(): boolean {
+  return false;
+}

@@ -1,0 +1,98 @@
+import { terminalHasColors } from '#platform';
+import type { EpochStatistics, LayerStatistics, ScalarStat } from '../statistics/layer-statistics.js';
+import type { Store } from './store.js';
+
+export interface ConsoleStoreOptions {
+  /** Takes each epoch's text, without a line break at its end; console.log by default. */
+  print?: (text: string) => void;
+  /** ANSI colours; by default only on a terminal, and not where NO_COLOR is set. */
+  colors?: boolean;
+}
+
+/** Heads of the columns; a statistic without one here stands under its own name. */
+const heads: Partial<Record<ScalarStat, string>> = {
+  saturation: 'saturation',
+  intrinsicDimensionality: 'dims',
+  determinant: 'det',
+  logDeterminant: 'log det',
+  diagonalTrace: 'diag. trace',
+  participationRatio: 'participation',
+  entropyRank: 'entropy rank',
+  simpsonIndex: 'Simpson',
+  powerLawExponent: 'power law',
+  conditionNumber: 'condition',
+};
+
+const barLength = 12;
+
+/**
+ * Prints a table per epoch: a line for each layer and split with its samples (n), its features (d) and the statistics
+ * asked for, saturation also as a bar. Arrays (covariance, embedding) are not printed.
+ */
+export class ConsoleStore implements Store {
+  readonly #print: (text: string) => void;
+  readonly #colors: boolean;
+
+  constructor(options: ConsoleStoreOptions = {}) {
+    this.#print = options.print ?? ((text) => console.log(text));
+    this.#colors = options.colors ?? terminalHasColors();
+  }
+
+  add(epoch: EpochStatistics): void {
+    this.#print(epochTable(epoch, this.#colors));
+  }
+}
+
+/** The text that {@link ConsoleStore} prints for an epoch, also for one's own log. */
+export function epochTable(statistics: EpochStatistics, colors = false): string {
+  const { epoch, threshold, rule, layers, scalars } = statistics;
+  const style = (code: number, text: string) => (colors ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const bold = (text: string) => style(1, text);
+  const dim = (text: string) => style(2, text);
+  const lines = [bold(`epoch ${epoch}`) + dim(`, ${threshold * 100} % of the variance (${rule} rule)`)];
+  if (scalars.length > 0) {
+    lines.push(
+      `  ${scalars.map(({ tag, value, split }) => `${split ? `${split} ` : ''}${printable(tag)} ${short(value)}`).join('   ')}`,
+    );
+  }
+  if (layers.length === 0) return lines.join('\n');
+
+  const stats = [...new Set(layers.flatMap(({ values }) => Object.keys(values) as ScalarStat[]))];
+  const rows = layers.map((layer) => [
+    printable(layer.layer),
+    layer.split,
+    String(layer.samples),
+    String(layer.features),
+    ...stats.map((stat) => cell(layer, stat)),
+    layer.rejected > 0 ? `${layer.rejected} rows with NaN or Infinity left out` : '',
+  ]);
+  const head = ['layer', 'split', 'n', 'd', ...stats.map((stat) => heads[stat] ?? stat), ''];
+  const widths = head.map((text, k) => Math.max(text.length, ...rows.map((row) => row[k].length)));
+  const isText = (k: number) => k < 2 || k === head.length - 1;
+  const line = (cells: string[]) =>
+    `  ${cells.map((text, k) => (isText(k) ? text.padEnd(widths[k]) : text.padStart(widths[k]))).join('  ')}`.trimEnd();
+  lines.push(dim(line(head)));
+  for (const row of rows) lines.push(colors ? line(row).replace(/█+/, (bar) => style(36, bar)) : line(row));
+  return lines.join('\n');
+}
+
+function cell({ values }: LayerStatistics, stat: ScalarStat): string {
+  const value = values[stat];
+  if (value === undefined) return '';
+  if (stat === 'intrinsicDimensionality') return Number.isNaN(value) ? '-' : String(value);
+  if (stat !== 'saturation') return short(value);
+  if (Number.isNaN(value)) return '-';
+  const full = Math.round(Math.min(1, Math.max(0, value)) * barLength);
+  return `${'█'.repeat(full)}${'·'.repeat(barLength - full)}  ${value.toFixed(3)}`;
+}
+
+/** Four significant digits. */
+function short(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? '-' : String(value);
+  return String(Number(value.toPrecision(4)));
+}
+
+/** A name from a model must not move the cursor. */
+function printable(name: string): string {
+  return name.replace(/\p{C}/gu, '?');
+}

@@ -1,0 +1,67 @@
+import { defaultStoreFiles } from '#platform';
+import type { StoreFiles } from '../platform/store-files.js';
+import type { EpochStatistics, ScalarStat } from '../statistics/layer-statistics.js';
+import { delveColumn, scalarColumn } from './delve-names.js';
+import { EpochTable } from './epoch-table.js';
+import { floatText, integerText } from './number-text.js';
+import type { Store } from './store.js';
+
+export interface FileStoreOptions {
+  /** Where the files go; by default the disk (Node) or the origin private file system (browsers). */
+  files?: StoreFiles;
+}
+
+/**
+ * Saves one line per epoch in `<savefile>.csv`, in the form of Delve's csv writer: `;` between cells, an unnamed index
+ * column with the epoch, columns `train-saturation_<layer>`, `eval-intrinsic-dimensionality_<layer>` and so on beside the
+ * user's own scalars, in the order first seen. Beside each layer's values stand its number of samples and of features.
+ * A value that an epoch lacks, and NaN, is an empty cell; arrays (covariance, embedding) are left out.
+ *
+ * The file is replaced as a whole at each epoch, so it is complete at any moment. The first epoch added decides what
+ * becomes of an earlier run's file: epochs before it stay, what is at it or later goes.
+ */
+export class CsvStore implements Store {
+  /** The file written. */
+  readonly path: string;
+  readonly #files: StoreFiles;
+  #table: EpochTable | undefined;
+  #turn: Promise<void> = Promise.resolve();
+
+  /** @param savefile Path of the file without its `.csv`. */
+  constructor(savefile: string, options: FileStoreOptions = {}) {
+    if (typeof savefile !== 'string' || savefile === '') {
+      throw new TypeError(`CsvStore: savefile must be a path, not ${JSON.stringify(savefile)}.`);
+    }
+    this.path = savefile.endsWith('.csv') ? savefile : `${savefile.replace(/(?<=[^/])\/+$/, '')}.csv`;
+    this.#files = options.files ?? defaultStoreFiles();
+  }
+
+  async resume(initialEpoch: number): Promise<void> {
+    const earlier = await this.#files.read(this.path);
+    this.#table = earlier ? EpochTable.parse(new TextDecoder().decode(earlier), this.path) : new EpochTable();
+    this.#table.dropFrom(initialEpoch);
+  }
+
+  add(epoch: EpochStatistics): Promise<void> {
+    // Two epochs handed over at once are written one after the other.
+    const added = this.#turn.then(() => this.#add(epoch));
+    this.#turn = added.catch(() => {});
+    return added;
+  }
+
+  async #add({ epoch, scalars, layers }: EpochStatistics): Promise<void> {
+    if (!this.#table) await this.resume(epoch);
+    const table = this.#table!;
+    table.addEpoch(epoch);
+    for (const { tag, value, split } of scalars) table.set(epoch, scalarColumn(tag, split), floatText(value));
+    for (const { split, layer, values, samples, features } of layers) {
+      for (const [stat, value] of Object.entries(values) as [ScalarStat, number][]) {
+        const text = stat === 'intrinsicDimensionality' ? integerText(value) : floatText(value);
+        table.set(epoch, delveColumn(split, stat, layer), text);
+      }
+      table.set(epoch, delveColumn(split, 'samples', layer), integerText(samples));
+      table.set(epoch, delveColumn(split, 'features', layer), integerText(features));
+    }
+    await this.#files.write(this.path, new TextEncoder().encode(table.toString()));
+  }
+}

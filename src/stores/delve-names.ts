@@ -1,0 +1,112 @@
+import type { ScalarStat, Split } from '../statistics/layer-statistics.js';
+
+/** What a store can hold of a layer: a single number, or an array (covariance, eigenvalues, embedded samples). */
+export type StoredStat = ScalarStat | 'samples' | 'features' | 'covariance' | 'spectrum' | 'embedding';
+
+/**
+ * Delve's part of a column's name for each statistic (STATMAP in its writers.py), and names in the same manner for
+ * what Delve does not have.
+ */
+const infixes: Record<StoredStat, string> = {
+  saturation: 'saturation',
+  intrinsicDimensionality: 'intrinsic-dimensionality',
+  covariance: 'covariance-matrix',
+  determinant: 'covariance-determinant',
+  trace: 'covariance-trace',
+  diagonalTrace: 'diagonal-trace',
+  embedding: 'embedded-sample',
+  logDeterminant: 'covariance-log-determinant',
+  participationRatio: 'participation-ratio',
+  entropyRank: 'entropy-rank',
+  simpsonIndex: 'simpson-index',
+  powerLawExponent: 'power-law-exponent',
+  conditionNumber: 'condition-number',
+  drift: 'drift',
+  spectrum: 'spectrum',
+  samples: 'samples',
+  features: 'features',
+};
+
+/** Delve's short names for `stats`. */
+const shortNames: Record<string, StoredStat> = {
+  lsat: 'saturation',
+  idim: 'intrinsicDimensionality',
+  cov: 'covariance',
+  det: 'determinant',
+  trc: 'trace',
+  dtrc: 'diagonalTrace',
+  embed: 'embedding',
+};
+
+const statOfInfix = new Map(Object.entries(infixes).map(([stat, infix]) => [infix, stat as StoredStat]));
+
+/** A statistic by this library's name or Delve's short one; RangeError for any other name. */
+export function storedStat(name: string): StoredStat {
+  const stat = Object.hasOwn(shortNames, name) ? shortNames[name] : (name as StoredStat);
+  if (!Object.hasOwn(infixes, stat)) {
+    const known = [...Object.keys(infixes), ...Object.keys(shortNames)].join(', ');
+    throw new RangeError(`Unknown statistic '${name}' in stats: expected one of ${known}.`);
+  }
+  return stat;
+}
+
+/** Delve's column of a layer's statistic, such as `train-saturation_fc1`; the split `val` is called `eval` there. */
+export function delveColumn(split: Split, stat: StoredStat, layer: string): string {
+  return `${split === 'val' ? 'eval' : 'train'}-${infixes[stat]}_${layer}`;
+}
+
+/** A user's scalar keeps its tag as its column; one that belongs to a split has the split before it, as in `eval_accuracy`. */
+export function scalarColumn(tag: string, split?: Split): string {
+  return split === undefined ? tag : `${split === 'val' ? 'eval' : 'train'}_${tag}`;
+}
+
+/** What a column says, or undefined for a user's own scalar. Takes names with and without Delve's leading `_`. */
+export function parseDelveColumn(column: string): { split: Split; stat: StoredStat; layer: string } | undefined {
+  const match = /^_?(train|eval)-([a-z-]+)_(.*)$/s.exec(column);
+  const stat = match && statOfInfix.get(match[2]);
+  if (!match || !stat) return undefined;
+  return { split: match[1] === 'eval' ? 'val' : 'train', stat, layer: match[3] };
+}
+
+/** Longest name in bytes: file systems allow 255, and `_epoch<k>.npy` still has to fit behind it. */
+const longestName = 200;
+
+/**
+ * A name as one part of a path that no file system takes for anything else: separators, control characters, what
+ * Windows forbids and `%` become %XX; `.` and `..` too. Names too long for a file are cut and end in a checksum of the
+ * whole. {@link decodeFileName} gives the name back (except a cut one).
+ */
+export function encodeFileName(name: string): string {
+  let encoded = name.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]|[%/\\:*?"<>|]/gu, percentEncode);
+  if (/^\.{0,2}$/.test(encoded) || /[. ]$/.test(encoded)) {
+    encoded = encoded === '' ? '%' : encoded.slice(0, -1) + percentEncode(encoded.slice(-1));
+  }
+  if (new TextEncoder().encode(encoded).length <= longestName) return encoded;
+  let cut = encoded.slice(0, longestName);
+  while (new TextEncoder().encode(cut).length > longestName - 9) cut = cut.slice(0, -1);
+  return `${cut.replace(/%.?$|[\ud800-\udbff]$/, '')}~${fnv1a(name)}`;
+}
+
+/** The name that {@link encodeFileName} was given; a name that it cannot have made comes back as it is. */
+export function decodeFileName(encoded: string): string {
+  if (encoded === '%') return '';
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded;
+  }
+}
+
+function percentEncode(text: string): string {
+  return Array.from(
+    new TextEncoder().encode(text),
+    (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+  ).join('');
+}
+
+/** 32-bit FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/): tells cut names apart. */
+function fnv1a(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}

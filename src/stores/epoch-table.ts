@@ -1,0 +1,124 @@
+import { numberOfText } from './number-text.js';
+
+/**
+ * A table with one row per epoch and one column per value, and its text as Delve's csv files have it: separated by
+ * `;`, an unnamed first column with the epoch, empty cells where an epoch has no such value.
+ *
+ * Cells are kept as text, so rows that another program wrote come out as they came in.
+ */
+export class EpochTable {
+  readonly #columns = new Set<string>();
+  readonly #rows = new Map<number, Map<string, string>>();
+
+  /** Column names in the order they were first seen. */
+  get columns(): string[] {
+    return [...this.#columns];
+  }
+
+  /** Epochs that have a row, ascending. */
+  get epochs(): number[] {
+    return [...this.#rows.keys()].sort((a, b) => a - b);
+  }
+
+  /** Sets a cell's text, adding the row and the column where they are new; no text empties it. */
+  set(epoch: number, column: string, text: string): void {
+    this.addEpoch(epoch);
+    this.#columns.add(column);
+    if (text === '') this.#rows.get(epoch)!.delete(column);
+    else this.#rows.get(epoch)!.set(column, text);
+  }
+
+  /** Adds an epoch's row, empty where it is new. */
+  addEpoch(epoch: number): void {
+    if (!Number.isInteger(epoch)) throw new RangeError(`An epoch must be an integer, not ${epoch}.`);
+    if (!this.#rows.has(epoch)) this.#rows.set(epoch, new Map());
+  }
+
+  /** Adds a column, empty where it is new. */
+  addColumn(column: string): void {
+    this.#columns.add(column);
+  }
+
+  /** A cell's number: NaN where the cell is empty or absent. */
+  value(epoch: number, column: string): number {
+    return numberOfText(this.#rows.get(epoch)?.get(column));
+  }
+
+  /** A column's numbers, one for each of {@link epochs}. */
+  values(column: string): Float64Array {
+    return Float64Array.from(this.epochs, (epoch) => this.value(epoch, column));
+  }
+
+  /** Forgets every epoch from one on, and the columns that only those had. */
+  dropFrom(epoch: number): void {
+    for (const each of this.epochs) if (each >= epoch) this.#rows.delete(each);
+    const rows = [...this.#rows.values()];
+    for (const column of this.columns) {
+      if (!rows.some((row) => row.has(column))) this.#columns.delete(column);
+    }
+  }
+
+  /** The table as a csv file's text. */
+  toString(): string {
+    const columns = this.columns;
+    const line = (cells: string[]) => `${cells.map(quoted).join(';')}\n`;
+    let text = line(['', ...columns]);
+    for (const epoch of this.epochs) {
+      const row = this.#rows.get(epoch)!;
+      text += line([String(epoch), ...columns.map((column) => row.get(column) ?? '')]);
+    }
+    return text;
+  }
+
+  /**
+   * Reads a csv file's text back, whether Delve or this library wrote it.
+   * @param source Names the text in errors.
+   * @throws RangeError where it is not such a table: nothing is guessed, so that nothing is overwritten by mistake.
+   */
+  static parse(text: string, source = 'the text'): EpochTable {
+    const table = new EpochTable();
+    const [header, ...lines] = csvLines(text.replace(/^\ufeff/, ''));
+    if (header === undefined) return table;
+    if (header[0] !== '') {
+      throw new RangeError(
+        `${source} is not a table of epochs: its first line must begin with ';' (an unnamed index column), not '${header.join(';').slice(0, 60)}'.`,
+      );
+    }
+    const columns = header.slice(1);
+    for (const column of columns) table.addColumn(column);
+    lines.forEach((cells, index) => {
+      const epoch = numberOfText(cells[0]);
+      if (!Number.isInteger(epoch) || cells.length !== header.length) {
+        throw new RangeError(
+          `${source}, line ${index + 2}: expected an epoch and ${columns.length} values, found ${cells.length} cells beginning with '${cells[0]}'.`,
+        );
+      }
+      table.addEpoch(epoch);
+      for (const [k, column] of columns.entries()) table.set(epoch, column, cells[k + 1]);
+    });
+    return table;
+  }
+}
+
+/** Quoted only where the text would otherwise be taken apart (RFC 4180, with `;` for the comma). */
+function quoted(text: string): string {
+  return /[;"\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Splits csv text into lines of cells; quoted cells may hold separators and line breaks. */
+function csvLines(text: string): string[][] {
+  const lines: string[][] = [];
+  let cells: string[] = [];
+  // One cell and what ends it: a separator, a line break, or the end of the text.
+  const cell = /(?:"((?:[^"]|"")*)"|([^;\r\n]*))(;|\r\n|\r|\n|$)/gy;
+  while (cell.lastIndex < text.length || cells.length > 0) {
+    const match = cell.exec(text);
+    if (!match) throw new RangeError(`Malformed csv: a quote is not closed in line ${lines.length + 1}.`);
+    cells.push(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"'));
+    if (match[3] === ';') continue;
+    if (cells.length > 1 || cells[0] !== '') lines.push(cells);
+    cells = [];
+    if (match[3] === '') break;
+  }
+  return lines;
+}

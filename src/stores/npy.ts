@@ -1,0 +1,94 @@
+/** An array as a .npy file holds it. */
+export interface NpyArray {
+  dtype: 'float64' | 'int64';
+  /** Empty for a single number. */
+  shape: number[];
+  /** Row-major. */
+  values: Float64Array;
+}
+
+const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
+
+/**
+ * Encodes an array as a .npy file, version 1.0 (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+ * @throws RangeError where the shape does not hold that many values, or a value of an int64 array is not an integer.
+ */
+export function encodeNpy({ dtype, shape, values }: NpyArray): Uint8Array {
+  const size = shape.reduce((product, length) => product * length, 1);
+  if (size !== values.length)
+    throw new RangeError(`An array of shape [${shape}] holds ${size} values, not ${values.length}.`);
+  const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const dict = `{'descr': '${dtype === 'int64' ? '<i8' : '<f8'}', 'fortran_order': False, 'shape': (${dims}), }`;
+  // The header is padded so that the values begin at a multiple of 64 bytes.
+  const header = `${dict.padEnd(Math.ceil((10 + dict.length + 1) / 64) * 64 - 11)}\n`;
+  const bytes = new Uint8Array(10 + header.length + 8 * size);
+  const view = new DataView(bytes.buffer);
+  bytes.set(magic);
+  bytes[6] = 1;
+  view.setUint16(8, header.length, true);
+  bytes.set(new TextEncoder().encode(header), 10);
+  values.forEach((value, k) => {
+    if (dtype === 'float64') view.setFloat64(10 + header.length + 8 * k, value, true);
+    else view.setBigInt64(10 + header.length + 8 * k, BigInt(value), true);
+  });
+  return bytes;
+}
+
+const readers: Record<string, (view: DataView, at: number, little: boolean) => number> = {
+  f8: (view, at, little) => view.getFloat64(at, little),
+  f4: (view, at, little) => view.getFloat32(at, little),
+  i8: (view, at, little) => Number(view.getBigInt64(at, little)),
+  i4: (view, at, little) => view.getInt32(at, little),
+  i2: (view, at, little) => view.getInt16(at, little),
+  i1: (view, at) => view.getInt8(at),
+  u8: (view, at, little) => Number(view.getBigUint64(at, little)),
+  u4: (view, at, little) => view.getUint32(at, little),
+  u2: (view, at, little) => view.getUint16(at, little),
+  u1: (view, at) => view.getUint8(at),
+  b1: (view, at) => view.getUint8(at),
+};
+
+/**
+ * Reads a .npy file of any real number type, either byte order, row- or column-major.
+ * @param source Names the file in errors.
+ * @throws RangeError where it is not such a file, or is cut short.
+ */
+export function decodeNpy(bytes: Uint8Array, source = 'the bytes'): NpyArray {
+  const refuse = (why: string): never => {
+    throw new RangeError(`${source} is not a .npy file that can be read: ${why}.`);
+  };
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 12 || magic.some((byte, k) => bytes[k] !== byte)) refuse('it does not begin with \\x93NUMPY');
+  const lengthBytes = bytes[6] === 1 ? 2 : 4;
+  const start = 8 + lengthBytes + (lengthBytes === 2 ? view.getUint16(8, true) : view.getUint32(8, true));
+  if (start > bytes.length) refuse('its header is cut short');
+  const header = new TextDecoder().decode(bytes.subarray(8 + lengthBytes, start));
+  const descr = /'descr':\s*'([<>|=])([a-z]\d)'/.exec(header);
+  const dims = /'shape':\s*\(([\d\s,]*)\)/.exec(header);
+  if (!descr || !dims || !readers[descr[2]]) return refuse(`its header is ${header.trim()}`);
+  const shape = dims[1]
+    .split(',')
+    .filter((part) => part.trim() !== '')
+    .map(Number);
+  const size = shape.reduce((product, length) => product * length, 1);
+  const width = Number(descr[2][1]);
+  if (bytes.length < start + size * width) refuse(`it holds ${bytes.length - start} of ${size * width} bytes`);
+  const values = new Float64Array(size);
+  const columnMajor = /'fortran_order':\s*True/.test(header);
+  for (let k = 0; k < size; k++) {
+    values[columnMajor ? rowMajorIndex(k, shape) : k] = readers[descr[2]](view, start + k * width, descr[1] !== '>');
+  }
+  return { dtype: descr[2][0] === 'f' ? 'float64' : 'int64', shape, values };
+}
+
+/** Where the k-th value of a column-major array lies in a row-major one. */
+function rowMajorIndex(k: number, shape: number[]): number {
+  let index = 0;
+  let stride = shape.reduce((product, length) => product * length, 1);
+  for (const length of shape) {
+    stride /= length;
+    index += (k % length) * stride;
+    k = Math.floor(k / length);
+  }
+  return index;
+}
