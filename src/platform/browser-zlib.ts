@@ -1,0 +1,4 @@
+import type { NativeZlib } from './node-zlib.js';
+
+/** Browsers have no synchronous native deflate. */
+export const nativeZlib: NativeZlib | undefined = undefined;

@@ -1,0 +1,81 @@
+import { tensorboard } from '../proto/tensorboard.js';
+import { type Later, whenRead } from './later.js';
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { stringTensor } from './tensors.js';
+import { describe, type Numbers, type NumericArray, readNumbers } from './values.js';
+
+/** Options of addAudio. */
+export interface AudioOptions {
+  /** Frames per second; 44100. */
+  sampleRate?: number;
+}
+
+/**
+ * Sound for TensorBoard's audio dashboard: a WAV file of 16-bit PCM. Samples in [-1, 1] are clipped to it and NaN is silence;
+ * an Int16Array is taken as the samples of the file.
+ *
+ * @param samples shape [frames] (mono), [frames, 1] or [frames, 2] (stereo)
+ */
+export function audioSummary(samples: Numbers, options: AudioOptions = {}, what = 'audio'): Later<PluginSummary> {
+  const { sampleRate = 44100 } = options;
+  if (!Number.isSafeInteger(sampleRate) || sampleRate < 1 || sampleRate > 0xffffffff) {
+    throw new RangeError(
+      `${what}: expected sampleRate to be a whole number of frames per second, got ${describe(sampleRate)}`,
+    );
+  }
+  return whenRead(readNumbers(samples, what), (numbers) => ({
+    plugin: 'audio',
+    // Without the encoding TensorBoard serves the file as application/octet-stream and no player takes it.
+    content: tensorboard.AudioPluginData.encode({ encoding: tensorboard.AudioPluginData.Encoding.WAV }).finish(),
+    dataClass: DataClass.blobSequence,
+    // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample once a data class is there.
+    tensor: stringTensor([encodeWav(numbers, sampleRate, what)], [1]),
+  }));
+}
+
+const headerSize = 44;
+const bytesPerSample = 2;
+
+/**
+ * A canonical WAV file: RIFF header, fmt chunk, data chunk of 16-bit little-endian PCM.
+ * Source: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
+ */
+function encodeWav(samples: NumericArray, sampleRate: number, what: string): Uint8Array {
+  const { values, shape } = samples;
+  const channels = shape.length === 1 ? 1 : shape[1];
+  if (shape.length < 1 || shape.length > 2 || (channels !== 1 && channels !== 2)) {
+    throw new RangeError(
+      `${what}: expected samples of shape [frames], [frames, 1] or [frames, 2], got [${shape.join(', ')}]`,
+    );
+  }
+  const dataSize = values.length * bytesPerSample;
+  if (dataSize + headerSize - 8 > 0xffffffff)
+    throw new RangeError(`${what}: ${values.length} samples exceed the 4 GiB of a WAV file`);
+  const bytes = new Uint8Array(headerSize + dataSize);
+  const view = new DataView(bytes.buffer);
+  const ascii = (at: number, text: string) => {
+    for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+  };
+  ascii(0, 'RIFF');
+  view.setUint32(4, bytes.length - 8, true);
+  ascii(8, 'WAVEfmt ');
+  view.setUint32(16, 16, true); // size of the fmt chunk
+  view.setUint16(20, 1, true); // WAVE_FORMAT_PCM
+  view.setUint16(22, channels, true);
+  view.setUint32(24, sampleRate, true);
+  view.setUint32(28, Math.min(sampleRate * channels * bytesPerSample, 0xffffffff), true); // bytes per second: players only estimate with it
+  view.setUint16(32, channels * bytesPerSample, true);
+  view.setUint16(34, 8 * bytesPerSample, true);
+  ascii(36, 'data');
+  view.setUint32(40, dataSize, true);
+  const isPcm = values instanceof Int16Array;
+  for (let i = 0, at = headerSize; i < values.length; i++, at += bytesPerSample) {
+    view.setInt16(at, isPcm ? values[i] : toPcm(values[i]), true);
+  }
+  return bytes;
+}
+
+function toPcm(sample: number): number {
+  return Number.isNaN(sample) ? 0 : Math.round(Math.max(-1, Math.min(1, sample)) * 32767);
+}

@@ -1,0 +1,111 @@
+import { tensorboard } from '../proto/tensorboard.js';
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { stringTensor } from './tensors.js';
+import { describe } from './values.js';
+
+/** A chart with a line for every scalar tag that matches one of the regular expressions (Python's syntax), in every run. */
+export interface MultilineChart {
+  readonly title: string;
+  readonly multiline: readonly string[];
+}
+
+/** A chart with a line between two others, filled between them: three scalar tags for each series. */
+export interface MarginChart {
+  readonly title: string;
+  readonly margin: readonly { readonly value: string; readonly lower: string; readonly upper: string }[];
+}
+
+/** A group of charts. */
+export interface ChartCategory {
+  readonly title: string;
+  readonly charts: readonly (MultilineChart | MarginChart)[];
+  /** True: the group is folded up at first. */
+  readonly closed?: boolean;
+}
+
+/**
+ * What TensorBoard's custom scalars dashboard shows. Layouts of all runs are merged.
+ * tensorboardX's and torch's form is read too: `{ category: { chart: ['Multiline', tags] | ['Margin', [value, lower, upper]] } }`.
+ */
+export type CustomScalarsLayout =
+  | { readonly categories: readonly ChartCategory[] }
+  | { readonly [category: string]: { readonly [chart: string]: readonly ['Multiline' | 'Margin', readonly string[]] } };
+
+/** The tag under which TensorBoard looks for the layout. */
+export const customScalarsTag = 'custom_scalars__config__';
+
+/** The layout as TensorBoard stores it, under the tag `custom_scalars__config__`. */
+export function customScalarsSummary(layout: CustomScalarsLayout, what = 'custom scalars'): PluginSummary {
+  const category = readCategories(layout, what).map(({ title, charts, closed }) => ({
+    title,
+    closed: closed === true,
+    chart: charts.map(chartProto),
+  }));
+  return {
+    plugin: 'custom_scalars',
+    dataClass: DataClass.tensor,
+    tensor: stringTensor([tensorboard.Layout.encode({ category }).finish()], []),
+  };
+}
+
+function chartProto(chart: MultilineChart | MarginChart): tensorboard.IChart {
+  const { title } = chart;
+  if ('multiline' in chart) return { title, multiline: { tag: [...chart.multiline] } };
+  return { title, margin: { series: chart.margin.map(({ value, lower, upper }) => ({ value, lower, upper })) } };
+}
+
+function readCategories(layout: CustomScalarsLayout, what: string): readonly ChartCategory[] {
+  if (typeof layout !== 'object' || layout === null)
+    throw new TypeError(`${what}: expected a layout, got ${describe(layout)}`);
+  if (Array.isArray(layout.categories)) {
+    return layout.categories.map((category: ChartCategory, i) => {
+      const where = `${what}: categories[${i}]`;
+      checkText(category.title, `${where}.title`);
+      if (!Array.isArray(category.charts))
+        throw new TypeError(`${where}.charts: expected an array, got ${describe(category.charts)}`);
+      for (const [j, chart] of category.charts.entries()) checkChart(chart, `${where}.charts[${j}]`);
+      return category;
+    });
+  }
+  return Object.entries(layout).map(([title, charts]) => {
+    if (typeof charts !== 'object' || charts === null)
+      throw new TypeError(`${what}: ${title}: expected charts, got ${describe(charts)}`);
+    return {
+      title,
+      charts: Object.entries(charts).map(([name, chart]) => fromTuple(name, chart, `${what}: ${title}: ${name}`)),
+    };
+  });
+}
+
+function fromTuple(title: string, chart: unknown, where: string): MultilineChart | MarginChart {
+  const [kind, tags] = Array.isArray(chart) ? chart : [];
+  if ((kind !== 'Multiline' && kind !== 'Margin') || !Array.isArray(tags)) {
+    throw new TypeError(
+      `${where}: expected ['Multiline', tags] or ['Margin', [value, lower, upper]], got ${describe(chart)}`,
+    );
+  }
+  for (const tag of tags) checkText(tag, where);
+  if (kind === 'Multiline') return { title, multiline: tags };
+  if (tags.length !== 3) throw new RangeError(`${where}: expected the 3 tags value, lower, upper, got ${tags.length}`);
+  return { title, margin: [{ value: tags[0], lower: tags[1], upper: tags[2] }] };
+}
+
+function checkChart(chart: MultilineChart | MarginChart, where: string): void {
+  checkText(chart?.title, `${where}.title`);
+  const { multiline, margin } = chart as Partial<MultilineChart & MarginChart>;
+  if (Array.isArray(multiline) === Array.isArray(margin)) {
+    throw new TypeError(
+      `${where}: expected either multiline or margin to be an array, got ${describe(multiline ?? margin)}`,
+    );
+  }
+  for (const [i, tag] of multiline?.entries() ?? []) checkText(tag, `${where}.multiline[${i}]`);
+  for (const [i, series] of margin?.entries() ?? []) {
+    for (const key of ['value', 'lower', 'upper'] as const) checkText(series?.[key], `${where}.margin[${i}].${key}`);
+  }
+}
+
+function checkText(text: unknown, where: string): void {
+  if (typeof text !== 'string' || text === '')
+    throw new TypeError(`${where}: expected a text, got ${text === '' ? 'an empty one' : describe(text)}`);
+}

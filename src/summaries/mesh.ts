@@ -1,0 +1,90 @@
+import { tensorboard } from '../proto/tensorboard.js';
+import { type Later, whenAllRead } from './later.js';
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { floatTensor, int32Tensor, uint8Tensor } from './tensors.js';
+import { type Numbers, type NumericArray, readNumbers } from './values.js';
+
+/** Options of addMesh. */
+export interface MeshOptions {
+  /** RGB 0..255 (whole numbers, of whichever type), one for each vertex: vertices x 3, or batch x vertices x 3. */
+  colors?: Numbers;
+  /** Three vertex numbers for each triangle: faces x 3, or batch x faces x 3. Without them the vertices are a point cloud. */
+  faces?: Numbers;
+  /** Camera, lights and material of the scene, by three.js class names: https://github.com/tensorflow/tensorboard/tree/master/tensorboard/plugins/mesh */
+  config?: object;
+}
+
+type Part = 'vertices' | 'faces' | 'colors';
+
+const { ContentType } = tensorboard.MeshPluginData;
+const contentTypes = { vertices: ContentType.VERTEX, faces: ContentType.FACE, colors: ContentType.COLOR };
+const suffixes = { vertices: '_VERTEX', faces: '_FACE', colors: '_COLOR' };
+
+/**
+ * A mesh or point cloud for TensorBoard's mesh dashboard: one summary for its vertices and one each for faces and colors,
+ * with the suffixes that TF2 gives them.
+ *
+ * @param tag the user's tag: the parts name it, so that the dashboard finds them
+ * @param vertices x, y, z of each: vertices x 3, or batch x vertices x 3
+ */
+export function meshSummaries(
+  tag: string,
+  vertices: Numbers,
+  options: MeshOptions = {},
+  what = 'mesh',
+): Later<PluginSummary[]> {
+  const given = { vertices, faces: options.faces, colors: options.colors };
+  const parts = (Object.keys(given) as Part[]).filter((part) => given[part] !== undefined && given[part] !== null);
+  const jsonConfig = JSON.stringify(options.config ?? {});
+  return whenAllRead(
+    parts.map((part) => readNumbers(given[part] as Numbers, `${what}, ${part}`)),
+    (read) => {
+      const arrays = read.map((numbers, i) => batchOfTriples(numbers, `${what}, ${parts[i]}`));
+      const shapes = Object.fromEntries(parts.map((part, i) => [part, arrays[i].shape]));
+      for (const [i, array] of arrays.entries()) checkPart(parts[i], array, shapes.vertices, `${what}, ${parts[i]}`);
+      const components = parts.reduce((mask, part) => mask | (1 << contentTypes[part]), 0);
+      return arrays.map(({ values, shape }, i): PluginSummary => {
+        const part = parts[i];
+        return {
+          plugin: 'mesh',
+          content: tensorboard.MeshPluginData.encode({
+            name: tag,
+            contentType: contentTypes[part],
+            jsonConfig,
+            shape: [...shape],
+            components,
+          }).finish(),
+          dataClass: DataClass.tensor,
+          tensor: (part === 'vertices' ? floatTensor : part === 'faces' ? int32Tensor : uint8Tensor)(values, shape),
+          tagSuffix: suffixes[part],
+        };
+      });
+    },
+  );
+}
+
+function batchOfTriples({ values, shape, dtype }: NumericArray, what: string): NumericArray {
+  const batched = shape.length === 2 ? [1, ...shape] : shape;
+  if (batched.length !== 3 || batched[2] !== 3) {
+    throw new RangeError(`${what}: expected the shape [n, 3] or [batch, n, 3], got [${shape.join(', ')}]`);
+  }
+  return { values, shape: batched, dtype };
+}
+
+function checkPart(part: Part, { values, shape }: NumericArray, vertices: readonly number[], what: string): void {
+  if (shape[0] !== vertices[0])
+    throw new RangeError(`${what}: expected a batch of ${vertices[0]}, as of vertices, got ${shape[0]}`);
+  if (part === 'colors' && shape[1] !== vertices[1]) {
+    throw new RangeError(`${what}: expected a color for each of ${vertices[1]} vertices, got ${shape[1]}`);
+  }
+  const limit = part === 'faces' ? vertices[1] - 1 : 255;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    const isRight =
+      part === 'vertices' ? Number.isFinite(value) : Number.isInteger(value) && value >= 0 && value <= limit;
+    if (isRight) continue;
+    const expected = part === 'vertices' ? 'finite coordinates' : `whole numbers from 0 to ${limit}`;
+    throw new RangeError(`${what}: expected ${expected}, got ${value} at position ${i}`);
+  }
+}

@@ -1,0 +1,152 @@
+import { tensorboard } from '../proto/tensorboard.js';
+import { type Later, whenAllRead } from './later.js';
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { floatTensor } from './tensors.js';
+import { describe, type Numbers, type NumericArray, readNumbers } from './values.js';
+
+/** Options of addPrCurve. */
+export interface PrCurveOptions {
+  /** How many thresholds lie evenly from 0 to 1, ends included; 201, at least 2. */
+  thresholds?: number;
+  /** How much each label counts: as many as labels, or one for all. 1. */
+  weights?: Numbers;
+}
+
+/**
+ * Counts that the caller has made, one for each threshold i / (n - 1), i = 0 .. n - 1: a prediction at or above the threshold
+ * counts as positive. Where precision or recall are left out they are computed.
+ */
+export interface PrCounts {
+  readonly truePositives: ArrayLike<number>;
+  readonly falsePositives: ArrayLike<number>;
+  readonly trueNegatives: ArrayLike<number>;
+  readonly falseNegatives: ArrayLike<number>;
+  readonly precision?: ArrayLike<number>;
+  readonly recall?: ArrayLike<number>;
+}
+
+/** TF's default (tensorboard/plugins/pr_curve/summary.py). */
+const defaultThresholds = 201;
+/** Stands for zero in denominators, as TF has it. */
+const minimumCount = 1e-7;
+
+/**
+ * A precision-recall curve, counted as TensorBoard's own writer counts it
+ * (https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/plugins/pr_curve/summary.py).
+ *
+ * @param labels 0 or 1, or booleans
+ * @param predictions in [0, 1], as many as labels
+ */
+export function prCurveSummary(
+  labels: Numbers,
+  predictions: Numbers,
+  options: PrCurveOptions = {},
+  what = 'pr curve',
+): Later<PluginSummary> {
+  const { thresholds = defaultThresholds, weights = 1 } = options;
+  checkThresholds(thresholds, what);
+  return whenAllRead(
+    [
+      readNumbers(labels, `${what}, labels`),
+      readNumbers(predictions, `${what}, predictions`),
+      readNumbers(weights, `${what}, weights`),
+    ] as const,
+    (numbers: readonly NumericArray[]) => encodeCounts(countAll(numbers[0], numbers[1], numbers[2], thresholds, what)),
+  );
+}
+
+/** A precision-recall curve whose counts the caller has made. */
+export function prCurveRawSummary(counts: PrCounts, what = 'pr curve'): PluginSummary {
+  const thresholds = counts.truePositives?.length;
+  checkThresholds(thresholds, what);
+  for (const name of ['truePositives', 'falsePositives', 'trueNegatives', 'falseNegatives'] as const) {
+    checkRow(counts[name], name, thresholds, Number.POSITIVE_INFINITY, what);
+  }
+  for (const name of ['precision', 'recall'] as const) {
+    const row = counts[name];
+    if (row !== undefined) checkRow(row, name, thresholds, 1, what);
+  }
+  return encodeCounts(counts);
+}
+
+function checkThresholds(thresholds: number, what: string): void {
+  if (!Number.isSafeInteger(thresholds) || thresholds < 2) {
+    throw new RangeError(`${what}: expected at least 2 thresholds, got ${describe(thresholds)}`);
+  }
+}
+
+function checkRow(row: ArrayLike<number>, name: string, length: number, max: number, what: string): void {
+  if (row?.length !== length) throw new RangeError(`${what}: expected ${length} ${name}, got ${describe(row)}`);
+  for (let i = 0; i < length; i++) {
+    if (!(row[i] >= 0 && row[i] <= max))
+      throw new RangeError(`${what}: ${name}[${i}]: expected a number from 0 to ${max}, got ${describe(row[i])}`);
+  }
+}
+
+function countAll(
+  labels: NumericArray,
+  predictions: NumericArray,
+  weights: NumericArray,
+  thresholds: number,
+  what: string,
+): PrCounts {
+  const count = labels.values.length;
+  if (predictions.values.length !== count) {
+    throw new RangeError(
+      `${what}: expected as many predictions as labels, got ${predictions.values.length} and ${count}`,
+    );
+  }
+  const oneWeight = weights.shape.length === 0;
+  if (!oneWeight && weights.values.length !== count) {
+    throw new RangeError(
+      `${what}: expected one weight or as many as labels, got ${weights.values.length} and ${count}`,
+    );
+  }
+  const truePositives = new Float64Array(thresholds);
+  const falsePositives = new Float64Array(thresholds);
+  for (let i = 0; i < count; i++) {
+    const label = labels.values[i];
+    const prediction = predictions.values[i];
+    const weight = weights.values[oneWeight ? 0 : i];
+    if (label !== 0 && label !== 1)
+      throw new RangeError(`${what}: labels[${i}]: expected 0, 1 or a boolean, got ${label}`);
+    if (!(prediction >= 0 && prediction <= 1))
+      throw new RangeError(`${what}: predictions[${i}]: expected a number from 0 to 1, got ${prediction}`);
+    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY))
+      throw new RangeError(`${what}: weights[${i}]: expected a number of at least 0, got ${weight}`);
+    (label === 1 ? truePositives : falsePositives)[Math.floor(prediction * (thresholds - 1))] += weight;
+  }
+  for (let i = thresholds - 2; i >= 0; i--) {
+    truePositives[i] += truePositives[i + 1];
+    falsePositives[i] += falsePositives[i + 1];
+  }
+  return {
+    truePositives,
+    falsePositives,
+    trueNegatives: falsePositives.map((value) => falsePositives[0] - value),
+    falseNegatives: truePositives.map((value) => truePositives[0] - value),
+  };
+}
+
+function encodeCounts(counts: PrCounts): PluginSummary {
+  const { truePositives, falsePositives, trueNegatives, falseNegatives } = counts;
+  const thresholds = truePositives.length;
+  const precision = counts.precision ?? ratios(truePositives, falsePositives);
+  const recall = counts.recall ?? ratios(truePositives, falseNegatives);
+  const rows = new Float64Array(6 * thresholds);
+  [truePositives, falsePositives, trueNegatives, falseNegatives, precision, recall].forEach((row, index) => {
+    rows.set(row, index * thresholds);
+  });
+  return {
+    plugin: 'pr_curves',
+    content: tensorboard.PrCurvePluginData.encode({ numThresholds: thresholds }).finish(),
+    dataClass: DataClass.tensor,
+    tensor: floatTensor(rows, [6, thresholds]),
+  };
+}
+
+/** part / (part + rest), 0 where both are. */
+function ratios(part: ArrayLike<number>, rest: ArrayLike<number>): Float64Array {
+  return Float64Array.from(part, (value, i) => value / Math.max(minimumCount, value + rest[i]));
+}
