@@ -1,9 +1,14 @@
+import { safePath } from './safe-path.js';
+
 /**
  * Where records go: a directory, memory, a browser file and an object store are all Outputs.
  * A writer owns its Output: it calls `write` with whole records only, in order, and `close` once at the end.
  */
 export interface Output {
-  /** Takes one or more whole records. The bytes are valid only during the call: copy what outlives it. */
+  /**
+   * Takes one or more whole records. The bytes are valid only during the call: copy what outlives it. A call that
+   * throws has taken nothing: the writer keeps the records in memory and offers them again.
+   */
   write(bytes: Uint8Array): void;
   /** Called at process exit, where nothing asynchronous can run any more. */
   flushSync?(): void;
@@ -17,4 +22,57 @@ export interface Output {
   file?(path: string, bytes: Uint8Array): Promise<void>;
   /** Bytes accepted and not yet at their destination; a producer may slow down on it. */
   readonly pendingBytes?: number;
+  /**
+   * How many times a new file was begun in place of one that is gone. Where it changes during a write that throws, the
+   * writer sends the first record and what each tag needs on its first event again.
+   */
+  readonly restarts?: number;
+}
+
+/** Keeps records in memory: for tests, for browsers, for sending them elsewhere. */
+export class MemoryOutput implements Output {
+  /** The Outputs of the runs below this one, by name. */
+  readonly runs: ReadonlyMap<string, MemoryOutput>;
+  /** Companion files, by path. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly #runs = new Map<string, MemoryOutput>();
+  readonly #files = new Map<string, Uint8Array>();
+  #buffer = new Uint8Array(0);
+  #length = 0;
+
+  constructor() {
+    this.runs = this.#runs;
+    this.files = this.#files;
+  }
+
+  /** Everything written so far: the content of an event file. A view, valid until the next write. */
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  write(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
+      grown.set(this.bytes);
+      this.#buffer = grown;
+    }
+    this.#buffer.set(bytes, this.#length);
+    this.#length = length;
+  }
+
+  async flush(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  run(name: string): MemoryOutput {
+    const key = safePath(name);
+    let run = this.#runs.get(key);
+    if (run === undefined) this.#runs.set(key, (run = new MemoryOutput()));
+    return run;
+  }
+
+  async file(path: string, bytes: Uint8Array): Promise<void> {
+    this.#files.set(safePath(path), bytes.slice());
+  }
 }

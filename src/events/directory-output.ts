@@ -1,0 +1,127 @@
+import { hostname, files as platformFiles, processId } from '#platform';
+import type { Files } from '../platform/files.js';
+import type { Output } from './output.js';
+import { safePath } from './safe-path.js';
+
+/** The largest number of seconds that ten digits hold. */
+const maxSeconds = 9_999_999_999;
+
+/**
+ * One event file in a folder, made when the first records come, and open only while it is written to.
+ *
+ * Its name is `events.out.tfevents.<seconds>.<host>.<pid>.<counter><suffix>`. TensorBoard reads a run's files in the order
+ * of their names, so the seconds are those of the clock or one more than the newest in the folder, whichever is later;
+ * the file is made exclusively, so writers in other processes and threads get files of their own.
+ */
+export class DirectoryOutput implements Output {
+  readonly folder: string;
+  readonly #files: Files;
+  readonly #suffix: string;
+  #path: string | undefined;
+  #size = 0;
+  #restarts = 0;
+
+  /** @param folder absolute; it need not exist yet. */
+  constructor(folder: string, options: { filenameSuffix?: string } = {}, files: Files | undefined = platformFiles) {
+    if (files === undefined) {
+      throw new TypeError(
+        `There is no file system here for the logdir '${folder}': pass an Output, such as a MemoryOutput, instead`,
+      );
+    }
+    this.folder = folder;
+    this.#files = files;
+    this.#suffix = fileNamePart(options.filenameSuffix ?? '');
+  }
+
+  /** The event file, once it has been made. */
+  get path(): string | undefined {
+    return this.#path;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#path ??= this.#create();
+    let appended: boolean;
+    try {
+      appended = this.#files.append(this.#path, bytes, this.#size);
+    } catch (error) {
+      throw explain(`Cannot write to ${this.#path}`, error);
+    }
+    if (!appended) {
+      // Whatever stands there now is not ours to append to; the next write begins another file.
+      const lost = this.#path;
+      this.#path = undefined;
+      this.#size = 0;
+      this.#restarts++;
+      throw new Error(`The event file ${lost} was removed or changed while it was being written`);
+    }
+    this.#size += bytes.length;
+  }
+
+  async flush(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  run(name: string): DirectoryOutput {
+    const folder = this.#files.join(this.folder, safePath(name));
+    return new DirectoryOutput(folder, { filenameSuffix: this.#suffix }, this.#files);
+  }
+
+  async file(path: string, bytes: Uint8Array): Promise<void> {
+    const target = this.#files.join(this.folder, safePath(path));
+    try {
+      this.#files.write(target, bytes);
+    } catch (error) {
+      throw explain(`Cannot write ${target}`, error);
+    }
+  }
+
+  /** The event files that now stand in the folder, in the order TensorBoard reads them. */
+  eventFiles(): string[] {
+    const names = this.#files.list(this.folder).filter((name) => name.includes('tfevents'));
+    return names.sort().map((name) => this.#files.join(this.folder, name));
+  }
+
+  /** An event file's bytes, piece by piece. */
+  read(path: string): Iterable<Uint8Array> {
+    return this.#files.read(path);
+  }
+
+  #create(): string {
+    try {
+      this.#files.makeDirectory(this.folder);
+      let seconds = Math.floor(Date.now() / 1000);
+      for (const name of this.#files.list(this.folder)) seconds = Math.max(seconds, secondsIn(name) + 1);
+      seconds = Math.min(seconds, maxSeconds);
+      const host = fileNamePart(hostname()) || 'localhost';
+      const prefix = `events.out.tfevents.${String(seconds).padStart(10, '0')}.${host}.${processId()}`;
+      for (let counter = 0; ; counter++) {
+        const path = this.#files.join(this.folder, `${prefix}.${String(counter).padStart(5, '0')}${this.#suffix}`);
+        if (this.#files.create(path)) return path;
+      }
+    } catch (error) {
+      throw explain(`Cannot make an event file in ${this.folder}`, error);
+    }
+  }
+}
+
+/** The seconds in an event file's name, -1 in any other's. */
+function secondsIn(name: string): number {
+  const digits = /tfevents\.(\d{1,10})(?!\d)/.exec(name)?.[1];
+  return digits === undefined ? -1 : Number(digits);
+}
+
+function fileNamePart(text: string): string {
+  return text.replace(/[^-\w.]/g, '_');
+}
+
+function explain(what: string, cause: unknown): Error {
+  const { message, code } = cause as { message?: string; code?: string };
+  return Object.assign(
+    new Error(`${what}: ${message ?? String(cause)}`, { cause }),
+    code === undefined ? {} : { code },
+  );
+}

@@ -1,0 +1,48 @@
+import Long from 'long';
+import { tensorboard } from '../proto/tensorboard.js';
+import type { Step, TensorBoardEvent } from './event.js';
+
+const sessionStatus = {
+  unspecified: tensorboard.SessionLog.SessionStatus.STATUS_UNSPECIFIED,
+  start: tensorboard.SessionLog.SessionStatus.START,
+  stop: tensorboard.SessionLog.SessionStatus.STOP,
+  checkpoint: tensorboard.SessionLog.SessionStatus.CHECKPOINT,
+} as const;
+
+/** A step as protobufjs takes int64s: a number where that is exact, else a Long. */
+export function stepProto(step: Step): number | Long {
+  if (Number.isSafeInteger(step)) return step as number;
+  const wide = BigInt(step);
+  return new Long(Number(BigInt.asIntN(32, wide)), Number(BigInt.asIntN(32, wide >> 32n)));
+}
+
+/** The bytes of a summary's event. */
+export function encodeSummaryEvent(wallTime: number, step: Step, value: tensorboard.Summary.IValue[]): Uint8Array {
+  return tensorboard.Event.encode({ wallTime, step: stepProto(step), summary: { value } }).finish();
+}
+
+/** The bytes of any event. Its summaries are written as `raw` holds them, so what was read is written back unchanged. */
+export function encodeEvent(event: TensorBoardEvent): Uint8Array {
+  const { wallTime, step, fileVersion, sourceWriter, sessionLog, graph, metaGraph, runMetadata, logMessage } = event;
+  const message: tensorboard.IEvent = { wallTime, step: stepProto(step) };
+  if (fileVersion !== undefined) message.fileVersion = fileVersion;
+  if (sourceWriter !== undefined) message.sourceMetadata = { writer: sourceWriter };
+  if (graph !== undefined) message.graphDef = graph;
+  if (metaGraph !== undefined) message.metaGraphDef = metaGraph;
+  if (runMetadata !== undefined) message.taggedRunMetadata = { tag: runMetadata.tag, runMetadata: runMetadata.bytes };
+  if (logMessage !== undefined) message.logMessage = logMessage;
+  if (sessionLog !== undefined) {
+    message.sessionLog = {
+      status: sessionStatus[sessionLog.status],
+      checkpointPath: sessionLog.checkpointPath ?? '',
+      msg: sessionLog.message ?? '',
+    };
+  }
+  const writer = tensorboard.Event.encode(message);
+  if (event.summary !== undefined) {
+    writer.uint32((5 << 3) | 2).fork();
+    for (const { raw } of event.summary) writer.uint32((1 << 3) | 2).bytes(raw);
+    writer.ldelim();
+  }
+  return writer.finish();
+}

@@ -1,0 +1,42 @@
+import type { Files } from './files.js';
+
+export { defaultStoreFiles } from './browser-store-files.js';
+export { terminalHasColors } from './browser-terminal.js';
+
+/** A page has no synchronous file system. */
+export const files: Files | undefined = undefined;
+
+/** A page does not know its computer's name; its own host stands for it. */
+export function hostname(): string {
+  return globalThis.location?.hostname ?? '';
+}
+
+/** A page has no process number. */
+export function processId(): number {
+  return 0;
+}
+
+const exitCallbacks = new Set<() => void>();
+
+/** Calls back when the page is hidden for good, or for so long that it may never come back. */
+export function onExit(callback: () => void): void {
+  if (exitCallbacks.size === 0) {
+    globalThis.addEventListener?.('pagehide', () => {
+      for (const each of exitCallbacks) each();
+    });
+  }
+  exitCallbacks.add(callback);
+}
+
+/** A page receives no signals. */
+export function handleSignals(): void {}
+
+/** Says something on the console's warning channel. */
+export function warn(message: string): void {
+  console.warn(`(delve-tensorboard) ${message}`);
+}
+
+/** A page's timers never keep it alive. */
+export function unref(_timer: ReturnType<typeof setTimeout>): void {}
+
+export { nativeZlib } from './browser-zlib.js';
