@@ -1,0 +1,187 @@
+import { type FieldOfView, inputView, merged, type Path, type Window } from './field-of-view.js';
+import {
+  checkModel,
+  isModelLike,
+  type LayerLike,
+  leafPaths,
+  type ModelLike,
+  type SymbolicTensorLike,
+} from './layer-graph.js';
+import { isConvolution, kernelOf, spaceRank, throughLayer } from './layer-views.js';
+
+/** What a layer sees of one axis of the input. Sizes are in places of the input (pixels, samples). */
+export interface ReceptiveFieldAxis {
+  /** Smallest receptive field over all paths from the input; Infinity where every path sees everything. */
+  readonly min: number;
+  /** Largest receptive field over all paths. */
+  readonly max: number;
+  /** Input places between neighbouring places of this layer's output: the product of strides so far. */
+  readonly stride: number;
+  /** The layer's own window. */
+  readonly kernel: number;
+  /** Smallest receptive field of what comes in. */
+  readonly minBefore: number;
+  /** Product of strides of what comes in. */
+  readonly strideBefore: number;
+}
+
+/** What one layer sees of the input. */
+export interface ReceptiveField {
+  /** The layer's name, as the tracker has it (`block/conv_1` in a nested model). */
+  readonly layer: string;
+  readonly className: string;
+  /** Smallest receptive field over all paths, on the axis where it is smallest. Infinity for layers without space. */
+  readonly min: number;
+  /** Largest receptive field over all paths, on the axis where it is largest. */
+  readonly max: number;
+  /** Height and width, or time; empty for layers without space (dense, flattened, pooled). */
+  readonly axes: readonly ReceptiveFieldAxis[];
+  /** True for convolutions: the layers that a receptive field can make productive or not. */
+  readonly convolutional: boolean;
+}
+
+export interface ReceptiveFieldOptions {
+  /** Tells the window of custom layers. Without it, a layer of an unknown class is taken to work place by place. */
+  window?: (layer: LayerLike) => Window | undefined;
+}
+
+/**
+ * Receptive fields of every layer: r_l = r_(l-1) + (k_l - 1) * product of earlier strides, smallest and largest over all
+ * paths from the input. Takes Sequential, functional and nested models; counts dilation, strides, pooling, depthwise,
+ * separable and transposed convolutions in one to three dimensions. Recurrent and dense layers see everything.
+ *
+ * @returns in the order of `model.layers`, input layers left out
+ * @throws TypeError when the model is not a built tf.LayersModel
+ * @see https://arxiv.org/abs/2106.12307 for what it tells about a network
+ */
+export function receptiveFields(model: ModelLike, options: ReceptiveFieldOptions = {}): ReceptiveField[] {
+  checkModel('receptiveFields', model);
+  const walk = new Walk(options);
+  walk.run(model, new Map());
+  const fields: ReceptiveField[] = [];
+  for (const [layer, path] of leafPaths(model)) {
+    const seen = walk.seen.get(layer);
+    if (seen && layer.getClassName() !== 'InputLayer') fields.push(describe(layer, path, seen, options));
+  }
+  return fields;
+}
+
+interface Seen {
+  before: FieldOfView;
+  after: FieldOfView;
+}
+
+/** Follows symbolic tensors from a model's outputs back to its inputs. */
+class Walk {
+  /** By leaf layer; a layer that is used several times has seen what each use sees. */
+  readonly seen = new Map<LayerLike, Seen>();
+  readonly #options: ReceptiveFieldOptions;
+
+  constructor(options: ReceptiveFieldOptions) {
+    this.#options = options;
+  }
+
+  /** @param known views of tensors by id: the model's inputs, where they come from a model around it */
+  run(model: ModelLike, known: Map<number, FieldOfView>): FieldOfView[] {
+    return model.outputs.map((output) => this.#viewOf(output, known));
+  }
+
+  #viewOf(tensor: SymbolicTensorLike, known: Map<number, FieldOfView>): FieldOfView {
+    const found = known.get(tensor.id);
+    if (found) return found;
+    const { sourceLayer: layer, nodeIndex } = tensor;
+    const inputs = layer.inboundNodes[nodeIndex]?.inputTensors ?? [];
+    let view: FieldOfView;
+    if (layer.getClassName() === 'InputLayer') {
+      view = inputView(spaceRank(tensor.shape));
+    } else {
+      const views = inputs.map((input) => this.#viewOf(input, known));
+      view = this.#through(layer, views, inputs[0]!.shape, tensor);
+    }
+    known.set(tensor.id, view);
+    return view;
+  }
+
+  #through(
+    layer: LayerLike,
+    views: FieldOfView[],
+    inputShape: SymbolicTensorLike['shape'],
+    output: Pick<SymbolicTensorLike, 'shape' | 'tensorIndex'>,
+  ): FieldOfView {
+    if (isModelLike(layer)) {
+      const inner = new Map(
+        layer.inputs.map((input, index) => [input.id, views[index] ?? inputView(spaceRank(input.shape))]),
+      );
+      const outputs = this.run(layer, inner);
+      return outputs[output.tensorIndex] ?? outputs[0]!;
+    }
+    const before = merged(views);
+    const wrapped = (layer as { layer?: LayerLike }).layer;
+    let after: FieldOfView;
+    if (wrapped && layer.getClassName() === 'TimeDistributed') {
+      // The wrapped layer sees one time step; time passes by unchanged.
+      const [time, ...space] = before.axes;
+      const step = this.#through(wrapped, [{ ...before, axes: space }], withoutTime(inputShape), {
+        shape: withoutTime(output.shape),
+        tensorIndex: 0,
+      });
+      after = { ...step, axes: [time!, ...step.axes] };
+    } else {
+      const window = this.#options.window?.(layer);
+      after = throughLayer({ layer, view: before, inputShape, outputShape: output.shape, window });
+    }
+    const earlier = this.seen.get(layer);
+    this.seen.set(
+      layer,
+      earlier ? { before: merged([earlier.before, before]), after: merged([earlier.after, after]) } : { before, after },
+    );
+    return after;
+  }
+}
+
+function withoutTime(shape: SymbolicTensorLike['shape']): SymbolicTensorLike['shape'] {
+  return [shape[0]!, ...shape.slice(2)];
+}
+
+function describe(
+  layer: LayerLike,
+  path: string,
+  { before, after }: Seen,
+  options: ReceptiveFieldOptions,
+): ReceptiveField {
+  const window = options.window?.(layer);
+  const kernel = kernelOf(layer, window);
+  const axes = after.axes.map((paths, axis) => {
+    // Where the rank changed, axes cannot be told apart any more: the first stands for all.
+    const from = before.axes[axis] ?? before.axes[0] ?? paths;
+    return {
+      min: least(paths),
+      max: most(paths),
+      stride: widest(paths),
+      kernel: kernel[Math.min(axis, kernel.length - 1)]!,
+      minBefore: least(from),
+      strideBefore: widest(from),
+    };
+  });
+  const blind = after.everything ? Number.POSITIVE_INFINITY : 1;
+  return {
+    layer: path,
+    className: layer.getClassName(),
+    min: axes.length > 0 ? Math.min(...axes.map(({ min }) => min)) : blind,
+    max: axes.length > 0 ? Math.max(...axes.map(({ max }) => max)) : blind,
+    axes,
+    convolutional: isConvolution(layer, window),
+  };
+}
+
+function least(paths: readonly Path[]): number {
+  return Math.min(...paths.map(({ size }) => size));
+}
+
+function most(paths: readonly Path[]): number {
+  return Math.max(...paths.map(({ size }) => size));
+}
+
+function widest(paths: readonly Path[]): number {
+  return Math.max(...paths.map(({ jump }) => jump));
+}

@@ -1,0 +1,103 @@
+import { defaultStoreFiles } from '#platform';
+import type { StoreFiles } from '../platform/store-files.js';
+import type { EpochStatistics, LayerStatistics, ScalarStat, Split } from '../statistics/layer-statistics.js';
+import type { Store } from '../stores/store.js';
+import { embeddingPlot } from './embedding-plot.js';
+import type { PlotSpec } from './plot-spec.js';
+import { profilePlot } from './profile-plot.js';
+import { renderPng, renderSvg } from './render.js';
+
+export interface PlotStoreOptions {
+  /** 'png' (Delve's, needs \@resvg/resvg-js) or 'svg'. */
+  format?: 'png' | 'svg';
+  /** Where files go; the working directory in Node. */
+  files?: StoreFiles;
+}
+
+/** Delve's names of the statistics in its file names; others go by their own name. */
+const delveStats: Partial<Record<ScalarStat, string>> = {
+  saturation: 'lsat',
+  intrinsicDimensionality: 'idim',
+  determinant: 'det',
+  trace: 'trc',
+  diagonalTrace: 'dtrc',
+};
+
+/** What the vertical axis says. */
+const axisTitles: Partial<Record<ScalarStat, string>> = {
+  intrinsicDimensionality: 'intrinsic dimensionality',
+  determinant: 'determinant of the covariance',
+  trace: 'trace of the covariance',
+  diagonalTrace: 'sum of eigenvalues',
+};
+
+/** Scalars of the user's that fit into a subtitle. */
+const mostMetrics = 4;
+
+/**
+ * Delve's `plot` strategy: after every epoch one picture per statistic and split, by depth, named
+ * `{savefile}_{lsat|idim|det|trc|dtrc}_{train|eval}_epoch_{e}.png` (embeddings: `{savefile}_embed_…`), `e` counted from 0.
+ * Drawing needs the optional packages vega, vega-lite and \@resvg/resvg-js.
+ */
+export class PlotStore implements Store {
+  readonly #savefile: string;
+  readonly #format: 'png' | 'svg';
+  readonly #files: StoreFiles;
+
+  /** @param savefile first part of every file's path, without an extension; folders in it are made. */
+  constructor(savefile: string, options: PlotStoreOptions = {}) {
+    if (typeof savefile !== 'string' || savefile === '') {
+      throw new TypeError(`PlotStore: expected savefile to be a path, got ${String(savefile)}`);
+    }
+    const format = options.format ?? 'png';
+    if (format !== 'png' && format !== 'svg') {
+      throw new RangeError(`PlotStore: expected format to be 'png' or 'svg', got '${String(format)}'`);
+    }
+    this.#savefile = savefile;
+    this.#format = format;
+    this.#files = options.files ?? defaultStoreFiles();
+  }
+
+  async add(epoch: EpochStatistics): Promise<void> {
+    for (const split of ['train', 'val'] as const) {
+      const layers = epoch.layers.filter((layer) => layer.split === split);
+      for (const stat of scalarStats(layers)) {
+        await this.#save(delveStats[stat] ?? stat, split, epoch.epoch, statPlot(stat, layers, epoch, split));
+      }
+      const embeddings = layers.flatMap(({ layer, embedding }) =>
+        embedding ? [{ label: layer, points: embedding }] : [],
+      );
+      if (embeddings.length > 0) await this.#save('embed', split, epoch.epoch, embeddingPlot(embeddings));
+    }
+  }
+
+  async #save(stat: string, split: Split, epoch: number, spec: PlotSpec): Promise<void> {
+    const path = `${this.#savefile}_${stat}_${split === 'val' ? 'eval' : 'train'}_epoch_${epoch}.${this.#format}`;
+    const bytes = this.#format === 'png' ? await renderPng(spec) : new TextEncoder().encode(await renderSvg(spec));
+    await this.#files.write(path, bytes);
+  }
+}
+
+/** The scalar statistics that any layer has, in the order they first appear. */
+function scalarStats(layers: readonly LayerStatistics[]): ScalarStat[] {
+  return [...new Set(layers.flatMap(({ values }) => Object.keys(values) as ScalarStat[]))];
+}
+
+function statPlot(
+  stat: ScalarStat,
+  layers: readonly LayerStatistics[],
+  epoch: EpochStatistics,
+  split: Split,
+): PlotSpec {
+  const metric = axisTitles[stat] ?? stat;
+  const scalars = epoch.scalars.filter((scalar) => scalar.split === undefined || scalar.split === split);
+  return profilePlot(
+    { labels: layers.map(({ layer }) => layer), values: layers.map(({ values }) => values[stat] ?? Number.NaN) },
+    {
+      metric,
+      split,
+      title: `${metric[0]!.toUpperCase()}${metric.slice(1)} by depth, ${split === 'val' ? 'validation' : 'train'}, epoch ${epoch.epoch}`,
+      metrics: Object.fromEntries(scalars.slice(0, mostMetrics).map(({ tag, value }) => [tag, value])),
+    },
+  );
+}

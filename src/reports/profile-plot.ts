@@ -1,0 +1,108 @@
+import {
+  accentColor,
+  checkLength,
+  finite,
+  layerAxis,
+  layersWidth,
+  legendOnTop,
+  type PlotOptions,
+  type PlotSpec,
+  plainColor,
+  plotSpec,
+  splitColors,
+} from './plot-spec.js';
+
+/** One number per layer, in order of depth. */
+export interface Profile {
+  /** Layer names, input first. */
+  labels: readonly string[];
+  /** One number per layer; NaN leaves a gap. */
+  values: ArrayLike<number>;
+}
+
+export interface ProfilePlotOptions extends PlotOptions {
+  /** What the values are; 'saturation' fixes the vertical axis to [0, 1]. */
+  metric?: string;
+  /** Colour of that split. */
+  split?: 'train' | 'val';
+  /** Test accuracy of a linear probe on each layer, 0..1: a second line beside saturation. */
+  probes?: ArrayLike<number>;
+  /** The model's own accuracy or loss, written below the title as Delve does: `{ accuracy: 0.925 }`. */
+  metrics?: Readonly<Record<string, number>>;
+  /** Layers to shade, as `tailOf` names them. */
+  tail?: readonly string[];
+}
+
+/** Metrics that are fractions and are drawn on [0, 1], whatever their values. */
+const fractions = new Set(['saturation', 'probe accuracy']);
+
+/**
+ * Saturation (or another statistic) by depth: a line with dots, layer names turned by 90 degrees.
+ * This is Delve's signature figure (https://arxiv.org/abs/2006.08679); `probes` and `tail` make it the figure of
+ * the papers on unproductive layers (https://arxiv.org/abs/2106.12307).
+ */
+export function profilePlot({ labels, values }: Profile, options: ProfilePlotOptions = {}): PlotSpec {
+  const metric = options.metric ?? 'saturation';
+  checkLength('profilePlot', 'values', values.length, labels);
+  if (options.probes) checkLength('profilePlot', 'probes', options.probes.length, labels);
+  const color = options.split ? splitColors[options.split] : plainColor;
+  const series = [seriesRows(metric, labels, values)];
+  if (options.probes) series.push(seriesRows('probe accuracy', labels, options.probes));
+  const y = {
+    field: 'value',
+    type: 'quantitative',
+    title: options.probes ? null : metric,
+    scale: fractions.has(metric) ? { domain: [0, 1] } : { zero: true },
+  };
+  const tail = new Set(options.tail ?? []);
+  const shaded = labels.flatMap((label, layer) => (tail.has(label) ? [{ layer }] : []));
+  return plotSpec(
+    `${metric[0]!.toUpperCase()}${metric.slice(1)} by depth`,
+    { ...options, subtitle: options.subtitle ?? metricsLine(options.metrics) },
+    {
+      width: layersWidth(labels.length),
+      height: 260,
+      layer: [
+        ...(shaded.length > 0
+          ? [
+              {
+                data: { values: shaded },
+                mark: { type: 'rect', color: '#888', opacity: 0.16, width: { band: 1 } },
+                encoding: { x: layerAxis(labels) },
+              },
+            ]
+          : []),
+        {
+          data: { values: series.flat() },
+          mark: {
+            type: 'line',
+            point: { filled: true, size: labels.length > 40 ? 28 : 50 },
+            strokeWidth: 1.8,
+            clip: false,
+          },
+          encoding: {
+            x: layerAxis(labels),
+            y,
+            color: {
+              field: 'series',
+              type: 'nominal',
+              scale: { domain: [metric, 'probe accuracy'], range: [color, accentColor] },
+              legend: options.probes ? legendOnTop : null,
+            },
+            tooltip: [{ field: 'name', title: 'layer' }, { field: 'series' }, { field: 'value' }],
+          },
+        },
+      ],
+    },
+  );
+}
+
+function seriesRows(series: string, labels: readonly string[], values: ArrayLike<number>) {
+  return labels.map((name, layer) => ({ layer, name, series, value: finite(values[layer]!) }));
+}
+
+function metricsLine(metrics: Readonly<Record<string, number>> | undefined): string | undefined {
+  const entries = Object.entries(metrics ?? {});
+  if (entries.length === 0) return undefined;
+  return entries.map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`).join(' · ');
+}

@@ -1,0 +1,92 @@
+import {
+  accentColor,
+  checkLength,
+  finite,
+  layerAxis,
+  layersWidth,
+  type PlotOptions,
+  type PlotSpec,
+  plainColor,
+  plotSpec,
+} from './plot-spec.js';
+
+export interface ReceptiveFieldPlotOptions extends PlotOptions {
+  /** Side of the input in pixels (or samples): drawn as a line that the receptive field crosses at the border layer. */
+  inputSize?: number;
+}
+
+/** Receptive fields by depth, with or without what the layers were measured to do. */
+export interface ReceptiveFieldProfile {
+  /** Layer names, input first. */
+  labels: readonly string[];
+  /** Smallest receptive field over all paths, per layer; Infinity (dense layers) is left out. */
+  min: ArrayLike<number>;
+  /** Largest receptive field over all paths, per layer. */
+  max: ArrayLike<number>;
+  /** Saturation per layer. */
+  saturation?: ArrayLike<number>;
+}
+
+/**
+ * Receptive field beside saturation: saturation above, the receptive field (smallest and largest over all paths, on a
+ * logarithmic axis) below, with the input's size as a line. Right of where the smallest receptive field passes
+ * the line, layers see nothing new (https://arxiv.org/abs/2106.12307).
+ */
+export function receptiveFieldPlot(profile: ReceptiveFieldProfile, options: ReceptiveFieldPlotOptions = {}): PlotSpec {
+  const { labels, min, max, saturation } = profile;
+  checkLength('receptiveFieldPlot', 'min', min.length, labels);
+  checkLength('receptiveFieldPlot', 'max', max.length, labels);
+  if (saturation) checkLength('receptiveFieldPlot', 'saturation', saturation.length, labels);
+  const width = layersWidth(labels.length);
+  const x = layerAxis(labels);
+  const bare = { ...x, axis: { ...(x.axis as object), labels: false, ticks: false } };
+  const fields = labels.map((name, layer) => ({ layer, name, min: finite(min[layer]!), max: finite(max[layer]!) }));
+  const log = { type: 'quantitative', scale: { type: 'log', base: 2, nice: true }, title: 'receptive field' };
+  const point = { filled: true, size: labels.length > 40 ? 28 : 50 };
+  const below = {
+    width,
+    height: 180,
+    data: { values: fields },
+    encoding: { x },
+    layer: [
+      {
+        mark: { type: 'area', color: plainColor, opacity: 0.15 },
+        encoding: { y: { field: 'min', ...log }, y2: { field: 'max' } },
+      },
+      {
+        mark: { type: 'line', color: plainColor, point: { ...point, color: plainColor }, strokeWidth: 1.8 },
+        encoding: { y: { field: 'min', ...log } },
+      },
+      { mark: { type: 'line', color: plainColor, strokeDash: [4, 3] }, encoding: { y: { field: 'max', ...log } } },
+      ...(options.inputSize === undefined ? [] : [inputLine(options.inputSize)]),
+    ],
+  };
+  const above = saturation && {
+    width,
+    height: 180,
+    data: { values: labels.map((name, layer) => ({ layer, name, value: finite(saturation[layer]!) })) },
+    mark: { type: 'line', color: plainColor, point: { ...point, color: plainColor }, strokeWidth: 1.8 },
+    encoding: {
+      x: bare,
+      y: { field: 'value', type: 'quantitative', title: 'saturation', scale: { domain: [0, 1] } },
+    },
+  };
+  return plotSpec(saturation ? 'Saturation and receptive field by depth' : 'Receptive field by depth', options, {
+    vconcat: above ? [above, below] : [below],
+    spacing: 14,
+  });
+}
+
+function inputLine(inputSize: number) {
+  return {
+    data: { values: [{ size: inputSize, text: `input ${inputSize}` }] },
+    encoding: { x: null, y: { field: 'size', type: 'quantitative' } },
+    layer: [
+      { mark: { type: 'rule', color: accentColor, strokeDash: [6, 3] } },
+      {
+        mark: { type: 'text', align: 'left', baseline: 'bottom', dy: -3, color: accentColor, fontSize: 11 },
+        encoding: { text: { field: 'text' }, x: { value: 4 } },
+      },
+    ],
+  };
+}

@@ -1,0 +1,71 @@
+import {
+  checkLength,
+  finite,
+  layerAxis,
+  layersWidth,
+  legendOnTop,
+  type PlotOptions,
+  type PlotSpec,
+  plotSpec,
+  splitColors,
+} from './plot-spec.js';
+
+export interface SplitsPlotOptions extends PlotOptions {
+  /** What the values are; 'saturation' fixes the vertical axis to [0, 1]. */
+  metric?: string;
+}
+
+/**
+ * Train against validation per layer: a dot for each and a line between them, so that the gap is what the eye sees.
+ * `train` and `val` hold one number per label; NaN leaves a dot out.
+ */
+export function splitsPlot(
+  { labels, train, val }: { labels: readonly string[]; train: ArrayLike<number>; val: ArrayLike<number> },
+  options: SplitsPlotOptions = {},
+): PlotSpec {
+  const metric = options.metric ?? 'saturation';
+  checkLength('splitsPlot', 'train', train.length, labels);
+  checkLength('splitsPlot', 'val', val.length, labels);
+  const rows = labels.flatMap((name, layer) => [
+    { layer, name, split: 'train', value: finite(train[layer]!) },
+    { layer, name, split: 'val', value: finite(val[layer]!) },
+  ]);
+  const y = {
+    field: 'value',
+    type: 'quantitative',
+    title: metric,
+    scale: metric === 'saturation' ? { domain: [0, 1] } : { zero: true },
+  };
+  return plotSpec(`${metric[0]!.toUpperCase()}${metric.slice(1)}: train against validation`, options, {
+    data: { values: rows },
+    width: layersWidth(labels.length),
+    height: 260,
+    encoding: { x: layerAxis(labels) },
+    layer: [
+      {
+        mark: { type: 'line', color: '#aaa', strokeWidth: 2 },
+        encoding: { y, detail: { field: 'layer', type: 'ordinal' } },
+      },
+      {
+        mark: { type: 'point', filled: true, opacity: 1 },
+        encoding: {
+          y,
+          color: {
+            field: 'split',
+            type: 'nominal',
+            scale: { domain: ['train', 'val'], range: [splitColors.train, splitColors.val] },
+            legend: legendOnTop,
+          },
+          // The smaller dot is drawn over the larger one, so both show where they coincide.
+          size: {
+            field: 'split',
+            type: 'nominal',
+            scale: { domain: ['train', 'val'], range: labels.length > 40 ? [56, 28] : [80, 32] },
+            legend: null,
+          },
+          tooltip: [{ field: 'name', title: 'layer' }, { field: 'split' }, { field: 'value', title: metric }],
+        },
+      },
+    ],
+  });
+}
