@@ -46,6 +46,8 @@ export interface NumericKernels {
    * out. `moments.shift` must hold a finite row already. Returns the number of rows left out.
    */
   addRows(moments: MomentSums, rows: Rows, first: number, count: number): number;
+  /** packed (lower triangle by rows) += sum of x x^T over `count` rows of `features` numbers, as they are. */
+  addOuterProducts(packed: Float64Array, rows: Float64Array, count: number, features: number): void;
   /** Eigenvalues, descending. Throws RangeError when an entry of the lower triangle is NaN or infinite. */
   eigenvalues(matrix: SymmetricMatrix): Float64Array;
   /** Eigenvalues and eigenvectors. Throws as `eigenvalues` does. */

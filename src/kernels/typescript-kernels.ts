@@ -1,7 +1,7 @@
 import { type NumericKernels, rowStart, type SymmetricMatrix } from './numeric-kernels.js';
 import { largestEntry, scaleFor } from './scaling.js';
 import { sortDescending, sortPairsDescending } from './sort.js';
-import { addRows } from './typescript-moments.js';
+import { addOuterProducts, addRows } from './typescript-moments.js';
 import { qlEigenvalues, qlEigenvectors } from './typescript-ql.js';
 import { reflectorRows, tridiagonalize } from './typescript-tridiagonal.js';
 
@@ -9,6 +9,7 @@ import { reflectorRows, tridiagonalize } from './typescript-tridiagonal.js';
 export const typescriptKernels: NumericKernels = {
   name: 'typescript',
   addRows,
+  addOuterProducts,
   eigenvalues(matrix) {
     const { square, scale } = scaledSquare(matrix);
     const { diagonal, offDiagonal } = tridiagonalize(square, matrix.size);

@@ -46,8 +46,8 @@ function columnMeans(rows: Float64Array, count: number, features: number, shift:
   return means;
 }
 
-/** packed += rows^T rows. Four rows at a time, so that each sum is loaded and stored once for four products. */
-function addOuterProducts(packed: Float64Array, rows: Float64Array, count: number, features: number): void {
+/** packed += rows^T rows: see NumericKernels. Four rows at a time, so that each sum is loaded and stored once for four products. */
+export function addOuterProducts(packed: Float64Array, rows: Float64Array, count: number, features: number): void {
   let row = 0;
   for (; row + 4 <= count; row += 4) {
     const a = row * features;

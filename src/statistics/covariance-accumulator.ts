@@ -342,14 +342,10 @@ function gramMatrix(rows: Rows, count: number, features: number): SymmetricMatri
     const centre = shift + sum / count;
     for (let p = j; p < centred.length; p += features) centred[p] -= centre;
   }
+  // The kernel sums outer products of rows; the Gram matrix is that of the transposed matrix.
+  const columns = new Float64Array(centred.length);
+  for (let i = 0, p = 0; i < count; i++) for (let j = 0; j < features; j++, p++) columns[j * count + i] = centred[p];
   const entries = new Float64Array(packedLength(count));
-  for (let i = 0, p = 0; i < count; i++) {
-    for (let j = 0; j <= i; j++, p++) {
-      let inner = 0;
-      for (let a = i * features, b = j * features, end = a + features; a < end; a++, b++)
-        inner += centred[a] * centred[b];
-      entries[p] = inner;
-    }
-  }
+  kernels().addOuterProducts(entries, columns, features, count);
   return { size: count, entries, packed: true };
 }

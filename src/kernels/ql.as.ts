@@ -1,0 +1,193 @@
+// Eigenvalues of symmetric tridiagonal matrices: see typescript-ql.ts, which says the same with its sources.
+import { get, set } from './vector.as';
+
+const EPSILON: f64 = 1.1102230246251565e-16;
+const NEGLIGIBLE: f64 = 1e-290;
+const MAX_SWEEPS: i32 = 30;
+
+function normalize(d: usize, e: usize, size: i32): f64 {
+  let norm: f64 = 0;
+  for (let i = 0; i < size; i++) norm = max(norm, max(abs(get(d, i)), abs(get(e, i))));
+  if (norm == 0) return 0;
+  for (let i = 0; i < size; i++) {
+    set(d, i, get(d, i) / norm);
+    set(e, i, get(e, i) / norm);
+  }
+  return norm;
+}
+
+function blockEnd(d: usize, e: usize, first: i32, size: i32): i32 {
+  let last = first;
+  for (; last < size - 1; last++) {
+    const coupling = abs(get(e, last));
+    if (
+      coupling <= Math.sqrt(abs(get(d, last))) * Math.sqrt(abs(get(d, last + 1))) * EPSILON ||
+      coupling * coupling <= NEGLIGIBLE
+    ) {
+      set(e, last, 0);
+      break;
+    }
+  }
+  return last;
+}
+
+function reverse(vector: usize, first: i32, last: i32): void {
+  for (let i = first, j = last; i < j; i++, j--) {
+    const t = get(vector, i);
+    set(vector, i, get(vector, j));
+    set(vector, j, t);
+  }
+}
+
+/** Replaces d by the eigenvalues, in no order; destroys e (e[i] couples i and i + 1). Returns false when it gave up. */
+export function qlEigenvalues(d: usize, e: usize, size: i32): bool {
+  const norm = normalize(d, e, size);
+  if (norm == 0) return true;
+  let sweeps = MAX_SWEEPS * size;
+  let next = 0;
+  while (next < size) {
+    const first = next;
+    const last = blockEnd(d, e, first, size);
+    next = last + 1;
+    if (abs(get(d, last)) < abs(get(d, first))) {
+      reverse(d, first, last);
+      reverse(e, first, last - 1);
+    }
+    for (let i = first; i < last; i++) set(e, i, get(e, i) * get(e, i));
+    let l = first;
+    while (l <= last) {
+      let m = l;
+      while (m < last && get(e, m) > EPSILON * EPSILON * abs(get(d, m) * get(d, m + 1)) + NEGLIGIBLE) m++;
+      if (m < last) set(e, m, 0);
+      if (m == l) l++;
+      else if (m == l + 1) {
+        solveTwoByTwo(d, e, l);
+        l += 2;
+      } else {
+        if (sweeps-- == 0) return false;
+        sweepValues(d, e, l, m);
+      }
+    }
+  }
+  for (let i = 0; i < size; i++) set(d, i, get(d, i) * norm);
+  return true;
+}
+
+function solveTwoByTwo(d: usize, squares: usize, l: i32): void {
+  const a = get(d, l), c = get(d, l + 1), square = get(squares, l);
+  const sum = a + c;
+  const root = Math.sqrt((a - c) * (a - c) + 4 * square);
+  const large = 0.5 * (sum < 0 ? sum - root : sum + root);
+  set(d, l, large);
+  set(d, l + 1, sum == 0 ? -large : (a / large) * c - square / large);
+  set(squares, l, 0);
+}
+
+function sweepValues(d: usize, squares: usize, l: i32, m: i32): void {
+  const root = Math.sqrt(get(squares, l));
+  const half = (get(d, l + 1) - get(d, l)) / (2 * root);
+  const radius = Math.sqrt(half * half + 1);
+  const shift = get(d, l) - root / (half + (half >= 0 ? radius : -radius));
+  let cosine: f64 = 1, sine: f64 = 0;
+  let gamma = get(d, m) - shift;
+  let p = gamma * gamma;
+  for (let i = m - 1; i >= l; i--) {
+    const square = get(squares, i);
+    const r = p + square;
+    if (i != m - 1) set(squares, i + 1, sine * r);
+    const previousCosine = cosine;
+    cosine = p / r;
+    sine = square / r;
+    const previousGamma = gamma;
+    const alpha = get(d, i);
+    gamma = cosine * (alpha - shift) - sine * previousGamma;
+    set(d, i + 1, previousGamma + (alpha - gamma));
+    p = cosine != 0 ? (gamma * gamma) / cosine : previousCosine * square;
+  }
+  set(squares, l, sine * p);
+  set(d, l, shift + gamma);
+}
+
+/** As qlEigenvalues, applying every rotation to the rows of `vectors` (`stride` bytes each, a multiple of 16). */
+export function qlEigenvectors(d: usize, e: usize, size: i32, vectors: usize, stride: usize): bool {
+  const norm = normalize(d, e, size);
+  if (norm == 0) return true;
+  let sweeps = MAX_SWEEPS * size;
+  let next = 0;
+  while (next < size) {
+    const first = next;
+    const last = blockEnd(d, e, first, size);
+    next = last + 1;
+    if (abs(get(d, last)) < abs(get(d, first))) {
+      reverse(d, first, last);
+      reverse(e, first, last - 1);
+      for (let i = first, j = last; i < j; i++, j--) {
+        swapRows(vectors + <usize>i * stride, vectors + <usize>j * stride, stride);
+      }
+    }
+    let l = first;
+    while (l <= last) {
+      let m = l;
+      while (m < last) {
+        const coupling = get(e, m) * get(e, m);
+        if (coupling <= EPSILON * EPSILON * abs(get(d, m) * get(d, m + 1)) + NEGLIGIBLE) break;
+        m++;
+      }
+      if (m < last) set(e, m, 0);
+      if (m == l) l++;
+      else {
+        if (sweeps-- == 0) return false;
+        sweepVectors(d, e, l, m, vectors, stride);
+      }
+    }
+  }
+  for (let i = 0; i < size; i++) set(d, i, get(d, i) * norm);
+  return true;
+}
+
+function swapRows(a: usize, b: usize, stride: usize): void {
+  for (let p: usize = 0; p < stride; p += 16) {
+    const t = v128.load(a + p);
+    v128.store(a + p, v128.load(b + p));
+    v128.store(b + p, t);
+  }
+}
+
+function sweepVectors(d: usize, e: usize, l: i32, m: i32, vectors: usize, stride: usize): void {
+  const half = (get(d, l + 1) - get(d, l)) / (2 * get(e, l));
+  const radius = Math.sqrt(half * half + 1);
+  let g = get(d, m) - get(d, l) + get(e, l) / (half + (half >= 0 ? radius : -radius));
+  let sine: f64 = 1, cosine: f64 = 1, p: f64 = 0;
+  for (let i = m - 1; i >= l; i--) {
+    const f = sine * get(e, i);
+    const b = cosine * get(e, i);
+    const r = Math.sqrt(f * f + g * g);
+    set(e, i + 1, r);
+    if (r == 0) {
+      set(d, i + 1, get(d, i + 1) - p);
+      set(e, m, 0);
+      return;
+    }
+    sine = f / r;
+    cosine = g / r;
+    g = get(d, i + 1) - p;
+    const t = (get(d, i) - g) * sine + 2 * cosine * b;
+    p = sine * t;
+    set(d, i + 1, g + p);
+    g = cosine * t - b;
+    rotateRows(vectors + <usize>i * stride, stride, cosine, sine);
+  }
+  set(d, l, get(d, l) - p);
+  set(e, l, g);
+  set(e, m, 0);
+}
+
+/** Rotates the row at `lower` and the one behind it. */
+function rotateRows(lower: usize, stride: usize, cosine: f64, sine: f64): void {
+  const c = f64x2.splat(cosine), s = f64x2.splat(sine);
+  for (let at = lower, end = lower + stride; at < end; at += 16) {
+    const a = v128.load(at), b = v128.load(at + stride);
+    v128.store(at + stride, f64x2.add(f64x2.mul(s, a), f64x2.mul(c, b)));
+    v128.store(at, f64x2.sub(f64x2.mul(c, a), f64x2.mul(s, b)));
+  }
+}
