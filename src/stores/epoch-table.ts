@@ -77,7 +77,7 @@ export class EpochTable {
    */
   static parse(text: string, source = 'the text'): EpochTable {
     const table = new EpochTable();
-    const [header, ...lines] = csvLines(text.replace(/^\ufeff/, ''));
+    const [header, ...lines] = csvLines(text.replace(/^\ufeff/, ''), source);
     if (header === undefined) return table;
     if (header[0] !== '') {
       throw new RangeError(
@@ -106,14 +106,14 @@ function quoted(text: string): string {
 }
 
 /** Splits csv text into lines of cells; quoted cells may hold separators and line breaks. */
-function csvLines(text: string): string[][] {
+function csvLines(text: string, source: string): string[][] {
   const lines: string[][] = [];
   let cells: string[] = [];
   // One cell and what ends it: a separator, a line break, or the end of the text.
-  const cell = /(?:"((?:[^"]|"")*)"|([^;\r\n]*))(;|\r\n|\r|\n|$)/gy;
+  const cell = /(?:"((?:[^"]|"")*)"|(?!")([^;\r\n]*))(;|\r\n|\r|\n|$)/gy;
   while (cell.lastIndex < text.length || cells.length > 0) {
     const match = cell.exec(text);
-    if (!match) throw new RangeError(`Malformed csv: a quote is not closed in line ${lines.length + 1}.`);
+    if (!match) throw new RangeError(`${source}, line ${lines.length + 1}: a quote is not closed.`);
     cells.push(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"'));
     if (match[3] === ';') continue;
     if (cells.length > 1 || cells[0] !== '') lines.push(cells);
