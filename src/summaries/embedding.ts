@@ -1,0 +1,221 @@
+import { crc32c } from '../encoding/crc32c.js';
+import type { Step } from '../events/event.js';
+import { type Image, isEncodedImage, readImage } from './image.js';
+import { type Later, whenAllRead } from './later.js';
+import { toPixelsBatch } from './pixels.js';
+import { encodePng, type Pixels } from './png.js';
+import { describe, type Numbers, type NumericArray, readNumbers } from './values.js';
+
+/** Options of addEmbedding. */
+export interface EmbeddingOptions {
+  /** A label for each vector, or a row of several. */
+  metadata?: readonly string[] | readonly (readonly string[])[];
+  /** Names of the columns, where metadata has several. Default: label, column 2, column 3 ... */
+  metadataHeader?: readonly string[];
+  /** A small image for each vector, batch x height x width (x channels), pixels as in addImages. */
+  labelImages?: Image;
+}
+
+/** What the projector needs of one embedding: companion files, and an entry of projector_config.pbtxt. */
+export interface Embedding {
+  /** Paths relative to the run's folder. */
+  readonly files: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+  /** Its name in the projector, `<tag>:<step>`. */
+  readonly tensorName: string;
+  /** Its `embeddings { ... }` block of the configuration, in protobuf's text format. */
+  readonly config: string;
+}
+
+/** The projector's configuration, beside the event files of a run. */
+export const projectorConfigFile = 'projector_config.pbtxt';
+
+/** Browsers and GPUs take no larger texture everywhere: the projector's documentation names this limit. */
+const maxSpriteSide = 8192;
+
+/**
+ * Vectors for TensorBoard's projector.
+ *
+ * @param vectors count x features, finite
+ * @throws RangeError where metadata or images are not as many as vectors, a vector is not finite or the sprite would be too large
+ */
+export function embeddingFiles(
+  tag: string,
+  vectors: Numbers,
+  step: Step,
+  options: EmbeddingOptions = {},
+  what = 'embedding',
+): Later<Embedding> {
+  const { labelImages } = options;
+  if (isEncodedImage(labelImages))
+    throw new TypeError(`${what}: expected labelImages to be a batch of pixels, got an encoded image`);
+  const images = labelImages === undefined ? undefined : readImage(labelImages, `${what}, labelImages`);
+  return whenAllRead(
+    [readNumbers(vectors, what), images] as const,
+    (read: readonly [NumericArray, NumericArray | undefined]) => {
+      const [numbers, pixels] = read;
+      const count = numbers.shape[0];
+      const folder = `${stepText(step)}/${folderName(tag)}`;
+      const files = [{ path: `${folder}/tensors.tsv`, bytes: encodeVectors(numbers, what) }];
+      const tensorName = `${tag}:${stepText(step)}`;
+      const lines = [`tensor_name: ${quote(tensorName)}`, `tensor_path: ${quote(files[0].path)}`];
+      if (options.metadata !== undefined) {
+        const path = `${folder}/metadata.tsv`;
+        files.push({ path, bytes: encodeMetadata(options.metadata, options.metadataHeader, count, what) });
+        lines.push(`metadata_path: ${quote(path)}`);
+      }
+      if (pixels !== undefined) {
+        const path = `${folder}/sprite.png`;
+        const sprite = toPixelsBatch(pixels, undefined, `${what}, labelImages`);
+        files.push({ path, bytes: encodePng(spriteOf(sprite, count, what)) });
+        const { width, height } = sprite[0];
+        lines.push(
+          'sprite {',
+          `  image_path: ${quote(path)}`,
+          `  single_image_dim: ${width}`,
+          `  single_image_dim: ${height}`,
+          '}',
+        );
+      }
+      const config = `embeddings {\n${lines.map((line) => `  ${line}\n`).join('')}}\n`;
+      return { files, tensorName, config };
+    },
+  );
+}
+
+/**
+ * The configuration with an embedding added; an earlier one of the same name is replaced.
+ *
+ * @param config the whole configuration so far: what other programs have written stays
+ */
+export function addToProjectorConfig(config: string, embedding: Embedding): string {
+  const name = `  tensor_name: ${quote(embedding.tensorName)}\n`;
+  const kept = config.split(/^(?=embeddings \{)/m).filter((block) => !block.includes(name));
+  const before = kept.join('');
+  return `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${embedding.config}`;
+}
+
+/** At least five digits, as tensorboardX and torch have it. */
+function stepText(step: Step): string {
+  return step < 0 ? `-${String(-step).padStart(5, '0')}` : String(step).padStart(5, '0');
+}
+
+/** A name that no file system reads as a path; what had to be changed is told apart by a checksum. */
+function folderName(tag: string): string {
+  const safe = tag.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 100);
+  const isSafe = safe === tag && !/^\.|\.$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(tag) && tag !== '';
+  return isSafe ? tag : `${safe.replace(/\./g, '_')}-${crc32c(utf8.encode(tag)).toString(16).padStart(8, '0')}`;
+}
+
+const utf8 = new TextEncoder();
+
+/** A string in protobuf's text format: https://protobuf.dev/reference/protobuf/textformat-spec/#string */
+function quote(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what has to be escaped
+  const escaped = text.replace(/[\\"\u0000-\u001f\u007f]/g, (character) => {
+    return character === '\\' || character === '"'
+      ? `\\${character}`
+      : `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`;
+  });
+  return `"${escaped}"`;
+}
+
+/**
+ * Tab-separated text, not raw floats: TensorBoard takes raw floats that happen to be valid UTF-8 (0.5, 0.5, ...) for text and
+ * answers HTTP 500. Numbers are written with the digits that float32, in which they are read, tells apart.
+ */
+function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Array {
+  const [count, features] = shape;
+  if (shape.length !== 2 || count < 1 || features < 1) {
+    throw new RangeError(`${what}: expected the shape [count, features], got [${shape.join(', ')}]`);
+  }
+  const blocks: Uint8Array[] = [];
+  let text = '';
+  for (let row = 0, at = 0; row < count; row++) {
+    for (let column = 0; column < features; column++, at++) {
+      const value = values[at];
+      if (!Number.isFinite(value))
+        throw new RangeError(`${what}: expected finite vectors, got ${value} in vector ${row}`);
+      text += Number.isInteger(value) ? value : Number(Math.fround(value).toPrecision(9));
+      text += column === features - 1 ? '\n' : '\t';
+    }
+    if (text.length > 1 << 20 || row === count - 1) {
+      blocks.push(utf8.encode(text));
+      text = '';
+    }
+  }
+  return concat(blocks);
+}
+
+/** A first row of names is there exactly where there are several columns: so the projector tells whether it is one. */
+function encodeMetadata(
+  metadata: readonly string[] | readonly (readonly string[])[],
+  header: readonly string[] | undefined,
+  count: number,
+  what: string,
+): Uint8Array {
+  if (!Array.isArray(metadata))
+    throw new TypeError(`${what}: expected metadata to be an array, got ${describe(metadata)}`);
+  if (metadata.length !== count)
+    throw new RangeError(`${what}: expected metadata for ${count} vectors, got ${metadata.length} rows`);
+  const rows = (metadata as readonly (string | readonly string[])[]).map(
+    (row) => (Array.isArray(row) ? row : [row]) as readonly string[],
+  );
+  const columns = rows[0].length;
+  for (const [i, row] of rows.entries()) {
+    if (row.length !== columns || columns === 0) {
+      throw new RangeError(`${what}: metadata row ${i}: expected ${Math.max(columns, 1)} columns, got ${row.length}`);
+    }
+    const odd = row.find((cell) => typeof cell !== 'string');
+    if (odd !== undefined || row.includes(undefined as unknown as string)) {
+      throw new TypeError(`${what}: metadata row ${i}: expected strings, got ${describe(odd)}`);
+    }
+  }
+  if (header !== undefined && header.length !== columns) {
+    throw new RangeError(`${what}: expected metadataHeader to name ${columns} columns, got ${header.length}`);
+  }
+  const names = header ?? rows[0].map((_, i) => (i === 0 ? 'label' : `column ${i + 1}`));
+  const lines = (columns > 1 ? [names, ...rows] : rows).map(tsvLine);
+  return utf8.encode(lines.join(''));
+}
+
+/** The format knows no quoting, and the projector skips blank lines, which would shift all labels after one. */
+function tsvLine(cells: readonly string[]): string {
+  const line = cells.map((cell) => cell.replace(/[\t\n\r\u2028\u2029]/g, ' ')).join('\t');
+  const zeroWidthSpace = '\u200b';
+  return `${line.trim() === '' ? `${zeroWidthSpace}${line}` : line}\n`;
+}
+
+/** All images in rows of as many columns as fit a square, the order in which the projector cuts them out again. */
+function spriteOf(images: readonly Pixels[], count: number, what: string): Pixels {
+  if (images.length !== count)
+    throw new RangeError(`${what}: expected labelImages for ${count} vectors, got ${images.length}`);
+  const { width, height, channels } = images[0];
+  const columns = Math.ceil(Math.sqrt(count));
+  const rows = Math.ceil(count / columns);
+  if (columns * width > maxSpriteSide || rows * height > maxSpriteSide) {
+    throw new RangeError(
+      `${what}: ${count} labelImages of ${width} x ${height} make a sprite of ${columns * width} x ${rows * height} pixels, and the projector shows at most ${maxSpriteSide} a side: use smaller or fewer images`,
+    );
+  }
+  const stride = columns * width * channels;
+  const data = new Uint8Array(stride * rows * height);
+  for (const [i, image] of images.entries()) {
+    const left = (i % columns) * width * channels;
+    const top = Math.floor(i / columns) * height;
+    for (let y = 0; y < height; y++) {
+      data.set(image.data.subarray(y * width * channels, (y + 1) * width * channels), (top + y) * stride + left);
+    }
+  }
+  return { width: columns * width, height: rows * height, channels, data };
+}
+
+function concat(blocks: readonly Uint8Array[]): Uint8Array {
+  if (blocks.length === 1) return blocks[0];
+  const bytes = new Uint8Array(blocks.reduce((size, block) => size + block.length, 0));
+  let at = 0;
+  for (const block of blocks) {
+    bytes.set(block, at);
+    at += block.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,124 @@
+import { tensorboard } from '../proto/tensorboard.js';
+import { attribute } from './graph-attributes.js';
+
+/** A TensorFlow.js GraphModel: what is needed of it. */
+export interface GraphModelLike {
+  /** Gives intermediate values by node name; a LayersModel has no such method. */
+  execute(inputs: never, outputs?: never): unknown;
+}
+
+/** A GraphModel keeps the graph it was loaded from, as the JSON form of a GraphDef, and the graph it runs. */
+interface LoadedGraph {
+  artifacts?: { modelTopology?: { node?: JsonNode[] } };
+  executor?: { graph?: { nodes?: Record<string, ExecutedNode> } };
+}
+
+interface JsonNode {
+  name: string;
+  op: string;
+  input?: string[];
+  device?: string;
+  attr?: Record<string, Record<string, unknown>>;
+}
+
+interface ExecutedNode {
+  name: string;
+  op: string;
+  inputNames?: string[];
+  attrParams?: Record<string, { value?: unknown }>;
+}
+
+/** True for a model that keeps its graph in one of the two places. */
+export function isGraphModel(model: unknown): model is GraphModelLike {
+  if (typeof model !== 'object' || model === null) return false;
+  return storedNodes(model) !== undefined || executedNodes(model) !== undefined;
+}
+
+/** The operations of a GraphModel. Values of constants stay out: TensorBoard shows types and shapes only. */
+export function graphModelNodes(model: GraphModelLike): tensorboard.INodeDef[] {
+  const stored = storedNodes(model);
+  if (stored !== undefined) return stored.map(fromJson);
+  return (executedNodes(model) ?? []).map(fromExecutor);
+}
+
+function storedNodes(model: object): JsonNode[] | undefined {
+  const nodes = (model as LoadedGraph).artifacts?.modelTopology?.node;
+  return Array.isArray(nodes) ? nodes : undefined;
+}
+
+function executedNodes(model: object): ExecutedNode[] | undefined {
+  const nodes = (model as LoadedGraph).executor?.graph?.nodes;
+  return typeof nodes === 'object' && nodes !== null ? Object.values(nodes) : undefined;
+}
+
+function fromExecutor({ name, op, inputNames = [], attrParams = {} }: ExecutedNode): tensorboard.INodeDef {
+  const attr: Record<string, tensorboard.IAttrValue> = {};
+  for (const [key, { value }] of Object.entries(attrParams)) {
+    const shown = attribute(value);
+    if (shown !== undefined) attr[key] = shown;
+  }
+  return { name, op, input: inputNames, attr };
+}
+
+function fromJson({ name, op, input = [], device = '', attr = {} }: JsonNode): tensorboard.INodeDef {
+  return {
+    name,
+    op,
+    input,
+    device,
+    attr: Object.fromEntries(Object.entries(attr).map(([key, value]) => [key, attributeFromJson(value)])),
+  };
+}
+
+/** protobuf's JSON form: bytes are base64, 64-bit integers strings, enumerations names. https://protobuf.dev/programming-guides/json/ */
+function attributeFromJson(value: Record<string, unknown>): tensorboard.IAttrValue {
+  if ('s' in value) return { s: bytesFromJson(value.s) };
+  if ('i' in value) return { i: Number(value.i) };
+  if ('f' in value) return { f: Number(value.f) };
+  if ('b' in value) return { b: value.b === true };
+  if ('type' in value) return { type: typeFromJson(value.type) };
+  if ('shape' in value) return { shape: shapeFromJson(value.shape) };
+  if ('tensor' in value) return { tensor: tensorFromJson(value.tensor) };
+  if ('list' in value) return { list: listFromJson(value.list) };
+  return { placeholder: String(value.placeholder ?? Object.keys(value)[0] ?? '') };
+}
+
+function listFromJson(value: unknown): tensorboard.AttrValue.IListValue {
+  const list = (value ?? {}) as Record<string, unknown[] | undefined>;
+  return {
+    s: list.s?.map(bytesFromJson),
+    i: list.i?.map(Number),
+    f: list.f?.map(Number),
+    b: list.b?.map((each) => each === true),
+    type: list.type?.map(typeFromJson),
+    shape: list.shape?.map(shapeFromJson),
+    tensor: list.tensor?.map(tensorFromJson),
+  };
+}
+
+function bytesFromJson(value: unknown): Uint8Array {
+  if (typeof value !== 'string') return Uint8Array.from((value as number[] | undefined) ?? []);
+  try {
+    return Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
+  } catch {
+    return new TextEncoder().encode(value); // some converters wrote the text itself
+  }
+}
+
+function typeFromJson(value: unknown): tensorboard.DataType {
+  if (typeof value === 'number') return value;
+  return tensorboard.DataType[String(value) as keyof typeof tensorboard.DataType] ?? tensorboard.DataType.DT_INVALID;
+}
+
+function shapeFromJson(value: unknown): tensorboard.ITensorShapeProto {
+  const shape = (value ?? {}) as { dim?: { size?: unknown; name?: string }[]; unknownRank?: boolean };
+  return {
+    dim: shape.dim?.map(({ size, name }) => ({ size: Number(size ?? 0), name: name ?? '' })),
+    unknownRank: shape.unknownRank === true,
+  };
+}
+
+function tensorFromJson(value: unknown): tensorboard.ITensorProto {
+  const tensor = (value ?? {}) as { dtype?: unknown; tensorShape?: unknown };
+  return { dtype: typeFromJson(tensor.dtype), tensorShape: shapeFromJson(tensor.tensorShape) };
+}

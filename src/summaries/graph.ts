@@ -1,0 +1,37 @@
+import { tensorboard } from '../proto/tensorboard.js';
+import { type GraphModelLike, graphModelNodes, isGraphModel } from './graph-model.js';
+import { isLayersModel, type LayersModelLike, layersModelNodes } from './layers-graph.js';
+import { describe } from './values.js';
+
+/** What addGraph draws: a TensorFlow.js LayersModel or GraphModel, or a GraphDef in its protobuf bytes (a frozen .pb file). */
+export type GraphLike = LayersModelLike | GraphModelLike | Uint8Array;
+
+/**
+ * The graph of a model as GraphDef bytes, for TensorBoard's graphs dashboard. A LayersModel gives a node for each layer, with
+ * every edge, its settings, output shape and number of parameters; layers of a nested model stand in a box of its name. A
+ * GraphModel gives its operations.
+ */
+export function graphDefOf(model: GraphLike, what = 'graph'): Uint8Array {
+  if (model instanceof Uint8Array) return checkGraphDef(model, what);
+  if (isLayersModel(model)) return encode(layersModelNodes(model, what));
+  if (isGraphModel(model)) return encode(graphModelNodes(model));
+  throw new TypeError(`${what}: expected a LayersModel, a GraphModel or GraphDef bytes, got ${describe(model)}`);
+}
+
+function encode(node: tensorboard.INodeDef[]): Uint8Array {
+  return tensorboard.GraphDef.encode({ node }).finish();
+}
+
+/** TensorBoard would show bytes that are none as an empty page. */
+function checkGraphDef(bytes: Uint8Array, what: string): Uint8Array {
+  let nodes = 0;
+  try {
+    nodes = tensorboard.GraphDef.decode(bytes).node.length;
+  } catch (error) {
+    throw new TypeError(`${what}: expected the bytes of a GraphDef, got ${bytes.length} bytes that are none`, {
+      cause: error,
+    });
+  }
+  if (nodes === 0) throw new TypeError(`${what}: expected a GraphDef of at least one node`);
+  return bytes;
+}

@@ -1,0 +1,169 @@
+import { tensorboard } from '../proto/tensorboard.js';
+import type { PluginSummary } from './plugin-summary.js';
+import { DataClass } from './plugin-summary.js';
+import { floatTensor } from './tensors.js';
+import { describe } from './values.js';
+
+/** A hyperparameter's value: a boolean stays one. */
+export type Hparam = string | number | boolean;
+
+/** The values a hyperparameter may take in an experiment: a list of values of one type, or a range of numbers. */
+export type HparamDomain = readonly Hparam[] | { readonly min: number; readonly max: number };
+
+/** How a session (this run) ended, or that it has not. */
+export type HparamsStatus = 'success' | 'failure' | 'running';
+
+/** Options of addHparams. */
+export interface HparamsOptions {
+  /** Sessions of one name are shown as repetitions of one set of hyperparameters. Default: the run's own. */
+  name?: string;
+  /** 'success'. */
+  status?: HparamsStatus;
+  /**
+   * The hyperparameters of the whole experiment and what they may be. TensorBoard takes this list, where one run has it, for
+   * all runs; without it the columns are what the runs have. Hyperparameters that are left out are added without a domain.
+   */
+  domains?: Readonly<Record<string, HparamDomain>>;
+  /** Seconds since the epoch; now. */
+  startTime?: number;
+  /** Seconds since the epoch; now, unless the status is 'running'. */
+  endTime?: number;
+}
+
+/** A summary with the tag TensorBoard looks for. */
+export interface TaggedSummary {
+  readonly tag: string;
+  readonly summary: PluginSummary;
+}
+
+const statuses: Record<HparamsStatus, tensorboard.HparamsStatus> = {
+  success: tensorboard.HparamsStatus.STATUS_SUCCESS,
+  failure: tensorboard.HparamsStatus.STATUS_FAILURE,
+  running: tensorboard.HparamsStatus.STATUS_RUNNING,
+};
+
+/**
+ * Hyperparameters for TensorBoard's hparams dashboard, inside the run they belong to: all scalars of the run are its metrics.
+ *
+ * @param metrics names of the scalar tags that `domains` lists as metrics
+ * @throws TypeError where a value is not a string, number or boolean; RangeError where it is NaN, infinite or outside its domain
+ */
+export function hparamsSummaries(
+  hparams: Readonly<Record<string, Hparam>>,
+  metrics: readonly string[] = [],
+  options: HparamsOptions = {},
+  what = 'hparams',
+): TaggedSummary[] {
+  const { name = '', status = 'success', domains } = options;
+  if (!Object.hasOwn(statuses, status)) {
+    throw new TypeError(`${what}: expected status 'success', 'failure' or 'running', got ${describe(status)}`);
+  }
+  if (typeof hparams !== 'object' || hparams === null) {
+    throw new TypeError(`${what}: expected an object of hyperparameters, got ${describe(hparams)}`);
+  }
+  const startTimeSecs = options.startTime ?? Date.now() / 1000;
+  const values = Object.fromEntries(
+    Object.entries(hparams).map(([key, value]) => [key, hparamValue(value, `${what}: ${key}`)]),
+  );
+  const summaries: TaggedSummary[] = [];
+  if (domains !== undefined) {
+    checkDomains(hparams, domains, what);
+    const experiment = {
+      timeCreatedSecs: startTimeSecs,
+      hparamInfos: hparamInfos(hparams, domains, what),
+      metricInfos: metricInfos(metrics),
+    };
+    summaries.push(tagged('experiment', { experiment }));
+  }
+  summaries.push(
+    tagged('session_start_info', { sessionStartInfo: { hparams: values, groupName: name, startTimeSecs } }),
+  );
+  if (status !== 'running') {
+    const endTimeSecs = options.endTime ?? Date.now() / 1000;
+    summaries.push(tagged('session_end_info', { sessionEndInfo: { status: statuses[status], endTimeSecs } }));
+  }
+  return summaries;
+}
+
+/** The plugin reads the metadata and no value: an empty tensor stands for one, as TF2 writes it. */
+function tagged(kind: string, content: tensorboard.IHParamsPluginData): TaggedSummary {
+  return {
+    tag: `_hparams_/${kind}`,
+    summary: {
+      plugin: 'hparams',
+      content: tensorboard.HParamsPluginData.encode(content).finish(),
+      dataClass: DataClass.tensor,
+      tensor: floatTensor([], [0]),
+    },
+  };
+}
+
+function hparamValue(value: unknown, what: string): tensorboard.IHparamValue {
+  if (typeof value === 'boolean') return { boolValue: value };
+  if (typeof value === 'string') return { stringValue: value };
+  if (typeof value !== 'number') {
+    throw new TypeError(`${what}: expected a string, number or boolean, got ${describe(value)}`);
+  }
+  // TensorBoard answers its page in JSON, which has neither.
+  if (!Number.isFinite(value)) throw new RangeError(`${what}: expected a finite number, got ${value}`);
+  return { numberValue: value };
+}
+
+function hparamInfos(
+  hparams: Readonly<Record<string, Hparam>>,
+  domains: Readonly<Record<string, HparamDomain>>,
+  what: string,
+): tensorboard.IHparamInfo[] {
+  const names = new Set([...Object.keys(domains), ...Object.keys(hparams)]);
+  return [...names].map((name): tensorboard.IHparamInfo => {
+    const domain = domains[name];
+    if (domain === undefined) return { name, type: dataTypeOf(hparams[name]) };
+    if (!isList(domain)) {
+      const type = tensorboard.HparamDataType.DATA_TYPE_FLOAT64;
+      return { name, type, domainInterval: { minValue: domain.min, maxValue: domain.max } };
+    }
+    const values = domain.map((value) => hparamValue(value, `${what}: domain of ${name}`));
+    return { name, type: dataTypeOf(domain[0]), domainDiscrete: { values } };
+  });
+}
+
+function metricInfos(metrics: readonly string[]): tensorboard.IMetricInfo[] {
+  return metrics.map((tag) => ({ name: { tag } }));
+}
+
+function dataTypeOf(value: Hparam): tensorboard.HparamDataType {
+  if (typeof value === 'boolean') return tensorboard.HparamDataType.DATA_TYPE_BOOL;
+  if (typeof value === 'string') return tensorboard.HparamDataType.DATA_TYPE_STRING;
+  return tensorboard.HparamDataType.DATA_TYPE_FLOAT64;
+}
+
+function isList(domain: HparamDomain): domain is readonly Hparam[] {
+  return Array.isArray(domain);
+}
+
+function checkDomains(
+  hparams: Readonly<Record<string, Hparam>>,
+  domains: Readonly<Record<string, HparamDomain>>,
+  what: string,
+): void {
+  for (const [name, domain] of Object.entries(domains)) {
+    const where = `${what}: domain of ${name}`;
+    const value = hparams[name];
+    if (isList(domain)) {
+      if (domain.length === 0) throw new RangeError(`${where}: expected at least one value`);
+      const odd = domain.find((each) => typeof each !== typeof domain[0]);
+      if (odd !== undefined)
+        throw new TypeError(`${where}: expected values of one type, got ${describe(domain[0])} and ${describe(odd)}`);
+      if (value !== undefined && !domain.includes(value))
+        throw new RangeError(`${what}: ${name}: expected one of ${domain.join(', ')}, got ${value}`);
+    } else {
+      const { min, max } = domain ?? {};
+      if (!(Number.isFinite(min) && Number.isFinite(max) && min <= max)) {
+        throw new RangeError(`${where}: expected values or { min, max } with min <= max, got ${describe(domain)}`);
+      }
+      if (value !== undefined && !(typeof value === 'number' && value >= min && value <= max)) {
+        throw new RangeError(`${what}: ${name}: expected a number from ${min} to ${max}, got ${describe(value)}`);
+      }
+    }
+  }
+}
