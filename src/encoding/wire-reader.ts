@@ -29,7 +29,7 @@ export class WireReader {
   rangeStart = 0;
   /** Where the contents of the last `range()` end. */
   rangeEnd = 0;
-  #view = new DataView(new ArrayBuffer(0));
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
   /** Starts on the message in `bytes[start, end)`. */
   open(bytes: Uint8Array, start: number, end: number): void {

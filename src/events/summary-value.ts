@@ -3,8 +3,7 @@
  * strings, which are one Uint8Array each (they may be any bytes).
  *
  * 64-bit integers are BigInt64Array or BigUint64Array, booleans a Uint8Array of 0 and 1, half precision and bfloat16 a
- * Float32Array, complex64 and complex128 pairs of (real, imaginary) in a Float32Array or Float64Array. Of any other
- * type `data` holds the stored bytes.
+ * Float32Array. Of any other type `data` holds the stored bytes.
  */
 export interface TensorValue {
   /** TensorFlow's name of the type: 'float32', 'float64', 'int32', 'uint8', 'int64', 'bool', 'string', ... */
