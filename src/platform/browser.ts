@@ -1,5 +1,6 @@
 import type { Files } from './files.js';
 
+export { sourceFiles } from './browser-source-files.js';
 export { defaultStoreFiles } from './browser-store-files.js';
 export { terminalHasColors } from './browser-terminal.js';
 

@@ -1,6 +1,7 @@
 import { hostname as osHostname } from 'node:os';
 
 export { files } from './node-files.js';
+export { sourceFiles } from './node-source-files.js';
 export { defaultStoreFiles } from './node-store-files.js';
 export { terminalHasColors } from './node-terminal.js';
 
