@@ -1,0 +1,244 @@
+import { type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { layers as tfLayers } from '@tensorflow/tfjs-layers';
+import type { Split } from '../statistics/layer-statistics.js';
+import type { ActivationView } from './activations.js';
+import { type LayerCall, onLayerCall, startNewPass } from './layer-hook.js';
+import type { TrackedLayer } from './layers.js';
+import { HostMoments, type Moments, offTape, type TakenMoments } from './moments.js';
+import type { SavedLayer } from './recorder-state.js';
+import type { ResolvedOptions } from './saturation-options.js';
+import type { TrainingPhase } from './training-phase.js';
+
+/** Samples kept per layer and split for the embedding: enough for a scatter plot, little enough for memory. */
+const embeddingRows = 1000;
+
+/** One layer in one split at the end of a period. */
+export interface RecordedLayer {
+  split: Split;
+  layer: string;
+  moments: Promise<TakenMoments | undefined>;
+}
+
+/** What is being accumulated for one layer in one split. */
+interface Entry {
+  split: Split;
+  name: string;
+  moments: Moments;
+  /** Passes seen since the period began, used or not. */
+  passes: number;
+  /** Items (images, sequences) used since the period began. */
+  items: number;
+  /** False until the first pass of the period that was used. */
+  used: boolean;
+}
+
+/**
+ * Listens to layers and accumulates the moments of their outputs, train and validation apart. Whatever goes wrong in here
+ * is reported and never reaches the model.
+ */
+export class ActivationRecorder {
+  readonly #tracked: readonly TrackedLayer[];
+  readonly #options: ResolvedOptions;
+  readonly #phase: TrainingPhase;
+  readonly #report: (error: unknown, layer: string) => void;
+  readonly #entries = new Map<string, Entry>();
+  #unhook: (() => void)[] = [];
+  #isRecording = true;
+
+  constructor(
+    tracked: readonly TrackedLayer[],
+    options: ResolvedOptions,
+    phase: TrainingPhase,
+    report: (error: unknown, layer: string) => void,
+  ) {
+    this.#tracked = tracked;
+    this.#options = options;
+    this.#phase = phase;
+    this.#report = report;
+    for (const target of tracked) this.#unhook.push(onLayerCall(target.layer, (call) => this.#hear(target, call)));
+  }
+
+  get isRecording(): boolean {
+    return this.#isRecording && this.#unhook.length > 0;
+  }
+
+  stop(): void {
+    this.#isRecording = false;
+  }
+
+  resume(): void {
+    this.#isRecording = true;
+  }
+
+  /** Counts every pass inside `fn` for a split. */
+  record<T>(split: Split, fn: () => T): T {
+    startNewPass(this.#tracked.map((target) => target.layer));
+    return this.#phase.record(split, fn);
+  }
+
+  /** Adds activations that the caller has at hand, under a name of the caller's. */
+  observe(name: string, activations: Tensor, split: Split): void {
+    if (!this.#isRecording) return;
+    const view = this.#viewOf(undefined);
+    this.#add(split, name, 1, activations, view, undefined);
+  }
+
+  /** Ends the period for every layer that was heard of, in the order of the layers. */
+  take(endPeriod: boolean): RecordedLayer[] {
+    const order = new Map(this.#tracked.map((target, index) => [target.name, index]));
+    const heard = [...this.#entries.values()].filter((entry) => entry.used);
+    const last = this.#tracked.length;
+    heard.sort((a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last));
+    return heard.map((entry) => {
+      const moments = endPeriod ? entry.moments.take() : entry.moments.peek();
+      if (endPeriod) {
+        entry.items = 0;
+        entry.used = false;
+      }
+      entry.passes = 0;
+      return { split: entry.split, layer: entry.name, moments };
+    });
+  }
+
+  /** The moments of the running period, as far as they have arrived, for saving. */
+  snapshot(): SavedLayer[] {
+    const saved: SavedLayer[] = [];
+    for (const { split, name, moments, passes, items } of this.#entries.values()) {
+      const accumulator = moments.snapshot();
+      if (accumulator !== undefined) saved.push({ split, layer: name, passes, items, accumulator });
+    }
+    return saved;
+  }
+
+  /** Goes on from the moments of an earlier process. */
+  restore({ split, layer, passes, items, accumulator }: SavedLayer): void {
+    const entry = this.#entryOf(split, layer);
+    entry.moments.restore(accumulator);
+    entry.used = true;
+    entry.passes = passes;
+    entry.items = items;
+  }
+
+  /** How each layer's moments are accumulated, by layer. */
+  strategies(): Map<string, string> {
+    return new Map([...this.#entries.values()].map((entry) => [entry.name, entry.moments.strategy]));
+  }
+
+  /** Takes the hooks off the layers; what was recorded stays until dispose. */
+  unhook(): void {
+    for (const restore of this.#unhook) restore();
+    this.#unhook = [];
+  }
+
+  dispose(): void {
+    this.unhook();
+    for (const entry of this.#entries.values()) entry.moments.dispose();
+    this.#entries.clear();
+  }
+
+  #hear(target: TrackedLayer, call: LayerCall): void {
+    if (!this.#isRecording) return;
+    const split = this.#phase.current(call.kwargs.training === true);
+    if (split === undefined) return;
+    try {
+      // A shared layer runs once per place it stands in: together these calls are one pass.
+      const callsPerPass = Math.max(1, target.layer.inboundNodes.length);
+      const view = this.#viewOf(target);
+      const mask = view.kind === 'sequence' && call.output.rank === 3 ? maskOf(call) : undefined;
+      if (this.#options.activations === 'preActivation' && hasFusedActivation(call)) {
+        offTape(call.output, () =>
+          tidy(() => this.#add(split, target.name, callsPerPass, preActivationOf(call), view, mask)),
+        );
+      } else {
+        this.#add(split, target.name, callsPerPass, call.output, view, mask);
+      }
+    } catch (error) {
+      this.#report(error, target.name);
+    }
+  }
+
+  #add(
+    split: Split,
+    name: string,
+    callsPerPass: number,
+    output: Tensor,
+    view: ActivationView,
+    mask: ArrayLike<number> | undefined,
+  ): void {
+    const entry = this.#entryOf(split, name);
+    const pass = Math.floor(entry.passes++ / callsPerPass);
+    if (pass % this.#options.logInterval !== 0) return;
+    const items = Math.min(output.shape[0] ?? 0, this.#options.maxSamples - entry.items);
+    if (items <= 0) return;
+    entry.moments.add({ output, view, mask, items });
+    entry.items += items;
+    entry.used = true;
+  }
+
+  #entryOf(split: Split, name: string): Entry {
+    const key = `${split}/${name}`;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      const keepRows = this.#options.embedding ? embeddingRows : 0;
+      const moments = new HostMoments((error) => this.#report(error, name), keepRows);
+      entry = { split, name, moments, passes: 0, items: 0, used: false };
+      this.#entries.set(key, entry);
+    }
+    return entry;
+  }
+
+  #viewOf(target: TrackedLayer | undefined): ActivationView {
+    const { convMethod, timeseriesMethod, downsample } = this.#options;
+    return {
+      kind: target?.kind ?? 'sequence',
+      spatialRank: target?.spatialRank ?? 0,
+      channelsFirst: target?.channelsFirst ?? false,
+      convMethod,
+      timeseriesMethod: timeseriesMethod ?? (target?.recurrent === true ? 'lastTimestep' : 'tokens'),
+      downsample,
+    };
+  }
+}
+
+/** The output's mask, N x T, where the layer has one. */
+function maskOf(call: LayerCall): ArrayLike<number> | undefined {
+  const { layer, inputs, kwargs, output } = call;
+  if (!layer.supportsMasking && kwargs.mask == null) return undefined;
+  let values: ArrayLike<number> | undefined;
+  offTape(output, () =>
+    tidy(() => {
+      const computed = layer.supportsMasking ? layer.computeMask(inputs, kwargs.mask ?? undefined) : kwargs.mask;
+      const mask = Array.isArray(computed) ? computed[0] : computed;
+      // TensorFlow.js leaves a mask of earlier layers in the arguments of later ones: it counts only where it fits.
+      if (mask == null || mask.shape[0] !== output.shape[0] || mask.shape[1] !== output.shape[1]) return;
+      values = mask.dataSync();
+    }),
+  );
+  return values;
+}
+
+interface FusedLayer {
+  activation?: { getClassName(): string };
+}
+
+function hasFusedActivation({ layer }: LayerCall): boolean {
+  const activation = (layer as unknown as FusedLayer).activation;
+  const recurrent = 'cell' in layer;
+  return !recurrent && activation !== undefined && activation !== null && activation.getClassName() !== 'linear';
+}
+
+/** Runs the layer once more with a linear activation, through a stand-in that shares its weights. */
+function preActivationOf({ layer, inputs, kwargs, original }: LayerCall): Tensor {
+  const standIn = Object.create(layer) as FusedLayer;
+  standIn.activation = linear();
+  const output = original.call(standIn as unknown as typeof layer, inputs, kwargs);
+  return Array.isArray(output) ? output[0] : output;
+}
+
+let linearActivation: FusedLayer['activation'];
+
+/** TensorFlow.js does not export its activations; a layer made with one has it. */
+function linear(): FusedLayer['activation'] {
+  linearActivation ??= (tfLayers.activation({ activation: 'linear' }) as unknown as FusedLayer).activation;
+  return linearActivation;
+}

@@ -1,0 +1,54 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
+import type { Split } from './statistics/layer-statistics.js';
+import type { SummaryWriter } from './summary-writer.js';
+import { writeEpochLogs } from './training-logs.js';
+
+/** What the callback needs of its tracker. */
+export interface CallbackTarget {
+  logdirRun(split: Split): SummaryWriter | undefined;
+  beginFit(model: LayersModel): void;
+  endFit(): void;
+  addSaturations(epoch: number): Promise<unknown>;
+  settle(): Promise<void>;
+  report(error: unknown, where: string): void;
+}
+
+/**
+ * The tracker's callback for model.fit: it tells the tracker where fit stands and writes losses and metrics as
+ * tf.node.tensorBoard does. Nothing in here stops a fit; an epoch's spectra are solved while the next one trains.
+ */
+export class TrackerCallback extends Callback {
+  readonly #target: CallbackTarget;
+
+  constructor(target: CallbackTarget) {
+    super();
+    this.#target = target;
+  }
+
+  override async onTrainBegin(): Promise<void> {
+    await this.#safely('onTrainBegin', () => this.#target.beginFit(this.model));
+  }
+
+  override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
+    await this.#safely('onEpochEnd', async () => {
+      this.#target.addSaturations(epoch).catch((error) => this.#target.report(error, `epoch ${epoch}`));
+      await writeEpochLogs(epoch, logs as Record<string, number | Tensor> | undefined, this.model, (split) =>
+        this.#target.logdirRun(split),
+      );
+    });
+  }
+
+  override async onTrainEnd(): Promise<void> {
+    this.#target.endFit();
+    await this.#safely('onTrainEnd', () => this.#target.settle());
+  }
+
+  async #safely(where: string, act: () => unknown): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#target.report(error, where);
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import type { ResolvedOptions } from './hooks/saturation-options.js';
+import { epochTable, writeHeatMap, writeLayerStatistics, writeProfile } from './saturation-summaries.js';
+import { SaturationWriter } from './saturation-writer.js';
+import type { EpochStatistics, LayerStatistics, Split } from './statistics/layer-statistics.js';
+import type { Spectrum } from './statistics/spectrum.js';
+import type { Store } from './stores/store.js';
+import { storeOf } from './stores/store-of.js';
+import type { SummaryWriter } from './summary-writer.js';
+
+/**
+ * Everywhere a tracker writes to: TensorBoard's runs `train` and `val` below the logdir, and the other stores.
+ * What fails is handed to `report`; the rest is written all the same.
+ */
+export class TrackerOutlets {
+  readonly #options: ResolvedOptions;
+  readonly #report: (error: unknown, where: string) => void;
+  readonly #stores: { name: string; store: Store }[] = [];
+  readonly #runs = new Map<Split, SummaryWriter>();
+  /** Saturation per split, layer and epoch, for the heat map. */
+  readonly #history = new Map<Split, Map<string, number[]>>();
+  readonly #root: SummaryWriter | undefined;
+  readonly #ownsRoot: boolean;
+  #resumed: Promise<void> | undefined;
+
+  /** @param destination a folder, or a writer that stays the caller's */
+  constructor(
+    destination: string | SummaryWriter,
+    options: ResolvedOptions,
+    report: (error: unknown, where: string) => void,
+  ) {
+    this.#options = options;
+    this.#report = report;
+    const logdir = typeof destination === 'string' ? destination : destination.logdir;
+    for (const target of options.saveTo) {
+      if (target === 'tensorboard') continue;
+      const name = typeof target === 'string' ? target : target.constructor.name;
+      this.#stores.push({ name, store: storeOf(target, logdir) });
+    }
+    this.#ownsRoot = typeof destination === 'string';
+    if (!options.saveTo.includes('tensorboard')) return;
+    this.#root =
+      typeof destination === 'string' ? new SaturationWriter(destination, purge(options.initialEpoch)) : destination;
+  }
+
+  /** The writer of a split's run; undefined when TensorBoard was not asked for. */
+  run(split: Split): SummaryWriter | undefined {
+    if (this.#root === undefined) return undefined;
+    let run = this.#runs.get(split);
+    if (run === undefined) {
+      run = this.#root.run(split);
+      if (this.#runs.size === 0) run.addCustomScalars(layout);
+      this.#runs.set(split, run);
+    }
+    return run;
+  }
+
+  /** A scalar of the user's own, in the logdir's root run. */
+  addScalar(tag: string, value: number, step: number): void {
+    this.#root?.addScalar(tag, value, step);
+  }
+
+  /** Writes an epoch everywhere. @param spectra by `split/layer`, also those that were not asked for */
+  async write(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): Promise<void> {
+    this.#resumed ??= this.#resume();
+    await this.#resumed;
+    this.#try('TensorBoard', () => this.#writeRuns(epoch, spectra));
+    for (const { name, store } of this.#stores) {
+      try {
+        await store.add(epoch);
+      } catch (error) {
+        this.#report(error, `store '${name}'`);
+      }
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.#root?.flush();
+  }
+
+  /** Closes the stores, and the writer where it is the tracker's own. */
+  async close(): Promise<void> {
+    for (const { name, store } of this.#stores) {
+      try {
+        await store.close?.();
+      } catch (error) {
+        this.#report(error, `store '${name}'`);
+      }
+    }
+    try {
+      await (this.#ownsRoot ? this.#root?.close() : this.#root?.flush());
+    } catch (error) {
+      this.#report(error, 'TensorBoard');
+    }
+  }
+
+  #writeRuns(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): void {
+    for (const split of ['train', 'val'] as const) {
+      const layers = epoch.layers.filter((layer) => layer.split === split);
+      if (layers.length === 0) continue;
+      const run = this.run(split);
+      if (run === undefined) return;
+      for (const layer of layers) writeLayerStatistics(run, layer, epoch.step, this.#options);
+      const saturations = new Map(layers.map((layer) => [layer.layer, this.#saturationOf(layer, spectra)]));
+      if (this.#options.averageSaturation) {
+        run.addScalar('average-saturation', mean([...saturations.values()]), epoch.step);
+      }
+      if (!this.#options.scalars.includes('saturation')) continue;
+      const history = this.#remember(split, saturations);
+      writeProfile(run, saturations, epoch.step);
+      writeHeatMap(run, history.keys(), [...history.values()], epoch.step);
+      run.addText('saturation-table', epochTable(layers, spectra, this.#options), epoch.step);
+    }
+  }
+
+  #saturationOf(layer: LayerStatistics, spectra: ReadonlyMap<string, Spectrum>): number {
+    const spectrum = spectra.get(`${layer.split}/${layer.layer}`);
+    return spectrum?.saturation(this.#options.threshold, this.#options.rule) ?? Number.NaN;
+  }
+
+  /** Columns of the heat map are the epochs this split had; a layer that came late or stayed away is NaN there. */
+  #remember(split: Split, saturations: ReadonlyMap<string, number>): Map<string, number[]> {
+    const history = this.#history.get(split) ?? new Map<string, number[]>();
+    this.#history.set(split, history);
+    const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));
+    for (const layer of new Set([...history.keys(), ...saturations.keys()])) {
+      const row = history.get(layer) ?? Array<number>(epochs).fill(Number.NaN);
+      row.push(saturations.get(layer) ?? Number.NaN);
+      history.set(layer, row);
+    }
+    return history;
+  }
+
+  async #resume(): Promise<void> {
+    if (this.#options.initialEpoch === 0) return;
+    for (const { name, store } of this.#stores) {
+      try {
+        await store.resume?.(this.#options.initialEpoch);
+      } catch (error) {
+        this.#report(error, `store '${name}'`);
+      }
+    }
+  }
+
+  #try(where: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#report(error, where);
+    }
+  }
+}
+
+/** One chart over all saturations; TensorBoard draws a line per layer and run. */
+const layout = {
+  categories: [
+    { title: 'Layer saturation', charts: [{ title: 'saturation', multiline: ['^saturation/'] }] },
+    {
+      title: 'Intrinsic dimensionality',
+      closed: true,
+      charts: [{ title: 'intrinsic dimensionality', multiline: ['^intrinsic-dimensionality/'] }],
+    },
+  ],
+};
+
+/** Epoch values stand at step epoch + 1, so continuing at epoch k hides what stands at step k + 1 and later. */
+function purge(initialEpoch: number): { purgeStep?: number } {
+  return initialEpoch > 0 ? { purgeStep: initialEpoch + 1 } : {};
+}
+
+function mean(values: readonly number[]): number {
+  const finite = values.filter((value) => !Number.isNaN(value));
+  return finite.length === 0 ? Number.NaN : finite.reduce((sum, value) => sum + value, 0) / finite.length;
+}

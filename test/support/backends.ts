@@ -1,0 +1,57 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+
+const require = createRequire(import.meta.url);
+
+/** The backends to test on: DELVE_TEST_BACKENDS as a comma list out of cpu, wasm, tensorflow; default cpu and wasm. */
+export const backends: readonly string[] = (process.env.DELVE_TEST_BACKENDS ?? 'cpu,wasm').split(',').filter(Boolean);
+
+/** Makes a backend the current one. */
+export async function useBackend(name: string): Promise<void> {
+  if (name === 'wasm') {
+    const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+    setWasmPaths(`${join(dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json')), 'dist')}/`);
+  }
+  if (name === 'tensorflow') require('@tensorflow/tfjs-node');
+  if (!(await tf.setBackend(name))) throw new Error(`the backend '${name}' is not available here`);
+  await tf.ready();
+}
+
+/** tfjs-wasm 4.22 has no gradient for convolution filters (tfjs#8474) and embeddings (tfjs#8082). */
+export function trainsConvolutions(backend: string): boolean {
+  return backend !== 'wasm';
+}
+
+/** Normal numbers, the same for the same seed (Box-Muller over a linear congruential generator). */
+export function normals(count: number, seed: number): Float32Array {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state + 0.5) / 4294967296;
+  };
+  return Float32Array.from(
+    { length: count },
+    () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()),
+  );
+}
+
+/** A tensor of normal numbers. */
+export function normalTensor(shape: number[], seed: number): tf.Tensor {
+  return tf.tensor(
+    normals(
+      shape.reduce((a, b) => a * b, 1),
+      seed,
+    ),
+    shape,
+  );
+}
+
+/** Gives every weight of a model values that depend only on the seed. */
+export function seedWeights(model: tf.LayersModel, seed: number): void {
+  tf.tidy(() => {
+    model.setWeights(
+      model.getWeights().map((weight, index) => normalTensor(weight.shape as number[], seed + index).mul(0.2)),
+    );
+  });
+}
