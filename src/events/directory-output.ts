@@ -14,6 +14,9 @@ const maxSeconds = 9_999_999_999;
  * the file is made exclusively, so writers in other processes and threads get files of their own.
  */
 export class DirectoryOutput implements Output {
+  /** The folder as it was given. */
+  readonly logdir: string;
+  /** The folder's absolute path. */
   readonly folder: string;
   readonly #files: Files;
   readonly #suffix: string;
@@ -21,13 +24,22 @@ export class DirectoryOutput implements Output {
   #size = 0;
   #restarts = 0;
 
-  /** @param folder absolute; it need not exist yet. */
-  constructor(folder: string, options: { filenameSuffix?: string } = {}, files: Files | undefined = platformFiles) {
-    if (files === undefined) {
+  /**
+   * @param logdir the folder; it need not exist yet
+   * @param folder its absolute path, where `logdir` is not relative to the working directory as it is now
+   */
+  constructor(
+    logdir: string,
+    options: { filenameSuffix?: string } = {},
+    files: Files | undefined = platformFiles,
+    folder: string | undefined = files?.resolve(logdir),
+  ) {
+    if (files === undefined || folder === undefined) {
       throw new TypeError(
-        `There is no file system here for the logdir '${folder}': pass an Output, such as a MemoryOutput, instead`,
+        `There is no file system here for the logdir '${logdir}': pass an Output, such as a MemoryOutput, instead`,
       );
     }
+    this.logdir = logdir;
     this.folder = folder;
     this.#files = files;
     this.#suffix = fileNamePart(options.filenameSuffix ?? '');
@@ -40,6 +52,21 @@ export class DirectoryOutput implements Output {
 
   get restarts(): number {
     return this.#restarts;
+  }
+
+  /**
+   * Makes the folder and returns its one true path, by which two writers know that they write to the same.
+   *
+   * @param mayFail throw where it cannot be made; otherwise the path is returned as it is, and `write` will fail
+   */
+  prepare(mayFail: boolean): string {
+    try {
+      this.#files.makeDirectory(this.folder);
+      return this.#files.realPath(this.folder);
+    } catch (error) {
+      if (mayFail) throw explain(`Cannot make the logdir '${this.logdir}'`, error);
+      return this.folder;
+    }
   }
 
   write(bytes: Uint8Array): void {
@@ -66,8 +93,10 @@ export class DirectoryOutput implements Output {
   async close(): Promise<void> {}
 
   run(name: string): DirectoryOutput {
-    const folder = this.#files.join(this.folder, safePath(name));
-    return new DirectoryOutput(folder, { filenameSuffix: this.#suffix }, this.#files);
+    const path = safePath(name);
+    const { join } = this.#files;
+    const options = { filenameSuffix: this.#suffix };
+    return new DirectoryOutput(join(this.logdir, path), options, this.#files, join(this.folder, path));
   }
 
   async file(path: string, bytes: Uint8Array): Promise<void> {

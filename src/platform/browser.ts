@@ -17,13 +17,13 @@ export function processId(): number {
   return 0;
 }
 
-const exitCallbacks = new Set<() => void>();
+const exitCallbacks = new Set<(final: boolean) => void>();
 
 /** Calls back when the page is hidden for good, or for so long that it may never come back. */
-export function onExit(callback: () => void): void {
+export function onExit(callback: (final: boolean) => void): void {
   if (exitCallbacks.size === 0) {
     globalThis.addEventListener?.('pagehide', () => {
-      for (const each of exitCallbacks) each();
+      for (const each of exitCallbacks) each(false);
     });
   }
   exitCallbacks.add(callback);
@@ -40,4 +40,5 @@ export function warn(message: string): void {
 /** A page's timers never keep it alive. */
 export function unref(_timer: ReturnType<typeof setTimeout>): void {}
 
+export { startWorker, waitForChange } from './browser-workers.js';
 export { nativeZlib } from './browser-zlib.js';

@@ -17,17 +17,19 @@ export function processId(): number {
 
 /** True once `exit` has begun: from then on nothing asynchronous runs. */
 let exiting = false;
-const exitCallbacks = new Set<() => void>();
+const exitCallbacks = new Set<(final: boolean) => void>();
 
 /**
  * Calls back synchronously when the program (or this worker thread) ends in any way that lets it speak: the event loop
  * running dry, process.exit, an uncaught exception, an unhandled rejection. One listener serves all callbacks.
+ *
+ * @param callback `final` is false where the program may go on: a signal was handled, a page was hidden
  */
-export function onExit(callback: () => void): void {
+export function onExit(callback: (final: boolean) => void): void {
   if (exitCallbacks.size === 0) {
     process.on('exit', () => {
       exiting = true;
-      for (const each of exitCallbacks) each();
+      for (const each of exitCallbacks) each(true);
     });
   }
   exitCallbacks.add(callback);
@@ -47,7 +49,7 @@ export function handleSignals(): void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
-  for (const each of exitCallbacks) each();
+  for (const each of exitCallbacks) each(false);
   // Gone while the others run: some of them end the program only where they find themselves alone.
   process.removeListener(signal, onSignal);
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
@@ -65,4 +67,5 @@ export function unref(timer: ReturnType<typeof setTimeout>): void {
   timer.unref();
 }
 
+export { startWorker, waitForChange } from './node-workers.js';
 export { nativeZlib } from './node-zlib.js';

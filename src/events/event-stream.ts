@@ -1,0 +1,261 @@
+import { warn } from '#platform';
+import { frameRecord, recordHeaderBytes, recordOverheadBytes } from '../encoding/records.js';
+import { tensorboard } from '../proto/tensorboard.js';
+import { encodeEvent, encodeSummaryEvent } from './encode-event.js';
+import type { Step, TensorBoardEvent } from './event.js';
+import { OrderedQueue } from './ordered-queue.js';
+import type { Output } from './output.js';
+import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
+import { scalarBody, scalarRecordBytes, writeScalarRecord } from './scalar-record.js';
+
+/** Named in the first record of every file. */
+const sourceWriter = 'delve-tensorboard';
+const fileVersion = 'brain.Event:2';
+
+/** One value of a summary event. */
+export interface TaggedTensor {
+  tag: string;
+  tensor: tensorboard.ITensorProto;
+  /** Written with the tag's first event in a file. */
+  metadata: tensorboard.ISummaryMetadata;
+}
+
+interface TagState {
+  metadata: tensorboard.ISummaryMetadata;
+  /** True where the file has the metadata. */
+  described: boolean;
+  /** For a described scalar: what `writeScalarRecord` needs. */
+  scalarBody?: Uint8Array;
+  /** True once told that the tag was used for two kinds of summaries. */
+  warned?: boolean;
+}
+
+/**
+ * The events of one run on their way to one Output: in the order they were added, each tag's metadata with its first
+ * event in the file, buffered. Arguments have been checked before they come here; nothing but `flush` and `close` fails.
+ */
+export class EventStream {
+  readonly output: Output;
+  readonly #records: RecordBuffer;
+  readonly #queue = new OrderedQueue();
+  readonly #tags = new Map<string, TagState>();
+  readonly #companions = new Set<Promise<void>>();
+  #begun = false;
+
+  constructor(output: Output, policy: BufferPolicy) {
+    this.output = output;
+    this.#records = new RecordBuffer(
+      output,
+      policy,
+      (kept) => this.#describeAgain(kept),
+      () => this.#forgetDescriptions(),
+    );
+  }
+
+  /** How long events may wait here; what two writers of one folder ask for is brought together in it. */
+  get policy(): BufferPolicy {
+    return this.#records.policy;
+  }
+
+  /** Bytes that are not in the file yet. */
+  get pendingBytes(): number {
+    return this.#records.pendingBytes;
+  }
+
+  /**
+   * Writes a scalar straight into the buffer, where the tag has had its first event and nothing is to be waited for.
+   *
+   * @param wallTime seconds; undefined for now
+   * @returns false, and nothing is done, where that is not so: `add` must take it
+   */
+  addScalar(tag: string, value: number, step: Step, wallTime: number | undefined): boolean {
+    const body = this.#tags.get(tag)?.scalarBody;
+    if (body === undefined || this.#queue.isWaiting) return false;
+    const now = Date.now();
+    const records = this.#records;
+    const start = records.reserve(body.length + scalarRecordBytes);
+    const end = writeScalarRecord(records.bytes, records.view, start, wallTime ?? now / 1000, step, body, value);
+    records.commit(end, now);
+    return true;
+  }
+
+  /** Takes one event with one value or several; where they come later, it keeps its place. */
+  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>): void {
+    this.#begin();
+    const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
+    if (values instanceof Promise) {
+      this.#queue.addLater(values, write, (error) => this.#records.failures.lose(1, 'its values never came', error));
+    } else {
+      this.#queue.add(() => write(values));
+    }
+  }
+
+  /** Takes an event as it is. */
+  addEvent(event: TensorBoardEvent): void {
+    // A copy of a file begins with that file's first record.
+    if (event.fileVersion === undefined) this.#begin();
+    else this.#begun = true;
+    const payload = encodeEvent(event);
+    const values = event.summary === undefined ? [] : (tensorboard.Event.decode(payload).summary?.value ?? []);
+    this.#queue.add(() => {
+      for (const { tag, metadata } of values) {
+        if (metadata?.pluginData?.pluginName) this.#stateOf(tag ?? '', metadata).described = true;
+      }
+      this.#records.add(payload, Date.now());
+    });
+  }
+
+  /** Hides the points at `step` and later of the files that stand in the run's folder. */
+  purge(step: Step): void {
+    this.#begin();
+    this.addEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
+  }
+
+  /** Writes a companion file; the run exists from then on. */
+  addFile(path: string, bytes: Uint8Array | Promise<Uint8Array>): void {
+    this.#begin();
+    const written =
+      bytes instanceof Promise ? bytes.then((late) => this.#writeFile(path, late)) : this.#writeFile(path, bytes);
+    const companion = written
+      .catch((error) => this.#records.failures.lose(1, `the file '${path}' could not be written`, error))
+      .finally(() => this.#companions.delete(companion));
+    this.#companions.add(companion);
+  }
+
+  /**
+   * Resolves when everything added so far is in the file. Where nothing is being computed, the write has been done
+   * when this returns.
+   */
+  async flush(): Promise<void> {
+    await this.#writeAll();
+    this.#records.failures.check();
+  }
+
+  /** Flushes and lets the Output go. Rejects as `flush` does; what could not be written by then is given up. */
+  async close(): Promise<void> {
+    const { failures } = this.#records;
+    await this.#writeAll();
+    this.#records.abandon();
+    try {
+      await this.output.close();
+    } catch (error) {
+      failures.note(error);
+    }
+    failures.check(true);
+  }
+
+  /** Writes what is there synchronously. At exit what is still missing is reported: there will be no flush. */
+  flushSync(final: boolean): void {
+    const { coming } = this.#queue;
+    if (final) this.#queue.release();
+    this.#records.writeOut(Date.now(), true);
+    this.output.flushSync?.();
+    if (!final) return;
+    if (coming > 0) warn(`At exit ${coming} events were lost: their values were still being computed`);
+    if (this.#records.isPending) warn(`At exit ${this.#records.pendingBytes} bytes of events could not be written`);
+  }
+
+  async #writeAll(): Promise<void> {
+    if (this.#queue.coming > 0 || this.#companions.size > 0) {
+      await Promise.all([this.#queue.settled(), ...this.#companions]);
+    }
+    this.#records.writeOut(Date.now(), true);
+    try {
+      await this.output.flush();
+    } catch (error) {
+      this.#records.failures.note(error);
+    }
+  }
+
+  #begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#records.add(firstRecord(), Date.now());
+  }
+
+  #addNow(wallTime: number, step: Step, tensors: TaggedTensor[]): void {
+    const value = tensors.map(({ tag, tensor, metadata }) => {
+      const state = this.#stateOf(tag, metadata);
+      const { described } = state;
+      this.#setDescribed(tag, state);
+      return described ? { tag, tensor } : { tag, tensor, metadata: state.metadata };
+    });
+    this.#records.add(encodeSummaryEvent(wallTime, step, value), Date.now());
+  }
+
+  #stateOf(tag: string, metadata: tensorboard.ISummaryMetadata): TagState {
+    let state = this.#tags.get(tag);
+    if (state === undefined) this.#tags.set(tag, (state = { metadata, described: false }));
+    const first = state.metadata.pluginData?.pluginName;
+    const plugin = metadata.pluginData?.pluginName;
+    if (first !== plugin && !state.warned) {
+      state.warned = true;
+      warn(`The tag '${tag}' holds ${first} in this run and now got ${plugin}, which TensorBoard will not show`);
+    }
+    return state;
+  }
+
+  #setDescribed(tag: string, state: TagState): void {
+    state.described = true;
+    if (state.metadata.pluginData?.pluginName === 'scalars') state.scalarBody ??= scalarBody(tag);
+  }
+
+  #forgetDescriptions(): void {
+    for (const state of this.#tags.values()) {
+      state.described = false;
+      delete state.scalarBody;
+    }
+  }
+
+  /** Makes records that were meant for a file that is gone the beginning of a new one. */
+  #describeAgain(kept: Chunk[]): void {
+    this.#forgetDescriptions();
+    for (const chunk of kept) {
+      const events = [...payloads(chunk.bytes)].map((payload) => tensorboard.Event.decode(payload));
+      const records = events
+        .filter(({ what }) => what !== 'fileVersion')
+        .map((event) => frameRecord(this.#describe(event)));
+      chunk.bytes = concat(records);
+    }
+    if (kept.length > 0) kept[0].bytes = concat([frameRecord(firstRecord()), kept[0].bytes]);
+    else this.#begun = false;
+  }
+
+  #describe(event: tensorboard.Event): Uint8Array {
+    for (const value of event.summary?.value ?? []) {
+      const state = this.#tags.get(value.tag ?? '');
+      if (state === undefined || state.described) continue;
+      value.metadata ??= state.metadata;
+      this.#setDescribed(value.tag!, state);
+    }
+    return tensorboard.Event.encode(event).finish();
+  }
+
+  async #writeFile(path: string, bytes: Uint8Array): Promise<void> {
+    if (this.output.file === undefined) throw new Error('This Output takes no companion files');
+    await this.output.file(path, bytes);
+  }
+}
+
+function firstRecord(): Uint8Array {
+  return encodeEvent({ wallTime: Date.now() / 1000, step: 0, fileVersion, sourceWriter });
+}
+
+function* payloads(records: Uint8Array): Iterable<Uint8Array> {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  let length: number;
+  for (let at = 0; at < records.length; at += length + recordOverheadBytes) {
+    length = view.getUint32(at, true);
+    yield records.subarray(at + recordHeaderBytes, at + recordHeaderBytes + length);
+  }
+}
+
+function concat(parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,83 @@
+import { warn } from '#platform';
+
+/** An entry in the queue: `write` once its values have come. */
+interface Entry {
+  write?: () => void;
+}
+
+/**
+ * More events than this do not wait behind values that are still being computed: the values then lose their place and
+ * are written when they come, so that nothing is lost and memory stays bounded.
+ */
+export const maxWaitingEvents = 10_000;
+
+/** Keeps events in the order they were added while the values of some of them come later (a tensor on a GPU). */
+export class OrderedQueue {
+  readonly #entries: Entry[] = [];
+  readonly #coming = new Set<Promise<void>>();
+  #warned = false;
+
+  /** True while an event would have to wait. */
+  get isWaiting(): boolean {
+    return this.#entries.length > 0;
+  }
+
+  /** How many events' values are still being computed. */
+  get coming(): number {
+    return this.#coming.size;
+  }
+
+  /** Writes now, or after all that was added before. */
+  add(write: () => void): void {
+    if (this.#entries.length === 0) {
+      write();
+      return;
+    }
+    this.#entries.push({ write });
+    if (this.#entries.length > maxWaitingEvents) this.#giveUpFirst();
+  }
+
+  /** Writes what `values` resolves to in this place of the order; `failed` is called where it rejects. */
+  addLater<T>(values: Promise<T>, write: (values: T) => void, failed: (error: unknown) => void): void {
+    const entry: Entry = {};
+    this.#entries.push(entry);
+    const settle = (action: () => void) => {
+      this.#coming.delete(coming);
+      if (this.#entries.includes(entry)) {
+        entry.write = action;
+        this.#advance();
+      } else {
+        action(); // it has lost its place
+      }
+    };
+    const coming: Promise<void> = values.then(
+      (read) => settle(() => write(read)),
+      (error) => settle(() => failed(error)),
+    );
+    this.#coming.add(coming);
+  }
+
+  /** Resolves when everything added so far has been written. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#coming);
+  }
+
+  /** Writes what can be written although values before it have not come. At exit they never will. */
+  release(): void {
+    for (const { write } of this.#entries.splice(0)) write?.();
+  }
+
+  #advance(): void {
+    while (this.#entries[0]?.write !== undefined) this.#entries.shift()!.write!();
+  }
+
+  #giveUpFirst(): void {
+    this.#entries.shift();
+    this.#advance();
+    if (this.#warned) return;
+    this.#warned = true;
+    warn(
+      `${maxWaitingEvents} events have waited for values that are still being computed; those are now written later`,
+    );
+  }
+}
