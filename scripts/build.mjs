@@ -94,6 +94,35 @@ function buildKernels() {
   );
 }
 
+/** Worker threads run a script that travels as a string: files beside the bundle break in pre-bundlers. */
+async function buildWorker() {
+  const entry = 'src/statistics/statistics-worker.ts';
+  if (!existsSync(entry)) return;
+  const output = 'src/kernels/generated/worker-source.ts';
+  const isSource = (path) => path.endsWith('.ts') && path !== output;
+  const inputs = [
+    ...filesBelow('src/kernels', isSource),
+    ...filesBelow('src/statistics', isSource),
+    'scripts/build.mjs',
+  ];
+  if (isFresh(inputs, [output])) return;
+  const { rolldown } = await import('rolldown');
+  const bundle = await rolldown({
+    input: entry,
+    platform: 'neutral',
+    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+  });
+  const { output: chunks } = await bundle.generate({ format: 'iife', minify: true });
+  await bundle.close();
+  if (chunks.length !== 1 || chunks[0].imports.length > 0) throw new Error('The worker must be one script.');
+  const { code } = chunks[0];
+  writeFileSync(
+    output,
+    `// Generated from ${entry} by scripts/build.mjs: ${code.length} characters. Do not edit.\n` +
+      `export const workerSource =\n  ${JSON.stringify(code)};\n`,
+  );
+}
+
 function buildTypeScript() {
   const inputs = [...filesBelow('src'), 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'];
   const stamp = 'dist/.built';
@@ -106,4 +135,5 @@ function buildTypeScript() {
 
 buildProto();
 buildKernels();
+await buildWorker();
 if (only !== 'generated') buildTypeScript();

@@ -1,7 +1,7 @@
 import { kernels } from '../kernels/kernels.js';
 import { keepFiniteRows } from '../kernels/merge-weights.js';
 import type { MomentSums, Rows, SymmetricMatrix } from '../kernels/numeric-kernels.js';
-import { decodeAccumulator, encodeAccumulator } from './accumulator-bytes.js';
+import { type AccumulatorState, decodeAccumulator, encodeAccumulator } from './accumulator-bytes.js';
 import { mergeMoments, newMoments, packedLength, unpack } from './moments.js';
 
 /** Rows collected before they are folded into the scatter, once the scatter exists: one kernel call per so many rows. */
@@ -132,6 +132,7 @@ export class CovarianceAccumulator {
     this.#moments = undefined;
     this.#rows = undefined;
     this.#pending = 0;
+    this.#checked = 0;
     this.#rejected = 0;
   }
 
@@ -193,36 +194,66 @@ export class CovarianceAccumulator {
     if (!this.#moments && this.#rows && this.#pending < this.features) {
       return gramMatrix(this.#rows, this.#pending, this.features);
     }
-    const moments = this.#folded();
-    return {
-      size: this.features,
-      entries: moments ? moments.scatter : new Float64Array(packedLength(this.features)),
-      packed: true,
-    };
+    return this.scatterMatrix();
+  }
+
+  /** Sum of (x - mean)(x - mean)^T over the rows: the covariance times `count`. Valid until the next change. */
+  scatterMatrix(): SymmetricMatrix {
+    const { features } = this;
+    const entries = this.#folded()?.scatter ?? new Float64Array(packedLength(features));
+    return { size: features, entries, packed: true };
   }
 
   /** Everything that `fromBytes` needs, in a versioned little-endian format; numbers survive bit by bit. */
   toBytes(): Uint8Array {
     this.#checkPending();
-    const { features } = this;
-    return encodeAccumulator({
-      features,
-      rejected: this.#rejected,
-      moments: this.#moments,
-      rows: this.#pending > 0 ? this.#rows?.subarray(0, this.#pending * features) : undefined,
-    });
+    return encodeAccumulator(this.#state());
   }
 
   /** An accumulator as it was at `toBytes`. RangeError when the bytes are not from there or were cut. */
   static fromBytes(bytes: Uint8Array): CovarianceAccumulator {
-    const state = decodeAccumulator(bytes);
+    return CovarianceAccumulator.fromState(decodeAccumulator(bytes));
+  }
+
+  /** @internal A copy of what this consists of; its rows may hold numbers that are not finite. */
+  copyState(): AccumulatorState {
+    const { moments, rows, ...rest } = this.#state();
+    return {
+      ...rest,
+      rows: rows?.slice(),
+      moments: moments && {
+        ...moments,
+        shift: moments.shift.slice(),
+        offset: moments.offset.slice(),
+        scatter: moments.scatter.slice(),
+      },
+    };
+  }
+
+  /** @internal Hands over what this consists of and starts afresh: nothing is copied, checked or computed. */
+  takeState(): AccumulatorState {
+    const state = this.#state();
+    this.reset();
+    return state;
+  }
+
+  /** @internal An accumulator that owns the arrays of a state. */
+  static fromState(state: AccumulatorState): CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features);
     accumulator.#rejected = state.rejected;
     accumulator.#moments = state.moments;
     accumulator.#rows = state.rows;
     accumulator.#pending = state.rows ? state.rows.length / state.features : 0;
-    accumulator.#checked = accumulator.#pending;
     return accumulator;
+  }
+
+  #state(): AccumulatorState {
+    return {
+      features: this.features,
+      rejected: this.#rejected,
+      moments: this.#moments,
+      rows: this.#pending > 0 ? this.#rows?.subarray(0, this.#pending * this.features) : undefined,
+    };
   }
 
   /** How many of the pending rows are known to be finite. */

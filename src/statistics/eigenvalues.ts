@@ -1,6 +1,5 @@
 import { kernels } from '../kernels/kernels.js';
 import type { SymmetricEigen, SymmetricMatrix } from '../kernels/numeric-kernels.js';
-import type { CovarianceAccumulator } from './covariance-accumulator.js';
 
 export type { SymmetricEigen } from '../kernels/numeric-kernels.js';
 
@@ -55,24 +54,4 @@ export function driftOf(previous: Float64Array, vectors: Float64Array, size: num
     for (const x of rest) residue += x * x;
   }
   return Math.min(1, Math.sqrt(residue / k));
-}
-
-/**
- * Eigenvalues of the covariance that an accumulator has seen: `features` of them, descending, not clipped. A total
- * variance below what rounding leaves of the mean, d (1e-12 max |mean|)^2, is none: all zeros then. RangeError when no
- * row was used.
- */
-export function solveAccumulator(accumulator: CovarianceAccumulator): Float64Array {
-  const { count, features } = accumulator;
-  if (count === 0) throw new RangeError('The accumulator has seen no finite row, so there is no spectrum.');
-  const matrix = accumulator.spectralMatrix();
-  const solved = kernels().eigenvalues(matrix);
-  const values = new Float64Array(features);
-  let total = 0;
-  for (let i = 0; i < solved.length; i++) {
-    values[i] = solved[i] / count;
-    total += values[i];
-  }
-  const largestMean = accumulator.largestMean();
-  return total <= features * (1e-12 * largestMean) ** 2 ? values.fill(0) : values;
 }

@@ -1,6 +1,8 @@
 import { kernels } from '../kernels/kernels.js';
 import type { CovarianceAccumulator } from './covariance-accumulator.js';
-import { solveAccumulator, squareMatrix } from './eigenvalues.js';
+import { squareMatrix } from './eigenvalues.js';
+import { type Solved, type SolveWishes, solveAccumulator } from './solve.js';
+import { solverPool } from './solver-pool.js';
 import {
   DEFAULT_THRESHOLD,
   entropyRankOf,
@@ -50,15 +52,29 @@ export class Spectrum {
     if (covariance instanceof Float64Array) {
       return new Spectrum(clip(kernels().eigenvalues(squareMatrix(covariance))), options.samples, true);
     }
-    return new Spectrum(clip(solveAccumulator(covariance)), covariance.count, true);
+    return Spectrum.fromSolved(solveAccumulator(covariance));
   }
 
-  /** As `of`, off the main thread where there is a worker. The input may be changed as soon as this returns. */
+  /**
+   * As `of`, off the main thread where there can be a worker. The input may be changed as soon as this returns. With
+   * `reset`, an accumulator's memory is handed over instead of copied, and it starts afresh.
+   */
   static async solve(
     covariance: Float64Array | CovarianceAccumulator,
-    options: SpectrumOptions = {},
+    options: SpectrumOptions & { reset?: boolean } = {},
   ): Promise<Spectrum> {
-    return Spectrum.of(covariance, options);
+    if (covariance instanceof Float64Array) {
+      const matrix = squareMatrix(covariance.slice());
+      const { eigenvalues } = await solverPool().solve({ matrix });
+      return new Spectrum(clip(eigenvalues), options.samples, true);
+    }
+    return Spectrum.fromSolved(await solveLayer(covariance, {}, options.reset));
+  }
+
+  /** The spectrum in what `solveLayer` found. RangeError when no row was used. */
+  static fromSolved(solved: Solved): Spectrum {
+    if (solved.count === 0) throw new RangeError('The accumulator has seen no finite row, so there is no spectrum.');
+    return new Spectrum(clip(solved.eigenvalues), solved.count, true);
   }
 
   /**
@@ -159,4 +175,19 @@ export class Spectrum {
 function clip(values: Float64Array): Float64Array {
   for (let i = 0; i < values.length; i++) if (!(values[i] > 0)) values[i] = 0;
   return values;
+}
+
+/**
+ * Everything that is wished for of an accumulator's rows, off the main thread where there can be a worker: eigenvalues,
+ * leading eigenvectors, covariance, mean. Unlike Spectrum.solve, an accumulator without rows is no error.
+ *
+ * @param reset Hand the accumulator's memory over instead of copying it, and let it start afresh.
+ */
+export function solveLayer(
+  accumulator: CovarianceAccumulator,
+  wishes: SolveWishes = {},
+  reset = false,
+): Promise<Solved> {
+  const state = reset ? accumulator.takeState() : accumulator.copyState();
+  return solverPool().solve({ state, wishes });
 }

@@ -1,0 +1,37 @@
+import { Worker } from 'node:worker_threads';
+import type { WorkerListener, WorkerThread } from './worker-thread.js';
+
+/** Gives the script the two names that a browser's worker has: `onmessage` and `postMessage`. */
+const PRELUDE = `
+const { parentPort } = process.getBuiltinModule('node:worker_threads');
+globalThis.postMessage = (message, transfer) => parentPort.postMessage(message, transfer);
+parentPort.on('message', (data) => globalThis.onmessage({ data }));
+`;
+
+/**
+ * Starts a thread that runs `source`, a classic script that sets `globalThis.onmessage`; undefined where threads are
+ * forbidden. It never keeps the program alive unless asked to.
+ */
+export function startWorker(source: string, listener: WorkerListener): WorkerThread | undefined {
+  let worker: Worker;
+  try {
+    // Without the program's own flags, some of which change how the script is read.
+    worker = new Worker(PRELUDE + source, { eval: true, execArgv: [], name: 'delve-tensorboard' });
+  } catch {
+    return undefined;
+  }
+  worker.on('message', (message) => listener.onMessage(message));
+  worker.on('error', (error) => listener.onError(error instanceof Error ? error : new Error(String(error))));
+  worker.on('exit', (code) => listener.onError(new Error(`The worker thread ended with code ${code}.`)));
+  worker.unref();
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    setRef: (keepsAlive) => (keepsAlive ? worker.ref() : worker.unref()),
+    terminate: () => void worker.terminate(),
+  };
+}
+
+/** Waits until `counter[0]` is no longer `seen`, at most ten seconds; false where this thread must not wait or it is late. */
+export function waitForChange(counter: Int32Array, seen: number): boolean {
+  return Atomics.wait(counter, 0, seen, 10_000) !== 'timed-out';
+}

@@ -1,0 +1,133 @@
+import { waitForChange } from '#platform';
+import type { AccumulatorState } from './accumulator-bytes.js';
+import { CovarianceAccumulator } from './covariance-accumulator.js';
+import { QuestionThread } from './question-thread.js';
+import type { Solved, SolveWishes } from './solve.js';
+
+/** Numbers that the ring between the threads holds: 32 MB. */
+const RING_NUMBERS = 8 << 20;
+
+/**
+ * Accumulates moments on a thread of its own, beside the training. Rows travel through a ring of shared memory: `update`
+ * costs the main thread one copy of them. The numbers are those that a CovarianceAccumulator on the main thread gives.
+ *
+ * Where shared memory or threads are missing (a page that is not cross-origin isolated), `start` returns undefined:
+ * accumulate on the main thread then.
+ */
+export class MomentsWorker {
+  readonly #thread = new QuestionThread();
+  readonly #rows: Float32Array;
+  readonly #consumed: Int32Array;
+  /** Stretches of the ring that the thread has not read yet, oldest first. */
+  readonly #stretches: { start: number; length: number }[] = [];
+  readonly #features = new Map<string, number>();
+  #released = 0;
+  #head = 0;
+
+  private constructor() {
+    const rows = new SharedArrayBuffer(RING_NUMBERS * 4);
+    const consumed = new SharedArrayBuffer(4);
+    this.#rows = new Float32Array(rows);
+    this.#consumed = new Int32Array(consumed);
+    this.#thread.tell({ type: 'ring', rows, consumed });
+  }
+
+  /** A running thread, or undefined where there can be none. */
+  static async start(): Promise<MomentsWorker | undefined> {
+    if (typeof SharedArrayBuffer === 'undefined') return undefined;
+    const worker = new MomentsWorker();
+    try {
+      await worker.#thread.ready;
+      return worker;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Rows on their way, in bytes. */
+  get pendingBytes(): number {
+    this.#reclaim();
+    return 4 * this.#stretches.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /**
+   * Adds rows to the accumulator of this name, which the first call makes. The numbers are copied. When the thread lags
+   * by a whole ring this waits for it, where a thread may wait; elsewhere the rows are sent as a message.
+   *
+   * @param samples Row-major, `features` numbers per row; RangeError when it does not divide into such rows or the
+   *   name was used with other features before. Float32Array is meant; other arrays are rounded to float32.
+   */
+  update(name: string, features: number, samples: ArrayLike<number>): void {
+    const known = this.#features.get(name);
+    if (!Number.isSafeInteger(features) || features < 1 || (known !== undefined && known !== features)) {
+      throw new RangeError(`Expected ${known ?? 'a positive number of'} features for "${name}", got ${features}.`);
+    }
+    if (samples.length % features !== 0) {
+      throw new RangeError(`Expected rows of ${features} features for "${name}", got ${samples.length} numbers.`);
+    }
+    if (this.#thread.failure) throw this.#thread.failure;
+    this.#features.set(name, features);
+    const { length } = samples;
+    if (length === 0) return;
+    const start = this.#reserve(length);
+    if (start === undefined) {
+      const rows = Float32Array.from(samples);
+      this.#thread.tell({ type: 'update', key: name, features, rows }, [rows.buffer]);
+      return;
+    }
+    this.#rows.set(samples, start);
+    this.#thread.tell({ type: 'updateFromRing', key: name, features, start, length });
+  }
+
+  /** Solves what was added under a name so far; undefined when nothing was. */
+  async solve(name: string, wishes: SolveWishes = {}, reset = false): Promise<Solved | undefined> {
+    if (!this.#features.has(name)) return undefined;
+    return (await this.#thread.ask({ type: 'solveKey', key: name, wishes, reset })) as Solved | undefined;
+  }
+
+  /** What was added under a name so far, as an accumulator of this thread; undefined when nothing was. */
+  async read(name: string, reset = false): Promise<CovarianceAccumulator | undefined> {
+    if (!this.#features.has(name)) return undefined;
+    const state = (await this.#thread.ask({ type: 'state', key: name, reset })) as AccumulatorState | undefined;
+    return state && CovarianceAccumulator.fromState(state);
+  }
+
+  /** Ends the thread; what it has accumulated is lost, open questions reject. */
+  close(): void {
+    this.#thread.terminate();
+  }
+
+  /** Where `length` numbers can be put, side by side; undefined where they cannot. */
+  #reserve(length: number): number | undefined {
+    if (length > RING_NUMBERS) return undefined;
+    for (;;) {
+      const seen = this.#reclaim();
+      const start = this.#place(length);
+      if (start !== undefined) {
+        this.#stretches.push({ start, length });
+        this.#head = start + length;
+        return start;
+      }
+      if (!waitForChange(this.#consumed, seen)) return undefined;
+    }
+  }
+
+  #place(length: number): number | undefined {
+    const oldest = this.#stretches[0];
+    if (!oldest) return 0;
+    if (this.#head > oldest.start) {
+      if (this.#head + length <= RING_NUMBERS) return this.#head;
+      return length <= oldest.start ? 0 : undefined;
+    }
+    return this.#head + length <= oldest.start ? this.#head : undefined;
+  }
+
+  /** Forgets the stretches that were read; returns the thread's counter. */
+  #reclaim(): number {
+    const seen = Atomics.load(this.#consumed, 0);
+    const done = (seen - this.#released) | 0; // right also when the counter has wrapped
+    this.#stretches.splice(0, done);
+    this.#released = seen;
+    return seen;
+  }
+}

@@ -1,0 +1,85 @@
+import type { AccumulatorState } from './accumulator-bytes.js';
+import { CovarianceAccumulator } from './covariance-accumulator.js';
+import {
+  buffersOf,
+  type Solved,
+  type SolveRequest,
+  type SolveWishes,
+  solveAccumulator,
+  solveRequest,
+} from './solve.js';
+
+/*
+ * The script of our threads. scripts/build.mjs bundles it into one string (src/kernels/generated/worker-source.ts).
+ * It computes with the very classes of the main thread, so the numbers are the same.
+ */
+
+/** What the main thread sends. A message with an `id` is answered by one with the same id. */
+export type ToWorker =
+  | { type: 'solve'; id: number; request: SolveRequest }
+  | { type: 'ring'; rows: SharedArrayBuffer; consumed: SharedArrayBuffer }
+  | { type: 'update'; key: string; features: number; rows: Float32Array<ArrayBuffer> }
+  | { type: 'updateFromRing'; key: string; features: number; start: number; length: number }
+  | { type: 'solveKey'; id: number; key: string; wishes: SolveWishes; reset: boolean }
+  | { type: 'state'; id: number; key: string; reset: boolean };
+
+/** What a thread sends: first that it is ready, then answers. */
+export type FromWorker =
+  | { type: 'ready' }
+  | { type: 'answer'; id: number; result?: Solved | AccumulatorState; error?: { name: string; message: string } };
+
+interface Scope {
+  postMessage(message: FromWorker, transfer: ArrayBuffer[]): void;
+  onmessage(event: { data: ToWorker }): void;
+}
+
+const scope = globalThis as unknown as Scope;
+const accumulators = new Map<string, CovarianceAccumulator>();
+let ring: { rows: Float32Array; consumed: Int32Array } | undefined;
+
+scope.onmessage = ({ data: message }) => {
+  if (message.type === 'ring') {
+    ring = { rows: new Float32Array(message.rows), consumed: new Int32Array(message.consumed) };
+  } else if (message.type === 'update') {
+    accumulatorOf(message.key, message.features).update(message.rows);
+  } else if (message.type === 'updateFromRing') {
+    const { rows, consumed } = ring!;
+    const part = rows.subarray(message.start, message.start + message.length);
+    accumulatorOf(message.key, message.features).update(part);
+    Atomics.add(consumed, 0, 1);
+    Atomics.notify(consumed, 0);
+  } else answer(message);
+};
+scope.postMessage({ type: 'ready' }, []);
+
+type Question = Extract<ToWorker, { id: number }>;
+
+function answer(message: Question): void {
+  const { id } = message;
+  try {
+    const result = resultOf(message);
+    scope.postMessage({ type: 'answer', id, result }, result ? buffersOf(result) : []);
+  } catch (error) {
+    const { name, message: text } = error instanceof Error ? error : new Error(String(error));
+    scope.postMessage({ type: 'answer', id, error: { name, message: text } }, []);
+  }
+}
+
+function resultOf(message: Question): Solved | AccumulatorState | undefined {
+  if (message.type === 'solve') return solveRequest(message.request);
+  const accumulator = accumulators.get(message.key);
+  if (!accumulator) return undefined;
+  if (message.type === 'state') return message.reset ? accumulator.takeState() : accumulator.copyState();
+  const solved = solveAccumulator(accumulator, message.wishes);
+  if (message.reset) accumulator.reset();
+  return solved;
+}
+
+function accumulatorOf(key: string, features: number): CovarianceAccumulator {
+  let accumulator = accumulators.get(key);
+  if (!accumulator) {
+    accumulator = new CovarianceAccumulator(features);
+    accumulators.set(key, accumulator);
+  }
+  return accumulator;
+}
