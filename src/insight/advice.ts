@@ -1,0 +1,246 @@
+import type { EpochStatistics, LayerStatistics, Split } from '../statistics/layer-statistics.js';
+import { type InputSize, unproductiveLayers } from './border.js';
+import type { ReceptiveField } from './receptive-fields.js';
+import { type Tail, type TailOptions, tailOf } from './tail.js';
+
+/** What a finding is about, gravest first. */
+export type FindingKind = 'nonFinite' | 'dead' | 'tail' | 'border' | 'bottleneck' | 'samples' | 'width';
+
+/** One thing that the numbers suggest. */
+export interface Finding {
+  readonly kind: FindingKind;
+  /** The layers concerned, in order of depth. */
+  readonly layers: readonly string[];
+  /** What was seen, with the numbers it rests on, and what to try. Markdown, no links. */
+  readonly text: string;
+  /** Where the rule comes from. */
+  readonly source: { readonly title: string; readonly url: string };
+}
+
+export interface AdviceOptions extends TailOptions {
+  /** The split to judge; 'train' where it was recorded. */
+  split?: Split;
+  /** From `receptiveFields(model)`: tells whether a tail comes from too small an input. */
+  receptiveFields?: readonly ReceptiveField[];
+  /** Side of the model's input, needed with `receptiveFields`. */
+  inputSize?: InputSize;
+  /** From `probeLayers`: accuracy by layer. */
+  probes?: readonly { readonly layer: string; readonly accuracy: number }[];
+}
+
+const papers = {
+  saturation: {
+    title: 'Feature Space Saturation during Training (Shenk, Richter, Byttner, Arpteg, Huss)',
+    url: 'https://arxiv.org/abs/2006.08679',
+  },
+  deeper: {
+    title: 'Should You Go Deeper? (Richter, Shenk, Byttner, Arpteg, Huss)',
+    url: 'https://arxiv.org/abs/2106.12307',
+  },
+  eigenspace: {
+    title: 'Spectral Analysis of Latent Representations (Shenk, Richter, Arpteg, Huss)',
+    url: 'https://arxiv.org/abs/1907.08589',
+  },
+  delve: { title: 'Delve: how to act on the values', url: 'https://github.com/delve-team/delve/issues/43' },
+} as const;
+
+/** A layer that uses this part of its directions and is no wider than its neighbours holds the others back. */
+const saturated = 0.9;
+/** Mean saturation that Delve's maintainers advise to aim for, by scaling all widths alike. */
+const usefulSaturation = [0.2, 0.4] as const;
+/**
+ * Rows per intrinsic dimension below which the estimate is visibly too low: of a Gaussian in 256 dimensions with a
+ * 1/i spectrum (intrinsic dimensionality 241 at 99 %), 4 rows per dimension give 5 % too few and 10 give 2 %.
+ */
+const rowsPerDimension = 10;
+
+/**
+ * Says in plain words what an epoch's saturation suggests: tails, dead layers, saturated bottlenecks, layers with too few
+ * samples to tell. Empty when nothing stands out.
+ *
+ * The judgement is by rules of thumb; each finding names the paper its rule comes from.
+ */
+export function adviseOn(epoch: EpochStatistics, options: AdviceOptions = {}): Finding[] {
+  const layers = layersToJudge(epoch, options.split);
+  if (layers.length === 0) return [];
+  const saturations = layers.map(({ values }) => values.saturation ?? Number.NaN);
+  const tail = tailOf({ labels: layers.map(({ layer }) => layer), values: saturations }, options);
+  return [
+    ...nonFinite(layers),
+    ...dead(layers),
+    ...tailFinding(tail, options),
+    ...border(tail, options),
+    ...bottlenecks(layers, options.head ?? 1),
+    ...tooFewSamples(layers),
+    ...width(layers, tail, options.head ?? 1),
+  ];
+}
+
+/** The layers of the split to judge, in order of depth. */
+export function layersToJudge(epoch: EpochStatistics, split?: Split): readonly LayerStatistics[] {
+  const wanted = split ?? (epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val');
+  return epoch.layers.filter((layer) => layer.split === wanted);
+}
+
+function nonFinite(layers: readonly LayerStatistics[]): Finding[] {
+  const bad = layers.filter(({ rejected }) => rejected > 0);
+  if (bad.length === 0) return [];
+  const worst = bad.reduce((most, layer) => (layer.rejected > most.rejected ? layer : most));
+  return [
+    {
+      kind: 'nonFinite',
+      layers: names(bad),
+      text: `${list(bad)} put out NaN or Infinity: ${worst.rejected} of ${worst.rejected + worst.samples} rows in \`${worst.layer}\`. These rows were left out. Lower the learning rate, clip gradients or check the inputs.`,
+      source: papers.saturation,
+    },
+  ];
+}
+
+function dead(layers: readonly LayerStatistics[]): Finding[] {
+  const still = layers.filter(
+    ({ samples, values }) => samples > 1 && (values.intrinsicDimensionality ?? values.saturation) === 0,
+  );
+  if (still.length === 0) return [];
+  return [
+    {
+      kind: 'dead',
+      layers: names(still),
+      text: `${list(still)} put out the same for every one of ${still[0]!.samples} samples (no variance in any of ${still[0]!.features} features). With ReLU this means that every unit is dead: try another initialisation, a lower learning rate or a leaky activation; otherwise take the layer out.`,
+      source: papers.eigenspace,
+    },
+  ];
+}
+
+function tailFinding(tail: Tail, options: AdviceOptions): Finding[] {
+  if (tail.layers.length === 0) return [];
+  const first = tail.layers[0]!;
+  const last = tail.layers.at(-1)!;
+  const saw = `The last ${tail.layers.length} layers before the output (\`${first}\` to \`${last}\`) hardly use their space: saturation ${digits(tail.saturation)} on average, against ${digits(tail.peak.saturation)} in \`${tail.peak.layer}\`.`;
+  const fields = (options.receptiveFields ?? []).filter(
+    ({ layer, max }) => tail.layers.includes(layer) && Number.isFinite(max),
+  );
+  const seen =
+    fields.length > 0 ? ` Their receptive fields are ${range(fields)} wide${inputText(options.inputSize)}.` : '';
+  return [
+    {
+      kind: 'tail',
+      layers: tail.layers,
+      text: `${saw}${seen}${probeText(tail, options)} They add little to what earlier layers have found: try the network without them, or give it larger inputs.`,
+      source: papers.saturation,
+    },
+  ];
+}
+
+/** Whether classes can be read off better at the tail's end than before it. */
+function probeText(tail: Tail, { probes = [] }: AdviceOptions): string {
+  const at = probes.findIndex(({ layer }) => layer === tail.layers[0]);
+  const end = probes.find(({ layer }) => layer === tail.layers.at(-1));
+  if (at < 1 || !end) return '';
+  const before = probes[at - 1]!;
+  const gain = end.accuracy - before.accuracy;
+  const verdict = gain > 0.01 ? 'they do add something' : 'they add nothing';
+  return ` A linear probe reads ${digits(before.accuracy)} from \`${before.layer}\` in front of them and ${digits(end.accuracy)} from \`${end.layer}\`: by this measure ${verdict}.`;
+}
+
+function border(tail: Tail, { receptiveFields, inputSize }: AdviceOptions): Finding[] {
+  if (!receptiveFields || inputSize === undefined) return [];
+  const idle = unproductiveLayers(receptiveFields, inputSize);
+  if (idle.length === 0) return [];
+  const shared = idle.filter((layer) => tail.layers.includes(layer)).length;
+  const agreement =
+    shared > 0
+      ? `Saturation agrees for ${shared} of them.`
+      : 'Saturation shows no tail there (yet): judge by the probes before taking layers out.';
+  return [
+    {
+      kind: 'border',
+      layers: idle,
+      text: `From \`${idle[0]}\` on, ${idle.length} convolution(s) get what has already seen the whole input${inputText(inputSize)}, so they cannot find larger patterns. ${agreement} Take out early strides or pools, remove these layers, or enlarge the input.`,
+      source: papers.deeper,
+    },
+  ];
+}
+
+function bottlenecks(layers: readonly LayerStatistics[], head: number): Finding[] {
+  const judged = layers.slice(0, Math.max(0, layers.length - head));
+  const narrow = judged.filter(({ values, features }, index) => {
+    const around = [layers[index - 1], layers[index + 1]].filter(
+      (layer, side) => layer && (side === 0 || index + 1 < judged.length),
+    );
+    return (values.saturation ?? 0) >= saturated && around.every((layer) => features <= layer!.features);
+  });
+  if (narrow.length === 0) return [];
+  const told = narrow.map(
+    ({ layer, values, features }) => `\`${layer}\` (${digits(values.saturation!)} of ${features} features)`,
+  );
+  return [
+    {
+      kind: 'bottleneck',
+      layers: names(narrow),
+      text: `${told.join(', ')} use(s) nearly every direction there is, and no neighbour is narrower: what passes through may be cut short. Try more units or filters there.`,
+      source: papers.saturation,
+    },
+  ];
+}
+
+function tooFewSamples(layers: readonly LayerStatistics[]): Finding[] {
+  const short = layers.filter(({ samples, values, features }) => {
+    const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
+    return samples > 0 && samples < rowsPerDimension * dimension;
+  });
+  if (short.length === 0) return [];
+  const told = short.map(({ layer, samples, features }) => `\`${layer}\` (${samples} samples of ${features} features)`);
+  return [
+    {
+      kind: 'samples',
+      layers: names(short),
+      text: `Too few samples to trust the values of ${told.join(', ')}: they come out too low. Record more batches per epoch, at least ${rowsPerDimension} samples per dimension found.`,
+      source: papers.eigenspace,
+    },
+  ];
+}
+
+function width(layers: readonly LayerStatistics[], tail: Tail, head: number): Finding[] {
+  const judged = layers
+    .slice(0, Math.max(0, layers.length - head))
+    .filter(({ layer, values }) => !tail.layers.includes(layer) && Number.isFinite(values.saturation ?? Number.NaN));
+  if (judged.length === 0) return [];
+  const mean = judged.reduce((sum, { values }) => sum + values.saturation!, 0) / judged.length;
+  const [low, high] = usefulSaturation;
+  if (mean >= low && mean <= high) return [];
+  const change =
+    mean < low
+      ? 'The network may be wider than the task needs: narrower layers should do as well at less cost.'
+      : 'The layers are well used; if the accuracy is not high enough, wider layers are a good first try.';
+  return [
+    {
+      kind: 'width',
+      layers: names(judged),
+      text: `Mean saturation${tail.layers.length > 0 ? ' in front of the tail' : ''} is ${digits(mean)}; Delve's maintainers advise ${low * 100} to ${high * 100} %, reached by scaling all widths alike. ${change}`,
+      source: papers.delve,
+    },
+  ];
+}
+
+function names(layers: readonly LayerStatistics[]): string[] {
+  return layers.map(({ layer }) => layer);
+}
+
+function list(layers: readonly LayerStatistics[]): string {
+  return layers.map(({ layer }) => `\`${layer}\``).join(', ');
+}
+
+function digits(value: number): string {
+  return value.toFixed(value < 0.1 ? 3 : 2);
+}
+
+function range(fields: readonly ReceptiveField[]): string {
+  const low = Math.min(...fields.map(({ min }) => min));
+  const high = Math.max(...fields.map(({ max }) => max));
+  return low === high ? String(low) : `${low} to ${high}`;
+}
+
+function inputText(inputSize: InputSize | undefined): string {
+  if (inputSize === undefined) return '';
+  return ` (the input is ${typeof inputSize === 'number' ? inputSize : inputSize.join(' x ')})`;
+}

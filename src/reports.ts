@@ -1,0 +1,34 @@
+/**
+ * Pictures of a run and what they say about the network. Plots are plain Vega-Lite specifications made by pure functions,
+ * usable in browsers as they are; drawing them (`renderSvg`, `renderPng`, the plot store, the report) loads the optional
+ * packages vega, vega-lite and \@resvg/resvg-js when it is first asked for.
+ *
+ * @module
+ */
+export { type AdviceOptions, adviseOn, type Finding, type FindingKind } from './insight/advice.js';
+export { adviceMarkdown } from './insight/advice-text.js';
+export { borderLayer, type InputSize, inputSizeRange, unproductiveLayers } from './insight/border.js';
+export type { Window } from './insight/field-of-view.js';
+export type { LayerLike, ModelLike, SymbolicTensorLike } from './insight/layer-graph.js';
+export { LogisticRegression, type LogisticRegressionOptions, type SampleRows } from './insight/logistic-regression.js';
+export {
+  type ReceptiveField,
+  type ReceptiveFieldAxis,
+  type ReceptiveFieldOptions,
+  receptiveFields,
+} from './insight/receptive-fields.js';
+export { type DepthProfile, type Tail, type TailOptions, tailOf } from './insight/tail.js';
+export { addPlots, type FigureWriter } from './reports/add-plot.js';
+export { type Embedding, type EmbeddingPlotOptions, embeddingPlot } from './reports/embedding-plot.js';
+export { type HeatMapPlotOptions, heatMapPlot, type LayersByEpochs } from './reports/heat-map-plot.js';
+export type { PlotOptions, PlotSpec } from './reports/plot-spec.js';
+export { PlotStore, type PlotStoreOptions } from './reports/plot-store.js';
+export { type Profile, type ProfilePlotOptions, profilePlot } from './reports/profile-plot.js';
+export {
+  type ReceptiveFieldPlotOptions,
+  type ReceptiveFieldProfile,
+  receptiveFieldPlot,
+} from './reports/receptive-field-plot.js';
+export { MissingRendererError, type PngOptions, renderPng, renderSvg, svgToPng } from './reports/render.js';
+export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
+export { type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';
