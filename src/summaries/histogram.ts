@@ -42,6 +42,8 @@ export function bucketize(values: ArrayLike<number>, count: number = defaultBuck
   const buckets = new Float64Array(count * 3);
   const used = length - rejected;
   if (used === 0) return { buckets, rejected };
+  min += 0; // -0 becomes 0
+  max += 0;
   if (min === max) {
     for (let row = 0; row < count; row++) buckets[3 * row] = buckets[3 * row + 1] = min;
     buckets[3 * count - 1] = used;
