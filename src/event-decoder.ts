@@ -3,7 +3,8 @@ import type { DecodedSummary, TensorBoardEvent } from './events/event.js';
 import { readStep } from './events/step.js';
 import type { SummaryValue } from './events/summary-value.js';
 import { tensorboard } from './proto/tensorboard.js';
-import { decodeMessage, decodeSummaryValue, pluginByField } from './summaries/decode.js';
+import { decodeSummaryValue, pluginByField } from './summaries/decode.js';
+import { decodeMessage } from './summaries/decode-message.js';
 import { equalBytes, type KnownTag, TagTable } from './tag-table.js';
 
 const { LogMessage, SessionLog, SourceMetadata, SummaryMetadata, TaggedRunMetadata } = tensorboard;
@@ -34,12 +35,15 @@ export class EventDecoder {
   }
 
   /**
-   * The event in `bytes[start, end)`; undefined when it holds nothing but summaries of tags that are not wanted.
-   * What it returns shares no memory with `bytes`.
+   * The event in `stored[start, end)`; undefined when it holds nothing but summaries of tags that are not wanted.
+   * What it returns shares no memory with `stored`.
    *
    * @throws Error when the bytes are not an event, or one of its summaries contradicts itself (then its tag is named)
    */
-  decode(bytes: Uint8Array, start: number, end: number): TensorBoardEvent | undefined {
+  decode(stored: Uint8Array, start: number, end: number): TensorBoardEvent | undefined {
+    // The slices of a Node Buffer are views, and nothing of an event may be.
+    const bytes =
+      stored.constructor === Uint8Array ? stored : new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     const wire = this.#event;
     const event: TensorBoardEvent = { wallTime: 0, step: 0 };
     /** Field number of the oneof's member that came last: it is the one that counts. */

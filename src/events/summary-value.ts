@@ -58,9 +58,57 @@ export interface TextValue {
   strings: string[];
 }
 
+/** Plugin 'mesh': one of the tensors of a mesh, with what the tag's first event says of it. */
+export interface MeshValue extends TensorValue {
+  /** The mesh that the tensor is a part of. */
+  mesh: string;
+  content: 'vertex' | 'face' | 'color';
+  /** JSON of the viewer's configuration. */
+  config?: string;
+}
+
+/** Plugin 'hparams': a session's hyperparameters, its end, or the experiment all sessions belong to. */
+export interface HparamsValue extends TensorValue {
+  sessionStart?: { hparams: Record<string, string | number | boolean>; name?: string; startTime?: number };
+  sessionEnd?: { status: 'unknown' | 'success' | 'failure' | 'running'; endTime?: number };
+  experiment?: {
+    hparams: {
+      name: string;
+      type: 'unset' | 'string' | 'boolean' | 'number';
+      domain?: (string | number | boolean)[] | { min: number; max: number };
+    }[];
+    /** Tags of the scalars that are metrics. */
+    metrics: string[];
+  };
+}
+
+/** Plugin 'custom_scalars': the layout of its dashboard, as `addCustomScalars` takes it. */
+export interface CustomScalarsValue extends TensorValue {
+  layout: {
+    categories: {
+      title: string;
+      closed?: boolean;
+      charts: (
+        | { title: string; multiline: string[] }
+        | { title: string; margin: { value: string; lower: string; upper: string }[] }
+      )[];
+    }[];
+  };
+}
+
 /**
  * By plugin: scalars number, histograms HistogramValue, images ImagesValue, audio AudioValue, text TextValue; anything
- * else, and what does not have its plugin's form, TensorValue. A summary without any value (hparams as tensorboardX and
- * torch write them) is a TensorValue of shape [0].
+ * else, and what does not have its plugin's form, TensorValue, to which mesh, hparams and custom_scalars add what they
+ * keep elsewhere in the record. A summary without any value (hparams as tensorboardX and torch write them) is a
+ * TensorValue of shape [0].
  */
-export type SummaryValue = number | HistogramValue | ImagesValue | AudioValue | TextValue | TensorValue;
+export type SummaryValue =
+  | number
+  | HistogramValue
+  | ImagesValue
+  | AudioValue
+  | TextValue
+  | TensorValue
+  | MeshValue
+  | HparamsValue
+  | CustomScalarsValue;

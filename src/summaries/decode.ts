@@ -1,6 +1,7 @@
-import protobuf from 'protobufjs/minimal.js';
 import type { SummaryValue, TensorValue } from '../events/summary-value.js';
 import { tensorboard } from '../proto/tensorboard.js';
+import { decodeContent, decodeMessage } from './decode-message.js';
+import { asCustomScalars, asHparams, asMesh } from './decode-plugins.js';
 import { decodeTensor, nullTensor } from './decode-tensor.js';
 
 const { AudioPluginData, Summary } = tensorboard;
@@ -49,15 +50,8 @@ export function decodeSummaryValue(metadata: PluginMetadata, stored: StoredValue
     case 3:
       return { dtype: 'uint8', shape: [stored.bytes.length], data: stored.bytes };
     default:
-      return nullTensor();
+      return shapeByPlugin(metadata, nullTensor());
   }
-}
-
-/** Decodes a small message; what this package does not know in it is not kept. */
-export function decodeMessage<T>(type: { decode(reader: protobuf.Reader): T }, bytes: Uint8Array): T {
-  const reader = protobuf.Reader.create(bytes);
-  reader.discardUnknown = true;
-  return type.decode(reader);
 }
 
 function shapeByPlugin(metadata: PluginMetadata, tensor: TensorValue): SummaryValue {
@@ -72,6 +66,12 @@ function shapeByPlugin(metadata: PluginMetadata, tensor: TensorValue): SummaryVa
       return asAudio(tensor, metadata.content) ?? tensor;
     case 'text':
       return asText(tensor) ?? tensor;
+    case 'mesh':
+      return asMesh(tensor, metadata.content) ?? tensor;
+    case 'hparams':
+      return asHparams(tensor, metadata.content) ?? tensor;
+    case 'custom_scalars':
+      return asCustomScalars(tensor) ?? tensor;
     default:
       return tensor;
   }
@@ -119,13 +119,7 @@ function isNumeric(dtype: string): boolean {
 }
 
 function isWav(content: Uint8Array): boolean {
-  if (content.length === 0) return false;
-  try {
-    return decodeMessage(AudioPluginData, content).encoding === AudioPluginData.Encoding.WAV;
-  } catch {
-    // What a plugin keeps in its metadata is its own affair; the sound itself is readable without it.
-    return false;
-  }
+  return decodeContent(AudioPluginData, content)?.encoding === AudioPluginData.Encoding.WAV;
 }
 
 const utf8 = new TextDecoder();
