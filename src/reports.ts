@@ -29,6 +29,15 @@ export {
   type ReceptiveFieldProfile,
   receptiveFieldPlot,
 } from './reports/receptive-field-plot.js';
-export { MissingRendererError, type PngOptions, renderPng, renderSvg, svgToPng } from './reports/render.js';
+export {
+  MissingRendererError,
+  type PngOptions,
+  type Renderers,
+  renderPng,
+  renderSvg,
+  svgToPng,
+  type VegaLiteModule,
+  type VegaModule,
+} from './reports/render.js';
 export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
 export { type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';

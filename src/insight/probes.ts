@@ -103,7 +103,7 @@ async function activationsOf(
   try {
     for (let start = 0; start < samples; start += batchSize) {
       caught = new Map();
-      startNewPass(tracked.map(({ layer }) => layer));
+      startNewPass();
       const size = Math.min(batchSize, samples - start);
       const batch = inputs.map((input) => input.slice([start], [size]));
       const outputs = model.predictOnBatch(Array.isArray(xs) ? batch : batch[0]!);

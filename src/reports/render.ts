@@ -16,25 +16,44 @@ export class MissingRendererError extends Error {
   }
 }
 
-/**
- * For `import('…').catch(missing('…'))`: written at each import, because bundlers treat an import they can see the
- * catch of as optional.
- */
-function missing(packageName: string): (cause: unknown) => never {
-  return (cause) => {
+/** What is used of the package vega. */
+export interface VegaModule {
+  parse(spec: never): unknown;
+  View: new (runtime: never, options: object) => { toSVG(): Promise<string>; finalize(): unknown };
+  None: number;
+}
+
+/** What is used of the package vega-lite. */
+export interface VegaLiteModule {
+  compile(spec: never, options: object): { spec: unknown };
+}
+
+/** The packages that draw, for pages: bundlers cannot follow the imports by which Node finds them. */
+export interface Renderers {
+  vega?: VegaModule;
+  vegaLite?: VegaLiteModule;
+}
+
+/** By a variable, and marked, so that bundlers do not insist on optional packages. */
+async function load<T>(packageName: string): Promise<T> {
+  try {
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
+  } catch (cause) {
     throw new MissingRendererError(packageName, { cause });
-  };
+  }
 }
 
 /**
- * Draws a plot as an SVG document. Needs no display and no canvas: vega and vega-lite are loaded on the first call.
+ * Draws a plot as an SVG document. Needs no display and no canvas. In Node the packages vega and vega-lite are loaded on
+ * the first call; a page hands them in: `renderSvg(spec, { vega, vegaLite })`.
+ *
  * @throws MissingRendererError when one of them is not installed
  */
-export async function renderSvg(spec: PlotSpec): Promise<string> {
-  const vegaLite = await import('vega-lite').catch(missing('vega-lite'));
-  const vega = await import('vega').catch(missing('vega'));
-  const compiled = vegaLite.compile(spec as unknown as Parameters<typeof vegaLite.compile>[0], { logger: silent });
-  const view = new vega.View(vega.parse(compiled.spec), { renderer: 'none', logLevel: vega.None });
+export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Promise<string> {
+  const vegaLite = renderers.vegaLite ?? (await load<VegaLiteModule>('vega-lite'));
+  const vega = renderers.vega ?? (await load<VegaModule>('vega'));
+  const compiled = vegaLite.compile(spec as never, { logger: silent });
+  const view = new vega.View(vega.parse(compiled.spec as never) as never, { renderer: 'none', logLevel: vega.None });
   try {
     return await view.toSVG();
   } finally {
@@ -42,7 +61,7 @@ export async function renderSvg(spec: PlotSpec): Promise<string> {
   }
 }
 
-export interface PngOptions {
+export interface PngOptions extends Renderers {
   /** Pixels per unit of the plot; 2, which looks sharp on most screens. */
   scale?: number;
 }
@@ -56,7 +75,7 @@ export async function svgToPng(svg: string, options: PngOptions = {}): Promise<U
   if (!(scale > 0 && Number.isFinite(scale))) {
     throw new RangeError(`svgToPng: expected scale to be a positive number, got ${scale}`);
   }
-  const { Resvg } = await import('@resvg/resvg-js').catch(missing('@resvg/resvg-js'));
+  const { Resvg } = await load<typeof import('@resvg/resvg-js')>('@resvg/resvg-js');
   const drawn = new Resvg(svg, {
     fitTo: { mode: 'zoom', value: scale },
     font: { loadSystemFonts: true },
@@ -67,7 +86,7 @@ export async function svgToPng(svg: string, options: PngOptions = {}): Promise<U
 
 /** Draws a plot as a PNG file's bytes. */
 export async function renderPng(spec: PlotSpec, options: PngOptions = {}): Promise<Uint8Array> {
-  return svgToPng(await renderSvg(spec), options);
+  return svgToPng(await renderSvg(spec, options), options);
 }
 
 /** Vega-Lite would otherwise warn on the console. */
