@@ -83,7 +83,13 @@ function expectValue(value: unknown, plugin: string, golden: GoldenValue): void 
     const [width, height, ...encoded] = tensor.string_val!;
     expect(value).toEqual({ width: Number(text(width)), height: Number(text(height)), encoded: encoded.map(base64) });
   } else if (plugin === 'audio') {
-    expect(value).toEqual({ encoded: tensor.string_val!.map(base64), contentType: 'audio/wav' });
+    const stored = tensor.string_val!;
+    const labelled = tensor.tensor_shape!.dim!.length === 2;
+    expect(value).toEqual({
+      encoded: (labelled ? [stored[0]] : stored).map(base64),
+      ...(labelled ? { labels: [text(stored[1])] } : {}),
+      contentType: 'audio/wav',
+    });
   } else if (plugin === 'text') {
     const shape = (tensor.tensor_shape?.dim ?? []).map(({ size }) => Number(size));
     expect(value).toEqual({ shape, strings: tensor.string_val!.map(text) });
