@@ -108,15 +108,10 @@ export class DirectoryOutput implements Output {
     }
   }
 
-  /** The event files that now stand in the folder, in the order TensorBoard reads them. */
-  eventFiles(): string[] {
+  /** The event files that stand in the folder, in the order TensorBoard reads them, each in pieces. */
+  *readEarlier(): Iterable<Iterable<Uint8Array>> {
     const names = this.#files.list(this.folder).filter((name) => name.includes('tfevents'));
-    return names.sort().map((name) => this.#files.join(this.folder, name));
-  }
-
-  /** An event file's bytes, piece by piece. */
-  read(path: string): Iterable<Uint8Array> {
-    return this.#files.read(path);
+    for (const name of names.sort()) yield this.#files.read(this.#files.join(this.folder, name));
   }
 
   #create(): string {

@@ -1,10 +1,12 @@
 import { warn } from '#platform';
 import { frameRecord, recordHeaderBytes, recordOverheadBytes } from '../encoding/records.js';
 import { tensorboard } from '../proto/tensorboard.js';
+import { DirectoryOutput } from './directory-output.js';
 import { encodeEvent, encodeSummaryEvent } from './encode-event.js';
 import type { Step, TensorBoardEvent } from './event.js';
 import { OrderedQueue } from './ordered-queue.js';
 import type { Output } from './output.js';
+import { lastPointsBefore } from './purge.js';
 import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
 import { scalarBody, scalarRecordBytes, writeScalarRecord } from './scalar-record.js';
 
@@ -105,10 +107,26 @@ export class EventStream {
     });
   }
 
-  /** Hides the points at `step` and later of the files that stand in the run's folder. */
+  /**
+   * Hides the points at `step` and later of the files that stand in the run's folder, on both of TensorBoard's loaders.
+   * The Python loader purges at every session start but the first it sees, so two are written.
+   * Source: tensorboard/backend/event_processing/plugin_event_accumulator.py, _CheckForRestartAndMaybePurge.
+   */
   purge(step: Step): void {
+    this.#records.writeOut(Date.now(), true);
+    const { output } = this;
+    const points = output instanceof DirectoryOutput ? lastPointsBefore(step, output.readEarlier()) : [];
+    const start = encodeEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
     this.#begin();
-    this.addEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
+    this.#queue.add(() => {
+      this.#records.add(start, Date.now());
+      this.#records.add(start, Date.now());
+      for (const { value, ...point } of points) {
+        if (value.metadata?.pluginData?.pluginName)
+          this.#setDescribed(value.tag!, this.#stateOf(value.tag!, value.metadata));
+        this.#records.add(tensorboard.Event.encode({ ...point, summary: { value: [value] } }).finish(), Date.now());
+      }
+    });
   }
 
   /** Writes a companion file; the run exists from then on. */
