@@ -2,9 +2,11 @@ import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { layers as tfLayers } from '@tensorflow/tfjs-layers';
 import type { Split } from '../statistics/layer-statistics.js';
 import type { ActivationView } from './activations.js';
+import { HostMoments } from './host-moments.js';
 import { type LayerCall, onLayerCall, startNewPass } from './layer-hook.js';
 import type { TrackedLayer } from './layers.js';
-import { HostMoments, type Moments, offTape, type TakenMoments } from './moments.js';
+import type { Moments, TakenMoments } from './moments.js';
+import { offTape } from './off-tape.js';
 import type { SavedLayer } from './recorder-state.js';
 import type { ResolvedOptions } from './saturation-options.js';
 import type { TrainingPhase } from './training-phase.js';
@@ -72,7 +74,7 @@ export class ActivationRecorder {
 
   /** Counts every pass inside `fn` for a split. */
   record<T>(split: Split, fn: () => T): T {
-    startNewPass(this.#tracked.map((target) => target.layer));
+    startNewPass();
     return this.#phase.record(split, fn);
   }
 
@@ -228,10 +230,12 @@ function hasFusedActivation({ layer }: LayerCall): boolean {
 }
 
 /** Runs the layer once more with a linear activation, through a stand-in that shares its weights. */
-function preActivationOf({ layer, inputs, kwargs, original }: LayerCall): Tensor {
+function preActivationOf({ layer, inputs, kwargs }: LayerCall): Tensor {
   const standIn = Object.create(layer) as FusedLayer;
   standIn.activation = linear();
-  const output = original.call(standIn as unknown as typeof layer, inputs, kwargs);
+  // The class's own call: the instance's is hooked.
+  const { call } = Object.getPrototypeOf(layer) as typeof layer;
+  const output = call.call(standIn as unknown as typeof layer, inputs, kwargs);
   return Array.isArray(output) ? output[0] : output;
 }
 

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { wrapMethod } from './wrap-method.js';
 
 /** A converted model, as far as it is needed here: tf.GraphModel has all of it. */
 export interface GraphModelLike {
@@ -19,8 +20,6 @@ export function isGraphModelNodes(model: unknown): model is GraphModelNodes {
   return typeof candidate?.model?.execute === 'function' && Array.isArray(candidate.nodes);
 }
 
-type Execute = (inputs: unknown, outputs?: string | string[]) => unknown;
-
 /**
  * Has a GraphModel compute further nodes whenever it runs (predict goes through execute, too) and hands them to
  * `listener`; what the caller gets is what it asked for. Returns the function that undoes it.
@@ -34,35 +33,25 @@ export function onGraphModelRun(
 ): () => void {
   const names = [...new Set(nodes)];
   if (names.length === 0) throw new RangeError('nodes: expected at least one node name of the GraphModel, got none');
-  const undo: (() => void)[] = [];
-  for (const method of ['execute', 'executeAsync'] as const) {
-    const original = model[method] as Execute | undefined;
-    if (original === undefined) continue;
-    const before = Object.getOwnPropertyDescriptor(model, method);
-    const replacement = function (this: GraphModelLike, inputs: unknown, outputs?: string | string[]): unknown {
-      if (!wanted()) return original.call(this, inputs, outputs);
-      const asked = outputs ?? this.outputNodes ?? (this.outputs ?? []).map((output) => output.name);
+  const undo = (['execute', 'executeAsync'] as const).map((method) =>
+    wrapMethod(model, method, (original, self, args) => {
+      if (!wanted()) return original(...args);
+      const [inputs, outputs] = args as [unknown, string | string[] | undefined];
+      const { outputNodes, outputs: outputInfo = [] } = self as GraphModelLike;
+      const asked = outputs ?? outputNodes ?? outputInfo.map((output) => output.name);
       const list = Array.isArray(asked) ? asked : [asked];
-      const result = original.call(this, inputs, [...list, ...names]);
-      const split = (all: Tensor[]) => {
+      const share = (all: Tensor[]) => {
         const extra = all.slice(list.length);
-        names.forEach((name, index) => {
-          listener(name, extra[index]);
-        });
+        for (const [index, name] of names.entries()) listener(name, extra[index]);
         const own = all.slice(0, list.length);
         // A node that was asked for as well may be the same tensor: the caller's stays alive.
         for (const tensor of extra) if (!own.includes(tensor)) tensor.dispose();
         return own.length === 1 && !Array.isArray(outputs) ? own[0] : own;
       };
-      return method === 'execute' ? split(result as Tensor[]) : (result as Promise<Tensor[]>).then(split);
-    };
-    Object.defineProperty(model, method, { value: replacement, configurable: true, writable: true, enumerable: false });
-    undo.push(() => {
-      if (Object.getOwnPropertyDescriptor(model, method)?.value !== replacement) return;
-      if (before === undefined) delete (model as unknown as Record<string, unknown>)[method];
-      else Object.defineProperty(model, method, before);
-    });
-  }
+      const result = original(inputs, [...list, ...names]);
+      return method === 'execute' ? share(result as Tensor[]) : (result as Promise<Tensor[]>).then(share);
+    }),
+  );
   return () => {
     for (const restore of undo) restore();
   };

@@ -1,3 +1,4 @@
+import { checkedThreshold } from '../statistics/check-threshold.js';
 import type { ScalarStat } from '../statistics/layer-statistics.js';
 import type { IntrinsicDimensionRule } from '../statistics/spectrum.js';
 import type { Store } from '../stores/store.js';
@@ -155,15 +156,6 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     signal: options.signal,
   };
-}
-
-/** A threshold must lie in (0, 1]. @throws RangeError, TypeError */
-export function checkedThreshold(threshold: number): number {
-  if (typeof threshold !== 'number')
-    throw new TypeError(`threshold: expected a number in (0, 1], got ${show(threshold)}`);
-  if (!(threshold > 0 && threshold <= 1))
-    throw new RangeError(`threshold: expected a number in (0, 1], got ${threshold}`);
-  return threshold;
 }
 
 function resolveStats(stats: readonly string[]): Set<string> {

@@ -2,15 +2,9 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { engine } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../statistics/layer-statistics.js';
+import { type Around, wrapMethod } from './wrap-method.js';
 
 type Method = (...args: unknown[]) => unknown;
-
-/** The parts of a LayersModel that are watched; testLoop and predictLoop are where fit and predict really run. */
-interface WatchedModel {
-  isTraining?: boolean;
-  model?: WatchedModel;
-  [method: string]: unknown;
-}
 
 /**
  * Knows to which split a pass of data belongs.
@@ -22,13 +16,11 @@ interface WatchedModel {
  */
 export class TrainingPhase {
   #explicit: { split: Split }[] = [];
-  #fitting: WatchedModel | undefined;
+  #fitting: { isTraining?: boolean } | undefined;
   #validating = 0;
   #byUser = 0;
   #duringFit: (() => void)[] = [];
   #always: (() => void)[] = [];
-  /** What fitDataset was given to validate on, as the objects it will hand to evaluate. */
-  #validationSources = new Set<unknown>();
 
   /** The split of the pass that is running now; undefined for passes that count for none. */
   current(training: boolean): Split | undefined {
@@ -60,27 +52,24 @@ export class TrainingPhase {
 
   /** Watches the `fitDataset` of a model, which alone knows what it validates on. Until `unwatch`. */
   watch(model: LayersModel): void {
-    this.#replace(this.#always, model as unknown as WatchedModel, 'fitDataset', (original, self, args) =>
-      this.#markedFitDataset(original, self, args),
-    );
+    this.#always.push(wrapMethod(model, 'fitDataset', markedFitDataset));
   }
 
   /** Called when a fit begins, with the model that runs it (of a Sequential: the model inside it). */
   beginFit(model: LayersModel): void {
     this.endFit();
-    const inner = model as unknown as WatchedModel;
-    this.#fitting = inner;
-    this.#replace(this.#duringFit, inner, 'testLoop', (original, self, args) =>
-      this.#byUser > 0 || this.#validating > 0 ? original.apply(self, args) : this.#asValidation(original, self, args),
+    this.#fitting = model as unknown as { isTraining?: boolean };
+    const wrap = (name: string, around: Around) => this.#duringFit.push(wrapMethod(model, name, around));
+    // fit validates by testLoop, fitDataset by evaluate and evaluateDataset; predictLoop is where every predict runs.
+    wrap('testLoop', (original, _self, args) =>
+      this.#byUser > 0 || this.#validating > 0 ? original(...args) : this.#asValidation(original, args),
     );
     for (const name of ['evaluate', 'evaluateDataset']) {
-      this.#replace(this.#duringFit, inner, name, (original, self, args) =>
-        this.#validationSources.has(args[0])
-          ? this.#asValidation(original, self, args)
-          : this.#asUser(original, self, args),
+      wrap(name, (original, _self, args) =>
+        isMarked(args[0]) ? this.#asValidation(original, args) : this.#asUser(original, args),
       );
     }
-    this.#replace(this.#duringFit, inner, 'predictLoop', (original, self, args) => this.#asUser(original, self, args));
+    wrap('predictLoop', (original, _self, args) => this.#asUser(original, args));
   }
 
   /** Called when a fit has ended; also before the next one, since a fit that throws never says that it ended. */
@@ -97,64 +86,49 @@ export class TrainingPhase {
     restoreAll(this.#always);
   }
 
-  #asValidation(original: Method, self: unknown, args: unknown[]): unknown {
+  #asValidation(original: Method, args: unknown[]): unknown {
     return during(
       () => this.#validating++,
       () => this.#validating--,
-      () => original.apply(self, args),
+      () => original(...args),
     );
   }
 
-  #asUser(original: Method, self: unknown, args: unknown[]): unknown {
+  #asUser(original: Method, args: unknown[]): unknown {
     return during(
       () => this.#byUser++,
       () => this.#byUser--,
-      () => original.apply(self, args),
+      () => original(...args),
     );
   }
+}
 
-  /**
-   * fitDataset validates through the public evaluate and evaluateDataset, as a user's callback may on the same data.
-   * So it is given stand-ins of its own for the validation data, by which its calls are told apart.
-   */
-  #markedFitDataset(original: Method, self: unknown, args: unknown[]): unknown {
-    const [dataset, options] = args as [unknown, { validationData?: unknown } | undefined];
-    const given = options?.validationData;
-    if (given === undefined || given === null) return original.apply(self, args);
-    const clones: Tensor[] = [];
-    const marked = standIn(given, clones);
-    const source = Array.isArray(marked) ? marked[0] : marked;
-    this.#validationSources.add(source);
-    const done = () => {
-      this.#validationSources.delete(source);
+/** What some fitDataset was given to validate on, as the objects it hands to evaluate. */
+const validationSources = new WeakSet<object>();
+
+function isMarked(source: unknown): boolean {
+  return typeof source === 'object' && source !== null && validationSources.has(source);
+}
+
+/**
+ * fitDataset validates through the public evaluate and evaluateDataset, as a user's callback may on the same data.
+ * So it is given stand-ins of its own for the validation data, by which its calls are told apart.
+ */
+function markedFitDataset(original: Method, _self: unknown, args: unknown[]): unknown {
+  const [dataset, options] = args as [unknown, { validationData?: unknown } | undefined];
+  const given = options?.validationData;
+  const source = Array.isArray(given) ? given[0] : given;
+  if (source === undefined || source === null || isMarked(source)) return original(...args);
+  const clones: Tensor[] = [];
+  const marked = standIn(given, clones);
+  validationSources.add((Array.isArray(marked) ? marked[0] : marked) as object);
+  return during(
+    () => {},
+    () => {
       for (const clone of clones) clone.dispose();
-    };
-    return during(
-      () => {},
-      done,
-      () => original.call(self, dataset, { ...options, validationData: marked }),
-    );
-  }
-
-  #replace(
-    undo: (() => void)[],
-    model: WatchedModel,
-    name: string,
-    around: (original: Method, self: unknown, args: unknown[]) => unknown,
-  ): void {
-    const original = model[name];
-    if (typeof original !== 'function') return;
-    const before = Object.getOwnPropertyDescriptor(model, name);
-    const replacement = function (this: unknown, ...args: unknown[]) {
-      return around(original as Method, this, args);
-    };
-    Object.defineProperty(model, name, { value: replacement, configurable: true, writable: true, enumerable: false });
-    undo.push(() => {
-      if (Object.getOwnPropertyDescriptor(model, name)?.value !== replacement) return;
-      if (before === undefined) delete model[name];
-      else Object.defineProperty(model, name, before);
-    });
-  }
+    },
+    () => original(dataset, { ...options, validationData: marked }),
+  );
 }
 
 function restoreAll(undo: (() => void)[]): void {

@@ -47,11 +47,13 @@ export function normalTensor(shape: number[], seed: number): tf.Tensor {
   );
 }
 
-/** Gives every weight of a model values that depend only on the seed. */
+/** Gives every weight of a model values that depend only on the seed; variances are positive. */
 export function seedWeights(model: tf.LayersModel, seed: number): void {
   tf.tidy(() => {
-    model.setWeights(
-      model.getWeights().map((weight, index) => normalTensor(weight.shape as number[], seed + index).mul(0.2)),
-    );
+    const seeded = model.weights.map((weight, index) => {
+      const drawn = normalTensor(weight.shape as number[], seed + index).mul(0.2);
+      return weight.name.includes('variance') ? drawn.abs().add(0.5) : drawn;
+    });
+    model.setWeights(seeded);
   });
 }

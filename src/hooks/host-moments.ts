@@ -1,0 +1,113 @@
+import { getBackend, keep } from '@tensorflow/tfjs-core';
+import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
+import { Reservoir } from '../statistics/reservoir.js';
+import { toSamples } from './activations.js';
+import type { Moments, Pass, TakenMoments } from './moments.js';
+import { offTape } from './off-tape.js';
+
+/** What is added between two takes. Passes still being read back belong to the period in which they ran. */
+interface Period {
+  accumulator: CovarianceAccumulator | undefined;
+  rows: Reservoir | undefined;
+  reading: Set<Promise<void>>;
+}
+
+/** The exact way that works everywhere: read the activations and accumulate them in float64 on this thread. */
+export class HostMoments implements Moments {
+  readonly strategy: string;
+  readonly #later = readsLater();
+  readonly #report: (error: unknown) => void;
+  readonly #keepRows: number;
+  #period = newPeriod();
+
+  /**
+   * @param report told what goes wrong where no caller can be
+   * @param keepRows how many samples to keep, chosen at random; 0 for none
+   */
+  constructor(report: (error: unknown) => void, keepRows = 0) {
+    this.#report = report;
+    this.#keepRows = keepRows;
+    this.strategy = this.#later ? 'float64 on the host, read back asynchronously' : 'float64 on the host';
+  }
+
+  add(pass: Pass): void {
+    const period = this.#period;
+    if (!this.#later) {
+      this.#accumulate(period, pass.output.dataSync(), pass.output.shape, pass);
+      return;
+    }
+    const { view, mask, items } = pass;
+    const shape = pass.output.shape;
+    offTape(pass.output, (output) => {
+      const copy = keep(output.clone());
+      const reading = copy
+        .data()
+        .then((values) => this.#accumulate(period, values, shape, { view, mask, items }))
+        .catch(this.#report)
+        .finally(() => {
+          copy.dispose();
+          period.reading.delete(reading);
+        });
+      period.reading.add(reading);
+    });
+  }
+
+  take(): Promise<TakenMoments | undefined> {
+    const period = this.#period;
+    this.#period = newPeriod();
+    return whenRead(period);
+  }
+
+  peek(): Promise<TakenMoments | undefined> {
+    const period = this.#period;
+    return period.reading.size === 0 ? Promise.resolve(copyOf(period)) : whenRead(period).then(() => copyOf(period));
+  }
+
+  snapshot(): CovarianceAccumulator | undefined {
+    return this.#period.accumulator;
+  }
+
+  restore(accumulator: CovarianceAccumulator): void {
+    this.#period.accumulator = accumulator;
+  }
+
+  dispose(): void {
+    this.#period = newPeriod();
+  }
+
+  #accumulate(period: Period, read: ArrayLike<number>, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
+    const values = read instanceof Float32Array ? read : Float32Array.from(read);
+    const samples = toSamples(values, shape, pass.view, pass.mask, pass.items);
+    period.accumulator ??= new CovarianceAccumulator(samples.features);
+    if (period.accumulator.features !== samples.features) {
+      throw new RangeError(
+        `expected ${period.accumulator.features} features as in earlier passes, got ${samples.features} from an output of shape [${shape}]`,
+      );
+    }
+    period.accumulator.update(samples.values);
+    if (this.#keepRows > 0) {
+      period.rows ??= new Reservoir(this.#keepRows, samples.features);
+      period.rows.add(samples.values);
+    }
+  }
+}
+
+/** True where values can only be read asynchronously, or where waiting for them would stall the device. */
+function readsLater(): boolean {
+  const backend = getBackend();
+  return backend === 'webgpu' || backend === 'webgl';
+}
+
+function newPeriod(): Period {
+  return { accumulator: undefined, rows: undefined, reading: new Set() };
+}
+
+async function whenRead(period: Period): Promise<TakenMoments | undefined> {
+  await Promise.all(period.reading);
+  const { accumulator, rows } = period;
+  return accumulator === undefined ? undefined : { accumulator, rows };
+}
+
+function copyOf({ accumulator, rows }: Period): TakenMoments | undefined {
+  return accumulator && { accumulator: CovarianceAccumulator.fromBytes(accumulator.toBytes()), rows };
+}
