@@ -1,4 +1,5 @@
 import { hostname, files as platformFiles, processId } from '#platform';
+import { concat } from '../encoding/concat.js';
 import type { Files } from '../platform/files.js';
 import type { Output } from './output.js';
 import { safePath } from './safe-path.js';
@@ -105,6 +106,16 @@ export class DirectoryOutput implements Output {
       this.#files.write(target, bytes);
     } catch (error) {
       throw explain(`Cannot write ${target}`, error);
+    }
+  }
+
+  readFile(path: string): Uint8Array | undefined {
+    const target = this.#files.join(this.folder, safePath(path));
+    try {
+      return concat(Array.from(this.#files.read(target), (piece) => piece.slice()));
+    } catch (error) {
+      if ((error as { code?: string }).code === 'ENOENT') return undefined;
+      throw explain(`Cannot read ${target}`, error);
     }
   }
 

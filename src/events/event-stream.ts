@@ -28,6 +28,8 @@ interface TagState {
   described: boolean;
   /** For a described scalar: what `writeScalarRecord` needs. */
   scalarBody?: Uint8Array;
+  /** The step of the tag's latest event. */
+  lastStep?: Step;
   /** True once told that the tag was used for two kinds of summaries. */
   warned?: boolean;
 }
@@ -71,14 +73,21 @@ export class EventStream {
    * @returns false, and nothing is done, where that is not so: `add` must take it
    */
   addScalar(tag: string, value: number, step: Step, wallTime: number | undefined): boolean {
-    const body = this.#tags.get(tag)?.scalarBody;
-    if (body === undefined || this.#queue.isWaiting) return false;
+    const state = this.#tags.get(tag);
+    const body = state?.scalarBody;
+    if (state === undefined || body === undefined || this.#queue.isWaiting) return false;
+    state.lastStep = step;
     const now = Date.now();
     const records = this.#records;
     const start = records.reserve(body.length + scalarRecordBytes);
     const end = writeScalarRecord(records.bytes, records.view, start, wallTime ?? now / 1000, step, body, value);
     records.commit(end, now);
     return true;
+  }
+
+  /** The step of a tag's latest event: one before it would hide later points. Undefined where there is none. */
+  lastStepOf(tag: string): Step | undefined {
+    return this.#tags.get(tag)?.lastStep;
   }
 
   /** Takes one event with one value or several; where they come later, it keeps its place. */
@@ -194,6 +203,7 @@ export class EventStream {
   #addNow(wallTime: number, step: Step, tensors: TaggedTensor[]): void {
     const value = tensors.map(({ tag, tensor, metadata }) => {
       const state = this.#stateOf(tag, metadata);
+      state.lastStep = step;
       const { described } = state;
       this.#setDescribed(tag, state);
       return described ? { tag, tensor } : { tag, tensor, metadata: state.metadata };

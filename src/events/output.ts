@@ -20,6 +20,8 @@ export interface Output {
   run?(name: string): Output;
   /** Writes a companion file (projector configuration, stores) at a path relative to the run's folder. */
   file?(path: string, bytes: Uint8Array): Promise<void>;
+  /** What a companion file holds, undefined where there is none: a configuration that an earlier writer began is continued. */
+  readFile?(path: string): Uint8Array | undefined;
   /** Bytes accepted and not yet at their destination; a producer may slow down on it. */
   readonly pendingBytes?: number;
   /**
@@ -74,5 +76,9 @@ export class MemoryOutput implements Output {
 
   async file(path: string, bytes: Uint8Array): Promise<void> {
     this.#files.set(safePath(path), bytes.slice());
+  }
+
+  readFile(path: string): Uint8Array | undefined {
+    return this.#files.get(safePath(path));
   }
 }

@@ -1,7 +1,8 @@
+import { concat } from '../encoding/concat.js';
 import { crc32c } from '../encoding/crc32c.js';
 import type { Step } from '../events/event.js';
 import { type Image, isEncodedImage, readImage } from './image.js';
-import { type Later, whenAllRead } from './later.js';
+import { type Later, whenAllRead, whenRead } from './later.js';
 import { toPixelsBatch } from './pixels.js';
 import { encodePng, type Pixels } from './png.js';
 import { describe, type Numbers, type NumericArray, readNumbers } from './values.js';
@@ -19,10 +20,15 @@ export interface EmbeddingOptions {
 /** What the projector needs of one embedding: companion files, and an entry of projector_config.pbtxt. */
 export interface Embedding {
   /** Paths relative to the run's folder. */
-  readonly files: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+  readonly files: readonly { readonly path: string; readonly bytes: Later<Uint8Array> }[];
+  readonly entry: Later<EmbeddingEntry>;
+}
+
+/** One embedding in the projector's configuration. */
+export interface EmbeddingEntry {
   /** Its name in the projector, `<tag>:<step>`. */
   readonly tensorName: string;
-  /** Its `embeddings { ... }` block of the configuration, in protobuf's text format. */
+  /** Its `embeddings { ... }` block, in protobuf's text format. */
   readonly config: string;
 }
 
@@ -44,42 +50,41 @@ export function embeddingFiles(
   step: Step,
   options: EmbeddingOptions = {},
   what = 'embedding',
-): Later<Embedding> {
-  const { labelImages } = options;
+): Embedding {
+  const { metadata, metadataHeader, labelImages } = options;
   if (isEncodedImage(labelImages))
     throw new TypeError(`${what}: expected labelImages to be a batch of pixels, got an encoded image`);
-  const images = labelImages === undefined ? undefined : readImage(labelImages, `${what}, labelImages`);
-  return whenAllRead(
-    [readNumbers(vectors, what), images] as const,
-    (read: readonly [NumericArray, NumericArray | undefined]) => {
-      const [numbers, pixels] = read;
-      const count = numbers.shape[0];
-      const folder = `${stepText(step)}/${folderName(tag)}`;
-      const files = [{ path: `${folder}/tensors.tsv`, bytes: encodeVectors(numbers, what) }];
-      const tensorName = `${tag}:${stepText(step)}`;
-      const lines = [`tensor_name: ${quote(tensorName)}`, `tensor_path: ${quote(files[0].path)}`];
-      if (options.metadata !== undefined) {
-        const path = `${folder}/metadata.tsv`;
-        files.push({ path, bytes: encodeMetadata(options.metadata, options.metadataHeader, count, what) });
-        lines.push(`metadata_path: ${quote(path)}`);
-      }
-      if (pixels !== undefined) {
-        const path = `${folder}/sprite.png`;
-        const sprite = toPixelsBatch(pixels, undefined, `${what}, labelImages`);
-        files.push({ path, bytes: encodePng(spriteOf(sprite, count, what)) });
-        const { width, height } = sprite[0];
-        lines.push(
-          'sprite {',
-          `  image_path: ${quote(path)}`,
-          `  single_image_dim: ${width}`,
-          `  single_image_dim: ${height}`,
-          '}',
-        );
-      }
-      const config = `embeddings {\n${lines.map((line) => `  ${line}\n`).join('')}}\n`;
-      return { files, tensorName, config };
+  const folder = `${stepText(step)}/${folderName(tag)}`;
+  const tensorName = `${tag}:${stepText(step)}`;
+  const tensors = `${folder}/tensors.tsv`;
+  const lines = [`tensor_name: ${quote(tensorName)}`, `tensor_path: ${quote(tensors)}`];
+  const numbers = readNumbers(vectors, what);
+  const files = [{ path: tensors, bytes: whenRead(numbers, (read) => encodeVectors(read, what)) }];
+  if (metadata !== undefined) {
+    const path = `${folder}/metadata.tsv`;
+    const text = (read: NumericArray) => encodeMetadata(metadata, metadataHeader, read.shape[0], what);
+    files.push({ path, bytes: whenRead(numbers, text) });
+    lines.push(`metadata_path: ${quote(path)}`);
+  }
+  if (labelImages === undefined) return { files, entry: entryOf(tensorName, lines) };
+  const path = `${folder}/sprite.png`;
+  const sprite = whenAllRead(
+    [numbers, readImage(labelImages, `${what}, labelImages`)] as const,
+    ([read, pixels]: readonly [NumericArray, NumericArray]) => {
+      const images = toPixelsBatch(pixels, undefined, `${what}, labelImages`);
+      return { images, bytes: encodePng(spriteOf(images, read.shape[0], what)) };
     },
   );
+  files.push({ path, bytes: whenRead(sprite, ({ bytes }) => bytes) });
+  const entry = whenRead(sprite, ({ images: [{ width, height }] }) => {
+    const dims = [width, height].map((side) => `  single_image_dim: ${side}`);
+    return entryOf(tensorName, [...lines, 'sprite {', `  image_path: ${quote(path)}`, ...dims, '}']);
+  });
+  return { files, entry };
+}
+
+function entryOf(tensorName: string, lines: readonly string[]): EmbeddingEntry {
+  return { tensorName, config: `embeddings {\n${lines.map((line) => `  ${line}\n`).join('')}}\n` };
 }
 
 /**
@@ -87,11 +92,11 @@ export function embeddingFiles(
  *
  * @param config the whole configuration so far: what other programs have written stays
  */
-export function addToProjectorConfig(config: string, embedding: Embedding): string {
-  const name = `  tensor_name: ${quote(embedding.tensorName)}\n`;
+export function addToProjectorConfig(config: string, entry: EmbeddingEntry): string {
+  const name = `  tensor_name: ${quote(entry.tensorName)}\n`;
   const kept = config.split(/^(?=embeddings \{)/m).filter((block) => !block.includes(name));
   const before = kept.join('');
-  return `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${embedding.config}`;
+  return `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${entry.config}`;
 }
 
 /** At least five digits, as tensorboardX and torch have it. */
@@ -207,15 +212,4 @@ function spriteOf(images: readonly Pixels[], count: number, what: string): Pixel
     }
   }
   return { width: columns * width, height: rows * height, channels, data };
-}
-
-function concat(blocks: readonly Uint8Array[]): Uint8Array {
-  if (blocks.length === 1) return blocks[0];
-  const bytes = new Uint8Array(blocks.reduce((size, block) => size + block.length, 0));
-  let at = 0;
-  for (const block of blocks) {
-    bytes.set(block, at);
-    at += block.length;
-  }
-  return bytes;
 }

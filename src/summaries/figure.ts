@@ -9,7 +9,7 @@ const renderer = '@resvg/resvg-js';
  *
  * @throws Error naming the command that installs the renderer where it is absent
  */
-export async function renderFigure(svg: string, what = 'figure'): Promise<EncodedImage> {
+export async function renderFigure(svg: string, what = 'figure'): Promise<Required<EncodedImage>> {
   const { Resvg } = await loadRenderer(what);
   let picture: ReturnType<InstanceType<typeof Resvg>['render']>;
   try {

@@ -30,11 +30,8 @@ export interface HparamsOptions {
   endTime?: number;
 }
 
-/** A summary with the tag TensorBoard looks for. */
-export interface TaggedSummary {
-  readonly tag: string;
-  readonly summary: PluginSummary;
-}
+/** Every tag that the hparams plugin reads begins with this; its summaries have the rest as suffix. */
+export const hparamsTag = '_hparams_/';
 
 const statuses: Record<HparamsStatus, tensorboard.HparamsStatus> = {
   success: tensorboard.HparamsStatus.STATUS_SUCCESS,
@@ -53,7 +50,7 @@ export function hparamsSummaries(
   metrics: readonly string[] = [],
   options: HparamsOptions = {},
   what = 'hparams',
-): TaggedSummary[] {
+): PluginSummary[] {
   const { name = '', status = 'success', domains } = options;
   if (!Object.hasOwn(statuses, status)) {
     throw new TypeError(`${what}: expected status 'success', 'failure' or 'running', got ${describe(status)}`);
@@ -65,7 +62,7 @@ export function hparamsSummaries(
   const values = Object.fromEntries(
     Object.entries(hparams).map(([key, value]) => [key, hparamValue(value, `${what}: ${key}`)]),
   );
-  const summaries: TaggedSummary[] = [];
+  const summaries: PluginSummary[] = [];
   if (domains !== undefined) {
     checkDomains(hparams, domains, what);
     const experiment = {
@@ -86,15 +83,13 @@ export function hparamsSummaries(
 }
 
 /** The plugin reads the metadata and no value: an empty tensor stands for one, as TF2 writes it. */
-function tagged(kind: string, content: tensorboard.IHParamsPluginData): TaggedSummary {
+function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): PluginSummary {
   return {
-    tag: `_hparams_/${kind}`,
-    summary: {
-      plugin: 'hparams',
-      content: tensorboard.HParamsPluginData.encode(content).finish(),
-      dataClass: DataClass.tensor,
-      tensor: floatTensor([], [0]),
-    },
+    plugin: 'hparams',
+    content: tensorboard.HParamsPluginData.encode(content).finish(),
+    dataClass: DataClass.tensor,
+    tensor: floatTensor([], [0]),
+    tagSuffix,
   };
 }
 
