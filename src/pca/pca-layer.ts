@@ -107,12 +107,13 @@ export class PcaLayer extends layers.Layer {
       throw new RangeError(`PcaLayer '${this.name}': expected a batch of a known number of features, got [${shape}].`);
     }
     this.#width = width;
-    const weight = (name: string, of: Shape, dtype: 'float32' | 'int32' = 'float32') =>
-      this.addWeight(name, of, dtype, initializers.zeros(), undefined, false);
+    const weight = (name: string, of: Shape) =>
+      this.addWeight(name, of, 'float32', initializers.zeros(), undefined, false);
     this.#center = weight('mean', [width]);
     this.#axes = weight('eigenvectors', [width, width]);
     this.#eigenvalues = weight('eigenvalues', [width]);
-    this.#samples = weight('samples', [], 'int32');
+    // A count, but float32 like every other weight: programs that average or load weights take them all alike.
+    this.#samples = weight('samples', []);
     super.build(inputShape);
   }
 
@@ -212,7 +213,7 @@ export class PcaLayer extends layers.Layer {
     write(this.#center, center);
     write(this.#axes, axes);
     write(this.#eigenvalues, eigenvalues);
-    write(this.#samples, Int32Array.of(Math.min(samples, 2 ** 31 - 1)));
+    write(this.#samples, Float32Array.of(samples));
     this.#ownAxes = undefined;
   }
 
@@ -244,9 +245,9 @@ export class PcaLayer extends layers.Layer {
 
 serialization.registerClass(PcaLayer);
 
-function write(weight: LayerVariable, values: Float32Array | Int32Array): void {
+function write(weight: LayerVariable, values: Float32Array): void {
   tidy(() => {
-    weight.write(tensor(values, weight.shape as number[], values instanceof Int32Array ? 'int32' : 'float32'));
+    weight.write(tensor(values, weight.shape as number[]));
   });
 }
 

@@ -57,3 +57,11 @@ export function seedWeights(model: tf.LayersModel, seed: number): void {
     model.setWeights(seeded);
   });
 }
+
+/**
+ * Frees a model's weights. TensorFlow.js's own dispose() leaves those of shared layers and nested models in memory: it
+ * counts their uses, and gives back only one.
+ */
+export function freeWeights(model: tf.LayersModel): void {
+  for (const weight of model.weights) weight.read().dispose();
+}
