@@ -1,3 +1,11 @@
+/**
+ * TensorBoard event files, written and read, and the statistics of layer saturation: the part of this package that needs
+ * no TensorFlow.js, for Node and browsers alike.
+ *
+ * Everything exported here is stable.
+ *
+ * @module
+ */
 export { ClosedWriterError } from './closed-writer-error.js';
 export { CorruptRecordError } from './corrupt-record-error.js';
 export { type EventSource, listRuns, type ReadEventsOptions, readEvents } from './event-reader.js';
@@ -14,6 +22,38 @@ export type {
   TensorValue,
   TextValue,
 } from './events/summary-value.js';
-export type { Numbers } from './summaries/values.js';
+export type { CountingOptions } from './saturation-summaries.js';
+export { SaturationWriter } from './saturation-writer.js';
+export { CovarianceAccumulator } from './statistics/covariance-accumulator.js';
+export { driftOf, eigenvalues, type SymmetricEigen, symmetricEigen } from './statistics/eigenvalues.js';
+export type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './statistics/layer-statistics.js';
+export {
+  isEstimateReliable,
+  rowsNeeded,
+  type SampleSizeOptions,
+  sampleSizeWarning,
+  saturationShortfall,
+} from './statistics/sample-size.js';
+export { type IntrinsicDimensionRule, Spectrum, type SpectrumOptions } from './statistics/spectrum.js';
+export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
+export { CsvStore, type FileStoreOptions } from './stores/csv-store.js';
+export type { EpochTable } from './stores/epoch-table.js';
+export { NpyStore } from './stores/npy-store.js';
+export { type ReconstructOptions, reconstructCsv } from './stores/reconstruct-csv.js';
+export type { Store } from './stores/store.js';
+export { StoreList } from './stores/store-list.js';
+export { type StoreName, storeOf } from './stores/store-of.js';
+export type { AudioOptions } from './summaries/audio.js';
+export type { ChartCategory, CustomScalarsLayout, MarginChart, MultilineChart } from './summaries/custom-scalars.js';
+export type { EmbeddingOptions } from './summaries/embedding.js';
+export type { GraphLike } from './summaries/graph.js';
+export type { Hparam, HparamDomain, HparamsOptions, HparamsStatus } from './summaries/hparams.js';
+export type { CanvasPixels, EncodedImage, Image, ImageOptions, ImagesOptions } from './summaries/image.js';
+export type { MeshOptions } from './summaries/mesh.js';
+export type { ImageLayout, ImagesLayout } from './summaries/pixels.js';
+export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
+export type { Text } from './summaries/text.js';
+export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/values.js';
+export type { VideoOptions } from './summaries/video.js';
 export { type SummaryOptions, SummaryWriter } from './summary-writer.js';
 export type { SummaryWriterOptions } from './summary-writer-options.js';

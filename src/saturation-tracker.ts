@@ -8,7 +8,7 @@ import { decodeState, encodeState } from './hooks/recorder-state.js';
 import { type ResolvedOptions, resolveOptions, type SaturationOptions } from './hooks/saturation-options.js';
 import { TrainingPhase } from './hooks/training-phase.js';
 import type { EpochStatistics, Split } from './statistics/layer-statistics.js';
-import { type Eigenspace, measureLayer } from './statistics/measure-layer.js';
+import { type Eigenspace, measureLayer, wishesFor } from './statistics/measure-layer.js';
 import type { Spectrum } from './statistics/spectrum.js';
 import type { SummaryWriter } from './summary-writer.js';
 import { TrackerCallback } from './tracker-callback.js';
@@ -103,7 +103,8 @@ export class SaturationTracker implements AsyncDisposable {
   callback(): TrackerCallback {
     return new TrackerCallback({
       logdirRun: (split) => this.#outlets.run(split),
-      beginFit: (model) => this.#phase.beginFit(model),
+      beginFit: (model, onDataset) => this.#phase.beginFit(model, onDataset),
+      beginEpoch: () => this.#phase.beginEpoch(),
       endFit: () => this.#phase.endFit(),
       addSaturations: (epoch) => this.#addSaturations(epoch + 1, epoch),
       settle: () => this.#settle(),
@@ -219,7 +220,7 @@ export class SaturationTracker implements AsyncDisposable {
   #addSaturations(step: number | undefined, epoch: number | undefined): Promise<LayerSaturation[]> {
     const at = epoch ?? this.#epoch;
     this.#epoch = at + 1;
-    const recorded = this.#recorder.take(this.#options.resetCovariance);
+    const recorded = this.#recorder.solve(wishesFor(this.#options), this.#options.resetCovariance);
     const scalars = this.#scalars;
     this.#scalars = [];
     const job = this.#jobs.then(() => this.#measure(recorded, { epoch: at, step: step ?? at + 1, scalars }));
@@ -227,7 +228,6 @@ export class SaturationTracker implements AsyncDisposable {
     return job;
   }
 
-  /** Layer after layer, so that only one matrix is unpacked at a time. */
   async #measure(
     recorded: readonly RecordedLayer[],
     at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
@@ -242,7 +242,7 @@ export class SaturationTracker implements AsyncDisposable {
         const taken = await moments;
         if (taken === undefined) continue;
         const previous = this.#eigenspaces.get(key);
-        const measured = await measureLayer(split, layer, taken.accumulator, taken.rows, this.#options, previous);
+        const measured = measureLayer(split, layer, taken.solved, taken.rows, this.#options, previous);
         const { statistics, spectrum, eigenspace } = measured;
         if (eigenspace !== undefined) this.#eigenspaces.set(key, eigenspace);
         if (spectrum !== undefined) spectra.set(key, spectrum);

@@ -7,7 +7,8 @@ import { writeEpochLogs } from './training-logs.js';
 /** What the callback needs of its tracker. */
 export interface CallbackTarget {
   logdirRun(split: Split): SummaryWriter | undefined;
-  beginFit(model: LayersModel): void;
+  beginFit(model: LayersModel, onDataset: boolean): void;
+  beginEpoch(): void;
   endFit(): void;
   addSaturations(epoch: number): Promise<unknown>;
   settle(): Promise<void>;
@@ -27,7 +28,11 @@ export class TrackerCallback extends Callback {
   }
 
   override async onTrainBegin(): Promise<void> {
-    await this.#safely('onTrainBegin', () => this.#target.beginFit(this.model));
+    await this.#safely('onTrainBegin', () => this.#target.beginFit(this.model, runsOnDataset(this.params)));
+  }
+
+  override async onEpochBegin(): Promise<void> {
+    this.#target.beginEpoch();
   }
 
   override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
@@ -51,4 +56,9 @@ export class TrackerCallback extends Callback {
       this.#target.report(error, where);
     }
   }
+}
+
+/** fit says how many samples it trains on; fitDataset cannot know. */
+function runsOnDataset(params: unknown): boolean {
+  return (params as { samples?: number | null } | undefined)?.samples == null;
 }

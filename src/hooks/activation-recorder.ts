@@ -1,11 +1,12 @@
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { layers as tfLayers } from '@tensorflow/tfjs-layers';
 import type { Split } from '../statistics/layer-statistics.js';
+import type { SolveWishes } from '../statistics/solve.js';
 import type { ActivationView } from './activations.js';
 import { HostMoments } from './host-moments.js';
 import { type LayerCall, onLayerCall, startNewPass } from './layer-hook.js';
 import type { TrackedLayer } from './layers.js';
-import type { Moments, TakenMoments } from './moments.js';
+import type { Moments, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
 import type { SavedLayer } from './recorder-state.js';
 import type { ResolvedOptions } from './saturation-options.js';
@@ -18,7 +19,7 @@ const embeddingRows = 1000;
 export interface RecordedLayer {
   split: Split;
   layer: string;
-  moments: Promise<TakenMoments | undefined>;
+  moments: Promise<SolvedMoments | undefined>;
 }
 
 /** What is being accumulated for one layer in one split. */
@@ -85,14 +86,16 @@ export class ActivationRecorder {
     this.#add(split, name, 1, activations, view, undefined);
   }
 
-  /** Ends the period for every layer that was heard of, in the order of the layers. */
-  take(endPeriod: boolean): RecordedLayer[] {
+  /** Solves every layer that was heard of, in the order of the layers. @param endPeriod true: the next pass starts anew */
+  solve(wishes: SolveWishes, endPeriod: boolean): RecordedLayer[] {
     const order = new Map(this.#tracked.map((target, index) => [target.name, index]));
     const heard = [...this.#entries.values()].filter((entry) => entry.used);
     const last = this.#tracked.length;
     heard.sort((a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last));
     return heard.map((entry) => {
-      const moments = endPeriod ? entry.moments.take() : entry.moments.peek();
+      const moments = entry.moments.solve(wishes, endPeriod);
+      // Awaited later, one after another: a rejection meanwhile must not end the program.
+      moments.catch(() => {});
       if (endPeriod) {
         entry.items = 0;
         entry.used = false;

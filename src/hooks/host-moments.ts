@@ -1,8 +1,10 @@
 import { getBackend, keep } from '@tensorflow/tfjs-core';
 import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
 import { Reservoir } from '../statistics/reservoir.js';
+import type { SolveWishes } from '../statistics/solve.js';
+import { solveLayer } from '../statistics/spectrum.js';
 import { toSamples } from './activations.js';
-import type { Moments, Pass, TakenMoments } from './moments.js';
+import type { Moments, Pass, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
 
 /** What is added between two takes. Passes still being read back belong to the period in which they ran. */
@@ -52,15 +54,13 @@ export class HostMoments implements Moments {
     });
   }
 
-  take(): Promise<TakenMoments | undefined> {
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
     const period = this.#period;
-    this.#period = newPeriod();
-    return whenRead(period);
-  }
-
-  peek(): Promise<TakenMoments | undefined> {
-    const period = this.#period;
-    return period.reading.size === 0 ? Promise.resolve(copyOf(period)) : whenRead(period).then(() => copyOf(period));
+    if (endPeriod) this.#period = newPeriod();
+    if (period.reading.size > 0) await Promise.all(period.reading);
+    const { accumulator, rows } = period;
+    if (accumulator === undefined) return undefined;
+    return { solved: await solveLayer(accumulator, wishes, endPeriod), rows };
   }
 
   snapshot(): CovarianceAccumulator | undefined {
@@ -100,14 +100,4 @@ function readsLater(): boolean {
 
 function newPeriod(): Period {
   return { accumulator: undefined, rows: undefined, reading: new Set() };
-}
-
-async function whenRead(period: Period): Promise<TakenMoments | undefined> {
-  await Promise.all(period.reading);
-  const { accumulator, rows } = period;
-  return accumulator === undefined ? undefined : { accumulator, rows };
-}
-
-function copyOf({ accumulator, rows }: Period): TakenMoments | undefined {
-  return accumulator && { accumulator: CovarianceAccumulator.fromBytes(accumulator.toBytes()), rows };
 }

@@ -43,7 +43,7 @@ const passThrough = new Set(
     'GaussianDropout GaussianNoise BatchNormalization LayerNormalization Flatten Reshape Permute RepeatVector Masking ' +
     'Add Average Concatenate Maximum Minimum Multiply Dot ZeroPadding2D Cropping2D UpSampling2D CenterCrop Resizing ' +
     'Rescaling RandomWidth CategoryEncoding AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D ' +
-    'MaxPooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D'
+    'MaxPooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D PcaLayer'
   ).split(' '),
 );
 

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
 import type { Reservoir } from '../statistics/reservoir.js';
+import type { Solved, SolveWishes } from '../statistics/solve.js';
 import type { ActivationView } from './activations.js';
 
 /** One pass of data to add to a layer's moments. The tensor is valid only during the call. */
@@ -13,9 +14,9 @@ export interface Pass {
   items: number;
 }
 
-/** What a period held. */
-export interface TakenMoments {
-  accumulator: CovarianceAccumulator;
+/** What a period held, solved. */
+export interface SolvedMoments {
+  solved: Solved;
   /** A uniform random choice of the samples, where rows were asked for. */
   rows?: Reservoir;
 }
@@ -25,11 +26,14 @@ export interface Moments {
   /** How and where, in a few words, for the tracker's summary. */
   readonly strategy: string;
   add(pass: Pass): void;
-  /** Ends the period: what was added since the last take. The next add starts anew. Undefined when nothing was added. */
-  take(): Promise<TakenMoments | undefined>;
-  /** The same without ending the period, as a copy that stands still. */
-  peek(): Promise<TakenMoments | undefined>;
-  /** The running period's moments as far as they have arrived, for saving; the accumulator is the live one. */
+  /**
+   * Solves what was added since the period began, off this thread where there is a worker: passes that come after this
+   * call are not in it. Undefined when nothing was added.
+   *
+   * @param endPeriod true: the next add starts anew
+   */
+  solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined>;
+  /** The running period's moments as far as they have arrived, for saving; the accumulator may be the live one. */
   snapshot(): CovarianceAccumulator | undefined;
   /** Goes on from moments of before (a restored state). */
   restore(accumulator: CovarianceAccumulator): void;

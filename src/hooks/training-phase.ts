@@ -19,6 +19,9 @@ export class TrainingPhase {
   #fitting: { isTraining?: boolean } | undefined;
   #validating = 0;
   #byUser = 0;
+  /** Fits under way whose validation data is marked. */
+  #marking = 0;
+  #awaitsValidation = false;
   #duringFit: (() => void)[] = [];
   #always: (() => void)[] = [];
 
@@ -52,11 +55,24 @@ export class TrainingPhase {
 
   /** Watches the `fitDataset` of a model, which alone knows what it validates on. Until `unwatch`. */
   watch(model: LayersModel): void {
-    this.#always.push(wrapMethod(model, 'fitDataset', markedFitDataset));
+    this.#always.push(
+      wrapMethod(model, 'fitDataset', (original, _self, args) =>
+        during(
+          () => this.#marking++,
+          () => this.#marking--,
+          () => markedFitDataset(original, args),
+        ),
+      ),
+    );
   }
 
-  /** Called when a fit begins, with the model that runs it (of a Sequential: the model inside it). */
-  beginFit(model: LayersModel): void {
+  /**
+   * Called when a fit begins.
+   *
+   * @param model the one that runs it (of a Sequential: the model inside it)
+   * @param onDataset true for fitDataset, false for fit
+   */
+  beginFit(model: LayersModel, onDataset: boolean): void {
     this.endFit();
     this.#fitting = model as unknown as { isTraining?: boolean };
     const wrap = (name: string, around: Around) => this.#duringFit.push(wrapMethod(model, name, around));
@@ -66,10 +82,17 @@ export class TrainingPhase {
     );
     for (const name of ['evaluate', 'evaluateDataset']) {
       wrap(name, (original, _self, args) =>
-        isMarked(args[0]) ? this.#asValidation(original, args) : this.#asUser(original, args),
+        isMarked(args[0]) || (onDataset && this.#isFirstLikeFitDatasets(args))
+          ? this.#asValidation(original, args)
+          : this.#asUser(original, args),
       );
     }
     wrap('predictLoop', (original, _self, args) => this.#asUser(original, args));
+  }
+
+  /** Called when an epoch of a fit begins. */
+  beginEpoch(): void {
+    this.#awaitsValidation = true;
   }
 
   /** Called when a fit has ended; also before the next one, since a fit that throws never says that it ended. */
@@ -84,6 +107,18 @@ export class TrainingPhase {
   unwatch(): void {
     this.endFit();
     restoreAll(this.#always);
+  }
+
+  /**
+   * Of a fitDataset that began before it was watched: the first call of an epoch that passes just the options that
+   * fitDataset does. This is as much as can be known from inside.
+   */
+  #isFirstLikeFitDatasets(args: unknown[]): boolean {
+    if (this.#marking > 0 || !this.#awaitsValidation) return false;
+    const keys = Object.keys((args[args.length - 1] ?? {}) as object).join();
+    const like = args.length === 3 ? keys === 'batchSize,verbose' : keys === 'batches';
+    if (like) this.#awaitsValidation = false;
+    return like;
   }
 
   #asValidation(original: Method, args: unknown[]): unknown {
@@ -114,7 +149,7 @@ function isMarked(source: unknown): boolean {
  * fitDataset validates through the public evaluate and evaluateDataset, as a user's callback may on the same data.
  * So it is given stand-ins of its own for the validation data, by which its calls are told apart.
  */
-function markedFitDataset(original: Method, _self: unknown, args: unknown[]): unknown {
+function markedFitDataset(original: Method, args: unknown[]): unknown {
   const [dataset, options] = args as [unknown, { validationData?: unknown } | undefined];
   const given = options?.validationData;
   const source = Array.isArray(given) ? given[0] : given;

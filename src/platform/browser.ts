@@ -2,7 +2,7 @@ import type { Files } from './files.js';
 
 export { sourceFiles } from './browser-source-files.js';
 export { defaultStoreFiles } from './browser-store-files.js';
-export { terminalHasColors } from './browser-terminal.js';
+export { terminalHasColors, writesToTerminal, writeTerminal } from './browser-terminal.js';
 
 /** A page has no synchronous file system. */
 export const files: Files | undefined = undefined;

@@ -3,7 +3,7 @@ import { hostname as osHostname } from 'node:os';
 export { files } from './node-files.js';
 export { sourceFiles } from './node-source-files.js';
 export { defaultStoreFiles } from './node-store-files.js';
-export { terminalHasColors } from './node-terminal.js';
+export { terminalHasColors, writesToTerminal, writeTerminal } from './node-terminal.js';
 
 /** This computer's name; '' where there is none. */
 export function hostname(): string {

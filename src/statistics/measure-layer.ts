@@ -1,7 +1,7 @@
-import type { CovarianceAccumulator } from './covariance-accumulator.js';
-import { driftOf, symmetricEigen } from './eigenvalues.js';
+import { driftOf } from './eigenvalues.js';
 import type { LayerStatistics, ScalarStat, Split } from './layer-statistics.js';
 import type { Reservoir } from './reservoir.js';
+import type { Solved, SolveWishes } from './solve.js';
 import { type IntrinsicDimensionRule, Spectrum } from './spectrum.js';
 
 /** What to compute of a layer. */
@@ -31,34 +31,37 @@ export interface Measured {
   eigenspace?: Eigenspace;
 }
 
+/** What must be solved for these statistics, besides the eigenvalues. */
+export function wishesFor({ scalars, covariance, embedding }: MeasureOptions): SolveWishes {
+  // How many eigenvectors lead is known only with the eigenvalues, so that drift asks for all.
+  const vectors = scalars.includes('drift') ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
+  return { vectors, covariance, mean: embedding };
+}
+
 /**
- * Turns accumulated moments into statistics. The spectrum is solved off this thread where there is a worker.
- * A layer of which no row was finite has NaN for every number and no spectrum.
+ * Turns what was solved into statistics. A layer of which no row was finite has NaN for every number and no spectrum.
  *
+ * @param rows samples to project, for `embedding`
  * @param previous the layer's eigenspace at the end of the last epoch, for `drift` (NaN without one)
  */
-export async function measureLayer(
+export function measureLayer(
   split: Split,
   layer: string,
-  accumulator: CovarianceAccumulator,
+  solved: Solved,
   rows: Reservoir | undefined,
   options: MeasureOptions,
   previous?: Eigenspace,
-): Promise<Measured> {
-  const { features, count: samples, rejected } = accumulator;
+): Measured {
+  const { features, count: samples, rejected, vectors, covariance, mean } = solved;
   const statistics: LayerStatistics = { split, layer, samples, rejected, features, values: {} };
   if (samples === 0) {
     for (const stat of options.scalars) statistics.values[stat] = Number.NaN;
     return { statistics };
   }
-  const solving = Spectrum.solve(accumulator);
-  const needsVectors = options.embedding || options.scalars.includes('drift');
-  const covariance = options.covariance || needsVectors ? accumulator.covariance() : undefined;
-  const mean = options.embedding ? accumulator.mean() : undefined;
-  const spectrum = await solving;
-  const vectors = needsVectors && covariance !== undefined ? symmetricEigen(covariance).vectors : undefined;
+  const spectrum = Spectrum.fromSolved(solved);
   const leading = Math.max(1, spectrum.intrinsicDimensionality(options.threshold, options.rule));
-  const eigenspace = vectors === undefined ? undefined : { vectors, features, leading };
+  const drifts = options.scalars.includes('drift') && vectors !== undefined;
+  const eigenspace = drifts ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
   for (const stat of options.scalars) {
     statistics.values[stat] = stat === 'drift' ? driftBetween(previous, eigenspace) : scalarOf(spectrum, stat, options);
   }
@@ -67,7 +70,7 @@ export async function measureLayer(
   if (options.embedding && vectors !== undefined && mean !== undefined && rows !== undefined) {
     statistics.embedding = projectRows(rows, mean, vectors, features);
   }
-  return { statistics, spectrum, eigenspace: options.scalars.includes('drift') ? eigenspace : undefined };
+  return { statistics, spectrum, eigenspace };
 }
 
 function scalarOf(spectrum: Spectrum, stat: Exclude<ScalarStat, 'drift'>, options: MeasureOptions): number {
