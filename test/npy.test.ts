@@ -51,7 +51,9 @@ describe('npy', () => {
     expect(decodeNpy(npyBytes('>i2', false, '(2,)', Uint8Array.of(1, 0, 255, 255))).values).toEqual(
       Float64Array.of(256, -1),
     );
-    expect(decodeNpy(npyBytes('<f4', false, '()', new Uint8Array(Float32Array.of(0.5).buffer))).values[0]).toBe(0.5);
+    const narrow = { dtype: 'float32', shape: [], values: Float64Array.of(0.5) } as const;
+    expect(decodeNpy(npyBytes('<f4', false, '()', new Uint8Array(Float32Array.of(0.5).buffer)))).toEqual(narrow);
+    expect(decodeNpy(encodeNpy({ ...narrow, shape: [] }))).toEqual(narrow);
   });
 
   it.each([

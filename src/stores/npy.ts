@@ -1,6 +1,7 @@
 /** An array as a .npy file holds it. */
 export interface NpyArray {
-  dtype: 'float64' | 'int64';
+  /** What the file holds; other floats than float32 read as float64, other integers as int64. */
+  dtype: 'float64' | 'float32' | 'int64';
   /** Empty for a single number. */
   shape: number[];
   /** Row-major. */
@@ -18,19 +19,23 @@ export function encodeNpy({ dtype, shape, values }: NpyArray): Uint8Array {
   if (size !== values.length)
     throw new RangeError(`An array of shape [${shape}] holds ${size} values, not ${values.length}.`);
   const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
-  const dict = `{'descr': '${dtype === 'int64' ? '<i8' : '<f8'}', 'fortran_order': False, 'shape': (${dims}), }`;
+  const descr = { float64: '<f8', float32: '<f4', int64: '<i8' }[dtype];
+  const width = Number(descr[2]);
+  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`;
   // The header is padded so that the values begin at a multiple of 64 bytes.
   const header = `${dict.padEnd(Math.ceil((10 + dict.length + 1) / 64) * 64 - 11)}\n`;
-  const bytes = new Uint8Array(10 + header.length + 8 * size);
+  const bytes = new Uint8Array(10 + header.length + width * size);
   const view = new DataView(bytes.buffer);
   bytes.set(magic);
   bytes[6] = 1;
   view.setUint16(8, header.length, true);
   bytes.set(new TextEncoder().encode(header), 10);
-  values.forEach((value, k) => {
-    if (dtype === 'float64') view.setFloat64(10 + header.length + 8 * k, value, true);
-    else view.setBigInt64(10 + header.length + 8 * k, BigInt(value), true);
-  });
+  for (const [k, value] of values.entries()) {
+    const at = 10 + header.length + width * k;
+    if (dtype === 'float64') view.setFloat64(at, value, true);
+    else if (dtype === 'float32') view.setFloat32(at, value, true);
+    else view.setBigInt64(at, BigInt(value), true);
+  }
   return bytes;
 }
 
@@ -78,7 +83,8 @@ export function decodeNpy(bytes: Uint8Array, source = 'the bytes'): NpyArray {
   for (let k = 0; k < size; k++) {
     values[columnMajor ? rowMajorIndex(k, shape) : k] = readers[descr[2]](view, start + k * width, descr[1] !== '>');
   }
-  return { dtype: descr[2][0] === 'f' ? 'float64' : 'int64', shape, values };
+  const dtype = descr[2] === 'f4' ? 'float32' : descr[2] === 'f8' ? 'float64' : 'int64';
+  return { dtype, shape, values };
 }
 
 /** Where the k-th value of a column-major array lies in a row-major one. */
