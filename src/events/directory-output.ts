@@ -6,6 +6,8 @@ import { safePath } from './safe-path.js';
 
 /** The largest number of seconds that ten digits hold. */
 const maxSeconds = 9_999_999_999;
+/** Counts names, so that none is used twice: TensorBoard does not notice that a file it follows was replaced. */
+let filesMade = 0;
 
 /**
  * One event file in a folder, made when the first records come, and open only while it is written to.
@@ -133,8 +135,9 @@ export class DirectoryOutput implements Output {
       seconds = Math.min(seconds, maxSeconds);
       const host = fileNamePart(hostname()) || 'localhost';
       const prefix = `events.out.tfevents.${String(seconds).padStart(10, '0')}.${host}.${processId()}`;
-      for (let counter = 0; ; counter++) {
-        const path = this.#files.join(this.folder, `${prefix}.${String(counter).padStart(5, '0')}${this.#suffix}`);
+      for (;;) {
+        const counter = String(filesMade++).padStart(5, '0');
+        const path = this.#files.join(this.folder, `${prefix}.${counter}${this.#suffix}`);
         if (this.#files.create(path)) return path;
       }
     } catch (error) {

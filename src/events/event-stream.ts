@@ -189,6 +189,7 @@ export class EventStream {
     this.#records.writeOut(Date.now(), true);
     try {
       await this.output.flush();
+      if (!this.#records.isPending) this.#records.failures.recovered();
     } catch (error) {
       this.#records.failures.note(error);
     }

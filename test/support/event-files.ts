@@ -1,0 +1,60 @@
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { RecordReader } from '../../src/encoding/record-reader.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
+
+/** A folder that is gone after the test. */
+export function temporaryFolder(): string {
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'delve-events-')));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Names of the event files in a folder, in TensorBoard's order. */
+export function eventFiles(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.includes('tfevents'))
+    .sort();
+}
+
+/** The whole records in some bytes, as protobufjs decodes them; a torn tail is left out. */
+export function decodeRecords(bytes: Uint8Array): tensorboard.Event[] {
+  const reader = new RecordReader();
+  reader.push(new Uint8Array(bytes));
+  const events: tensorboard.Event[] = [];
+  while (reader.next()) events.push(tensorboard.Event.decode(reader.bytes.slice(reader.start, reader.end)));
+  return events;
+}
+
+/** All events of a run's files, in order. */
+export function eventsIn(folder: string): tensorboard.Event[] {
+  return eventFiles(folder).flatMap((name) => decodeRecords(readFileSync(join(folder, name))));
+}
+
+/** A scalar event as numbers. */
+export interface Point {
+  tag: string;
+  step: number;
+  value: number;
+}
+
+/** The scalars in some events. */
+export function scalarsOf(events: tensorboard.Event[]): Point[] {
+  return events.flatMap(({ step, summary }) =>
+    (summary?.value ?? []).flatMap(({ tag, tensor }) => {
+      const content = tensor?.tensorContent;
+      if (tensor?.dtype !== tensorboard.DataType.DT_FLOAT || content?.length !== 4) return [];
+      const value = new DataView(content.buffer, content.byteOffset).getFloat32(0, true);
+      return [{ tag: tag ?? '', step: Number(step), value }];
+    }),
+  );
+}
+
+/** The steps of a tag's scalars in a folder. */
+export function stepsIn(folder: string, tag = 'loss'): number[] {
+  return scalarsOf(eventsIn(folder))
+    .filter((point) => point.tag === tag)
+    .map(({ step }) => step);
+}
