@@ -24,6 +24,7 @@ export { type HeatMapPlotOptions, heatMapPlot, type LayersByEpochs } from './rep
 export type { PlotOptions, PlotSpec } from './reports/plot-spec.js';
 export { PlotStore, type PlotStoreOptions } from './reports/plot-store.js';
 export { type Profile, type ProfilePlotOptions, profilePlot } from './reports/profile-plot.js';
+export { readHistory } from './reports/read-history.js';
 export {
   type ReceptiveFieldPlotOptions,
   type ReceptiveFieldProfile,
@@ -39,5 +40,9 @@ export {
   type VegaLiteModule,
   type VegaModule,
 } from './reports/render.js';
+export { type ReportOptions, reportHtml } from './reports/report.js';
+export { ReportStore, type ReportStoreOptions, writeReport } from './reports/report-store.js';
+export { RunHistory, type Series } from './reports/run-history.js';
 export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
+export { type SeriesBySplit, seriesPlot } from './reports/series-plot.js';
 export { type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';

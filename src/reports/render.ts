@@ -34,8 +34,11 @@ export interface Renderers {
   vegaLite?: VegaLiteModule;
 }
 
-/** By a variable, and marked, so that bundlers do not insist on optional packages. */
-async function load<T>(packageName: string): Promise<T> {
+/**
+ * Imports an optional package: by a variable, and marked, so that bundlers do not insist on it.
+ * @throws MissingRendererError when it is not installed
+ */
+export async function loadRenderer<T>(packageName: string): Promise<T> {
   try {
     return await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
   } catch (cause) {
@@ -50,8 +53,8 @@ async function load<T>(packageName: string): Promise<T> {
  * @throws MissingRendererError when one of them is not installed
  */
 export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Promise<string> {
-  const vegaLite = renderers.vegaLite ?? (await load<VegaLiteModule>('vega-lite'));
-  const vega = renderers.vega ?? (await load<VegaModule>('vega'));
+  const vegaLite = renderers.vegaLite ?? (await loadRenderer<VegaLiteModule>('vega-lite'));
+  const vega = renderers.vega ?? (await loadRenderer<VegaModule>('vega'));
   const compiled = vegaLite.compile(spec as never, { logger: silent });
   const view = new vega.View(vega.parse(compiled.spec as never) as never, { renderer: 'none', logLevel: vega.None });
   try {
@@ -75,7 +78,7 @@ export async function svgToPng(svg: string, options: PngOptions = {}): Promise<U
   if (!(scale > 0 && Number.isFinite(scale))) {
     throw new RangeError(`svgToPng: expected scale to be a positive number, got ${scale}`);
   }
-  const { Resvg } = await load<typeof import('@resvg/resvg-js')>('@resvg/resvg-js');
+  const { Resvg } = await loadRenderer<typeof import('@resvg/resvg-js')>('@resvg/resvg-js');
   const drawn = new Resvg(svg, {
     fitTo: { mode: 'zoom', value: scale },
     font: { loadSystemFonts: true },

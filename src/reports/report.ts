@@ -1,0 +1,176 @@
+import { type AdviceOptions, adviseOn, layersToJudge } from '../insight/advice.js';
+import { tailOf } from '../insight/tail.js';
+import type { EpochStatistics, LayerStatistics } from '../statistics/layer-statistics.js';
+import { heatMapPlot } from './heat-map-plot.js';
+import { escapeHtml, type Figure, page, section, table } from './page.js';
+import type { PlotSpec } from './plot-spec.js';
+import { profilePlot } from './profile-plot.js';
+import { receptiveFieldPlot } from './receptive-field-plot.js';
+import { type Renderers, renderSvg } from './render.js';
+import type { RunHistory } from './run-history.js';
+import { screePlot } from './scree-plot.js';
+import { seriesPlot } from './series-plot.js';
+import { splitsPlot } from './splits-plot.js';
+
+export interface ReportOptions extends AdviceOptions {
+  /** Heading of the page; 'Layer saturation'. */
+  title?: string;
+  /** The packages that draw, where Node cannot find them by itself. */
+  renderers?: Renderers;
+}
+
+/**
+ * One self-contained HTML page about a run, with no scripts and nothing to load: findings in plain words, saturation by
+ * depth (with tail and probes), train against validation, heat maps over the epochs, receptive fields, losses and
+ * metrics, the numbers as a table, and the spectrum of each layer.
+ *
+ * @throws RangeError when the history is empty, MissingRendererError when vega or vega-lite is not installed
+ */
+export async function reportHtml(history: RunHistory, options: ReportOptions = {}): Promise<string> {
+  const last = history.last;
+  if (last === undefined)
+    throw new RangeError('reportHtml: expected a history with at least one epoch, got an empty one');
+  const draw = async (spec: PlotSpec, caption: string): Promise<Figure> => ({
+    // Screen readers get the caption; a label on every dot would treble the page.
+    svg: await renderSvg({ ...spec, config: { ...(spec.config as object), aria: false } }, options.renderers),
+    caption,
+  });
+  const figures: Figure[] = [];
+  for (const { spec, caption } of plotsOf(history, last, options)) figures.push(await draw(spec, caption));
+  const metrics: Figure[] = [];
+  for (const { spec, caption } of metricPlots(history)) metrics.push(await draw(spec, caption));
+  const spectra: Figure[] = [];
+  for (const { layer, spectrum } of layersToJudge(last, options.split)) {
+    if (!spectrum) continue;
+    const plot = screePlot({ label: layer, eigenvalues: spectrum.eigenvalues }, { threshold: last.threshold });
+    spectra.push(await draw(plot, `Spectrum of ${layer}`));
+  }
+  return page(options.title ?? 'Layer saturation', [
+    findingsSection(last, options),
+    section('By depth', figures),
+    ...(metrics.length > 0 ? [section('Over the epochs', metrics)] : []),
+    tableSection(last, options),
+    ...(spectra.length > 0 ? [section('Spectra', spectra, true)] : []),
+  ]);
+}
+
+function plotsOf(
+  history: RunHistory,
+  last: EpochStatistics,
+  options: ReportOptions,
+): { spec: PlotSpec; caption: string }[] {
+  const layers = layersToJudge(last, options.split);
+  const labels = layers.map(({ layer }) => layer);
+  const values = layers.map(({ values }) => values.saturation ?? Number.NaN);
+  const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
+  const probeValues = probes.size > 0 ? { probes: labels.map((label) => probes.get(label) ?? Number.NaN) } : {};
+  const split = layers[0]?.split;
+  const tail = tailOf({ labels, values }, options).layers;
+  const plots = [
+    {
+      spec: profilePlot({ labels, values }, { ...probeValues, split, tail, subtitle: `${split}, epoch ${last.step}` }),
+      caption: `Saturation of each layer, from input to output.${tail.length > 0 ? ' The tail is shaded.' : ''}`,
+    },
+  ];
+  if (history.splits.length === 2) {
+    const val = new Map(history.lastOf('val').map((layer) => [layer.layer, layer.values.saturation]));
+    const train = new Map(history.lastOf('train').map((layer) => [layer.layer, layer.values.saturation]));
+    const names = history.layerNames();
+    plots.push({
+      spec: splitsPlot({
+        labels: names,
+        train: names.map((name) => train.get(name) ?? Number.NaN),
+        val: names.map((name) => val.get(name) ?? Number.NaN),
+      }),
+      caption: 'Saturation on training and on validation samples.',
+    });
+  }
+  const fields = new Map(options.receptiveFields?.map((field) => [field.layer, field]));
+  if (fields.size > 0) {
+    const size = options.inputSize;
+    plots.push({
+      spec: receptiveFieldPlot(
+        {
+          labels,
+          saturation: values,
+          min: labels.map((label) => fields.get(label)?.min ?? Number.NaN),
+          max: labels.map((label) => fields.get(label)?.max ?? Number.NaN),
+        },
+        { inputSize: size === undefined || typeof size === 'number' ? size : Math.max(...size) },
+      ),
+      caption: 'What each layer sees of the input (smallest and largest over all paths) beside its saturation.',
+    });
+  }
+  for (const each of history.splits) {
+    const byEpoch = history.byEpoch(each, 'saturation');
+    if (byEpoch.epochs.length < 2) continue;
+    plots.push({
+      spec: heatMapPlot(byEpoch, { subtitle: each }),
+      caption: `How saturation settled over the epochs, ${each === 'val' ? 'validation' : 'training'} samples.`,
+    });
+  }
+  return plots;
+}
+
+function metricPlots(history: RunHistory): { spec: PlotSpec; caption: string }[] {
+  const epochs = history.epochs.map(({ step }) => step);
+  const series = history.scalars();
+  return [...new Set(series.map(({ name }) => name))].map((name) => {
+    const of = (split?: 'train' | 'val') => series.find((one) => one.name === name && one.split === split)?.values;
+    return {
+      spec: seriesPlot({ epochs, train: of('train'), val: of('val'), all: of() }, { metric: name }),
+      caption: `${name} over the epochs`,
+    };
+  });
+}
+
+function findingsSection(last: EpochStatistics, options: ReportOptions): string {
+  const findings = adviseOn(last, options);
+  const items = findings.map(
+    ({ text, source, kind }) =>
+      `<li class="${kind}">${inlineCode(text)} <a href="${escapeHtml(source.url)}">${escapeHtml(source.title)}</a></li>`,
+  );
+  const nothing = '<p>Nothing stands out: no tail, no dead layer, no saturated bottleneck.</p>';
+  return `<section><h2>What the numbers suggest</h2>${items.length > 0 ? `<ul>${items.join('')}</ul>` : nothing}</section>`;
+}
+
+function tableSection(last: EpochStatistics, options: ReportOptions): string {
+  const fields = new Map(options.receptiveFields?.map((field) => [field.layer, field]));
+  const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
+  const columns: [string, (layer: LayerStatistics) => string][] = [
+    ['layer', ({ layer }) => layer],
+    ['split', ({ split }) => split],
+    ['features', ({ features }) => whole(features)],
+    ['samples', ({ samples }) => whole(samples)],
+    ['saturation', ({ values }) => decimals(values.saturation, 3)],
+    ['intrinsic dimensionality', ({ values }) => decimals(values.intrinsicDimensionality, 0)],
+  ];
+  if (fields.size > 0) columns.push(['receptive field', ({ layer }) => extent(fields.get(layer))]);
+  if (probes.size > 0) columns.push(['probe accuracy', ({ layer }) => decimals(probes.get(layer), 3)]);
+  const percent = Number((last.threshold * 100).toPrecision(6));
+  const note = `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance (${last.rule} rule), at epoch ${last.step}.`;
+  const rows = last.layers.map((layer) => columns.map(([, cell]) => cell(layer)));
+  return `<section><h2>Numbers</h2><p>${note}</p>${table(
+    columns.map(([name]) => name),
+    rows,
+  )}</section>`;
+}
+
+/** Text with `code` in backticks, as HTML. */
+function inlineCode(text: string): string {
+  return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
+}
+
+function whole(value: number): string {
+  return Number.isFinite(value) ? String(value) : '';
+}
+
+function decimals(value: number | undefined, places: number): string {
+  return value === undefined || Number.isNaN(value) ? '' : value.toFixed(places);
+}
+
+function extent(field: { min: number; max: number } | undefined): string {
+  if (!field) return '';
+  const text = (size: number) => (size === Number.POSITIVE_INFINITY ? 'all' : String(size));
+  return field.min === field.max ? text(field.min) : `${text(field.min)} to ${text(field.max)}`;
+}

@@ -1,0 +1,56 @@
+import {
+  finite,
+  legendOnTop,
+  type PlotOptions,
+  type PlotSpec,
+  plainColor,
+  plotSpec,
+  splitColors,
+} from './plot-spec.js';
+
+/** A number over the epochs, per split where it has one. */
+export interface SeriesBySplit {
+  /** Epochs (or steps), in order. */
+  epochs: readonly number[];
+  /** One number per epoch; NaN leaves a gap. Either may be absent. */
+  train?: ArrayLike<number>;
+  val?: ArrayLike<number>;
+  /** Without a split. */
+  all?: ArrayLike<number>;
+}
+
+/** A loss or metric over the epochs, train against validation. */
+export function seriesPlot(series: SeriesBySplit, options: PlotOptions & { metric: string }): PlotSpec {
+  const colors = { train: splitColors.train, val: splitColors.val, all: plainColor };
+  const present = (['train', 'val', 'all'] as const).filter((split) => series[split] !== undefined);
+  const rows = present.flatMap((split) => {
+    const values = series[split]!;
+    if (values.length !== series.epochs.length) {
+      throw new RangeError(
+        `seriesPlot: expected one of ${split} per epoch (${series.epochs.length}), got ${values.length}`,
+      );
+    }
+    return series.epochs.map((epoch, index) => ({ epoch, split, value: finite(values[index]!) }));
+  });
+  return plotSpec(options.metric, options, {
+    data: { values: rows },
+    width: 320,
+    height: 160,
+    mark: { type: 'line', point: series.epochs.length <= 60 ? { size: 26, filled: true } : false, strokeWidth: 1.8 },
+    encoding: {
+      x: {
+        field: 'epoch',
+        type: 'quantitative',
+        scale: { zero: false, nice: false },
+        axis: { tickMinStep: 1, format: 'd', grid: false },
+      },
+      y: { field: 'value', type: 'quantitative', title: null, scale: { zero: false } },
+      color: {
+        field: 'split',
+        type: 'nominal',
+        scale: { domain: present, range: present.map((split) => colors[split]) },
+        legend: present.length > 1 ? legendOnTop : null,
+      },
+    },
+  });
+}
