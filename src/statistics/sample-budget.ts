@@ -1,0 +1,83 @@
+import { rowsNeeded } from './sample-size.js';
+import type { Spectrum } from './spectrum.js';
+import { DEFAULT_THRESHOLD } from './spectrum-measures.js';
+
+/** Rows per feature wanted while nothing is known of the spectrum: enough for 1/i at d = 256 to be 0.004 off. */
+const FIRST_ROWS_PER_FEATURE = 64;
+/** An epoch's rows come from at least so many batches, so that they stand for all of it. */
+const BATCHES = 16;
+
+/** Options of a SampleBudget. */
+export interface SampleBudgetOptions {
+  /** Explained-variance threshold in (0, 1]; 0.99. */
+  threshold?: number;
+  /** How far the saturation may be from that of all rows: 0.01. */
+  tolerance?: number;
+}
+
+/**
+ * How many of an epoch's rows a layer's saturation needs (`sampling: 'auto'`).
+ *
+ * The rows are spread evenly over the epoch, since a network changes while it trains. The first epoch takes 64 rows per
+ * feature; each epoch's spectrum then tells how many the next one needs so that bias and three standard deviations move
+ * the saturation by at most `tolerance` (rowsNeeded). Below 1 / tolerance features one direction more or less is beyond
+ * the tolerance, so that the intrinsic dimensionality itself must be certain: where it lies on the edge all rows are taken.
+ */
+export class SampleBudget {
+  readonly #features: number;
+  readonly #threshold: number;
+  readonly #tolerance: number;
+  #target: number;
+  #expected = Number.POSITIVE_INFINITY;
+  #offered = 0;
+  #used = 0;
+
+  /** @param features Columns of the layer's sample matrix. */
+  constructor(features: number, options: SampleBudgetOptions = {}) {
+    this.#features = features;
+    this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
+    this.#tolerance = options.tolerance ?? 0.01;
+    this.#target = FIRST_ROWS_PER_FEATURE * features;
+  }
+
+  /** Rows wanted of an epoch; Infinity: all. */
+  get target(): number {
+    return this.#target;
+  }
+
+  /**
+   * Starts an epoch.
+   *
+   * @param expectedRows Rows that it will offer. Where that is not known, as many as the last one; in the first epoch
+   *   all rows are then taken.
+   */
+  begin(expectedRows?: number): void {
+    this.#expected = expectedRows ?? (this.#offered > 0 ? this.#offered : this.#target);
+    this.#offered = 0;
+    this.#used = 0;
+  }
+
+  /** How many rows to use of a batch of `rows`: 0, all, or some in between, to be taken at even distances. */
+  take(rows: number): number {
+    const rate = Math.min(1, this.#target / this.#expected);
+    this.#offered += rows;
+    if (rate === 1) {
+      this.#used += rows;
+      return rows;
+    }
+    const portion = Math.min(rows, Math.ceil(this.#target / BATCHES));
+    if (this.#used >= rate * this.#offered) return 0;
+    this.#used += portion;
+    return portion;
+  }
+
+  /** Learns from the spectrum of the epoch's rows how many the next epoch needs. */
+  review(spectrum: Spectrum): void {
+    const used = spectrum.samples ?? this.#used;
+    const tookAll = this.#used >= this.#offered;
+    const options = { threshold: this.#threshold, tolerance: this.#tolerance };
+    const needed = rowsNeeded(spectrum, { ...options, samples: Number.POSITIVE_INFINITY });
+    // From few rows the spectrum is steeper than the truth and asks for too little: never trust a fall beyond half.
+    this.#target = tookAll ? Math.max(needed, this.#features) : Math.max(needed, used / 2, this.#features);
+  }
+}
