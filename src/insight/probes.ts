@@ -1,4 +1,4 @@
-import { keep, type Tensor } from '@tensorflow/tfjs-core';
+import { keep, slice, type Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { onLayerCall, startNewPass } from '../hooks/layer-hook.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../hooks/layers.js';
@@ -105,7 +105,7 @@ async function activationsOf(
       caught = new Map();
       startNewPass();
       const size = Math.min(batchSize, samples - start);
-      const batch = inputs.map((input) => input.slice([start], [size]));
+      const batch = inputs.map((input) => slice(input, [start], [size]));
       const outputs = model.predictOnBatch(Array.isArray(xs) ? batch : batch[0]!);
       for (const tensor of [...batch, ...(Array.isArray(outputs) ? outputs : [outputs])]) tensor.dispose();
       for (const [entry, tensor] of caught) {
