@@ -140,7 +140,7 @@ function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Arra
       const value = values[at];
       if (!Number.isFinite(value))
         throw new RangeError(`${what}: expected finite vectors, got ${value} in vector ${row}`);
-      text += Number.isInteger(value) ? value : Number(Math.fround(value).toPrecision(9));
+      text += Number.isInteger(value) ? value : float32Text(value);
       text += column === features - 1 ? '\n' : '\t';
     }
     if (text.length > 1 << 20 || row === count - 1) {
@@ -149,6 +149,13 @@ function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Arra
     }
   }
   return concat(blocks);
+}
+
+/** The shortest of 8 and 9 digits that is read back as the same float32; 9 always are. */
+function float32Text(value: number): number {
+  const float = Math.fround(value);
+  const short = Number(float.toPrecision(8));
+  return Math.fround(short) === float ? short : Number(float.toPrecision(9));
 }
 
 /** A first row of names is there exactly where there are several columns: so the projector tells whether it is one. */
