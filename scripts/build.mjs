@@ -1,7 +1,17 @@
 // Builds the package: proto/ -> src/proto/, the WASM kernels -> src/kernels/generated/, src/ -> dist/.
 // Each step is skipped when its outputs are newer than its inputs, so tests and the demo can call it every time.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -125,12 +135,15 @@ async function buildWorker() {
 
 function buildTypeScript() {
   const inputs = [...filesBelow('src'), 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'];
-  const stamp = 'dist/.built';
-  if (isFresh(inputs, [stamp])) return;
+  if (isFresh(inputs, ['dist/.built'])) return;
+  // Built beside dist/ and then put in its place, so that a type error leaves the last good build standing.
+  const next = 'node_modules/.cache/delve-tensorboard-dist';
+  rmSync(next, { recursive: true, force: true });
+  run(bin('typescript', 'bin/tsc'), ['-p', 'tsconfig.build.json', '--outDir', next]);
+  cpSync('src/proto', `${next}/proto`, { recursive: true });
+  writeFileSync(`${next}/.built`, '');
   rmSync('dist', { recursive: true, force: true });
-  run(bin('typescript', 'bin/tsc'), ['-p', 'tsconfig.build.json']);
-  cpSync('src/proto', 'dist/proto', { recursive: true });
-  writeFileSync(stamp, '');
+  renameSync(next, 'dist');
 }
 
 buildProto();

@@ -1,4 +1,5 @@
 // npm run demo — trains on real digits and shows how full the layers of the network are.
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { SaturationTracker } from 'delve-tensorboard/tfjs';
@@ -14,7 +15,7 @@ const HELP = `Trains a network on 10,000 MNIST digits and writes its layers' sat
   npm run demo -- [options]
 
   --epochs N       epochs to train (default 8)
-  --logdir DIR     where the event files go (default runs/digits-<model>)
+  --logdir DIR     where the event files go (default runs/digits-<model>, numbered from the second time on)
   --model NAME     ${['auto', ...Object.keys(NETWORKS)].join(' | ')}: auto is conv on the native backend, else dense
   --backend NAME   ${BACKENDS.join(' | ')}: auto is tensorflow where npm run setup:native was run, else wasm
   --help           this text
@@ -43,6 +44,14 @@ function readOptions() {
   return { ...values, epochs };
 }
 
+/** A folder of its own for every training: event files of two trainings in one folder draw zigzag lines. */
+function unusedLogdir(name) {
+  for (let i = 1; ; i++) {
+    const logdir = `runs/digits-${name}${i === 1 ? '' : `-${i}`}`;
+    if (!existsSync(logdir)) return logdir;
+  }
+}
+
 async function main() {
   const options = readOptions();
   if (options.help) {
@@ -53,7 +62,7 @@ async function main() {
   const name = options.model === 'auto' ? (backend === 'tensorflow' ? 'conv' : 'dense') : options.model;
   if (name === 'conv' && backend === 'wasm')
     throw new Error('the wasm backend cannot train convolutions; --backend cpu can, slowly');
-  const logdir = options.logdir ?? `runs/digits-${name}`;
+  const logdir = options.logdir ?? unusedLogdir(name);
 
   const { train, val } = loadDigits({ seed: SEED, validationShare: 0.15 });
   const count = train.xs.shape[0];

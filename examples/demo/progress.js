@@ -2,6 +2,12 @@ import * as tf from '@tensorflow/tfjs';
 
 const WIDTH = 24;
 
+/** Numbers, where a Callback subclass is handed scalar tensors. */
+async function numbers(logs) {
+  const read = async ([key, value]) => [key, typeof value === 'number' ? value : (await value.data())[0]];
+  return Object.fromEntries(await Promise.all(Object.entries(logs).map(read)));
+}
+
 /** The logs of an epoch in one line. Dataset training hands over accuracy as `acc`. */
 function summary(logs) {
   const percent = (value) => `${(100 * value).toFixed(1)} %`;
@@ -31,7 +37,8 @@ export class Progress extends tf.Callback {
     this.output.write(`\r${this.label()} [${'='.repeat(filled).padEnd(WIDTH)}] ${left} s left \x1b[K`);
   }
 
-  async onEpochEnd(_epoch, logs) {
+  async onEpochEnd(_epoch, tensors) {
+    const logs = await numbers(tensors);
     const seconds = ((performance.now() - this.startedAt) / 1000).toFixed(1);
     const clear = this.output.isTTY ? '\r\x1b[K' : '';
     this.output.write(`${clear}${this.label()} ${seconds.padStart(5)} s  ${summary(logs)}\n`);
