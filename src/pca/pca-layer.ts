@@ -1,4 +1,17 @@
-import { randomNormal, serialization, type Tensor, tensor, tidy } from '@tensorflow/tfjs-core';
+import {
+  add,
+  cast,
+  matMul,
+  randomNormal,
+  reshape,
+  serialization,
+  slice,
+  sub,
+  type Tensor,
+  type Tensor2D,
+  tensor,
+  tidy,
+} from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
 import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
@@ -231,14 +244,14 @@ export class PcaLayer extends layers.Layer {
   #project(input: Tensor, dimensions: number): Tensor {
     if (this.keepDim && dimensions === this.#width) return input;
     return tidy(() => {
-      const x = input.toFloat().reshape([-1, this.#width]);
+      const x = reshape(cast(input, 'float32'), [-1, this.#width]);
       const center = this.#center.read();
       // A layer that never varied keeps one coordinate, always 0, since many kernels take no empty matrix.
-      const axes = this.#axes.read().slice([0, 0], [this.#width, Math.max(1, dimensions)]) as Tensor;
-      const coordinates = (this.centering ? x.sub(center) : x).matMul(axes);
-      if (!this.keepDim) return coordinates.reshape([...input.shape.slice(0, -1), Math.max(1, dimensions)]);
-      const projected = coordinates.matMul(axes, false, true);
-      return (this.centering ? projected.add(center) : projected).reshape(input.shape);
+      const axes = slice(this.#axes.read(), [0, 0], [this.#width, Math.max(1, dimensions)]) as Tensor2D;
+      const coordinates = matMul((this.centering ? sub(x, center) : x) as Tensor2D, axes);
+      if (!this.keepDim) return reshape(coordinates, [...input.shape.slice(0, -1), Math.max(1, dimensions)]);
+      const projected = matMul(coordinates, axes, false, true);
+      return reshape(this.centering ? add(projected, center) : projected, input.shape);
     });
   }
 }
