@@ -151,10 +151,10 @@ function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Arra
   return concat(blocks);
 }
 
-/** The shortest of 8 and 9 digits that is read back as the same float32; 9 always are. */
+/** 7 digits where they are read back as the same float32, else 9, which always are. */
 function float32Text(value: number): number {
   const float = Math.fround(value);
-  const short = Number(float.toPrecision(8));
+  const short = Number(float.toPrecision(7));
   return Math.fround(short) === float ? short : Number(float.toPrecision(9));
 }
 
