@@ -1,6 +1,6 @@
 // Builds the package: proto/ -> src/proto/, the WASM kernels -> src/kernels/generated/, src/ -> dist/.
 // Each step is skipped when its outputs are newer than its inputs, so tests and the demo can call it every time.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -42,8 +42,10 @@ function bin(packageName, path) {
   return join(dirname(require.resolve(`${packageName}/package.json`)), path);
 }
 
+/** Runs a tool; when it fails, what it printed is the message and its status is ours. */
 function run(script, args) {
-  execFileSync(process.execPath, [script, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status } = spawnSync(process.execPath, [script, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) process.exit(status ?? 1);
 }
 
 function buildProto() {
