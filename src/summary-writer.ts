@@ -1,14 +1,6 @@
 import { warn } from '#platform';
-import { ClosedWriterError } from './closed-writer-error.js';
-import { defaultLogdir } from './default-logdir.js';
-import { checkStep, checkTag, checkText, checkWallTime, wellFormed } from './events/check-arguments.js';
-import { checkEvent } from './events/check-event.js';
-import { DirectoryOutput } from './events/directory-output.js';
-import type { Step, TensorBoardEvent } from './events/event.js';
-import type { EventStream, TaggedTensor } from './events/event-stream.js';
-import type { Output } from './events/output.js';
-import { safePath } from './events/safe-path.js';
-import { openFolder, openOutput, type StreamLease } from './events/shared-streams.js';
+import { EventWriter, type SummaryOptions } from './event-writer.js';
+import type { Step } from './events/event.js';
 import { continueSession } from './hparams-session.js';
 import { projectorConfigWith } from './projector-config.js';
 import { type AudioOptions, audioSummary } from './summaries/audio.js';
@@ -29,35 +21,13 @@ import {
   imagesSummary,
 } from './summaries/image.js';
 import { type MeshOptions, meshSummaries } from './summaries/mesh.js';
-import type { PluginSummary } from './summaries/plugin-summary.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from './summaries/pr-curve.js';
 import { readScalar, scalarSummary } from './summaries/scalar.js';
 import { type Text, textSummary } from './summaries/text.js';
 import { type Numbers, readNumbers } from './summaries/values.js';
 import { type VideoOptions, videoSummary } from './summaries/video.js';
-import { readOptions, type SummaryWriterOptions } from './summary-writer-options.js';
 
-/** What every addX takes beside its data. */
-export interface SummaryOptions {
-  /** When the event happened, in seconds since 1970; now, by default. */
-  wallTime?: number;
-  /** Shown instead of the tag. Counts on the tag's first event in a file, as `description` does. */
-  displayName?: string;
-  /** Markdown, shown beside the chart. */
-  description?: string;
-}
-
-/** Where in a run something goes: the arguments that all addX have in common, checked. */
-export interface Place {
-  /** The call, for errors: `addScalar "loss"`. */
-  what: string;
-  tag: string;
-  step: Step;
-  /** Seconds; undefined where it is the time of the call. */
-  wallTime: number | undefined;
-  displayName: string | undefined;
-  description: string | undefined;
-}
+export type { SummaryOptions } from './event-writer.js';
 
 /**
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
@@ -75,73 +45,8 @@ export interface Place {
  * give them runs of their own too (`writer.run(name)`): where two files of a run hold the same tag and steps, TensorBoard
  * shows only one of them.
  */
-export class SummaryWriter implements AsyncDisposable {
-  /** The folder, as it was given; '' for an Output. */
-  readonly logdir: string;
-  readonly #options: SummaryWriterOptions;
-  readonly #lease: StreamLease;
-  readonly #stream: EventStream;
-  readonly #runs = new Map<string, this>();
-  readonly #withoutStep = new Map<string, 'once' | 'warned'>();
+export class SummaryWriter extends EventWriter {
   readonly #partialHistograms = new Set<string>();
-  #closing: Promise<void> | undefined;
-
-  /**
-   * @param logdir a folder, made where it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default. Or any Output.
-   * @throws Error where the folder cannot be made
-   */
-  constructor(logdir?: string | Output, options: SummaryWriterOptions = {}) {
-    const streamOptions = readOptions(options);
-    this.#options = options;
-    if (logdir === undefined || typeof logdir === 'string') {
-      if (logdir === '') throw new TypeError("SummaryWriter: expected the logdir to be a non-empty string, got ''");
-      const output = new DirectoryOutput(logdir ?? defaultLogdir(options.comment), options);
-      this.#lease = openFolder(output, streamOptions, true);
-      this.logdir = output.logdir;
-    } else if (logdir instanceof DirectoryOutput) {
-      this.#lease = openFolder(logdir, streamOptions, false);
-      this.logdir = logdir.logdir;
-    } else {
-      if (typeof logdir?.write !== 'function') {
-        throw new TypeError('SummaryWriter: expected the logdir to be a string or an Output');
-      }
-      this.#lease = openOutput(logdir, streamOptions);
-      this.logdir = '';
-    }
-    this.#stream = this.#lease.stream;
-    if (options.purgeStep !== undefined) this.#stream.purge(options.purgeStep);
-  }
-
-  /** Bytes added and not yet in the file; a producer that can may slow down on it. */
-  get pendingBytes(): number {
-    let bytes = this.#stream.pendingBytes;
-    for (const run of this.#runs.values()) bytes += run.pendingBytes;
-    return bytes;
-  }
-
-  /**
-   * The writer of a run below this one, `<logdir>/<name>`: one per name, flushed and closed with this one. A name may
-   * hold `/`; nothing in it leads out of the logdir (see `safePath`).
-   */
-  run(name: string): this {
-    this.#checkOpen(`run '${name}'`);
-    const known = this.#runs.get(name);
-    if (known !== undefined && !known.isClosed) return known;
-    if (typeof name !== 'string') throw new TypeError(`run: expected the name to be a string, got ${typeof name}`);
-    const path = safePath(name);
-    if (path !== name) return this.run(path);
-    const { output } = this.#stream;
-    if (output.run === undefined) throw new TypeError(`run '${name}': this Output has no runs`);
-    const Writer = this.constructor as new (output: Output, options: SummaryWriterOptions) => this;
-    const run = new Writer(output.run(path), this.#options);
-    this.#runs.set(path, run);
-    return run;
-  }
-
-  /** True once `close` has been called. */
-  get isClosed(): boolean {
-    return this.#closing !== undefined;
-  }
 
   /**
    * One number. TensorBoard reads float32: about seven digits, and beyond 3.4e38 ±Infinity. NaN and ±Infinity are
@@ -149,11 +54,11 @@ export class SummaryWriter implements AsyncDisposable {
    */
   addScalar(tag: string, value: Numbers, step?: Step, options?: SummaryOptions): void {
     if (typeof value === 'number' && options === undefined && Number.isSafeInteger(step) && !this.isClosed) {
-      if (this.#stream.addScalar(tag, value, step as Step, undefined)) return;
+      if (this.stream.addScalar(tag, value, step as Step, undefined)) return;
     }
     const place = this.place('addScalar', tag, step, options);
     const number = readScalar(value, place.what);
-    if (typeof number === 'number' && this.#stream.addScalar(place.tag, number, place.step, place.wallTime)) return;
+    if (typeof number === 'number' && this.stream.addScalar(place.tag, number, place.step, place.wallTime)) return;
     this.write(place, typeof number === 'number' ? scalarSummary(number) : number.then(scalarSummary));
   }
 
@@ -286,7 +191,7 @@ export class SummaryWriter implements AsyncDisposable {
    */
   addEmbedding(tag: string, vectors: Numbers, step?: Step, options?: EmbeddingOptions): void {
     const place = this.place('addEmbedding', tag, step);
-    const { output } = this.#stream;
+    const { output } = this.stream;
     if (output.file === undefined) throw new TypeError(`${place.what}: this Output takes no companion files`);
     const { files, entry } = embeddingFiles(place.tag, vectors, place.step, options, place.what);
     for (const { path, bytes } of files) this.writeFile(path, bytes);
@@ -316,9 +221,9 @@ export class SummaryWriter implements AsyncDisposable {
       if (typeof metrics[tag] === 'number') continue;
       throw new TypeError(`addHparams: metric ${JSON.stringify(tag)}: expected a number, got ${typeof metrics[tag]}`);
     }
-    continueSession(this.#stream.output, hparams, options.status);
+    continueSession(this.stream.output, hparams, options.status);
     this.write(place, summaries);
-    for (const tag of tags) this.addScalar(tag, metrics[tag], options.step ?? this.#stream.lastStepOf(tag) ?? 0);
+    for (const tag of tags) this.addScalar(tag, metrics[tag], options.step ?? this.stream.lastStepOf(tag) ?? 0);
   }
 
   /** What the custom scalars dashboard shows: charts of several tags, with lines or with margins. One for each run. */
@@ -326,108 +231,4 @@ export class SummaryWriter implements AsyncDisposable {
     const place = this.place('addCustomScalars', customScalarsTag, 0);
     this.write(place, customScalarsSummary(layout, 'addCustomScalars'));
   }
-
-  /** Writes an event as it is: what `readEvents` yields comes back losslessly. */
-  addEvent(event: TensorBoardEvent): void {
-    this.#checkOpen('addEvent');
-    this.#stream.addEvent(checkEvent(event));
-  }
-
-  /**
-   * Resolves when every event added so far, to this writer and to its runs, is in the file; rejects with the first
-   * write error. A rejection that nobody awaits does no harm.
-   */
-  flush(): Promise<void> {
-    return this.#closing ?? quiet(all([this.#stream.flush(), ...[...this.#runs.values()].map((run) => run.flush())]));
-  }
-
-  /** Flushes and closes this writer and its runs; rejects as `flush` does, and is closed all the same. */
-  close(): Promise<void> {
-    this.#closing ??= quiet(all([...[...this.#runs.values()].map((run) => run.close()), this.#lease.release()]));
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  /**
-   * Checks what all addX have in common.
-   *
-   * @internal
-   * @param method the addX, for errors
-   */
-  protected place(method: string, tag: string, step: Step | undefined, options: SummaryOptions = {}): Place {
-    const what = `${method} ${JSON.stringify(tag)}`;
-    this.#checkOpen(what);
-    checkTag(tag, method);
-    const { wallTime, displayName, description } = options;
-    if (wallTime !== undefined) checkWallTime(wallTime, what);
-    checkText(displayName, 'displayName', what);
-    checkText(description, 'description', what);
-    if (step !== undefined) checkStep(step, what);
-    else this.#noteMissingStep(tag, what);
-    return {
-      what,
-      tag: wellFormed(tag),
-      step: step ?? 0,
-      wallTime,
-      displayName: displayName && wellFormed(displayName),
-      description: description && wellFormed(description),
-    };
-  }
-
-  /**
-   * Writes one event with one summary or several; where they come later it keeps its place in the order.
-   *
-   * @internal
-   */
-  protected write(place: Place, summaries: Summaries | Promise<Summaries>): void {
-    const { step, wallTime = Date.now() / 1000 } = place;
-    const tagged = (read: Summaries) => (Array.isArray(read) ? read : [read]).map((one) => withMetadata(place, one));
-    this.#stream.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries));
-  }
-
-  /**
-   * Writes a companion file at a path below the run's folder (see `safePath`).
-   *
-   * @internal
-   */
-  protected writeFile(path: string, bytes: Uint8Array | Promise<Uint8Array>): void {
-    this.#checkOpen(`file '${path}'`);
-    this.#stream.addFile(safePath(path), bytes);
-  }
-
-  #checkOpen(what: string): void {
-    if (this.isClosed) throw new ClosedWriterError(what, this.logdir);
-  }
-
-  #noteMissingStep(tag: string, what: string): void {
-    const seen = this.#withoutStep.get(tag);
-    this.#withoutStep.set(tag, seen === undefined ? 'once' : 'warned');
-    if (seen === 'once') warn(`${what}: no step was given for the second time; TensorBoard shows one point per step`);
-  }
-}
-
-/** What an addX writes in one event. */
-type Summaries = PluginSummary | PluginSummary[];
-
-function withMetadata(place: Place, summary: PluginSummary): TaggedTensor {
-  const { plugin, content, dataClass, tensor, tagSuffix = '' } = summary;
-  const { displayName, description: summaryDescription } = place;
-  const pluginData = content === undefined ? { pluginName: plugin } : { pluginName: plugin, content };
-  const metadata = { pluginData, displayName, summaryDescription, dataClass };
-  return { tag: place.tag + tagSuffix, tensor, metadata };
-}
-
-/** Waits for all, then rejects with the first rejection in order. */
-async function all(promises: Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected');
-  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-}
-
-/** Keeps a rejection that nobody awaits from ending the program. */
-function quiet(promise: Promise<void>): Promise<void> {
-  promise.catch(() => {});
-  return promise;
 }
