@@ -27,6 +27,12 @@ describe('CsvStore', () => {
     ]);
   });
 
+  it("leaves the counts out where asked, so that the columns are Delve's and no others", async () => {
+    const store = new CsvStore('run', { files, counts: false });
+    await store.add(epochOf(0, [layer('fc', 'train')]));
+    expect(text()).toBe(';train-saturation_fc;train-intrinsic-dimensionality_fc\n0;0.375;3\n');
+  });
+
   it('writes every scalar statistic under its own column', async () => {
     const values = {
       saturation: 1,

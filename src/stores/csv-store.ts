@@ -11,6 +11,14 @@ export interface FileStoreOptions {
   files?: StoreFiles;
 }
 
+export interface CsvStoreOptions extends FileStoreOptions {
+  /**
+   * Columns with each layer's number of samples and features beside its values (default). False leaves them out, so that
+   * Python's Delve, which cannot go on where a column of the file gets no new value, can continue the file.
+   */
+  counts?: boolean;
+}
+
 /**
  * Saves one line per epoch in `<savefile>.csv`, in the form of Delve's csv writer: `;` between cells, an unnamed index
  * column with the epoch, columns `train-saturation_<layer>`, `eval-intrinsic-dimensionality_<layer>` and so on beside the
@@ -24,16 +32,18 @@ export class CsvStore implements Store {
   /** The file written. */
   readonly path: string;
   readonly #files: StoreFiles;
+  readonly #counts: boolean;
   #table: EpochTable | undefined;
   #turn: Promise<void> = Promise.resolve();
 
   /** @param savefile Path of the file without its `.csv`. */
-  constructor(savefile: string, options: FileStoreOptions = {}) {
+  constructor(savefile: string, options: CsvStoreOptions = {}) {
     if (typeof savefile !== 'string' || savefile === '') {
       throw new TypeError(`CsvStore: savefile must be a path, not ${JSON.stringify(savefile)}.`);
     }
     this.path = savefile.endsWith('.csv') ? savefile : `${savefile.replace(/(?<=[^/])\/+$/, '')}.csv`;
     this.#files = options.files ?? defaultStoreFiles();
+    this.#counts = options.counts ?? true;
   }
 
   async resume(initialEpoch: number): Promise<void> {
@@ -59,6 +69,7 @@ export class CsvStore implements Store {
         const text = stat === 'intrinsicDimensionality' ? integerText(value) : floatText(value);
         table.set(epoch, delveColumn(split, stat, layer), text);
       }
+      if (!this.#counts) continue;
       table.set(epoch, delveColumn(split, 'samples', layer), integerText(samples));
       table.set(epoch, delveColumn(split, 'features', layer), integerText(features));
     }
