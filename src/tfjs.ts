@@ -13,6 +13,7 @@ export type { GraphModelLike, GraphModelNodes } from './hooks/graph-model-hook.j
 export type { Layer, LayerFilter } from './hooks/layers.js';
 export type { SaturationOptions, SaveTo, Stat } from './hooks/saturation-options.js';
 export * from './index.js';
+export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './insight/probes.js';
 export {
   fitPcaLayers,
   type InsertPcaLayersOptions,
