@@ -1,0 +1,188 @@
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import { describe, expect, it } from 'vitest';
+import { kernels } from '../src/kernels/kernels.js';
+import type { NumericKernels, SymmetricMatrix } from '../src/kernels/numeric-kernels.js';
+import { typescriptKernels } from '../src/kernels/typescript-kernels.js';
+import { createWasmKernels } from '../src/kernels/wasm-kernels.js';
+import { newMoments, unpack } from '../src/statistics/moments.js';
+import { distance, gaussianRows, relativeDistance, twoPassCovariance } from './support/random.js';
+import { type StressMatrix, stressMatrices } from './support/stress-matrices.js';
+
+const wasm = createWasmKernels();
+const both: [string, NumericKernels][] = [
+  ['WebAssembly', wasm],
+  ['TypeScript', typescriptKernels],
+];
+
+function full({ size, entries }: StressMatrix): SymmetricMatrix {
+  return { size, entries, packed: false };
+}
+
+/** Largest absolute entry; eigenvalues are accurate relative to the norm, which lies between this and size times this. */
+function magnitude(entries: Float64Array): number {
+  return entries.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+}
+
+/** ml-matrix fails at extreme scales, so it gets the matrix with entries up to 1. */
+function mlMatrixValues({ size, entries }: StressMatrix): Float64Array {
+  const scale = magnitude(entries);
+  if (scale === 0) return new Float64Array(size);
+  const scaled = Matrix.from1DArray(
+    size,
+    size,
+    Array.from(entries, (x) => x / scale),
+  );
+  const values = new EigenvalueDecomposition(scaled, { assumeSymmetric: true }).realEigenvalues;
+  return Float64Array.from(values, (x) => x * scale)
+    .sort()
+    .reverse();
+}
+
+describe('the chosen kernels', () => {
+  it('are WebAssembly here, chosen once', () => {
+    expect(kernels().name).toBe('wasm');
+    expect(kernels()).toBe(kernels());
+  });
+});
+
+describe('500 stress matrices', () => {
+  const matrices = stressMatrices();
+
+  it('are at least 500', () => {
+    expect(matrices.length).toBeGreaterThanOrEqual(500);
+  });
+
+  it.each(both)('%s: eigenvalues within 1e-12 of the largest of the references', (_, tested) => {
+    for (const matrix of matrices) {
+      const values = tested.eigenvalues(full(matrix));
+      const expected = matrix.eigenvalues ?? mlMatrixValues(matrix);
+      const norm = Math.max(Math.abs(expected[0]), Math.abs(expected[expected.length - 1]));
+      // Where doubles end their spacing, 5e-324, is coarser than 1e-12 of the largest.
+      const tolerance = Math.max(1e-12 * norm, 2 * matrix.size * 5e-324);
+      expect(distance(values, expected), matrix.name).toBeLessThanOrEqual(tolerance);
+    }
+  });
+
+  it('WebAssembly and TypeScript agree to 1e-12 of the largest', () => {
+    for (const matrix of matrices) {
+      const a = wasm.eigenvalues(full(matrix));
+      const tolerance = Math.max(1e-12 * Math.max(a[0], -a[a.length - 1]), 2 * matrix.size * 5e-324);
+      expect(distance(a, typescriptKernels.eigenvalues(full(matrix))), matrix.name).toBeLessThanOrEqual(tolerance);
+    }
+  });
+
+  it.each(both)('%s: eigenvectors are orthonormal and reproduce the matrix', (_, tested) => {
+    for (const matrix of matrices) {
+      const { size, entries, name } = matrix;
+      const scale = magnitude(entries);
+      if (size > 64 || (scale > 0 && scale < 1e-290)) continue;
+      const { values, vectors } = tested.eigen(full(matrix));
+      expect(distance(values, tested.eigenvalues(full(matrix))), name).toBeLessThanOrEqual(1e-12 * size * scale);
+      let skew = 0;
+      let residue = 0;
+      for (let k = 0; k < size; k++) {
+        const v = vectors.subarray(k * size, (k + 1) * size);
+        for (let other = 0; other <= k; other++) {
+          let inner = 0;
+          for (let i = 0; i < size; i++) inner += v[i] * vectors[other * size + i];
+          skew = Math.max(skew, Math.abs(inner - (other === k ? 1 : 0)));
+        }
+        for (let i = 0; i < size; i++) {
+          let image = 0;
+          for (let j = 0; j < size; j++) image += (entries[i * size + j] / (scale || 1)) * v[j];
+          residue = Math.max(residue, Math.abs(image - (values[k] / (scale || 1)) * v[i]));
+        }
+      }
+      expect(skew, name).toBeLessThan(1e-12);
+      expect(residue, name).toBeLessThan(1e-12 * size);
+    }
+  });
+});
+
+describe.each(both)('%s eigenvalues', (_, tested) => {
+  it('of one number are that number', () => {
+    expect(tested.eigenvalues({ size: 1, entries: Float64Array.of(-3), packed: true })).toEqual(Float64Array.of(-3));
+    const { values, vectors } = tested.eigen({ size: 1, entries: Float64Array.of(7), packed: true });
+    expect([values[0], Math.abs(vectors[0])]).toEqual([7, 1]);
+  });
+
+  it('are the same from a packed triangle, and the input stays as it is', () => {
+    const square = twoPassCovariance(gaussianRows(60, new Float64Array(31).fill(1), 4), 31);
+    const packed = new Float64Array((31 * 32) / 2);
+    for (let i = 0, p = 0; i < 31; i++) for (let j = 0; j <= i; j++, p++) packed[p] = square[i * 31 + j];
+    const copy = packed.slice();
+    const values = tested.eigenvalues({ size: 31, entries: packed, packed: true });
+    expect(values).toEqual(tested.eigenvalues({ size: 31, entries: square, packed: false }));
+    expect(packed).toEqual(copy);
+  });
+
+  it('read the lower triangle only', () => {
+    const values = tested.eigenvalues({ size: 2, entries: Float64Array.of(2, Number.NaN, 0, 1), packed: false });
+    expect(values).toEqual(Float64Array.of(2, 1));
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])('refuse %s and say where', (bad) => {
+    const entries = new Float64Array(16).fill(1);
+    entries[13] = bad;
+    for (const solve of [tested.eigenvalues, tested.eigen]) {
+      expect(() => solve({ size: 4, entries, packed: false })).toThrow(RangeError);
+      expect(() => solve({ size: 4, entries, packed: false })).toThrow(`entry (3, 1) is ${bad}`);
+    }
+  });
+});
+
+describe.each(both)('%s moments', (_, tested) => {
+  it.each([
+    [1, 1],
+    [5, 2],
+    [191, 3],
+    [192, 4],
+    [193, 5],
+    [700, 66],
+    [400, 131],
+  ])('of %i rows of %i features are the two-pass ones', (rows, features) => {
+    const variances = Float64Array.from({ length: features }, (_, i) => 1 / (1 + i));
+    for (const samples of [
+      gaussianRows(rows, variances, 5, 20),
+      Float32Array.from(gaussianRows(rows, variances, 6, 20)),
+    ]) {
+      const moments = newMoments(features);
+      moments.shift.set(samples.subarray(0, features));
+      expect(tested.addRows(moments, samples, 0, rows)).toBe(0);
+      expect(moments.count).toBe(rows);
+      const covariance = unpack(moments.scatter, features, 1 / rows);
+      expect(relativeDistance(covariance, twoPassCovariance(samples, features))).toBeLessThan(1e-12);
+    }
+  });
+
+  it('take a stretch of the rows, one after the other', () => {
+    const samples = gaussianRows(1000, [1, 2, 3], 7);
+    const moments = newMoments(3);
+    moments.shift.set(samples.subarray(300, 303));
+    for (const [first, count] of [
+      [100, 300],
+      [400, 1],
+      [401, 499],
+    ]) {
+      tested.addRows(moments, samples, first, count);
+    }
+    const covariance = unpack(moments.scatter, 3, 1 / 800);
+    expect(relativeDistance(covariance, twoPassCovariance(samples.subarray(300, 2700), 3))).toBeLessThan(1e-12);
+  });
+
+  it('add outer products as they are', () => {
+    const packed = Float64Array.of(100, 0, 0);
+    tested.addOuterProducts(packed, Float64Array.of(1, 2, 3, 4), 2, 2);
+    expect(packed).toEqual(Float64Array.of(110, 14, 20));
+  });
+});
+
+describe('WebAssembly memory', () => {
+  it('serves large, small and again large matrices', () => {
+    const large = twoPassCovariance(gaussianRows(50, new Float64Array(300).fill(1), 8), 300);
+    const small = Float64Array.of(2, 1, 1, 2);
+    const values = wasm.eigenvalues({ size: 300, entries: large, packed: false });
+    expect(distance(wasm.eigenvalues({ size: 2, entries: small, packed: false }), [3, 1])).toBeLessThan(1e-15);
+    expect(wasm.eigenvalues({ size: 300, entries: large, packed: false })).toEqual(values);
+  });
+});
