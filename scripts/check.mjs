@@ -1,0 +1,34 @@
+// npm run check — everything that can be said about the code without running it. Every step runs, so that one call
+// shows every complaint; the exit status is that of the worst.
+import { spawnSync } from 'node:child_process';
+
+const steps = [
+  ['types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
+  ['lint and format', 'biome', ['check', '--error-on-warnings', '.']],
+  [
+    'imports: order of rooms, cycles',
+    'depcruise',
+    ['--config', '.dependency-cruiser.cjs', '--output-type', 'err', 'src'],
+  ],
+  ['unused files, exports, dependencies', 'knip', []],
+  ['package: publint', 'publint', ['--strict']],
+  ['package: types of every export', 'attw', ['--pack', '.', '--profile', 'esm-only']],
+  ['lockfile', process.execPath, ['scripts/lockfile.mjs', '--check']],
+];
+
+const npx = process.platform === 'win32' ? 'npx.cmd' : 'npx';
+const build = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
+if (build.status !== 0) process.exit(build.status ?? 1);
+
+const failed = [];
+for (const [name, command, args] of steps) {
+  const [program, rest] = command === process.execPath ? [command, args] : [npx, ['--no-install', command, ...args]];
+  const child = spawnSync(program, rest, { encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (child.status === 0) {
+    console.log(`ok      ${name}`);
+    continue;
+  }
+  failed.push(name);
+  console.log(`FAILED  ${name}\n${child.stdout ?? ''}${child.stderr ?? child.error?.message ?? ''}`);
+}
+if (failed.length > 0) process.exitCode = 1;

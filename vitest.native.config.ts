@@ -1,0 +1,22 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { defineConfig, mergeConfig } from 'vitest/config';
+import base from './vitest.config.js';
+
+/** Every test that takes its TensorFlow.js backends from test/support/backends.ts. */
+const onBackends = readdirSync('test', { encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'))
+  .map((name) => `test/${name}`)
+  .filter((path) => readFileSync(path, 'utf8').includes('/support/backends.js'));
+
+/** The tests that hook models, on the native TensorFlow backend; npm run setup:native adds it. */
+export default mergeConfig(
+  { ...base, test: { ...base.test, include: [], exclude: [] } },
+  defineConfig({
+    test: {
+      include: ['test/native/**/*.test.ts', ...onBackends],
+      env: { DELVE_TEST_BACKENDS: 'tensorflow' },
+      testTimeout: 300_000,
+      maxWorkers: 2,
+    },
+  }),
+);
