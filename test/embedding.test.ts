@@ -89,7 +89,7 @@ describe('embeddingFiles', () => {
     );
   });
 
-  it('puts images into a sprite row by row, in as many columns as a square has', () => {
+  it('puts images into a sprite row by row, on a square sheet, as the projector takes for granted', () => {
     const labelImages = {
       data: Uint8Array.from({ length: 5 * 2 * 3 }, (_, i) => Math.floor(i / 6) * 10),
       shape: [5, 2, 3],
@@ -100,7 +100,7 @@ describe('embeddingFiles', () => {
       { labelImages },
     );
     const sprite = PNG.sync.read(files['00001/e/sprite.png']);
-    expect([sprite.width, sprite.height]).toEqual([9, 4]);
+    expect([sprite.width, sprite.height]).toEqual([9, 6]);
     const at = (x: number, y: number) => sprite.data[4 * (y * 9 + x)];
     expect([at(0, 0), at(3, 1), at(8, 0), at(0, 2), at(5, 3), at(6, 3)]).toEqual([0, 10, 20, 30, 40, 0]);
     expect(entry.config).toContain('image_path: "00001/e/sprite.png"');
@@ -180,7 +180,7 @@ describe('embeddingFiles', () => {
       'too large a sprite',
       vectors,
       { labelImages: { data: new Uint8Array(2 * 5000), shape: [2, 1, 5000] } },
-      'sprite of 10000 x 1 pixels',
+      'sprite of 10000 x 2 pixels',
     ],
   ])('refuses %s', (_, data, options, message) => {
     const call = () => embeddingFiles('e', data as Numbers, 0, options as EmbeddingOptions, 'addEmbedding "e"');

@@ -197,26 +197,28 @@ function tsvLine(cells: readonly string[]): string {
   return `${line.trim() === '' ? `${zeroWidthSpace}${line}` : line}\n`;
 }
 
-/** All images in rows of as many columns as fit a square, the order in which the projector cuts them out again. */
+/**
+ * All images in rows of the smallest square sheet that holds them. The projector takes its columns and its rows for granted:
+ * with fewer rows some points are black.
+ */
 function spriteOf(images: readonly Pixels[], count: number, what: string): Pixels {
   if (images.length !== count)
     throw new RangeError(`${what}: expected labelImages for ${count} vectors, got ${images.length}`);
   const { width, height, channels } = images[0];
-  const columns = Math.ceil(Math.sqrt(count));
-  const rows = Math.ceil(count / columns);
-  if (columns * width > maxSpriteSide || rows * height > maxSpriteSide) {
+  const side = Math.ceil(Math.sqrt(count));
+  if (side * width > maxSpriteSide || side * height > maxSpriteSide) {
     throw new RangeError(
-      `${what}: ${count} labelImages of ${width} x ${height} make a sprite of ${columns * width} x ${rows * height} pixels, and the projector shows at most ${maxSpriteSide} a side: use smaller or fewer images`,
+      `${what}: ${count} labelImages of ${width} x ${height} make a sprite of ${side * width} x ${side * height} pixels, and the projector shows at most ${maxSpriteSide} a side: use smaller or fewer images`,
     );
   }
-  const stride = columns * width * channels;
-  const data = new Uint8Array(stride * rows * height);
+  const stride = side * width * channels;
+  const data = new Uint8Array(stride * side * height);
   for (const [i, image] of images.entries()) {
-    const left = (i % columns) * width * channels;
-    const top = Math.floor(i / columns) * height;
+    const left = (i % side) * width * channels;
+    const top = Math.floor(i / side) * height;
     for (let y = 0; y < height; y++) {
       data.set(image.data.subarray(y * width * channels, (y + 1) * width * channels), (top + y) * stride + left);
     }
   }
-  return { width: columns * width, height: rows * height, channels, data };
+  return { width: side * width, height: side * height, channels, data };
 }
