@@ -26,6 +26,8 @@ function lateTensor(value: number) {
   return { tensor: { shape: [], dtype: 'float32', dataSync, data: () => data }, come, fail };
 }
 
+const unexpected = (error: unknown) => expect.unreachable(String(error));
+
 const settle = () => new Promise((done) => setTimeout(done, 0));
 
 test('values that come later keep their place, whichever comes first', async () => {
@@ -92,7 +94,7 @@ test('values that wait too long lose their place instead of filling the memory; 
     (value) => written.push(value),
     () => {},
   );
-  for (let i = 0; i < maxWaitingEvents + 5; i++) queue.add(() => written.push(String(i)));
+  for (let i = 0; i < maxWaitingEvents + 5; i++) queue.add(() => written.push(String(i)), unexpected);
   expect(written.length).toBe(maxWaitingEvents + 5);
   expect(queue.isWaiting).toBe(false);
   expect(warnings.length).toBe(1);
@@ -100,6 +102,23 @@ test('values that wait too long lose their place instead of filling the memory; 
   await queue.settled();
   expect(written.at(-1)).toBe('late');
   expect(written.slice(0, -1)).toEqual(Array.from({ length: maxWaitingEvents + 5 }, (_, i) => String(i)));
+});
+
+test('an event that cannot be written when its turn comes is told of, and the rest go on', async () => {
+  const queue = new OrderedQueue();
+  const written: string[] = [];
+  const failures: unknown[] = [];
+  const failure = new Error('on purpose');
+  const fail = () => {
+    throw failure;
+  };
+  queue.addLater(Promise.resolve(), fail, (error) => failures.push(error));
+  queue.add(fail, (error) => failures.push(error));
+  queue.add(() => written.push('last'), unexpected);
+  await queue.settled();
+  expect(failures).toEqual([failure, failure]);
+  expect(written).toEqual(['last']);
+  expect(() => queue.add(fail, unexpected)).toThrow(failure);
 });
 
 test('close waits for late values, and an addScalar after it is refused', async () => {

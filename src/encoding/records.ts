@@ -37,3 +37,24 @@ export function frameRecord(payload: Uint8Array): Uint8Array {
   sealRecord(bytes, new DataView(bytes.buffer), 0, payload.length);
   return bytes;
 }
+
+/** The payloads of whole, intact records; views of the same memory. */
+export function* payloadsOf(records: Uint8Array): Iterable<Uint8Array> {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  let length: number;
+  for (let at = 0; at < records.length; at += length + recordOverheadBytes) {
+    length = view.getUint32(at, true);
+    yield records.subarray(at + recordHeaderBytes, at + recordHeaderBytes + length);
+  }
+}
+
+/** Some bytes after one another. */
+export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -85,12 +85,11 @@ export function checkSummaryBytes(raw: Uint8Array): void {
 function check(reader: protobuf.Reader, end: number, message: Message, depth: number): void {
   if (depth > maxDepth) throw new Error(`messages are nested more than ${maxDepth} deep`);
   while (reader.pos < end) {
-    const key = reader.uint32();
+    const key = reader.tag();
     const number = key >>> 3;
     const wireType = key & 7;
-    if (number === 0) throw new Error('a field has the number 0');
     const field = message.fields[number];
-    if (field === undefined) reader.skipType(wireType);
+    if (field === undefined) reader.skipType(wireType, depth, number);
     else checkField(reader, number, wireType, field, depth);
   }
   if (reader.pos !== end) throw new Error('a field runs past the end of its message');
@@ -108,7 +107,8 @@ function checkField(reader: protobuf.Reader, number: number, wireType: number, f
     return;
   }
   if (wireType !== 2) throw new Error(`field ${number} is stored as another type`);
-  const end = reader.uint32() + reader.pos;
+  const size = reader.size();
+  const end = reader.pos + size;
   if (end > reader.len) throw new Error(`field ${number} runs past the end`);
   if ('fields' in field) {
     check(reader, end, field, depth + 1);

@@ -1,4 +1,5 @@
 import Long from 'long';
+import protobuf from 'protobufjs/minimal.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { Step, TensorBoardEvent } from './event.js';
 
@@ -45,4 +46,11 @@ export function encodeEvent(event: TensorBoardEvent): Uint8Array {
     writer.ldelim();
   }
   return writer.finish();
+}
+
+/** An event as protobufjs has it, with whatever fields in it this package does not know: encoding it writes them again. */
+export function decodeWhole(payload: Uint8Array): tensorboard.Event {
+  const reader = protobuf.Reader.create(payload);
+  reader.discardUnknown = false;
+  return tensorboard.Event.decode(reader);
 }

@@ -1,12 +1,12 @@
 import { warn } from '#platform';
-import { frameRecord, recordHeaderBytes, recordOverheadBytes } from '../encoding/records.js';
+import { concatenate, frameRecord, payloadsOf } from '../encoding/records.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { DirectoryOutput } from './directory-output.js';
-import { encodeEvent, encodeSummaryEvent } from './encode-event.js';
+import { decodeWhole, encodeEvent, encodeSummaryEvent } from './encode-event.js';
 import type { Step, TensorBoardEvent } from './event.js';
 import { OrderedQueue } from './ordered-queue.js';
 import type { Output } from './output.js';
-import { lastPointsBefore } from './purge.js';
+import { type KeptPoint, lastPointsBefore } from './purge.js';
 import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
 import { scalarBody, scalarRecordBytes, writeScalarRecord } from './scalar-record.js';
 
@@ -44,7 +44,10 @@ export class EventStream {
   readonly #queue = new OrderedQueue();
   readonly #tags = new Map<string, TagState>();
   readonly #companions = new Set<Promise<void>>();
+  readonly #lose = (error: unknown) => this.#records.failures.lose(1, 'its values never came', error);
   #begun = false;
+  /** Counts how often what the file says about its tags was forgotten. */
+  #forgotten = 0;
 
   constructor(output: Output, policy: BufferPolicy) {
     this.output = output;
@@ -76,10 +79,12 @@ export class EventStream {
     const state = this.#tags.get(tag);
     const body = state?.scalarBody;
     if (state === undefined || body === undefined || this.#queue.isWaiting) return false;
-    state.lastStep = step;
     const now = Date.now();
     const records = this.#records;
     const start = records.reserve(body.length + scalarRecordBytes);
+    // Making room may have begun another file, in which the tag has not been described.
+    if (state.scalarBody === undefined) return false;
+    state.lastStep = step;
     const end = writeScalarRecord(records.bytes, records.view, start, wallTime ?? now / 1000, step, body, value);
     records.commit(end, now);
     return true;
@@ -94,11 +99,8 @@ export class EventStream {
   add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>): void {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
-    if (values instanceof Promise) {
-      this.#queue.addLater(values, write, (error) => this.#records.failures.lose(1, 'its values never came', error));
-    } else {
-      this.#queue.add(() => write(values));
-    }
+    if (values instanceof Promise) this.#queue.addLater(values, write, this.#lose);
+    else this.#queue.add(() => write(values), this.#lose);
   }
 
   /** Takes an event as it is. */
@@ -109,11 +111,12 @@ export class EventStream {
     const payload = encodeEvent(event);
     const values = event.summary === undefined ? [] : (tensorboard.Event.decode(payload).summary?.value ?? []);
     this.#queue.add(() => {
+      this.#records.prepare(payload.length);
       for (const { tag, metadata } of values) {
         if (metadata?.pluginData?.pluginName) this.#stateOf(tag ?? '', metadata).described = true;
       }
       this.#records.add(payload, Date.now());
-    });
+    }, this.#lose);
   }
 
   /**
@@ -123,19 +126,20 @@ export class EventStream {
    */
   purge(step: Step): void {
     this.#records.writeOut(Date.now(), true);
-    const { output } = this;
-    const points = output instanceof DirectoryOutput ? lastPointsBefore(step, output.readEarlier()) : [];
+    const points = this.#lastPointsBefore(step);
     const start = encodeEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
     this.#begin();
     this.#queue.add(() => {
       this.#records.add(start, Date.now());
       this.#records.add(start, Date.now());
-      for (const { value, ...point } of points) {
-        if (value.metadata?.pluginData?.pluginName)
-          this.#setDescribed(value.tag!, this.#stateOf(value.tag!, value.metadata));
-        this.#records.add(tensorboard.Event.encode({ ...point, summary: { value: [value] } }).finish(), Date.now());
+      for (const { wallTime, step, value } of points) {
+        const payload = tensorboard.Event.encode({ wallTime, step, summary: { value: [value] } }).finish();
+        this.#records.prepare(payload.length);
+        const { tag, metadata } = value;
+        if (metadata?.pluginData?.pluginName) this.#setDescribed(tag!, this.#stateOf(tag!, metadata));
+        this.#records.add(payload, Date.now());
       }
-    });
+    }, this.#lose);
   }
 
   /** Writes a companion file; the run exists from then on. */
@@ -182,6 +186,16 @@ export class EventStream {
     if (this.#records.isPending) warn(`At exit ${this.#records.pendingBytes} bytes of events could not be written`);
   }
 
+  #lastPointsBefore(step: Step): KeptPoint[] {
+    if (!(this.output instanceof DirectoryOutput)) return [];
+    try {
+      return lastPointsBefore(step, this.output.readEarlier());
+    } catch (error) {
+      warn(`What was written at step ${step} and later may stay visible: ${(error as Error).message}`);
+      return [];
+    }
+  }
+
   async #writeAll(): Promise<void> {
     if (this.#queue.coming > 0 || this.#companions.size > 0) {
       await Promise.all([this.#queue.settled(), ...this.#companions]);
@@ -202,14 +216,28 @@ export class EventStream {
   }
 
   #addNow(wallTime: number, step: Step, tensors: TaggedTensor[]): void {
-    const value = tensors.map(({ tag, tensor, metadata }) => {
+    const encode = () =>
+      encodeSummaryEvent(
+        wallTime,
+        step,
+        tensors.map((tensor) => this.#valueOf(tensor)),
+      );
+    const forgotten = this.#forgotten;
+    let payload = encode();
+    this.#records.prepare(payload.length);
+    // What had to be written first may have begun another file, in which no tag has been described.
+    if (this.#forgotten !== forgotten) payload = encode();
+    for (const { tag, metadata } of tensors) {
       const state = this.#stateOf(tag, metadata);
       state.lastStep = step;
-      const { described } = state;
       this.#setDescribed(tag, state);
-      return described ? { tag, tensor } : { tag, tensor, metadata: state.metadata };
-    });
-    this.#records.add(encodeSummaryEvent(wallTime, step, value), Date.now());
+    }
+    this.#records.add(payload, Date.now());
+  }
+
+  #valueOf({ tag, tensor, metadata }: TaggedTensor): tensorboard.Summary.IValue {
+    const state = this.#tags.get(tag);
+    return state?.described ? { tag, tensor } : { tag, tensor, metadata: state?.metadata ?? metadata };
   }
 
   #stateOf(tag: string, metadata: tensorboard.ISummaryMetadata): TagState {
@@ -230,6 +258,7 @@ export class EventStream {
   }
 
   #forgetDescriptions(): void {
+    this.#forgotten++;
     for (const state of this.#tags.values()) {
       state.described = false;
       delete state.scalarBody;
@@ -240,13 +269,13 @@ export class EventStream {
   #describeAgain(kept: Chunk[]): void {
     this.#forgetDescriptions();
     for (const chunk of kept) {
-      const events = [...payloads(chunk.bytes)].map((payload) => tensorboard.Event.decode(payload));
+      const events = [...payloadsOf(chunk.bytes)].map(decodeWhole);
       const records = events
         .filter(({ what }) => what !== 'fileVersion')
         .map((event) => frameRecord(this.#describe(event)));
-      chunk.bytes = concat(records);
+      chunk.bytes = concatenate(records);
     }
-    if (kept.length > 0) kept[0].bytes = concat([frameRecord(firstRecord()), kept[0].bytes]);
+    if (kept.length > 0) kept[0].bytes = concatenate([frameRecord(firstRecord()), kept[0].bytes]);
     else this.#begun = false;
   }
 
@@ -268,23 +297,4 @@ export class EventStream {
 
 function firstRecord(): Uint8Array {
   return encodeEvent({ wallTime: Date.now() / 1000, step: 0, fileVersion, sourceWriter });
-}
-
-function* payloads(records: Uint8Array): Iterable<Uint8Array> {
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  let length: number;
-  for (let at = 0; at < records.length; at += length + recordOverheadBytes) {
-    length = view.getUint32(at, true);
-    yield records.subarray(at + recordHeaderBytes, at + recordHeaderBytes + length);
-  }
-}
-
-function concat(parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -27,27 +27,32 @@ export class OrderedQueue {
     return this.#coming.size;
   }
 
-  /** Writes now, or after all that was added before. */
-  add(write: () => void): void {
+  /**
+   * Writes now, or after all that was added before.
+   *
+   * @param failed called where `write` throws later; now it throws from here
+   */
+  add(write: () => void, failed: (error: unknown) => void): void {
     if (this.#entries.length === 0) {
       write();
       return;
     }
-    this.#entries.push({ write });
+    this.#entries.push({ write: guarded(write, failed) });
     if (this.#entries.length > maxWaitingEvents) this.#giveUpFirst();
   }
 
-  /** Writes what `values` resolves to in this place of the order; `failed` is called where it rejects. */
+  /** Writes what `values` resolves to in this place of the order; `failed` is called where it rejects or cannot be written. */
   addLater<T>(values: Promise<T>, write: (values: T) => void, failed: (error: unknown) => void): void {
     const entry: Entry = {};
     this.#entries.push(entry);
     const settle = (action: () => void) => {
       this.#coming.delete(coming);
+      const guardedAction = guarded(action, failed);
       if (this.#entries.includes(entry)) {
-        entry.write = action;
+        entry.write = guardedAction;
         this.#advance();
       } else {
-        action(); // it has lost its place
+        guardedAction(); // it has lost its place
       }
     };
     const coming: Promise<void> = values.then(
@@ -80,4 +85,14 @@ export class OrderedQueue {
       `${maxWaitingEvents} events have waited for values that are still being computed; those are now written later`,
     );
   }
+}
+
+function guarded(write: () => void, failed: (error: unknown) => void): () => void {
+  return () => {
+    try {
+      write();
+    } catch (error) {
+      failed(error);
+    }
+  };
 }

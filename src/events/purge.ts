@@ -1,6 +1,7 @@
 import { CorruptRecordError } from '../corrupt-record-error.js';
 import { RecordReader } from '../encoding/record-reader.js';
 import { tensorboard } from '../proto/tensorboard.js';
+import { decodeWhole } from './encode-event.js';
 import type { Step } from './event.js';
 import { readStep } from './step.js';
 
@@ -43,7 +44,7 @@ export function lastPointsBefore(purgeStep: Step, files: Iterable<Iterable<Uint8
   const points: KeptPoint[] = [];
   for (const [tag, { metadata, kept, purged }] of tags) {
     if (!purged || kept === undefined) continue;
-    const { wallTime, step, summary } = tensorboard.Event.decode(kept);
+    const { wallTime, step, summary } = decodeWhole(kept);
     const value = summary!.value!.filter((one) => one.tag === tag).pop()!;
     value.metadata ??= metadata;
     points.push({ wallTime, step, value });

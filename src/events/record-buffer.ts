@@ -93,11 +93,23 @@ export class RecordBuffer {
     if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
   }
 
+  /** Writes whatever must be written before an event of so many bytes can be added. */
+  prepare(payloadBytes: number): void {
+    const size = payloadBytes + recordOverheadBytes;
+    if (size <= this.policy.maxBufferedBytes) {
+      this.reserve(size);
+      return;
+    }
+    this.writeOut(Date.now());
+    this.#moveToBacklog();
+  }
+
   /** Frames and takes one event. */
   add(payload: Uint8Array, now: number): void {
     const size = payload.length + recordOverheadBytes;
+    this.prepare(payload.length);
     if (size <= this.policy.maxBufferedBytes) {
-      const start = this.reserve(size);
+      const start = this.#length;
       this.bytes.set(payload, start + recordHeaderBytes);
       this.commit(sealRecord(this.bytes, this.view, start, payload.length), now);
       return;
@@ -105,8 +117,6 @@ export class RecordBuffer {
     const bytes = new Uint8Array(size);
     bytes.set(payload, recordHeaderBytes);
     sealRecord(bytes, new DataView(bytes.buffer), 0, payload.length);
-    this.writeOut(now);
-    if (this.#length > 0) this.#moveToBacklog();
     this.#push({ bytes, events: 1 });
     this.writeOut(now);
     if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
