@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig, mergeConfig } from 'vitest/config';
-import base from './vitest.config.js';
+import base, { reportersFor } from './vitest.config.js';
 
 /** Every test that takes its TensorFlow.js backends from test/support/backends.ts. */
 const onBackends = readdirSync('test', { encoding: 'utf8' })
@@ -10,9 +10,10 @@ const onBackends = readdirSync('test', { encoding: 'utf8' })
 
 /** The tests that hook models, on the native TensorFlow backend; npm run setup:native adds it. */
 export default mergeConfig(
-  { ...base, test: { ...base.test, include: [], exclude: [] } },
+  { ...base, test: { ...base.test, include: [], exclude: [], reporters: [] } },
   defineConfig({
     test: {
+      reporters: reportersFor('native'),
       include: ['test/native/**/*.test.ts', ...onBackends],
       env: { DELVE_TEST_BACKENDS: 'tensorflow' },
       testTimeout: 300_000,

@@ -74,8 +74,8 @@ describeWithTensorBoard.each(LOADERS)("the demo's run through $loader", ({ fast 
   });
 });
 
-describeWithTensorBoard.skipIf(!browser)('the page that TensorBoard draws of it', () => {
-  it('has one line per layer and split, in the colours of the two runs', async () => {
+describeWithTensorBoard('the page that TensorBoard draws of it', () => {
+  it.skipIf(!browser)('has one line per layer and split, in the colours of the two runs', async () => {
     const board = await startTensorBoard(logdir, { fast: true });
     const { tag_to_events } = await board.ask<{ tag_to_events: object }>('custom_scalars/scalars', {
       run: 'train',
@@ -101,13 +101,15 @@ describeWithTensorBoard.skipIf(!browser)('the page that TensorBoard draws of it'
     expect(new Set(lines).size).toBe(2);
   });
 
-  it('has a card per layer with both splits, and ridges of the spectra', async () => {
+  it.skipIf(!browser)('has a card per layer with both splits, and ridges of the spectra', async () => {
     const board = await startTensorBoard(logdir, { fast: true });
     const cards = await openDashboard(board, 'timeseries', '?tagFilter=%5Esaturation%2F&smoothing=0');
-    await cards.locator('scalar-card').first().waitFor({ timeout: 30_000 });
-    await cards.waitForTimeout(3000);
+    const card = cards.locator('scalar-card').first();
+    await card.waitFor({ timeout: 30_000 });
+    await cards.waitForTimeout(5000);
     await cards.screenshot({ path: 'artifacts/tensorboard-layers.png' });
-    expect(await cards.locator('scalar-card').allInnerTexts()).toContainEqual(expect.stringContaining('saturation/'));
+    const shown = await card.innerText();
+    for (const text of ['saturation/', 'train', 'val']) expect(shown).toContain(text);
 
     const ridges = await openDashboard(board, 'histograms&tagFilter=%5Espectrum%2F');
     await ridges.locator('vz-histogram-timeseries, tf-histogram-dashboard').first().waitFor({ timeout: 30_000 });
