@@ -97,6 +97,7 @@ export class RunFiles implements RecordSource {
 
   async leave(): Promise<boolean> {
     if (this.#current) this.#current.left = true;
+    this.#records = new RecordReader();
     await this.#closeFile();
     return true;
   }

@@ -9,6 +9,8 @@ const footerBytes = 4;
 const keptCapacity = 1 << 20;
 
 const empty = new Uint8Array(0);
+/** The checksums of the lengths that most records have, once they have been computed. */
+const lengthCrcs = new Float64Array(4096).fill(-1);
 
 /**
  * The longest payload a reader accepts unless told otherwise: 1 GiB. Protocol buffers themselves end at 2 GiB, and a
@@ -122,11 +124,14 @@ export class RecordReader {
     const { bytes } = this;
     const position = this.#position;
     const stored = readUint32(bytes, position + 8);
-    const computed = maskedCrc32c(bytes, position, position + 8);
-    if (stored !== computed) {
-      throw this.#damage(`its length has the checksum ${hex(computed)}, and ${hex(stored)} is stored`);
-    }
     const length = readUint32(bytes, position) + readUint32(bytes, position + 4) * 2 ** 32;
+    if (length >= lengthCrcs.length || lengthCrcs[length] !== stored) {
+      const computed = maskedCrc32c(bytes, position, position + 8);
+      if (stored !== computed) {
+        throw this.#damage(`its length has the checksum ${hex(computed)}, and ${hex(stored)} is stored`);
+      }
+      if (length < lengthCrcs.length) lengthCrcs[length] = stored;
+    }
     if (length > this.#maxRecordBytes) {
       throw this.#damage(`it claims ${length} bytes, more than the ${this.#maxRecordBytes} that are accepted`);
     }
