@@ -96,17 +96,19 @@ export function writeProfile(writer: SummaryWriter, saturations: ReadonlyMap<str
 /**
  * Writes saturation over layers (rows, the first on top) and epochs (columns) as an image in viridis, 0 dark to 1 bright.
  *
- * @param history one row of values per layer
+ * @param history by layer, a value per epoch
+ * @param firstEpoch the step of the first column
  */
 export function writeHeatMap(
   writer: SummaryWriter,
-  layers: Iterable<string>,
-  history: readonly (readonly number[])[],
+  history: ReadonlyMap<string, readonly number[]>,
   step: Step,
+  firstEpoch = 1,
 ): void {
-  const { pixels, height, width } = heatMap(history);
+  const { pixels, height, width } = heatMap(history, firstEpoch);
   writer.addImage('saturation-heat-map', { data: pixels, shape: [height, width, 3] }, step, {
-    description: `Rows are layers, columns epochs; viridis, dark 0 to bright 1. ${numbered(layers)}`,
+    description:
+      'Saturation: rows are layers by depth, columns epochs; dark 0, bright 1, grey where there was none. The last epoch’s value stands on the right.',
   });
 }
 

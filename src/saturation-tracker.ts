@@ -103,7 +103,10 @@ export class SaturationTracker implements AsyncDisposable {
   callback(): TrackerCallback {
     return new TrackerCallback({
       logdirRun: (split) => this.#outlets.run(split),
-      beginFit: (model, onDataset) => this.#phase.beginFit(model, onDataset),
+      beginFit: (model, items) => {
+        this.#phase.beginFit(model, items === undefined);
+        this.#recorder.expect('train', items);
+      },
       beginEpoch: () => this.#phase.beginEpoch(),
       endFit: () => this.#phase.endFit(),
       addSaturations: (epoch) => this.#addSaturations(epoch + 1, epoch),
@@ -245,7 +248,10 @@ export class SaturationTracker implements AsyncDisposable {
         const measured = measureLayer(split, layer, taken.solved, taken.rows, this.#options, previous);
         const { statistics, spectrum, eigenspace } = measured;
         if (eigenspace !== undefined) this.#eigenspaces.set(key, eigenspace);
-        if (spectrum !== undefined) spectra.set(key, spectrum);
+        if (spectrum !== undefined) {
+          spectra.set(key, spectrum);
+          this.#recorder.review(split, layer, spectrum);
+        }
         epoch.layers.push(statistics);
         const { samples, rejected, features } = statistics;
         if (rejected > 0) {

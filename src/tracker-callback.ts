@@ -7,7 +7,8 @@ import { writeEpochLogs } from './training-logs.js';
 /** What the callback needs of its tracker. */
 export interface CallbackTarget {
   logdirRun(split: Split): SummaryWriter | undefined;
-  beginFit(model: LayersModel, onDataset: boolean): void;
+  /** @param items training items per epoch; undefined for fitDataset, which cannot know */
+  beginFit(model: LayersModel, items: number | undefined): void;
   beginEpoch(): void;
   endFit(): void;
   addSaturations(epoch: number): Promise<unknown>;
@@ -28,7 +29,7 @@ export class TrackerCallback extends Callback {
   }
 
   override async onTrainBegin(): Promise<void> {
-    await this.#safely('onTrainBegin', () => this.#target.beginFit(this.model, runsOnDataset(this.params)));
+    await this.#safely('onTrainBegin', () => this.#target.beginFit(this.model, trainingItems(this.params)));
   }
 
   override async onEpochBegin(): Promise<void> {
@@ -58,7 +59,7 @@ export class TrackerCallback extends Callback {
   }
 }
 
-/** fit says how many samples it trains on; fitDataset cannot know. */
-function runsOnDataset(params: unknown): boolean {
-  return (params as { samples?: number | null } | undefined)?.samples == null;
+/** fit says how many samples it trains on; fitDataset cannot. */
+function trainingItems(params: unknown): number | undefined {
+  return (params as { samples?: number | null } | undefined)?.samples ?? undefined;
 }

@@ -107,7 +107,7 @@ export class TrackerOutlets {
       if (!this.#options.scalars.includes('saturation')) continue;
       const history = this.#remember(split, saturations);
       writeProfile(run, saturations, epoch.step);
-      writeHeatMap(run, history.keys(), [...history.values()], epoch.step);
+      writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
       run.addText('saturation-table', epochTable(layers, spectra, this.#options), epoch.step);
     }
   }

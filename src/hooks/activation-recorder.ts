@@ -1,12 +1,14 @@
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { layers as tfLayers } from '@tensorflow/tfjs-layers';
 import type { Split } from '../statistics/layer-statistics.js';
+import { SampleBudget } from '../statistics/sample-budget.js';
 import type { SolveWishes } from '../statistics/solve.js';
-import type { ActivationView } from './activations.js';
-import { HostMoments } from './host-moments.js';
+import type { Spectrum } from '../statistics/spectrum.js';
+import { type ActivationView, sampleSize } from './activations.js';
 import { type LayerCall, onLayerCall, startNewPass } from './layer-hook.js';
 import type { TrackedLayer } from './layers.js';
 import type { Moments, SolvedMoments } from './moments.js';
+import { type FirstOutput, MomentsStrategies } from './moments-strategies.js';
 import { offTape } from './off-tape.js';
 import type { SavedLayer } from './recorder-state.js';
 import type { ResolvedOptions } from './saturation-options.js';
@@ -33,6 +35,8 @@ interface Entry {
   items: number;
   /** False until the first pass of the period that was used. */
   used: boolean;
+  /** With sampling 'auto': how many rows are wanted. */
+  budget: SampleBudget | undefined;
 }
 
 /**
@@ -45,6 +49,8 @@ export class ActivationRecorder {
   readonly #phase: TrainingPhase;
   readonly #report: (error: unknown, layer: string) => void;
   readonly #entries = new Map<string, Entry>();
+  readonly #strategies: MomentsStrategies;
+  readonly #expectedItems = new Map<Split, number>();
   #unhook: (() => void)[] = [];
   #isRecording = true;
 
@@ -58,6 +64,7 @@ export class ActivationRecorder {
     this.#options = options;
     this.#phase = phase;
     this.#report = report;
+    this.#strategies = new MomentsStrategies(options.precision);
     for (const target of tracked) this.#unhook.push(onLayerCall(target.layer, (call) => this.#hear(target, call)));
   }
 
@@ -77,6 +84,17 @@ export class ActivationRecorder {
   record<T>(split: Split, fn: () => T): T {
     startNewPass();
     return this.#phase.record(split, fn);
+  }
+
+  /** Tells how many items an epoch will bring, where that is known: with sampling 'auto' it spares the first epoch. */
+  expect(split: Split, items: number | undefined): void {
+    if (items === undefined) this.#expectedItems.delete(split);
+    else this.#expectedItems.set(split, items);
+  }
+
+  /** Learns from an epoch's spectrum how many rows the next one needs (sampling 'auto'). */
+  review(split: Split, name: string, spectrum: Spectrum): void {
+    this.#entries.get(`${split}/${name}`)?.budget?.review(spectrum);
   }
 
   /** Adds activations that the caller has at hand, under a name of the caller's. */
@@ -99,6 +117,7 @@ export class ActivationRecorder {
       if (endPeriod) {
         entry.items = 0;
         entry.used = false;
+        entry.budget?.begin();
       }
       entry.passes = 0;
       return { split: entry.split, layer: entry.name, moments };
@@ -138,7 +157,7 @@ export class ActivationRecorder {
   dispose(): void {
     this.unhook();
     for (const entry of this.#entries.values()) entry.moments.dispose();
-    this.#entries.clear();
+    this.#strategies.close();
   }
 
   #hear(target: TrackedLayer, call: LayerCall): void {
@@ -170,23 +189,44 @@ export class ActivationRecorder {
     view: ActivationView,
     mask: ArrayLike<number> | undefined,
   ): void {
-    const entry = this.#entryOf(split, name);
+    const entry = this.#entryOf(split, name, () => ({ shape: output.shape, view, masked: mask !== undefined }));
     const pass = Math.floor(entry.passes++ / callsPerPass);
     if (pass % this.#options.logInterval !== 0) return;
     const items = Math.min(output.shape[0] ?? 0, this.#options.maxSamples - entry.items);
     if (items <= 0) return;
-    entry.moments.add({ output, view, mask, items });
+    const rows = this.#rowsWanted(entry, output.shape, view, items, callsPerPass);
+    if (rows === 0) return;
+    entry.moments.add({ output, view, mask, items, rows });
     entry.items += items;
     entry.used = true;
   }
 
-  #entryOf(split: Split, name: string): Entry {
+  /** How many rows of a pass to use; undefined for all. */
+  #rowsWanted(
+    entry: Entry,
+    shape: readonly number[],
+    view: ActivationView,
+    items: number,
+    callsPerPass: number,
+  ): number | undefined {
+    if (this.#options.sampling === 'all') return undefined;
+    const { rows, features } = sampleSize(shape, view, items);
+    if (entry.budget === undefined) {
+      entry.budget = new SampleBudget(features, { threshold: this.#options.threshold });
+      const expected = this.#expectedItems.get(entry.split);
+      entry.budget.begin(expected && (expected * callsPerPass * rows) / items);
+    }
+    const wanted = entry.budget.take(rows);
+    return wanted >= rows ? undefined : wanted;
+  }
+
+  #entryOf(split: Split, name: string, output: () => FirstOutput | undefined = () => undefined): Entry {
     const key = `${split}/${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       const keepRows = this.#options.embedding ? embeddingRows : 0;
-      const moments = new HostMoments((error) => this.#report(error, name), keepRows);
-      entry = { split, name, moments, passes: 0, items: 0, used: false };
+      const moments = this.#strategies.choose(key, output(), keepRows, (error) => this.#report(error, name));
+      entry = { split, name, moments, passes: 0, items: 0, used: false, budget: undefined };
       this.#entries.set(key, entry);
     }
     return entry;

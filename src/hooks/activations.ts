@@ -205,3 +205,42 @@ function resizeAxis(
   }
   return resized;
 }
+
+/** How many samples of how many features toSamples would read of an output, masks aside, from its shape alone. */
+export function sampleSize(
+  shape: readonly number[],
+  view: ActivationView,
+  items: number = shape[0] ?? 0,
+): { rows: number; features: number } {
+  const batch = Math.min(items, shape[0] ?? 0);
+  if (shape.length < 3) return { rows: batch, features: shape[1] ?? 1 };
+  if (view.kind === 'sequence' && shape.length === 3) {
+    if (view.timeseriesMethod === 'timestepwise') return { rows: batch, features: shape[1] * shape[2] };
+    return { rows: view.timeseriesMethod === 'tokens' ? batch * shape[1] : batch, features: shape[2] };
+  }
+  const extra = view.spatialRank > 0 ? Math.max(0, shape.length - 2 - view.spatialRank) : 0;
+  const images = batch * shape.slice(1, 1 + extra).reduce(product, 1);
+  const rest = shape.slice(1 + extra);
+  const channels = view.channelsFirst ? rest[0] : rest[rest.length - 1];
+  const space = view.channelsFirst ? rest.slice(1) : rest.slice(0, -1);
+  const size = view.downsample?.size ?? Number.POSITIVE_INFINITY;
+  const places = space.reduce((count, length) => count * Math.min(length, size), 1);
+  if (view.convMethod === 'channelwise') return { rows: images * places, features: channels };
+  return { rows: images, features: view.convMethod === 'flatten' ? channels * places : channels };
+}
+
+/** True where the samples are just the output's values, row after row: nothing to gather, reduce or leave out. */
+export function isPlainMatrix(shape: readonly number[], view: ActivationView, masked: boolean): boolean {
+  if (shape.length < 3) return true;
+  if (view.kind === 'sequence' && shape.length === 3) {
+    return view.timeseriesMethod === 'timestepwise' || (view.timeseriesMethod === 'tokens' && !masked);
+  }
+  return view.convMethod === 'channelwise' && !view.channelsFirst && view.downsample === undefined;
+}
+
+/** So many of the samples, at even distances; all of them where that is fewer. */
+export function thinned(samples: SampleMatrix, rows: number): SampleMatrix {
+  if (rows >= samples.rows) return samples;
+  const kept = Array.from({ length: rows }, (_, index) => Math.floor(((index + 0.5) * samples.rows) / rows));
+  return gatherRows(samples.values, kept, samples.features);
+}

@@ -3,7 +3,8 @@ import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
 import { Reservoir } from '../statistics/reservoir.js';
 import type { SolveWishes } from '../statistics/solve.js';
 import { solveLayer } from '../statistics/spectrum.js';
-import { toSamples } from './activations.js';
+import { thinned, toSamples } from './activations.js';
+import { checkFeatures } from './device-rows.js';
 import type { Moments, Pass, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
 
@@ -38,13 +39,13 @@ export class HostMoments implements Moments {
       this.#accumulate(period, pass.output.dataSync(), pass.output.shape, pass);
       return;
     }
-    const { view, mask, items } = pass;
+    const { view, mask, items, rows } = pass;
     const shape = pass.output.shape;
     offTape(pass.output, (output) => {
       const copy = keep(output.clone());
       const reading = copy
         .data()
-        .then((values) => this.#accumulate(period, values, shape, { view, mask, items }))
+        .then((values) => this.#accumulate(period, values, shape, { view, mask, items, rows }))
         .catch(this.#report)
         .finally(() => {
           copy.dispose();
@@ -77,13 +78,10 @@ export class HostMoments implements Moments {
 
   #accumulate(period: Period, read: ArrayLike<number>, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
     const values = read instanceof Float32Array ? read : Float32Array.from(read);
-    const samples = toSamples(values, shape, pass.view, pass.mask, pass.items);
+    const all = toSamples(values, shape, pass.view, pass.mask, pass.items);
+    const samples = pass.rows === undefined ? all : thinned(all, pass.rows);
     period.accumulator ??= new CovarianceAccumulator(samples.features);
-    if (period.accumulator.features !== samples.features) {
-      throw new RangeError(
-        `expected ${period.accumulator.features} features as in earlier passes, got ${samples.features} from an output of shape [${shape}]`,
-      );
-    }
+    checkFeatures(period.accumulator.features, samples.features, shape);
     period.accumulator.update(samples.values);
     if (this.#keepRows > 0) {
       period.rows ??= new Reservoir(this.#keepRows, samples.features);

@@ -12,6 +12,8 @@ export interface Pass {
   mask?: ArrayLike<number>;
   /** How many of the N items to use, from the first. */
   items: number;
+  /** How many of their samples to use, at even distances; absent: all. */
+  rows?: number;
 }
 
 /** What a period held, solved. */

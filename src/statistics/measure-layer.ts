@@ -42,7 +42,7 @@ export function wishesFor({ scalars, covariance, embedding }: MeasureOptions): S
  * Turns what was solved into statistics. A layer of which no row was finite has NaN for every number and no spectrum.
  *
  * @param rows samples to project, for `embedding`
- * @param previous the layer's eigenspace at the end of the last epoch, for `drift` (NaN without one)
+ * @param previous the layer's eigenspace at the end of the last epoch, for `drift` (left out without one)
  */
 export function measureLayer(
   split: Split,
@@ -63,7 +63,9 @@ export function measureLayer(
   const drifts = options.scalars.includes('drift') && vectors !== undefined;
   const eigenspace = drifts ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
   for (const stat of options.scalars) {
-    statistics.values[stat] = stat === 'drift' ? driftBetween(previous, eigenspace) : scalarOf(spectrum, stat, options);
+    // The first epoch has nothing to drift from: no value rather than a NaN.
+    const value = stat === 'drift' ? driftBetween(previous, eigenspace) : scalarOf(spectrum, stat, options);
+    if (value !== undefined) statistics.values[stat] = value;
   }
   if (options.spectrum) statistics.spectrum = spectrum;
   if (options.covariance) statistics.covariance = covariance;
@@ -87,8 +89,8 @@ function scalarOf(spectrum: Spectrum, stat: Exclude<ScalarStat, 'drift'>, option
   }
 }
 
-function driftBetween(previous: Eigenspace | undefined, current: Eigenspace | undefined): number {
-  if (previous === undefined || current === undefined || previous.features !== current.features) return Number.NaN;
+function driftBetween(previous: Eigenspace | undefined, current: Eigenspace | undefined): number | undefined {
+  if (previous === undefined || current === undefined || previous.features !== current.features) return undefined;
   return driftOf(previous.vectors, current.vectors, current.features, Math.min(previous.leading, current.leading));
 }
 

@@ -2,7 +2,7 @@ import { waitForChange } from '#platform';
 import type { AccumulatorState } from './accumulator-bytes.js';
 import { CovarianceAccumulator } from './covariance-accumulator.js';
 import { QuestionThread } from './question-thread.js';
-import type { Solved, SolveWishes } from './solve.js';
+import { buffersOf, type Solved, type SolveWishes } from './solve.js';
 
 /** Numbers that the ring between the threads holds: 32 MB. */
 const RING_NUMBERS = 8 << 20;
@@ -90,6 +90,35 @@ export class MomentsWorker {
     if (!this.#features.has(name)) return undefined;
     const state = (await this.#thread.ask({ type: 'state', key: name, reset })) as AccumulatorState | undefined;
     return state && CovarianceAccumulator.fromState(state);
+  }
+
+  /**
+   * The same at once: this thread waits. Undefined when nothing was added, and where a thread may not wait (the main
+   * thread of a page).
+   */
+  readNow(name: string): CovarianceAccumulator | undefined {
+    const features = this.#features.get(name);
+    if (features === undefined || this.#thread.failure) return undefined;
+    const outcome = new Int32Array(new SharedArrayBuffer(4));
+    // Rows kept or packed moments and rows not folded in yet, with room to spare; if it was too little, once more.
+    let size = 8 * (features + 1) * (features + 600) + 4096;
+    for (;;) {
+      const into = new SharedArrayBuffer(size);
+      Atomics.store(outcome, 0, -1);
+      this.#thread.tell({ type: 'save', key: name, into, outcome: outcome.buffer as SharedArrayBuffer });
+      if (Atomics.load(outcome, 0) === -1 && !waitForChange(outcome, -1)) return undefined;
+      const length = Atomics.load(outcome, 0);
+      if (length === 0) return undefined;
+      if (length <= size) return CovarianceAccumulator.fromBytes(new Uint8Array(into).slice(0, length));
+      size = length;
+    }
+  }
+
+  /** Makes the accumulator of a name what another one is; that one's memory is handed over and it starts afresh. */
+  load(name: string, accumulator: CovarianceAccumulator): void {
+    this.#features.set(name, accumulator.features);
+    const state = accumulator.takeState();
+    this.#thread.tell({ type: 'load', key: name, state }, buffersOf(state));
   }
 
   /** Ends the thread; what it has accumulated is lost, open questions reject. */

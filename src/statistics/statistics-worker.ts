@@ -20,6 +20,8 @@ export type ToWorker =
   | { type: 'ring'; rows: SharedArrayBuffer; consumed: SharedArrayBuffer }
   | { type: 'update'; key: string; features: number; rows: Float32Array<ArrayBuffer> }
   | { type: 'updateFromRing'; key: string; features: number; start: number; length: number }
+  | { type: 'load'; key: string; state: AccumulatorState }
+  | { type: 'save'; key: string; into: SharedArrayBuffer; outcome: SharedArrayBuffer }
   | { type: 'solveKey'; id: number; key: string; wishes: SolveWishes; reset: boolean }
   | { type: 'state'; id: number; key: string; reset: boolean };
 
@@ -48,11 +50,24 @@ scope.onmessage = ({ data: message }) => {
     accumulatorOf(message.key, message.features).update(part);
     Atomics.add(consumed, 0, 1);
     Atomics.notify(consumed, 0);
+  } else if (message.type === 'load') {
+    accumulators.set(message.key, CovarianceAccumulator.fromState(message.state));
+  } else if (message.type === 'save') {
+    save(message);
   } else answer(message);
 };
 scope.postMessage({ type: 'ready' }, []);
 
 type Question = Extract<ToWorker, { id: number }>;
+
+/** Writes an accumulator into shared memory, for a main thread that stands and waits. outcome: how many bytes, or would be. */
+function save({ key, into, outcome }: Extract<ToWorker, { type: 'save' }>): void {
+  const bytes = accumulators.get(key)?.toBytes() ?? new Uint8Array(0);
+  if (bytes.length <= into.byteLength) new Uint8Array(into).set(bytes);
+  const told = new Int32Array(outcome);
+  Atomics.store(told, 0, bytes.length);
+  Atomics.notify(told, 0);
+}
 
 function answer(message: Question): void {
   const { id } = message;

@@ -1,5 +1,7 @@
+import { dotsOf, glyphHeight, widthOf } from './pixel-font.js';
+
 /** RGB pixels, height x width x 3. */
-export interface Pixels {
+export interface HeatMapPixels {
   pixels: Uint8Array;
   height: number;
   width: number;
@@ -18,36 +20,84 @@ const viridis: readonly (readonly [number, number, number])[] = [
   [253, 231, 37],
 ];
 
+type Colour = readonly [number, number, number];
+const ink: Colour = [40, 40, 40];
+const margin = 6;
+
 /** The colour of a value in [0, 1]; values outside are drawn as the nearest end, NaN as grey. */
-export function viridisColour(value: number): [number, number, number] {
-  if (Number.isNaN(value)) return [128, 128, 128];
+export function viridisColour(value: number): Colour {
+  if (Number.isNaN(value)) return [190, 190, 190];
   const at = Math.min(1, Math.max(0, value)) * (viridis.length - 1);
   const low = Math.min(Math.floor(at), viridis.length - 2);
   const weight = at - low;
-  return viridis[low].map((channel, index) => Math.round(channel + (viridis[low + 1][index] - channel) * weight)) as [
-    number,
-    number,
-    number,
-  ];
+  const mixed = viridis[low].map((channel, index) =>
+    Math.round(channel + (viridis[low + 1][index] - channel) * weight),
+  );
+  return mixed as unknown as Colour;
 }
 
 /**
- * Draws a matrix of values in [0, 1] as cells of at least 4 x 4 pixels, the first row on top.
+ * Draws values in [0, 1] as rows of cells: each row's name on its left and its last value on its right, the columns'
+ * first and last number below, and a colour bar.
  *
- * @param rows the values; shorter rows end in grey
+ * @param rows by name, the first on top; shorter rows end in grey
+ * @param firstColumn the number of the first column
  */
-export function heatMap(rows: readonly (readonly number[])[]): Pixels {
-  const columns = Math.max(1, ...rows.map((row) => row.length));
-  const cellHeight = Math.max(4, Math.min(24, Math.floor(480 / Math.max(1, rows.length))));
-  const cellWidth = Math.max(4, Math.min(24, Math.floor(960 / columns)));
-  const height = Math.max(1, rows.length) * cellHeight;
-  const width = columns * cellWidth;
-  const pixels = new Uint8Array(height * width * 3);
-  for (let y = 0; y < height; y++) {
-    const row = rows[Math.floor(y / cellHeight)] ?? [];
-    for (let x = 0; x < width; x++) {
-      pixels.set(viridisColour(row[Math.floor(x / cellWidth)] ?? Number.NaN), (y * width + x) * 3);
+export function heatMap(rows: ReadonlyMap<string, readonly number[]>, firstColumn = 1): HeatMapPixels {
+  const columns = Math.max(1, ...[...rows.values()].map((row) => row.length));
+  const cellHeight = rows.size > 40 ? glyphHeight + 2 : 16;
+  const cellWidth = Math.max(3, Math.min(24, Math.floor(720 / columns)));
+  const names = [...rows.keys()].map((name) => (name.length > 40 ? `...${name.slice(-37)}` : name));
+  const left = margin * 2 + Math.max(0, ...names.map(widthOf));
+  const right = margin * 2 + widthOf('0.000');
+  const bottom = margin * 3 + glyphHeight * 2 + 8;
+  const width = Math.max(left + columns * cellWidth + right, left + 160);
+  const height = margin + Math.max(1, rows.size) * cellHeight + bottom;
+  const canvas = new Canvas(width, height);
+  const middle = Math.floor((cellHeight - glyphHeight) / 2);
+  let y = margin;
+  for (const [index, row] of [...rows.values()].entries()) {
+    canvas.text(names[index], left - margin - widthOf(names[index]), y + middle);
+    for (let column = 0; column < columns; column++) {
+      canvas.fill(left + column * cellWidth, y, cellWidth, cellHeight, viridisColour(row[column] ?? Number.NaN));
+    }
+    const last = row[row.length - 1] ?? Number.NaN;
+    canvas.text(Number.isNaN(last) ? 'NaN' : last.toFixed(3), left + columns * cellWidth + margin, y + middle);
+    y += cellHeight;
+  }
+  canvas.text(String(firstColumn), left, y + margin);
+  const end = String(firstColumn + columns - 1);
+  if (columns > 1) canvas.text(end, left + columns * cellWidth - widthOf(end), y + margin);
+  drawBar(canvas, left, y + margin * 2 + glyphHeight);
+  return { pixels: canvas.pixels, height, width };
+}
+
+function drawBar(canvas: Canvas, left: number, top: number): void {
+  const length = 100;
+  canvas.text('0', left, top);
+  const from = left + widthOf('0') + margin;
+  for (let x = 0; x < length; x++) canvas.fill(from + x, top, 1, glyphHeight, viridisColour(x / (length - 1)));
+  canvas.text('1', from + length + margin, top);
+}
+
+/** White paper to draw on. */
+class Canvas {
+  readonly pixels: Uint8Array;
+
+  constructor(
+    readonly width: number,
+    height: number,
+  ) {
+    this.pixels = new Uint8Array(width * height * 3).fill(255);
+  }
+
+  fill(x: number, y: number, width: number, height: number, colour: Colour): void {
+    for (let row = y; row < y + height; row++) {
+      for (let column = x; column < x + width; column++) this.pixels.set(colour, (row * this.width + column) * 3);
     }
   }
-  return { pixels, height, width };
+
+  text(text: string, x: number, y: number): void {
+    for (const dot of dotsOf(text)) this.fill(x + dot.x, y + dot.y, 1, 1, ink);
+  }
 }

@@ -1,0 +1,181 @@
+import {
+  add,
+  all,
+  cast,
+  div,
+  expandDims,
+  isFinite as finiteOf,
+  keep,
+  matMul,
+  maximum,
+  mul,
+  slice,
+  sub,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  tidy,
+  where,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
+import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
+import type { SolveWishes } from '../statistics/solve.js';
+import { solveLayer } from '../statistics/spectrum.js';
+import { checkFeatures, sampleRows } from './device-rows.js';
+import type { Moments, Pass, SolvedMoments } from './moments.js';
+import { offTape } from './off-tape.js';
+
+/** Passes summed on the device before they are read back: few, since float32 sums lose digits as they grow. */
+const chunkPasses = 8;
+
+/** Sums over a few passes, on the device, of the finite rows less a shift. */
+interface Chunk {
+  passes: number;
+  rows: number;
+  /** 1 x d */
+  shift: Tensor2D;
+  /** Finite rows: a scalar. */
+  count: Tensor;
+  /** 1 x d */
+  sums: Tensor2D;
+  /** d x d */
+  product: Tensor2D;
+}
+
+interface Period {
+  features: number;
+  accumulator: CovarianceAccumulator;
+  reading: Set<Promise<void>>;
+}
+
+/**
+ * Sums passes on a GPU and reads the sums back asynchronously, a few passes at a time, to merge them on the host in
+ * float64: nothing ever waits for the device. For backends on which reading stalls or is impossible (WebGL, WebGPU).
+ * Rows with a NaN or Infinity are left out, and counted, on the device. See DeviceMoments for the shift.
+ */
+export class ChunkedDeviceMoments implements Moments {
+  readonly strategy = 'float32 sums on the GPU, read back asynchronously, merged in float64';
+  readonly #report: (error: unknown) => void;
+  #period: Period | undefined;
+  #chunk: Chunk | undefined;
+
+  /** @param report told what goes wrong where no caller can be */
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
+  }
+
+  add(pass: Pass): void {
+    offTape(pass.output, () => {
+      tidy(() => {
+        const x = sampleRows(pass);
+        const [rows, features] = x.shape;
+        if (rows === 0) return;
+        this.#period ??= { features, accumulator: new CovarianceAccumulator(features), reading: new Set() };
+        checkFeatures(this.#period.features, features, pass.output.shape);
+        this.#sum(x);
+      });
+      if (this.#chunk !== undefined && this.#chunk.passes >= chunkPasses) this.#readBack();
+    });
+  }
+
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+    this.#readBack();
+    const period = this.#period;
+    if (period === undefined) return undefined;
+    if (endPeriod) this.#period = undefined;
+    while (period.reading.size > 0) await Promise.all(period.reading);
+    return { solved: await solveLayer(period.accumulator, wishes, endPeriod) };
+  }
+
+  snapshot(): CovarianceAccumulator | undefined {
+    return this.#period?.accumulator;
+  }
+
+  restore(accumulator: CovarianceAccumulator): void {
+    this.#period = { features: accumulator.features, accumulator, reading: new Set() };
+  }
+
+  dispose(): void {
+    this.#period = undefined;
+    disposeChunk(this.#chunk);
+    this.#chunk = undefined;
+  }
+
+  #sum(x: Tensor2D): void {
+    const [rows, features] = x.shape;
+    const finite = finiteOf(x);
+    const mask = expandDims(cast(all(finite, 1), 'float32'), 1) as Tensor2D;
+    const chunk = this.#chunk;
+    const shift = chunk?.shift ?? firstShift(x, finite, mask);
+    const shifted = mul(sub(where(finite, x, add(zerosLike(x), shift)), shift), mask) as Tensor2D;
+    const count = sum(mask);
+    const sums = sum(shifted, 0, true) as Tensor2D;
+    const product = matMul(shifted, shifted, true, false) as Tensor2D;
+    this.#chunk = {
+      passes: (chunk?.passes ?? 0) + 1,
+      rows: (chunk?.rows ?? 0) + rows,
+      shift: chunk?.shift ?? keep(shift),
+      count: keep(chunk === undefined ? count : add(chunk.count, count)),
+      sums: keep(chunk === undefined ? sums : (add(chunk.sums, sums) as Tensor2D)),
+      product: keep(chunk === undefined ? product : (add(chunk.product, product) as Tensor2D)),
+    };
+    chunk?.count.dispose();
+    chunk?.sums.dispose();
+    chunk?.product.dispose();
+    if (features !== shift.shape[1]) throw new RangeError('the shift does not fit');
+  }
+
+  /** Ends the chunk; its sums join the period's accumulator when they have arrived. */
+  #readBack(): void {
+    const chunk = this.#chunk;
+    const period = this.#period;
+    if (chunk === undefined || period === undefined) return;
+    this.#chunk = undefined;
+    const reading = Promise.all([chunk.count.data(), chunk.shift.data(), chunk.sums.data(), chunk.product.data()])
+      .then(([[count], shift, sums, product]) => merge(period.accumulator, chunk.rows, count, shift, sums, product))
+      .catch(this.#report)
+      .finally(() => {
+        disposeChunk(chunk);
+        period.reading.delete(reading);
+      });
+    period.reading.add(reading);
+  }
+}
+
+/** A row of the pass's own plus the mean distance to it: near the mean, and exact where a feature never varies. */
+function firstShift(x: Tensor2D, finite: Tensor, mask: Tensor2D): Tensor2D {
+  const features = x.shape[1];
+  const finiteFirst = slice(finite, [0, 0], [1, features]);
+  const first = slice(x, [0, 0], [1, features]);
+  const row = where(finiteFirst, first, zerosLike(first)) as Tensor2D;
+  const distances = mul(sub(where(finite, x, add(zerosLike(x), row)), row), mask);
+  return add(row, div(sum(distances, 0, true), maximum(sum(mask), 1))) as Tensor2D;
+}
+
+function merge(
+  accumulator: CovarianceAccumulator,
+  rows: number,
+  count: number,
+  shift: ArrayLike<number>,
+  sums: ArrayLike<number>,
+  product: ArrayLike<number>,
+): void {
+  const features = shift.length;
+  const rejected = rows - count;
+  const mean = new Float64Array(features);
+  const scatter = new Float64Array(features * features);
+  if (count > 0) {
+    for (let i = 0; i < features; i++) {
+      mean[i] = shift[i] + sums[i] / count;
+      for (let j = 0; j <= i; j++) scatter[i * features + j] = product[i * features + j] - (sums[i] * sums[j]) / count;
+    }
+  }
+  accumulator.updateCentered(count, mean, scatter, rejected);
+}
+
+function disposeChunk(chunk: Chunk | undefined): void {
+  chunk?.shift.dispose();
+  chunk?.count.dispose();
+  chunk?.sums.dispose();
+  chunk?.product.dispose();
+}

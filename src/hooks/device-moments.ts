@@ -1,0 +1,117 @@
+import { keep, matMul, slice, sub, sum, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
+import type { SolveWishes } from '../statistics/solve.js';
+import { solveLayer } from '../statistics/spectrum.js';
+import { checkFeatures, sampleRows } from './device-rows.js';
+import type { Moments, Pass, SolvedMoments } from './moments.js';
+import { offTape } from './off-tape.js';
+
+/** What a pass is reduced to: the sums and the product of its rows, each row less the shift. */
+export interface ShiftedMoments {
+  sums: ArrayLike<number>;
+  /** features x features, row-major. */
+  product: ArrayLike<number>;
+}
+
+/**
+ * Reduces each pass to its moments on the device and merges them on the host in float64: for many rows of few features
+ * (convolutions), where the d x d product is far smaller than the activations. Only for plain matrices of samples (see
+ * isPlainMatrix) on a backend that reads synchronously.
+ *
+ * Each row is taken less a shift, so that nothing cancels in a float32 product whatever the ratio of mean to deviation
+ * (1e-8 of the largest eigenvalue). The shift is made from a row of the layer's own and then follows the mean: so a
+ * feature that never varies is exactly zero throughout, and a drifting mean does no harm.
+ */
+export class DeviceMoments implements Moments {
+  readonly strategy: string = 'float32 product on the device, merged in float64';
+  #accumulator: CovarianceAccumulator | undefined;
+  /** 1 x d, on the device, and its values. */
+  #shift: Tensor2D | undefined;
+  #shiftValues = new Float32Array(0);
+
+  add(pass: Pass): void {
+    offTape(pass.output, () =>
+      tidy(() => {
+        const x = sampleRows(pass);
+        const [rows, features] = x.shape;
+        if (rows === 0) return;
+        this.#accumulator ??= new CovarianceAccumulator(features);
+        checkFeatures(this.#accumulator.features, features, pass.output.shape);
+        if (this.#shift === undefined || !this.#addShifted(this.#accumulator, x)) this.#start(this.#accumulator, x);
+      }),
+    );
+  }
+
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+    const accumulator = this.#accumulator;
+    if (endPeriod) this.#accumulator = undefined;
+    return accumulator && { solved: await solveLayer(accumulator, wishes, endPeriod) };
+  }
+
+  snapshot(): CovarianceAccumulator | undefined {
+    return this.#accumulator;
+  }
+
+  restore(accumulator: CovarianceAccumulator): void {
+    this.#accumulator = accumulator;
+  }
+
+  dispose(): void {
+    this.#accumulator = undefined;
+    this.#shift?.dispose();
+    this.#shift = undefined;
+  }
+
+  /** The moments of `rows - shift`; both tensors are on the device. */
+  protected reduce(rows: Tensor2D, shift: Tensor2D): ShiftedMoments {
+    const shifted = sub(rows, shift) as Tensor2D;
+    return { sums: sum(shifted, 0).dataSync(), product: matMul(shifted, shifted, true, false).dataSync() };
+  }
+
+  /** False where a row held a NaN or Infinity, or the shift did not fit: then nothing was added. */
+  #addShifted(accumulator: CovarianceAccumulator, x: Tensor2D): boolean {
+    const { sums, product } = this.reduce(x, this.#shift as Tensor2D);
+    const features = sums.length;
+    const rows = x.shape[0];
+    const offset = new Float64Array(features);
+    let distance = 0;
+    let widest = 0;
+    for (let i = 0; i < features; i++) {
+      offset[i] = sums[i] / rows;
+      const square = offset[i] * offset[i];
+      distance += square;
+      widest = Math.max(widest, product[i * features + i] / rows - square);
+    }
+    if (!Number.isFinite(distance)) return false;
+    // The rounding of a float32 product grows with the distance of the mean from the shift.
+    if (distance > 4 * widest) return false;
+    const scatter = new Float64Array(features * features);
+    for (let i = 0; i < features; i++) {
+      for (let j = 0; j <= i; j++) scatter[i * features + j] = product[i * features + j] - sums[i] * offset[j];
+    }
+    const mean = offset.map((value, i) => this.#shiftValues[i] + value);
+    accumulator.updateCentered(rows, mean, scatter);
+    if (distance > 0.25 * widest) this.#setShift(mean);
+    return true;
+  }
+
+  /** Adds a pass for which there is no fitting shift yet. */
+  #start(accumulator: CovarianceAccumulator, x: Tensor2D): void {
+    const [rows, features] = x.shape;
+    const first = slice(x, [0, 0], [1, features]);
+    const sums = sum(sub(x, first), 0).dataSync();
+    const values = first.dataSync();
+    this.#setShift(Float64Array.from(values, (value, i) => value + sums[i] / rows));
+    // A NaN or Infinity somewhere, or values so far apart that float32 does not do: the host takes this pass.
+    if (this.#shiftValues.every(Number.isFinite) && this.#addShifted(accumulator, x)) return;
+    accumulator.update(x.dataSync() as Float32Array);
+    this.#shift?.dispose();
+    this.#shift = undefined;
+  }
+
+  #setShift(mean: Float64Array): void {
+    this.#shiftValues = Float32Array.from(mean);
+    this.#shift?.dispose();
+    this.#shift = keep(tensor2d(this.#shiftValues, [1, mean.length]));
+  }
+}

@@ -1,0 +1,137 @@
+import { backend, type Tensor2D } from '@tensorflow/tfjs-core';
+import { DeviceMoments, type ShiftedMoments } from './device-moments.js';
+
+/** What tfjs-node's addon offers: operations of libtensorflow on tensors known by number. */
+interface NativeBinding {
+  TF_FLOAT: number;
+  TF_INT32: number;
+  TF_ATTR_TYPE: number;
+  TF_ATTR_BOOL: number;
+  createTensor(shape: number[], dtype: number, values: ArrayBufferView): number;
+  deleteTensor(id: number): void;
+  executeOp(name: string, attributes: unknown[], inputs: number[], outputs: number): { id: number }[];
+  tensorDataSync(id: number): ArrayLike<number> & ArrayBufferView;
+}
+
+interface NativeBackend {
+  binding?: NativeBinding;
+  getInputTensorIds?(tensors: Tensor2D[]): number[];
+}
+
+/** TF_DOUBLE, which the addon knows no name for: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/c/tf_datatype.h */
+const double = 2;
+
+/** float64 on tensors known by number: TensorFlow.js has no such type, but the library below it does. */
+class Float64Ops {
+  readonly #binding: NativeBinding;
+  readonly #backend: NativeBackend;
+
+  constructor(native: NativeBackend) {
+    this.#backend = native;
+    this.#binding = native.binding as NativeBinding;
+  }
+
+  idOf(tensor: Tensor2D): number {
+    return (this.#backend.getInputTensorIds as (tensors: Tensor2D[]) => number[])([tensor])[0];
+  }
+
+  fromFloat32(id: number): number {
+    const { TF_FLOAT } = this.#binding;
+    return this.#run(
+      'Cast',
+      [this.#type('SrcT', TF_FLOAT), this.#type('DstT', double), this.#flag('Truncate', false)],
+      [id],
+    );
+  }
+
+  sub(a: number, b: number): number {
+    return this.#run('Sub', [this.#type('T', double)], [a, b]);
+  }
+
+  /** a^T a */
+  gram(a: number): number {
+    const attributes = [this.#type('T', double), this.#flag('transpose_a', true), this.#flag('transpose_b', false)];
+    return this.#run('MatMul', attributes, [a, a]);
+  }
+
+  sumOfRows(a: number): number {
+    const { TF_INT32 } = this.#binding;
+    const axis = this.#binding.createTensor([1], TF_INT32, new Int32Array(1));
+    const attributes = [this.#flag('keep_dims', false), this.#type('T', double), this.#type('Tidx', TF_INT32)];
+    const result = this.#run('Sum', attributes, [a, axis]);
+    this.free(axis);
+    return result;
+  }
+
+  /** The addon reads no float64, but it reads the same bits as pairs of int32. */
+  read(id: number): Float64Array {
+    const pairs = this.#run('Bitcast', [this.#type('T', double), this.#type('type', this.#binding.TF_INT32)], [id]);
+    const bits = this.#binding.tensorDataSync(pairs);
+    this.free(pairs);
+    const bytes = new Uint8Array(bits.byteLength);
+    bytes.set(new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength));
+    return new Float64Array(bytes.buffer);
+  }
+
+  free(...ids: number[]): void {
+    for (const id of ids) this.#binding.deleteTensor(id);
+  }
+
+  #run(name: string, attributes: unknown[], inputs: number[]): number {
+    return this.#binding.executeOp(name, attributes, inputs, 1)[0].id;
+  }
+
+  #type(name: string, value: number) {
+    return { name, type: this.#binding.TF_ATTR_TYPE, value };
+  }
+
+  #flag(name: string, value: boolean) {
+    return { name, type: this.#binding.TF_ATTR_BOOL, value };
+  }
+}
+
+const tested = new WeakMap<object, boolean>();
+
+/**
+ * True where the current backend computes in float64 below TensorFlow.js' types. That is a private path of tfjs-node, so
+ * it is tried once before it is trusted.
+ */
+export function hasNativeFloat64(): boolean {
+  const native = backend() as unknown as NativeBackend;
+  const known = tested.get(native);
+  if (known !== undefined) return known;
+  let works = false;
+  try {
+    const ops = new Float64Ops(native);
+    const { createTensor, TF_FLOAT } = native.binding as NativeBinding;
+    const id = createTensor.call(native.binding, [2, 2], TF_FLOAT, new Float32Array([1, 2 ** -20, 3, 4]));
+    const exact = ops.fromFloat32(id);
+    const gram = ops.gram(exact);
+    const sums = ops.sumOfRows(exact);
+    // 1 + 2^-40 needs more digits than float32 has.
+    works = ops.read(gram)[3] === 16 + 2 ** -40 && ops.read(sums)[1] === 4 + 2 ** -20;
+    ops.free(id, exact, gram, sums);
+  } catch {
+    // Another addon than the one this was made for: the host computes in float64 as well.
+  }
+  tested.set(native, works);
+  return works;
+}
+
+/** DeviceMoments with a float64 product, through raw tensor ids of tfjs-node: see hasNativeFloat64. */
+export class Float64DeviceMoments extends DeviceMoments {
+  override readonly strategy = 'float64 product on the device';
+
+  protected override reduce(rows: Tensor2D, shift: Tensor2D): ShiftedMoments {
+    const ops = new Float64Ops(backend() as unknown as NativeBackend);
+    const exactRows = ops.fromFloat32(ops.idOf(rows));
+    const exactShift = ops.fromFloat32(ops.idOf(shift));
+    const shifted = ops.sub(exactRows, exactShift);
+    ops.free(exactRows, exactShift);
+    const sums = ops.sumOfRows(shifted);
+    const product = ops.gram(shifted);
+    const reduced = { sums: ops.read(sums), product: ops.read(product) };
+    ops.free(shifted, sums, product);
+    return reduced;
+  }
+}

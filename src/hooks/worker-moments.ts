@@ -1,0 +1,117 @@
+import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
+import { MomentsWorker } from '../statistics/moments-worker.js';
+import type { SolveWishes } from '../statistics/solve.js';
+import { solveLayer } from '../statistics/spectrum.js';
+import { type SampleMatrix, thinned, toSamples } from './activations.js';
+import { checkFeatures } from './device-rows.js';
+import type { Moments, Pass, SolvedMoments } from './moments.js';
+
+/** The one thread of a tracker, for all its layers. It takes a moment to start; it may be that there can be none. */
+export class SharedMomentsWorker {
+  readonly ready: Promise<MomentsWorker | undefined>;
+  #worker: MomentsWorker | undefined;
+  #closed = false;
+
+  constructor() {
+    this.ready = MomentsWorker.start().then((worker) => {
+      if (this.#closed) {
+        worker?.close();
+        return undefined;
+      }
+      this.#worker = worker;
+      return worker;
+    });
+  }
+
+  /** The running thread; undefined while it starts, and where there can be none. */
+  get running(): MomentsWorker | undefined {
+    return this.#worker;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#worker?.close();
+    this.#worker = undefined;
+  }
+}
+
+/**
+ * Accumulates in float64 on a thread of its own, beside the training: this thread only copies the rows. For few rows of
+ * many features (dense layers), which are quick to copy and slow to multiply. What comes before the thread runs is
+ * accumulated on this one and handed over.
+ */
+export class WorkerMoments implements Moments {
+  readonly #shared: SharedMomentsWorker;
+  readonly #name: string;
+  /** Moments that this thread has: before the other one runs, or where there is none. */
+  #own: CovarianceAccumulator | undefined;
+  #features: number | undefined;
+
+  /** @param name of the layer and split, in the thread's book of accumulators */
+  constructor(shared: SharedMomentsWorker, name: string) {
+    this.#shared = shared;
+    this.#name = name;
+  }
+
+  get strategy(): string {
+    return this.#shared.running === undefined ? 'float64 on the host' : 'float64 in a worker thread';
+  }
+
+  add(pass: Pass): void {
+    const { output, view, mask, items, rows } = pass;
+    const read = output.dataSync();
+    const values = read instanceof Float32Array ? read : Float32Array.from(read);
+    const all = toSamples(values, output.shape, view, mask, items);
+    const samples = rows === undefined ? all : thinned(all, rows);
+    this.#features ??= samples.features;
+    checkFeatures(this.#features, samples.features, output.shape);
+    this.#addSamples(samples);
+  }
+
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+    const own = this.#own;
+    const worker = this.#shared.running;
+    const key = this.#key;
+    if (endPeriod) {
+      this.#own = undefined;
+      this.#features = undefined;
+    }
+    if (own !== undefined) return { solved: await solveLayer(own, wishes, endPeriod) };
+    const solved = await worker?.solve(key, wishes, endPeriod);
+    // The thread keeps the book of a layer beyond a period; without rows there is nothing to tell.
+    return solved === undefined || solved.count + solved.rejected === 0 ? undefined : { solved };
+  }
+
+  snapshot(): CovarianceAccumulator | undefined {
+    return this.#own ?? this.#shared.running?.readNow(this.#key);
+  }
+
+  restore(accumulator: CovarianceAccumulator): void {
+    this.#own = accumulator;
+    this.#features = accumulator.features;
+  }
+
+  dispose(): void {
+    this.#own = undefined;
+  }
+
+  /** The thread's name for it: a layer that changes its width between periods is another one there. */
+  get #key(): string {
+    return `${this.#name} x ${this.#features}`;
+  }
+
+  #addSamples(samples: SampleMatrix): void {
+    const worker = this.#shared.running;
+    if (worker === undefined || !(samples.values instanceof Float32Array)) {
+      // Means and the like are float64 and few: not worth a thread, nor rounding them to the float32 that it takes.
+      this.#own ??= new CovarianceAccumulator(samples.features);
+      this.#own.update(samples.values);
+      return;
+    }
+    if (this.#own !== undefined) {
+      worker.load(this.#key, this.#own);
+      this.#own = undefined;
+    }
+    worker.update(this.#key, samples.features, samples.values);
+  }
+}
