@@ -1,0 +1,149 @@
+// Experiment 3: how early is the saturation profile what it will be at the end?
+//
+// A convolutional and a dense network are tracked over a training; every epoch's profile is compared to the last one.
+// The claim (https://arxiv.org/abs/2106.09526): patterns of saturation settle within the first epochs, long before the
+// training is over, so an architecture can be judged early.
+//
+//   node examples/experiments/3-convergence.mjs [--epochs 15] [--backend auto] [--out DIR]
+import * as tf from '@tensorflow/tfjs';
+import { heatMapPlot } from 'delve-tensorboard/reports';
+import { SaturationTracker } from 'delve-tensorboard/tfjs';
+import { initializers, openLab, train } from './lab.js';
+
+const lab = await openLab('3-convergence', { epochs: 15, seeds: 1 });
+
+const networks = {
+  convolutional(seed) {
+    const kernelInitializer = initializers(seed);
+    const conv = (name, filters, more = {}) =>
+      tf.layers.conv2d({
+        name,
+        filters,
+        kernelSize: 3,
+        padding: 'same',
+        activation: 'relu',
+        kernelInitializer: kernelInitializer(),
+        ...more,
+      });
+    return tf.sequential({
+      layers: [
+        conv('conv1', 16, { inputShape: [28, 28, 1], strides: 2 }),
+        conv('conv2', 16),
+        conv('conv3', 32, { strides: 2 }),
+        conv('conv4', 32),
+        conv('conv5', 32),
+        conv('conv6', 32),
+        tf.layers.globalAveragePooling2d({ name: 'pool' }),
+        tf.layers.dense({ name: 'digit', units: 10, activation: 'softmax', kernelInitializer: kernelInitializer() }),
+      ],
+    });
+  },
+  dense(seed) {
+    const kernelInitializer = initializers(seed);
+    return tf.sequential({
+      layers: [
+        tf.layers.flatten({ name: 'flatten', inputShape: [28, 28, 1] }),
+        ...[256, 192, 128, 96, 64, 48].map((units, index) =>
+          tf.layers.dense({
+            name: `dense${index + 1}`,
+            units,
+            activation: 'relu',
+            kernelInitializer: kernelInitializer(),
+          }),
+        ),
+        tf.layers.dense({ name: 'digit', units: 10, activation: 'softmax', kernelInitializer: kernelInitializer() }),
+      ],
+    });
+  },
+};
+
+const results = {};
+for (const [name, build] of Object.entries(networks)) {
+  const model = build(1);
+  const epochs = [];
+  const store = { add: (epoch) => void epochs.push(epoch) };
+  const tracker = new SaturationTracker('', model, { saveTo: [store], stats: ['saturation'] });
+  const accuracies = [];
+  await train(model, lab.train, {
+    epochs: lab.epochs,
+    seed: 1,
+    callbacks: [tracker.callback()],
+    validationData: tf.data.array([{ xs: lab.test.xs, ys: lab.test.ys }]),
+    onEpoch: (_, logs) => void accuracies.push(logs.val_acc),
+  });
+  await tracker.close();
+  model.dispose();
+  const layers = epochs[0].layers.filter(({ split }) => split === 'train').map(({ layer }) => layer);
+  const values = epochs.map((epoch) =>
+    layers.map(
+      (layer) => epoch.layers.find((found) => found.split === 'train' && found.layer === layer).values.saturation,
+    ),
+  );
+  const last = values.at(-1);
+  // The output layer is left out: its ten classes fill it from the first epoch on.
+  const distance = values.map(
+    (row) => row.slice(0, -1).reduce((sum, value, at) => sum + Math.abs(value - last[at]), 0) / (row.length - 1),
+  );
+  results[name] = {
+    layers,
+    values,
+    distance,
+    correlation: values.map((row) => correlation(row.slice(0, -1), last.slice(0, -1))),
+    accuracies,
+  };
+  console.log(name);
+  values.forEach((row, epoch) => {
+    console.log(
+      `  epoch ${String(epoch + 1).padStart(2)}  accuracy ${accuracies[epoch].toFixed(4)}  distance ${distance[epoch].toFixed(3)}  correlation ${results[name].correlation[epoch].toFixed(3)}  profile ${row.map((value) => value.toFixed(2)).join(' ')}`,
+    );
+  });
+  await lab.figure(
+    `3-convergence-${name}`,
+    heatMapPlot(
+      { labels: layers, epochs: values.map((_, epoch) => epoch + 1), values },
+      {
+        title: `Saturation over the training, ${name} network`,
+        subtitle: 'MNIST digits, training samples, threshold 99 %',
+      },
+    ),
+  );
+}
+
+function correlation(a, b) {
+  const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [ma, mb] = [meanOf(a), meanOf(b)];
+  const product = a.reduce((sum, value, at) => sum + (value - ma) * (b[at] - mb), 0);
+  const norm = (values, middle) => Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0));
+  return product / (norm(a, ma) * norm(b, mb));
+}
+
+const rows = Object.entries(results).flatMap(([network, { distance, correlation: r, accuracies }]) =>
+  distance.flatMap((value, epoch) => [
+    { network, epoch: epoch + 1, what: 'mean distance to the last profile', value },
+    { network, epoch: epoch + 1, what: 'correlation with the last profile', value: r[epoch] },
+    { network, epoch: epoch + 1, what: 'test accuracy', value: accuracies[epoch] },
+  ]),
+);
+await lab.figure('3-convergence', {
+  $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+  title: { text: 'How early the profile is what it will be', subtitle: 'MNIST digits', anchor: 'start' },
+  background: 'white',
+  padding: 12,
+  data: { values: rows },
+  width: 300,
+  height: 220,
+  mark: { type: 'line', point: { filled: true, size: 26 } },
+  encoding: {
+    column: { field: 'network', title: null },
+    x: { field: 'epoch', type: 'quantitative', axis: { tickMinStep: 1, grid: false } },
+    y: { field: 'value', type: 'quantitative', title: null, scale: { domain: [0, 1] } },
+    color: {
+      field: 'what',
+      type: 'nominal',
+      scale: { range: ['#2166ac', '#b2182b', '#7f7f7f'] },
+      legend: { title: null, orient: 'bottom', labelLimit: 0 },
+    },
+  },
+});
+lab.save('3-convergence', { results });
+lab.done();

@@ -1,0 +1,122 @@
+// What the experiments have in common: digits, a backend, seeded networks, figures.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import * as tf from '@tensorflow/tfjs';
+import { renderPng, renderSvg } from 'delve-tensorboard/reports';
+import { BACKENDS, startBackend } from '../demo/backend.js';
+import { loadDigits, randomNumbers } from '../demo/digits.js';
+import { teachWasmToTrainConvolutions } from './wasm-filter-gradient.js';
+
+/** Reads the options every experiment takes, starts a backend and loads the digits. */
+export async function openLab(name, defaults = {}) {
+  const { values } = parseArgs({
+    options: {
+      out: { type: 'string', default: join('runs', 'experiments', name) },
+      epochs: { type: 'string', default: String(defaults.epochs ?? 10) },
+      backend: { type: 'string', default: 'auto' },
+      seeds: { type: 'string', default: String(defaults.seeds ?? 3) },
+    },
+  });
+  const epochs = Number(values.epochs);
+  const seeds = Number(values.seeds);
+  for (const [option, value] of Object.entries({ epochs, seeds })) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new RangeError(`--${option} is a positive integer, not '${values[option]}'`);
+  }
+  const backend = await startBackend(values.backend);
+  if (!BACKENDS.includes(values.backend)) throw new RangeError(`--backend is one of ${BACKENDS.join(', ')}`);
+  if (backend === 'wasm') teachWasmToTrainConvolutions();
+  mkdirSync(values.out, { recursive: true });
+  const { train, val } = loadDigits({ seed: 20, validationShare: 0.2 });
+  const started = Date.now();
+  console.log(`${name}: ${backend} backend, ${train.xs.shape[0]} digits to train on, ${val.xs.shape[0]} to test`);
+  return {
+    epochs,
+    seeds,
+    train,
+    test: val,
+    /** Draws a figure into the experiment's folder, as PNG and SVG. */
+    async figure(file, spec) {
+      writeFileSync(join(values.out, `${file}.png`), await renderPng(spec));
+      writeFileSync(join(values.out, `${file}.svg`), await renderSvg(spec));
+      console.log(`figure ${join(values.out, `${file}.png`)}`);
+    },
+    /** Keeps the numbers behind the figures. */
+    save(file, numbers) {
+      writeFileSync(join(values.out, `${file}.json`), `${JSON.stringify({ backend, epochs, ...numbers }, null, 1)}\n`);
+    },
+    done() {
+      console.log(`done in ${Math.round((Date.now() - started) / 1000)} s`);
+    },
+  };
+}
+
+/** A seeded initializer per layer, so that a seed names a network. */
+export function initializers(seed) {
+  let next = seed * 1000;
+  return () => tf.initializers.heNormal({ seed: next++ });
+}
+
+/** Trains with Adam and cross-entropy on batches of 64, in an order that the seed decides. */
+export async function train(
+  model,
+  { xs, ys },
+  { epochs, seed, learningRate = 0.001, callbacks = [], onEpoch, validationData },
+) {
+  model.compile({ optimizer: tf.train.adam(learningRate), loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
+  const dataset = shuffledBatches(xs, ys, seed, 64);
+  await model.fitDataset(dataset, {
+    epochs,
+    verbose: 0,
+    validationData,
+    callbacks: [...callbacks, ...(onEpoch ? [new tf.CustomCallback({ onEpochEnd: onEpoch })] : [])],
+  });
+}
+
+function shuffledBatches(xs, ys, seed, batchSize) {
+  const random = randomNumbers(seed);
+  const count = xs.shape[0];
+  const order = Int32Array.from({ length: count }, (_, i) => i);
+  return tf.data.generator(function* () {
+    for (let i = count - 1; i > 0; i--) {
+      const j = Math.floor(random() * (i + 1));
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    for (let start = 0; start < count; start += batchSize) {
+      const rows = tf.tensor1d(order.slice(start, start + batchSize), 'int32');
+      yield { xs: tf.gather(xs, rows), ys: tf.gather(ys, rows) };
+      rows.dispose();
+    }
+  });
+}
+
+/** Fraction of the images whose class a model predicts. */
+export function accuracy(model, { xs, ys }) {
+  return tf.tidy(() => {
+    const predicted = model.predict(xs, { batchSize: 250 }).argMax(-1);
+    return predicted.equal(ys.argMax(-1)).mean().dataSync()[0];
+  });
+}
+
+/** Slices of a tensor's rows; each is disposed of when the next is asked for. */
+export function* batchesOf(xs, size = 200) {
+  for (let start = 0; start < xs.shape[0]; start += size) {
+    const batch = xs.slice([start], [Math.min(size, xs.shape[0] - start)]);
+    yield batch;
+    batch.dispose();
+  }
+}
+
+/** Class numbers of one-hot labels. */
+export function classesOf(ys) {
+  return tf.tidy(() => ys.argMax(-1).dataSync());
+}
+
+export function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+export function percent(value) {
+  return `${(100 * value).toFixed(2)} %`;
+}
