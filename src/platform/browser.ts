@@ -41,4 +41,4 @@ export function warn(message: string): void {
 export function unref(_timer: ReturnType<typeof setTimeout>): void {}
 
 export { startWorker, waitForChange } from './browser-workers.js';
-export { nativeZlib } from './browser-zlib.js';
+export { type DeflateEffort, nativeZlib } from './browser-zlib.js';

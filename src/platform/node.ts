@@ -68,4 +68,4 @@ export function unref(timer: ReturnType<typeof setTimeout>): void {
 }
 
 export { startWorker, waitForChange } from './node-workers.js';
-export { nativeZlib } from './node-zlib.js';
+export { type DeflateEffort, nativeZlib } from './node-zlib.js';

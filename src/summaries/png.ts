@@ -1,5 +1,5 @@
 import { encode } from 'fast-png';
-import { nativeZlib } from '#platform';
+import { type DeflateEffort, nativeZlib } from '#platform';
 
 /** Pixels of 8 bits: grey, grey + alpha, RGB or RGBA, row after row. */
 export interface Pixels {
@@ -16,7 +16,7 @@ export interface Pixels {
 export function encodePng(pixels: Pixels): Uint8Array {
   if (nativeZlib === undefined) return encode({ ...pixels, depth: 8 });
   const rows = filterRows(pixels);
-  return assemble(pixels, nativeZlib.deflate(rows, isNoisy(rows)), nativeZlib.crc32);
+  return assemble(pixels, nativeZlib.deflate(rows, effortFor(rows)), nativeZlib.crc32);
 }
 
 /** https://www.w3.org/TR/png-3/#5PNG-file-signature */
@@ -56,14 +56,18 @@ function isFlat(data: Uint8Array, from: number, end: number, channels: number): 
   return equal * 4 > compared * 3;
 }
 
-/** Searching for repetitions costs most where there are none: a histogram of differences tells beforehand. */
-function isNoisy(rows: Uint8Array): boolean {
+/**
+ * Searching for repetitions costs most where there are none. How many bits a byte holds on average, of every 17th byte, tells
+ * beforehand: drawings and gradients hold few, photographs 4 to 6, and from noise no effort takes off anything.
+ */
+function effortFor(rows: Uint8Array): DeflateEffort {
   const counts = new Uint32Array(256);
   let looked = 0;
   for (let i = 0; i < rows.length; i += 17, looked++) counts[rows[i]]++;
-  let entropy = 0;
-  for (const count of counts) if (count > 0) entropy -= (count / looked) * Math.log2(count / looked);
-  return entropy > 3;
+  let bits = 0;
+  for (const count of counts) if (count > 0) bits -= (count / looked) * Math.log2(count / looked);
+  if (bits > 7.6) return 'none';
+  return bits > 3 ? 'runs' : 'search';
 }
 
 function assemble(
