@@ -6,6 +6,7 @@ export { PcaLayer } from './pca/pca-layer.js';
 export type { PcaLayerOptions } from './pca/pca-layer-options.js';
 export {
   fitPcaLayers,
+  type PcaBatch,
   type PcaLayerReport,
   randomDirections,
   restoreDirections,

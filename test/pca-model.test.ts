@@ -85,6 +85,16 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect((model.getLayer('pca_2') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
+  it("takes a dataset's elements", async () => {
+    await fitPcaLayers(model, [{ xs: x }]);
+    expect((model.getLayer('pca_2') as PcaLayer).spectrum!.samples).toBe(120);
+  });
+
+  it('refuses no batches, and what cannot be gone through', async () => {
+    await expect(fitPcaLayers(model, [])).rejects.toThrow('at least one batch');
+    await expect(fitPcaLayers(model, x as unknown as tf.Tensor[])).rejects.toThrow(TypeError);
+  });
+
   it('stops taking note when a batch fails', async () => {
     const failing = (function* () {
       yield* batches();

@@ -63,24 +63,37 @@ export function restoreDirections(model: LayersModel): void {
   for (const layer of pcaLayersOf(model)) layer.restoreAxes();
 }
 
+/** A batch: inputs of the model, or a dataset's element, of which `xs` is taken. Batches stay the caller's. */
+export type PcaBatch = Tensor | Tensor[] | { xs: Tensor | Tensor[] };
+
 /**
  * Lets the PCA layers of a trained model see data, without training it: the batches pass through as in prediction
  * (no dropout, no change of any other weight), every PCA layer passing its input on. Replaces what they saw before.
  *
- * @param batches Inputs of the model, with the batch's items first; they stay yours to dispose of. For a model with
- *   several inputs, arrays of tensors.
+ * @param batches The batches' items come first; for a model with several inputs, arrays of tensors.
+ * @throws TypeError where the batches cannot be gone through, RangeError where there is none or the model has no PCA layer.
  */
 export async function fitPcaLayers(
   model: LayersModel,
-  batches: Iterable<Tensor | Tensor[]> | AsyncIterable<Tensor | Tensor[]>,
+  batches: Iterable<PcaBatch> | AsyncIterable<PcaBatch>,
 ): Promise<PcaLayerReport[]> {
   const found = pcaLayersOf(model);
+  if (!(Symbol.iterator in Object(batches) || Symbol.asyncIterator in Object(batches))) {
+    throw new TypeError(
+      'fitPcaLayers: batches must be an iterable or async iterable of tensors: an array, or a generator.',
+    );
+  }
+  let count = 0;
   for (const layer of found) layer.beginCollecting();
   try {
-    for await (const batch of batches) tidy(() => void model.predictOnBatch(batch));
+    for await (const batch of batches) {
+      tidy(() => void model.predictOnBatch('xs' in batch ? batch.xs : batch));
+      count++;
+    }
   } finally {
     for (const layer of found) layer.endCollecting();
   }
+  if (count === 0) throw new RangeError('fitPcaLayers: expected at least one batch, got none.');
   return found.map(report);
 }
 
