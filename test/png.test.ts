@@ -60,6 +60,18 @@ describe('encodePng', () => {
     );
   });
 
+  it.each([
+    ['noise, which is stored', 256],
+    ['a noisy gradient, in which only runs are searched', 12],
+    ['a gradient', 1],
+  ])('is read back exactly: %s', (_, spread) => {
+    let state = 1;
+    const random = () => (state = (state * 48271) % 2147483647) / 2147483647; // Park and Miller
+    const data = Uint8Array.from({ length: 128 * 128 * 3 }, (_, i) => (i / 400 + spread * random()) % 256);
+    const pixels = { width: 128, height: 128, channels: 3, data } as const;
+    expect(decode(encodePng(pixels))).toEqual(rgbaOf(pixels));
+  });
+
   it('takes fewer bytes than pixels for gradients and for drawings', () => {
     const size = { width: 128, height: 128, channels: 3 } as const;
     const gradient = Uint8Array.from({ length: 128 * 128 * 3 }, (_, i) => Math.floor(i / 3) % 128);

@@ -59,7 +59,8 @@ export class WriteFailures {
     this.#lostUnreported = 0;
     if (lost > 0) {
       const code = (this.#first as { code?: string } | undefined)?.code;
-      const error = new Error(`${counted(lost)}: ${this.#reason}`, { cause: this.#first });
+      const message = `${counted(lost)}: ${this.#reason} (${messageOf(this.#first)})`;
+      const error = new Error(message, { cause: this.#first });
       throw code === undefined ? error : Object.assign(error, { code });
     }
     if (this.#failing) throw this.#first;
