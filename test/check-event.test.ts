@@ -29,6 +29,11 @@ test.each<[string, Uint8Array, RegExp]>([
   ['a message beyond its own end', bytes(0x4a, 4, 0x1a, 4, 'ab'), /could not decode/],
   ['doubles cut in the middle', bytes(0x2a, 5, 0x32, 3, 1, 2, 3), /field 6 ends within a number|could not decode/],
   ['field number 0', bytes(0x02, 0), /could not decode/],
+  [
+    'content that the scalars dashboard cannot decode',
+    bytes(0x4a, 14, 0x0a, 12, 0x0a, 7, 'scalars', 0x12, 1, 0x08),
+    /decode/,
+  ],
   ['half a varint', bytes(0x0a, 0xff), /could not decode/],
   ['an end of a group that never began', bytes(0x0c), /could not decode/],
 ])('%s is refused', (_, raw, message) => {

@@ -1,9 +1,25 @@
+import { tensorboard } from '../proto/tensorboard.js';
 import { checkStep, checkWallTime, wellFormed } from './check-arguments.js';
 import { checkSummaryBytes } from './check-message.js';
 import type { TensorBoardEvent } from './event.js';
 
 /** An event holds one of these, or none. */
 const contents = ['fileVersion', 'graph', 'metaGraph', 'runMetadata', 'logMessage', 'sessionLog', 'summary'] as const;
+
+/**
+ * What TensorBoard's dashboards decode of their plugins' content. Where they cannot, the dashboard fails for the whole
+ * logdir.
+ */
+const contentTypes = new Map<string, { decode(bytes: Uint8Array): unknown }>([
+  ['scalars', tensorboard.ScalarPluginData],
+  ['histograms', tensorboard.HistogramPluginData],
+  ['images', tensorboard.ImagePluginData],
+  ['audio', tensorboard.AudioPluginData],
+  ['text', tensorboard.TextPluginData],
+  ['pr_curves', tensorboard.PrCurvePluginData],
+  ['mesh', tensorboard.MeshPluginData],
+  ['hparams', tensorboard.HParamsPluginData],
+]);
 
 const statuses = ['unspecified', 'start', 'stop', 'checkpoint'];
 
@@ -57,6 +73,8 @@ function checkSummary({ tag, raw }: { tag: string; raw: Uint8Array }): void {
   }
   try {
     checkSummaryBytes(raw);
+    const pluginData = tensorboard.Summary.Value.decode(raw).metadata?.pluginData;
+    if (pluginData?.content) contentTypes.get(pluginData.pluginName ?? '')?.decode(pluginData.content);
   } catch (error) {
     throw new TypeError(`${what}: TensorBoard could not decode raw as a Summary.Value: ${(error as Error).message}`, {
       cause: error,

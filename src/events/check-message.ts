@@ -40,6 +40,7 @@ const tensor: Message = {
     },
     16: packedVarint,
     17: packedVarint,
+    18: 'bytes',
   },
 };
 tensor.fields[15] = { fields: { 1: 'text', 2: 'bytes', 3: tensor } };

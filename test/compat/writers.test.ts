@@ -1,6 +1,8 @@
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readEvents } from '../../src/event-reader.js';
+import type { DecodedSummary } from '../../src/events/event.js';
 import { SummaryWriter } from '../../src/summary-writer.js';
 import { Programs } from '../support/programs.js';
 import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard, temporaryLogdir } from './harness.js';
@@ -151,5 +153,37 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
     expect(await shown(board, 'run', 'last')).toEqual([[2 ** 62, 7]]);
     const known = Object.keys((await board.ask<Record<string, object>>('scalars/tags')).run as object);
     expect(known.sort()).toEqual([...tags.map((tag) => tag.replace('\ud800', '\ufffd')), 'last'].sort());
+  });
+
+  it('no summary that addEvent takes stops the file: thousands of mutated ones, and the scalar after them is shown', async () => {
+    const logdir = temporaryLogdir();
+    const writer = new SummaryWriter(join(logdir, 'run'));
+    const originals: DecodedSummary[] = [];
+    for await (const { summary } of readEvents('test/fixtures/events/recommended/r'))
+      originals.push(...(summary ?? []));
+    let taken = 0;
+    let refused = 0;
+    for (let seed = 1; seed <= 5000; seed++) {
+      const original = originals[seed % originals.length];
+      const raw = original.raw.slice(0, 400);
+      let random = Math.imul(seed, 0x9e3779b1) >>> 0;
+      for (let change = 0; change <= seed % 3; change++) {
+        random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+        raw[(random >>> 8) % Math.min(raw.length, 80)] = random & 255;
+      }
+      try {
+        writer.addEvent({ wallTime: seed, step: seed, summary: [{ ...original, raw }] });
+        taken++;
+      } catch (error) {
+        expect(error).toBeInstanceOf(TypeError);
+        refused++;
+      }
+    }
+    expect(taken).toBeGreaterThan(500);
+    expect(refused).toBeGreaterThan(500);
+    writer.addScalar('after them', 7, 7);
+    await writer.close();
+    const board = await startTensorBoard(logdir, { fast });
+    expect(await shown(board, 'run', 'after them')).toEqual([[7, 7]]);
   });
 });
