@@ -22,6 +22,7 @@ export type {
   TensorValue,
   TextValue,
 } from './events/summary-value.js';
+export type { StoreFiles } from './platform/store-files.js';
 export type { CountingOptions } from './saturation-summaries.js';
 export { SaturationWriter } from './saturation-writer.js';
 export { CovarianceAccumulator } from './statistics/covariance-accumulator.js';
@@ -37,7 +38,8 @@ export {
 export { type IntrinsicDimensionRule, Spectrum, type SpectrumOptions } from './statistics/spectrum.js';
 export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
 export { CsvStore, type FileStoreOptions } from './stores/csv-store.js';
-export type { EpochTable } from './stores/epoch-table.js';
+export { EpochTable } from './stores/epoch-table.js';
+export { MemoryStoreFiles } from './stores/memory-store-files.js';
 export { NpyStore } from './stores/npy-store.js';
 export { type ReconstructOptions, reconstructCsv } from './stores/reconstruct-csv.js';
 export type { Store } from './stores/store.js';

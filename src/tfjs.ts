@@ -18,6 +18,7 @@ export {
   fitPcaLayers,
   type InsertPcaLayersOptions,
   insertPcaLayers,
+  type PcaBatch,
   PcaLayer,
   type PcaLayerOptions,
   type PcaLayerReport,

@@ -11,7 +11,7 @@ import type { Store } from './store.js';
 const batch = 16;
 
 /** The file of Delve's npy writer that says how far each folder goes. */
-export const counterFile = 'epoch_counter.pkl';
+const counterFile = 'epoch_counter.pkl';
 
 /**
  * Saves each value as a file of its own for numpy, where Delve's npy writer puts it:
