@@ -90,7 +90,9 @@ describe('imageSummary', () => {
     const encoded = new Uint8Array(readFileSync('test/fixtures/events/tbx/embedding/00001/emb/sprite.png'));
     const { width, height } = PNG.sync.read(Buffer.from(encoded));
     const summary = imageSummary({ encoded }) as PluginSummary;
-    expect(summary.tensor.stringVal?.[2]).toBe(encoded);
+    const file = summary.tensor.stringVal?.[2];
+    expect(file).toEqual(encoded);
+    expect(file?.buffer).not.toBe(encoded.buffer);
     expect(read(summary).size).toEqual([String(width), String(height)]);
   });
 

@@ -47,7 +47,8 @@ export function isEncodedImage(image: unknown): image is EncodedImage {
 export function imageSummary(image: Image, options: ImageOptions = {}, what = 'image'): Later<PluginSummary> {
   if (isEncodedImage(image)) {
     const { width, height } = encodedSize(image, what);
-    return encodedSummary(width, height, [image.encoded]);
+    // A copy: the event may have to wait for others, and the caller need not.
+    return encodedSummary(width, height, [new Uint8Array(image.encoded)]);
   }
   return whenRead(readImage(image, what), (numbers) => pixelSummary([toPixels(numbers, options.layout, what)]));
 }
