@@ -48,6 +48,13 @@ function run(script, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+/** Writes a file in one step: whoever reads it meanwhile sees the old one or the new one. */
+function writeWhole(path, text) {
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, path);
+}
+
 function buildProto() {
   const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
   const outputs = ['src/proto/tensorboard.js', 'src/proto/tensorboard.d.ts'];
@@ -82,12 +89,14 @@ function buildKernels() {
   const output = 'src/kernels/generated/wasm.ts';
   if (isFresh(inputs, [output])) return;
   mkdirSync('src/kernels/generated', { recursive: true });
-  const wasm = 'src/kernels/generated/kernels.wasm';
+  const wasm = `src/kernels/generated/kernels.${process.pid}.wasm`;
   run(bin('assemblyscript', 'bin/asc.js'), [
     'src/kernels/kernels.as.ts',
     '-o',
     wasm,
     '-O3',
+    '--shrinkLevel',
+    '1',
     '--noAssert',
     '--enable',
     'simd',
@@ -99,7 +108,7 @@ function buildKernels() {
   ]);
   const bytes = readFileSync(wasm);
   rmSync(wasm);
-  writeFileSync(
+  writeWhole(
     output,
     `// Generated from src/kernels/*.as.ts by scripts/build.mjs: ${bytes.length} bytes of WebAssembly (SIMD). Do not edit.\n` +
       `export const wasmBase64 = '${bytes.toString('base64')}';\n`,
@@ -128,7 +137,7 @@ async function buildWorker() {
   await bundle.close();
   if (chunks.length !== 1 || chunks[0].imports.length > 0) throw new Error('The worker must be one script.');
   const { code } = chunks[0];
-  writeFileSync(
+  writeWhole(
     output,
     `// Generated from ${entry} by scripts/build.mjs: ${code.length} characters. Do not edit.\n` +
       `export const workerSource =\n  ${JSON.stringify(code)};\n`,

@@ -6,7 +6,7 @@ import { typescriptKernels } from '../src/kernels/typescript-kernels.js';
 import { createWasmKernels } from '../src/kernels/wasm-kernels.js';
 import { newMoments, unpack } from '../src/statistics/moments.js';
 import { distance, gaussianRows, relativeDistance, twoPassCovariance } from './support/random.js';
-import { type StressMatrix, stressMatrices } from './support/stress-matrices.js';
+import { type StressMatrix, stressMatrices, withSpectrum } from './support/stress-matrices.js';
 
 const wasm = createWasmKernels();
 const both: [string, NumericKernels][] = [
@@ -96,6 +96,57 @@ describe('500 stress matrices', () => {
       expect(skew, name).toBeLessThan(1e-12);
       expect(residue, name).toBeLessThan(1e-12 * size);
     }
+  });
+});
+
+describe('matrices large enough to be reduced in panels', () => {
+  const known: [string, number, (i: number) => number][] = [
+    ['1/i', 1024, (i) => 1 / (i + 1)],
+    ['exp(-i/8)', 1025, (i) => Math.exp(-i / 8)],
+    ['exp(i/64), both signs', 1031, (i) => (i % 2 ? -1 : 1) * Math.exp(i / 64)],
+    ['rank 40', 1050, (i) => (i < 40 ? 40 - i : 0)],
+    ['rank 1, huge', 1027, (i) => (i === 0 ? 1e200 : 0)],
+  ];
+
+  it.each(known)('%s, size %i: the spectrum they were made with', (name, size, value) => {
+    const spectrum = Float64Array.from({ length: size }, (_, i) => value(i));
+    const { entries } = withSpectrum(name, spectrum, size, 2);
+    const expected = spectrum.sort().reverse();
+    const norm = Math.max(expected[0], -expected[size - 1]);
+    const values = wasm.eigenvalues({ size, entries, packed: false });
+    expect(distance(values, expected)).toBeLessThanOrEqual(1e-12 * norm);
+  });
+
+  it('zeros and a diagonal, which need no reflection', () => {
+    const entries = new Float64Array(1030 * 1030);
+    expect(wasm.eigenvalues({ size: 1030, entries, packed: false })).toEqual(new Float64Array(1030));
+    for (let i = 0; i < 1030; i++) entries[i * 1031] = i % 7;
+    const expected = Float64Array.from({ length: 1030 }, (_, i) => i % 7)
+      .sort()
+      .reverse();
+    expect(wasm.eigenvalues({ size: 1030, entries, packed: false })).toEqual(expected);
+  });
+
+  it('eigenvectors reproduce the matrix', () => {
+    const size = 1026;
+    const { entries } = withSpectrum(
+      '1/i',
+      Float64Array.from({ length: size }, (_, i) => 1 / (i + 1)),
+      3,
+      2,
+    );
+    const { values, vectors } = wasm.eigen({ size, entries, packed: false });
+    let residue = 0;
+    for (const k of [0, 1, 2, 511, 512, 1024, 1025]) {
+      const v = vectors.subarray(k * size, (k + 1) * size);
+      expect(Math.abs(v.reduce((sum, x) => sum + x * x, 0) - 1)).toBeLessThan(1e-12);
+      for (let i = 0; i < size; i++) {
+        let image = 0;
+        for (let j = 0; j < size; j++) image += entries[i * size + j] * v[j];
+        residue = Math.max(residue, Math.abs(image - values[k] * v[i]));
+      }
+    }
+    expect(residue).toBeLessThan(1e-12);
   });
 });
 

@@ -4,3 +4,4 @@ export { packFloat32, packFloat64, sumColumnsFloat32, sumColumnsFloat64 } from '
 export { addOuterProducts } from './moments.as';
 export { tridiagonalize, reflectorRows } from './tridiagonal.as';
 export { qlEigenvalues, qlEigenvectors } from './ql.as';
+export { reducePanels } from './tridiagonal-blocked.as';

@@ -1,6 +1,9 @@
 // Eigenvalues of symmetric tridiagonal matrices: see typescript-ql.ts, which says the same with its sources.
 import { get, set } from './vector.as';
 
+/** Sweeps whose rotations are collected before they are applied to the eigenvectors, strip by strip. */
+const COLLECTED: i32 = 32;
+
 const EPSILON: f64 = 1.1102230246251565e-16;
 const NEGLIGIBLE: f64 = 1e-290;
 const MAX_SWEEPS: i32 = 30;
@@ -108,17 +111,25 @@ function sweepValues(d: usize, squares: usize, l: i32, m: i32): void {
   set(d, l, shift + gamma);
 }
 
-/** As qlEigenvalues, applying every rotation to the rows of `vectors` (`stride` bytes each, a multiple of 16). */
-export function qlEigenvectors(d: usize, e: usize, size: i32, vectors: usize, stride: usize): bool {
+/**
+ * As qlEigenvalues, applying every rotation to the rows of `vectors` (`stride` bytes each, a multiple of 64).
+ * rotations: room for COLLECTED sweeps of 2 size numbers; ranges: for 2 COLLECTED numbers.
+ */
+export function qlEigenvectors(
+  d: usize, e: usize, size: i32, vectors: usize, stride: usize, rotations: usize, ranges: usize,
+): bool {
   const norm = normalize(d, e, size);
   if (norm == 0) return true;
   let sweeps = MAX_SWEEPS * size;
   let next = 0;
+  let collected = 0;
   while (next < size) {
     const first = next;
     const last = blockEnd(d, e, first, size);
     next = last + 1;
     if (abs(get(d, last)) < abs(get(d, first))) {
+      applyRotations(vectors, stride, rotations, ranges, collected, size);
+      collected = 0;
       reverse(d, first, last);
       reverse(e, first, last - 1);
       for (let i = first, j = last; i < j; i++, j--) {
@@ -134,13 +145,21 @@ export function qlEigenvectors(d: usize, e: usize, size: i32, vectors: usize, st
         m++;
       }
       if (m < last) set(e, m, 0);
-      if (m == l) l++;
-      else {
-        if (sweeps-- == 0) return false;
-        sweepVectors(d, e, l, m, vectors, stride);
+      if (m == l) {
+        l++;
+        continue;
+      }
+      if (sweeps-- == 0) return false;
+      const lowest = sweepVectors(d, e, l, m, rotations + <usize>collected * (<usize>size << 4));
+      set(ranges, 2 * collected, <f64>lowest);
+      set(ranges, 2 * collected + 1, <f64>m);
+      if (++collected == COLLECTED) {
+        applyRotations(vectors, stride, rotations, ranges, collected, size);
+        collected = 0;
       }
     }
   }
+  applyRotations(vectors, stride, rotations, ranges, collected, size);
   for (let i = 0; i < size; i++) set(d, i, get(d, i) * norm);
   return true;
 }
@@ -153,7 +172,8 @@ function swapRows(a: usize, b: usize, stride: usize): void {
   }
 }
 
-function sweepVectors(d: usize, e: usize, l: i32, m: i32, vectors: usize, stride: usize): void {
+/** Writes the rotation of rows i and i + 1 to rotations[2 i], [2 i + 1] (cosine, sine); returns the lowest such i. */
+function sweepVectors(d: usize, e: usize, l: i32, m: i32, rotations: usize): i32 {
   const half = (get(d, l + 1) - get(d, l)) / (2 * get(e, l));
   const radius = Math.sqrt(half * half + 1);
   let g = get(d, m) - get(d, l) + get(e, l) / (half + (half >= 0 ? radius : -radius));
@@ -166,7 +186,7 @@ function sweepVectors(d: usize, e: usize, l: i32, m: i32, vectors: usize, stride
     if (r == 0) {
       set(d, i + 1, get(d, i + 1) - p);
       set(e, m, 0);
-      return;
+      return i + 1;
     }
     sine = f / r;
     cosine = g / r;
@@ -175,19 +195,44 @@ function sweepVectors(d: usize, e: usize, l: i32, m: i32, vectors: usize, stride
     p = sine * t;
     set(d, i + 1, g + p);
     g = cosine * t - b;
-    rotateRows(vectors + <usize>i * stride, stride, cosine, sine);
+    set(rotations, 2 * i, cosine);
+    set(rotations, 2 * i + 1, sine);
   }
   set(d, l, get(d, l) - p);
   set(e, l, g);
   set(e, m, 0);
+  return l;
 }
 
-/** Rotates the row at `lower` and the one behind it. */
-function rotateRows(lower: usize, stride: usize, cosine: f64, sine: f64): void {
-  const c = f64x2.splat(cosine), s = f64x2.splat(sine);
-  for (let at = lower, end = lower + stride; at < end; at += 16) {
-    const a = v128.load(at), b = v128.load(at + stride);
-    v128.store(at + stride, f64x2.add(f64x2.mul(s, a), f64x2.mul(c, b)));
-    v128.store(at, f64x2.sub(f64x2.mul(c, a), f64x2.mul(s, b)));
+/** Applies the collected sweeps to strips of eight columns, which stay in the cache; a row is loaded once per sweep. */
+function applyRotations(vectors: usize, stride: usize, rotations: usize, ranges: usize, sweeps: i32, size: i32): void {
+  for (let strip = vectors, end = vectors + stride; strip < end; strip += 64) {
+    for (let k = 0; k < sweeps; k++) {
+      const l = <i32>get(ranges, 2 * k), m = <i32>get(ranges, 2 * k + 1);
+      const sweep = rotations + <usize>k * (<usize>size << 4);
+      let at = strip + <usize>m * stride;
+      let x0 = v128.load(at), x1 = v128.load(at, 16), x2 = v128.load(at, 32), x3 = v128.load(at, 48);
+      for (let i = m - 1; i >= l; i--) {
+        const c = v128.load64_splat(sweep + (<usize>i << 4)), s = v128.load64_splat(sweep + (<usize>i << 4), 8);
+        const below = at - stride;
+        let y = v128.load(below);
+        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x0)));
+        x0 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x0));
+        y = v128.load(below, 16);
+        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x1)), 16);
+        x1 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x1));
+        y = v128.load(below, 32);
+        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x2)), 32);
+        x2 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x2));
+        y = v128.load(below, 48);
+        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x3)), 48);
+        x3 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x3));
+        at = below;
+      }
+      v128.store(at, x0);
+      v128.store(at, x1, 16);
+      v128.store(at, x2, 32);
+      v128.store(at, x3, 48);
+    }
   }
 }

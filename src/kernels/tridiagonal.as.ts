@@ -1,10 +1,11 @@
 // Householder reduction to tridiagonal form: see typescript-tridiagonal.ts, which says the same without SIMD.
+import { makeReflector } from './reflector.as';
 import { addScaled, dot, get, set, subtractTwo, sumLanes } from './vector.as';
 
 /**
  * Reduces the lower triangle of `matrix` (`stride` bytes per row, a multiple of 16), which is overwritten by the
  * reflectors. diagonal, offDiagonal and tau have `size` numbers; work has room for 4 (size + 4).
- * Couplings: offDiagonal[i] between i and i + 1. The reflector of row r is I - tau[r] u u^T, u left in the row.
+ * Couplings: offDiagonal[i] between i and i + 1; the last and tau[0] are left as they are. The reflector of row r is I - tau[r] u u^T, u left in the row.
  */
 export function tridiagonalize(
   matrix: usize, size: i32, stride: usize, diagonal: usize, offDiagonal: usize, tau: usize, work: usize,
@@ -12,8 +13,6 @@ export function tridiagonalize(
   const length = <usize>(size + 4) << 3;
   const v = work, w = v + length, u = w + length, y = u + length;
   memory.fill(work, 0, 4 * length);
-  memory.fill(tau, 0, <usize>size << 3);
-  memory.fill(offDiagonal, 0, <usize>size << 3);
   let pending = false; // whether the update A -= v w^T + w v^T is still to be done
   for (let r = size - 1; r >= 0; r--) {
     const row = matrix + <usize>r * stride;
@@ -22,8 +21,8 @@ export function tridiagonalize(
     if (r == 0) break;
     const t = makeReflector(row, r, u, offDiagonal + (<usize>(r - 1) << 3));
     set(tau, r, t);
-    memory.copy(row, u, <usize>r << 3);
     set(u, r, 0);
+    memory.copy(row, u, <usize>(r + 1) << 3);
     if (t == 0 && !pending) continue;
     updateAndMultiply(matrix, stride, r, v, w, u, y);
     pending = t != 0;
@@ -40,33 +39,6 @@ export function tridiagonalize(
     set(v, r, 0);
     set(w, r, 0);
   }
-}
-
-/** u with last entry 1 such that (I - tau u u^T) x = beta e_last; u = 0 where nothing is to be done. Returns tau. */
-function makeReflector(x: usize, length: i32, u: usize, beta: usize): f64 {
-  const last = length - 1;
-  const alpha = get(x, last);
-  let largest: f64 = 0;
-  for (let j = 0; j < length; j++) largest = max(largest, abs(get(x, j)));
-  let tail: f64 = 0;
-  if (largest > 0) {
-    const inverse = 1.0 / largest;
-    for (let j = 0; j < last; j++) set(u, j, get(x, j) * inverse);
-    tail = dot(u, u, last);
-  }
-  if (tail == 0) {
-    store<f64>(beta, alpha);
-    memory.fill(u, 0, <usize>length << 3);
-    return 0;
-  }
-  const scaled = alpha / largest;
-  const norm = Math.sqrt(scaled * scaled + tail);
-  const image = scaled >= 0 ? -norm : norm;
-  const scale = 1.0 / (scaled - image);
-  for (let j = 0; j < last; j++) set(u, j, get(u, j) * scale);
-  set(u, last, 1.0);
-  store<f64>(beta, image * largest);
-  return (image - scaled) / image;
 }
 
 /** On the leading r x r block: A -= v w^T + w v^T, and y = A u. Two rows at a time. */
@@ -111,17 +83,43 @@ function updateAndMultiply(matrix: usize, stride: usize, r: i32, v: usize, w: us
   }
 }
 
-/** Rows of Q^T (size x stride bytes), where Q^T A Q is the tridiagonal matrix: see reflectorRows in TypeScript. */
+/**
+ * Rows of Q^T (size x stride bytes, room for three more), where Q^T A Q is the tridiagonal matrix: see reflectorRows in
+ * TypeScript. Here four rows at a time take all reflectors, so that they stay in the cache.
+ */
 export function reflectorRows(matrix: usize, size: i32, stride: usize, tau: usize, rows: usize): void {
   memory.fill(rows, 0, <usize>size * stride);
   for (let i = 0; i < size; i++) set(rows + <usize>i * stride, i, 1.0);
-  for (let r = 1; r < size; r++) {
-    const t = get(tau, r);
-    if (t == 0) continue;
-    const u = matrix + <usize>r * stride;
-    for (let i = 0; i < r; i++) {
-      const row = rows + <usize>i * stride;
-      addScaled(row, -t * dot(row, u, r), u, r);
+  for (let i = 0; i < size; i += 4) {
+    const row = rows + <usize>i * stride;
+    for (let r = i + 1; r < size; r++) {
+      const t = get(tau, r);
+      // Row r - 1 and those below have no entries left of column r - 1 yet, so the reflector leaves them as they are.
+      if (t != 0) reflectFour(row, stride, matrix + <usize>r * stride, <usize>r << 3, -t);
     }
+  }
+}
+
+/** x += factor (x u) u for four rows x of `bytes` bytes; a last odd number is done together with the zero behind it. */
+function reflectFour(a: usize, stride: usize, u: usize, bytes: usize, factor: f64): void {
+  const b = a + stride, c = b + stride, d = c + stride;
+  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (let p: usize = 0; p < bytes; p += 16) {
+    const x = v128.load(u + p);
+    s0 = f64x2.add(s0, f64x2.mul(x, v128.load(a + p)));
+    s1 = f64x2.add(s1, f64x2.mul(x, v128.load(b + p)));
+    s2 = f64x2.add(s2, f64x2.mul(x, v128.load(c + p)));
+    s3 = f64x2.add(s3, f64x2.mul(x, v128.load(d + p)));
+  }
+  s0 = f64x2.splat(factor * sumLanes(s0));
+  s1 = f64x2.splat(factor * sumLanes(s1));
+  s2 = f64x2.splat(factor * sumLanes(s2));
+  s3 = f64x2.splat(factor * sumLanes(s3));
+  for (let p: usize = 0; p < bytes; p += 16) {
+    const x = v128.load(u + p);
+    v128.store(a + p, f64x2.add(v128.load(a + p), f64x2.mul(s0, x)));
+    v128.store(b + p, f64x2.add(v128.load(b + p), f64x2.mul(s1, x)));
+    v128.store(c + p, f64x2.add(v128.load(c + p), f64x2.mul(s2, x)));
+    v128.store(d + p, f64x2.add(v128.load(d + p), f64x2.mul(s3, x)));
   }
 }

@@ -20,15 +20,40 @@ interface WasmExports {
     tau: number,
     work: number,
   ): void;
+  reducePanels(
+    matrix: number,
+    size: number,
+    stride: number,
+    diagonal: number,
+    offDiagonal: number,
+    tau: number,
+    work: number,
+    keep: number,
+  ): number;
   reflectorRows(matrix: number, size: number, stride: number, tau: number, rows: number): void;
   qlEigenvalues(diagonal: number, offDiagonal: number, size: number): number;
-  qlEigenvectors(diagonal: number, offDiagonal: number, size: number, vectors: number, stride: number): number;
+  qlEigenvectors(
+    diagonal: number,
+    offDiagonal: number,
+    size: number,
+    vectors: number,
+    stride: number,
+    rotations: number,
+    ranges: number,
+  ): number;
 }
 
 const PAGE_BYTES = 65536;
 /** Rows of one block of the moments kernel; one tile more holds the row that merges the means (pack.as.ts). */
 const BLOCK_ROWS = 192;
 const TILE_BYTES = (BLOCK_ROWS + 1) * 4 * 8;
+/** From this size on the reduction works in panels, until PANELS_KEEP rows remain, which stay in the cache. */
+const PANELS_FROM = 1024;
+const PANELS_KEEP = 512;
+/** Vectors that a panel of 32 reflectors works with: V and W, two more, and two packed copies of both. */
+const PANEL_VECTORS = 2 * 32 + 2 + 4 * 32;
+/** Sweeps that ql.as.ts collects. */
+const COLLECTED_SWEEPS = 32;
 /** A solver's memory beyond this is given back when it is done: WebAssembly memory cannot shrink. */
 const KEPT_BYTES = 64 << 20;
 
@@ -223,12 +248,12 @@ class Solver {
     this.scale = scaleFor(largestEntry(matrix));
     this.#scratch = scratch;
     this.#size = size;
-    this.#stride = ((size + 1) & ~1) * 8;
+    this.#stride = strideOf(size);
     const layout = new Layout();
     const diagonal = layout.take(size * 8);
     const offDiagonal = layout.take(size * 8);
     const tau = layout.take(size * 8);
-    const work = layout.take(4 * (size + 4) * 8);
+    const work = layout.take((size >= PANELS_FROM ? PANEL_VECTORS : 4) * (size + 8) * 8);
     const at = layout.take(size * this.#stride);
     this.#at = { diagonal, offDiagonal, tau, work, matrix: at, vectors: layout.bytes };
     const memory = new Float64Array(scratch.reserve(layout.bytes));
@@ -238,6 +263,7 @@ class Solver {
       memory.set(entries.subarray(start, start + i + 1), target);
       if (this.scale !== 1) for (let j = target; j <= target + i; j++) memory[j] *= this.scale;
     }
+    memory[offDiagonal / 8 + size - 1] = 0;
     this.#tridiagonalize();
   }
 
@@ -250,10 +276,13 @@ class Solver {
   valuesAndVectors(): { diagonal: Float64Array; vectors: Float64Array } {
     const { diagonal, offDiagonal, tau, matrix, vectors } = this.#at;
     const size = this.#size;
-    this.#scratch.reserve(vectors + size * this.#stride);
+    const stride = this.#stride;
+    const ranges = vectors + (size + 3) * stride;
+    const rotations = ranges + COLLECTED_SWEEPS * 2 * 8;
+    this.#scratch.reserve(rotations + COLLECTED_SWEEPS * 2 * size * 8);
     const { exports } = this.#scratch;
-    exports.reflectorRows(matrix, size, this.#stride, tau, vectors);
-    if (!exports.qlEigenvectors(diagonal, offDiagonal, size, vectors, this.#stride)) throw notConverged();
+    exports.reflectorRows(matrix, size, stride, tau, vectors);
+    if (!exports.qlEigenvectors(diagonal, offDiagonal, size, vectors, stride, rotations, ranges)) throw notConverged();
     const memory = this.#scratch.buffer;
     const rows = new Float64Array(size * size);
     for (let i = 0; i < size; i++) rows.set(new Float64Array(memory, vectors + i * this.#stride, size), i * size);
@@ -262,8 +291,19 @@ class Solver {
 
   #tridiagonalize(): void {
     const { diagonal, offDiagonal, tau, work, matrix } = this.#at;
-    this.#scratch.exports.tridiagonalize(matrix, this.#size, this.#stride, diagonal, offDiagonal, tau, work);
+    const { exports } = this.#scratch;
+    const size = this.#size;
+    let rest = size;
+    if (size >= PANELS_FROM) {
+      rest = exports.reducePanels(matrix, size, this.#stride, diagonal, offDiagonal, tau, work, PANELS_KEEP);
+    }
+    exports.tridiagonalize(matrix, rest, this.#stride, diagonal, offDiagonal, tau, work);
   }
+}
+
+/** Bytes per row: an odd number of cache lines, so that a column of the matrix does not fall into few sets of a cache. */
+function strideOf(size: number): number {
+  return (((size + 7) >> 3) | 1) * 64;
 }
 
 function notConverged(): Error {

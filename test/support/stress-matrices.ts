@@ -16,7 +16,7 @@ function fromEntries(name: string, size: number, entry: Entry, eigenvalues?: Arr
 }
 
 /** Q diag(values) Q^T with Q a product of `reflections` random Householder reflections: the spectrum is known. */
-function withSpectrum(name: string, values: ArrayLike<number>, seed: number, reflections = 3): StressMatrix {
+export function withSpectrum(name: string, values: ArrayLike<number>, seed: number, reflections = 3): StressMatrix {
   const size = values.length;
   const next = normal(seed);
   const matrix = fromEntries(name, size, (i, j) => (i === j ? values[i] : 0), values);
