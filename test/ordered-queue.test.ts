@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { maxWaitingEvents, OrderedQueue } from '../src/events/ordered-queue.js';
+import { maxWaitingBytes, maxWaitingEvents, OrderedQueue } from '../src/events/ordered-queue.js';
 import { MemoryOutput, SummaryWriter } from '../src/index.js';
 import { decodeRecords, scalarsOf } from './support/event-files.js';
 
@@ -94,7 +94,7 @@ test('values that wait too long lose their place instead of filling the memory; 
     (value) => written.push(value),
     () => {},
   );
-  for (let i = 0; i < maxWaitingEvents + 5; i++) queue.add(() => written.push(String(i)), unexpected);
+  for (let i = 0; i < maxWaitingEvents + 5; i++) queue.add(() => written.push(String(i)), unexpected, 100);
   expect(written.length).toBe(maxWaitingEvents + 5);
   expect(queue.isWaiting).toBe(false);
   expect(warnings.length).toBe(1);
@@ -102,6 +102,28 @@ test('values that wait too long lose their place instead of filling the memory; 
   await queue.settled();
   expect(written.at(-1)).toBe('late');
   expect(written.slice(0, -1)).toEqual(Array.from({ length: maxWaitingEvents + 5 }, (_, i) => String(i)));
+});
+
+test('large events wait up to a number of bytes only', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  const [first, second] = [lateTensor(1), lateTensor(2)];
+  writer.addScalar('loss', first.tensor, 0);
+  writer.addText('long', 'x'.repeat(2 ** 20), 1);
+  writer.addScalar('loss', second.tensor, 2);
+  let most = 0;
+  for (let step = 3; step < 200; step++) {
+    writer.addText('long', 'x'.repeat(2 ** 20), step);
+    most = Math.max(most, writer.pendingBytes);
+  }
+  expect(most).toBeGreaterThan(2 ** 25);
+  expect(most).toBeLessThanOrEqual(maxWaitingBytes + 2 ** 18);
+  first.come();
+  second.come();
+  await writer.close();
+  const steps = decodeRecords(output.bytes).map(({ step }) => Number(step));
+  expect([...steps].sort((a, b) => a - b)).toEqual([0, ...Array.from({ length: 200 }, (_, step) => step)]);
+  expect(warnings.length).toBe(1);
 });
 
 test('an event that cannot be written when its turn comes is told of, and the rest go on', async () => {
@@ -113,12 +135,12 @@ test('an event that cannot be written when its turn comes is told of, and the re
     throw failure;
   };
   queue.addLater(Promise.resolve(), fail, (error) => failures.push(error));
-  queue.add(fail, (error) => failures.push(error));
-  queue.add(() => written.push('last'), unexpected);
+  queue.add(fail, (error) => failures.push(error), 1);
+  queue.add(() => written.push('last'), unexpected, 1);
   await queue.settled();
   expect(failures).toEqual([failure, failure]);
   expect(written).toEqual(['last']);
-  expect(() => queue.add(fail, unexpected)).toThrow(failure);
+  expect(() => queue.add(fail, unexpected, 1)).toThrow(failure);
 });
 
 test('close waits for late values, and an addScalar after it is refused', async () => {

@@ -66,7 +66,7 @@ export class EventStream {
 
   /** Bytes that are not in the file yet. */
   get pendingBytes(): number {
-    return this.#records.pendingBytes;
+    return this.#records.pendingBytes + this.#queue.waitingBytes;
   }
 
   /**
@@ -100,7 +100,7 @@ export class EventStream {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
     if (values instanceof Promise) this.#queue.addLater(values, write, this.#lose);
-    else this.#queue.add(() => write(values), this.#lose);
+    else this.#queue.add(() => write(values), this.#lose, this.#queue.isWaiting ? bytesOf(values) : 0);
   }
 
   /** Takes an event as it is. */
@@ -110,13 +110,17 @@ export class EventStream {
     else this.#begun = true;
     const payload = encodeEvent(event);
     const values = event.summary === undefined ? [] : (tensorboard.Event.decode(payload).summary?.value ?? []);
-    this.#queue.add(() => {
-      this.#records.prepare(payload.length);
-      for (const { tag, metadata } of values) {
-        if (metadata?.pluginData?.pluginName) this.#stateOf(tag ?? '', metadata).described = true;
-      }
-      this.#records.add(payload, Date.now());
-    }, this.#lose);
+    this.#queue.add(
+      () => {
+        this.#records.prepare(payload.length);
+        for (const { tag, metadata } of values) {
+          if (metadata?.pluginData?.pluginName) this.#stateOf(tag ?? '', metadata).described = true;
+        }
+        this.#records.add(payload, Date.now());
+      },
+      this.#lose,
+      payload.length,
+    );
   }
 
   /**
@@ -129,17 +133,21 @@ export class EventStream {
     const points = this.#lastPointsBefore(step);
     const start = encodeEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
     this.#begin();
-    this.#queue.add(() => {
-      this.#records.add(start, Date.now());
-      this.#records.add(start, Date.now());
-      for (const { wallTime, step, value } of points) {
-        const payload = tensorboard.Event.encode({ wallTime, step, summary: { value: [value] } }).finish();
-        this.#records.prepare(payload.length);
-        const { tag, metadata } = value;
-        if (metadata?.pluginData?.pluginName) this.#setDescribed(tag!, this.#stateOf(tag!, metadata));
-        this.#records.add(payload, Date.now());
-      }
-    }, this.#lose);
+    this.#queue.add(
+      () => {
+        this.#records.add(start, Date.now());
+        this.#records.add(start, Date.now());
+        for (const { wallTime, step, value } of points) {
+          const payload = tensorboard.Event.encode({ wallTime, step, summary: { value: [value] } }).finish();
+          this.#records.prepare(payload.length);
+          const { tag, metadata } = value;
+          if (metadata?.pluginData?.pluginName) this.#setDescribed(tag!, this.#stateOf(tag!, metadata));
+          this.#records.add(payload, Date.now());
+        }
+      },
+      this.#lose,
+      0,
+    );
   }
 
   /** Writes a companion file; the run exists from then on. */
@@ -293,6 +301,16 @@ export class EventStream {
     if (this.output.file === undefined) throw new Error('This Output takes no companion files');
     await this.output.file(path, bytes);
   }
+}
+
+/** About how much memory values take while they wait. */
+function bytesOf(values: TaggedTensor[]): number {
+  let bytes = 0;
+  for (const { tensor } of values) {
+    bytes += 500 + (tensor.tensorContent?.length ?? 0);
+    for (const text of tensor.stringVal ?? []) bytes += text.length;
+  }
+  return bytes;
 }
 
 function firstRecord(): Uint8Array {

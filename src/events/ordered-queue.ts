@@ -3,23 +3,32 @@ import { warn } from '#platform';
 /** An entry in the queue: `write` once its values have come. */
 interface Entry {
   write?: () => void;
+  bytes: number;
 }
 
 /**
- * More events than this do not wait behind values that are still being computed: the values then lose their place and
- * are written when they come, so that nothing is lost and memory stays bounded.
+ * More events than this, or more bytes, do not wait behind values that are still being computed: the values then lose
+ * their place and are written when they come, so that nothing is lost and memory stays bounded.
  */
 export const maxWaitingEvents = 10_000;
+/** As `maxWaitingEvents`. */
+export const maxWaitingBytes = 64 * 2 ** 20;
 
 /** Keeps events in the order they were added while the values of some of them come later (a tensor on a GPU). */
 export class OrderedQueue {
   readonly #entries: Entry[] = [];
   readonly #coming = new Set<Promise<void>>();
+  #waitingBytes = 0;
   #warned = false;
 
   /** True while an event would have to wait. */
   get isWaiting(): boolean {
     return this.#entries.length > 0;
+  }
+
+  /** About how many bytes wait behind values that are still being computed. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   /** How many events' values are still being computed. */
@@ -30,20 +39,22 @@ export class OrderedQueue {
   /**
    * Writes now, or after all that was added before.
    *
+   * @param bytes about how much memory the event takes while it waits
    * @param failed called where `write` throws later; now it throws from here
    */
-  add(write: () => void, failed: (error: unknown) => void): void {
+  add(write: () => void, failed: (error: unknown) => void, bytes: number): void {
     if (this.#entries.length === 0) {
       write();
       return;
     }
-    this.#entries.push({ write: guarded(write, failed) });
-    if (this.#entries.length > maxWaitingEvents) this.#giveUpFirst();
+    this.#entries.push({ write: guarded(write, failed), bytes });
+    this.#waitingBytes += bytes;
+    while (this.#entries.length > maxWaitingEvents || this.#waitingBytes > maxWaitingBytes) this.#giveUpFirst();
   }
 
   /** Writes what `values` resolves to in this place of the order; `failed` is called where it rejects or cannot be written. */
   addLater<T>(values: Promise<T>, write: (values: T) => void, failed: (error: unknown) => void): void {
-    const entry: Entry = {};
+    const entry: Entry = { bytes: 0 };
     this.#entries.push(entry);
     const settle = (action: () => void) => {
       this.#coming.delete(coming);
@@ -69,11 +80,16 @@ export class OrderedQueue {
 
   /** Writes what can be written although values before it have not come. At exit they never will. */
   release(): void {
+    this.#waitingBytes = 0;
     for (const { write } of this.#entries.splice(0)) write?.();
   }
 
   #advance(): void {
-    while (this.#entries[0]?.write !== undefined) this.#entries.shift()!.write!();
+    while (this.#entries[0]?.write !== undefined) {
+      const { write, bytes } = this.#entries.shift()!;
+      this.#waitingBytes -= bytes;
+      write!();
+    }
   }
 
   #giveUpFirst(): void {
