@@ -4,7 +4,7 @@
 // delta of its variance, and, as a control, on as many random directions. The protocol is that of
 // https://arxiv.org/abs/2006.08679 (MLRichter/phd-lab, post_training.py).
 //
-//   node examples/experiments/1-eigenspace.mjs [--epochs 8] [--seeds 2] [--backend auto] [--out DIR]
+//   node examples/experiments/1-eigenspace.mjs [--epochs 6] [--seeds 2] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import {
   fitPcaLayers,
@@ -19,7 +19,7 @@ const DELTAS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 0
 const WIDTH = 256;
 const DEPTH = 4;
 
-const lab = await openLab('1-eigenspace', { epochs: 8, seeds: 2 });
+const lab = await openLab('1-eigenspace', { epochs: 6, seeds: 2 });
 
 function network(seed) {
   const kernelInitializer = initializers(seed);

@@ -5,7 +5,7 @@
 // those layers, and with the same images enlarged (nothing is added to them, they are only interpolated).
 // The claims: https://arxiv.org/abs/2006.08679 (the tail), https://arxiv.org/abs/2106.12307 (the border layer).
 //
-//   node examples/experiments/2-tail.mjs [--epochs 8] [--seeds 2] [--backend auto] [--out DIR]
+//   node examples/experiments/2-tail.mjs [--epochs 6] [--seeds 2] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import {
   borderLayer,
@@ -24,9 +24,9 @@ const DEPTH = 8;
 const FILTERS = 48;
 /** Digits to train on, and to fit probes on: enough, and quick. */
 const TRAINED = 4000;
-const PROBED = 1500;
+const PROBED = 1000;
 
-const lab = await openLab('2-tail', { epochs: 8, seeds: 2 });
+const lab = await openLab('2-tail', { epochs: 6, seeds: 2 });
 
 /**
  * The digits at another size: the 20 x 20 pixels that MNIST's digits fill, averaged down to 10 x 10 first, so that a
@@ -92,7 +92,7 @@ for (const { name, side, depth } of variants) {
     const reached = accuracy(model, testSet);
     const spectra = await extractSaturation(model, batchesOf(trainSet.xs), { progress: false });
     const part = ({ xs, ys }) => ({ xs: xs.slice([0], [PROBED]), ys: classesOf(ys).slice(0, PROBED) });
-    const probes = await probeLayers(model, part(trainSet), part(testSet));
+    const probes = await probeLayers(model, part(trainSet), part(testSet), { maxPlaces: 9 });
     const saturation = new Map([...spectra].map(([layer, spectrum]) => [layer, spectrum.saturation(0.99)]));
     const fields = receptiveFields(model);
     const tail = tailOf(saturation);

@@ -4,13 +4,13 @@
 // The claim (https://arxiv.org/abs/2106.09526): patterns of saturation settle within the first epochs, long before the
 // training is over, so an architecture can be judged early.
 //
-//   node examples/experiments/3-convergence.mjs [--epochs 15] [--backend auto] [--out DIR]
+//   node examples/experiments/3-convergence.mjs [--epochs 12] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import { heatMapPlot } from 'delve-tensorboard/reports';
 import { SaturationTracker } from 'delve-tensorboard/tfjs';
 import { initializers, openLab, train } from './lab.js';
 
-const lab = await openLab('3-convergence', { epochs: 15, seeds: 1 });
+const lab = await openLab('3-convergence', { epochs: 12, seeds: 1 });
 
 const networks = {
   convolutional(seed) {

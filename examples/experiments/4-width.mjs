@@ -4,12 +4,12 @@
 // https://arxiv.org/abs/2006.08679): capacity and difficulty act against each other, so with the task fixed, wider
 // layers are less saturated.
 //
-//   node examples/experiments/4-width.mjs [--epochs 6] [--seeds 2] [--backend auto] [--out DIR]
+//   node examples/experiments/4-width.mjs [--epochs 5] [--seeds 2] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import { extractSaturation } from 'delve-tensorboard/tfjs';
 import { accuracy, batchesOf, initializers, mean, openLab, percent, train } from './lab.js';
 
-const lab = await openLab('4-width', { epochs: 6, seeds: 2 });
+const lab = await openLab('4-width', { epochs: 5, seeds: 2 });
 
 const networks = {
   dense: {
@@ -33,7 +33,7 @@ const networks = {
     },
   },
   convolutional: {
-    widths: [4, 8, 16, 32, 64],
+    widths: [4, 8, 16, 32],
     build(width, seed) {
       const kernelInitializer = initializers(seed);
       const conv = (index, more) =>

@@ -14,13 +14,16 @@ export function teachWasmToTrainConvolutions() {
       const x = tensorOf(inputs.x);
       const dy = tensorOf(inputs.dy);
       const gradient = tf.tidy(() => filterGradient(x, dy, filterShape, [strides].flat(), pad));
+      // The tensor ends with the scope of this kernel; its values go on in the one that the engine makes of this.
+      tf.backend().incRef(gradient.dataId);
       return { dataId: gradient.dataId, shape: gradient.shape, dtype: gradient.dtype };
     },
   });
 }
 
-/** Kernels are handed tensor infos; operations want tensors. */
+/** Kernels are handed tensor infos; operations want tensors, which release what they hold when their scope ends. */
 function tensorOf({ dataId, shape, dtype }) {
+  tf.backend().incRef(dataId);
   return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype });
 }
 

@@ -121,25 +121,39 @@ function tailFinding(tail: Tail, options: AdviceOptions): Finding[] {
   );
   const seen =
     fields.length > 0 ? ` Their receptive fields are ${range(fields)} wide${inputText(options.inputSize)}.` : '';
+  const gain = probeGain(tail, options);
+  const advice =
+    gain > enoughGain
+      ? 'The probe speaks against leaving them out.'
+      : 'They add little to what earlier layers have found: try the network without them, or give it larger inputs.';
   return [
     {
       kind: 'tail',
       layers: tail.layers,
-      text: `${saw}${seen}${probeText(tail, options)} They add little to what earlier layers have found: try the network without them, or give it larger inputs.`,
+      text: `${saw}${seen}${probeText(tail, options)} ${advice}`,
       source: papers.saturation,
     },
   ];
 }
 
-/** Whether classes can be read off better at the tail's end than before it. */
-function probeText(tail: Tail, { probes = [] }: AdviceOptions): string {
+/** Accuracy that a probe must gain over the tail before its layers count as useful. */
+const enoughGain = 0.01;
+
+/** What the tail adds to the accuracy of linear probes; NaN where that is not known. */
+function probeGain(tail: Tail, { probes = [] }: AdviceOptions): number {
   const at = probes.findIndex(({ layer }) => layer === tail.layers[0]);
   const end = probes.find(({ layer }) => layer === tail.layers.at(-1));
-  if (at < 1 || !end) return '';
-  const before = probes[at - 1]!;
-  const gain = end.accuracy - before.accuracy;
-  const verdict = gain > 0.01 ? 'they do add something' : 'they add nothing';
-  return ` A linear probe reads ${digits(before.accuracy)} from \`${before.layer}\` in front of them and ${digits(end.accuracy)} from \`${end.layer}\`: by this measure ${verdict}.`;
+  return at < 1 || !end ? Number.NaN : end.accuracy - probes[at - 1]!.accuracy;
+}
+
+/** Whether classes can be read off better at the tail's end than before it. */
+function probeText(tail: Tail, options: AdviceOptions): string {
+  const gain = probeGain(tail, options);
+  if (Number.isNaN(gain)) return '';
+  const probes = options.probes!;
+  const before = probes[probes.findIndex(({ layer }) => layer === tail.layers[0]) - 1]!;
+  const end = probes.find(({ layer }) => layer === tail.layers.at(-1))!;
+  return ` A linear probe reads ${digits(before.accuracy)} from \`${before.layer}\` in front of them and ${digits(end.accuracy)} from \`${end.layer}\`.`;
 }
 
 function border(tail: Tail, { receptiveFields, inputSize }: AdviceOptions): Finding[] {

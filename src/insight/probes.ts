@@ -69,7 +69,7 @@ export async function probeLayers(
     const tested = testRows.get(name);
     // A layer that a forward pass does not reach (another output's, a second model's) has nothing to fit.
     if (!fitted || !tested) continue;
-    const regression = LogisticRegression.fit(fitted, trainLabels, options);
+    const regression = LogisticRegression.fit(fitted, trainLabels, { ...stoppingRule, ...options });
     const probe = {
       layer: name,
       features: fitted.features,
@@ -82,6 +82,9 @@ export async function probeLayers(
   }
   return probes;
 }
+
+/** scikit-learn's default tolerance: the accuracy no longer changes, and wide layers take seconds rather than minutes. */
+const stoppingRule = { tolerance: 1e-4, maxIterations: 300 } as const;
 
 async function activationsOf(
   model: LayersModel,

@@ -24,7 +24,9 @@ const schema = 'https://vega.github.io/schema/vega-lite/v6.json';
 export const splitColors = { train: '#d95f0e', val: '#2166ac' } as const;
 /** One series that has no split. */
 export const plainColor = '#2166ac';
-/** A second quantity beside saturation. */
+/** Probe accuracy beside saturation: apart from both splits' colours, also for the colour-blind. */
+export const probeColor = '#444444';
+/** Lines that mark a limit. */
 export const accentColor = '#b2182b';
 
 /** Above the plot, where no line can run through it. */

@@ -1,5 +1,4 @@
 import {
-  accentColor,
   checkLength,
   finite,
   layerAxis,
@@ -9,6 +8,7 @@ import {
   type PlotSpec,
   plainColor,
   plotSpec,
+  probeColor,
   splitColors,
 } from './plot-spec.js';
 
@@ -86,7 +86,7 @@ export function profilePlot({ labels, values }: Profile, options: ProfilePlotOpt
             color: {
               field: 'series',
               type: 'nominal',
-              scale: { domain: [metric, 'probe accuracy'], range: [color, accentColor] },
+              scale: { domain: [metric, 'probe accuracy'], range: [color, probeColor] },
               legend: options.probes ? legendOnTop : null,
             },
             tooltip: [{ field: 'name', title: 'layer' }, { field: 'series' }, { field: 'value' }],
