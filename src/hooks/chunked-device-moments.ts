@@ -9,11 +9,14 @@ import {
   matMul,
   maximum,
   mul,
+  pad,
+  reshape,
   slice,
   sub,
   sum,
   type Tensor,
   type Tensor2D,
+  type Tensor3D,
   tidy,
   where,
   zerosLike,
@@ -25,8 +28,11 @@ import { checkFeatures, sampleRows } from './device-rows.js';
 import type { Moments, Pass, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
 
-/** Passes summed on the device before they are read back: few, since float32 sums lose digits as they grow. */
+/** Passes summed on the device before they are read back. */
 const chunkPasses = 8;
+
+/** Numbers that the products of blocks may take on the device: 64 MB. */
+const blockedNumbers = 2 ** 24;
 
 /** Sums over a few passes, on the device, of the finite rows less a shift. */
 interface Chunk {
@@ -40,6 +46,8 @@ interface Chunk {
   sums: Tensor2D;
   /** d x d */
   product: Tensor2D;
+  /** What rounding took from the product as passes were added. */
+  lost: Tensor2D;
 }
 
 interface Period {
@@ -102,7 +110,7 @@ export class ChunkedDeviceMoments implements Moments {
   }
 
   #sum(x: Tensor2D): void {
-    const [rows, features] = x.shape;
+    const rows = x.shape[0];
     const finite = finiteOf(x);
     const mask = expandDims(cast(all(finite, 1), 'float32'), 1) as Tensor2D;
     const chunk = this.#chunk;
@@ -110,19 +118,23 @@ export class ChunkedDeviceMoments implements Moments {
     const shifted = mul(sub(where(finite, x, add(zerosLike(x), shift)), shift), mask) as Tensor2D;
     const count = sum(mask);
     const sums = sum(shifted, 0, true) as Tensor2D;
-    const product = matMul(shifted, shifted, true, false) as Tensor2D;
+    const added = blockedProduct(shifted);
+    const product = chunk === undefined ? added : (add(chunk.product, added) as Tensor2D);
+    const lost =
+      chunk === undefined ? zerosLike(added) : (add(chunk.lost, roundingOf(chunk.product, added, product)) as Tensor2D);
     this.#chunk = {
       passes: (chunk?.passes ?? 0) + 1,
       rows: (chunk?.rows ?? 0) + rows,
       shift: chunk?.shift ?? keep(shift),
       count: keep(chunk === undefined ? count : add(chunk.count, count)),
       sums: keep(chunk === undefined ? sums : (add(chunk.sums, sums) as Tensor2D)),
-      product: keep(chunk === undefined ? product : (add(chunk.product, product) as Tensor2D)),
+      product: keep(product),
+      lost: keep(lost),
     };
     chunk?.count.dispose();
     chunk?.sums.dispose();
     chunk?.product.dispose();
-    if (features !== shift.shape[1]) throw new RangeError('the shift does not fit');
+    chunk?.lost.dispose();
   }
 
   /** Ends the chunk; its sums join the period's accumulator when they have arrived. */
@@ -131,8 +143,9 @@ export class ChunkedDeviceMoments implements Moments {
     const period = this.#period;
     if (chunk === undefined || period === undefined) return;
     this.#chunk = undefined;
-    const reading = Promise.all([chunk.count.data(), chunk.shift.data(), chunk.sums.data(), chunk.product.data()])
-      .then(([[count], shift, sums, product]) => merge(period.accumulator, chunk.rows, count, shift, sums, product))
+    const { count, shift, sums, product, lost } = chunk;
+    const reading = Promise.all([count.data(), shift.data(), sums.data(), product.data(), lost.data()])
+      .then(([[counted], ...values]) => merge(period.accumulator, chunk.rows, counted, ...values))
       .catch(this.#report)
       .finally(() => {
         disposeChunk(chunk);
@@ -152,6 +165,30 @@ function firstShift(x: Tensor2D, finite: Tensor, mask: Tensor2D): Tensor2D {
   return add(row, div(sum(distances, 0, true), maximum(sum(mask), 1))) as Tensor2D;
 }
 
+/** Products of blocks of rows, added up in a tree: float32 sums lose digits as they grow. */
+function blockedProduct(shifted: Tensor2D): Tensor2D {
+  const [rows, features] = shifted.shape;
+  const count = Math.min(256, Math.floor(blockedNumbers / (features * features)), Math.floor(rows / 32));
+  const blocks = 2 ** Math.floor(Math.log2(Math.max(1, count)));
+  const padded = pad(shifted, [
+    [0, (blocks - (rows % blocks)) % blocks],
+    [0, 0],
+  ]);
+  const cut = reshape(padded, [blocks, -1, features]) as Tensor3D;
+  let products: Tensor = matMul(cut, cut, true, false);
+  for (let left = blocks; left > 1; left /= 2) {
+    const pairs = reshape(products, [2, left / 2, features, features]);
+    products = sum(pairs, 0);
+  }
+  return reshape(products, [features, features]) as Tensor2D;
+}
+
+/** The rounding error of sum = a + b, exactly (Knuth's two-sum). */
+function roundingOf(a: Tensor, b: Tensor, total: Tensor): Tensor {
+  const seen = sub(total, a);
+  return add(sub(a, sub(total, seen)), sub(b, seen));
+}
+
 function merge(
   accumulator: CovarianceAccumulator,
   rows: number,
@@ -159,6 +196,7 @@ function merge(
   shift: ArrayLike<number>,
   sums: ArrayLike<number>,
   product: ArrayLike<number>,
+  lost: ArrayLike<number>,
 ): void {
   const features = shift.length;
   const rejected = rows - count;
@@ -167,7 +205,10 @@ function merge(
   if (count > 0) {
     for (let i = 0; i < features; i++) {
       mean[i] = shift[i] + sums[i] / count;
-      for (let j = 0; j <= i; j++) scatter[i * features + j] = product[i * features + j] - (sums[i] * sums[j]) / count;
+      for (let j = 0; j <= i; j++) {
+        const at = i * features + j;
+        scatter[at] = product[at] + lost[at] - (sums[i] * sums[j]) / count;
+      }
     }
   }
   accumulator.updateCentered(count, mean, scatter, rejected);
@@ -178,4 +219,5 @@ function disposeChunk(chunk: Chunk | undefined): void {
   chunk?.count.dispose();
   chunk?.sums.dispose();
   chunk?.product.dispose();
+  chunk?.lost.dispose();
 }

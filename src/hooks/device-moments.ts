@@ -1,4 +1,15 @@
-import { keep, matMul, slice, sub, sum, type Tensor2D, tensor2d, tidy } from '@tensorflow/tfjs-core';
+import {
+  keep,
+  matMul,
+  reshape,
+  slice,
+  sub,
+  sum,
+  type Tensor2D,
+  type Tensor3D,
+  tensor2d,
+  tidy,
+} from '@tensorflow/tfjs-core';
 import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
 import type { SolveWishes } from '../statistics/solve.js';
 import { solveLayer } from '../statistics/spectrum.js';
@@ -65,7 +76,11 @@ export class DeviceMoments implements Moments {
   /** The moments of `rows - shift`; both tensors are on the device. */
   protected reduce(rows: Tensor2D, shift: Tensor2D): ShiftedMoments {
     const shifted = sub(rows, shift) as Tensor2D;
-    return { sums: sum(shifted, 0).dataSync(), product: matMul(shifted, shifted, true, false).dataSync() };
+    const [count, features] = shifted.shape;
+    const block = blockOf(count);
+    const blocks = reshape(shifted, [count / block, block, features]) as Tensor3D;
+    const products = matMul(blocks, blocks, true, false).dataSync<'float32'>();
+    return { sums: sum(shifted, 0).dataSync(), product: summed(products, features * features) };
   }
 
   /** False where a row held a NaN or Infinity, or the shift did not fit: then nothing was added. */
@@ -114,4 +129,23 @@ export class DeviceMoments implements Moments {
     this.#shift?.dispose();
     this.#shift = keep(tensor2d(this.#shiftValues, [1, mean.length]));
   }
+}
+
+/**
+ * Rows per product: float32 sums lose digits as they grow, so the rows are multiplied in blocks of about a thousand and
+ * the blocks added in float64. A divisor of the rows, so that no row is moved; all rows where there is none in reach.
+ */
+function blockOf(rows: number): number {
+  const [most, least] = rows > 4096 ? [1024, 256] : [128, 32];
+  for (let block = Math.min(most, rows); block >= least; block--) if (rows % block === 0) return block;
+  return rows;
+}
+
+function summed(parts: Float32Array, length: number): ArrayLike<number> {
+  if (parts.length === length) return parts;
+  const total = Float64Array.from(parts.subarray(0, length));
+  for (let from = length; from < parts.length; from += length) {
+    for (let i = 0; i < length; i++) total[i] += parts[from + i];
+  }
+  return total;
 }

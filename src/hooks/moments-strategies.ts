@@ -41,11 +41,13 @@ export class MomentsStrategies {
     const backend = getBackend();
     if (output === undefined || keepRows > 0) return new HostMoments(report, keepRows);
     const plain = isPlainMatrix(output.shape, output.view, output.masked);
+    const { rows, features } = sampleSize(output.shape, output.view);
     if (backend === 'webgl' || backend === 'webgpu') {
-      return plain && this.#precision === 'auto' ? new ChunkedDeviceMoments(report) : new HostMoments(report);
+      // With fewer rows than features the rows themselves are the smaller thing to read.
+      const onDevice = plain && rows >= features && this.#precision === 'auto';
+      return onDevice ? new ChunkedDeviceMoments(report) : new HostMoments(report);
     }
     if (backend !== 'tensorflow') return new HostMoments(report);
-    const { rows, features } = sampleSize(output.shape, output.view);
     if (plain && rows >= deviceRowsPerFeature * features) {
       if (this.#precision === 'auto') return new DeviceMoments();
       if (hasNativeFloat64()) return new Float64DeviceMoments();
