@@ -63,14 +63,12 @@ describe('readNumbers', () => {
   });
 
   it('gives back any rectangular array', () => {
-    const matrix = fc
-      .tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 5 }))
-      .chain(([rows, columns]) =>
-        fc.array(fc.array(fc.double(), { minLength: columns, maxLength: columns }), {
-          minLength: rows,
-          maxLength: rows,
-        }),
-      );
+    const matrix = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 5 })).chain(([rows, columns]) =>
+      fc.array(fc.array(fc.double(), { minLength: columns, maxLength: columns }), {
+        minLength: rows,
+        maxLength: rows,
+      }),
+    );
     fc.assert(
       fc.property(matrix, (rows) => {
         expect(read(rows)).toEqual({ values: rows.flat(), shape: [rows.length, rows[0].length], dtype: 'float64' });
