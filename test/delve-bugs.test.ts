@@ -1,9 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type PcaLayer, pcaLayer, setPcaThresholds } from '../src/pca-layers.js';
+import { SaturationTracker } from '../src/saturation-tracker.js';
 import { CsvStore } from '../src/stores/csv-store.js';
 import { EpochTable } from '../src/stores/epoch-table.js';
 import { MemoryStoreFiles } from '../src/stores/memory-store-files.js';
@@ -14,6 +16,8 @@ import { normalTensor } from './support/backends.js';
 import { epochOf, layer } from './support/epochs.js';
 
 // One test per known error of Delve 0.1.50 that could have a twin here. A row's letter and number stand in its name.
+
+const delveOutputs = fileURLToPath(new URL('fixtures/delve_outputs', import.meta.url));
 
 /** What a csv store has written so far. */
 const tableOf = (files: MemoryStoreFiles, path = 'run.csv') =>
@@ -82,6 +86,42 @@ describe("Delve's errors have no twin in the stores", () => {
       expect(table.epochs).toEqual([0, 1, 2]);
       expect([...table.values('epoch')]).toEqual([0, 1, 2]);
     }
+  });
+
+  it("B32: a tracker continues Delve's own csv and npy files at its initialEpoch", async () => {
+    cpSync(delveOutputs, folder, { recursive: true });
+    await tf.setBackend('cpu');
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: 5, inputShape: [3], name: 'fc_one' })] });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const tracker = new SaturationTracker(join(folder, 'run'), model, {
+      saveTo: ['csv', 'npy'],
+      stats: ['lsat', 'idim', 'cov', 'det', 'trc', 'dtrc'],
+      initialEpoch: 2,
+    });
+    const [x, y] = [normalTensor([20, 3], 1), normalTensor([20, 5], 2)];
+    await model.fit(x, y, {
+      initialEpoch: 2,
+      epochs: 4,
+      validationData: [x, y],
+      verbose: 0,
+      callbacks: tracker.callback(),
+    });
+    await tracker.close();
+    const csv = EpochTable.parse(readFileSync(join(folder, 'run.csv'), 'utf8'));
+    const npy = await reconstructCsv(join(folder, 'run'));
+    for (const table of [csv, npy]) {
+      expect(table.epochs).toEqual([0, 1, 2, 3]);
+      expect([...table.values('train_accuracy')]).toEqual([0.5, 0.6, Number.NaN, Number.NaN]);
+      const saturation = table.values('eval-saturation_fc_one');
+      expect([...saturation.subarray(0, 2)]).toEqual([0.6, 0.6]);
+      // Three inputs reach five units: what they hold has three dimensions.
+      expect([...saturation.subarray(2)]).toEqual([0.6, 0.6]);
+      expect(table.value(1, 'train-covariance-trace_fc_one')).toBe(1.103083804989839);
+      expect(table.value(3, 'train-covariance-trace_fc_one')).toBeGreaterThan(0);
+      expect(table.value(3, 'eval-saturation_block-0')).toBeNaN();
+    }
+    tf.dispose([x, y]);
+    model.dispose();
   });
 
   it('B33: nothing is written into the working directory', async () => {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { Matrix } from 'ml-matrix';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { trackedLayers } from '../src/hooks/layers.js';
 import { PcaLayer, pcaLayer } from '../src/pca-layers.js';
 import { principalReference, relativeError } from './support/affine-projection.js';
 import { backends, normalTensor, useBackend } from './support/backends.js';
@@ -185,6 +186,25 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     expect(y.dataSync()).toEqual(x.dataSync());
     tf.dispose([x, y]);
     layer.dispose();
+  });
+
+  it("lets at least one dimension pass by Delve's rule, too", () => {
+    const x = tf.tidy(() => normalTensor([50, 2], 20).mul([10, 0.1]));
+    const layer = pcaLayer({ threshold: 0.9, rule: 'delve' });
+    train(layer, x);
+    expect(layer.spectrum?.intrinsicDimensionality(0.9, 'delve')).toBe(0);
+    expect(layer.dimensions).toBe(1);
+    const y = evaluate(layer, x);
+    const reference = principalReference(matrixOf(x));
+    expect(relativeError(y.dataSync(), reference.project(matrixOf(x), 1))).toBeLessThan(2e-6);
+    tf.dispose([x, y]);
+    layer.dispose();
+  });
+
+  it('is not taken for a layer whose saturation is to be tracked', () => {
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [2], name: 'a' }), pcaLayer()] });
+    expect(trackedLayers(model as unknown as tf.layers.Layer).map(({ name }) => name)).toEqual(['a']);
+    model.dispose();
   });
 
   it('gives a layer that never varies its mean, and one zero coordinate', () => {

@@ -97,7 +97,8 @@ export class PcaLayer extends layers.Layer {
 
   /** Dimensions that pass at the threshold; undefined before any training. */
   get dimensions(): number | undefined {
-    return this.spectrum?.intrinsicDimensionality(this.#threshold, this.rule);
+    const spectrum = this.spectrum;
+    return spectrum && this.#dimensionsOf(spectrum);
   }
 
   /** Mean, eigenvectors (width x width, column k belongs to eigenvalue k) and eigenvalues; undefined before any training. */
@@ -151,7 +152,7 @@ export class PcaLayer extends layers.Layer {
       this.#hasWarned = true;
       return input;
     }
-    return this.#project(input, spectrum.intrinsicDimensionality(this.#threshold, this.rule));
+    return this.#project(input, this.#dimensionsOf(spectrum));
   }
 
   override getConfig(): serialization.ConfigDict {
@@ -239,6 +240,12 @@ export class PcaLayer extends layers.Layer {
       this.#known = { of, spectrum: samples > 0 ? Spectrum.fromEigenvalues(eigenvalues, { samples }) : undefined };
     }
     return this.#known.spectrum;
+  }
+
+  /** Where anything varies, at least one dimension passes: Delve's rule counts none if the first reaches the threshold. */
+  #dimensionsOf(spectrum: Spectrum): number {
+    const dimensions = spectrum.intrinsicDimensionality(this.#threshold, this.rule);
+    return dimensions === 0 && spectrum.trace > 0 ? 1 : dimensions;
   }
 
   #project(input: Tensor, dimensions: number): Tensor {

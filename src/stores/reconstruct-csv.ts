@@ -85,12 +85,14 @@ export async function reconstructCsv(npyFolder: string, options: ReconstructOpti
   for (const [column, { stat, from }] of columns) {
     table.addColumn(column);
     for (const [epoch, path] of from.epochs) {
-      const array = decodeNpy((await files.read(`${folder}/${path}`))!, path);
+      const read = async () => decodeNpy((await files.read(`${folder}/${path}`))!, path);
       if (stat === undefined) {
-        table.set(epoch, column, (array.dtype === 'int64' ? integerText : floatText)(array.values[0]));
+        const { dtype, values } = await read();
+        table.set(epoch, column, (dtype === 'int64' ? integerText : floatText)(values[0]));
         continue;
       }
-      const spectrum = spectra.get(path) ?? spectrumOf(array, path);
+      // Each matrix is solved once, however many columns come from it.
+      const spectrum = spectra.get(path) ?? spectrumOf(await read(), path);
       spectra.set(path, spectrum);
       table.set(epoch, column, computed(spectrum, stat, threshold, rule));
     }
