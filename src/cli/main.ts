@@ -1,0 +1,85 @@
+import { exportKinds, exportLogdir } from './export.js';
+import { inspect } from './inspect.js';
+import { type Terminal, UsageError } from './terminal.js';
+import { verify } from './verify.js';
+
+/** Options as `parseArgs` of node:util takes them. */
+export const cliOptions = {
+  format: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  json: { type: 'boolean' },
+  kind: { type: 'string' },
+  out: { type: 'string', short: 'o' },
+  tags: { type: 'string' },
+  version: { type: 'boolean' },
+} as const;
+
+/** A command line, taken apart. */
+export interface CommandLine {
+  values: {
+    format?: string;
+    help?: boolean;
+    json?: boolean;
+    kind?: string;
+    out?: string;
+    tags?: string;
+    version?: boolean;
+  };
+  positionals: string[];
+}
+
+const usage = `Usage: delve-tensorboard <command> [options]
+
+Reads TensorBoard's event files, whoever wrote them.
+
+Commands:
+  inspect <logdir or file>          what is in it: runs, tags, plugins, counts, steps, last values
+      --tags <regular expression>     only tags that match
+      --json                          as JSON
+  verify <logdir or file>...        read every record; exit code 1 where one is damaged
+  export <logdir or file>           scalars as CSV to standard output
+      --kind <kind>                   ${exportKinds.join(', ')}
+      --format <csv or json>          csv
+      --out, -o <path>                the file to write; for images and audio the folder
+      --tags <regular expression>     only tags that match
+
+Options:
+  --help, -h
+  --version
+
+Colours are left out where standard output is not a terminal or NO_COLOR is set.
+`;
+
+/** Runs one command; resolves to the exit code: 0, 1 where files are damaged, 2 where the command line is wrong. */
+export async function main(terminal: Terminal, { positionals, values }: CommandLine, version: string): Promise<number> {
+  const [command, ...paths] = positionals;
+  if (values.version) {
+    terminal.write(`${version}\n`);
+    return 0;
+  }
+  if (values.help || command === undefined || command === 'help') {
+    terminal.write(usage);
+    return values.help || command === 'help' ? 0 : 2;
+  }
+  try {
+    switch (command) {
+      case 'inspect':
+        return await inspect(terminal, onlyOne(paths), values);
+      case 'verify':
+        return await verify(terminal, paths);
+      case 'export':
+        return await exportLogdir(terminal, onlyOne(paths), values);
+      default:
+        throw new UsageError(`there is no command "${command}"`);
+    }
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    terminal.complain(`delve-tensorboard: ${error.message}\nTry: delve-tensorboard --help\n`);
+    return 2;
+  }
+}
+
+function onlyOne(paths: string[]): string | undefined {
+  if (paths.length > 1) throw new UsageError(`expected one path, got ${paths.length}`);
+  return paths[0];
+}

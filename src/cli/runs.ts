@@ -1,0 +1,38 @@
+import { sourceFiles } from '#platform';
+import { listRuns } from '../event-reader.js';
+import { UsageError } from './terminal.js';
+
+/** A run and what to read it from. */
+export interface NamedRun {
+  run: string;
+  /** Its folder, or its one file: what `readEvents` takes. */
+  source: string;
+  files: string[];
+}
+
+/**
+ * The runs below a logdir, or one event file as a run of its own.
+ *
+ * @throws UsageError where there is nothing to read
+ */
+export async function findRuns(path: string | undefined): Promise<NamedRun[]> {
+  if (path === undefined) throw new UsageError('expected the path of a logdir or of an event file');
+  const kind = await sourceFiles.kind(path);
+  if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
+  if (kind === 'file') return [{ run: '.', source: path, files: [path] }];
+  const runs = await listRuns(path);
+  if (runs.length === 0)
+    throw new UsageError(`there is no event file in "${path}" (its name would contain "tfevents")`);
+  return runs.map((found) => ({ ...found, source: found.run === '.' ? path : `${path}/${found.run}` }));
+}
+
+/** A filter of tags from a regular expression that a user typed. */
+export function tagFilter(pattern: string | undefined): (tag: string) => boolean {
+  if (pattern === undefined) return () => true;
+  try {
+    const expression = new RegExp(pattern, 'u');
+    return (tag) => expression.test(tag);
+  } catch (error) {
+    throw new UsageError(`--tags: ${(error as Error).message}`);
+  }
+}

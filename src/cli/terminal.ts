@@ -1,0 +1,48 @@
+/** What a command needs of the world; the executable gives it the real one, a test its own. */
+export interface Terminal {
+  /** Writes to standard output. */
+  write(text: string): void;
+  /** Writes to standard error. */
+  complain(text: string): void;
+  /** Whether standard output shows colours. */
+  readonly colors: boolean;
+  /** Writes a file, making the folders it lies in. */
+  writeFile(path: string, content: string | Uint8Array): void;
+  /** Opens a file for text that comes piece by piece. */
+  createFile(path: string): { write(text: string): void; close(): void };
+}
+
+/** What is wrong with how a command was called; the executable shows it without a stack. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const styles = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39] } as const;
+
+/** Text in a style, where the terminal has colours. */
+export function styled(terminal: Terminal, style: keyof typeof styles, text: string): string {
+  const [on, off] = styles[style];
+  return terminal.colors ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+}
+
+/** Text from a file nobody vouches for, without the control characters that would command the terminal. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are to be replaced
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** Rows padded to columns; numbers (of the columns named) stand to the right. */
+export function table(terminal: Terminal, header: string[], rows: string[][], numeric: readonly string[] = []): string {
+  const clean = rows.map((row) => row.map(printable));
+  const widths = header.map((name, column) => Math.max(name.length, ...clean.map((row) => row[column].length)));
+  const line = (row: string[]) =>
+    row
+      .map((cell, column) =>
+        numeric.includes(header[column]) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
+      )
+      .join('  ')
+      .trimEnd();
+  return [styled(terminal, 'bold', line(header)), ...clean.map(line)].map((text) => `${text}\n`).join('');
+}

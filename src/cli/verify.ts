@@ -1,0 +1,35 @@
+import { EventDecoder } from '../event-decoder.js';
+import { findRuns } from './runs.js';
+import { scanRun } from './scan.js';
+import { printable, styled, type Terminal, UsageError } from './terminal.js';
+
+/** `verify`: reads every record of every file. Resolves to the exit code, 1 where one is damaged. */
+export async function verify(terminal: Terminal, paths: string[]): Promise<number> {
+  if (paths.length === 0) throw new UsageError('expected the path of a logdir or of an event file');
+  let damaged = 0;
+  let torn = 0;
+  let files = 0;
+  for (const path of paths) {
+    for (const run of await findRuns(path)) {
+      const decoder = new EventDecoder();
+      for (const file of run.files) {
+        files++;
+        const { damage, records, tornBytes, tornOffset } = await scanRun(file, decoder);
+        const sound = `${records} record${records === 1 ? '' : 's'}`;
+        if (damage) {
+          damaged++;
+          const where = `damaged at byte ${damage.offset}, after ${sound}: ${damage.reason}`;
+          terminal.write(`${styled(terminal, 'red', 'damaged')}  ${printable(file)}: ${printable(where)}\n`);
+        } else if (tornBytes > 0) {
+          torn++;
+          const where = `${sound}, then ${tornBytes} bytes of one that is cut off, from byte ${tornOffset}`;
+          terminal.write(`${styled(terminal, 'yellow', 'torn')}     ${printable(file)}: ${where}\n`);
+        } else {
+          terminal.write(`${styled(terminal, 'green', 'ok')}       ${printable(file)}: ${sound}\n`);
+        }
+      }
+    }
+  }
+  terminal.write(`${files} file${files === 1 ? '' : 's'}, ${damaged} damaged, ${torn} with a torn tail\n`);
+  return damaged > 0 ? 1 : 0;
+}
