@@ -5,10 +5,11 @@ import { checkStep, checkTag, checkText, checkWallTime, wellFormed } from './eve
 import { checkEvent } from './events/check-event.js';
 import { DirectoryOutput } from './events/directory-output.js';
 import type { Step, TensorBoardEvent } from './events/event.js';
-import type { EventStream, TaggedTensor } from './events/event-stream.js';
+import type { EventStream } from './events/event-stream.js';
 import type { Output } from './events/output.js';
 import { safePath } from './events/safe-path.js';
 import { openFolder, openOutput, type StreamLease } from './events/shared-streams.js';
+import type { TaggedTensor } from './events/tag-descriptions.js';
 import type { PluginSummary } from './summaries/plugin-summary.js';
 import { readOptions, type SummaryWriterOptions } from './summary-writer-options.js';
 

@@ -167,6 +167,20 @@ test('when the file is gone, what waits begins a new one: version, every tag des
   await expect(writer.close()).rejects.toThrow(/7 events were lost/);
 });
 
+test('a file that is gone before anything was written to it is no loss, and the new one has one version record', async () => {
+  const output = new FaultyOutput();
+  const writer = new SummaryWriter(output, small);
+  output.gone = true;
+  for (const step of range(0, 5)) writer.addScalar('loss', step, step);
+  await writer.flush();
+  expect(output.events.map(({ fileVersion }) => fileVersion)).toEqual([
+    'brain.Event:2',
+    ...range(0, 5).map(() => undefined),
+  ]);
+  expect(output.steps).toEqual(range(0, 5));
+  await writer.close();
+});
+
 test('a file that is gone while writing fails is noticed once that works again', async () => {
   const output = new FaultyOutput();
   const writer = new SummaryWriter(output, small);

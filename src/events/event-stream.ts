@@ -8,31 +8,12 @@ import { OrderedQueue } from './ordered-queue.js';
 import type { Output } from './output.js';
 import { type KeptPoint, lastPointsBefore } from './purge.js';
 import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
-import { scalarBody, scalarRecordBytes, writeScalarRecord } from './scalar-record.js';
+import { scalarRecordBytes, writeScalarRecord } from './scalar-record.js';
+import { TagDescriptions, type TaggedTensor } from './tag-descriptions.js';
 
 /** Named in the first record of every file. */
 const sourceWriter = 'delve-tensorboard';
 const fileVersion = 'brain.Event:2';
-
-/** One value of a summary event. */
-export interface TaggedTensor {
-  tag: string;
-  tensor: tensorboard.ITensorProto;
-  /** Written with the tag's first event in a file. */
-  metadata: tensorboard.ISummaryMetadata;
-}
-
-interface TagState {
-  metadata: tensorboard.ISummaryMetadata;
-  /** True where the file has the metadata. */
-  described: boolean;
-  /** For a described scalar: what `writeScalarRecord` needs. */
-  scalarBody?: Uint8Array;
-  /** The step of the tag's latest event. */
-  lastStep?: Step;
-  /** True once told that the tag was used for two kinds of summaries. */
-  warned?: boolean;
-}
 
 /**
  * The events of one run on their way to one Output: in the order they were added, each tag's metadata with its first
@@ -42,12 +23,10 @@ export class EventStream {
   readonly output: Output;
   readonly #records: RecordBuffer;
   readonly #queue = new OrderedQueue();
-  readonly #tags = new Map<string, TagState>();
+  readonly #tags = new TagDescriptions();
   readonly #companions = new Set<Promise<void>>();
   readonly #lose = (error: unknown) => this.#records.failures.lose(1, 'its values never came', error);
   #begun = false;
-  /** Counts how often what the file says about its tags was forgotten. */
-  #forgotten = 0;
 
   constructor(output: Output, policy: BufferPolicy) {
     this.output = output;
@@ -55,7 +34,7 @@ export class EventStream {
       output,
       policy,
       (kept) => this.#describeAgain(kept),
-      () => this.#forgetDescriptions(),
+      () => this.#tags.forget(),
     );
   }
 
@@ -114,7 +93,7 @@ export class EventStream {
       () => {
         this.#records.prepare(payload.length);
         for (const { tag, metadata } of values) {
-          if (metadata?.pluginData?.pluginName) this.#stateOf(tag ?? '', metadata).described = true;
+          if (metadata?.pluginData?.pluginName) this.#tags.note(tag ?? '', metadata);
         }
         this.#records.add(payload, Date.now());
       },
@@ -141,7 +120,7 @@ export class EventStream {
           const payload = tensorboard.Event.encode({ wallTime, step, summary: { value: [value] } }).finish();
           this.#records.prepare(payload.length);
           const { tag, metadata } = value;
-          if (metadata?.pluginData?.pluginName) this.#setDescribed(tag!, this.#stateOf(tag!, metadata));
+          if (metadata?.pluginData?.pluginName) this.#tags.note(tag!, metadata);
           this.#records.add(payload, Date.now());
         }
       },
@@ -224,77 +203,28 @@ export class EventStream {
   }
 
   #addNow(wallTime: number, step: Step, tensors: TaggedTensor[]): void {
-    const encode = () =>
-      encodeSummaryEvent(
-        wallTime,
-        step,
-        tensors.map((tensor) => this.#valueOf(tensor)),
-      );
-    const forgotten = this.#forgotten;
+    const encode = () => {
+      const values = tensors.map((tensor) => this.#tags.valueOf(tensor));
+      return encodeSummaryEvent(wallTime, step, values);
+    };
+    const { forgotten } = this.#tags;
     let payload = encode();
     this.#records.prepare(payload.length);
     // What had to be written first may have begun another file, in which no tag has been described.
-    if (this.#forgotten !== forgotten) payload = encode();
-    for (const { tag, metadata } of tensors) {
-      const state = this.#stateOf(tag, metadata);
-      state.lastStep = step;
-      this.#setDescribed(tag, state);
-    }
+    if (this.#tags.forgotten !== forgotten) payload = encode();
+    for (const { tag, metadata } of tensors) this.#tags.note(tag, metadata).lastStep = step;
     this.#records.add(payload, Date.now());
-  }
-
-  #valueOf({ tag, tensor, metadata }: TaggedTensor): tensorboard.Summary.IValue {
-    const state = this.#tags.get(tag);
-    return state?.described ? { tag, tensor } : { tag, tensor, metadata: state?.metadata ?? metadata };
-  }
-
-  #stateOf(tag: string, metadata: tensorboard.ISummaryMetadata): TagState {
-    let state = this.#tags.get(tag);
-    if (state === undefined) this.#tags.set(tag, (state = { metadata, described: false }));
-    const first = state.metadata.pluginData?.pluginName;
-    const plugin = metadata.pluginData?.pluginName;
-    if (first !== plugin && !state.warned) {
-      state.warned = true;
-      warn(`The tag '${tag}' holds ${first} in this run and now got ${plugin}, which TensorBoard will not show`);
-    }
-    return state;
-  }
-
-  #setDescribed(tag: string, state: TagState): void {
-    state.described = true;
-    if (state.metadata.pluginData?.pluginName === 'scalars') state.scalarBody ??= scalarBody(tag);
-  }
-
-  #forgetDescriptions(): void {
-    this.#forgotten++;
-    for (const state of this.#tags.values()) {
-      state.described = false;
-      delete state.scalarBody;
-    }
   }
 
   /** Makes records that were meant for a file that is gone the beginning of a new one. */
   #describeAgain(kept: Chunk[]): void {
-    this.#forgetDescriptions();
-    for (const chunk of kept) {
-      const events = [...payloadsOf(chunk.bytes)].map(decodeWhole);
-      const records = events
-        .filter(({ what }) => what !== 'fileVersion')
-        .map((event) => frameRecord(this.#describe(event)));
+    this.#tags.forget();
+    for (const [index, chunk] of kept.entries()) {
+      const events = [...payloadsOf(chunk.bytes)].map(decodeWhole).filter(({ what }) => what !== 'fileVersion');
+      const records = events.map((event) => frameRecord(this.#tags.complete(event)));
+      if (index === 0) records.unshift(frameRecord(firstRecord()));
       chunk.bytes = concatenate(records);
     }
-    if (kept.length > 0) kept[0].bytes = concatenate([frameRecord(firstRecord()), kept[0].bytes]);
-    else this.#begun = false;
-  }
-
-  #describe(event: tensorboard.Event): Uint8Array {
-    for (const value of event.summary?.value ?? []) {
-      const state = this.#tags.get(value.tag ?? '');
-      if (state === undefined || state.described) continue;
-      value.metadata ??= state.metadata;
-      this.#setDescribed(value.tag!, state);
-    }
-    return tensorboard.Event.encode(event).finish();
   }
 
   async #writeFile(path: string, bytes: Uint8Array): Promise<void> {
