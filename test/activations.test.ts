@@ -22,7 +22,7 @@ function expectFixture(name: string, kind: string, changes: Partial<ActivationVi
   const { views } = index.cases[name];
   const expected = views[kind];
   const { values, shape } = npy(`${name}/x.npy`);
-  const samples = toSamples(values as Float32Array, shape, { ...view, ...changes });
+  const samples = toSamples(Float32Array.from(values), shape, { ...view, ...changes });
   expect([samples.rows, samples.features]).toEqual([expected.n, expected.d]);
   const accumulator = new CovarianceAccumulator(samples.features);
   accumulator.update(samples.values);

@@ -77,7 +77,7 @@ export class DeviceMoments implements Moments {
   protected reduce(rows: Tensor2D, shift: Tensor2D): ShiftedMoments {
     const shifted = sub(rows, shift) as Tensor2D;
     const [count, features] = shifted.shape;
-    const block = blockOf(count);
+    const block = blockOf(count, features);
     const blocks = reshape(shifted, [count / block, block, features]) as Tensor3D;
     const products = matMul(blocks, blocks, true, false).dataSync<'float32'>();
     return { sums: sum(shifted, 0).dataSync(), product: summed(products, features * features) };
@@ -131,13 +131,17 @@ export class DeviceMoments implements Moments {
   }
 }
 
+/** Numbers of all products together that are read back and added in float64: a megabyte. */
+const partNumbers = 2 ** 18;
+
 /**
- * Rows per product: float32 sums lose digits as they grow, so the rows are multiplied in blocks of about a thousand and
- * the blocks added in float64. A divisor of the rows, so that no row is moved; all rows where there is none in reach.
+ * Rows per product: float32 sums lose digits as they grow, so the rows are multiplied in blocks, as many as are cheap to
+ * read back, and these added in float64. A divisor of the rows, so that none is moved; all where there is none in reach.
  */
-function blockOf(rows: number): number {
-  const [most, least] = rows > 4096 ? [1024, 256] : [128, 32];
-  for (let block = Math.min(most, rows); block >= least; block--) if (rows % block === 0) return block;
+function blockOf(rows: number, features: number): number {
+  const least = Math.max(32, Math.ceil((rows * features * features) / partNumbers));
+  for (let block = least; block <= 2 * least && block <= rows; block++) if (rows % block === 0) return block;
+  for (let block = least; block >= 8 && 2 * block >= least; block--) if (rows % block === 0) return block;
   return rows;
 }
 
