@@ -173,7 +173,7 @@ test('a file that is gone before anything was written to it is no loss, and the 
   output.gone = true;
   for (const step of range(0, 5)) writer.addScalar('loss', step, step);
   await writer.flush();
-  expect(output.events.map(({ fileVersion }) => fileVersion)).toEqual([
+  expect(output.events.map(({ fileVersion }) => fileVersion ?? undefined)).toEqual([
     'brain.Event:2',
     ...range(0, 5).map(() => undefined),
   ]);
