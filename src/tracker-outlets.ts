@@ -1,4 +1,5 @@
 import type { ResolvedOptions } from './hooks/saturation-options.js';
+import { adviceMarkdown } from './insight/advice-text.js';
 import { epochTable, writeHeatMap, writeLayerStatistics, writeProfile } from './saturation-summaries.js';
 import { SaturationWriter } from './saturation-writer.js';
 import type { EpochStatistics, LayerStatistics, Split } from './statistics/layer-statistics.js';
@@ -21,6 +22,8 @@ export class TrackerOutlets {
   readonly #root: SummaryWriter | undefined;
   readonly #ownsRoot: boolean;
   #resumed: Promise<void> | undefined;
+  /** The last epoch, until its summary has been written. */
+  #toSummarize: EpochStatistics | undefined;
 
   /** @param destination a folder, or a writer that stays the caller's */
   constructor(
@@ -64,6 +67,7 @@ export class TrackerOutlets {
     this.#resumed ??= this.#resume();
     await this.#resumed;
     this.#try('TensorBoard', () => this.#writeRuns(epoch, spectra));
+    this.#toSummarize = epoch;
     for (const { name, store } of this.#stores) {
       try {
         await store.add(epoch);
@@ -73,7 +77,9 @@ export class TrackerOutlets {
     }
   }
 
+  /** At the end of a training: adds what its last epoch suggests, in words, and brings everything into the files. */
   async flush(): Promise<void> {
+    this.#summarize();
     await this.#root?.flush();
   }
 
@@ -86,11 +92,20 @@ export class TrackerOutlets {
         this.#report(error, `store '${name}'`);
       }
     }
+    this.#summarize();
     try {
       await (this.#ownsRoot ? this.#root?.close() : this.#root?.flush());
     } catch (error) {
       this.#report(error, 'TensorBoard');
     }
+  }
+
+  #summarize(): void {
+    const epoch = this.#toSummarize;
+    this.#toSummarize = undefined;
+    if (epoch === undefined || epoch.layers.length === 0 || !this.#options.scalars.includes('saturation')) return;
+    const split = epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val';
+    this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', adviceMarkdown(epoch), epoch.step));
   }
 
   #writeRuns(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): void {

@@ -3,6 +3,7 @@ import { type AdviceOptions, adviseOn, type FindingKind } from '../src/insight/a
 import { adviceMarkdown } from '../src/insight/advice-text.js';
 import type { ReceptiveField } from '../src/insight/receptive-fields.js';
 import type { EpochStatistics, LayerStatistics } from '../src/statistics/layer-statistics.js';
+import { Spectrum } from '../src/statistics/spectrum.js';
 
 /** Layers l1, l2, ... of 64 features and 100,000 samples, unless told otherwise. */
 function epoch(saturations: readonly number[], more: Record<number, Partial<LayerStatistics>> = {}): EpochStatistics {
@@ -145,4 +146,12 @@ describe('adviceMarkdown', () => {
     const text = adviceMarkdown(epoch([0.3, 0.3, 0.9], { 0: { values: { saturation: Number.NaN } } }));
     expect(text).toContain('| l1 | 64 | 100000 |  |  |');
   });
+});
+
+test('with a spectrum at hand, its shape decides whether the samples are enough', () => {
+  // 1/i in 256 dimensions: 256 rows show 172 of the true 241 (measured with Gaussian samples), 10,240 show 240.
+  const spectrum = Spectrum.fromEigenvalues(Float64Array.from({ length: 256 }, (_, index) => 1 / (index + 1)));
+  const of = (samples: number) => epoch([0.3, 0.3, 0.9], { 1: { features: 256, samples, spectrum } });
+  expect(find(of(256), 'samples').layers).toEqual(['l2']);
+  expect(kinds(of(10_240))).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import type { EpochStatistics, LayerStatistics, Split } from '../statistics/layer-statistics.js';
+import { isEstimateReliable } from '../statistics/sample-size.js';
 import { type InputSize, unproductiveLayers } from './border.js';
 import type { ReceptiveField } from './receptive-fields.js';
 import { type Tail, type TailOptions, tailOf } from './tail.js';
@@ -49,7 +50,7 @@ const saturated = 0.9;
 /** Mean saturation that Delve's maintainers advise to aim for, by scaling all widths alike. */
 const usefulSaturation = [0.2, 0.4] as const;
 /**
- * Rows per intrinsic dimension below which the estimate is visibly too low: of a Gaussian in 256 dimensions with a
+ * For layers whose spectrum is not at hand: rows per intrinsic dimension below which the estimate is visibly too low: of a Gaussian in 256 dimensions with a
  * 1/i spectrum (intrinsic dimensionality 241 at 99 %), 4 rows per dimension give 5 % too few and 10 give 2 %.
  */
 const rowsPerDimension = 10;
@@ -71,7 +72,7 @@ export function adviseOn(epoch: EpochStatistics, options: AdviceOptions = {}): F
     ...tailFinding(tail, options),
     ...border(tail, options),
     ...bottlenecks(layers, options.head ?? 1),
-    ...tooFewSamples(layers),
+    ...tooFewSamples(layers, epoch.threshold),
     ...width(layers, tail, options.head ?? 1),
   ];
 }
@@ -197,10 +198,12 @@ function bottlenecks(layers: readonly LayerStatistics[], head: number): Finding[
   ];
 }
 
-function tooFewSamples(layers: readonly LayerStatistics[]): Finding[] {
-  const short = layers.filter(({ samples, values, features }) => {
+function tooFewSamples(layers: readonly LayerStatistics[], threshold: number): Finding[] {
+  const short = layers.filter(({ samples, values, features, spectrum }) => {
+    if (samples === 0) return false;
+    if (spectrum) return !isEstimateReliable(spectrum, { threshold, samples });
     const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
-    return samples > 0 && samples < rowsPerDimension * dimension;
+    return samples < rowsPerDimension * dimension;
   });
   if (short.length === 0) return [];
   const told = short.map(({ layer, samples, features }) => `\`${layer}\` (${samples} samples of ${features} features)`);
