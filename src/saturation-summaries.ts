@@ -2,6 +2,7 @@ import type { Step } from './events/event.js';
 import type { LayerStatistics, ScalarStat } from './statistics/layer-statistics.js';
 import type { IntrinsicDimensionRule, Spectrum } from './statistics/spectrum.js';
 import { heatMap } from './summaries/heat-map.js';
+import { scatter } from './summaries/scatter.js';
 import type { SummaryWriter } from './summary-writer.js';
 
 /** The tag's part before the layer's name: TensorBoard groups its cards by it. */
@@ -65,6 +66,7 @@ export function writeLayerStatistics(
     });
   }
   if (layer.spectrum !== undefined) writeSpectrum(writer, layer.layer, layer.spectrum, step);
+  if (layer.embedding !== undefined) writeEmbedding(writer, layer.layer, layer.embedding, step);
 }
 
 /** log10 of the eigenvalues above rounding: linear ones would all fall into the first bucket. */
@@ -110,6 +112,20 @@ export function writeHeatMap(
     description:
       'Saturation: rows are layers by depth, columns epochs; dark 0, bright 1, grey where there was none. The last epoch’s value stands on the right.',
   });
+}
+
+/**
+ * Writes a layer's samples on its first two principal axes: as a picture, and for the projector, where points can be
+ * looked at one by one. The projector shows the last epoch's.
+ *
+ * @param points n x 2, row-major
+ */
+export function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
+  const { pixels, height, width } = scatter(points);
+  writer.addImage(`embedding/${layer}`, { data: pixels, shape: [height, width, 3] }, step, {
+    description: `${points.length / 2} samples on the first two principal axes of the layer, about their mean.`,
+  });
+  writer.addEmbedding(`embedding/${layer}`, { data: points, shape: [points.length / 2, 2] }, 0);
 }
 
 function numbered(layers: Iterable<string>): string {

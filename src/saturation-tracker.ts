@@ -9,6 +9,7 @@ import { type ResolvedOptions, resolveOptions, type SaturationOptions } from './
 import { TrainingPhase } from './hooks/training-phase.js';
 import type { EpochStatistics, Split } from './statistics/layer-statistics.js';
 import { type Eigenspace, measureLayer, wishesFor } from './statistics/measure-layer.js';
+import { sampleSizeWarning } from './statistics/sample-size.js';
 import type { Spectrum } from './statistics/spectrum.js';
 import type { SummaryWriter } from './summary-writer.js';
 import { TrackerCallback } from './tracker-callback.js';
@@ -52,6 +53,7 @@ export class SaturationTracker implements AsyncDisposable {
   readonly #eigenspaces = new Map<string, Eigenspace>();
   readonly #errors: Error[] = [];
   readonly #reported = new Set<string>();
+  readonly #warnedOfSize = new Set<string>();
   #scalars: EpochStatistics['scalars'] = [];
   #unhookGraph: (() => void) | undefined;
   #epoch: number;
@@ -266,8 +268,23 @@ export class SaturationTracker implements AsyncDisposable {
         this.#report(error, `layer '${layer}' (${split})`);
       }
     }
+    this.#warnOfFewSamples(spectra);
     await this.#outlets.write(epoch, spectra);
     return results;
+  }
+
+  /** Once per layer and split: few rows show too little saturation. */
+  #warnOfFewSamples(spectra: ReadonlyMap<string, Spectrum>): void {
+    const { threshold, rule } = this.#options;
+    const warnings: string[] = [];
+    for (const [key, spectrum] of spectra) {
+      if (this.#warnedOfSize.has(key)) continue;
+      const warning = sampleSizeWarning(key, spectrum, { threshold, rule });
+      if (warning === undefined) continue;
+      this.#warnedOfSize.add(key);
+      warnings.push(warning);
+    }
+    if (warnings.length > 0) warn(warnings.join('\n'));
   }
 
   async #settle(): Promise<void> {

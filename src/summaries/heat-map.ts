@@ -1,11 +1,5 @@
-import { dotsOf, glyphHeight, widthOf } from './pixel-font.js';
-
-/** RGB pixels, height x width x 3. */
-export interface HeatMapPixels {
-  pixels: Uint8Array;
-  height: number;
-  width: number;
-}
+import { Canvas, type Colour, type Drawing } from './canvas.js';
+import { glyphHeight, widthOf } from './pixel-font.js';
 
 /** Viridis at 0, 1/8, ... 1 (Smith and van der Walt, https://bids.github.io/colormap/, CC0); between them, straight lines. */
 const viridis: readonly (readonly [number, number, number])[] = [
@@ -20,8 +14,6 @@ const viridis: readonly (readonly [number, number, number])[] = [
   [253, 231, 37],
 ];
 
-type Colour = readonly [number, number, number];
-const ink: Colour = [40, 40, 40];
 const margin = 6;
 
 /** The colour of a value in [0, 1]; values outside are drawn as the nearest end, NaN as grey. */
@@ -43,7 +35,7 @@ export function viridisColour(value: number): Colour {
  * @param rows by name, the first on top; shorter rows end in grey
  * @param firstColumn the number of the first column
  */
-export function heatMap(rows: ReadonlyMap<string, readonly number[]>, firstColumn = 1): HeatMapPixels {
+export function heatMap(rows: ReadonlyMap<string, readonly number[]>, firstColumn = 1): Drawing {
   const columns = Math.max(1, ...[...rows.values()].map((row) => row.length));
   const cellHeight = rows.size > 40 ? glyphHeight + 2 : 16;
   const cellWidth = Math.max(3, Math.min(24, Math.floor(720 / columns)));
@@ -78,26 +70,4 @@ function drawBar(canvas: Canvas, left: number, top: number): void {
   const from = left + widthOf('0') + margin;
   for (let x = 0; x < length; x++) canvas.fill(from + x, top, 1, glyphHeight, viridisColour(x / (length - 1)));
   canvas.text('1', from + length + margin, top);
-}
-
-/** White paper to draw on. */
-class Canvas {
-  readonly pixels: Uint8Array;
-
-  constructor(
-    readonly width: number,
-    height: number,
-  ) {
-    this.pixels = new Uint8Array(width * height * 3).fill(255);
-  }
-
-  fill(x: number, y: number, width: number, height: number, colour: Colour): void {
-    for (let row = y; row < y + height; row++) {
-      for (let column = x; column < x + width; column++) this.pixels.set(colour, (row * this.width + column) * 3);
-    }
-  }
-
-  text(text: string, x: number, y: number): void {
-    for (const dot of dotsOf(text)) this.fill(x + dot.x, y + dot.y, 1, 1, ink);
-  }
 }
