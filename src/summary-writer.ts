@@ -138,7 +138,7 @@ export class SummaryWriter extends EventWriter {
     this.write(place, boxesSummary(image, boxes, options, place.what));
   }
 
-  /** A figure: an SVG document, drawn as PNG by the optional peer @resvg/resvg-js. It keeps its place in the order. */
+  /** A figure: an SVG document, drawn as PNG (in Node by the optional peer @resvg/resvg-js). It keeps its place in the order. */
   addFigure(tag: string, svg: string, step?: Step, options?: SummaryOptions): void {
     const place = this.place('addFigure', tag, step, options);
     checkSvg(svg, place.what);

@@ -40,5 +40,6 @@ export function warn(message: string): void {
 /** A page's timers never keep it alive. */
 export function unref(_timer: ReturnType<typeof setTimeout>): void {}
 
+export { drawSvg } from './browser-svg.js';
 export { startWorker, waitForChange } from './browser-workers.js';
 export { type DeflateEffort, nativeZlib } from './browser-zlib.js';

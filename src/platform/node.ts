@@ -67,5 +67,6 @@ export function unref(timer: ReturnType<typeof setTimeout>): void {
   timer.unref();
 }
 
+export { drawSvg } from './node-svg.js';
 export { startWorker, waitForChange } from './node-workers.js';
 export { type DeflateEffort, nativeZlib } from './node-zlib.js';
