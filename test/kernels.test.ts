@@ -1,5 +1,6 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { wasmBase64 } from '../src/kernels/generated/wasm.js';
 import { kernels } from '../src/kernels/kernels.js';
 import type { NumericKernels, SymmetricMatrix } from '../src/kernels/numeric-kernels.js';
 import { typescriptKernels } from '../src/kernels/typescript-kernels.js';
@@ -42,6 +43,38 @@ describe('the chosen kernels', () => {
   it('are WebAssembly here, chosen once', () => {
     expect(kernels().name).toBe('wasm');
     expect(kernels()).toBe(kernels());
+  });
+
+  it('take under 10 KB', () => {
+    expect(atob(wasmBase64).length).toBeLessThan(10 * 1024);
+  });
+});
+
+describe('where WebAssembly is not to be had', () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+
+  it.each([
+    ['missing', undefined],
+    [
+      'without SIMD or forbidden by a policy',
+      {
+        Module: class {
+          constructor() {
+            throw new Error('CompileError');
+          }
+        },
+      },
+    ],
+  ])('%s: the TypeScript twin is chosen', async (_, webAssembly) => {
+    vi.resetModules();
+    vi.stubGlobal('WebAssembly', webAssembly);
+    const fresh = await import('../src/kernels/kernels.js');
+    expect(fresh.kernels().name).toBe('typescript');
+    const values = fresh.kernels().eigenvalues({ size: 2, entries: Float64Array.of(2, 1, 1, 2), packed: false });
+    expect(distance(values, [3, 1])).toBeLessThan(1e-15);
   });
 });
 
@@ -165,6 +198,23 @@ describe.each(both)('%s eigenvalues', (_, tested) => {
     const values = tested.eigenvalues({ size: 31, entries: packed, packed: true });
     expect(values).toEqual(tested.eigenvalues({ size: 31, entries: square, packed: false }));
     expect(packed).toEqual(copy);
+  });
+
+  it('keep the digits of small eigenvalues of graded matrices, whichever end is the large one', () => {
+    const size = 14;
+    const graded = new Float64Array(size * size);
+    for (let i = 0; i < size; i++) {
+      graded[i * size + i] = 10 ** -i;
+      if (i > 0) graded[i * size + i - 1] = graded[(i - 1) * size + i] = 0.3 * 10 ** -i;
+    }
+    for (const solve of [tested.eigenvalues, (matrix: SymmetricMatrix) => tested.eigen(matrix).values]) {
+      const down = solve({ size, entries: graded, packed: false });
+      const up = solve({ size, entries: graded.slice().reverse(), packed: false });
+      down.forEach((x, k) => {
+        expect(Math.abs(up[k] / x - 1)).toBeLessThan(1e-12);
+      });
+      expect(down[size - 1]).toBeGreaterThan(0.5e-13);
+    }
   });
 
   it('read the lower triangle only', () => {

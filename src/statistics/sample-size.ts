@@ -1,3 +1,4 @@
+import { checkedThreshold } from './check-threshold.js';
 import type { Spectrum } from './spectrum.js';
 import { DEFAULT_THRESHOLD, type IntrinsicDimensionRule } from './spectrum-measures.js';
 
@@ -36,7 +37,7 @@ export interface SampleSizeOptions {
  * is not known.
  */
 export function saturationShortfall(spectrum: Spectrum, options: SampleSizeOptions = {}): number {
-  const { threshold = DEFAULT_THRESHOLD } = options;
+  const threshold = checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD);
   const samples = samplesOf(spectrum, options);
   const { features } = spectrum;
   const observed = spectrum.intrinsicDimensionality(threshold);
@@ -81,7 +82,8 @@ export function rowsNeeded(
   spectrum: Spectrum,
   options: SampleSizeOptions & { tolerance?: number; deviations?: number } = {},
 ): number {
-  const { threshold = DEFAULT_THRESHOLD, tolerance = 0.01, deviations = 3 } = options;
+  const { tolerance = 0.01, deviations = 3 } = options;
+  const threshold = checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD);
   const { features, eigenvalues } = spectrum;
   const most = options.samples ?? spectrum.samples ?? Number.POSITIVE_INFINITY;
   const observed = spectrum.intrinsicDimensionality(threshold);

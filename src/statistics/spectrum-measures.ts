@@ -1,3 +1,5 @@
+import { checkedThreshold } from './check-threshold.js';
+
 /**
  * Measures of a spectrum: functions of eigenvalues that are sorted descending and not negative.
  * All but the determinant and the trace are free of units; all are 0 (or as stated) when there is no variance.
@@ -8,13 +10,6 @@ export type IntrinsicDimensionRule = 'paper' | 'delve';
 
 /** Default threshold on the explained variance, as in Delve and in Shenk, Richter et al. 2019 (arXiv:1907.08589). */
 export const DEFAULT_THRESHOLD = 0.99;
-
-/** Throws RangeError unless 0 < threshold <= 1. */
-export function checkThreshold(threshold: number): void {
-  if (typeof threshold !== 'number' || !(threshold > 0 && threshold <= 1)) {
-    throw new RangeError(`threshold must be a number in (0, 1], got ${String(threshold)}.`);
-  }
-}
 
 /** Throws RangeError unless the rule is known. */
 export function checkRule(rule: IntrinsicDimensionRule): void {
@@ -54,7 +49,7 @@ export function intrinsicDimensionalityOf(
   threshold: number,
   rule: IntrinsicDimensionRule,
 ): number {
-  checkThreshold(threshold);
+  checkedThreshold(threshold);
   checkRule(rule);
   const total = traceOf(eigenvalues);
   if (total === 0) return 0;

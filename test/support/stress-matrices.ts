@@ -201,6 +201,12 @@ export function stressMatrices(): StressMatrix[] {
       2,
       2,
     ),
+    withSpectrum(
+      'exp(-i/8) 512',
+      Float64Array.from({ length: 512 }, (_, i) => Math.exp(-i / 8)),
+      4,
+      2,
+    ),
     fromEntries('graded down 200', 200, (i, j) => Math.exp(-(i + j) / 8)),
     fromEntries('graded up 200', 200, (i, j) => Math.exp((i + j) / 8 - 50)),
     fromEntries('Wilkinson 201', 201, (i, j) => (i === j ? Math.abs(i - 100) : Number(Math.abs(i - j) === 1))),
