@@ -1,6 +1,6 @@
 // The order of the rooms (see DEVELOPING.md): a file imports from its own room and from those below it, never upward.
 const rooms = [
-  { name: 'doors', path: '^src/(index|tfjs|reports|cli)\\.ts$' },
+  { name: 'doors', path: '^src/(index|tfjs|reports|cli)\\.ts$|^src/cli/' },
   {
     name: 'tracking',
     path: '^src/(saturation-tracker|tracker-[^/]*|extract-saturation|tensorboard-callback|training-logs|pca-layers|pca/[^/]*)(\\.ts)?$',

@@ -108,7 +108,7 @@ describeWithTensorBoard('the page that TensorBoard draws of it', () => {
     await card.waitFor({ timeout: 30_000 });
     await cards.waitForTimeout(5000);
     await cards.screenshot({ path: 'artifacts/tensorboard-layers.png' });
-    const shown = await card.innerText();
+    const shown = await card.textContent();
     for (const text of ['saturation/', 'train', 'val']) expect(shown).toContain(text);
 
     const ridges = await openDashboard(board, 'histograms&tagFilter=%5Espectrum%2F');
