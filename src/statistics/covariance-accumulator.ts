@@ -1,8 +1,8 @@
 import { kernels } from '../kernels/kernels.js';
-import { keepFiniteRows } from '../kernels/merge-weights.js';
 import type { MomentSums, Rows, SymmetricMatrix } from '../kernels/numeric-kernels.js';
 import { type AccumulatorState, decodeAccumulator, encodeAccumulator } from './accumulator-bytes.js';
 import { mergeMoments, newMoments, packedLength, unpack } from './moments.js';
+import { PendingRows } from './pending-rows.js';
 
 /** Rows collected before they are folded into the scatter, once the scatter exists: one kernel call per so many rows. */
 const FOLD_ROWS = 256;
@@ -21,8 +21,7 @@ export class CovarianceAccumulator {
   /** Columns of the sample matrix. */
   readonly features: number;
   #moments: MomentSums | undefined;
-  #rows: Rows | undefined;
-  #pending = 0;
+  #pending: PendingRows;
   #rejected = 0;
 
   /** @param features Columns of the sample matrix: a positive integer, else RangeError. */
@@ -31,12 +30,13 @@ export class CovarianceAccumulator {
       throw new RangeError(`features must be a positive integer, got ${String(features)}.`);
     }
     this.features = features;
+    this.#pending = new PendingRows(features);
   }
 
   /** Rows used. */
   get count(): number {
     this.#checkPending();
-    return (this.#moments?.count ?? 0) + this.#pending;
+    return (this.#moments?.count ?? 0) + this.#pending.count;
   }
 
   /** Rows left out because they held a NaN or an Infinity. */
@@ -65,7 +65,7 @@ export class CovarianceAccumulator {
     if (count === 0) return;
     const source: Rows =
       samples instanceof Float32Array || samples instanceof Float64Array ? samples : Float64Array.from(samples);
-    if (count >= FOLD_ROWS && (this.#moments || count > this.#rowLimit(source))) {
+    if (count >= FOLD_ROWS && (this.#moments || count > this.#rowLimit(source.BYTES_PER_ELEMENT))) {
       this.#fold();
       this.#foldRows(source, 0, count);
       return;
@@ -115,8 +115,7 @@ export class CovarianceAccumulator {
     if (other.features !== this.features) {
       throw new RangeError(`Cannot merge an accumulator of ${other.features} features into one of ${this.features}.`);
     }
-    const pending = other.#pending;
-    const rows = pending > 0 ? other.#rows?.slice(0, pending * this.features) : undefined;
+    const rows = other.#pending.rows?.slice();
     const moments = other.#moments;
     const rejected = other.#rejected;
     if (moments) {
@@ -130,9 +129,7 @@ export class CovarianceAccumulator {
   /** Forgets all rows. */
   reset(): void {
     this.#moments = undefined;
-    this.#rows = undefined;
-    this.#pending = 0;
-    this.#checked = 0;
+    this.#pending = new PendingRows(this.features);
     this.#rejected = 0;
   }
 
@@ -171,18 +168,9 @@ export class CovarianceAccumulator {
   /** Largest absolute mean of a feature; 0 where no row was used. Folds nothing: kept rows stay kept. */
   largestMean(): number {
     this.#checkPending();
-    const { features } = this;
     const moments = this.#moments;
-    let largest = 0;
-    for (let j = 0; j < features; j++) {
-      if (moments) largest = Math.max(largest, Math.abs(moments.shift[j] + moments.offset[j]));
-      else if (this.#rows && this.#pending > 0) {
-        let sum = 0;
-        for (let p = j; p < this.#pending * features; p += features) sum += this.#rows[p];
-        largest = Math.max(largest, Math.abs(sum / this.#pending));
-      }
-    }
-    return largest;
+    if (!moments) return this.#pending.count > 0 ? this.#pending.largestMean() : 0;
+    return moments.shift.reduce((largest, x, j) => Math.max(largest, Math.abs(x + moments.offset[j])), 0);
   }
 
   /**
@@ -191,9 +179,8 @@ export class CovarianceAccumulator {
    */
   spectralMatrix(): SymmetricMatrix {
     this.#checkPending();
-    if (!this.#moments && this.#rows && this.#pending < this.features) {
-      return gramMatrix(this.#rows, this.#pending, this.features);
-    }
+    const { count } = this.#pending;
+    if (!this.#moments && count > 0 && count < this.features) return this.#pending.gramMatrix();
     return this.scatterMatrix();
   }
 
@@ -242,8 +229,7 @@ export class CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features);
     accumulator.#rejected = state.rejected;
     accumulator.#moments = state.moments;
-    accumulator.#rows = state.rows;
-    accumulator.#pending = state.rows ? state.rows.length / state.features : 0;
+    accumulator.#pending = new PendingRows(state.features, state.rows);
     return accumulator;
   }
 
@@ -252,77 +238,30 @@ export class CovarianceAccumulator {
       features: this.features,
       rejected: this.#rejected,
       moments: this.#moments,
-      rows: this.#pending > 0 ? this.#rows?.subarray(0, this.#pending * this.features) : undefined,
+      rows: this.#pending.rows,
     };
   }
 
-  /** How many of the pending rows are known to be finite. */
-  #checked = 0;
-
   /** Rows kept before the scatter is made: never more memory than the scatter itself would take. */
-  #rowLimit(rows: Rows): number {
-    const limit = rows.BYTES_PER_ELEMENT === 4 ? this.features : this.features >> 1;
-    return this.#moments ? FOLD_ROWS : Math.max(FOLD_ROWS, limit);
+  #rowLimit(width: number): number {
+    if (this.#moments) return FOLD_ROWS;
+    return Math.max(FOLD_ROWS, width === 4 ? this.features : this.features >> 1);
   }
 
   #append(source: Rows, count: number): void {
     const { features } = this;
-    let done = 0;
-    while (done < count) {
-      const kept = this.#rowsFor(source);
-      const limit = this.#rowLimit(kept);
-      const room = limit - this.#pending;
-      if (room === 0) {
-        this.#fold();
-        continue;
-      }
-      const size = Math.min(room, count - done);
-      const target = this.#grow(kept, this.#pending + size, limit);
-      target.set(source.subarray(done * features, (done + size) * features), this.#pending * features);
-      this.#pending += size;
-      done += size;
+    for (let done = 0; done < count; ) {
+      this.#pending.widenFor(source);
+      const limit = this.#rowLimit(this.#pending.width);
+      const size = Math.min(limit - this.#pending.count, count - done);
+      if (size > 0) this.#pending.append(source.subarray(done * features, (done + size) * features), limit);
+      else this.#fold();
+      done += Math.max(0, size);
     }
   }
 
-  /** The pending rows, as float64 as soon as one batch came as float64. */
-  #rowsFor(source: Rows): Rows {
-    let rows = this.#rows;
-    if (!rows) rows = source.BYTES_PER_ELEMENT === 4 ? new Float32Array(0) : new Float64Array(0);
-    else if (rows.BYTES_PER_ELEMENT < source.BYTES_PER_ELEMENT) {
-      rows = Float64Array.from(rows.subarray(0, this.#pending * this.features));
-    }
-    this.#rows = rows;
-    if (this.#pending > this.#rowLimit(rows)) {
-      this.#fold();
-      return this.#rowsFor(source);
-    }
-    return rows;
-  }
-
-  #grow(rows: Rows, needed: number, limit: number): Rows {
-    const { features } = this;
-    if (rows.length >= needed * features) return rows;
-    const capacity = Math.min(limit, Math.max(needed, 2 * (rows.length / features))) * features;
-    const grown = rows.BYTES_PER_ELEMENT === 4 ? new Float32Array(capacity) : new Float64Array(capacity);
-    grown.set(rows.subarray(0, this.#pending * features));
-    this.#rows = grown;
-    return grown;
-  }
-
-  /** Takes rows that are not finite out of the pending ones, so that they can be counted and the Gram matrix used. */
   #checkPending(): void {
-    const { features } = this;
-    if (!this.#rows || this.#checked >= this.#pending) return;
-    const fresh = this.#rows.subarray(this.#checked * features, this.#pending * features);
-    let check = 0;
-    for (let p = 0; p < fresh.length; p++) check += fresh[p] * 0; // NaN for NaN and Infinity alone
-    if (check !== 0) {
-      const count = this.#pending - this.#checked;
-      const kept = keepFiniteRows(fresh, count, features);
-      this.#rejected += count - kept;
-      this.#pending = this.#checked + kept;
-    }
-    this.#checked = this.#pending;
+    this.#rejected += this.#pending.rejectNonFinite();
   }
 
   #folded(): MomentSums | undefined {
@@ -331,13 +270,10 @@ export class CovarianceAccumulator {
   }
 
   #fold(): void {
-    const rows = this.#rows;
-    const count = this.#pending;
-    this.#pending = 0;
-    this.#checked = 0;
-    if (!rows || count === 0) return;
-    if (rows.length > FOLD_ROWS * this.features) this.#rows = undefined; // the scatter takes over
-    this.#foldRows(rows, 0, count);
+    const { rows } = this.#pending;
+    if (!rows) return;
+    this.#foldRows(rows, 0, this.#pending.count);
+    this.#pending.clear(FOLD_ROWS);
   }
 
   #foldRows(rows: Rows, first: number, count: number): void {
@@ -361,22 +297,4 @@ export class CovarianceAccumulator {
     }
     mergeMoments(this.#moments, incoming);
   }
-}
-
-/** Inner products of the rows about their mean: count x count, packed. */
-function gramMatrix(rows: Rows, count: number, features: number): SymmetricMatrix {
-  const centred = Float64Array.from(rows.subarray(0, count * features));
-  for (let j = 0; j < features; j++) {
-    const shift = centred[j];
-    let sum = 0;
-    for (let p = j; p < centred.length; p += features) sum += centred[p] - shift;
-    const centre = shift + sum / count;
-    for (let p = j; p < centred.length; p += features) centred[p] -= centre;
-  }
-  // The kernel sums outer products of rows; the Gram matrix is that of the transposed matrix.
-  const columns = new Float64Array(centred.length);
-  for (let i = 0, p = 0; i < count; i++) for (let j = 0; j < features; j++, p++) columns[j * count + i] = centred[p];
-  const entries = new Float64Array(packedLength(count));
-  kernels().addOuterProducts(entries, columns, features, count);
-  return { size: count, entries, packed: true };
 }

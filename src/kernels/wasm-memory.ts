@@ -1,0 +1,90 @@
+/** Functions of kernels.as.ts; addresses in bytes. */
+export interface WasmExports {
+  sumColumnsFloat32(rows: number, count: number, features: number, shift: number, sums: number): void;
+  sumColumnsFloat64(rows: number, count: number, features: number, shift: number, sums: number): void;
+  packFloat32(rows: number, count: number, features: number, centre: number, tiles: number, first: number): void;
+  packFloat64(rows: number, count: number, features: number, centre: number, tiles: number, first: number): void;
+  addOuterProducts(tiles: number, count: number, features: number, packed: number): void;
+  tridiagonalize(
+    matrix: number,
+    size: number,
+    stride: number,
+    diagonal: number,
+    offDiagonal: number,
+    tau: number,
+    work: number,
+  ): void;
+  reducePanels(
+    matrix: number,
+    size: number,
+    stride: number,
+    diagonal: number,
+    offDiagonal: number,
+    tau: number,
+    work: number,
+    keep: number,
+  ): number;
+  reflectorRows(matrix: number, size: number, stride: number, tau: number, rows: number): void;
+  qlEigenvalues(diagonal: number, offDiagonal: number, size: number): number;
+  qlEigenvectors(
+    diagonal: number,
+    offDiagonal: number,
+    size: number,
+    vectors: number,
+    stride: number,
+    rotations: number,
+    ranges: number,
+  ): number;
+}
+
+const PAGE_BYTES = 65536;
+/** A solver's memory beyond this is given back when it is done: WebAssembly memory cannot shrink. */
+const KEPT_BYTES = 64 << 20;
+
+/** The module's memory, used afresh by each call. */
+export class Scratch {
+  readonly #module: WebAssembly.Module;
+  #memory!: WebAssembly.Memory;
+  exports!: WasmExports;
+
+  constructor(module: WebAssembly.Module) {
+    this.#module = module;
+    this.#instantiate();
+  }
+
+  #instantiate(): void {
+    this.#memory = new WebAssembly.Memory({ initial: 1 });
+    const instance = new WebAssembly.Instance(this.#module, { env: { memory: this.#memory } });
+    this.exports = instance.exports as unknown as WasmExports;
+  }
+
+  /** Makes room for `bytes`. The first 64 bytes stay unused. */
+  reserve(bytes: number): ArrayBuffer {
+    const missing = bytes + 64 - this.#memory.buffer.byteLength;
+    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+    return this.#memory.buffer;
+  }
+
+  get buffer(): ArrayBuffer {
+    return this.#memory.buffer;
+  }
+
+  release(): void {
+    if (this.#memory.buffer.byteLength > KEPT_BYTES) this.#instantiate();
+  }
+}
+
+/** Hands out addresses one behind the other, aligned to 64 bytes. */
+export class Layout {
+  #next = 64;
+
+  take(bytes: number): number {
+    const address = this.#next;
+    this.#next += (bytes + 63) & ~63;
+    return address;
+  }
+
+  get bytes(): number {
+    return this.#next;
+  }
+}
