@@ -1,4 +1,5 @@
 import type { PlotSpec } from './plot-spec.js';
+import { estimateTextBetter, type TextMetrics } from './text-width.js';
 
 /** Thrown when an optional package that draws is not installed. */
 export class MissingRendererError extends Error {
@@ -21,6 +22,7 @@ export interface VegaModule {
   parse(spec: never): unknown;
   View: new (runtime: never, options: object) => { toSVG(): Promise<string>; finalize(): unknown };
   None: number;
+  textMetrics?: unknown;
 }
 
 /** What is used of the package vega-lite. */
@@ -56,11 +58,12 @@ export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Prom
   const vegaLite = renderers.vegaLite ?? (await loadRenderer<VegaLiteModule>('vega-lite'));
   const vega = renderers.vega ?? (await loadRenderer<VegaModule>('vega'));
   const compiled = vegaLite.compile(spec as never, { logger: silent });
-  const view = new vega.View(vega.parse(compiled.spec as never) as never, { renderer: 'none', logLevel: vega.None });
+  const restore = estimateTextBetter(vega.textMetrics as TextMetrics | undefined);
   try {
-    return await view.toSVG();
+    const view = new vega.View(vega.parse(compiled.spec as never) as never, { renderer: 'none', logLevel: vega.None });
+    return await view.toSVG().finally(() => view.finalize());
   } finally {
-    view.finalize();
+    restore();
   }
 }
 
