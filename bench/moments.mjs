@@ -35,6 +35,6 @@ for (const d of sizesFrom([64, 128, 256, 512, 1024, 2048])) {
   }
   const [ours, batches, library] = [speeds.wasm, speeds.batches, speeds.library].map(median);
   const typescript = median(speeds.typescript);
-  printRow([d, rows, ours, batches, library, ours / library, ours / peak, typescript].map(digits));
+  printRow([d, rows, ...[ours, batches, library, ours / library, ours / peak, typescript].map(digits)]);
 }
 lapack?.close();
