@@ -2,13 +2,14 @@
 //
 // A convolutional and a dense network are tracked over a training; every epoch's profile is compared to the last one.
 // The claim (https://arxiv.org/abs/2106.09526): patterns of saturation settle within the first epochs, long before the
-// training is over, so an architecture can be judged early.
+// training is over, so an architecture can be judged early. The profile before any training (epoch 0) is the control: what
+// the architecture alone makes of the digits.
 //
 //   node examples/experiments/3-convergence.mjs [--epochs 12] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import { heatMapPlot } from 'delve-tensorboard/reports';
-import { SaturationTracker } from 'delve-tensorboard/tfjs';
-import { initializers, openLab, train } from './lab.js';
+import { extractSaturation, SaturationTracker } from 'delve-tensorboard/tfjs';
+import { batchesOf, initializers, openLab, train } from './lab.js';
 
 const lab = await openLab('3-convergence', { epochs: 12, seeds: 1 });
 
@@ -60,6 +61,7 @@ const networks = {
 const results = {};
 for (const [name, build] of Object.entries(networks)) {
   const model = build(1);
+  const untrained = await extractSaturation(model, batchesOf(lab.train.xs), { progress: false });
   const epochs = [];
   const store = { add: (epoch) => void epochs.push(epoch) };
   const tracker = new SaturationTracker('', model, { saveTo: [store], stats: ['saturation'] });
@@ -79,6 +81,8 @@ for (const [name, build] of Object.entries(networks)) {
       (layer) => epoch.layers.find((found) => found.split === 'train' && found.layer === layer).values.saturation,
     ),
   );
+  values.unshift(layers.map((layer) => untrained.get(layer).saturation(0.99)));
+  accuracies.unshift(Number.NaN);
   const last = values.at(-1);
   // The output layer is left out: its ten classes fill it from the first epoch on.
   const distance = values.map(
@@ -94,13 +98,13 @@ for (const [name, build] of Object.entries(networks)) {
   console.log(name);
   values.forEach((row, epoch) => {
     console.log(
-      `  epoch ${String(epoch + 1).padStart(2)}  accuracy ${accuracies[epoch].toFixed(4)}  distance ${distance[epoch].toFixed(3)}  correlation ${results[name].correlation[epoch].toFixed(3)}  profile ${row.map((value) => value.toFixed(2)).join(' ')}`,
+      `  epoch ${String(epoch).padStart(2)}  accuracy ${accuracies[epoch].toFixed(4)}  distance ${distance[epoch].toFixed(3)}  correlation ${results[name].correlation[epoch].toFixed(3)}  profile ${row.map((value) => value.toFixed(2)).join(' ')}`,
     );
   });
   await lab.figure(
     `3-convergence-${name}`,
     heatMapPlot(
-      { labels: layers, epochs: values.map((_, epoch) => epoch + 1), values },
+      { labels: layers, epochs: values.map((_, epoch) => epoch), values },
       {
         title: `Saturation over the training, ${name} network`,
         subtitle: 'MNIST digits, training samples, threshold 99 %',
@@ -119,9 +123,9 @@ function correlation(a, b) {
 
 const rows = Object.entries(results).flatMap(([network, { distance, correlation: r, accuracies }]) =>
   distance.flatMap((value, epoch) => [
-    { network, epoch: epoch + 1, what: 'mean distance to the last profile', value },
-    { network, epoch: epoch + 1, what: 'correlation with the last profile', value: r[epoch] },
-    { network, epoch: epoch + 1, what: 'test accuracy', value: accuracies[epoch] },
+    { network, epoch, what: 'mean distance to the last profile', value },
+    { network, epoch, what: 'correlation with the last profile', value: r[epoch] },
+    { network, epoch, what: 'test accuracy', value: accuracies[epoch] },
   ]),
 );
 await lab.figure('3-convergence', {
@@ -136,7 +140,7 @@ await lab.figure('3-convergence', {
   encoding: {
     column: { field: 'network', title: null },
     x: { field: 'epoch', type: 'quantitative', axis: { tickMinStep: 1, grid: false } },
-    y: { field: 'value', type: 'quantitative', title: null, scale: { domain: [0, 1] } },
+    y: { field: 'value', type: 'quantitative', title: null, scale: { domain: [-1, 1] } },
     color: {
       field: 'what',
       type: 'nominal',

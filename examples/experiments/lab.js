@@ -36,8 +36,9 @@ export async function openLab(name, defaults = {}) {
     seeds,
     train,
     test: val,
-    /** Draws a figure into the experiment's folder, as PNG and SVG. */
+    /** Draws a figure into the experiment's folder, as PNG, as SVG and as the specification it is drawn from. */
     async figure(file, spec) {
+      writeFileSync(join(values.out, `${file}.vl.json`), JSON.stringify(spec));
       writeFileSync(join(values.out, `${file}.png`), await renderPng(spec));
       writeFileSync(join(values.out, `${file}.svg`), await renderSvg(spec));
       console.log(`figure ${join(values.out, `${file}.png`)}`);
