@@ -46,6 +46,7 @@ export type { Store } from './stores/store.js';
 export { StoreList } from './stores/store-list.js';
 export { type StoreName, storeOf } from './stores/store-of.js';
 export type { AudioOptions } from './summaries/audio.js';
+export type { BoxesOptions } from './summaries/boxes.js';
 export type { ChartCategory, CustomScalarsLayout, MarginChart, MultilineChart } from './summaries/custom-scalars.js';
 export type { EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
