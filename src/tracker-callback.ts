@@ -6,6 +6,7 @@ import { writeEpochLogs } from './training-logs.js';
 
 /** What the callback needs of its tracker. */
 export interface CallbackTarget {
+  isClosed(): boolean;
   logdirRun(split: Split): SummaryWriter | undefined;
   /** @param items training items per epoch; undefined for fitDataset, which cannot know */
   beginFit(model: LayersModel, items: number | undefined): void;
@@ -18,10 +19,13 @@ export interface CallbackTarget {
 
 /**
  * The tracker's callback for model.fit: it tells the tracker where fit stands and writes losses and metrics as
- * tf.node.tensorBoard does. Nothing in here stops a fit; an epoch's spectra are solved while the next one trains.
+ * tf.node.tensorBoard does. Nothing in here stops a fit; an epoch's spectra are solved while the next one trains. Once the
+ * tracker is closed it does nothing.
  */
 export class TrackerCallback extends Callback {
   readonly #target: CallbackTarget;
+  #solving: Promise<unknown> = Promise.resolve();
+  #lastTurn = 0;
 
   constructor(target: CallbackTarget) {
     super();
@@ -29,6 +33,7 @@ export class TrackerCallback extends Callback {
   }
 
   override async onTrainBegin(): Promise<void> {
+    if (this.#target.isClosed()) return;
     await this.#safely('onTrainBegin', () => this.#target.beginFit(this.model, trainingItems(this.params)));
   }
 
@@ -36,9 +41,23 @@ export class TrackerCallback extends Callback {
     this.#target.beginEpoch();
   }
 
+  /**
+   * With callbacks like this one alone, TensorFlow.js trains without ever letting the event loop turn (it yields for
+   * plain objects only): workers could not answer, timers and signals would wait until the end.
+   */
+  override async onBatchEnd(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#lastTurn < turnEveryMs) return;
+    this.#lastTurn = now;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
   override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
+    if (this.#target.isClosed()) return;
     await this.#safely('onEpochEnd', async () => {
-      this.#target.addSaturations(epoch).catch((error) => this.#target.report(error, `epoch ${epoch}`));
+      // So that an epoch's values can be watched one epoch later at the latest, and no more than one epoch waits.
+      await this.#solving;
+      this.#solving = this.#target.addSaturations(epoch).catch((error) => this.#target.report(error, `epoch ${epoch}`));
       await writeEpochLogs(epoch, logs as Record<string, number | Tensor> | undefined, this.model, (split) =>
         this.#target.logdirRun(split),
       );
@@ -47,6 +66,7 @@ export class TrackerCallback extends Callback {
 
   override async onTrainEnd(): Promise<void> {
     this.#target.endFit();
+    if (this.#target.isClosed()) return;
     await this.#safely('onTrainEnd', () => this.#target.settle());
   }
 
@@ -58,6 +78,9 @@ export class TrackerCallback extends Callback {
     }
   }
 }
+
+/** Rare enough to cost nothing (a browser makes a timer of 0 ms last 4), often enough for a worker's answers. */
+const turnEveryMs = 100;
 
 /** fit says how many samples it trains on; fitDataset cannot. */
 function trainingItems(params: unknown): number | undefined {
