@@ -102,6 +102,15 @@ export abstract class EventWriter implements AsyncDisposable {
     return run;
   }
 
+  /**
+   * Where this run's events go: the same for all writers of one real folder, and for those of one Output.
+   *
+   * @internal
+   */
+  get destination(): Output {
+    return this.stream.output;
+  }
+
   /** True once `close` has been called. */
   get isClosed(): boolean {
     return this.#closing !== undefined;

@@ -53,5 +53,15 @@ export async function extractSaturation(
 
 function run(model: LayersModel | GraphModelNodes, batch: Batch): unknown {
   const inputs = 'xs' in batch ? batch.xs : batch;
-  return 'nodes' in model ? model.model.execute(inputs) : model.predictOnBatch(inputs as Tensor | Tensor[]);
+  if ('nodes' in model) return model.model.execute(inputs);
+  const isNamed = !Array.isArray(inputs) && typeof inputs.dataSync !== 'function';
+  const listed = isNamed ? model.inputNames.map((name) => inputOf(inputs as Record<string, Tensor>, name)) : inputs;
+  return model.predictOnBatch(listed as Tensor | Tensor[]);
+}
+
+function inputOf(inputs: Record<string, Tensor>, name: string): Tensor {
+  if (inputs[name] !== undefined) return inputs[name];
+  throw new RangeError(
+    `batches: expected a tensor for the model's input '${name}', got tensors for ${Object.keys(inputs).join(', ')}`,
+  );
 }

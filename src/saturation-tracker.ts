@@ -1,8 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
+import { ClosedWriterError } from './closed-writer-error.js';
 import { ActivationRecorder, type RecordedLayer } from './hooks/activation-recorder.js';
-import { type GraphModelNodes, isGraphModelNodes, onGraphModelRun } from './hooks/graph-model-hook.js';
+import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './hooks/graph-model-hook.js';
 import { type Layer, trackedLayers } from './hooks/layers.js';
 import { decodeState, encodeState } from './hooks/recorder-state.js';
 import { type ResolvedOptions, resolveOptions, type SaturationOptions } from './hooks/saturation-options.js';
@@ -50,6 +51,7 @@ export class SaturationTracker implements AsyncDisposable {
   readonly #recorder: ActivationRecorder;
   readonly #outlets: TrackerOutlets;
   readonly #names: string[];
+  readonly #logdir: string;
   readonly #eigenspaces = new Map<string, Eigenspace>();
   readonly #errors: Error[] = [];
   readonly #reported = new Set<string>();
@@ -71,10 +73,11 @@ export class SaturationTracker implements AsyncDisposable {
     options: SaturationOptions = {},
   ) {
     this.#options = resolveOptions(options);
+    this.#logdir = typeof logdir === 'string' ? logdir : (logdir?.logdir ?? '');
     this.#epoch = this.#options.initialEpoch;
     const ofGraph = isGraphModelNodes(model);
     const tracked = ofGraph ? [] : trackedLayers(model as Layer | readonly Layer[], this.#options.layers);
-    this.#names = ofGraph ? [...new Set(model.nodes)] : tracked.map((target) => target.name);
+    this.#names = ofGraph ? nodeNames(model) : tracked.map((target) => target.name);
     this.#outlets = new TrackerOutlets(logdir, this.#options, (error, where) => this.#report(error, where));
     this.#recorder = new ActivationRecorder(tracked, this.#options, this.#phase, (error, layer) =>
       this.#report(error, `layer '${layer}'`),
@@ -83,7 +86,7 @@ export class SaturationTracker implements AsyncDisposable {
     else if (!Array.isArray(model)) this.#phase.watch(model as LayersModel);
     const { signal } = this.#options;
     if (signal?.aborted) this.#release();
-    else signal?.addEventListener('abort', () => this.#release(), { once: true });
+    else signal?.addEventListener('abort', this.#release, { once: true });
   }
 
   /** The names of the tracked layers, in order of depth. */
@@ -111,13 +114,18 @@ export class SaturationTracker implements AsyncDisposable {
       },
       beginEpoch: () => this.#phase.beginEpoch(),
       endFit: () => this.#phase.endFit(),
+      isClosed: () => this.#closing !== undefined,
       addSaturations: (epoch) => this.#addSaturations(epoch + 1, epoch),
       settle: () => this.#settle(),
       report: (error, where) => this.#report(error, where),
     });
   }
 
-  /** Counts every pass through the model inside `fn` for a split; `fn` may be async. Returns what `fn` returns. */
+  /**
+   * Counts every pass through the model inside `fn` for a split. Returns what `fn` returns.
+   *
+   * @param fn may be async; of two that overlap, passes belong to the one that began last and still runs
+   */
   record<T>(split: Split, fn: () => T): T {
     checkSplit(split);
     return this.#recorder.record(split, fn);
@@ -137,8 +145,14 @@ export class SaturationTracker implements AsyncDisposable {
     this.#recorder.observe(name, activations, split);
   }
 
-  /** A scalar of your own, in the root run of TensorBoard and in every store. @param step default: the next epoch's */
+  /**
+   * A scalar of your own, in the root run of TensorBoard and in every store.
+   *
+   * @param step default: the next epoch's
+   * @throws ClosedWriterError after close()
+   */
   addScalar(tag: string, value: number, step: number = this.#epoch + 1): void {
+    if (this.#closing !== undefined) throw this.#closedError(`addScalar "${tag}"`);
     this.#outlets.addScalar(tag, value, step);
     this.#scalars.push({ tag, value });
   }
@@ -148,12 +162,13 @@ export class SaturationTracker implements AsyncDisposable {
    * the next period. Recording may go on meanwhile.
    *
    * @param step default: one more than the epochs added so far
-   * @returns what was written, once it is
+   * @returns what was written, once it is; rejects with a ClosedWriterError after close()
    */
   addSaturations(step?: number | bigint): Promise<LayerSaturation[]> {
     if (step !== undefined && typeof step !== 'bigint' && !Number.isSafeInteger(step)) {
       throw new RangeError(`step: expected an integer, got ${step}`);
     }
+    if (this.#closing !== undefined) return Promise.reject(this.#closedError('addSaturations'));
     return this.#addSaturations(step === undefined ? undefined : Number(step), undefined);
   }
 
@@ -203,12 +218,13 @@ export class SaturationTracker implements AsyncDisposable {
     }
   }
 
-  #release(): void {
+  readonly #release = (): void => {
+    this.#options.signal?.removeEventListener('abort', this.#release);
     this.#recorder.unhook();
     this.#phase.unwatch();
     this.#unhookGraph?.();
     this.#unhookGraph = undefined;
-  }
+  };
 
   #hookGraph(model: GraphModelNodes): void {
     const split = () => (this.isRecording ? this.#phase.current(false) : undefined);
@@ -290,6 +306,10 @@ export class SaturationTracker implements AsyncDisposable {
   async #settle(): Promise<void> {
     await this.#jobs;
     await this.#outlets.flush();
+  }
+
+  #closedError(what: string): ClosedWriterError {
+    return new ClosedWriterError(what, this.#logdir);
   }
 
   /** Warns once per place and kind of error; close() throws the first of each. */

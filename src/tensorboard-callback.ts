@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
-import type { SaturationOptions } from './hooks/saturation-options.js';
+import { resolveOptions, type SaturationOptions } from './hooks/saturation-options.js';
 import { SaturationTracker } from './saturation-tracker.js';
 import type { Split } from './statistics/layer-statistics.js';
 import { type SummaryFileWriter, summaryFileWriter } from './summary-file-writer.js';
@@ -44,6 +44,10 @@ export class TensorBoardCallback extends Callback {
     }
     if (!Number.isInteger(histogramFreq) || histogramFreq < 0) {
       throw new RangeError(`Expected histogramFreq to be a positive integer, but got ${String(histogramFreq)}`);
+    }
+    if (typeof saturation === 'object') resolveOptions(saturation);
+    else if (typeof saturation !== 'boolean') {
+      throw new TypeError(`Expected saturation to be true, false or options, but got ${String(saturation)}`);
     }
     this.logdir = logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
@@ -134,7 +138,7 @@ export class TensorBoardCallback extends Callback {
  * await model.fit(xs, ys, { callbacks: tensorBoard('logs', { histogramFreq: 1, saturation: true }) });
  * ```
  *
- * @throws TypeError, RangeError for a logdir, updateFreq or histogramFreq that makes no sense
+ * @throws TypeError, RangeError for a logdir, updateFreq, histogramFreq or saturation that makes no sense
  */
 export function tensorBoard(logdir?: string, args?: TensorBoardCallbackArgs): TensorBoardCallback {
   return new TensorBoardCallback(logdir, args);

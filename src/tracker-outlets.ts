@@ -1,3 +1,4 @@
+import { DirectoryOutput } from './events/directory-output.js';
 import type { ResolvedOptions } from './hooks/saturation-options.js';
 import { adviceMarkdown } from './insight/advice-text.js';
 import { epochTable, writeHeatMap, writeLayerStatistics, writeProfile } from './saturation-summaries.js';
@@ -19,8 +20,10 @@ export class TrackerOutlets {
   readonly #runs = new Map<Split, SummaryWriter>();
   /** Saturation per split, layer and epoch, for the heat map. */
   readonly #history = new Map<Split, Map<string, number[]>>();
-  readonly #root: SummaryWriter | undefined;
-  readonly #ownsRoot: boolean;
+  readonly #destination: string | SummaryWriter;
+  readonly #toTensorBoard: boolean;
+  /** The writer of the logdir itself, made when the user adds a scalar: without one there is no such run. */
+  #root: SummaryWriter | undefined;
   #resumed: Promise<void> | undefined;
   /** The last epoch, until its summary has been written. */
   #toSummarize: EpochStatistics | undefined;
@@ -39,18 +42,24 @@ export class TrackerOutlets {
       const name = typeof target === 'string' ? target : target.constructor.name;
       this.#stores.push({ name, store: storeOf(target, logdir) });
     }
-    this.#ownsRoot = typeof destination === 'string';
-    if (!options.saveTo.includes('tensorboard')) return;
-    this.#root =
-      typeof destination === 'string' ? new SaturationWriter(destination, purge(options.initialEpoch)) : destination;
+    this.#destination = destination;
+    this.#toTensorBoard = options.saveTo.includes('tensorboard');
+    if (!this.#toTensorBoard || typeof destination !== 'string') return;
+    if (destination === '') throw new TypeError("logdir: expected a non-empty string or a SummaryWriter, got ''");
+    const folder = new DirectoryOutput(destination);
+    folder.prepare(true);
+    if (options.initialEpoch === 0) return;
+    // What is purged are the events before: none of this process may come first, whoever writes it.
+    for (const split of ['train', 'val'] as const) if (hasEvents(folder.run(split))) this.run(split);
+    if (hasEvents(folder)) this.#openRoot();
   }
 
   /** The writer of a split's run; undefined when TensorBoard was not asked for. */
   run(split: Split): SummaryWriter | undefined {
-    if (this.#root === undefined) return undefined;
+    if (!this.#toTensorBoard) return undefined;
     let run = this.#runs.get(split);
     if (run === undefined) {
-      run = this.#root.run(split);
+      run = typeof this.#destination === 'string' ? this.#open(split) : this.#destination.run(split);
       if (this.#runs.size === 0) run.addCustomScalars(layout);
       this.#runs.set(split, run);
     }
@@ -59,7 +68,7 @@ export class TrackerOutlets {
 
   /** A scalar of the user's own, in the logdir's root run. */
   addScalar(tag: string, value: number, step: number): void {
-    this.#root?.addScalar(tag, value, step);
+    if (this.#toTensorBoard) this.#openRoot().addScalar(tag, value, step);
   }
 
   /** Writes an epoch everywhere. @param spectra by `split/layer`, also those that were not asked for */
@@ -80,7 +89,7 @@ export class TrackerOutlets {
   /** At the end of a training: adds what its last epoch suggests, in words, and brings everything into the files. */
   async flush(): Promise<void> {
     this.#summarize();
-    await this.#root?.flush();
+    await Promise.all([...this.#writers()].map((writer) => writer.flush()));
   }
 
   /** Closes the stores, and the writer where it is the tracker's own. */
@@ -93,11 +102,31 @@ export class TrackerOutlets {
       }
     }
     this.#summarize();
-    try {
-      await (this.#ownsRoot ? this.#root?.close() : this.#root?.flush());
-    } catch (error) {
-      this.#report(error, 'TensorBoard');
+    const isOwn = typeof this.#destination === 'string';
+    for (const writer of this.#writers()) {
+      try {
+        await (isOwn ? writer.close() : writer.flush());
+      } catch (error) {
+        this.#report(error, 'TensorBoard');
+      }
     }
+  }
+
+  *#writers(): Iterable<SummaryWriter> {
+    yield* this.#runs.values();
+    if (this.#root !== undefined) yield this.#root;
+  }
+
+  #openRoot(): SummaryWriter {
+    this.#root ??= typeof this.#destination === 'string' ? this.#open() : this.#destination;
+    return this.#root;
+  }
+
+  /** @param split the run below the logdir; absent: the logdir itself */
+  #open(split?: Split): SummaryWriter {
+    const logdir = this.#destination as string;
+    const path = split === undefined ? logdir : `${logdir.replace(/(?<=.)[/\\]+$/, '')}/${split}`;
+    return new SaturationWriter(path, purge(this.#options.initialEpoch));
   }
 
   #summarize(): void {
@@ -114,7 +143,11 @@ export class TrackerOutlets {
       if (layers.length === 0) continue;
       const run = this.run(split);
       if (run === undefined) return;
-      for (const layer of layers) writeLayerStatistics(run, layer, epoch.step, this.#options);
+      for (const layer of layers) {
+        this.#try(`TensorBoard, layer '${layer.layer}'`, () =>
+          writeLayerStatistics(run, layer, epoch.step, this.#options),
+        );
+      }
       const saturations = new Map(layers.map((layer) => [layer.layer, this.#saturationOf(layer, spectra)]));
       if (this.#options.averageSaturation) {
         run.addScalar('average-saturation', mean([...saturations.values()]), epoch.step);
@@ -180,6 +213,16 @@ const layout = {
 /** Epoch values stand at step epoch + 1, so continuing at epoch k hides what stands at step k + 1 and later. */
 function purge(initialEpoch: number): { purgeStep?: number } {
   return initialEpoch > 0 ? { purgeStep: initialEpoch + 1 } : {};
+}
+
+/** True where an earlier program wrote to a run. */
+function hasEvents(folder: DirectoryOutput): boolean {
+  try {
+    for (const _file of folder.readEarlier()) return true;
+  } catch {
+    // There is no such folder.
+  }
+  return false;
 }
 
 function mean(values: readonly number[]): number {

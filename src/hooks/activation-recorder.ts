@@ -52,6 +52,7 @@ export class ActivationRecorder {
   readonly #strategies: MomentsStrategies;
   readonly #expectedItems = new Map<Split, number>();
   #unhook: (() => void)[] = [];
+  #isHooked = true;
   #isRecording = true;
 
   constructor(
@@ -69,7 +70,7 @@ export class ActivationRecorder {
   }
 
   get isRecording(): boolean {
-    return this.#isRecording && this.#unhook.length > 0;
+    return this.#isRecording && this.#isHooked;
   }
 
   stop(): void {
@@ -99,7 +100,7 @@ export class ActivationRecorder {
 
   /** Adds activations that the caller has at hand, under a name of the caller's. */
   observe(name: string, activations: Tensor, split: Split): void {
-    if (!this.#isRecording) return;
+    if (!this.isRecording) return;
     const view = this.#viewOf(undefined);
     this.#add(split, name, 1, activations, view, undefined);
   }
@@ -148,8 +149,9 @@ export class ActivationRecorder {
     return new Map([...this.#entries.values()].map((entry) => [entry.name, entry.moments.strategy]));
   }
 
-  /** Takes the hooks off the layers; what was recorded stays until dispose. */
+  /** Takes the hooks off the layers, for good; what was recorded stays until dispose. */
   unhook(): void {
+    this.#isHooked = false;
     for (const restore of this.#unhook) restore();
     this.#unhook = [];
   }

@@ -135,7 +135,7 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
       throw new TypeError(`model: expected a list of TensorFlow.js layers, but it holds ${describeValue(root)}`);
     }
   }
-  const taken = new Map<string, number>();
+  const taken = new Set<string>();
   const tracked: TrackedLayer[] = [];
   const leaves = leavesOf(roots, '', new Set());
   for (const { path, layer } of leaves) {
@@ -148,9 +148,10 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
     }
     if (verdict === false || (verdict === true && !usual)) continue;
     const wanted = verdict === true || verdict === '' ? path : verdict;
-    const count = (taken.get(wanted) ?? 0) + 1;
-    taken.set(wanted, count);
-    tracked.push(describe(count === 1 ? wanted : `${wanted}_${count}`, layer));
+    let name = wanted;
+    for (let count = 2; taken.has(name); count++) name = `${wanted}_${count}`;
+    taken.add(name);
+    tracked.push(describe(name, layer));
   }
   if (tracked.length === 0) {
     const names = leaves.map((leaf) => leaf.path).join(', ');

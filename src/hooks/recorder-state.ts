@@ -48,16 +48,21 @@ interface SavedEntry {
   bytes: number;
 }
 
+function headOf(json: string): { epoch: number; entries: SavedEntry[] } {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new RangeError('restore: the bytes are damaged: their list of layers is not readable', { cause });
+  }
+}
+
 /** @throws RangeError when the bytes are not a whole state */
 export function decodeState(bytes: Uint8Array): SavedState {
   if (!(bytes instanceof Uint8Array)) throw new TypeError('restore: expected the bytes of SaturationTracker.toBytes');
   const start = new TextDecoder().decode(bytes.subarray(0, magic.length));
   const end = bytes.indexOf(10, magic.length);
   if (start !== magic || end < 0) throw new RangeError('restore: these bytes are not from SaturationTracker.toBytes');
-  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(magic.length, end))) as {
-    epoch: number;
-    entries: SavedEntry[];
-  };
+  const head = headOf(new TextDecoder().decode(bytes.subarray(magic.length, end)));
   let at = end + 1;
   const layers = head.entries.map(({ split, layer, passes, items, bytes: length }) => {
     if (at + length > bytes.length) {

@@ -6,6 +6,12 @@ import { type Around, wrapMethod } from './wrap-method.js';
 
 type Method = (...args: unknown[]) => unknown;
 
+interface RunningFit {
+  model: { isTraining?: boolean; history?: object };
+  /** The fit's own: every fit makes a new one before it begins. */
+  history: object | undefined;
+}
+
 /**
  * Knows to which split a pass of data belongs.
  *
@@ -16,7 +22,7 @@ type Method = (...args: unknown[]) => unknown;
  */
 export class TrainingPhase {
   #explicit: { split: Split }[] = [];
-  #fitting: { isTraining?: boolean } | undefined;
+  #fitting: RunningFit | undefined;
   #validating = 0;
   #byUser = 0;
   /** Fits under way whose validation data is marked. */
@@ -28,7 +34,10 @@ export class TrainingPhase {
   /** The split of the pass that is running now; undefined for passes that count for none. */
   current(training: boolean): Split | undefined {
     if (this.#explicit.length > 0) return this.#explicit[this.#explicit.length - 1].split;
-    if (this.#fitting?.isTraining !== true || this.#byUser > 0) return undefined;
+    const fit = this.#fitting;
+    // A fit that threw never said that it ended; the next one, without our callback, is not ours.
+    if (fit === undefined || fit.model.isTraining !== true || fit.model.history !== fit.history) return undefined;
+    if (this.#byUser > 0) return undefined;
     if (this.#validating > 0) return training ? undefined : 'val';
     return training && engine().state.gradientDepth > 0 ? 'train' : undefined;
   }
@@ -74,7 +83,8 @@ export class TrainingPhase {
    */
   beginFit(model: LayersModel, onDataset: boolean): void {
     this.endFit();
-    this.#fitting = model as unknown as { isTraining?: boolean };
+    const fitted = model as unknown as RunningFit['model'];
+    this.#fitting = { model: fitted, history: fitted.history };
     const wrap = (name: string, around: Around) => this.#duringFit.push(wrapMethod(model, name, around));
     // fit validates by testLoop, fitDataset by evaluate and evaluateDataset; predictLoop is where every predict runs.
     wrap('testLoop', (original, _self, args) =>

@@ -1,0 +1,34 @@
+import { type EventSource, readEvents } from '../../src/event-reader.js';
+import type { SummaryValue } from '../../src/events/summary-value.js';
+
+/** One summary of a run, with the step it stands at. */
+export interface ReadSummary {
+  tag: string;
+  plugin: string;
+  step: number;
+  value: SummaryValue;
+  description?: string;
+}
+
+/** Every summary of a run, in the order of its files. */
+export async function summariesOf(run: EventSource): Promise<ReadSummary[]> {
+  const read: ReadSummary[] = [];
+  for await (const { step, summary } of readEvents(run)) {
+    for (const { tag, plugin, value, description } of summary ?? []) {
+      read.push({ tag, plugin, step: Number(step), value, description });
+    }
+  }
+  return read;
+}
+
+/** Steps and values of one tag. */
+export function pointsOf(summaries: readonly ReadSummary[], tag: string): [number, SummaryValue][] {
+  return summaries.filter((each) => each.tag === tag).map(({ step, value }) => [step, value]);
+}
+
+/** How often each tag comes at each step, as `tag@step`, for those that come more than once. */
+export function repeated(summaries: readonly ReadSummary[]): string[] {
+  const seen = new Map<string, number>();
+  for (const { tag, step } of summaries) seen.set(`${tag}@${step}`, (seen.get(`${tag}@${step}`) ?? 0) + 1);
+  return [...seen].filter(([, count]) => count > 1).map(([key]) => key);
+}
