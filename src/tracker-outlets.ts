@@ -60,7 +60,7 @@ export class TrackerOutlets {
     let run = this.#runs.get(split);
     if (run === undefined) {
       run = typeof this.#destination === 'string' ? this.#open(split) : this.#destination.run(split);
-      if (this.#runs.size === 0) run.addCustomScalars(layout);
+      if (this.#runs.size === 0 && this.#fillsLayout()) run.addCustomScalars(layout);
       this.#runs.set(split, run);
     }
     return run;
@@ -135,6 +135,11 @@ export class TrackerOutlets {
     if (epoch === undefined || epoch.layers.length === 0 || !this.#options.scalars.includes('saturation')) return;
     const split = epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val';
     this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', adviceMarkdown(epoch), epoch.step));
+  }
+
+  #fillsLayout(): boolean {
+    const { scalars } = this.#options;
+    return scalars.includes('saturation') || scalars.includes('intrinsicDimensionality');
   }
 
   #writeRuns(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): void {

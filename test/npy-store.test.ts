@@ -97,6 +97,13 @@ describe('NpyStore', () => {
     },
   );
 
+  it('saves the last value of a scalar that came several times in an epoch', async () => {
+    const store = new NpyStore(join(folder, 'run'));
+    const scalars = [1, 2, 3, 4, 5, 6, 7, 8].map((value) => ({ tag: 'lr', value }));
+    await store.add(epochOf(0, [layer('fc', 'train')], scalars));
+    expect(array('lr', 0).values[0]).toBe(8);
+  });
+
   it('writes a count that is NaN as a float', async () => {
     const values = { intrinsicDimensionality: Number.NaN };
     await new NpyStore(join(folder, 'run')).add(epochOf(0, [layer('fc', 'train', { values })]));

@@ -57,11 +57,13 @@ export class NpyStore implements Store {
 
   async #add({ epoch, scalars, layers }: EpochStatistics): Promise<void> {
     if (!this.#counter) await this.resume(epoch);
-    const arrays: [string, NpyArray][] = scalars.map(({ tag, value, split }) => [
+    const named: [string, NpyArray][] = scalars.map(({ tag, value, split }) => [
       encodeFileName(scalarColumn(tag, split)),
       scalar(value),
     ]);
-    for (const layer of layers) arrays.push(...arraysOf(layer));
+    for (const layer of layers) named.push(...arraysOf(layer));
+    // Of a scalar that came several times in an epoch the last counts: there is one file for each.
+    const arrays = [...new Map(named)];
     for (let k = 0; k < arrays.length; k += batch) {
       await Promise.all(
         arrays
