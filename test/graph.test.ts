@@ -46,7 +46,7 @@ describe('graphDefOf a LayersModel', () => {
     const shared = dense('shared');
     const merged = tf.layers
       .concatenate({ name: 'merged' })
-      .apply([shared.apply(left), shared.apply(right)]) as tf.SymbolicTensor;
+      .apply([left, right].map((side) => shared.apply(side) as tf.SymbolicTensor)) as tf.SymbolicTensor;
     const outputs = ['one', 'two'].map((name) => dense(name).apply(merged) as tf.SymbolicTensor);
     expect(edgesOf(tf.model({ inputs: [left, right], outputs }))).toEqual([
       'left -> shared',
