@@ -17,6 +17,8 @@ describe('terminalHasColors', () => {
     Object.assign(process.stdout, { isTTY: true, hasColors: real, getColorDepth });
     vi.stubEnv('FORCE_COLOR', undefined);
     vi.stubEnv('NO_COLOR', undefined);
+    // Node takes an unknown CI for a place without colours.
+    vi.stubEnv('CI', undefined);
     vi.stubEnv('TERM', 'xterm-256color');
   };
 
@@ -32,7 +34,6 @@ describe('terminalHasColors', () => {
     vi.stubEnv('NO_COLOR', undefined);
     vi.stubEnv('TERM', 'dumb');
     vi.stubEnv('COLORTERM', undefined);
-    vi.stubEnv('CI', undefined);
     expect(terminalHasColors()).toBe(false);
   });
 
