@@ -97,7 +97,7 @@ const panel = (title, field, scale) => ({
       type: 'quantitative',
       title: 'units or filters per layer',
       scale: { type: 'log', base: 2 },
-      axis: { format: 'd' },
+      axis: { format: 'd', labelOverlap: false, labelFlush: false },
     },
     y: { field, aggregate: 'mean', type: 'quantitative', title, scale },
     color: {
