@@ -9,6 +9,7 @@
 export { ClosedWriterError } from './closed-writer-error.js';
 export { CorruptRecordError } from './corrupt-record-error.js';
 export { type EventSource, listRuns, type ReadEventsOptions, readEvents } from './event-reader.js';
+export { type BrowserFolderOutput, openBrowserFolder } from './events/browser-folder-output.js';
 export type { DecodedSummary, Step, TensorBoardEvent } from './events/event.js';
 export { MemoryOutput, type Output } from './events/output.js';
 export type {

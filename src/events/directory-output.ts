@@ -1,20 +1,15 @@
-import { hostname, files as platformFiles, processId } from '#platform';
+import { files as platformFiles } from '#platform';
 import { concat } from '../encoding/concat.js';
 import type { Files } from '../platform/files.js';
+import { eventFileName, fileNamePart } from './event-file-name.js';
 import type { Output } from './output.js';
 import { safePath } from './safe-path.js';
-
-/** The largest number of seconds that ten digits hold. */
-const maxSeconds = 9_999_999_999;
-/** Counts names, so that none is used twice: TensorBoard does not notice that a file it follows was replaced. */
-let filesMade = 0;
 
 /**
  * One event file in a folder, made when the first records come, and open only while it is written to.
  *
- * Its name is `events.out.tfevents.<seconds>.<host>.<pid>.<counter><suffix>`. TensorBoard reads a run's files in the order
- * of their names, so the seconds are those of the clock or one more than the newest in the folder, whichever is later;
- * the file is made exclusively, so writers in other processes and threads get files of their own.
+ * It sorts after what stands in the folder (see eventFileName) and is made exclusively, so writers in other processes and
+ * threads get files of their own.
  */
 export class DirectoryOutput implements Output {
   /** The folder as it was given. */
@@ -130,30 +125,15 @@ export class DirectoryOutput implements Output {
   #create(): string {
     try {
       this.#files.makeDirectory(this.folder);
-      let seconds = Math.floor(Date.now() / 1000);
-      for (const name of this.#files.list(this.folder)) seconds = Math.max(seconds, secondsIn(name) + 1);
-      seconds = Math.min(seconds, maxSeconds);
-      const host = fileNamePart(hostname()) || 'localhost';
-      const prefix = `events.out.tfevents.${String(seconds).padStart(10, '0')}.${host}.${processId()}`;
+      const names = this.#files.list(this.folder);
       for (;;) {
-        const counter = String(filesMade++).padStart(5, '0');
-        const path = this.#files.join(this.folder, `${prefix}.${counter}${this.#suffix}`);
+        const path = this.#files.join(this.folder, eventFileName(names, this.#suffix));
         if (this.#files.create(path)) return path;
       }
     } catch (error) {
       throw explain(`Cannot make an event file in ${this.folder}`, error);
     }
   }
-}
-
-/** The seconds in an event file's name, -1 in any other's. */
-function secondsIn(name: string): number {
-  const digits = /tfevents\.(\d{1,10})(?!\d)/.exec(name)?.[1];
-  return digits === undefined ? -1 : Number(digits);
-}
-
-function fileNamePart(text: string): string {
-  return text.replace(/[^-\w.]/g, '_');
 }
 
 function explain(what: string, cause: unknown): Error {

@@ -12,9 +12,11 @@ export function hostname(): string {
   return globalThis.location?.hostname ?? '';
 }
 
-/** A page has no process number. */
+const pageNumber = Math.floor(Math.random() * 2 ** 31);
+
+/** A page has no process number; one by chance keeps pages and workers apart that write to one folder. */
 export function processId(): number {
-  return 0;
+  return pageNumber;
 }
 
 const exitCallbacks = new Set<(final: boolean) => void>();
