@@ -140,7 +140,7 @@ await lab.figure('3-convergence', {
   encoding: {
     column: { field: 'network', title: null },
     x: { field: 'epoch', type: 'quantitative', axis: { tickMinStep: 1, grid: false } },
-    y: { field: 'value', type: 'quantitative', title: null, scale: { domain: [-1, 1] } },
+    y: { field: 'value', type: 'quantitative', title: null, scale: { domain: [0, 1] } },
     color: {
       field: 'what',
       type: 'nominal',
