@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { extractSaturation } from '../src/extract-saturation.js';
 import { isGraphModelNodes, onGraphModelRun } from '../src/hooks/graph-model-hook.js';
 import { SaturationTracker } from '../src/saturation-tracker.js';
@@ -50,7 +50,7 @@ async function load(heads: readonly string[]): Promise<tf.GraphModel> {
     .map(({ name, attr }) => ({
       name,
       shape: (
-        attr as { value: { tensor: { tensorShape: ReturnType<typeof shapeOf> } } }
+        attr as unknown as { value: { tensor: { tensorShape: ReturnType<typeof shapeOf> } } }
       ).value.tensor.tensorShape.dim.map(({ size }) => Number(size)),
       dtype: 'float32' as const,
     }));
@@ -72,11 +72,14 @@ describe.each(backends)('on %s', (backend) => {
     await useBackend(backend);
   });
   beforeEach(async () => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    vi.spyOn(console, 'warn').mockImplementation(() => {});
     one = await load(['left']);
     two = await load(['left', 'right']);
     x = normalTensor([20, 4], 1);
   });
   afterEach(() => {
+    vi.restoreAllMocks();
     one.dispose();
     two.dispose();
     x.dispose();

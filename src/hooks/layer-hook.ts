@@ -28,7 +28,7 @@ export function onLayerCall(layer: Layer, listener: (call: LayerCall) => void): 
     const [inputs, given] = args as [Tensor | Tensor[], CallArguments | undefined];
     const output = Array.isArray(outputs) ? outputs[0] : outputs;
     const kwargs = given ?? {};
-    if (output !== undefined && !isRepeat(listener, inputs, kwargs, outputs)) {
+    if (output !== undefined && !isRepeat(listener, { layer, inputs, kwargs, output }, outputs)) {
       listener({ layer, inputs, kwargs, output });
     }
     return outputs;
@@ -40,19 +40,21 @@ interface Pass {
   kwargs: CallArguments;
 }
 
-let lastPasses = new WeakMap<object, Pass>();
+/** By listener, the layer's latest passes, as many as it has places. */
+let lastPasses = new WeakMap<object, Pass[]>();
 
 /**
  * TensorFlow.js runs a layer with several outputs once per output that is consumed, on the same input tensors and,
- * in training, with the same keyword arguments. Only the first of these runs counts.
+ * in training, with the same keyword arguments. Only the first of these runs counts. A layer that stands in several
+ * places may be run in all of them before it is run again in the first.
  */
-function isRepeat(listener: object, inputs: Tensor | Tensor[], kwargs: CallArguments, outputs: unknown): boolean {
+function isRepeat(listener: object, { layer, inputs, kwargs }: LayerCall, outputs: unknown): boolean {
   if (!Array.isArray(outputs) || outputs.length < 2) return false;
   const ids = (Array.isArray(inputs) ? inputs : [inputs]).map((tensor) => tensor.id).join();
-  const last = lastPasses.get(listener);
-  const repeat = last !== undefined && last.ids === ids && (kwargs.training !== true || last.kwargs === kwargs);
-  lastPasses.set(listener, { ids, kwargs });
-  return repeat;
+  const last = lastPasses.get(listener) ?? [];
+  if (last.some((pass) => pass.ids === ids && (kwargs.training !== true || pass.kwargs === kwargs))) return true;
+  lastPasses.set(listener, [...last, { ids, kwargs }].slice(-Math.max(1, layer.inboundNodes.length)));
+  return false;
 }
 
 /** Forgets what the last passes were, so that the same input tensors count again: a new record() begins. */
