@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { normalTensor, seedWeights, trainsConvolutions } from './backends.js';
+import { normalTensor, seedWeights, trainsConvolutions } from './seeded.js';
 
 /** A model with data to train it on: inputs and targets, all the same for the same seed. */
 export interface Trainable {

@@ -1,0 +1,146 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { openBrowserFolder, readEvents, SummaryWriter } from '../../src/index.js';
+import { allowWarnings } from './console.js';
+
+afterEach(async () => {
+  const root = await navigator.storage.getDirectory();
+  for await (const name of root.keys()) await root.removeEntry(name, { recursive: true });
+});
+
+async function stepsIn(source: Blob): Promise<number[]> {
+  const steps = [];
+  for await (const { step, summary } of readEvents(source)) if (summary !== undefined) steps.push(Number(step));
+  return steps;
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+describe('openBrowserFolder', () => {
+  it('writes an event file that flush has brought into the file, and continues it', async () => {
+    const folder = await openBrowserFolder('runs/first');
+    const writer = new SummaryWriter(folder);
+    for (let i = 0; i < 100; i++) writer.addScalar('loss', i, i);
+    await writer.flush();
+    const [{ path, file }] = await folder.list();
+    expect(path).toMatch(/^events\.out\.tfevents\.\d{10}\.localhost\.\d+\.\d{5}$/);
+    expect(await stepsIn(file)).toEqual(range(0, 100));
+    expect(folder.pendingBytes).toBe(0);
+    for (let i = 100; i < 250; i++) writer.addScalar('loss', i, i);
+    await writer.close();
+    const files = await folder.list();
+    expect(files).toHaveLength(1);
+    expect(await stepsIn(files[0].file)).toEqual(range(0, 250));
+  });
+
+  it('begins a file that sorts later where an earlier writer left one', async () => {
+    for (const [from, to] of [
+      [0, 3],
+      [3, 6],
+      [6, 9],
+    ]) {
+      const writer = new SummaryWriter(await openBrowserFolder('runs/again'));
+      for (const step of range(from, to)) writer.addScalar('loss', 1, step);
+      await writer.close();
+    }
+    const files = await (await openBrowserFolder('runs/again')).list();
+    const steps = await Promise.all(files.map(({ file }) => stepsIn(file)));
+    expect(steps).toEqual([range(0, 3), range(3, 6), range(6, 9)]);
+  });
+
+  it('writes runs and companion files below the folder, whatever their names', async () => {
+    const folder = await openBrowserFolder('/runs/../outside/');
+    const writer = new SummaryWriter(folder);
+    writer.run('val').addScalar('loss', 1, 5);
+    writer.addScalars('both', { a: 1, '../b': 2 }, 6);
+    writer.addEmbedding(
+      'points',
+      [
+        [0, 1],
+        [1, 0],
+      ],
+      0,
+      { metadata: ['x', 'y'] },
+    );
+    await writer.close();
+    const files = await folder.list();
+    const folders = files.map(({ path }) => path.replace(/events\.out.*/, 'events'));
+    expect(folders).toEqual(expect.arrayContaining(['both/__/b/events', 'both/a/events', 'events', 'val/events']));
+    expect(folders).toContain('projector_config.pbtxt');
+    const root = await navigator.storage.getDirectory();
+    const names = [];
+    for await (const name of root.keys()) names.push(name);
+    expect(names).toEqual(['runs']);
+    const val = files.find(({ path }) => path.startsWith('val/'))!;
+    expect(await stepsIn(val.file)).toEqual([5]);
+  });
+
+  it('writes in the background, without flush', async () => {
+    const folder = await openBrowserFolder('runs/background');
+    const writer = new SummaryWriter(folder, { flushSecs: 0.01 });
+    writer.addScalar('loss', 1, 1);
+    await vi.waitFor(async () => {
+      const [entry] = await folder.list();
+      expect(await stepsIn(entry.file)).toEqual([1]);
+    });
+    writer.addScalar('loss', 1, 2);
+    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual([1, 2]));
+    await writer.close();
+  });
+
+  it('takes a folder the user has picked', async () => {
+    const root = await navigator.storage.getDirectory();
+    const picked = await root.getDirectoryHandle('picked', { create: true });
+    const writer = new SummaryWriter(await openBrowserFolder(picked));
+    writer.addScalar('loss', 1, 8);
+    await writer.close();
+    const [{ file }] = await (await openBrowserFolder('picked')).list();
+    expect(await stepsIn(file)).toEqual([8]);
+    await expect(openBrowserFolder(undefined as never)).rejects.toThrow(TypeError);
+  });
+
+  it('keeps what cannot be written, says so in flush, and writes it when that works again', async () => {
+    const folder = await openBrowserFolder('runs/full');
+    const writer = new SummaryWriter(folder);
+    writer.addScalar('loss', 1, 0);
+    await writer.flush();
+    const full = vi
+      .spyOn(FileSystemFileHandle.prototype, 'createWritable')
+      .mockRejectedValue(new DOMException('The quota has been exceeded', 'QuotaExceededError'));
+    const warnings = allowWarnings(/quota has been exceeded/);
+    writer.addScalar('loss', 1, 1);
+    await expect(writer.flush()).rejects.toMatchObject({
+      message: expect.stringContaining('quota'),
+      code: 'QuotaExceededError',
+    });
+    writer.addScalar('loss', 1, 2);
+    await expect(writer.flush()).rejects.toThrow(/quota/);
+    expect(folder.pendingBytes).toBeGreaterThan(0);
+    expect(warnings.length).toBeGreaterThan(0);
+    full.mockRestore();
+    await writer.close();
+    expect(await stepsIn((await folder.list())[0].file)).toEqual([0, 1, 2]);
+  });
+
+  it('appends in place in a worker', async () => {
+    const module = new URL('../../src/index.ts', import.meta.url).href;
+    const source = `
+      import { openBrowserFolder, SummaryWriter } from ${JSON.stringify(module)};
+      let copies = 0;
+      const copy = FileSystemFileHandle.prototype.createWritable;
+      FileSystemFileHandle.prototype.createWritable = function (...args) { copies++; return copy.apply(this, args); };
+      const writer = new SummaryWriter(await openBrowserFolder('runs/worker'));
+      for (let i = 0; i < 50; i++) { writer.addScalar('loss', i, i); if (i % 10 === 0) await writer.flush(); }
+      await writer.close();
+      postMessage({ copies });
+    `;
+    const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })), { type: 'module' });
+    const said = await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = (event) => reject(new Error(event.message));
+    });
+    worker.terminate();
+    expect(said).toEqual({ copies: 0 });
+    const [{ file }] = await (await openBrowserFolder('runs/worker')).list();
+    expect(await stepsIn(file)).toEqual(range(0, 50));
+  });
+});
