@@ -425,7 +425,11 @@ describe.each(backends)('on %s', (backend) => {
     const tracker = new SaturationTracker('unused', net, { saveTo: [new RecordingStore()], signal: controller.signal });
     expect(tracker.isRecording).toBe(true);
     controller.abort();
+    tracker.resume();
+    tracker.observe('latent', held(normalTensor([20, 4], 1)), 'val');
+    tracker.record('val', () => tf.dispose(net.predict(held(dense.inputs(4, 1)) as tf.Tensor)));
     expect(tracker.isRecording).toBe(false);
+    expect(await tracker.addSaturations()).toEqual([]);
     expect(ownKeysOf(net)).toEqual(keys);
     await tracker.close();
   });
@@ -490,6 +494,9 @@ describe.each(backends)('on %s', (backend) => {
     expect(relativeError(b.covariance!, a.covariance!)).toBeLessThan(1e-12);
     expect(() => after.restore(bytes.subarray(0, 90))).toThrow(RangeError);
     expect(() => after.restore(new Uint8Array(100))).toThrow(/not from SaturationTracker.toBytes/);
+    const damaged = bytes.slice();
+    damaged[damaged.indexOf('{'.charCodeAt(0))] = 0;
+    expect(() => after.restore(damaged)).toThrow(RangeError);
     await all.close();
     await after.close();
   });

@@ -61,7 +61,10 @@ export interface SaturationOptions {
   resetCovariance?: boolean;
   /** Also writes the mean saturation over all layers, per split. Default false. */
   averageSaturation?: boolean;
-  /** Continues an earlier run: what it wrote for this epoch and later ones is dropped from every store. Default 0. */
+  /**
+   * Continues an earlier run: what it wrote for this epoch and later ones is dropped from every store. Default 0.
+   * A SummaryWriter of your own is yours to open with `purgeStep: initialEpoch + 1`.
+   */
   initialEpoch?: number;
   /** Aborting it stops recording for good and takes the hooks off the model. */
   signal?: AbortSignal;
