@@ -1,4 +1,5 @@
 import type { Step } from './events/event.js';
+import type { Output } from './events/output.js';
 import { describe, type Numbers } from './summaries/values.js';
 import { SummaryWriter } from './summary-writer.js';
 
@@ -35,7 +36,8 @@ export class SummaryFileWriter extends SummaryWriter {
 }
 
 /** One writer per logdir, as in tfjs-node. */
-const writers = new Map<string, SummaryFileWriter>();
+const byLogdir = new Map<string, SummaryFileWriter>();
+const byOutput = new WeakMap<Output, SummaryFileWriter>();
 
 /** Ours by default: seconds, not minutes, may be lost when a program is killed. */
 const maxFlushMillis = 1000;
@@ -47,30 +49,39 @@ const maxFlushMillis = 1000;
  * Existing code does not await `flush()`: a failure is told on the warning channel and never becomes an unhandled
  * rejection, and code that does await it gets it as a rejection.
  *
- * @param logdir a folder, made where it is missing
+ * @param logdir a folder, made where it is missing; or any Output, as a page needs, which has no folders by name
  * @param maxQueue events that are held back at most
  * @param flushMillis how long an event is held back at most; here never longer than a second
  * @param filenameSuffix ends the event file's name
  */
 export function summaryFileWriter(
-  logdir: string,
+  logdir: string | Output,
   maxQueue = 10,
   flushMillis = 120_000,
   filenameSuffix = '.v2',
 ): SummaryFileWriter {
-  if (typeof logdir !== 'string' || logdir === '') {
-    throw new TypeError(`Invalid logdir: ${String(logdir)}. Expected a non-empty string for logdir.`);
-  }
-  let writer = writers.get(logdir);
+  checkLogdir(logdir);
+  let writer = typeof logdir === 'string' ? byLogdir.get(logdir) : byOutput.get(logdir);
   if (writer === undefined || writer.isClosed) {
     writer = new SummaryFileWriter(logdir, {
       maxQueue: Math.max(1, maxQueue),
       flushSecs: Math.min(flushMillis, maxFlushMillis) / 1000,
       filenameSuffix,
     });
-    writers.set(logdir, writer);
+    if (typeof logdir === 'string') byLogdir.set(logdir, writer);
+    else byOutput.set(logdir, writer);
   }
   return writer;
+}
+
+/**
+ * tfjs-node's words for a logdir that is none.
+ *
+ * @throws TypeError
+ */
+export function checkLogdir(logdir: unknown): asserts logdir is string | Output {
+  if (typeof logdir === 'string' ? logdir !== '' : typeof (logdir as Output | undefined)?.write === 'function') return;
+  throw new TypeError(`Invalid logdir: ${String(logdir)}. Expected a non-empty string for logdir.`);
 }
 
 /** SummaryWriter takes a missing step; tfjs-node requires one, and says it in these words. */

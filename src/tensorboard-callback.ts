@@ -1,10 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
+import type { Output } from './events/output.js';
 import { resolveOptions, type SaturationOptions } from './hooks/saturation-options.js';
 import { SaturationTracker } from './saturation-tracker.js';
 import type { Split } from './statistics/layer-statistics.js';
-import { type SummaryFileWriter, summaryFileWriter } from './summary-file-writer.js';
+import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from './summary-file-writer.js';
 import type { TrackerCallback } from './tracker-callback.js';
 import { metricsOf, writeEpochLogs } from './training-logs.js';
 
@@ -25,7 +26,9 @@ export interface TensorBoardCallbackArgs {
  * stops a fit: it is reported once on the warning channel.
  */
 export class TensorBoardCallback extends Callback {
+  /** The folder, as it was given; '' for an Output. */
   readonly logdir: string;
+  readonly #output: Output | undefined;
   readonly #args: Required<TensorBoardCallbackArgs>;
   readonly #writers = new Map<Split, SummaryFileWriter>();
   readonly #reported = new Set<string>();
@@ -33,11 +36,9 @@ export class TensorBoardCallback extends Callback {
   #tracker: SaturationTracker | undefined;
   #trackerCallback: TrackerCallback | undefined;
 
-  constructor(logdir = './logs', args: TensorBoardCallbackArgs = {}) {
+  constructor(logdir: string | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
-    if (typeof logdir !== 'string' || logdir === '') {
-      throw new TypeError(`Invalid logdir: ${String(logdir)}. Expected a non-empty string for logdir.`);
-    }
+    checkLogdir(logdir);
     const { updateFreq = 'epoch', histogramFreq = 0, saturation = false, graph = false } = args ?? {};
     if (updateFreq !== 'batch' && updateFreq !== 'epoch') {
       throw new RangeError(`Expected updateFreq to be 'batch' or 'epoch', but got ${String(updateFreq)}`);
@@ -49,7 +50,8 @@ export class TensorBoardCallback extends Callback {
     else if (typeof saturation !== 'boolean') {
       throw new TypeError(`Expected saturation to be true, false or options, but got ${String(saturation)}`);
     }
-    this.logdir = logdir;
+    this.logdir = typeof logdir === 'string' ? logdir : '';
+    this.#output = typeof logdir === 'string' ? undefined : logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
   }
 
@@ -58,7 +60,7 @@ export class TensorBoardCallback extends Callback {
       if (this.#args.graph) this.#writer('train').addGraph(this.model);
       if (this.#args.saturation === false) return;
       const options = this.#args.saturation === true ? {} : this.#args.saturation;
-      this.#tracker = new SaturationTracker(this.logdir, this.model, options);
+      this.#tracker = new SaturationTracker(this.#root ?? this.logdir, this.model, options);
       this.#trackerCallback = this.#tracker.callback();
       this.#trackerCallback.setParams(this.params);
       this.#trackerCallback.setModel(this.model);
@@ -108,10 +110,15 @@ export class TensorBoardCallback extends Callback {
     }
   }
 
+  /** The writer whose runs are the splits, where there is an Output: the tracker shares them. */
+  get #root(): SummaryFileWriter | undefined {
+    return this.#output && summaryFileWriter(this.#output);
+  }
+
   #writer(split: Split): SummaryFileWriter {
     let writer = this.#writers.get(split);
     if (writer === undefined || writer.isClosed) {
-      writer = summaryFileWriter(`${this.logdir.replace(/[/\\]+$/, '')}/${split}`);
+      writer = this.#root?.run(split) ?? summaryFileWriter(`${this.logdir.replace(/[/\\]+$/, '')}/${split}`);
       this.#writers.set(split, writer);
     }
     return writer;
@@ -140,6 +147,6 @@ export class TensorBoardCallback extends Callback {
  *
  * @throws TypeError, RangeError for a logdir, updateFreq, histogramFreq or saturation that makes no sense
  */
-export function tensorBoard(logdir?: string, args?: TensorBoardCallbackArgs): TensorBoardCallback {
+export function tensorBoard(logdir?: string | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
   return new TensorBoardCallback(logdir, args);
 }
