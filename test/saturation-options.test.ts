@@ -137,6 +137,28 @@ describe.each(backends)('on %s', (backend) => {
     freeWeights(model);
   });
 
+  it('activations: before the activation of the layer that TimeDistributed wraps', async () => {
+    const each = tf.layers.timeDistributed({
+      layer: tf.layers.dense({ units: 4, activation: 'sigmoid' }),
+      inputShape: [5, 3],
+      name: 'each',
+    });
+    const model = tf.sequential({ layers: [each] });
+    seedWeights(model, 3);
+    const x = normalTensor([20, 5, 3], 1);
+    const plain = tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync());
+    const found = await shown(model, x, 'each', { activations: 'preActivation' });
+    const [kernel, bias] = model.getWeights();
+    const linear = Float64Array.from(
+      tf.tidy(() => x.reshape([100, 3]).matMul(kernel).add(bias).dataSync() as Float32Array),
+    );
+    expect(found.samples).toBe(100);
+    expect(distance(found.covariance!, twoPassCovariance(linear, 4))).toBeLessThan(1e-6);
+    expect(tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync())).toEqual(plain);
+    x.dispose();
+    freeWeights(model);
+  });
+
   it('threshold and rule', async () => {
     const results = [];
     for (const options of [{}, { threshold: 0.5 }, { threshold: 1 }, { rule: 'delve' as const }]) {

@@ -356,6 +356,23 @@ describe.each(backends)('on %s', (backend) => {
     }
   });
 
+  it("resumes in a writer of the user's that was opened with purgeStep", async () => {
+    const logdir = temporaryFolder();
+    const first = new SaturationTracker(logdir, model);
+    await train(first, { epochs: 4 });
+    await first.close();
+    const writer = new SummaryWriter(logdir, { purgeStep: 3 });
+    const second = new SaturationTracker(writer, model, { initialEpoch: 2 });
+    await train(second, { initialEpoch: 2, epochs: 3 });
+    await second.close();
+    await writer.close();
+    for (const split of ['train', 'val']) {
+      const visible = await visibleSteps(join(logdir, split));
+      expect(visible.get('saturation/hidden')).toEqual([1, 2, 3]);
+      expect(visible.get('epoch_loss')).toEqual([1, 2, 3]);
+    }
+  });
+
   it('a resumed run without validation makes no run val of its own', async () => {
     const logdir = temporaryFolder();
     const tracker = new SaturationTracker(logdir, model, { initialEpoch: 1 });

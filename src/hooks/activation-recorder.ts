@@ -171,7 +171,7 @@ export class ActivationRecorder {
       const callsPerPass = Math.max(1, target.layer.inboundNodes.length);
       const view = this.#viewOf(target);
       const mask = view.kind === 'sequence' && call.output.rank === 3 ? maskOf(call) : undefined;
-      if (this.#options.activations === 'preActivation' && hasFusedActivation(call)) {
+      if (this.#options.activations === 'preActivation' && hasFusedActivation(call.layer as unknown as FusedLayer)) {
         offTape(call.output, () =>
           tidy(() => this.#add(split, target.name, callsPerPass, preActivationOf(call), view, mask)),
         );
@@ -266,22 +266,31 @@ function maskOf(call: LayerCall): ArrayLike<number> | undefined {
 
 interface FusedLayer {
   activation?: { getClassName(): string };
+  /** What TimeDistributed wraps. */
+  layer?: FusedLayer;
+  call(inputs: unknown, kwargs: unknown): Tensor | Tensor[];
 }
 
-function hasFusedActivation({ layer }: LayerCall): boolean {
-  const activation = (layer as unknown as FusedLayer).activation;
-  const recurrent = 'cell' in layer;
-  return !recurrent && activation !== undefined && activation !== null && activation.getClassName() !== 'linear';
+function hasFusedActivation(layer: FusedLayer): boolean {
+  // A recurrent layer's activation is part of every step.
+  if ('cell' in layer) return false;
+  if (layer.layer !== undefined) return hasFusedActivation(layer.layer);
+  return layer.activation !== undefined && layer.activation !== null && layer.activation.getClassName() !== 'linear';
 }
 
 /** Runs the layer once more with a linear activation, through a stand-in that shares its weights. */
 function preActivationOf({ layer, inputs, kwargs }: LayerCall): Tensor {
-  const standIn = Object.create(layer) as FusedLayer;
-  standIn.activation = linear();
-  // The class's own call: the instance's is hooked.
-  const { call } = Object.getPrototypeOf(layer) as typeof layer;
-  const output = call.call(standIn as unknown as typeof layer, inputs, kwargs);
+  const output = standInFor(layer as unknown as FusedLayer).call(inputs, kwargs);
   return Array.isArray(output) ? output[0] : output;
+}
+
+function standInFor(layer: FusedLayer): FusedLayer {
+  const standIn = Object.create(layer) as FusedLayer;
+  if (layer.layer === undefined) standIn.activation = linear();
+  else standIn.layer = standInFor(layer.layer);
+  // The class's own call: the instance's is hooked.
+  Object.defineProperty(standIn, 'call', { value: (Object.getPrototypeOf(layer) as FusedLayer).call });
+  return standIn;
 }
 
 let linearActivation: FusedLayer['activation'];
