@@ -12,6 +12,7 @@ const restFactor = 9;
 
 /**
  * Opens a folder that a browser can write to, for a writer: `new SummaryWriter(await openBrowserFolder('runs/first'))`.
+ * Every writer begins an event file of its own; one writer, with a run for each part, shows everything in TensorBoard.
  *
  * @param folder a path in the page's origin private file system; or a folder the user has picked
  *   (`showDirectoryPicker({ mode: 'readwrite' })`), which TensorBoard can watch while the page trains

@@ -87,6 +87,28 @@ describe('openBrowserFolder', () => {
     await writer.close();
   });
 
+  it('writes what is buffered when the page is being left', async () => {
+    const folder = await openBrowserFolder('runs/left');
+    const writer = new SummaryWriter(folder, { flushSecs: 3600 });
+    for (const step of range(0, 5)) writer.addScalar('loss', 1, step);
+    window.dispatchEvent(new PageTransitionEvent('pagehide'));
+    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual(range(0, 5)));
+    await writer.close();
+  });
+
+  it('says in flush that its file was deleted', async () => {
+    const folder = await openBrowserFolder('runs/deleted');
+    const writer = new SummaryWriter(folder);
+    writer.addScalar('loss', 1, 0);
+    await writer.flush();
+    const handle = await folder.handle();
+    for await (const name of handle.keys()) await handle.removeEntry(name);
+    allowWarnings(/Cannot write to the browser's folder/);
+    writer.addScalar('loss', 1, 1);
+    await expect(writer.flush()).rejects.toMatchObject({ code: 'NotFoundError' });
+    await expect(writer.close()).rejects.toThrow(/Cannot write to the browser's folder/);
+  });
+
   it('takes a folder the user has picked', async () => {
     const root = await navigator.storage.getDirectory();
     const picked = await root.getDirectoryHandle('picked', { create: true });
