@@ -17,6 +17,9 @@ import type { TrainingPhase } from './training-phase.js';
 /** Samples kept per layer and split for the embedding: enough for a scatter plot, little enough for memory. */
 const embeddingRows = 1000;
 
+/** With sampling 'auto': how many of one item's rows count as independent of each other. */
+const independentRowsPerItem = 16;
+
 /** One layer in one split at the end of a period. */
 export interface RecordedLayer {
   split: Split;
@@ -213,12 +216,14 @@ export class ActivationRecorder {
   ): number | undefined {
     if (this.#options.sampling === 'all') return undefined;
     const { rows, features } = sampleSize(shape, view, items);
+    // Neighbouring places of an image (steps of a sequence) resemble each other: an item is worth so many rows at most.
+    const alike = Math.max(1, rows / items / independentRowsPerItem);
     if (entry.budget === undefined) {
       entry.budget = new SampleBudget(features, { threshold: this.#options.threshold });
       const expected = this.#expectedItems.get(entry.split);
-      entry.budget.begin(expected && (expected * callsPerPass * rows) / items);
+      entry.budget.begin(expected && (expected * callsPerPass * rows) / items / alike);
     }
-    const wanted = entry.budget.take(rows);
+    const wanted = Math.ceil(entry.budget.take(rows / alike) * alike);
     return wanted >= rows ? undefined : wanted;
   }
 
