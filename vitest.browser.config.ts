@@ -34,6 +34,8 @@ export default defineConfig({
       '@tensorflow/tfjs',
       '@tensorflow/tfjs-core',
       '@tensorflow/tfjs-layers',
+      'vega',
+      'vega-lite',
       'crc-32/crc32c.js',
       'fast-png',
       'gifenc',
