@@ -160,7 +160,7 @@ export class TrackerOutlets {
       if (!this.#options.scalars.includes('saturation')) continue;
       const history = this.#remember(split, saturations);
       writeProfile(run, saturations, epoch.step);
-      writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
+      if (isWorthAPicture(history)) writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
       run.addText('saturation-table', epochTable(layers, spectra, this.#options), epoch.step);
     }
   }
@@ -228,6 +228,12 @@ function hasEvents(folder: DirectoryOutput): boolean {
     // There is no such folder.
   }
   return false;
+}
+
+/** Every epoch's at first, then each hundredth's of the way: pictures grow with the epochs, and TensorBoard shows ten. */
+function isWorthAPicture(history: ReadonlyMap<string, readonly number[]>): boolean {
+  const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));
+  return epochs % Math.ceil(epochs / 100) === 0;
 }
 
 function mean(values: readonly number[]): number {

@@ -6,6 +6,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { type CommandLine, main } from '../src/cli/main.js';
 import type { Terminal } from '../src/cli/terminal.js';
 import { MemoryOutput } from '../src/events/output.js';
+import { SaturationWriter } from '../src/saturation-writer.js';
+import { Spectrum } from '../src/statistics/spectrum.js';
 import { SummaryWriter } from '../src/summary-writer.js';
 import { goldenBytes, goldenFiles, goldenFolder } from './golden.js';
 import { temporaryFolder } from './support/event-files.js';
@@ -206,6 +208,29 @@ describe('export', () => {
     const { logdir } = await damagedLogdir();
     await expect(cli(['export', logdir])).rejects.toThrow('Damaged record');
   });
+});
+
+describe('report', () => {
+  test('draws a run that a tracker wrote as one page, and names the file', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SaturationWriter(logdir).run('train');
+    const spectra = { first: [4, 2, 1, 0.5], second: [3, 0.01, 0.001] };
+    for (const step of [1, 2]) {
+      for (const [layer, eigenvalues] of Object.entries(spectra)) {
+        writer.addSaturation(layer, Spectrum.fromEigenvalues(eigenvalues, { samples: 100 }), step);
+      }
+    }
+    await writer.close();
+    const out = join(logdir, 'pages/run.html');
+    expect(await cli(['report', logdir], { out })).toMatchObject({ code: 0, err: '', out: `${out}\n` });
+    const html = readFileSync(out, 'utf8');
+    for (const text of ['first', 'second', '<svg']) expect(html).toContain(text);
+    expect(await cli(['report'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('expected the path of a logdir'),
+    });
+    await expect(cli(['report', temporaryFolder()])).rejects.toThrow(/found none/);
+  }, 60_000);
 });
 
 describe('the command line', () => {

@@ -50,6 +50,22 @@ describe.each(backends)('on %s', (backend) => {
       ...args,
     });
 
+  it('draws fewer heat maps once there are more than a hundred epochs: pictures grow with the epochs', async () => {
+    const logdir = join(temporaryFolder(), 'long');
+    const tracker = new SaturationTracker(logdir, model, {
+      stats: ['saturation'],
+      layers: (layer) => layer.name === 'output',
+    });
+    for (let epoch = 0; epoch < 104; epoch++) {
+      tracker.record('train', () => tf.dispose(model.predictOnBatch(x)));
+      await tracker.addSaturations();
+    }
+    await tracker.close();
+    const summaries = await summariesOf(join(logdir, 'train'));
+    const steps = summaries.filter(({ tag }) => tag === 'saturation-heat-map').map(({ step }) => step);
+    expect(steps).toEqual([...Array.from({ length: 100 }, (_, i) => i + 1), 102, 104]);
+  });
+
   it('writes the runs train and val below the logdir and nothing beside them', async () => {
     const logdir = join(temporaryFolder(), 'run');
     const tracker = new SaturationTracker(logdir, model);

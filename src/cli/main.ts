@@ -1,5 +1,6 @@
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
+import { report } from './report.js';
 import { type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
 
@@ -42,6 +43,8 @@ Commands:
       --format <csv or json>          csv
       --out, -o <path>                the file to write; for images and audio the folder
       --tags <regular expression>     only tags that match
+  report <logdir>                   layer saturation as one HTML page: findings, plots, numbers (needs vega, vega-lite)
+      --out, -o <path>                the file to write; <logdir>/report.html
 
 Options:
   --help, -h
@@ -69,6 +72,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
         return await verify(terminal, paths);
       case 'export':
         return await exportLogdir(terminal, onlyOne(paths), values);
+      case 'report':
+        return await report(terminal, onlyOne(paths), values.out);
       default:
         throw new UsageError(`there is no command "${command}"`);
     }
