@@ -74,24 +74,38 @@ describe('SampleBudget', () => {
   });
 
   it('takes a part of a batch where one batch holds more rows than are needed', () => {
-    const budget = new SampleBudget(64);
+    const budget = new SampleBudget(128);
     budget.begin(50 * 65_536);
     const taken = Array.from({ length: 50 }, () => budget.take(65_536));
-    expect(Math.max(...taken)).toBe(256);
+    expect(Math.max(...taken)).toBe(512);
     expect(taken.filter((rows) => rows > 0).length).toBeGreaterThanOrEqual(16);
-    expect(taken.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(64 * 64);
+    expect(taken.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(64 * 128);
   });
 
   it('takes all rows of a short epoch, and of a first one of unknown length', () => {
     const short = new SampleBudget(64);
     short.begin(1000);
     expect(short.take(1000)).toBe(1000);
-    const unknown = new SampleBudget(2);
+    const unknown = new SampleBudget(100);
     unknown.begin();
-    const first = Array.from({ length: 10 }, () => unknown.take(1000));
-    expect(first).toEqual(new Array(10).fill(1000));
+    const first = Array.from({ length: 10 }, () => unknown.take(10_000));
+    expect(first).toEqual(new Array(10).fill(10_000));
     unknown.begin();
-    const second = Array.from({ length: 10 }, () => unknown.take(1000));
-    expect(second.reduce((a, b) => a + b)).toBeLessThan(1000);
+    const second = Array.from({ length: 10 }, () => unknown.take(10_000));
+    expect(second.reduce((a, b) => a + b)).toBeLessThan(10_000);
+  });
+
+  it('takes all rows of a layer so narrow that one direction is more than 0.01', () => {
+    const budget = new SampleBudget(64);
+    for (const rows of [100_000, 100_000]) {
+      budget.begin(rows);
+      expect(budget.take(rows)).toBe(rows);
+      budget.review(
+        Spectrum.fromEigenvalues(
+          Float64Array.from({ length: 64 }, (_, i) => 2 ** -i),
+          { samples: rows },
+        ),
+      );
+    }
   });
 });

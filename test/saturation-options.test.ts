@@ -215,8 +215,9 @@ describe.each(backends)('on %s', (backend) => {
         expect(Math.abs(auto.values.saturation! - all.values.saturation!)).toBeLessThan(0.01);
         expect(all.samples).toBe(layer === 'few' ? 400 : 20_000);
         // Outside fit nobody knows how many rows the first epoch will bring: all are taken.
-        if (epoch === 0) expect(auto.samples).toBe(all.samples);
-        else expect(auto.samples).toBeLessThan(0.7 * all.samples);
+        // Of a layer of ten, one direction is more than 0.01: all rows, always.
+        if (epoch === 0 || layer === 'few') expect(auto.samples).toBe(all.samples);
+        else expect(auto.samples).toBeLessThan(0.9 * all.samples);
       }
     }
     deviations.dispose();

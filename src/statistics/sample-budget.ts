@@ -20,13 +20,15 @@ export interface SampleBudgetOptions {
  *
  * The rows are spread evenly over the epoch, since a network changes while it trains. The first epoch takes 64 rows per
  * feature; each epoch's spectrum then tells how many the next one needs so that bias and three standard deviations move
- * the saturation by at most `tolerance` (rowsNeeded). Below 1 / tolerance features one direction more or less is beyond
- * the tolerance, so that the intrinsic dimensionality itself must be certain: where it lies on the edge all rows are taken.
+ * the saturation by at most `tolerance` (rowsNeeded). Layers of fewer than 1 / tolerance features use all rows: there one
+ * direction more or less is beyond the tolerance, and a network that changes from epoch to epoch leaves no certainty
+ * about the edge (tried on the demo's convolutions: one direction of 16 off).
  */
 export class SampleBudget {
   readonly #features: number;
   readonly #threshold: number;
   readonly #tolerance: number;
+  readonly #isNarrow: boolean;
   #target: number;
   #expected = Number.POSITIVE_INFINITY;
   #offered = 0;
@@ -37,7 +39,8 @@ export class SampleBudget {
     this.#features = features;
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
     this.#tolerance = options.tolerance ?? 0.01;
-    this.#target = FIRST_ROWS_PER_FEATURE * features;
+    this.#isNarrow = features * this.#tolerance < 1;
+    this.#target = this.#isNarrow ? Number.POSITIVE_INFINITY : FIRST_ROWS_PER_FEATURE * features;
   }
 
   /** Rows wanted of an epoch; Infinity: all. */
@@ -73,6 +76,7 @@ export class SampleBudget {
 
   /** Learns from the spectrum of the epoch's rows how many the next epoch needs. */
   review(spectrum: Spectrum): void {
+    if (this.#isNarrow) return;
     const used = spectrum.samples ?? this.#used;
     const tookAll = this.#used >= this.#offered;
     const options = { threshold: this.#threshold, tolerance: this.#tolerance };
