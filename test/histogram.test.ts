@@ -20,6 +20,17 @@ describe('bucketize', () => {
     expect(bucketize([1, 2]).buckets.length).toBe(90);
   });
 
+  it('keeps its edges in order where the widths are subnormal', () => {
+    for (const units of [1, 2, 3, 5, 7, 11]) {
+      for (const count of [2, 4, 6, 7, 30]) {
+        const values = Array.from({ length: units + 1 }, (_, i) => i * Number.MIN_VALUE);
+        const { buckets } = bucketize(values, count);
+        expect(() => checkBuckets(buckets)).not.toThrow();
+        expect(buckets.filter((_, at) => at % 3 === 2).reduce((sum, counted) => sum + counted)).toBe(units + 1);
+      }
+    }
+  });
+
   it('counts every finite value once, between the least and the greatest, for any values', () => {
     fc.assert(
       fc.property(fc.array(fc.double()), fc.integer({ min: 1, max: 40 }), (values, count) => {
