@@ -94,7 +94,10 @@ describe("Delve's errors have no twin in the stores", () => {
   it("B32: a tracker continues Delve's own csv and npy files at its initialEpoch", async () => {
     cpSync(delveOutputs, folder, { recursive: true });
     await tf.setBackend('cpu');
-    const model = tf.sequential({ layers: [tf.layers.dense({ units: 5, inputShape: [3], name: 'fc_one' })] });
+    // Orthogonal: three directions of equal weight, whatever the initializer draws.
+    const kernelInitializer = tf.initializers.orthogonal({ seed: 1 });
+    const dense = tf.layers.dense({ units: 5, inputShape: [3], kernelInitializer, name: 'fc_one' });
+    const model = tf.sequential({ layers: [dense] });
     model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
     const tracker = new SaturationTracker(join(folder, 'run'), model, {
       saveTo: ['csv', 'npy'],
