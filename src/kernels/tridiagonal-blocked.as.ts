@@ -15,7 +15,7 @@ export function reducePanels(
   matrix: usize, size: i32, stride: usize, diagonal: usize, offDiagonal: usize, tau: usize, work: usize, keep: i32,
 ): i32 {
   const length = <usize>(size + 8) << 3;
-  const vs = work, ws = vs + PANEL * length, u = ws + PANEL * length, y = u + length;
+  const vs = work, ws = vs + <usize>PANEL * length, u = ws + <usize>PANEL * length, y = u + length;
   const left = y + length, right = left + ((<usize>(2 * PANEL) * <usize>(size + 4)) << 3);
   let n = size;
   while (n > keep) {
