@@ -256,6 +256,27 @@ describe.each(both)('%s moments', (_, tested) => {
     }
   });
 
+  it.each([
+    [64, 1],
+    [700, 3],
+    [500, 12],
+    [700, 66],
+    [1000, 131],
+  ])('of %i rows of %i features may be multiplied in float32: within 1e-7', (rows, features) => {
+    const variances = Float64Array.from({ length: features }, (_, i) => 1 / (1 + i));
+    for (const mean of [0, 20, 1e5]) {
+      const samples = Float32Array.from(gaussianRows(rows, variances, 6, mean));
+      const moments = newMoments(features);
+      moments.shift.set(samples.subarray(0, features));
+      expect(tested.addRows(moments, samples, 0, rows, true)).toBe(0);
+      const covariance = unpack(moments.scatter, features, 1 / rows);
+      const error = relativeDistance(covariance, twoPassCovariance(samples, features));
+      expect(error).toBeLessThan(1e-7);
+      // Were it no less exact than float64, it would not have been the float32 product.
+      if (tested.name === 'wasm' && features > 1) expect(error).toBeGreaterThan(1e-12);
+    }
+  });
+
   it('take a stretch of the rows, one after the other', () => {
     const samples = gaussianRows(1000, [1, 2, 3], 7);
     const moments = newMoments(3);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ActivationView } from '../src/hooks/activations.js';
 import { ChunkedDeviceMoments } from '../src/hooks/chunked-device-moments.js';
 import { DeviceMoments } from '../src/hooks/device-moments.js';
@@ -99,8 +99,12 @@ async function solved(moments: Moments) {
   return result.solved;
 }
 
-const worker = new SharedMomentsWorker();
-afterAll(() => worker.close());
+const worker = new SharedMomentsWorker(false);
+const narrowWorker = new SharedMomentsWorker(true);
+afterAll(() => {
+  worker.close();
+  narrowWorker.close();
+});
 const fail = (error: unknown) => {
   throw error;
 };
@@ -108,6 +112,11 @@ let names = 0;
 const strategies: Record<string, { make: () => Moments; within: number; on: (backend: string) => boolean }> = {
   host: { make: () => new HostMoments(fail), within: 1e-10, on: () => true },
   'worker thread': { make: () => new WorkerMoments(worker, `layer ${names++}`), within: 1e-10, on: () => true },
+  'worker thread, float32 products': {
+    make: () => new WorkerMoments(narrowWorker, `layer ${names++}`),
+    within: 1e-7,
+    on: () => true,
+  },
   device: { make: () => new DeviceMoments(), within: 1e-7, on: (backend) => backend === 'tensorflow' },
   'GPU in chunks': { make: () => new ChunkedDeviceMoments(fail), within: 2e-7, on: () => true },
   'device in float64': {
@@ -120,7 +129,7 @@ const strategies: Record<string, { make: () => Moments; within: number; on: (bac
 describe.each(backends)('on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
-    await worker.ready;
+    await vi.waitUntil(() => worker.running !== undefined && narrowWorker.running !== undefined, 10_000);
   });
 
   describe.each(Object.entries(strategies).filter(([, { on }]) => on(backend)))('%s', (_name, { make, within }) => {

@@ -5,8 +5,8 @@ import { solveAccumulator } from '../src/statistics/solve.js';
 import { gaussianRows } from './support/random.js';
 
 const workers: MomentsWorker[] = [];
-async function start(): Promise<MomentsWorker> {
-  const worker = await MomentsWorker.start();
+async function start(options?: { float32Products?: boolean }): Promise<MomentsWorker> {
+  const worker = await MomentsWorker.start(options);
   if (!worker) throw new Error('no worker thread here');
   workers.push(worker);
   return worker;
@@ -23,8 +23,8 @@ describe('MomentsWorker', () => {
     vi.unstubAllGlobals();
   });
 
-  it('gives bit for bit what an accumulator on this thread gives, layer by layer', async () => {
-    const worker = await start();
+  it.each([false, true])('gives bit for bit what an accumulator here gives, float32 products: %s', async (float32Products) => {
+    const worker = await start({ float32Products });
     const layers = [
       { name: 'dense_1', features: 40, parts: batches(20, 32, 40, 1) },
       { name: 'dense_2', features: 7, parts: batches(20, 300, 7, 2) },
@@ -32,7 +32,7 @@ describe('MomentsWorker', () => {
     for (let b = 0; b < 20; b++)
       for (const { name, features, parts } of layers) worker.update(name, features, parts[b]);
     for (const { name, features, parts } of layers) {
-      const here = new CovarianceAccumulator(features);
+      const here = new CovarianceAccumulator(features, { float32Products });
       for (const part of parts) here.update(part);
       const wishes = { vectors: 2, covariance: true, mean: true };
       expect(await worker.solve(name, wishes)).toEqual(solveAccumulator(here, wishes));
@@ -41,6 +41,17 @@ describe('MomentsWorker', () => {
       expect(back?.count).toBe(here.count);
     }
     expect(worker.pendingBytes).toBe(0);
+  });
+
+  it('is seen to run by a program that never lets the event loop turn', () => {
+    const worker = MomentsWorker.launch();
+    if (!worker) throw new Error('no worker thread here');
+    workers.push(worker);
+    expect(worker.isRunning).toBe(false);
+    for (const start = performance.now(); !worker.isRunning && performance.now() - start < 10_000; );
+    expect(worker.isRunning).toBe(true);
+    worker.update('a', 2, Float32Array.of(1, 2, 3, 5));
+    expect(worker.readNow('a')?.mean()).toEqual(Float64Array.of(2, 3.5));
   });
 
   it('starts afresh after a reset, by solve or by read', async () => {

@@ -1,3 +1,4 @@
+import { getPriority } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { startWorker, waitForChange } from '../src/platform/node-workers.js';
 
@@ -18,6 +19,21 @@ describe('startWorker', () => {
     });
     expect(answer).toEqual({ sum: 6.5 });
     expect(numbers.length).toBe(0);
+  });
+
+  it.runIf(process.platform === 'linux')('gives way to the thread that starts it', async () => {
+    const source = `
+      const { readlinkSync } = process.getBuiltinModule('node:fs');
+      postMessage(Number(readlinkSync('/proc/thread-self').split('/').pop()), []);
+      globalThis.onmessage = () => {};`;
+    const before = getPriority();
+    let worker: ReturnType<typeof startWorker>;
+    const thread = await new Promise((resolve, reject) => {
+      worker = startWorker(source, { onMessage: resolve, onError: reject });
+    });
+    expect(getPriority(thread as number)).toBe(Math.max(before, 10));
+    expect(getPriority()).toBe(before);
+    worker?.terminate();
   });
 
   it('reports a script that throws', async () => {

@@ -52,7 +52,7 @@ export class MomentsStrategies {
       if (this.#precision === 'auto') return new DeviceMoments();
       if (hasNativeFloat64()) return new Float64DeviceMoments();
     }
-    this.#worker ??= new SharedMomentsWorker();
+    this.#worker ??= new SharedMomentsWorker(this.#precision === 'auto');
     return new WorkerMoments(this.#worker, name);
   }
 

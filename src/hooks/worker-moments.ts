@@ -8,35 +8,28 @@ import type { Moments, Pass, SolvedMoments } from './moments.js';
 
 /** The one thread of a tracker, for all its layers. It takes a moment to start; it may be that there can be none. */
 export class SharedMomentsWorker {
-  readonly ready: Promise<MomentsWorker | undefined>;
-  #worker: MomentsWorker | undefined;
-  #closed = false;
+  readonly #worker: MomentsWorker | undefined;
+  /** How the thread multiplies, in words. */
+  readonly products: string;
 
-  constructor() {
-    this.ready = MomentsWorker.start().then((worker) => {
-      if (this.#closed) {
-        worker?.close();
-        return undefined;
-      }
-      this.#worker = worker;
-      return worker;
-    });
+  /** @param float32Products see CovarianceAccumulator */
+  constructor(float32Products: boolean) {
+    this.products = float32Products ? 'float32 products, added in float64,' : 'float64';
+    this.#worker = MomentsWorker.launch({ float32Products });
   }
 
   /** The running thread; undefined while it starts, and where there can be none. */
   get running(): MomentsWorker | undefined {
-    return this.#worker;
+    return this.#worker?.isRunning ? this.#worker : undefined;
   }
 
   close(): void {
-    this.#closed = true;
     this.#worker?.close();
-    this.#worker = undefined;
   }
 }
 
 /**
- * Accumulates in float64 on a thread of its own, beside the training: this thread only copies the rows. For few rows of
+ * Accumulates on a thread of its own, beside the training: this thread only copies the rows. For few rows of
  * many features (dense layers), which are quick to copy and slow to multiply. What comes before the thread runs is
  * accumulated on this one and handed over.
  */
@@ -54,7 +47,7 @@ export class WorkerMoments implements Moments {
   }
 
   get strategy(): string {
-    return this.#shared.running === undefined ? 'float64 on the host' : 'float64 in a worker thread';
+    return this.#shared.running === undefined ? 'float64 on the host' : `${this.#shared.products} in a worker thread`;
   }
 
   add(pass: Pass): void {

@@ -1,20 +1,11 @@
-// Packed lower triangle += X^T X, from column tiles (pack.as.ts), in 4 x 4 blocks held in registers.
+// Packed lower triangle += X^T X, from column tiles (pack.as.ts), in small blocks held in registers.
 import { TILE_ROWS } from './pack.as';
+import { multiplyTiles, multiplyTilesFloat32, PRODUCT } from './tile-product.as';
+import { addScaled, get } from './vector.as';
 
 /** Columns whose tiles stay in the second-level cache while all rows of the product pass by: 64 x 193 x 8 = 97 KB. */
 const COLUMN_BLOCK: i32 = 64;
-
-// @ts-ignore: decorator
-@inline
-function addPair(at: usize, pair: v128): void {
-  v128.store(at, f64x2.add(v128.load(at), pair));
-}
-
-// @ts-ignore: decorator
-@inline
-function addFirst(at: usize, pair: v128): void {
-  store<f64>(at, load<f64>(at) + f64x2.extract_lane(pair, 0));
-}
+const TILE_BYTES: usize = <usize>TILE_ROWS << 5;
 
 /** Address of entry (row, 0) of the packed triangle. */
 // @ts-ignore: decorator
@@ -23,72 +14,44 @@ function packedRow(packed: usize, row: i32): usize {
   return packed + ((<usize>row * <usize>(row + 1)) << 2);
 }
 
-/** packed[i][j] += sum over `count` rows of x[i] x[j], for j <= i < features. */
+/** packed[i + q][j + c] += PRODUCT[q][c] for four rows q and `width` columns c, as far as the triangle has them. */
+function addBlock(packed: usize, features: i32, i: i32, j: i32, width: i32): void {
+  const rows = min<i32>(4, features - i);
+  for (let q = 0; q < rows; q++) {
+    const from = PRODUCT + (<usize>(q * width) << 3);
+    addScaled(packedRow(packed, i + q) + (<usize>j << 3), 1, from, min<i32>(width, i + q + 1 - j));
+  }
+}
+
+/** packed[i][j] += sum over `count` rows of x[i] x[j], for j <= i < features; tiles of four float64 columns. */
 export function addOuterProducts(tiles: usize, count: i32, features: i32, packed: usize): void {
-  const tileBytes = <usize>TILE_ROWS << 5;
   for (let block = 0; block < features; block += COLUMN_BLOCK) {
     for (let i = block; i < features; i += 4) {
-      const left = tiles + <usize>(i >> 2) * tileBytes;
-      const end = left + (<usize>count << 5);
+      const left = tiles + <usize>(i >> 2) * TILE_BYTES;
       const stop = min<i32>(block + COLUMN_BLOCK, i + 4);
       for (let j = block; j < stop; j += 4) {
-        let l = left;
-        let r = tiles + <usize>(j >> 2) * tileBytes;
-        let c00 = f64x2.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-        while (l < end) {
-          const b0 = v128.load(r), b1 = v128.load(r, 16);
-          let a = v128.load64_splat(l);
-          c00 = f64x2.add(c00, f64x2.mul(a, b0));
-          c01 = f64x2.add(c01, f64x2.mul(a, b1));
-          a = v128.load64_splat(l, 8);
-          c10 = f64x2.add(c10, f64x2.mul(a, b0));
-          c11 = f64x2.add(c11, f64x2.mul(a, b1));
-          a = v128.load64_splat(l, 16);
-          c20 = f64x2.add(c20, f64x2.mul(a, b0));
-          c21 = f64x2.add(c21, f64x2.mul(a, b1));
-          a = v128.load64_splat(l, 24);
-          c30 = f64x2.add(c30, f64x2.mul(a, b0));
-          c31 = f64x2.add(c31, f64x2.mul(a, b1));
-          l += 32;
-          r += 32;
-        }
-        const column = <usize>j << 3;
-        const rows = features - i;
-        let at = packedRow(packed, i) + column;
-        if (i != j) {
-          addPair(at, c00);
-          addPair(at + 16, c01);
-          if (rows > 1) {
-            at = packedRow(packed, i + 1) + column;
-            addPair(at, c10);
-            addPair(at + 16, c11);
-          }
-          if (rows > 2) {
-            at = packedRow(packed, i + 2) + column;
-            addPair(at, c20);
-            addPair(at + 16, c21);
-          }
-          if (rows > 3) {
-            at = packedRow(packed, i + 3) + column;
-            addPair(at, c30);
-            addPair(at + 16, c31);
-          }
-        } else {
-          // On the diagonal row i + q has q + 1 entries here.
-          addFirst(at, c00);
-          if (rows > 1) addPair(packedRow(packed, i + 1) + column, c10);
-          if (rows > 2) {
-            at = packedRow(packed, i + 2) + column;
-            addPair(at, c20);
-            addFirst(at + 16, c21);
-          }
-          if (rows > 3) {
-            at = packedRow(packed, i + 3) + column;
-            addPair(at, c30);
-            addPair(at + 16, c31);
-          }
-        }
+        multiplyTiles(left, tiles + <usize>(j >> 2) * TILE_BYTES, count);
+        addBlock(packed, features, i, j, 4);
       }
     }
   }
+}
+
+/** The same from tiles of eight float32 columns: twice as fast, see multiplyTilesFloat32. */
+export function addOuterProductsFloat32(tiles: usize, count: i32, features: i32, packed: usize): void {
+  for (let block = 0; block < features; block += COLUMN_BLOCK) {
+    for (let i = block; i < features; i += 4) {
+      const left = tiles + <usize>(i >> 3) * TILE_BYTES + (<usize>(i & 4) << 2);
+      const stop = min<i32>(block + COLUMN_BLOCK, i + 4);
+      for (let j = block; j < stop; j += 8) {
+        multiplyTilesFloat32(left, tiles + <usize>(j >> 3) * TILE_BYTES, count);
+        addBlock(packed, features, i, j, 8);
+      }
+    }
+  }
+}
+
+/** packed += x x^T for one float64 row. */
+export function addOuterProduct(row: usize, features: i32, packed: usize): void {
+  for (let i = 0; i < features; i++) addScaled(packedRow(packed, i), get(row, i), row, i + 1);
 }

@@ -1,4 +1,4 @@
-// Rows of samples -> column tiles of four, centred and widened to float64.
+// Rows of samples -> column tiles of 32 bytes per row, centred in float64: four float64 columns or eight float32 ones.
 
 /** Rows a tile has room for: a block of 192 and one more for the merge of the means. An odd number, so that the same
  * row of neighbouring tiles does not fall into the same set of the cache. */
@@ -39,29 +39,32 @@ function sumColumns<T>(rows: usize, count: i32, features: i32, shift: usize, sum
   }
 }
 
-/** tiles[j / 4][first + r][j % 4] = x[r][j] - centre[j]; columns beyond the last are zero. */
-function pack<T>(rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32): void {
+/**
+ * tiles[j / w][first + r][j % w] = x[r][j] - centre[j], w = 4 columns of float64 or, `narrow`, 8 of float32.
+ * Columns beyond the last are whatever follows in the memory (at most 64 bytes are read there); nothing is made of them.
+ */
+function pack<T>(
+  rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32, narrow: bool,
+): void {
   const stride = <usize>features * sizeof<T>();
+  const logWidth = narrow ? 3 : 2;
+  const inTile = (1 << logWidth) - 1;
+  const padded = (features + inTile) & ~inTile;
   for (let r0 = 0; r0 < count; r0 += STRIPE) {
     const size = min<i32>(STRIPE, count - r0);
-    for (let j = 0; j < features; j += 4) {
+    for (let j = 0; j < padded; j += 4) {
       let from = rows + <usize>r0 * stride + <usize>j * sizeof<T>();
-      let to = tiles + (<usize>((j >> 2) * TILE_ROWS + first + r0) << 5);
+      let to = tiles + (<usize>((j >> logWidth) * TILE_ROWS + first + r0) << 5) + (<usize>(j & inTile) << 2);
       const c = centre + (<usize>j << 3);
-      if (j + 4 <= features) {
-        const low = v128.load(c), high = v128.load(c, 16);
-        for (let r = 0; r < size; r++, from += stride, to += 32) {
-          v128.store(to, f64x2.sub(loadLow<T>(from), low));
-          v128.store(to, f64x2.sub(loadHigh<T>(from), high), 16);
-        }
-      } else {
-        for (let r = 0; r < size; r++, from += stride, to += 32) {
-          for (let q = 0; q < 4; q++) {
-            const offset = <usize>q << 3;
-            let x: f64 = 0;
-            if (j + q < features) x = <f64>load<T>(from + <usize>q * sizeof<T>()) - load<f64>(c + offset);
-            store<f64>(to + offset, x);
-          }
+      const low = v128.load(c), high = v128.load(c, 16);
+      for (let r = 0; r < size; r++, from += stride, to += 32) {
+        const x = f64x2.sub(loadLow<T>(from), low), y = f64x2.sub(loadHigh<T>(from), high);
+        if (narrow) {
+          v128.store64_lane(to, f32x4.demote_f64x2_zero(x), 0);
+          v128.store64_lane(to, f32x4.demote_f64x2_zero(y), 0, 8);
+        } else {
+          v128.store(to, x);
+          v128.store(to, y, 16);
         }
       }
     }
@@ -76,10 +79,12 @@ export function sumColumnsFloat64(rows: usize, count: i32, features: i32, shift:
   sumColumns<f64>(rows, count, features, shift, sums);
 }
 
-export function packFloat32(rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32): void {
-  pack<f32>(rows, count, features, centre, tiles, first);
+export function packFloat32(
+  rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32, narrow: bool,
+): void {
+  pack<f32>(rows, count, features, centre, tiles, first, narrow);
 }
 
 export function packFloat64(rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32): void {
-  pack<f64>(rows, count, features, centre, tiles, first);
+  pack<f64>(rows, count, features, centre, tiles, first, false);
 }

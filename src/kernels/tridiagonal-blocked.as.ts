@@ -2,6 +2,7 @@
 // Hammarling & Sorensen 1989, "Block reduction of matrices to condensed forms"). Within a panel the matrix is only
 // read; the updates of all its reflectors are then done in one product of high arithmetic intensity.
 import { makeReflector } from './reflector.as';
+import { multiplyTiles, PRODUCT } from './tile-product.as';
 import { addScaled, dot, get, set, subtractTwo, sumLanes } from './vector.as';
 
 /** Reflectors per panel. */
@@ -123,36 +124,9 @@ function updateTriangle(
   for (let i = 0; i < n; i += 4) {
     const rows = min<i32>(4, n - i);
     for (let j = 0; j <= i; j += 4) {
-      let l = left + <usize>(i >> 2) * tileBytes, r = right + <usize>(j >> 2) * tileBytes;
-      const end = l + tileBytes;
-      let c00 = f64x2.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-      for (; l < end; l += 32, r += 32) {
-        const b0 = v128.load(r), b1 = v128.load(r, 16);
-        let a = v128.load64_splat(l);
-        c00 = f64x2.add(c00, f64x2.mul(a, b0));
-        c01 = f64x2.add(c01, f64x2.mul(a, b1));
-        a = v128.load64_splat(l, 8);
-        c10 = f64x2.add(c10, f64x2.mul(a, b0));
-        c11 = f64x2.add(c11, f64x2.mul(a, b1));
-        a = v128.load64_splat(l, 16);
-        c20 = f64x2.add(c20, f64x2.mul(a, b0));
-        c21 = f64x2.add(c21, f64x2.mul(a, b1));
-        a = v128.load64_splat(l, 24);
-        c30 = f64x2.add(c30, f64x2.mul(a, b0));
-        c31 = f64x2.add(c31, f64x2.mul(a, b1));
-      }
+      multiplyTiles(left + <usize>(i >> 2) * tileBytes, right + <usize>(j >> 2) * tileBytes, 2 * PANEL);
       let at = matrix + <usize>i * stride + (<usize>j << 3);
-      subtractRow(at, c00, c01);
-      if (rows > 1) subtractRow(at + stride, c10, c11);
-      if (rows > 2) subtractRow(at + 2 * stride, c20, c21);
-      if (rows > 3) subtractRow(at + 3 * stride, c30, c31);
+      for (let q: i32 = 0; q < rows; q++, at += stride) addScaled(at, -1, PRODUCT + (<usize>q << 5), 4);
     }
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function subtractRow(at: usize, low: v128, high: v128): void {
-  v128.store(at, f64x2.sub(v128.load(at), low));
-  v128.store(at, f64x2.sub(v128.load(at, 16), high), 16);
 }

@@ -11,8 +11,8 @@ export function createWasmKernels(): NumericKernels {
   const scratch = new Scratch(module);
   return {
     name: 'wasm',
-    addRows: (moments, rows, first, count) => {
-      const block = new MomentsBlock(scratch, moments.features, rows.BYTES_PER_ELEMENT);
+    addRows: (moments, rows, first, count, float32Products) => {
+      const block = new MomentsBlock(scratch, moments.features, rows.BYTES_PER_ELEMENT, float32Products);
       block.load(moments.scatter);
       let rejected = 0;
       for (let done = 0; done < count; done += BLOCK_ROWS) {

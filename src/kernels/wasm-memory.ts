@@ -2,8 +2,18 @@
 export interface WasmExports {
   sumColumnsFloat32(rows: number, count: number, features: number, shift: number, sums: number): void;
   sumColumnsFloat64(rows: number, count: number, features: number, shift: number, sums: number): void;
-  packFloat32(rows: number, count: number, features: number, centre: number, tiles: number, first: number): void;
+  packFloat32(
+    rows: number,
+    count: number,
+    features: number,
+    centre: number,
+    tiles: number,
+    first: number,
+    narrow: boolean,
+  ): void;
   packFloat64(rows: number, count: number, features: number, centre: number, tiles: number, first: number): void;
+  addOuterProduct(row: number, features: number, packed: number): void;
+  addOuterProductsFloat32(tiles: number, count: number, features: number, packed: number): void;
   addOuterProducts(tiles: number, count: number, features: number, packed: number): void;
   tridiagonalize(
     matrix: number,
@@ -58,7 +68,7 @@ export class Scratch {
     this.exports = instance.exports as unknown as WasmExports;
   }
 
-  /** Makes room for `bytes`. The first 64 bytes stay unused. */
+  /** Makes room for `bytes`. */
   reserve(bytes: number): ArrayBuffer {
     const missing = bytes + 64 - this.#memory.buffer.byteLength;
     if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
@@ -76,7 +86,8 @@ export class Scratch {
 
 /** Hands out addresses one behind the other, aligned to 64 bytes. */
 export class Layout {
-  #next = 64;
+  /** Behind what tile-product.as.ts writes. */
+  #next = 448;
 
   take(bytes: number): number {
     const address = this.#next;

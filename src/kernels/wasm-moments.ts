@@ -2,20 +2,23 @@ import { joinMeans, keepFiniteRows } from './merge-weights.js';
 import type { MomentSums, Rows } from './numeric-kernels.js';
 import { Layout, type Scratch, type WasmExports } from './wasm-memory.js';
 
-/** Rows of one block of the moments kernel; one tile more holds the row that merges the means (pack.as.ts). */
+/** Rows of one block of the moments kernel; one tile row more holds what merges the means (pack.as.ts). */
 export const BLOCK_ROWS = 192;
 const TILE_BYTES = (BLOCK_ROWS + 1) * 4 * 8;
+
 /** One block of rows and the scatter it is added to, in the module's memory. */
 export class MomentsBlock {
   readonly #exports: WasmExports;
   readonly #features: number;
   readonly #wide: boolean;
+  readonly #narrow: boolean;
   readonly #vectors: Float64Array;
   readonly #scatter: Float64Array;
   readonly #rows: Rows;
   readonly #at: { shift: number; centre: number; sums: number; gain: number; tiles: number };
 
-  constructor(scratch: Scratch, features: number, bytesPerNumber: number) {
+  /** @param float32Products multiplies float32 rows as such: see NumericKernels.addRows */
+  constructor(scratch: Scratch, features: number, bytesPerNumber: number, float32Products = false) {
     const layout = new Layout();
     const shift = layout.take(features * 8);
     const centre = layout.take(features * 8);
@@ -24,11 +27,12 @@ export class MomentsBlock {
     const scatterLength = (features * (features + 1)) / 2;
     const scatter = layout.take(scatterLength * 8);
     const tiles = layout.take(Math.ceil(features / 4) * TILE_BYTES);
-    const rows = layout.take(BLOCK_ROWS * features * bytesPerNumber);
+    const rows = layout.take(BLOCK_ROWS * features * bytesPerNumber + 64); // the last columns' tile is read whole
     const buffer = scratch.reserve(layout.bytes);
     this.#exports = scratch.exports;
     this.#features = features;
     this.#wide = bytesPerNumber === 8;
+    this.#narrow = float32Products && !this.#wide;
     this.#vectors = new Float64Array(buffer, 0, (gain >> 3) + features);
     this.#scatter = new Float64Array(buffer, scatter, scatterLength);
     this.#rows = this.#wide
@@ -62,6 +66,12 @@ export class MomentsBlock {
     for (let j = 0; j < features; j++) this.#vectors[(centre >> 3) + j] = shift[j] + means[j];
     this.#pack(kept);
     this.#vectors.set(joinMeans(moments, means, kept), gain >> 3);
+    if (this.#narrow) {
+      // However far the mean has moved, what that adds is exact.
+      this.#exports.addOuterProductsFloat32(tiles, kept, features, this.#scatter.byteOffset);
+      this.#exports.addOuterProduct(gain, features, this.#scatter.byteOffset);
+      return kept;
+    }
     this.#vectors.fill(0, centre >> 3, (centre >> 3) + features);
     this.#exports.packFloat64(gain, 1, features, centre, tiles, kept);
     this.#exports.addOuterProducts(tiles, kept + 1, features, this.#scatter.byteOffset);
@@ -85,7 +95,8 @@ export class MomentsBlock {
 
   #pack(count: number): void {
     const { centre, tiles } = this.#at;
-    const pack = this.#wide ? this.#exports.packFloat64 : this.#exports.packFloat32;
-    pack(this.#rows.byteOffset, count, this.#features, centre, tiles, 0);
+    const { byteOffset } = this.#rows;
+    if (this.#wide) this.#exports.packFloat64(byteOffset, count, this.#features, centre, tiles, 0);
+    else this.#exports.packFloat32(byteOffset, count, this.#features, centre, tiles, 0, this.#narrow);
   }
 }

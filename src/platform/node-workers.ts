@@ -1,9 +1,22 @@
 import { Worker } from 'node:worker_threads';
 import type { WorkerListener, WorkerThread } from './worker-thread.js';
 
+/**
+ * On Linux every thread has a priority of its own: ours give way to the program's. While a network trains, the threads of
+ * its backend then find the processors free, and ours take what is left over.
+ */
+const LOWER_PRIORITY = `
+try {
+  const thread = process.getBuiltinModule('node:fs').readlinkSync('/proc/thread-self').split('/').pop();
+  const { getPriority, setPriority } = process.getBuiltinModule('node:os');
+  setPriority(Number(thread), Math.max(10, getPriority()));
+} catch {}
+`;
+
 /** Gives the script the two names that a browser's worker has: `onmessage` and `postMessage`. */
 const PRELUDE = `
 const { parentPort } = process.getBuiltinModule('node:worker_threads');
+${LOWER_PRIORITY}
 globalThis.postMessage = (message, transfer) => parentPort.postMessage(message, transfer);
 parentPort.on('message', (data) => globalThis.onmessage({ data }));
 `;

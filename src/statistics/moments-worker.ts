@@ -3,13 +3,17 @@ import type { AccumulatorState } from './accumulator-bytes.js';
 import { CovarianceAccumulator } from './covariance-accumulator.js';
 import { QuestionThread } from './question-thread.js';
 import { buffersOf, type Solved, type SolveWishes } from './solve.js';
+import type { RingUpdate, ToWorker } from './statistics-worker.js';
 
 /** Numbers that the ring between the threads holds: 32 MB. */
 const RING_NUMBERS = 8 << 20;
+/** Numbers after which the thread is told of them: a message costs this thread as much as copying a batch. */
+const TOLD_NUMBERS = 1 << 19;
 
 /**
  * Accumulates moments on a thread of its own, beside the training. Rows travel through a ring of shared memory: `update`
- * costs the main thread one copy of them. The numbers are those that a CovarianceAccumulator on the main thread gives.
+ * costs the main thread one copy of them; the other one hears of several at once. The numbers are those that a
+ * CovarianceAccumulator on the main thread gives.
  *
  * Where shared memory or threads are missing (a page that is not cross-origin isolated), `start` returns undefined:
  * accumulate on the main thread then.
@@ -22,26 +26,44 @@ export class MomentsWorker {
   readonly #stretches: { start: number; length: number }[] = [];
   readonly #features = new Map<string, number>();
   #released = 0;
+  /** Updates that the thread has not been told of. */
+  #untold: RingUpdate[] = [];
+  #untoldNumbers = 0;
   #head = 0;
 
-  private constructor() {
+  private constructor(float32Products: boolean) {
     const rows = new SharedArrayBuffer(RING_NUMBERS * 4);
-    const consumed = new SharedArrayBuffer(4);
+    const consumed = new SharedArrayBuffer(8);
     this.#rows = new Float32Array(rows);
     this.#consumed = new Int32Array(consumed);
-    this.#thread.tell({ type: 'ring', rows, consumed });
+    this.#thread.tell({ type: 'ring', rows, consumed, float32Products });
   }
 
-  /** A running thread, or undefined where there can be none. */
-  static async start(): Promise<MomentsWorker | undefined> {
-    if (typeof SharedArrayBuffer === 'undefined') return undefined;
-    const worker = new MomentsWorker();
+  /**
+   * A running thread, or undefined where there can be none.
+   *
+   * @param options.float32Products see CovarianceAccumulator
+   */
+  static async start(options?: { float32Products?: boolean }): Promise<MomentsWorker | undefined> {
+    const worker = MomentsWorker.launch(options);
+    if (worker === undefined) return undefined;
     try {
       await worker.#thread.ready;
       return worker;
     } catch {
       return undefined;
     }
+  }
+
+  /** As start, at once: rows may be sent when isRunning says true. Undefined where it is known that there can be none. */
+  static launch(options: { float32Products?: boolean } = {}): MomentsWorker | undefined {
+    if (typeof SharedArrayBuffer === 'undefined') return undefined;
+    return new MomentsWorker(options.float32Products ?? false);
+  }
+
+  /** Whether the thread has started; told through shared memory, for programs that never let the event loop turn. */
+  get isRunning(): boolean {
+    return Atomics.load(this.#consumed, 1) === 1;
   }
 
   /** Rows on their way, in bytes. */
@@ -72,22 +94,26 @@ export class MomentsWorker {
     const start = this.#reserve(length);
     if (start === undefined) {
       const rows = Float32Array.from(samples);
-      this.#thread.tell({ type: 'update', key: name, features, rows }, [rows.buffer]);
+      this.#tell({ type: 'update', key: name, features, rows }, [rows.buffer]);
       return;
     }
     this.#rows.set(samples, start);
-    this.#thread.tell({ type: 'updateFromRing', key: name, features, start, length });
+    this.#untold.push({ key: name, features, start, length });
+    this.#untoldNumbers += length;
+    if (this.#untoldNumbers >= TOLD_NUMBERS) this.#tellOfRows();
   }
 
   /** Solves what was added under a name so far; undefined when nothing was. */
   async solve(name: string, wishes: SolveWishes = {}, reset = false): Promise<Solved | undefined> {
     if (!this.#features.has(name)) return undefined;
+    this.#tellOfRows();
     return (await this.#thread.ask({ type: 'solveKey', key: name, wishes, reset })) as Solved | undefined;
   }
 
   /** What was added under a name so far, as an accumulator of this thread; undefined when nothing was. */
   async read(name: string, reset = false): Promise<CovarianceAccumulator | undefined> {
     if (!this.#features.has(name)) return undefined;
+    this.#tellOfRows();
     const state = (await this.#thread.ask({ type: 'state', key: name, reset })) as AccumulatorState | undefined;
     return state && CovarianceAccumulator.fromState(state);
   }
@@ -105,7 +131,7 @@ export class MomentsWorker {
     for (;;) {
       const into = new SharedArrayBuffer(size);
       Atomics.store(outcome, 0, -1);
-      this.#thread.tell({ type: 'save', key: name, into, outcome: outcome.buffer as SharedArrayBuffer });
+      this.#tell({ type: 'save', key: name, into, outcome: outcome.buffer as SharedArrayBuffer });
       if (Atomics.load(outcome, 0) === -1 && !waitForChange(outcome, -1)) return undefined;
       const length = Atomics.load(outcome, 0);
       if (length === 0) return undefined;
@@ -118,12 +144,24 @@ export class MomentsWorker {
   load(name: string, accumulator: CovarianceAccumulator): void {
     this.#features.set(name, accumulator.features);
     const state = accumulator.takeState();
-    this.#thread.tell({ type: 'load', key: name, state }, buffersOf(state));
+    this.#tell({ type: 'load', key: name, state }, buffersOf(state));
   }
 
   /** Ends the thread; what it has accumulated is lost, open questions reject. */
   close(): void {
     this.#thread.terminate();
+  }
+
+  #tell(message: ToWorker, transfer?: ArrayBuffer[]): void {
+    this.#tellOfRows();
+    this.#thread.tell(message, transfer);
+  }
+
+  #tellOfRows(): void {
+    if (this.#untold.length === 0) return;
+    this.#thread.tell({ type: 'updatesFromRing', updates: this.#untold });
+    this.#untold = [];
+    this.#untoldNumbers = 0;
   }
 
   /** Where `length` numbers can be put, side by side; undefined where they cannot. */
@@ -137,6 +175,7 @@ export class MomentsWorker {
         this.#head = start + length;
         return start;
       }
+      this.#tellOfRows();
       if (!waitForChange(this.#consumed, seen)) return undefined;
     }
   }

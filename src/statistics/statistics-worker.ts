@@ -14,12 +14,21 @@ import {
  * It computes with the very classes of the main thread, so the numbers are the same.
  */
 
+/** Rows in the ring, for the accumulator of a key. */
+export interface RingUpdate {
+  key: string;
+  features: number;
+  start: number;
+  length: number;
+}
+
 /** What the main thread sends. A message with an `id` is answered by one with the same id. */
 export type ToWorker =
   | { type: 'solve'; id: number; request: SolveRequest }
-  | { type: 'ring'; rows: SharedArrayBuffer; consumed: SharedArrayBuffer }
+  /** consumed: how many stretches were read; then 1 as soon as the thread runs. */
+  | { type: 'ring'; rows: SharedArrayBuffer; consumed: SharedArrayBuffer; float32Products: boolean }
   | { type: 'update'; key: string; features: number; rows: Float32Array<ArrayBuffer> }
-  | { type: 'updateFromRing'; key: string; features: number; start: number; length: number }
+  | { type: 'updatesFromRing'; updates: RingUpdate[] }
   | { type: 'load'; key: string; state: AccumulatorState }
   | { type: 'save'; key: string; into: SharedArrayBuffer; outcome: SharedArrayBuffer }
   | { type: 'solveKey'; id: number; key: string; wishes: SolveWishes; reset: boolean }
@@ -38,20 +47,24 @@ interface Scope {
 const scope = globalThis as unknown as Scope;
 const accumulators = new Map<string, CovarianceAccumulator>();
 let ring: { rows: Float32Array; consumed: Int32Array } | undefined;
+let options = { float32Products: false };
 
 scope.onmessage = ({ data: message }) => {
   if (message.type === 'ring') {
     ring = { rows: new Float32Array(message.rows), consumed: new Int32Array(message.consumed) };
+    options = { float32Products: message.float32Products };
+    Atomics.store(ring.consumed, 1, 1);
   } else if (message.type === 'update') {
     accumulatorOf(message.key, message.features).update(message.rows);
-  } else if (message.type === 'updateFromRing') {
+  } else if (message.type === 'updatesFromRing') {
     const { rows, consumed } = ring!;
-    const part = rows.subarray(message.start, message.start + message.length);
-    accumulatorOf(message.key, message.features).update(part);
-    Atomics.add(consumed, 0, 1);
-    Atomics.notify(consumed, 0);
+    for (const { key, features, start, length } of message.updates) {
+      accumulatorOf(key, features).update(rows.subarray(start, start + length));
+      Atomics.add(consumed, 0, 1);
+      Atomics.notify(consumed, 0);
+    }
   } else if (message.type === 'load') {
-    accumulators.set(message.key, CovarianceAccumulator.fromState(message.state));
+    accumulators.set(message.key, CovarianceAccumulator.fromState(message.state, options));
   } else if (message.type === 'save') {
     save(message);
   } else answer(message);
@@ -93,7 +106,7 @@ function resultOf(message: Question): Solved | AccumulatorState | undefined {
 function accumulatorOf(key: string, features: number): CovarianceAccumulator {
   let accumulator = accumulators.get(key);
   if (!accumulator) {
-    accumulator = new CovarianceAccumulator(features);
+    accumulator = new CovarianceAccumulator(features, options);
     accumulators.set(key, accumulator);
   }
   return accumulator;

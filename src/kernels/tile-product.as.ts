@@ -1,0 +1,76 @@
+// Left^T right for two tiles: columns side by side, 32 bytes per row.
+
+/** Where the products are left: 4 x 8 float64 at most. The host keeps the first 448 bytes of the memory free. */
+export const PRODUCT: usize = 64;
+/** One block's float32 sums: 4 x 8. */
+const PART: usize = PRODUCT + 4 * 8 * 8;
+/** Rows summed in float32 before they are added in float64. */
+const PART_ROWS: i32 = 32;
+
+/** PRODUCT[q][c] = sum over the rows of left[q] right[c]; 4 x 4, float64. */
+// @ts-ignore: decorator
+@inline
+export function multiplyTiles(left: usize, right: usize, count: i32): void {
+  const end = left + (<usize>count << 5);
+  let c00 = f64x2.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+  for (; left < end; left += 32, right += 32) {
+    const b0 = v128.load(right), b1 = v128.load(right, 16);
+    let a = v128.load64_splat(left);
+    c00 = f64x2.add(c00, f64x2.mul(a, b0));
+    c01 = f64x2.add(c01, f64x2.mul(a, b1));
+    a = v128.load64_splat(left, 8);
+    c10 = f64x2.add(c10, f64x2.mul(a, b0));
+    c11 = f64x2.add(c11, f64x2.mul(a, b1));
+    a = v128.load64_splat(left, 16);
+    c20 = f64x2.add(c20, f64x2.mul(a, b0));
+    c21 = f64x2.add(c21, f64x2.mul(a, b1));
+    a = v128.load64_splat(left, 24);
+    c30 = f64x2.add(c30, f64x2.mul(a, b0));
+    c31 = f64x2.add(c31, f64x2.mul(a, b1));
+  }
+  storeEight(PRODUCT, c00, c01, c10, c11, c20, c21, c30, c31);
+}
+
+/** The same for the first four columns of `left` and eight of `right`, float32; sums of PART_ROWS rows in float32. */
+// @ts-ignore: decorator
+@inline
+export function multiplyTilesFloat32(left: usize, right: usize, count: i32): void {
+  memory.fill(PRODUCT, 0, 4 * 8 * 8);
+  const last = left + (<usize>count << 5);
+  while (left < last) {
+    const end = min<usize>(last, left + (<usize>PART_ROWS << 5));
+    let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
+    for (; left < end; left += 32, right += 32) {
+      const b0 = v128.load(right), b1 = v128.load(right, 16);
+      let a = v128.load32_splat(left);
+      c00 = f32x4.add(c00, f32x4.mul(a, b0));
+      c01 = f32x4.add(c01, f32x4.mul(a, b1));
+      a = v128.load32_splat(left, 4);
+      c10 = f32x4.add(c10, f32x4.mul(a, b0));
+      c11 = f32x4.add(c11, f32x4.mul(a, b1));
+      a = v128.load32_splat(left, 8);
+      c20 = f32x4.add(c20, f32x4.mul(a, b0));
+      c21 = f32x4.add(c21, f32x4.mul(a, b1));
+      a = v128.load32_splat(left, 12);
+      c30 = f32x4.add(c30, f32x4.mul(a, b0));
+      c31 = f32x4.add(c31, f32x4.mul(a, b1));
+    }
+    storeEight(PART, c00, c01, c10, c11, c20, c21, c30, c31);
+    for (let from = PART, to = PRODUCT; from < PART + 128; from += 8, to += 16) {
+      v128.store(to, f64x2.add(v128.load(to), f64x2.promote_low_f32x4(v128.load64_zero(from))));
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function storeEight(at: usize, a: v128, b: v128, c: v128, d: v128, e: v128, f: v128, g: v128, h: v128): void {
+  v128.store(at, a);
+  v128.store(at, b, 16);
+  v128.store(at, c, 32);
+  v128.store(at, d, 48);
+  v128.store(at, e, 64);
+  v128.store(at, f, 80);
+  v128.store(at, g, 96);
+  v128.store(at, h, 112);
+}
