@@ -1,13 +1,14 @@
 // One network on one backend: milliseconds per training step without and with a tracker, in blocks that take turns.
-// Arguments: backend, network, steps per block, rounds, then the variants. Prints one JSON line.
+// Arguments: backend, network, spectra per block, steps per spectrum, rounds, then the variants. Prints one JSON line.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { SaturationTracker } from '../dist/tfjs.js';
 import { setUp } from './saturation-models.mjs';
 
-const [backend, network, stepsText, roundsText, ...kinds] = process.argv.slice(2);
-const [steps, rounds] = [Number(stepsText), Number(roundsText)];
+const [backend, network, ...rest] = process.argv.slice(2);
+const [spectra, steps, rounds] = rest.splice(0, 3).map(Number);
+const kinds = rest;
 const require = createRequire(import.meta.url);
 
 const variants = {
@@ -25,6 +26,16 @@ if (backend === 'tensorflow') require('@tensorflow/tfjs-node');
 await tf.setBackend(backend);
 await tf.ready();
 
+// What trackers read from the device (but float64 products, which come by another way).
+let bytesRead = 0;
+const backendObject = tf.backend();
+const readSync = backendObject.readSync.bind(backendObject);
+backendObject.readSync = (id) => {
+  const values = readSync(id);
+  bytesRead += values.byteLength;
+  return values;
+};
+
 const nowhere = { add() {} };
 const runs = kinds.map((kind) => {
   const { model, x, y } = setUp(network);
@@ -36,16 +47,24 @@ const runs = kinds.map((kind) => {
     kind,
     tracker,
     times: [],
+    bytes: 0,
     async block() {
       const start = performance.now();
-      for (let i = 0; i < steps; i++) {
+      const before = bytesRead;
+      let written;
+      for (let i = 1; i <= spectra * steps; i++) {
         const loss = await (tracker === undefined ? step() : tracker.record('train', step));
         tf.dispose(loss);
+        // The spectra are solved while training goes on, as they are between the epochs of a fit. Those before have been
+        // awaited by then, as fit does; the block's last ones are waited for inside the timing.
+        if (i % steps === 0) {
+          await written;
+          written = tracker?.addSaturations();
+        }
       }
-      // The spectra of this block are solved while the next one trains, as they are between epochs of a fit; waiting for
-      // them here is the dearer way, and the fair one.
-      await tracker?.addSaturations();
-      return (performance.now() - start) / steps;
+      await written;
+      this.bytes = (bytesRead - before) / (spectra * steps);
+      return (performance.now() - start) / (spectra * steps);
     },
   };
 });
@@ -62,6 +81,7 @@ const strategies = runs.map((run) => [run.kind, [...new Set(run.tracker?.strateg
 console.log(
   JSON.stringify({
     times: Object.fromEntries(runs.map((run) => [run.kind, run.times])),
+    bytes: Object.fromEntries(runs.map((run) => [run.kind, run.bytes])),
     strategies: Object.fromEntries(strategies),
     peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
   }),

@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
 import { ClosedWriterError } from './closed-writer-error.js';
+import { EventLoopTurns } from './event-loop-turns.js';
 import { ActivationRecorder, type RecordedLayer } from './hooks/activation-recorder.js';
 import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './hooks/graph-model-hook.js';
 import { type Layer, trackedLayers } from './hooks/layers.js';
@@ -56,6 +57,7 @@ export class SaturationTracker implements AsyncDisposable {
   readonly #errors: Error[] = [];
   readonly #reported = new Set<string>();
   readonly #warnedOfSize = new Set<string>();
+  readonly #turns = new EventLoopTurns();
   #scalars: EpochStatistics['scalars'] = [];
   #unhookGraph: (() => void) | undefined;
   #epoch: number;
@@ -122,13 +124,16 @@ export class SaturationTracker implements AsyncDisposable {
   }
 
   /**
-   * Counts every pass through the model inside `fn` for a split. Returns what `fn` returns.
+   * Counts every pass through the model inside `fn` for a split. Returns what `fn` returns; a promise lets the event loop
+   * turn every 100 ms, so that a loop of `await tracker.record('train', () => model.trainOnBatch(x, y))` can be watched.
    *
    * @param fn may be async; of two that overlap, passes belong to the one that began last and still runs
    */
   record<T>(split: Split, fn: () => T): T {
     checkSplit(split);
-    return this.#recorder.record(split, fn);
+    const result = this.#recorder.record(split, fn);
+    if (!(result instanceof Promise)) return result;
+    return result.then((value) => this.#turns.pass().then(() => value)) as T;
   }
 
   /**

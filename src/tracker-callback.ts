@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
+import { EventLoopTurns } from './event-loop-turns.js';
 import type { Split } from './statistics/layer-statistics.js';
 import type { SummaryWriter } from './summary-writer.js';
 import { writeEpochLogs } from './training-logs.js';
@@ -25,7 +26,7 @@ export interface CallbackTarget {
 export class TrackerCallback extends Callback {
   readonly #target: CallbackTarget;
   #solving: Promise<unknown> = Promise.resolve();
-  #lastTurn = 0;
+  readonly #turns = new EventLoopTurns();
 
   constructor(target: CallbackTarget) {
     super();
@@ -41,15 +42,9 @@ export class TrackerCallback extends Callback {
     this.#target.beginEpoch();
   }
 
-  /**
-   * With callbacks like this one alone, TensorFlow.js trains without ever letting the event loop turn (it yields for
-   * plain objects only): workers could not answer, timers and signals would wait until the end.
-   */
+  /** With callbacks like this one alone TensorFlow.js yields to nobody (it does for plain objects only). */
   override async onBatchEnd(): Promise<void> {
-    const now = performance.now();
-    if (now - this.#lastTurn < turnEveryMs) return;
-    this.#lastTurn = now;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await this.#turns.pass();
   }
 
   override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
@@ -78,9 +73,6 @@ export class TrackerCallback extends Callback {
     }
   }
 }
-
-/** Rare enough to cost nothing (a browser makes a timer of 0 ms last 4), often enough for a worker's answers. */
-const turnEveryMs = 100;
 
 /** fit says how many samples it trains on; fitDataset cannot. */
 function trainingItems(params: unknown): number | undefined {

@@ -225,6 +225,14 @@ describe.each(backends)('on %s', (backend) => {
     });
   });
 
+  it('keeps what the worker thread has no room for', async () => {
+    const moments = new WorkerMoments(worker, `layer ${names++}`);
+    const output = tf.tensor2d(normals(3 << 20, 5), [(3 << 20) / 4, 4]);
+    for (let pass = 0; pass < 12; pass++) moments.add({ output, view, items: output.shape[0] });
+    expect((await solved(moments)).count).toBe(12 * output.shape[0]);
+    output.dispose();
+  });
+
   it('chooses by backend, shape and precision', () => {
     const [auto, exact] = [new MomentsStrategies('auto'), new MomentsStrategies('float64')];
     const conv = { shape: [64, 32, 32, 32], view: { ...view, kind: 'map' as const, spatialRank: 2 }, masked: false };

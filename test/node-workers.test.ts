@@ -31,7 +31,7 @@ describe('startWorker', () => {
     const thread = await new Promise((resolve, reject) => {
       worker = startWorker(source, { onMessage: resolve, onError: reject });
     });
-    expect(getPriority(thread as number)).toBe(Math.max(before, 10));
+    expect(getPriority(thread as number)).toBe(19);
     expect(getPriority()).toBe(before);
     worker?.terminate();
   });

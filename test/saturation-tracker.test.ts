@@ -253,6 +253,19 @@ describe.each(backends)('on %s', (backend) => {
     expect(store.samples()).toEqual({ 'train/hidden': 8, 'train/output': 8 });
   });
 
+  it('lets the event loop turn in a loop of recorded steps that never would', async () => {
+    const tracker = new SaturationTracker('unused', model(dense), { saveTo: [new RecordingStore()] });
+    let turned = false;
+    setTimeout(() => {
+      turned = true;
+    }, 0);
+    for (const start = performance.now(); !turned && performance.now() - start < 2000; ) {
+      expect(await tracker.record('train', async () => 'done')).toBe('done');
+    }
+    expect(turned).toBe(true);
+    await tracker.close();
+  });
+
   it('records custom training loops, on the same tensors step after step', async () => {
     const store = new RecordingStore();
     const net = model(shared);

@@ -27,6 +27,7 @@ import { solveLayer } from '../statistics/spectrum.js';
 import { checkFeatures, sampleRows } from './device-rows.js';
 import type { Moments, Pass, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
+import { centre } from './shifted-moments.js';
 
 /** Passes summed on the device before they are read back. */
 const chunkPasses = 8;
@@ -198,19 +199,14 @@ function merge(
   product: ArrayLike<number>,
   lost: ArrayLike<number>,
 ): void {
-  const features = shift.length;
   const rejected = rows - count;
-  const mean = new Float64Array(features);
-  const scatter = new Float64Array(features * features);
-  if (count > 0) {
-    for (let i = 0; i < features; i++) {
-      mean[i] = shift[i] + sums[i] / count;
-      for (let j = 0; j <= i; j++) {
-        const at = i * features + j;
-        scatter[at] = product[at] + lost[at] - (sums[i] * sums[j]) / count;
-      }
-    }
+  if (count === 0) {
+    accumulator.updateCentered(0, new Float64Array(shift.length), new Float64Array(shift.length ** 2), rejected);
+    return;
   }
+  const exact = Float64Array.from(product, (value, at) => value + lost[at]);
+  const { offset, scatter } = centre({ sums, product: exact }, count);
+  const mean = offset.map((value, i) => shift[i] + value);
   accumulator.updateCentered(count, mean, scatter, rejected);
 }
 

@@ -16,22 +16,17 @@ import { solveLayer } from '../statistics/spectrum.js';
 import { checkFeatures, sampleRows } from './device-rows.js';
 import type { Moments, Pass, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
-
-/** What a pass is reduced to: the sums and the product of its rows, each row less the shift. */
-export interface ShiftedMoments {
-  sums: ArrayLike<number>;
-  /** features x features, row-major. */
-  product: ArrayLike<number>;
-}
+import { centre, type Reach, type ShiftedMoments, suitsNoShift } from './shifted-moments.js';
 
 /**
  * Reduces each pass to its moments on the device and merges them on the host in float64: for many rows of few features
  * (convolutions), where the d x d product is far smaller than the activations. Only for plain matrices of samples (see
  * isPlainMatrix) on a backend that reads synchronously.
  *
- * Each row is taken less a shift, so that nothing cancels in a float32 product whatever the ratio of mean to deviation
- * (1e-8 of the largest eigenvalue). The shift is made from a row of the layer's own and then follows the mean: so a
- * feature that never varies is exactly zero throughout, and a drifting mean does no harm.
+ * While the means are of the size of the deviations (after a ReLU, say) the rows are multiplied as they are. Otherwise
+ * each row is taken less a shift, a pass over the activations more, so that nothing cancels in a float32 product whatever
+ * the ratio of mean to deviation (1e-8 of the largest eigenvalue). The shift is made from a row of the layer's own and
+ * then follows the mean: so a feature that never varies is exactly zero throughout, and a drifting mean does no harm.
  */
 export class DeviceMoments implements Moments {
   readonly strategy: string = 'float32 product on the device, merged in float64';
@@ -39,6 +34,13 @@ export class DeviceMoments implements Moments {
   /** 1 x d, on the device, and its values. */
   #shift: Tensor2D | undefined;
   #shiftValues = new Float32Array(0);
+  /** Whether a pass had its means too far from zero. */
+  #needsShift = false;
+  /**
+   * A product of float32 rows as they are is 2e-8 of a mean's square off, the mean itself (see carefulSums) 3e-9 of it,
+   * which counts once for every feature.
+   */
+  protected readonly reach: Reach = { distance: 12, constancy: 1000 };
 
   add(pass: Pass): void {
     offTape(pass.output, () =>
@@ -48,6 +50,7 @@ export class DeviceMoments implements Moments {
         if (rows === 0) return;
         this.#accumulator ??= new CovarianceAccumulator(features);
         checkFeatures(this.#accumulator.features, features, pass.output.shape);
+        if (this.#shift === undefined && !this.#needsShift && this.#addUnshifted(this.#accumulator, x)) return;
         if (this.#shift === undefined || !this.#addShifted(this.#accumulator, x)) this.#start(this.#accumulator, x);
       }),
     );
@@ -73,37 +76,43 @@ export class DeviceMoments implements Moments {
     this.#shift = undefined;
   }
 
-  /** The moments of `rows - shift`; both tensors are on the device. */
-  protected reduce(rows: Tensor2D, shift: Tensor2D): ShiftedMoments {
-    const shifted = sub(rows, shift) as Tensor2D;
+  /**
+   * The moments of `rows - shift` or, without a shift, of the rows; both tensors are on the device. Undefined where
+   * moments without a shift cannot be had in the precision that `reach` counts on.
+   */
+  protected reduce(rows: Tensor2D, shift: Tensor2D | undefined): ShiftedMoments | undefined {
+    const shifted = shift === undefined ? rows : (sub(rows, shift) as Tensor2D);
     const [count, features] = shifted.shape;
+    const sums = shift === undefined ? carefulSums(rows) : sum(shifted, 0).dataSync<'float32'>();
+    if (sums === undefined) return undefined;
     const block = blockOf(count, features);
     const blocks = reshape(shifted, [count / block, block, features]) as Tensor3D;
     const products = matMul(blocks, blocks, true, false).dataSync<'float32'>();
-    return { sums: sum(shifted, 0).dataSync(), product: summed(products, features * features) };
+    return { sums, product: summed(products, features * features) };
+  }
+
+  /** False where that would not be exact: then nothing was added. */
+  #addUnshifted(accumulator: CovarianceAccumulator, x: Tensor2D): boolean {
+    const rows = x.shape[0];
+    const reduced = this.reduce(x, undefined);
+    if (reduced === undefined) return false;
+    const centred = centre(reduced, rows);
+    if (!Number.isFinite(centred.distance)) return false;
+    this.#needsShift = !suitsNoShift(centred, rows, this.reach);
+    if (this.#needsShift) return false;
+    accumulator.updateCentered(rows, centred.offset, centred.scatter);
+    return true;
   }
 
   /** False where a row held a NaN or Infinity, or the shift did not fit: then nothing was added. */
   #addShifted(accumulator: CovarianceAccumulator, x: Tensor2D): boolean {
-    const { sums, product } = this.reduce(x, this.#shift as Tensor2D);
-    const features = sums.length;
     const rows = x.shape[0];
-    const offset = new Float64Array(features);
-    let distance = 0;
-    let widest = 0;
-    for (let i = 0; i < features; i++) {
-      offset[i] = sums[i] / rows;
-      const square = offset[i] * offset[i];
-      distance += square;
-      widest = Math.max(widest, product[i * features + i] / rows - square);
-    }
+    const reduced = this.reduce(x, this.#shift);
+    if (reduced === undefined) return false;
+    const { offset, scatter, distance, widest } = centre(reduced, rows);
     if (!Number.isFinite(distance)) return false;
     // The rounding of a float32 product grows with the distance of the mean from the shift.
     if (distance > 4 * widest) return false;
-    const scatter = new Float64Array(features * features);
-    for (let i = 0; i < features; i++) {
-      for (let j = 0; j <= i; j++) scatter[i * features + j] = product[i * features + j] - sums[i] * offset[j];
-    }
     const mean = offset.map((value, i) => this.#shiftValues[i] + value);
     accumulator.updateCentered(rows, mean, scatter);
     if (distance > 0.25 * widest) this.#setShift(mean);
@@ -133,22 +142,40 @@ export class DeviceMoments implements Moments {
 
 /** Numbers of all products together that are read back and added in float64: a megabyte. */
 const partNumbers = 2 ** 18;
+/** Rows per product at most, where there are many: as precise as it needs to be, and few products are faster. */
+const mostRows = 4096;
 
 /**
  * Rows per product: float32 sums lose digits as they grow, so the rows are multiplied in blocks, as many as are cheap to
- * read back, and these added in float64. A divisor of the rows, so that none is moved; all where there is none in reach.
+ * read back, and these added in float64.
  */
 function blockOf(rows: number, features: number): number {
-  const least = Math.max(32, Math.ceil((rows * features * features) / partNumbers));
-  for (let block = least; block <= 2 * least && block <= rows; block++) if (rows % block === 0) return block;
-  for (let block = least; block >= 8 && 2 * block >= least; block--) if (rows % block === 0) return block;
-  return rows;
+  const least = Math.max(32, Math.min(mostRows, rows / 8), (rows * features * features) / partNumbers);
+  return divisorNear(rows, Math.ceil(least)) ?? rows;
 }
 
-function summed(parts: Float32Array, length: number): ArrayLike<number> {
-  if (parts.length === length) return parts;
-  const total = Float64Array.from(parts.subarray(0, length));
-  for (let from = length; from < parts.length; from += length) {
+/** A divisor of `rows` from half of `least` to twice that, so that no row is moved; undefined where there is none. */
+function divisorNear(rows: number, least: number): number | undefined {
+  for (let block = least; block <= 2 * least && block <= rows; block++) if (rows % block === 0) return block;
+  for (let block = least; block >= 8 && 2 * block >= least; block--) if (rows % block === 0) return block;
+  return undefined;
+}
+
+/**
+ * Column sums of which only some 32 rows are added in float32, the rest in float64. Every row is one of a run of rows
+ * that lie far apart, so that the runs are added side by side.
+ */
+function carefulSums(x: Tensor2D): Float64Array | undefined {
+  const [rows, features] = x.shape;
+  const run = divisorNear(rows, Math.min(32, rows));
+  if (run === undefined) return undefined;
+  return summed(sum(reshape(x, [run, (rows / run) * features]), 0).dataSync<'float32'>(), features);
+}
+
+/** Parts of `length` numbers, one behind the other, added in float64. */
+function summed(parts: Float32Array, length: number): Float64Array {
+  const total = new Float64Array(length);
+  for (let from = 0; from < parts.length; from += length) {
     for (let i = 0; i < length; i++) total[i] += parts[from + i];
   }
   return total;

@@ -1,5 +1,6 @@
 import { backend, type Tensor2D } from '@tensorflow/tfjs-core';
-import { DeviceMoments, type ShiftedMoments } from './device-moments.js';
+import { DeviceMoments } from './device-moments.js';
+import type { Reach, ShiftedMoments } from './shifted-moments.js';
 
 /** What tfjs-node's addon offers: operations of libtensorflow on tensors known by number. */
 interface NativeBinding {
@@ -44,8 +45,11 @@ class Float64Ops {
     );
   }
 
-  sub(a: number, b: number): number {
-    return this.#run('Sub', [this.#type('T', double)], [a, b]);
+  /** a - b; both are given up. */
+  less(a: number, b: number): number {
+    const difference = this.#run('Sub', [this.#type('T', double)], [a, b]);
+    this.free(a, b);
+    return difference;
   }
 
   /** a^T a */
@@ -122,12 +126,12 @@ export function hasNativeFloat64(): boolean {
 export class Float64DeviceMoments extends DeviceMoments {
   override readonly strategy = 'float64 product on the device';
 
-  protected override reduce(rows: Tensor2D, shift: Tensor2D): ShiftedMoments {
+  protected override readonly reach: Reach = { distance: 1e4, constancy: 1e4 };
+
+  protected override reduce(rows: Tensor2D, shift: Tensor2D | undefined): ShiftedMoments {
     const ops = new Float64Ops(backend() as unknown as NativeBackend);
     const exactRows = ops.fromFloat32(ops.idOf(rows));
-    const exactShift = ops.fromFloat32(ops.idOf(shift));
-    const shifted = ops.sub(exactRows, exactShift);
-    ops.free(exactRows, exactShift);
+    const shifted = shift === undefined ? exactRows : ops.less(exactRows, ops.fromFloat32(ops.idOf(shift)));
     const sums = ops.sumOfRows(shifted);
     const product = ops.gram(shifted);
     const reduced = { sums: ops.read(sums), product: ops.read(product) };

@@ -30,13 +30,13 @@ export class SharedMomentsWorker {
 
 /**
  * Accumulates on a thread of its own, beside the training: this thread only copies the rows. For few rows of
- * many features (dense layers), which are quick to copy and slow to multiply. What comes before the thread runs is
- * accumulated on this one and handed over.
+ * many features (dense layers), which are quick to copy and slow to multiply. What comes before the thread runs, and what
+ * it cannot keep up with, is accumulated here and joins the rest in the end.
  */
 export class WorkerMoments implements Moments {
   readonly #shared: SharedMomentsWorker;
   readonly #name: string;
-  /** Moments that this thread has: before the other one runs, or where there is none. */
+  /** Moments that this thread has and the other one has not. */
   #own: CovarianceAccumulator | undefined;
   #features: number | undefined;
 
@@ -69,14 +69,21 @@ export class WorkerMoments implements Moments {
       this.#own = undefined;
       this.#features = undefined;
     }
-    if (own !== undefined) return { solved: await solveLayer(own, wishes, endPeriod) };
+    if (own !== undefined) {
+      if (!worker?.knows(key)) return { solved: await solveLayer(own, wishes, endPeriod) };
+      worker.merge(key, own);
+      this.#own = undefined;
+    }
     const solved = await worker?.solve(key, wishes, endPeriod);
     // The thread keeps the book of a layer beyond a period; without rows there is nothing to tell.
     return solved === undefined || solved.count + solved.rejected === 0 ? undefined : { solved };
   }
 
   snapshot(): CovarianceAccumulator | undefined {
-    return this.#own ?? this.#shared.running?.readNow(this.#key);
+    const elsewhere = this.#shared.running?.readNow(this.#key);
+    if (elsewhere === undefined) return this.#own;
+    if (this.#own !== undefined) elsewhere.merge(this.#own);
+    return elsewhere;
   }
 
   restore(accumulator: CovarianceAccumulator): void {
@@ -93,18 +100,11 @@ export class WorkerMoments implements Moments {
     return `${this.#name} x ${this.#features}`;
   }
 
-  #addSamples(samples: SampleMatrix): void {
-    const worker = this.#shared.running;
-    if (worker === undefined || !(samples.values instanceof Float32Array)) {
-      // Means and the like are float64 and few: not worth a thread, nor rounding them to the float32 that it takes.
-      this.#own ??= new CovarianceAccumulator(samples.features);
-      this.#own.update(samples.values);
-      return;
-    }
-    if (this.#own !== undefined) {
-      worker.load(this.#key, this.#own);
-      this.#own = undefined;
-    }
-    worker.update(this.#key, samples.features, samples.values);
+  #addSamples({ values, features }: SampleMatrix): void {
+    // Means and the like are float64 and few: not worth a thread, nor rounding them to the float32 that it takes.
+    const isSent = values instanceof Float32Array && this.#shared.running?.update(this.#key, features, values);
+    if (isSent) return;
+    this.#own ??= new CovarianceAccumulator(features);
+    this.#own.update(values);
   }
 }

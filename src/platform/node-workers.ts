@@ -8,8 +8,8 @@ import type { WorkerListener, WorkerThread } from './worker-thread.js';
 const LOWER_PRIORITY = `
 try {
   const thread = process.getBuiltinModule('node:fs').readlinkSync('/proc/thread-self').split('/').pop();
-  const { getPriority, setPriority } = process.getBuiltinModule('node:os');
-  setPriority(Number(thread), Math.max(10, getPriority()));
+  const { setPriority } = process.getBuiltinModule('node:os');
+  setPriority(Number(thread), 19);
 } catch {}
 `;
 

@@ -73,13 +73,13 @@ export class MomentsWorker {
   }
 
   /**
-   * Adds rows to the accumulator of this name, which the first call makes. The numbers are copied. When the thread lags
-   * by a whole ring this waits for it, where a thread may wait; elsewhere the rows are sent as a message.
+   * Adds rows to the accumulator of this name, which the first call makes. The numbers are copied. False when there is no
+   * room, because the thread lags by a whole ring: then nothing was added, and the caller does it itself (see merge).
    *
    * @param samples Row-major, `features` numbers per row; RangeError when it does not divide into such rows or the
    *   name was used with other features before. Float32Array is meant; other arrays are rounded to float32.
    */
-  update(name: string, features: number, samples: ArrayLike<number>): void {
+  update(name: string, features: number, samples: ArrayLike<number>): boolean {
     const known = this.#features.get(name);
     if (!Number.isSafeInteger(features) || features < 1 || (known !== undefined && known !== features)) {
       throw new RangeError(`Expected ${known ?? 'a positive number of'} features for "${name}", got ${features}.`);
@@ -88,19 +88,24 @@ export class MomentsWorker {
       throw new RangeError(`Expected rows of ${features} features for "${name}", got ${samples.length} numbers.`);
     }
     if (this.#thread.failure) throw this.#thread.failure;
-    this.#features.set(name, features);
     const { length } = samples;
-    if (length === 0) return;
+    if (length === 0) return true;
     const start = this.#reserve(length);
     if (start === undefined) {
-      const rows = Float32Array.from(samples);
-      this.#tell({ type: 'update', key: name, features, rows }, [rows.buffer]);
-      return;
+      this.#tellOfRows();
+      return false;
     }
+    this.#features.set(name, features);
     this.#rows.set(samples, start);
     this.#untold.push({ key: name, features, start, length });
     this.#untoldNumbers += length;
     if (this.#untoldNumbers >= TOLD_NUMBERS) this.#tellOfRows();
+    return true;
+  }
+
+  /** Whether rows were added under a name, ever. */
+  knows(name: string): boolean {
+    return this.#features.has(name);
   }
 
   /** Solves what was added under a name so far; undefined when nothing was. */
@@ -140,11 +145,11 @@ export class MomentsWorker {
     }
   }
 
-  /** Makes the accumulator of a name what another one is; that one's memory is handed over and it starts afresh. */
-  load(name: string, accumulator: CovarianceAccumulator): void {
+  /** Adds what another accumulator has seen; that one's memory is handed over and it starts afresh. */
+  merge(name: string, accumulator: CovarianceAccumulator): void {
     this.#features.set(name, accumulator.features);
     const state = accumulator.takeState();
-    this.#tell({ type: 'load', key: name, state }, buffersOf(state));
+    this.#tell({ type: 'merge', key: name, state }, buffersOf(state));
   }
 
   /** Ends the thread; what it has accumulated is lost, open questions reject. */
@@ -166,18 +171,12 @@ export class MomentsWorker {
 
   /** Where `length` numbers can be put, side by side; undefined where they cannot. */
   #reserve(length: number): number | undefined {
-    if (length > RING_NUMBERS) return undefined;
-    for (;;) {
-      const seen = this.#reclaim();
-      const start = this.#place(length);
-      if (start !== undefined) {
-        this.#stretches.push({ start, length });
-        this.#head = start + length;
-        return start;
-      }
-      this.#tellOfRows();
-      if (!waitForChange(this.#consumed, seen)) return undefined;
-    }
+    this.#reclaim();
+    const start = length > RING_NUMBERS ? undefined : this.#place(length);
+    if (start === undefined) return undefined;
+    this.#stretches.push({ start, length });
+    this.#head = start + length;
+    return start;
   }
 
   #place(length: number): number | undefined {
@@ -190,12 +189,11 @@ export class MomentsWorker {
     return this.#head + length <= oldest.start ? this.#head : undefined;
   }
 
-  /** Forgets the stretches that were read; returns the thread's counter. */
-  #reclaim(): number {
+  /** Forgets the stretches that were read. */
+  #reclaim(): void {
     const seen = Atomics.load(this.#consumed, 0);
     const done = (seen - this.#released) | 0; // right also when the counter has wrapped
     this.#stretches.splice(0, done);
     this.#released = seen;
-    return seen;
   }
 }

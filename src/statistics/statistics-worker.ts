@@ -27,9 +27,8 @@ export type ToWorker =
   | { type: 'solve'; id: number; request: SolveRequest }
   /** consumed: how many stretches were read; then 1 as soon as the thread runs. */
   | { type: 'ring'; rows: SharedArrayBuffer; consumed: SharedArrayBuffer; float32Products: boolean }
-  | { type: 'update'; key: string; features: number; rows: Float32Array<ArrayBuffer> }
   | { type: 'updatesFromRing'; updates: RingUpdate[] }
-  | { type: 'load'; key: string; state: AccumulatorState }
+  | { type: 'merge'; key: string; state: AccumulatorState }
   | { type: 'save'; key: string; into: SharedArrayBuffer; outcome: SharedArrayBuffer }
   | { type: 'solveKey'; id: number; key: string; wishes: SolveWishes; reset: boolean }
   | { type: 'state'; id: number; key: string; reset: boolean };
@@ -54,22 +53,26 @@ scope.onmessage = ({ data: message }) => {
     ring = { rows: new Float32Array(message.rows), consumed: new Int32Array(message.consumed) };
     options = { float32Products: message.float32Products };
     Atomics.store(ring.consumed, 1, 1);
-  } else if (message.type === 'update') {
-    accumulatorOf(message.key, message.features).update(message.rows);
   } else if (message.type === 'updatesFromRing') {
     const { rows, consumed } = ring!;
     for (const { key, features, start, length } of message.updates) {
       accumulatorOf(key, features).update(rows.subarray(start, start + length));
       Atomics.add(consumed, 0, 1);
-      Atomics.notify(consumed, 0);
     }
-  } else if (message.type === 'load') {
-    accumulators.set(message.key, CovarianceAccumulator.fromState(message.state, options));
+  } else if (message.type === 'merge') {
+    merge(message.key, CovarianceAccumulator.fromState(message.state, options));
   } else if (message.type === 'save') {
     save(message);
   } else answer(message);
 };
 scope.postMessage({ type: 'ready' }, []);
+
+/** An accumulator that is alone stays what it is, to the last bit. */
+function merge(key: string, incoming: CovarianceAccumulator): void {
+  const present = accumulators.get(key);
+  if (present === undefined || present.count + present.rejected === 0) accumulators.set(key, incoming);
+  else present.merge(incoming);
+}
 
 type Question = Extract<ToWorker, { id: number }>;
 

@@ -1,0 +1,18 @@
+/** Rare enough to cost nothing (a browser makes a timer of 0 ms last 4), often enough for a worker's answers. */
+const turnEveryMs = 100;
+
+/**
+ * Lets the event loop turn now and then. A loop that awaits nothing but TensorFlow.js' training functions never does (on
+ * Node, their promises are settled already): workers could not answer, timers and signals would wait until the end.
+ */
+export class EventLoopTurns {
+  #last = performance.now();
+
+  /** Resolves at once, or after a turn where the last one is a while ago. */
+  async pass(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#last < turnEveryMs) return;
+    this.#last = now;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
