@@ -6,7 +6,7 @@ const turnEveryMs = 100;
  * Node, their promises are settled already): workers could not answer, timers and signals would wait until the end.
  */
 export class EventLoopTurns {
-  #last = performance.now();
+  #last = Number.NEGATIVE_INFINITY;
 
   /** Resolves at once, or after a turn where the last one is a while ago. */
   async pass(): Promise<void> {
