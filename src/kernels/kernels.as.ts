@@ -1,7 +1,7 @@
 // Entry of the WebAssembly module (AssemblyScript, SIMD, float64). The host owns the memory and passes addresses in
 // bytes, aligned to 16; src/kernels/wasm-kernels.ts lays them out.
 export { packFloat32, packFloat64, sumColumnsFloat32, sumColumnsFloat64 } from './pack.as';
-export { addOuterProduct, addOuterProducts, addOuterProductsFloat32 } from './moments.as';
+export { addOuterProduct, addOuterProducts } from './moments.as';
 export { tridiagonalize, reflectorRows } from './tridiagonal.as';
 export { qlEigenvalues, qlEigenvectors } from './ql.as';
 export { reducePanels } from './tridiagonal-blocked.as';

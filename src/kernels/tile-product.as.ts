@@ -1,5 +1,7 @@
 // Left^T right for two tiles: columns side by side, 32 bytes per row.
 
+/** Columns whose tiles stay in the second-level cache while all rows of a product pass by: 64 x 193 x 8 = 97 KB. */
+export const COLUMN_BLOCK: i32 = 64;
 /** Where the products are left: 4 x 8 float64 at most. The host keeps the first 448 bytes of the memory free. */
 export const PRODUCT: usize = 64;
 /** One block's float32 sums: 4 x 8. */

@@ -2,7 +2,7 @@
 // Hammarling & Sorensen 1989, "Block reduction of matrices to condensed forms"). Within a panel the matrix is only
 // read; the updates of all its reflectors are then done in one product of high arithmetic intensity.
 import { makeReflector } from './reflector.as';
-import { multiplyTiles, PRODUCT } from './tile-product.as';
+import { COLUMN_BLOCK, multiplyTiles, PRODUCT } from './tile-product.as';
 import { addScaled, dot, get, set, subtractTwo, sumLanes } from './vector.as';
 
 /** Reflectors per panel. */
@@ -50,19 +50,35 @@ export function reducePanels(
   return n;
 }
 
+/** Columns of A u done together: what they read of u and write of y stays in the first-level cache. */
+const COLUMNS: i32 = 512;
+
 /** y = A u on the leading r x r block, of which the lower triangle is read once. Four rows at a time. */
 function multiply(matrix: usize, stride: usize, r: i32, u: usize, y: usize): void {
   memory.fill(y, 0, <usize>r << 3);
   let i = 0;
-  for (; i + 4 <= r; i += 4) {
+  for (let first = 0; first + 4 <= r; first += COLUMNS) {
+    for (i = first; i + 4 <= r; i += 4) multiplyFour(matrix, stride, i, first, u, y);
+  }
+  for (; i < r; i++) {
+    const row = matrix + <usize>i * stride;
+    addScaled(y, get(u, i), row, i);
+    set(y, i, dot(row, u, i + 1));
+  }
+}
+
+/** What rows i to i + 3 have in COLUMNS columns from `first` on, up to the diagonal. */
+function multiplyFour(matrix: usize, stride: usize, i: i32, first: i32, u: usize, y: usize): void {
     const o = <usize>i << 3;
+    const begin = <usize>first << 3;
+    const stop = <usize>min<i32>(i, first + COLUMNS) << 3;
     const a = matrix + <usize>i * stride, b = a + stride, c = b + stride, d = c + stride;
     const u0 = v128.load64_splat(u + o), u1 = v128.load64_splat(u + o, 8);
     const u2 = v128.load64_splat(u + o, 16), u3 = v128.load64_splat(u + o, 24);
     let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
     // Pointers and fixed offsets: an address that is computed costs as much as a multiplication here.
-    let pa = a, pb = b, pc = c, pd = d, pu = u, py = y;
-    for (const end = a + o; pa < end; pa += 32, pb += 32, pc += 32, pd += 32, pu += 32, py += 32) {
+    let pa = a + begin, pb = b + begin, pc = c + begin, pd = d + begin, pu = u + begin, py = y + begin;
+    for (const end = a + stop; pa < end; pa += 32, pb += 32, pc += 32, pd += 32, pu += 32, py += 32) {
       let uj = v128.load(pu);
       let x = v128.load(pa);
       s0 = f64x2.add(s0, f64x2.mul(x, uj));
@@ -90,20 +106,25 @@ function multiply(matrix: usize, stride: usize, r: i32, u: usize, y: usize): voi
       s3 = f64x2.add(s3, f64x2.mul(x, uj));
       v128.store(py, f64x2.add(yj, f64x2.mul(x, u3)), 16);
     }
+    add(y, i, sumLanes(s0));
+    add(y, i + 1, sumLanes(s1));
+    add(y, i + 2, sumLanes(s2));
+    add(y, i + 3, sumLanes(s3));
+    if (i >= first + COLUMNS) return;
     // The 4 x 4 block on the diagonal.
     const f0 = get(u, i), f1 = get(u, i + 1), f2 = get(u, i + 2), f3 = get(u, i + 3);
     const a10 = get(b, i), a20 = get(c, i), a21 = get(c, i + 1);
     const a30 = get(d, i), a31 = get(d, i + 1), a32 = get(d, i + 2);
-    set(y, i, sumLanes(s0) + get(a, i) * f0 + a10 * f1 + a20 * f2 + a30 * f3);
-    set(y, i + 1, sumLanes(s1) + a10 * f0 + get(b, i + 1) * f1 + a21 * f2 + a31 * f3);
-    set(y, i + 2, sumLanes(s2) + a20 * f0 + a21 * f1 + get(c, i + 2) * f2 + a32 * f3);
-    set(y, i + 3, sumLanes(s3) + a30 * f0 + a31 * f1 + a32 * f2 + get(d, i + 3) * f3);
-  }
-  for (; i < r; i++) {
-    const row = matrix + <usize>i * stride;
-    addScaled(y, get(u, i), row, i);
-    set(y, i, dot(row, u, i + 1));
-  }
+    add(y, i, get(a, i) * f0 + a10 * f1 + a20 * f2 + a30 * f3);
+    add(y, i + 1, a10 * f0 + get(b, i + 1) * f1 + a21 * f2 + a31 * f3);
+    add(y, i + 2, a20 * f0 + a21 * f1 + get(c, i + 2) * f2 + a32 * f3);
+    add(y, i + 3, a30 * f0 + a31 * f1 + a32 * f2 + get(d, i + 3) * f3);
+}
+
+// @ts-ignore: decorator
+@inline
+function add(vector: usize, index: i32, value: f64): void {
+  set(vector, index, get(vector, index) + value);
 }
 
 /** Leading n x n lower triangle -= V W^T + W V^T, in 4 x 4 blocks; what lies right of the diagonal is scratch. */
@@ -115,18 +136,25 @@ function updateTriangle(
     let l = left + <usize>(i >> 2) * tileBytes, r = right + <usize>(i >> 2) * tileBytes;
     for (let p = 0; p < PANEL; p++, l += 64, r += 64) {
       const v = vs + <usize>p * length + (<usize>i << 3), w = ws + <usize>p * length + (<usize>i << 3);
-      memory.copy(l, v, 32);
-      memory.copy(l + 32, w, 32);
-      memory.copy(r, w, 32);
-      memory.copy(r + 32, v, 32);
+      const v0 = v128.load(v), v1 = v128.load(v, 16), w0 = v128.load(w), w1 = v128.load(w, 16);
+      v128.store(l, v0);
+      v128.store(l, v1, 16);
+      v128.store(l, w0, 32);
+      v128.store(l, w1, 48);
+      v128.store(r, w0);
+      v128.store(r, w1, 16);
+      v128.store(r, v0, 32);
+      v128.store(r, v1, 48);
     }
   }
-  for (let i = 0; i < n; i += 4) {
-    const rows = min<i32>(4, n - i);
-    for (let j = 0; j <= i; j += 4) {
-      multiplyTiles(left + <usize>(i >> 2) * tileBytes, right + <usize>(j >> 2) * tileBytes, 2 * PANEL);
-      let at = matrix + <usize>i * stride + (<usize>j << 3);
-      for (let q: i32 = 0; q < rows; q++, at += stride) addScaled(at, -1, PRODUCT + (<usize>q << 5), 4);
+  for (let block = 0; block < n; block += COLUMN_BLOCK) {
+    for (let i = block; i < n; i += 4) {
+      const rows = min<i32>(4, n - i), stop = min<i32>(block + COLUMN_BLOCK, i + 4);
+      for (let j = block; j < stop; j += 4) {
+        multiplyTiles(left + <usize>(i >> 2) * tileBytes, right + <usize>(j >> 2) * tileBytes, 2 * PANEL);
+        let at = matrix + <usize>i * stride + (<usize>j << 3);
+        for (let q: i32 = 0; q < rows; q++, at += stride) addScaled(at, -1, PRODUCT + (<usize>q << 5), 4);
+      }
     }
   }
 }

@@ -13,8 +13,7 @@ export interface WasmExports {
   ): void;
   packFloat64(rows: number, count: number, features: number, centre: number, tiles: number, first: number): void;
   addOuterProduct(row: number, features: number, packed: number): void;
-  addOuterProductsFloat32(tiles: number, count: number, features: number, packed: number): void;
-  addOuterProducts(tiles: number, count: number, features: number, packed: number): void;
+  addOuterProducts(tiles: number, count: number, features: number, packed: number, narrow: boolean): void;
   tridiagonalize(
     matrix: number,
     size: number,

@@ -68,13 +68,13 @@ export class MomentsBlock {
     this.#vectors.set(joinMeans(moments, means, kept), gain >> 3);
     if (this.#narrow) {
       // However far the mean has moved, what that adds is exact.
-      this.#exports.addOuterProductsFloat32(tiles, kept, features, this.#scatter.byteOffset);
+      this.#exports.addOuterProducts(tiles, kept, features, this.#scatter.byteOffset, true);
       this.#exports.addOuterProduct(gain, features, this.#scatter.byteOffset);
       return kept;
     }
     this.#vectors.fill(0, centre >> 3, (centre >> 3) + features);
     this.#exports.packFloat64(gain, 1, features, centre, tiles, kept);
-    this.#exports.addOuterProducts(tiles, kept + 1, features, this.#scatter.byteOffset);
+    this.#exports.addOuterProducts(tiles, kept + 1, features, this.#scatter.byteOffset, false);
     return kept;
   }
 
@@ -83,7 +83,7 @@ export class MomentsBlock {
     this.#rows.set(rows);
     this.#vectors.fill(0, centre >> 3, (centre >> 3) + this.#features);
     this.#pack(count);
-    this.#exports.addOuterProducts(tiles, count, this.#features, this.#scatter.byteOffset);
+    this.#exports.addOuterProducts(tiles, count, this.#features, this.#scatter.byteOffset, false);
   }
 
   #means(count: number): Float64Array {
