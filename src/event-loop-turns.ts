@@ -1,4 +1,4 @@
-/** Rare enough to cost nothing (a browser makes a timer of 0 ms last 4), often enough for a worker's answers. */
+/** Rare enough to cost nothing, often enough for a worker's answers. */
 const turnEveryMs = 100;
 
 /**
@@ -13,6 +13,12 @@ export class EventLoopTurns {
     const now = performance.now();
     if (now - this.#last < turnEveryMs) return;
     this.#last = now;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await turn();
   }
+}
+
+/** A timer of 0 ms takes Node 1 ms and a browser 4; Node has something shorter. */
+function turn(): Promise<unknown> {
+  const { setImmediate: soon = setTimeout } = globalThis as { setImmediate?: (then: () => void) => void };
+  return new Promise<void>((resolve) => soon(resolve));
 }
