@@ -32,10 +32,10 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
   };
 }
 
-/** A page's main thread must not wait; a worker may. False where it could not, or ten seconds brought no change. */
-export function waitForChange(counter: Int32Array, seen: number): boolean {
+/** A page's main thread must not wait; a worker may. False where it could not, or when the time is over. */
+export function waitForChange(counter: Int32Array, seen: number, milliseconds = 10_000): boolean {
   try {
-    return Atomics.wait(counter, 0, seen, 10_000) !== 'timed-out';
+    return Atomics.wait(counter, 0, seen, milliseconds) !== 'timed-out';
   } catch {
     return false;
   }

@@ -44,7 +44,7 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
   };
 }
 
-/** Waits until `counter[0]` is no longer `seen`, at most ten seconds; false where this thread must not wait or it is late. */
-export function waitForChange(counter: Int32Array, seen: number): boolean {
-  return Atomics.wait(counter, 0, seen, 10_000) !== 'timed-out';
+/** Waits until `counter[0]` is no longer `seen`; false where this thread must not wait, or when the time is over. */
+export function waitForChange(counter: Int32Array, seen: number, milliseconds = 10_000): boolean {
+  return Atomics.wait(counter, 0, seen, milliseconds) !== 'timed-out';
 }

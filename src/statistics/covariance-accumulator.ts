@@ -6,8 +6,11 @@ import { PendingRows } from './pending-rows.js';
 
 /** Rows that the kernel takes at once. */
 const BLOCK_ROWS = 192;
-/** Rows collected before they are folded into the scatter, once the scatter exists: two blocks of the kernel. */
-const FOLD_ROWS = 2 * BLOCK_ROWS;
+
+/** Rows collected before they are folded into the scatter, once the scatter exists: wide ones take memory. */
+function foldRowsOf(features: number): number {
+  return features > 768 ? BLOCK_ROWS : 2 * BLOCK_ROWS;
+}
 
 /**
  * Streaming mean and covariance in float64.
@@ -17,7 +20,7 @@ const FOLD_ROWS = 2 * BLOCK_ROWS;
  * - A feature that never varied has exactly zero variance, whatever its value, also after `merge` and `fromBytes`.
  * - Rows with a NaN or an Infinity are left out and counted in `rejected`.
  * - Memory: while there are no more rows than features the rows themselves are kept (the Gram matrix then gives the
- *   spectrum for less); after that features * (features + 1) / 2 float64 numbers and at most 384 rows.
+ *   spectrum for less); after that features * (features + 1) / 2 float64 numbers and at most 384 rows (192 of more than 768 features).
  */
 export class CovarianceAccumulator {
   /** Columns of the sample matrix. */
@@ -26,6 +29,7 @@ export class CovarianceAccumulator {
   #pending: PendingRows;
   #rejected = 0;
   readonly #float32Products: boolean;
+  readonly #foldAt: number;
 
   /**
    * @param features Columns of the sample matrix: a positive integer, else RangeError.
@@ -38,6 +42,7 @@ export class CovarianceAccumulator {
     }
     this.features = features;
     this.#float32Products = options.float32Products ?? false;
+    this.#foldAt = foldRowsOf(features);
     this.#pending = new PendingRows(features);
   }
 
@@ -73,7 +78,7 @@ export class CovarianceAccumulator {
     if (count === 0) return;
     const source: Rows =
       samples instanceof Float32Array || samples instanceof Float64Array ? samples : Float64Array.from(samples);
-    if (count >= FOLD_ROWS && (this.#moments || count > this.#rowLimit(source.BYTES_PER_ELEMENT))) {
+    if (count >= this.#foldAt && (this.#moments || count > this.#rowLimit(source.BYTES_PER_ELEMENT))) {
       this.#fold();
       this.#foldRows(source, 0, count);
       return;
@@ -252,8 +257,8 @@ export class CovarianceAccumulator {
 
   /** Rows kept before the scatter is made: never more memory than the scatter itself would take. */
   #rowLimit(width: number): number {
-    if (this.#moments) return FOLD_ROWS;
-    return Math.max(FOLD_ROWS, width === 4 ? this.features : this.features >> 1);
+    if (this.#moments) return this.#foldAt;
+    return Math.max(this.#foldAt, width === 4 ? this.features : this.features >> 1);
   }
 
   #append(source: Rows, count: number): void {
@@ -281,7 +286,7 @@ export class CovarianceAccumulator {
     const { rows } = this.#pending;
     if (!rows) return;
     this.#foldRows(rows, 0, this.#pending.count);
-    this.#pending.clear(FOLD_ROWS);
+    this.#pending.clear(this.#foldAt);
   }
 
   #foldRows(rows: Rows, first: number, count: number): void {

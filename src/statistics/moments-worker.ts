@@ -9,6 +9,8 @@ import type { RingUpdate, ToWorker } from './statistics-worker.js';
 const RING_NUMBERS = 8 << 20;
 /** Numbers after which the thread is told of them: a message costs this thread as much as copying a batch. */
 const TOLD_NUMBERS = 1 << 19;
+/** What a thread of its own multiplies and adds, about (bench/RESULTS.md). */
+const PRODUCTS_PER_MILLISECOND = 1.6e7;
 
 /**
  * Accumulates moments on a thread of its own, beside the training. Rows travel through a ring of shared memory: `update`
@@ -73,8 +75,9 @@ export class MomentsWorker {
   }
 
   /**
-   * Adds rows to the accumulator of this name, which the first call makes. The numbers are copied. False when there is no
-   * room, because the thread lags by a whole ring: then nothing was added, and the caller does it itself (see merge).
+   * Adds rows to the accumulator of this name, which the first call makes. The numbers are copied. When the thread lags
+   * by a whole ring this waits for it a little. False when there is no room even then, for want of processors: nothing
+   * was added, and the caller does it itself (see merge).
    *
    * @param samples Row-major, `features` numbers per row; RangeError when it does not divide into such rows or the
    *   name was used with other features before. Float32Array is meant; other arrays are rounded to float32.
@@ -90,11 +93,8 @@ export class MomentsWorker {
     if (this.#thread.failure) throw this.#thread.failure;
     const { length } = samples;
     if (length === 0) return true;
-    const start = this.#reserve(length);
-    if (start === undefined) {
-      this.#tellOfRows();
-      return false;
-    }
+    const start = this.#reserve(length, features);
+    if (start === undefined) return false;
     this.#features.set(name, features);
     this.#rows.set(samples, start);
     this.#untold.push({ key: name, features, start, length });
@@ -170,13 +170,23 @@ export class MomentsWorker {
   }
 
   /** Where `length` numbers can be put, side by side; undefined where they cannot. */
-  #reserve(length: number): number | undefined {
-    this.#reclaim();
-    const start = length > RING_NUMBERS ? undefined : this.#place(length);
-    if (start === undefined) return undefined;
-    this.#stretches.push({ start, length });
-    this.#head = start + length;
-    return start;
+  #reserve(length: number, features: number): number | undefined {
+    if (length > RING_NUMBERS) return undefined;
+    let end: number | undefined;
+    for (;;) {
+      const seen = this.#reclaim();
+      const start = this.#place(length);
+      if (start !== undefined) {
+        this.#stretches.push({ start, length });
+        this.#head = start + length;
+        return start;
+      }
+      this.#tellOfRows();
+      // Several times what the product takes: whoever waited longer had better multiply himself.
+      end ??= performance.now() + 20 + (4 * length * features) / PRODUCTS_PER_MILLISECOND;
+      const left = end - performance.now();
+      if (left <= 0 || !waitForChange(this.#consumed, seen, left)) return undefined;
+    }
   }
 
   #place(length: number): number | undefined {
@@ -189,11 +199,12 @@ export class MomentsWorker {
     return this.#head + length <= oldest.start ? this.#head : undefined;
   }
 
-  /** Forgets the stretches that were read. */
-  #reclaim(): void {
+  /** Forgets the stretches that were read; returns the thread's counter. */
+  #reclaim(): number {
     const seen = Atomics.load(this.#consumed, 0);
     const done = (seen - this.#released) | 0; // right also when the counter has wrapped
     this.#stretches.splice(0, done);
     this.#released = seen;
+    return seen;
   }
 }

@@ -58,6 +58,7 @@ scope.onmessage = ({ data: message }) => {
     for (const { key, features, start, length } of message.updates) {
       accumulatorOf(key, features).update(rows.subarray(start, start + length));
       Atomics.add(consumed, 0, 1);
+      Atomics.notify(consumed, 0);
     }
   } else if (message.type === 'merge') {
     merge(message.key, CovarianceAccumulator.fromState(message.state, options));
