@@ -316,7 +316,7 @@ describe('CovarianceAccumulator', () => {
     const { moments, rows } = accumulator.takeState();
     const triangle = (1024 * 1025) / 2;
     expect(moments?.scatter.length).toBe(triangle);
-    expect(rows?.buffer.byteLength ?? 0).toBeLessThanOrEqual(384 * 1024 * 4);
+    expect(rows?.buffer.byteLength ?? 0).toBeLessThanOrEqual(256 * 1024 * 4);
   });
 
   it('keeps the rows while they are few, and solves their Gram matrix instead', () => {

@@ -69,56 +69,56 @@ function multiply(matrix: usize, stride: usize, r: i32, u: usize, y: usize): voi
 
 /** What rows i to i + 3 have in COLUMNS columns from `first` on, up to the diagonal. */
 function multiplyFour(matrix: usize, stride: usize, i: i32, first: i32, u: usize, y: usize): void {
-    const o = <usize>i << 3;
-    const begin = <usize>first << 3;
-    const stop = <usize>min<i32>(i, first + COLUMNS) << 3;
-    const a = matrix + <usize>i * stride, b = a + stride, c = b + stride, d = c + stride;
-    const u0 = v128.load64_splat(u + o), u1 = v128.load64_splat(u + o, 8);
-    const u2 = v128.load64_splat(u + o, 16), u3 = v128.load64_splat(u + o, 24);
-    let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
-    // Pointers and fixed offsets: an address that is computed costs as much as a multiplication here.
-    let pa = a + begin, pb = b + begin, pc = c + begin, pd = d + begin, pu = u + begin, py = y + begin;
-    for (const end = a + stop; pa < end; pa += 32, pb += 32, pc += 32, pd += 32, pu += 32, py += 32) {
-      let uj = v128.load(pu);
-      let x = v128.load(pa);
-      s0 = f64x2.add(s0, f64x2.mul(x, uj));
-      let yj = f64x2.add(v128.load(py), f64x2.mul(x, u0));
-      x = v128.load(pb);
-      s1 = f64x2.add(s1, f64x2.mul(x, uj));
-      yj = f64x2.add(yj, f64x2.mul(x, u1));
-      x = v128.load(pc);
-      s2 = f64x2.add(s2, f64x2.mul(x, uj));
-      yj = f64x2.add(yj, f64x2.mul(x, u2));
-      x = v128.load(pd);
-      s3 = f64x2.add(s3, f64x2.mul(x, uj));
-      v128.store(py, f64x2.add(yj, f64x2.mul(x, u3)));
-      uj = v128.load(pu, 16);
-      x = v128.load(pa, 16);
-      s0 = f64x2.add(s0, f64x2.mul(x, uj));
-      yj = f64x2.add(v128.load(py, 16), f64x2.mul(x, u0));
-      x = v128.load(pb, 16);
-      s1 = f64x2.add(s1, f64x2.mul(x, uj));
-      yj = f64x2.add(yj, f64x2.mul(x, u1));
-      x = v128.load(pc, 16);
-      s2 = f64x2.add(s2, f64x2.mul(x, uj));
-      yj = f64x2.add(yj, f64x2.mul(x, u2));
-      x = v128.load(pd, 16);
-      s3 = f64x2.add(s3, f64x2.mul(x, uj));
-      v128.store(py, f64x2.add(yj, f64x2.mul(x, u3)), 16);
-    }
-    add(y, i, sumLanes(s0));
-    add(y, i + 1, sumLanes(s1));
-    add(y, i + 2, sumLanes(s2));
-    add(y, i + 3, sumLanes(s3));
-    if (i >= first + COLUMNS) return;
-    // The 4 x 4 block on the diagonal.
-    const f0 = get(u, i), f1 = get(u, i + 1), f2 = get(u, i + 2), f3 = get(u, i + 3);
-    const a10 = get(b, i), a20 = get(c, i), a21 = get(c, i + 1);
-    const a30 = get(d, i), a31 = get(d, i + 1), a32 = get(d, i + 2);
-    add(y, i, get(a, i) * f0 + a10 * f1 + a20 * f2 + a30 * f3);
-    add(y, i + 1, a10 * f0 + get(b, i + 1) * f1 + a21 * f2 + a31 * f3);
-    add(y, i + 2, a20 * f0 + a21 * f1 + get(c, i + 2) * f2 + a32 * f3);
-    add(y, i + 3, a30 * f0 + a31 * f1 + a32 * f2 + get(d, i + 3) * f3);
+  const o = <usize>i << 3;
+  const begin = <usize>first << 3;
+  const stop = <usize>min<i32>(i, first + COLUMNS) << 3;
+  const a = matrix + <usize>i * stride, b = a + stride, c = b + stride, d = c + stride;
+  const u0 = v128.load64_splat(u + o), u1 = v128.load64_splat(u + o, 8);
+  const u2 = v128.load64_splat(u + o, 16), u3 = v128.load64_splat(u + o, 24);
+  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  // Pointers and fixed offsets: an address that is computed costs as much as a multiplication here.
+  let pa = a + begin, pb = b + begin, pc = c + begin, pd = d + begin, pu = u + begin, py = y + begin;
+  for (const end = a + stop; pa < end; pa += 32, pb += 32, pc += 32, pd += 32, pu += 32, py += 32) {
+    let uj = v128.load(pu);
+    let x = v128.load(pa);
+    s0 = f64x2.add(s0, f64x2.mul(x, uj));
+    let yj = f64x2.add(v128.load(py), f64x2.mul(x, u0));
+    x = v128.load(pb);
+    s1 = f64x2.add(s1, f64x2.mul(x, uj));
+    yj = f64x2.add(yj, f64x2.mul(x, u1));
+    x = v128.load(pc);
+    s2 = f64x2.add(s2, f64x2.mul(x, uj));
+    yj = f64x2.add(yj, f64x2.mul(x, u2));
+    x = v128.load(pd);
+    s3 = f64x2.add(s3, f64x2.mul(x, uj));
+    v128.store(py, f64x2.add(yj, f64x2.mul(x, u3)));
+    uj = v128.load(pu, 16);
+    x = v128.load(pa, 16);
+    s0 = f64x2.add(s0, f64x2.mul(x, uj));
+    yj = f64x2.add(v128.load(py, 16), f64x2.mul(x, u0));
+    x = v128.load(pb, 16);
+    s1 = f64x2.add(s1, f64x2.mul(x, uj));
+    yj = f64x2.add(yj, f64x2.mul(x, u1));
+    x = v128.load(pc, 16);
+    s2 = f64x2.add(s2, f64x2.mul(x, uj));
+    yj = f64x2.add(yj, f64x2.mul(x, u2));
+    x = v128.load(pd, 16);
+    s3 = f64x2.add(s3, f64x2.mul(x, uj));
+    v128.store(py, f64x2.add(yj, f64x2.mul(x, u3)), 16);
+  }
+  add(y, i, sumLanes(s0));
+  add(y, i + 1, sumLanes(s1));
+  add(y, i + 2, sumLanes(s2));
+  add(y, i + 3, sumLanes(s3));
+  if (i >= first + COLUMNS) return;
+  // The 4 x 4 block on the diagonal.
+  const f0 = get(u, i), f1 = get(u, i + 1), f2 = get(u, i + 2), f3 = get(u, i + 3);
+  const a10 = get(b, i), a20 = get(c, i), a21 = get(c, i + 1);
+  const a30 = get(d, i), a31 = get(d, i + 1), a32 = get(d, i + 2);
+  add(y, i, get(a, i) * f0 + a10 * f1 + a20 * f2 + a30 * f3);
+  add(y, i + 1, a10 * f0 + get(b, i + 1) * f1 + a21 * f2 + a31 * f3);
+  add(y, i + 2, a20 * f0 + a21 * f1 + get(c, i + 2) * f2 + a32 * f3);
+  add(y, i + 3, a30 * f0 + a31 * f1 + a32 * f2 + get(d, i + 3) * f3);
 }
 
 // @ts-ignore: decorator

@@ -1,11 +1,9 @@
 import { kernels } from '../kernels/kernels.js';
 import type { MomentSums, Rows, SymmetricMatrix } from '../kernels/numeric-kernels.js';
+import { BLOCK_ROWS } from '../kernels/wasm-moments.js';
 import { type AccumulatorState, decodeAccumulator, encodeAccumulator } from './accumulator-bytes.js';
 import { mergeMoments, newMoments, packedLength, unpack } from './moments.js';
 import { PendingRows } from './pending-rows.js';
-
-/** Rows that the kernel takes at once. */
-const BLOCK_ROWS = 192;
 
 /** Rows collected before they are folded into the scatter, once the scatter exists: wide ones take memory. */
 function foldRowsOf(features: number): number {
@@ -20,7 +18,8 @@ function foldRowsOf(features: number): number {
  * - A feature that never varied has exactly zero variance, whatever its value, also after `merge` and `fromBytes`.
  * - Rows with a NaN or an Infinity are left out and counted in `rejected`.
  * - Memory: while there are no more rows than features the rows themselves are kept (the Gram matrix then gives the
- *   spectrum for less); after that features * (features + 1) / 2 float64 numbers and at most 384 rows (192 of more than 768 features).
+ *   spectrum for less); after that features * (features + 1) / 2 float64 numbers and at most 384 rows (192 of
+ *   more than 768 features).
  */
 export class CovarianceAccumulator {
   /** Columns of the sample matrix. */
