@@ -125,7 +125,7 @@ export class SaturationTracker implements AsyncDisposable {
 
   /**
    * Counts every pass through the model inside `fn` for a split. Returns what `fn` returns; a promise lets the event loop
-   * turn every 100 ms, so that a loop of `await tracker.record('train', () => model.trainOnBatch(x, y))` can be watched.
+   * turn every half second, so that a loop of `await tracker.record('train', () => model.trainOnBatch(x, y))` can be watched.
    *
    * @param fn may be async; of two that overlap, passes belong to the one that began last and still runs
    */

@@ -16,6 +16,7 @@ import { solveLayer } from '../statistics/spectrum.js';
 import { checkFeatures, sampleRows } from './device-rows.js';
 import type { Moments, Pass, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
+import { withValues } from './read-back.js';
 import { centre, type Reach, type ShiftedMoments, suitsNoShift } from './shifted-moments.js';
 
 /**
@@ -87,8 +88,8 @@ export class DeviceMoments implements Moments {
     if (sums === undefined) return undefined;
     const block = blockOf(count, features);
     const blocks = reshape(shifted, [count / block, block, features]) as Tensor3D;
-    const products = matMul(blocks, blocks, true, false).dataSync<'float32'>();
-    return { sums, product: summed(products, features * features) };
+    const products = matMul(blocks, blocks, true, false);
+    return { sums, product: withValues(products, (parts) => summed(parts, features * features)) };
   }
 
   /** False where that would not be exact: then nothing was added. */
@@ -128,7 +129,7 @@ export class DeviceMoments implements Moments {
     this.#setShift(Float64Array.from(values, (value, i) => value + sums[i] / rows));
     // A NaN or Infinity somewhere, or values so far apart that float32 does not do: the host takes this pass.
     if (this.#shiftValues.every(Number.isFinite) && this.#addShifted(accumulator, x)) return;
-    accumulator.update(x.dataSync() as Float32Array);
+    withValues(x, (values) => accumulator.update(values));
     this.#shift?.dispose();
     this.#shift = undefined;
   }
@@ -169,7 +170,7 @@ function carefulSums(x: Tensor2D): Float64Array | undefined {
   const [rows, features] = x.shape;
   const run = divisorNear(rows, Math.min(32, rows));
   if (run === undefined) return undefined;
-  return summed(sum(reshape(x, [run, (rows / run) * features]), 0).dataSync<'float32'>(), features);
+  return withValues(sum(reshape(x, [run, (rows / run) * features]), 0), (parts) => summed(parts, features));
 }
 
 /** Parts of `length` numbers, one behind the other, added in float64. */

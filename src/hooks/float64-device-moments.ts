@@ -1,5 +1,6 @@
 import { backend, type Tensor2D } from '@tensorflow/tfjs-core';
 import { DeviceMoments } from './device-moments.js';
+import { release } from './read-back.js';
 import type { Reach, ShiftedMoments } from './shifted-moments.js';
 
 /** What tfjs-node's addon offers: operations of libtensorflow on tensors known by number. */
@@ -11,7 +12,7 @@ interface NativeBinding {
   createTensor(shape: number[], dtype: number, values: ArrayBufferView): number;
   deleteTensor(id: number): void;
   executeOp(name: string, attributes: unknown[], inputs: number[], outputs: number): { id: number }[];
-  tensorDataSync(id: number): ArrayLike<number> & ArrayBufferView;
+  tensorDataSync(id: number): ArrayBufferView;
 }
 
 interface NativeBackend {
@@ -74,6 +75,7 @@ class Float64Ops {
     this.free(pairs);
     const bytes = new Uint8Array(bits.byteLength);
     bytes.set(new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength));
+    release(bits);
     return new Float64Array(bytes.buffer);
   }
 

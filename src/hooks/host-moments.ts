@@ -7,6 +7,7 @@ import { thinned, toSamples } from './activations.js';
 import { checkFeatures } from './device-rows.js';
 import type { Moments, Pass, SolvedMoments } from './moments.js';
 import { offTape } from './off-tape.js';
+import { withValues } from './read-back.js';
 
 /** What is added between two takes. Passes still being read back belong to the period in which they ran. */
 interface Period {
@@ -36,7 +37,7 @@ export class HostMoments implements Moments {
   add(pass: Pass): void {
     const period = this.#period;
     if (!this.#later) {
-      this.#accumulate(period, pass.output.dataSync(), pass.output.shape, pass);
+      withValues(pass.output, (values) => this.#accumulate(period, values, pass.output.shape, pass));
       return;
     }
     const { view, mask, items, rows } = pass;
@@ -45,7 +46,10 @@ export class HostMoments implements Moments {
       const copy = keep(output.clone());
       const reading = copy
         .data()
-        .then((values) => this.#accumulate(period, values, shape, { view, mask, items, rows }))
+        .then((read) => {
+          const values = read instanceof Float32Array ? read : Float32Array.from(read);
+          this.#accumulate(period, values, shape, { view, mask, items, rows });
+        })
         .catch(this.#report)
         .finally(() => {
           copy.dispose();
@@ -76,8 +80,7 @@ export class HostMoments implements Moments {
     this.#period = newPeriod();
   }
 
-  #accumulate(period: Period, read: ArrayLike<number>, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
-    const values = read instanceof Float32Array ? read : Float32Array.from(read);
+  #accumulate(period: Period, values: Float32Array, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
     const all = toSamples(values, shape, pass.view, pass.mask, pass.items);
     const samples = pass.rows === undefined ? all : thinned(all, pass.rows);
     period.accumulator ??= new CovarianceAccumulator(samples.features);

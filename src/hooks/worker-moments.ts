@@ -5,6 +5,7 @@ import { solveLayer } from '../statistics/spectrum.js';
 import { type SampleMatrix, thinned, toSamples } from './activations.js';
 import { checkFeatures } from './device-rows.js';
 import type { Moments, Pass, SolvedMoments } from './moments.js';
+import { withValues } from './read-back.js';
 
 /** The one thread of a tracker, for all its layers. It takes a moment to start; it may be that there can be none. */
 export class SharedMomentsWorker {
@@ -52,13 +53,13 @@ export class WorkerMoments implements Moments {
 
   add(pass: Pass): void {
     const { output, view, mask, items, rows } = pass;
-    const read = output.dataSync();
-    const values = read instanceof Float32Array ? read : Float32Array.from(read);
-    const all = toSamples(values, output.shape, view, mask, items);
-    const samples = rows === undefined ? all : thinned(all, rows);
-    this.#features ??= samples.features;
-    checkFeatures(this.#features, samples.features, output.shape);
-    this.#addSamples(samples);
+    withValues(output, (values) => {
+      const all = toSamples(values, output.shape, view, mask, items);
+      const samples = rows === undefined ? all : thinned(all, rows);
+      this.#features ??= samples.features;
+      checkFeatures(this.#features, samples.features, output.shape);
+      this.#addSamples(samples);
+    });
   }
 
   async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {

@@ -1,0 +1,38 @@
+import { backend, getBackend, type Tensor } from '@tensorflow/tfjs-core';
+
+/**
+ * Reads a tensor and hands its values to `use`, which must not keep them: where they are a copy, made for this call, its
+ * memory is given back right after. Left to the garbage collector, megabytes read in every training step make it mark the
+ * whole heap several times a second, on processors that the training needs.
+ */
+export function withValues<T>(tensor: Tensor, use: (values: Float32Array) => T): T {
+  const values = tensor.dataSync();
+  try {
+    return use(values instanceof Float32Array ? values : Float32Array.from(values));
+  } finally {
+    if (isCopy(tensor)) release(values);
+  }
+}
+
+/** A port that nobody listens to. */
+let nowhere: MessagePort | undefined;
+
+/** Gives back an array's memory, which nobody may use afterwards: what is transferred to a closed port is freed at once. */
+export function release({ buffer }: { buffer: ArrayBufferLike }): void {
+  if (nowhere === undefined && typeof MessageChannel !== 'undefined') {
+    const { port1, port2 } = new MessageChannel();
+    port2.close();
+    nowhere = port1;
+  }
+  nowhere?.postMessage(null, [buffer as ArrayBuffer]);
+}
+
+/** Whether reading this tensor copies it. In doubt it does not: a backend's own array or the program's must stay. */
+function isCopy(tensor: Tensor): boolean {
+  const name = getBackend();
+  if (name === 'wasm') return true;
+  if (name !== 'tensorflow') return false;
+  // tfjs-node keeps the array that a tensor was made of until an operation needs the tensor, and gives that one out.
+  const { tensorMap } = backend() as { tensorMap?: { get(dataId: object): { values?: unknown } | undefined } };
+  return tensorMap?.get(tensor.dataId)?.values === null;
+}
