@@ -1,17 +1,15 @@
-// One network on one backend: milliseconds per training step without and with a tracker, in blocks that take turns.
-// Arguments: backend, network, spectra per block, steps per spectrum, rounds, then the variants. Prints one JSON line.
+// One network on one backend, trained without a tracker or with one of a kind: a process of its own, which trains when its
+// parent says so. Arguments: backend, network, kind. Messages: { steps, spectra } in, { milliseconds } out; { end } for the rest.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { SaturationTracker } from '../dist/tfjs.js';
 import { setUp } from './saturation-models.mjs';
 
-const [backend, network, ...rest] = process.argv.slice(2);
-const [spectra, steps, rounds] = rest.splice(0, 3).map(Number);
-const kinds = rest;
+const [backend, network, kind] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
 
-const variants = {
+const kinds = {
   plain: undefined,
   default: {},
   float64: { precision: 'float64' },
@@ -36,55 +34,40 @@ backendObject.readSync = (id) => {
   return values;
 };
 
-const nowhere = { add() {} };
-const runs = kinds.map((kind) => {
-  const { model, x, y } = setUp(network);
-  const tracker =
-    variants[kind] &&
-    new SaturationTracker('unused', model, { ...variants[kind], stats: ['saturation'], saveTo: [nowhere] });
-  const step = () => model.trainOnBatch(x, y);
-  return {
-    kind,
-    tracker,
-    times: [],
-    bytes: 0,
-    async block() {
-      const start = performance.now();
-      const before = bytesRead;
-      let written;
-      for (let i = 1; i <= spectra * steps; i++) {
-        const loss = await (tracker === undefined ? step() : tracker.record('train', step));
-        tf.dispose(loss);
-        // The spectra are solved while training goes on, as they are between the epochs of a fit. Those before have been
-        // awaited by then, as fit does; the block's last ones are waited for inside the timing.
-        if (i % steps === 0) {
-          await written;
-          written = tracker?.addSaturations();
-        }
-      }
-      await written;
-      this.bytes = (bytesRead - before) / (spectra * steps);
-      return (performance.now() - start) / (spectra * steps);
-    },
-  };
-});
-for (const run of runs) await run.block();
-for (const run of runs) await run.block();
-for (let round = 0; round < rounds; round++) {
-  // Each round begins with another variant, so that none always follows the same one.
-  for (let i = 0; i < runs.length; i++) {
-    const run = runs[(round + i) % runs.length];
-    run.times.push(await run.block());
+const { model, x, y } = setUp(network);
+const options = kinds[kind];
+const tracker =
+  options && new SaturationTracker('unused', model, { ...options, stats: ['saturation'], saveTo: [{ add() {} }] });
+const step = () => model.trainOnBatch(x, y);
+let stepsDone = 0;
+let written;
+
+/** Trains; asks for the spectra at the end, where wanted. Those before have been awaited by then, as in a fit. */
+async function train(steps, spectra) {
+  const start = performance.now();
+  for (let i = 0; i < steps; i++) {
+    tf.dispose(await (tracker === undefined ? step() : tracker.record('train', step)));
   }
+  stepsDone += steps;
+  if (spectra) {
+    await written;
+    written = tracker?.addSaturations();
+  }
+  return performance.now() - start;
 }
-const strategies = runs.map((run) => [run.kind, [...new Set(run.tracker?.strategies.values() ?? [])]]);
-console.log(
-  JSON.stringify({
-    times: Object.fromEntries(runs.map((run) => [run.kind, run.times])),
-    bytes: Object.fromEntries(runs.map((run) => [run.kind, run.bytes])),
-    strategies: Object.fromEntries(strategies),
+
+process.on('message', async ({ steps, spectra, end }) => {
+  if (!end) {
+    process.send({ milliseconds: await train(steps, spectra) });
+    return;
+  }
+  await written;
+  process.send({
+    strategies: [...new Set(tracker?.strategies.values() ?? [])],
+    kilobytesPerStep: bytesRead / 1024 / stepsDone,
     peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
-  }),
-);
-for (const run of runs) await run.tracker?.close();
-process.exit(0);
+  });
+  await tracker?.close();
+  process.disconnect();
+});
+process.send({ ready: true });

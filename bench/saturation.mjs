@@ -2,53 +2,59 @@
 //
 //   npm run bench:saturation                      (after a build; npm run setup:native for the native backend)
 //   npm run bench:saturation -- --quick --dry     a quick look that writes nothing
+//   npm run bench:saturation -- --only wasm/MLP   one of them; writes nothing
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { digits, median } from './peer.mjs';
 import { machine, writeSection } from './results.mjs';
+import { startJob } from './turns.mjs';
 
-const { values: options } = parseArgs({ options: { dry: { type: 'boolean' }, quick: { type: 'boolean' } } });
+const { values: options } = parseArgs({
+  options: { dry: { type: 'boolean' }, quick: { type: 'boolean' }, only: { type: 'string' } },
+});
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** backend, network, spectra per block, steps per spectrum, rounds, variants */
+/** backend, network, steps per turn, turns per spectrum, spectra, variants */
 const jobs = [
-  ['tensorflow', 'MLP', 5, 50, 12, ['plain', 'default', 'float64', 'auto']],
-  ['tensorflow', 'CNN', 1, 50, 6, ['plain', 'default', 'float64', 'auto']],
-  ['tensorflow', 'LSTM', 1, 50, 5, ['plain', 'default', 'float64', 'auto']],
-  ['wasm', 'MLP', 1, 20, 5, ['plain', 'default']],
-  ['wasm', 'LSTM', 1, 10, 5, ['plain', 'default']],
-  ['cpu', 'MLP', 1, 5, 3, ['plain', 'default']],
-  ['cpu', 'CNN', 1, 1, 2, ['plain', 'default']],
-].map(([backend, network, spectra, steps, rounds, kinds]) =>
-  options.quick
-    ? [backend, network, 1, Math.min(steps, 5), 2, kinds]
-    : [backend, network, spectra, steps, rounds, kinds],
-);
+  ['tensorflow', 'MLP', 50, 1, 60, ['plain', 'default', 'float64', 'auto']],
+  ['tensorflow', 'CNN', 10, 5, 6, ['plain', 'default', 'float64', 'auto']],
+  ['tensorflow', 'LSTM', 10, 5, 6, ['plain', 'default', 'float64', 'auto']],
+  ['wasm', 'MLP', 5, 4, 6, ['plain', 'default']],
+  ['wasm', 'LSTM', 5, 4, 5, ['plain', 'default']],
+  ['cpu', 'MLP', 2, 5, 5, ['plain', 'default']],
+  ['cpu', 'CNN', 1, 1, 3, ['plain', 'default']],
+]
+  .filter(([backend, network]) => options.only === undefined || options.only === `${backend}/${network}`)
+  .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 2, job[5]] : job));
 
 const rows = [];
 const notes = [];
-for (const [backend, network, ...counts] of jobs) {
-  const [, steps, , kinds] = counts;
-  const result = runJob(backend, network, ...counts);
-  if (result === undefined) {
-    notes.push(`${network} on ${backend}: not measured.`);
+const memory = [];
+for (const [backend, network, steps, turns, spectra, kinds] of jobs) {
+  console.error(`${backend} ${network} ...`);
+  let result;
+  try {
+    result = await takeTurns(backend, network, steps, turns, spectra, kinds);
+  } catch (error) {
+    notes.push(`${network} on ${backend}: not measured (${error.message}).`);
     continue;
   }
-  const { plain } = result.times;
+  const { times, ends } = result;
+  if (process.env.SERIES) console.error(JSON.stringify(times));
   for (const kind of kinds.slice(1)) {
-    const ways = result.strategies[kind].join('; ');
-    const read = digits((result.bytes[kind] - result.bytes.plain) / 1024);
-    rows.push([network, backend, kind, steps, ...ratio(plain, result.times[kind]), read, ways]);
+    const read = digits(ends[kind].kilobytesPerStep - ends.plain.kilobytesPerStep);
+    const ways = ends[kind].strategies.join('; ');
+    rows.push([network, backend, kind, steps * turns, ...ratio(times.plain, times[kind]), read, ways]);
   }
+  const peaks = kinds.map((kind) => `${kind} ${ends[kind].peakMegabytes}`).join(', ');
+  memory.push(`${network} on ${backend}: ${peaks}`);
 }
-const delve = measureDelve();
+const delve = options.only === undefined || options.only === 'torch' ? measureDelve() : {};
 for (const [network, { plain, hooked }] of Object.entries(delve ?? {})) {
   rows.push([network, 'torch', 'Delve, restated', 50, ...ratio(plain, hooked), '', 'float64 on the main thread, eigh']);
 }
-
-const memory = peakMemory();
 
 const head = [
   'network',
@@ -66,33 +72,45 @@ const table = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(
 const report = `## Saturation: training-step overhead
 
 \`npm run bench:saturation\`, ${machine()}. MLP 784-512-512-512-10, batch 128; CNN 32-64-pool-64-128-pool on 32x32x3, batch
-64; LSTM(128) on 32 steps, batch 64; SGD with momentum in all. Every batch is used. As in a fit, the spectra are solved while
-training goes on and waited for before the next ones; a block (5 times 50 steps of the MLP, else as many steps as there are per
-spectrum) ends when its last ones are there, inside the timing. Blocks without and with a tracker take turns in one process; the
-ratio is the median over the rounds of hooked / plain within a round. "Delve, restated" is bench/delve_restated.py: Delve's accumulation as
-published in 0.1.44 and its eigh, on the same networks in torch; not Delve's own package.
+64; LSTM(128) on 32 steps, batch 64; SGD with momentum in all. Every batch is used; as in a fit, the spectra are solved while
+training goes on and waited for before the next ones. Training without and with a tracker are processes that take turns (of
+${jobs.map(([backend, network, steps]) => `${steps} steps: ${network} ${backend}`).join(', ')}); those whose turn it is not are stopped. A
+ratio is that of the times between two spectra; median, least and most of these. "Delve, restated" is
+bench/delve_restated.py: Delve's accumulation as published in 0.1.44 and its eigh, on the same networks in torch; not Delve's
+own package.
 
 ${table}
 
-${memory}
+Peak resident memory of each process, MB: ${memory.join('; ')}.
 ${notes.map((note) => `\n- ${note}`).join('')}`;
 console.log(`\n${report}`);
-if (!options.dry) writeSection('saturation', report);
+if (!options.dry && options.only === undefined) writeSection('saturation', report);
 
-function runJob(backend, network, spectra, steps, rounds, kinds) {
-  const counts = [spectra, steps, rounds].map(String);
-  return run(process.execPath, [here('saturation-job.mjs'), backend, network, ...counts, ...kinds]);
-}
-
-/** A process of its own for each: what one has allocated the next would find. */
-function peakMemory() {
-  const parts = ['MLP', 'CNN', 'LSTM'].map((network) => {
-    const [plain, hooked] = ['plain', 'default'].map(
-      (kind) => runJob('tensorflow', network, 1, options.quick ? 5 : 50, 1, [kind])?.peakMegabytes,
-    );
-    return `${network} ${plain} without, ${hooked} with a tracker`;
-  });
-  return `Peak resident memory of a process of 150 steps, MB: ${parts.join('; ')}.`;
+/** Milliseconds per step between two spectra, and what each process said in the end. */
+async function takeTurns(backend, network, steps, turns, spectra, kinds) {
+  const workers = [];
+  try {
+    for (const kind of kinds) workers.push(await startJob('saturation-job.mjs', [backend, network, kind]));
+    const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
+    // Nobody's first spectrum counts: compilers, caches and the rows that 'auto' wants settle then.
+    for (let spectrum = -1; spectrum < spectra; spectrum++) {
+      const sums = kinds.map(() => 0);
+      for (let turn = 1; turn <= turns; turn++) {
+        for (let i = 0; i < kinds.length; i++) {
+          // Each round begins with another variant, so that none always follows the same one.
+          const at = (spectrum + 1 + turn + i) % kinds.length;
+          sums[at] += (await workers[at].ask({ steps, spectra: turn === turns })).milliseconds;
+        }
+      }
+      if (spectrum < 0) continue;
+      for (const [at, kind] of kinds.entries()) times[kind].push(sums[at] / (steps * turns));
+    }
+    const ends = {};
+    for (const [at, kind] of kinds.entries()) ends[kind] = await workers[at].ask({ end: true });
+    return { times, ends };
+  } finally {
+    for (const worker of workers) worker.end();
+  }
 }
 
 function ratio(plain, hooked) {

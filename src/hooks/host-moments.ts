@@ -65,7 +65,9 @@ export class HostMoments implements Moments {
     if (period.reading.size > 0) await Promise.all(period.reading);
     const { accumulator, rows } = period;
     if (accumulator === undefined) return undefined;
-    return { solved: await solveLayer(accumulator, wishes, endPeriod), rows };
+    // The cpu backend computes in JavaScript: nothing may slow its loops down.
+    const copies = getBackend() === 'cpu';
+    return { solved: await solveLayer(accumulator, wishes, endPeriod, copies), rows };
   }
 
   snapshot(): CovarianceAccumulator | undefined {

@@ -41,7 +41,7 @@ export function createWasmKernels(): NumericKernels {
       return sortDescending(diagonal, solver.scale);
     },
     eigen: (matrix) => {
-      const solver = new Solver(scratch, matrix);
+      const solver = new Solver(scratch, matrix, true);
       const { diagonal, vectors } = solver.valuesAndVectors();
       const sorted = sortPairsDescending(diagonal, vectors, solver.scale);
       scratch.release();

@@ -58,19 +58,23 @@ export class Scratch {
 
   constructor(module: WebAssembly.Module) {
     this.#module = module;
-    this.#instantiate();
+    this.#instantiate(PAGE_BYTES);
   }
 
-  #instantiate(): void {
-    this.#memory = new WebAssembly.Memory({ initial: 1 });
+  #instantiate(bytes: number): void {
+    this.#memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES) });
     const instance = new WebAssembly.Instance(this.#module, { env: { memory: this.#memory } });
     this.exports = instance.exports as unknown as WasmExports;
   }
 
-  /** Makes room for `bytes`. */
+  /**
+   * Makes room for `bytes`; what was in the memory may be gone. A memory that is too small is replaced, not grown: growing
+   * detaches its ArrayBuffer, and from the first such moment on V8 checks for it in every access to a typed array on
+   * this thread (TensorFlow.js' cpu backend, whose products are loops in JavaScript, then takes 15 % longer for a step).
+   */
   reserve(bytes: number): ArrayBuffer {
-    const missing = bytes + 64 - this.#memory.buffer.byteLength;
-    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+    const size = this.#memory.buffer.byteLength;
+    if (bytes + 64 > size) this.#instantiate(Math.max(bytes + 64, Math.min(2 * size, KEPT_BYTES)));
     return this.#memory.buffer;
   }
 
@@ -79,7 +83,7 @@ export class Scratch {
   }
 
   release(): void {
-    if (this.#memory.buffer.byteLength > KEPT_BYTES) this.#instantiate();
+    if (this.#memory.buffer.byteLength > KEPT_BYTES) this.#instantiate(PAGE_BYTES);
   }
 }
 

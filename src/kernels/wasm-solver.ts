@@ -17,7 +17,7 @@ export class Solver {
   readonly #stride: number;
   readonly #at: { diagonal: number; offDiagonal: number; tau: number; work: number; matrix: number; vectors: number };
 
-  constructor(scratch: Scratch, matrix: SymmetricMatrix) {
+  constructor(scratch: Scratch, matrix: SymmetricMatrix, withVectors = false) {
     const { size, entries } = matrix;
     this.scale = scaleFor(largestEntry(matrix));
     this.#scratch = scratch;
@@ -30,7 +30,9 @@ export class Solver {
     const work = layout.take((size >= PANELS_FROM ? PANEL_VECTORS : 4) * (size + 8) * 8);
     const at = layout.take(size * this.#stride);
     this.#at = { diagonal, offDiagonal, tau, work, matrix: at, vectors: layout.bytes };
-    const memory = new Float64Array(scratch.reserve(layout.bytes));
+    // The rows of vectors, ranges and rotations, behind one another.
+    const vectorBytes = (size + 3) * this.#stride + COLLECTED_SWEEPS * 2 * 8 * (size + 1);
+    const memory = new Float64Array(scratch.reserve(layout.bytes + (withVectors ? vectorBytes : 0)));
     for (let i = 0; i < size; i++) {
       const start = rowStart(matrix, i);
       const target = (at + i * this.#stride) / 8;
@@ -53,7 +55,6 @@ export class Solver {
     const stride = this.#stride;
     const ranges = vectors + (size + 3) * stride;
     const rotations = ranges + COLLECTED_SWEEPS * 2 * 8;
-    this.#scratch.reserve(rotations + COLLECTED_SWEEPS * 2 * size * 8);
     const { exports } = this.#scratch;
     exports.reflectorRows(matrix, size, stride, tau, vectors);
     if (!exports.qlEigenvectors(diagonal, offDiagonal, size, vectors, stride, rotations, ranges)) throw notConverged();

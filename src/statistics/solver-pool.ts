@@ -34,8 +34,13 @@ export class SolverPool {
     return this.#threads.length;
   }
 
-  /** Solves a request, whose arrays this call takes over. Rejects with RangeError on a NaN or an Infinity. */
-  async solve(request: SolveRequest): Promise<Solved> {
+  /**
+   * Solves a request, whose arrays this call takes over. Rejects with RangeError on a NaN or an Infinity.
+   *
+   * @param copies Copies the arrays to the thread. Handing them over detaches them, which makes loops over typed arrays
+   *   slower on this thread for good (see Scratch.reserve).
+   */
+  async solve(request: SolveRequest, copies = false): Promise<Solved> {
     if (this.#withoutThreads) return solveRequest(request);
     clearTimeout(this.#idleTimer);
     const entry = this.#leastBusy();
@@ -43,7 +48,7 @@ export class SolverPool {
     entry.load++;
     try {
       await thread.ready;
-      return (await thread.ask({ type: 'solve', request }, buffersOf(request))) as Solved;
+      return (await thread.ask({ type: 'solve', request }, copies ? [] : buffersOf(request))) as Solved;
     } catch (error) {
       if (!(error instanceof NoThreadError)) throw error;
       this.#withoutThreads = true;

@@ -182,12 +182,14 @@ function clip(values: Float64Array): Float64Array {
  * leading eigenvectors, covariance, mean. Unlike Spectrum.solve, an accumulator without rows is no error.
  *
  * @param reset Hand the accumulator's memory over instead of copying it, and let it start afresh.
+ * @param copies Copy to the thread in any case: see SolverPool.solve.
  */
 export function solveLayer(
   accumulator: CovarianceAccumulator,
   wishes: SolveWishes = {},
   reset = false,
+  copies = false,
 ): Promise<Solved> {
   const state = reset ? accumulator.takeState() : accumulator.copyState();
-  return solverPool().solve({ state, wishes });
+  return solverPool().solve({ state, wishes }, copies);
 }
