@@ -6,7 +6,7 @@ import { BLOCK_ROWS, MomentsBlock } from './wasm-moments.js';
 import { Solver } from './wasm-solver.js';
 
 /** From this size on eigenvalues alone are found in two stages, by way of a band; measured. */
-const BAND_FROM = 1536;
+const BAND_FROM = 1792;
 
 /**
  * Throws where WebAssembly or its SIMD is missing or forbidden.
