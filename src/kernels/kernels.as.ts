@@ -3,5 +3,6 @@
 export { packFloat32, packFloat64, sumColumnsFloat32, sumColumnsFloat64 } from './pack.as';
 export { addOuterProduct, addOuterProducts } from './moments.as';
 export { tridiagonalize, reflectorRows } from './tridiagonal.as';
-export { qlEigenvalues, qlEigenvectors } from './ql.as';
-export { reducePanels } from './tridiagonal-blocked.as';
+export { ql } from './ql.as';
+export { reduceToBand } from './band-reduction.as';
+export { chaseBulges } from './bulge-chasing.as';

@@ -1,6 +1,6 @@
 // Packed lower triangle += X^T X, from column tiles (pack.as.ts), in small blocks held in registers.
 import { TILE_ROWS } from './pack.as';
-import { COLUMN_BLOCK, multiplyTiles, multiplyTilesFloat32, PRODUCT } from './tile-product.as';
+import { addTileProduct, COLUMN_BLOCK, multiplyTilesFloat32, PRODUCT, SPREAD, spreadTile } from './tile-product.as';
 import { addScaled, get } from './vector.as';
 
 const TILE_BYTES: usize = <usize>TILE_ROWS << 5;
@@ -30,11 +30,15 @@ export function addOuterProducts(tiles: usize, count: i32, features: i32, packed
   for (let block = 0; block < features; block += COLUMN_BLOCK) {
     for (let i = block; i < features; i += 4) {
       const left = tiles + <usize>(i >> logWidth) * TILE_BYTES;
+      if (!narrow) spreadTile(left, 32, count, SPREAD);
       const stop = min<i32>(block + COLUMN_BLOCK, i + 4);
       for (let j = block; j < stop; j += 1 << logWidth) {
         const right = tiles + <usize>(j >> logWidth) * TILE_BYTES;
         if (narrow) multiplyTilesFloat32(left + (<usize>(i & 4) << 2), right, count);
-        else multiplyTiles(left, right, count);
+        else {
+          memory.fill(PRODUCT, 0, 128);
+          addTileProduct(SPREAD, right, 32, count, PRODUCT, 32, 4);
+        }
         addBlock(packed, features, i, j, 1 << logWidth);
       }
     }

@@ -42,36 +42,66 @@ function reverse(vector: usize, first: i32, last: i32): void {
   }
 }
 
-/** Replaces d by the eigenvalues, in no order; destroys e (e[i] couples i and i + 1). Returns false when it gave up. */
-export function qlEigenvalues(d: usize, e: usize, size: i32): bool {
+/**
+ * Replaces d by the eigenvalues, in no order; destroys e (e[i] couples i and i + 1). Returns false when it gave up.
+ * Applies every rotation to the rows of `vectors` (`stride` bytes each, a multiple of 64), unless that is 0: then there
+ * are no rotations, and a block's e hold their squares (Pal, Walker and Kahan).
+ * rotations: room for COLLECTED sweeps of 2 size numbers; ranges: for 2 COLLECTED numbers.
+ */
+export function ql(
+  d: usize, e: usize, size: i32, vectors: usize, stride: usize, rotations: usize, ranges: usize,
+): bool {
   const norm = normalize(d, e, size);
   if (norm == 0) return true;
   let sweeps = MAX_SWEEPS * size;
   let next = 0;
+  let collected = 0;
   while (next < size) {
     const first = next;
     const last = blockEnd(d, e, first, size);
     next = last + 1;
     if (abs(get(d, last)) < abs(get(d, first))) {
+      applyRotations(vectors, stride, rotations, ranges, collected, size);
+      collected = 0;
       reverse(d, first, last);
       reverse(e, first, last - 1);
+      for (let i = first, j = last; i < j; i++, j--) {
+        swapRows(vectors + <usize>i * stride, vectors + <usize>j * stride, stride);
+      }
     }
-    for (let i = first; i < last; i++) set(e, i, get(e, i) * get(e, i));
+    if (!vectors) for (let i = first; i < last; i++) set(e, i, get(e, i) * get(e, i));
     let l = first;
     while (l <= last) {
       let m = l;
-      while (m < last && get(e, m) > EPSILON * EPSILON * abs(get(d, m) * get(d, m + 1)) + NEGLIGIBLE) m++;
+      while (m < last) {
+        const coupling = get(e, m);
+        const square = vectors ? coupling * coupling : coupling;
+        if (square <= EPSILON * EPSILON * abs(get(d, m) * get(d, m + 1)) + NEGLIGIBLE) break;
+        m++;
+      }
       if (m < last) set(e, m, 0);
-      if (m == l) l++;
-      else if (m == l + 1) {
+      if (m == l) {
+        l++;
+      } else if (!vectors && m == l + 1) {
         solveTwoByTwo(d, e, l);
         l += 2;
       } else {
         if (sweeps-- == 0) return false;
-        sweepValues(d, e, l, m);
+        if (!vectors) {
+          sweepValues(d, e, l, m);
+          continue;
+        }
+        const lowest = sweepVectors(d, e, l, m, rotations + <usize>collected * (<usize>size << 4));
+        set(ranges, 2 * collected, <f64>lowest);
+        set(ranges, 2 * collected + 1, <f64>m);
+        if (++collected == COLLECTED) {
+          applyRotations(vectors, stride, rotations, ranges, collected, size);
+          collected = 0;
+        }
       }
     }
   }
+  applyRotations(vectors, stride, rotations, ranges, collected, size);
   for (let i = 0; i < size; i++) set(d, i, get(d, i) * norm);
   return true;
 }
@@ -109,59 +139,6 @@ function sweepValues(d: usize, squares: usize, l: i32, m: i32): void {
   }
   set(squares, l, sine * p);
   set(d, l, shift + gamma);
-}
-
-/**
- * As qlEigenvalues, applying every rotation to the rows of `vectors` (`stride` bytes each, a multiple of 64).
- * rotations: room for COLLECTED sweeps of 2 size numbers; ranges: for 2 COLLECTED numbers.
- */
-export function qlEigenvectors(
-  d: usize, e: usize, size: i32, vectors: usize, stride: usize, rotations: usize, ranges: usize,
-): bool {
-  const norm = normalize(d, e, size);
-  if (norm == 0) return true;
-  let sweeps = MAX_SWEEPS * size;
-  let next = 0;
-  let collected = 0;
-  while (next < size) {
-    const first = next;
-    const last = blockEnd(d, e, first, size);
-    next = last + 1;
-    if (abs(get(d, last)) < abs(get(d, first))) {
-      applyRotations(vectors, stride, rotations, ranges, collected, size);
-      collected = 0;
-      reverse(d, first, last);
-      reverse(e, first, last - 1);
-      for (let i = first, j = last; i < j; i++, j--) {
-        swapRows(vectors + <usize>i * stride, vectors + <usize>j * stride, stride);
-      }
-    }
-    let l = first;
-    while (l <= last) {
-      let m = l;
-      while (m < last) {
-        const coupling = get(e, m) * get(e, m);
-        if (coupling <= EPSILON * EPSILON * abs(get(d, m) * get(d, m + 1)) + NEGLIGIBLE) break;
-        m++;
-      }
-      if (m < last) set(e, m, 0);
-      if (m == l) {
-        l++;
-        continue;
-      }
-      if (sweeps-- == 0) return false;
-      const lowest = sweepVectors(d, e, l, m, rotations + <usize>collected * (<usize>size << 4));
-      set(ranges, 2 * collected, <f64>lowest);
-      set(ranges, 2 * collected + 1, <f64>m);
-      if (++collected == COLLECTED) {
-        applyRotations(vectors, stride, rotations, ranges, collected, size);
-        collected = 0;
-      }
-    }
-  }
-  applyRotations(vectors, stride, rotations, ranges, collected, size);
-  for (let i = 0; i < size; i++) set(d, i, get(d, i) * norm);
-  return true;
 }
 
 function swapRows(a: usize, b: usize, stride: usize): void {

@@ -1,5 +1,8 @@
 import { dot, get, set } from './vector.as';
 
+/** What is smaller counts as 0, since its inverse may be infinite; the host scales matrices to beyond 1e-100. */
+const NEGLIGIBLE: f64 = 1e-290;
+
 /** u with last entry 1 such that (I - tau u u^T) x = beta e_last; u = 0 where nothing is to be done. Returns tau. */
 export function makeReflector(x: usize, length: i32, u: usize, beta: usize): f64 {
   const last = length - 1;
@@ -7,7 +10,7 @@ export function makeReflector(x: usize, length: i32, u: usize, beta: usize): f64
   let largest: f64 = 0;
   for (let j = 0; j < length; j++) largest = max(largest, abs(get(x, j)));
   let tail: f64 = 0;
-  if (largest > 0) {
+  if (largest > NEGLIGIBLE) {
     const inverse = 1.0 / largest;
     for (let j = 0; j < last; j++) set(u, j, get(x, j) * inverse);
     tail = dot(u, u, last);

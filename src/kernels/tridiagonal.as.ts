@@ -101,7 +101,7 @@ export function reflectorRows(matrix: usize, size: i32, stride: usize, tau: usiz
 }
 
 /** x += factor (x u) u for four rows x of `bytes` bytes; a last odd number is done together with the zero behind it. */
-function reflectFour(a: usize, stride: usize, u: usize, bytes: usize, factor: f64): void {
+export function reflectFour(a: usize, stride: usize, u: usize, bytes: usize, factor: f64): void {
   const b = a + stride, c = b + stride, d = c + stride;
   let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (let p: usize = 0; p < bytes; p += 16) {

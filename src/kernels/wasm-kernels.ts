@@ -5,8 +5,15 @@ import { Scratch } from './wasm-memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './wasm-moments.js';
 import { Solver } from './wasm-solver.js';
 
-/** Throws where WebAssembly or its SIMD is missing or forbidden. */
-export function createWasmKernels(): NumericKernels {
+/** From this size on eigenvalues alone are found in two stages, by way of a band; measured. */
+const BAND_FROM = 1792;
+
+/**
+ * Throws where WebAssembly or its SIMD is missing or forbidden.
+ *
+ * @param bandFrom for tests: the size from which eigenvalues alone are found by way of a band
+ */
+export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
   const module = new WebAssembly.Module(Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0)));
   const scratch = new Scratch(module);
   return {
@@ -35,13 +42,13 @@ export function createWasmKernels(): NumericKernels {
       block.store(packed);
     },
     eigenvalues: (matrix) => {
-      const solver = new Solver(scratch, matrix);
+      const solver = new Solver(scratch, matrix, matrix.size >= bandFrom ? 'valuesByBand' : 'values');
       const diagonal = solver.values();
       scratch.release();
       return sortDescending(diagonal, solver.scale);
     },
     eigen: (matrix) => {
-      const solver = new Solver(scratch, matrix, true);
+      const solver = new Solver(scratch, matrix, 'vectors');
       const { diagonal, vectors } = solver.valuesAndVectors();
       const sorted = sortPairsDescending(diagonal, vectors, solver.scale);
       scratch.release();

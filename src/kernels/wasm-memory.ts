@@ -23,19 +23,10 @@ export interface WasmExports {
     tau: number,
     work: number,
   ): void;
-  reducePanels(
-    matrix: number,
-    size: number,
-    stride: number,
-    diagonal: number,
-    offDiagonal: number,
-    tau: number,
-    work: number,
-    keep: number,
-  ): number;
+  reduceToBand(matrix: number, size: number, stride: number, work: number): void;
+  chaseBulges(band: number, size: number, stride: number, diagonal: number, offDiagonal: number, work: number): void;
   reflectorRows(matrix: number, size: number, stride: number, tau: number, rows: number): void;
-  qlEigenvalues(diagonal: number, offDiagonal: number, size: number): number;
-  qlEigenvectors(
+  ql(
     diagonal: number,
     offDiagonal: number,
     size: number,
@@ -89,8 +80,8 @@ export class Scratch {
 
 /** Hands out addresses one behind the other, aligned to 64 bytes. */
 export class Layout {
-  /** Behind what tile-product.as.ts writes. */
-  #next = 448;
+  /** Behind what tile-product.as.ts writes: products, and a tile of 193 rows that is spread. */
+  #next = 448 + 193 * 64;
 
   take(bytes: number): number {
     const address = this.#next;

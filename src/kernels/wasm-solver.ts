@@ -1,14 +1,11 @@
 import { rowStart, type SymmetricMatrix } from './numeric-kernels.js';
 import { largestEntry, scaleFor } from './scaling.js';
+import { bandWork, tridiagonalizeByBand } from './wasm-band.js';
 import { Layout, type Scratch } from './wasm-memory.js';
 
-/** From this size on the reduction works in panels, until PANELS_KEEP rows remain, which stay in the cache. */
-const PANELS_FROM = 1024;
-const PANELS_KEEP = 512;
-/** Vectors that a panel of 32 reflectors works with: V and W, two more, and two packed copies of both. */
-const PANEL_VECTORS = 2 * 32 + 2 + 4 * 32;
 /** Sweeps that ql.as.ts collects. */
 const COLLECTED_SWEEPS = 32;
+
 /** A symmetric matrix in the module's memory, scaled to a harmless magnitude. */
 export class Solver {
   readonly scale: number;
@@ -17,7 +14,9 @@ export class Solver {
   readonly #stride: number;
   readonly #at: { diagonal: number; offDiagonal: number; tau: number; work: number; matrix: number; vectors: number };
 
-  constructor(scratch: Scratch, matrix: SymmetricMatrix, withVectors = false) {
+  /** @param aim 'valuesByBand' reduces in two stages: faster for matrices that outgrow the cache */
+  constructor(scratch: Scratch, matrix: SymmetricMatrix, aim: 'values' | 'valuesByBand' | 'vectors') {
+    const byBand = aim === 'valuesByBand';
     const { size, entries } = matrix;
     this.scale = scaleFor(largestEntry(matrix));
     this.#scratch = scratch;
@@ -27,12 +26,12 @@ export class Solver {
     const diagonal = layout.take(size * 8);
     const offDiagonal = layout.take(size * 8);
     const tau = layout.take(size * 8);
-    const work = layout.take((size >= PANELS_FROM ? PANEL_VECTORS : 4) * (size + 8) * 8);
+    const work = layout.take(byBand ? bandWork(size) : 4 * (size + 8) * 8);
     const at = layout.take(size * this.#stride);
     this.#at = { diagonal, offDiagonal, tau, work, matrix: at, vectors: layout.bytes };
     // The rows of vectors, ranges and rotations, behind one another.
     const vectorBytes = (size + 3) * this.#stride + COLLECTED_SWEEPS * 2 * 8 * (size + 1);
-    const memory = new Float64Array(scratch.reserve(layout.bytes + (withVectors ? vectorBytes : 0)));
+    const memory = new Float64Array(scratch.reserve(layout.bytes + (aim === 'vectors' ? vectorBytes : 0)));
     for (let i = 0; i < size; i++) {
       const start = rowStart(matrix, i);
       const target = (at + i * this.#stride) / 8;
@@ -40,12 +39,14 @@ export class Solver {
       if (this.scale !== 1) for (let j = target; j <= target + i; j++) memory[j] *= this.scale;
     }
     memory[offDiagonal / 8 + size - 1] = 0;
-    this.#tridiagonalize();
+    const { exports } = scratch;
+    if (byBand) tridiagonalizeByBand(scratch, { size, stride: this.#stride, ...this.#at });
+    else exports.tridiagonalize(at, size, this.#stride, diagonal, offDiagonal, tau, work);
   }
 
   values(): Float64Array {
     const { diagonal, offDiagonal } = this.#at;
-    if (!this.#scratch.exports.qlEigenvalues(diagonal, offDiagonal, this.#size)) throw notConverged();
+    if (!this.#scratch.exports.ql(diagonal, offDiagonal, this.#size, 0, 0, 0, 0)) throw notConverged();
     return new Float64Array(this.#scratch.buffer, diagonal, this.#size).slice();
   }
 
@@ -57,22 +58,11 @@ export class Solver {
     const rotations = ranges + COLLECTED_SWEEPS * 2 * 8;
     const { exports } = this.#scratch;
     exports.reflectorRows(matrix, size, stride, tau, vectors);
-    if (!exports.qlEigenvectors(diagonal, offDiagonal, size, vectors, stride, rotations, ranges)) throw notConverged();
+    if (!exports.ql(diagonal, offDiagonal, size, vectors, stride, rotations, ranges)) throw notConverged();
     const memory = this.#scratch.buffer;
     const rows = new Float64Array(size * size);
     for (let i = 0; i < size; i++) rows.set(new Float64Array(memory, vectors + i * this.#stride, size), i * size);
     return { diagonal: new Float64Array(memory, diagonal, size).slice(), vectors: rows };
-  }
-
-  #tridiagonalize(): void {
-    const { diagonal, offDiagonal, tau, work, matrix } = this.#at;
-    const { exports } = this.#scratch;
-    const size = this.#size;
-    let rest = size;
-    if (size >= PANELS_FROM) {
-      rest = exports.reducePanels(matrix, size, this.#stride, diagonal, offDiagonal, tau, work, PANELS_KEEP);
-    }
-    exports.tridiagonalize(matrix, rest, this.#stride, diagonal, offDiagonal, tau, work);
   }
 }
 
