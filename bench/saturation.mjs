@@ -12,37 +12,46 @@ import { machine, writeSection } from './results.mjs';
 import { startJob } from './turns.mjs';
 
 const { values: options } = parseArgs({
-  options: { dry: { type: 'boolean' }, quick: { type: 'boolean' }, only: { type: 'string' } },
+  options: {
+    dry: { type: 'boolean' },
+    quick: { type: 'boolean' },
+    only: { type: 'string' },
+    verbose: { type: 'boolean' },
+  },
 });
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** backend, network, steps per turn, turns per spectrum, spectra, variants */
+/** backend, network, steps per turn, turns per spectrum, sets of processes, spectra of each, variants */
 const jobs = [
-  ['tensorflow', 'MLP', 50, 1, 60, ['plain', 'default', 'float64', 'auto']],
-  ['tensorflow', 'CNN', 10, 5, 6, ['plain', 'default', 'float64', 'auto']],
-  ['tensorflow', 'LSTM', 10, 5, 6, ['plain', 'default', 'float64', 'auto']],
-  ['wasm', 'MLP', 5, 4, 6, ['plain', 'default']],
-  ['wasm', 'LSTM', 5, 4, 5, ['plain', 'default']],
-  ['cpu', 'MLP', 2, 5, 5, ['plain', 'default']],
-  ['cpu', 'CNN', 1, 1, 3, ['plain', 'default']],
+  ['tensorflow', 'MLP', 50, 1, 8, 12, ['plain', 'default', 'float64', 'auto']],
+  ['tensorflow', 'CNN', 10, 5, 3, 2, ['plain', 'default', 'float64', 'auto']],
+  ['tensorflow', 'LSTM', 10, 5, 3, 2, ['plain', 'default', 'float64', 'auto']],
+  ['wasm', 'MLP', 5, 4, 3, 2, ['plain', 'default']],
+  ['wasm', 'LSTM', 5, 4, 3, 2, ['plain', 'default']],
+  ['cpu', 'MLP', 2, 5, 3, 2, ['plain', 'default']],
+  ['cpu', 'CNN', 1, 1, 1, 2, ['plain', 'default']],
 ]
   .filter(([backend, network]) => options.only === undefined || options.only === `${backend}/${network}`)
-  .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 2, job[5]] : job));
+  .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 1, 2, job[6]] : job));
 
 const rows = [];
 const notes = [];
 const memory = [];
-for (const [backend, network, steps, turns, spectra, kinds] of jobs) {
+for (const [backend, network, steps, turns, sets, spectra, kinds] of jobs) {
   console.error(`${backend} ${network} ...`);
-  let result;
+  const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
+  let ends;
   try {
-    result = await takeTurns(backend, network, steps, turns, spectra, kinds);
+    for (let set = 0; set < sets; set++) {
+      const taken = await takeTurns(backend, network, steps, turns, spectra, kinds);
+      for (const kind of kinds) times[kind].push(...taken.times[kind]);
+      ends = taken.ends;
+    }
   } catch (error) {
     notes.push(`${network} on ${backend}: not measured (${error.message}).`);
     continue;
   }
-  const { times, ends } = result;
-  if (process.env.SERIES) console.error(JSON.stringify(times));
+  if (options.verbose) console.error(JSON.stringify(times));
   for (const kind of kinds.slice(1)) {
     const read = digits(ends[kind].kilobytesPerStep - ends.plain.kilobytesPerStep);
     const ways = ends[kind].strategies.join('; ');
@@ -74,8 +83,9 @@ const report = `## Saturation: training-step overhead
 \`npm run bench:saturation\`, ${machine()}. MLP 784-512-512-512-10, batch 128; CNN 32-64-pool-64-128-pool on 32x32x3, batch
 64; LSTM(128) on 32 steps, batch 64; SGD with momentum in all. Every batch is used; as in a fit, the spectra are solved while
 training goes on and waited for before the next ones. Training without and with a tracker are processes that take turns (of
-${jobs.map(([backend, network, steps]) => `${steps} steps: ${network} ${backend}`).join(', ')}); those whose turn it is not are stopped. A
-ratio is that of the times between two spectra; median, least and most of these. "Delve, restated" is
+${jobs.map(([backend, network, steps]) => `${steps} steps: ${network} ${backend}`).join(', ')}); those whose turn it is not are stopped. How
+memory happens to lie makes one process faster than another, so there are several sets of processes. A ratio is that of the
+times between two spectra; median, least and most of these. "Delve, restated" is
 bench/delve_restated.py: Delve's accumulation as published in 0.1.44 and its eigh, on the same networks in torch; not Delve's
 own package.
 
@@ -96,9 +106,7 @@ async function takeTurns(backend, network, steps, turns, spectra, kinds) {
     for (let spectrum = -1; spectrum < spectra; spectrum++) {
       const sums = kinds.map(() => 0);
       for (let turn = 1; turn <= turns; turn++) {
-        for (let i = 0; i < kinds.length; i++) {
-          // Each round begins with another variant, so that none always follows the same one.
-          const at = (spectrum + 1 + turn + i) % kinds.length;
+        for (const at of shuffled(kinds)) {
           sums[at] += (await workers[at].ask({ steps, spectra: turn === turns })).milliseconds;
         }
       }
@@ -111,6 +119,16 @@ async function takeTurns(backend, network, steps, turns, spectra, kinds) {
   } finally {
     for (const worker of workers) worker.end();
   }
+}
+
+/** The places of a list in a random order, so that no variant always follows the same one. */
+function shuffled(list) {
+  const places = [...list.keys()];
+  for (let i = places.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [places[i], places[j]] = [places[j], places[i]];
+  }
+  return places;
 }
 
 function ratio(plain, hooked) {
