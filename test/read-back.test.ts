@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { withValues } from '../src/hooks/read-back.js';
 import { SaturationTracker } from '../src/tfjs.js';
 import { backends, useBackend } from './support/backends.js';
 import { RecordingStore } from './support/recording-store.js';
+
+afterEach(() => void vi.restoreAllMocks());
 
 /** What a hook would have kept against the rules. */
 function valuesOf(tensor: tf.Tensor): Float32Array {
@@ -78,5 +80,4 @@ it('detaches nothing while a network is computed in JavaScript: its loops over t
   await tracker.close();
   expect(store.epochs[1].layers.map(({ samples }) => samples)).toEqual([600, 600]);
   expect(detached).not.toHaveBeenCalled();
-  vi.restoreAllMocks();
 });
