@@ -12,7 +12,10 @@ export class Solver {
   readonly #scratch: Scratch;
   readonly #size: number;
   readonly #stride: number;
-  readonly #at: { diagonal: number; offDiagonal: number; tau: number; work: number; matrix: number; vectors: number };
+  readonly #at: Record<
+    'diagonal' | 'offDiagonal' | 'tau' | 'work' | 'matrix' | 'vectors' | 'ranges' | 'rotations',
+    number
+  >;
 
   /** @param aim 'valuesByBand' reduces in two stages: faster for matrices that outgrow the cache */
   constructor(scratch: Scratch, matrix: SymmetricMatrix, aim: 'values' | 'valuesByBand' | 'vectors') {
@@ -28,10 +31,12 @@ export class Solver {
     const tau = layout.take(size * 8);
     const work = layout.take(byBand ? bandWork(size) : 4 * (size + 8) * 8);
     const at = layout.take(size * this.#stride);
-    this.#at = { diagonal, offDiagonal, tau, work, matrix: at, vectors: layout.bytes };
-    // The rows of vectors, ranges and rotations, behind one another.
-    const vectorBytes = (size + 3) * this.#stride + COLLECTED_SWEEPS * 2 * 8 * (size + 1);
-    const memory = new Float64Array(scratch.reserve(layout.bytes + (aim === 'vectors' ? vectorBytes : 0)));
+    const sweeps = aim === 'vectors' ? COLLECTED_SWEEPS : 0;
+    const vectors = layout.take(sweeps > 0 ? (size + 3) * this.#stride : 0);
+    const ranges = layout.take(sweeps * 2 * 8);
+    const rotations = layout.take(sweeps * 2 * 8 * size);
+    this.#at = { diagonal, offDiagonal, tau, work, matrix: at, vectors, ranges, rotations };
+    const memory = new Float64Array(scratch.reserve(layout.bytes));
     for (let i = 0; i < size; i++) {
       const start = rowStart(matrix, i);
       const target = (at + i * this.#stride) / 8;
@@ -51,11 +56,9 @@ export class Solver {
   }
 
   valuesAndVectors(): { diagonal: Float64Array; vectors: Float64Array } {
-    const { diagonal, offDiagonal, tau, matrix, vectors } = this.#at;
+    const { diagonal, offDiagonal, tau, matrix, vectors, ranges, rotations } = this.#at;
     const size = this.#size;
     const stride = this.#stride;
-    const ranges = vectors + (size + 3) * stride;
-    const rotations = ranges + COLLECTED_SWEEPS * 2 * 8;
     const { exports } = this.#scratch;
     exports.reflectorRows(matrix, size, stride, tau, vectors);
     if (!exports.ql(diagonal, offDiagonal, size, vectors, stride, rotations, ranges)) throw notConverged();
