@@ -95,6 +95,16 @@ describe('SampleBudget', () => {
     expect(second.reduce((a, b) => a + b)).toBeLessThan(10_000);
   });
 
+  it('takes all rows where more than half of them would be needed', () => {
+    const taken = (expected: number) => {
+      const budget = new SampleBudget(100);
+      budget.begin(expected);
+      return Array.from({ length: 100 }, () => budget.take(expected / 100)).reduce((a, b) => a + b);
+    };
+    expect(taken(12_000)).toBe(12_000);
+    expect(taken(16_000)).toBeLessThan(10_000);
+  });
+
   it('takes all rows of a layer so narrow that one direction is more than 0.01', () => {
     const budget = new SampleBudget(64);
     for (const rows of [100_000, 100_000]) {

@@ -238,9 +238,21 @@ export function isPlainMatrix(shape: readonly number[], view: ActivationView, ma
   return view.convMethod === 'channelwise' && !view.channelsFirst && view.downsample === undefined;
 }
 
-/** So many of the samples, at even distances; all of them where that is fewer. */
-export function thinned(samples: SampleMatrix, rows: number): SampleMatrix {
-  if (rows >= samples.rows) return samples;
-  const kept = Array.from({ length: rows }, (_, index) => Math.floor(((index + 0.5) * samples.rows) / rows));
+/** Which of a pass's samples are used, where not all are. */
+export interface Thinning {
+  /** How many, at even distances. */
+  rows: number;
+  /**
+   * How far along the first distance the first of them lies: at least 0, below 1. It must differ from pass to pass: maps
+   * are as regular as the distances, and their edges would be met always or never.
+   */
+  offset: number;
+}
+
+/** Some of the samples; all of them where there are no more. */
+export function thinned(samples: SampleMatrix, thinning: Thinning | undefined): SampleMatrix {
+  if (thinning === undefined || thinning.rows >= samples.rows) return samples;
+  const { rows, offset } = thinning;
+  const kept = Array.from({ length: rows }, (_, index) => Math.floor(((index + offset) * samples.rows) / rows));
   return gatherRows(samples.values, kept, samples.features);
 }

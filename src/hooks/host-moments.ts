@@ -40,7 +40,7 @@ export class HostMoments implements Moments {
       withValues(pass.output, (values) => this.#accumulate(period, values, pass.output.shape, pass));
       return;
     }
-    const { view, mask, items, rows } = pass;
+    const { view, mask, items, thinning } = pass;
     const shape = pass.output.shape;
     offTape(pass.output, (output) => {
       const copy = keep(output.clone());
@@ -48,7 +48,7 @@ export class HostMoments implements Moments {
         .data()
         .then((read) => {
           const values = read instanceof Float32Array ? read : Float32Array.from(read);
-          this.#accumulate(period, values, shape, { view, mask, items, rows });
+          this.#accumulate(period, values, shape, { view, mask, items, thinning });
         })
         .catch(this.#report)
         .finally(() => {
@@ -83,8 +83,7 @@ export class HostMoments implements Moments {
   }
 
   #accumulate(period: Period, values: Float32Array, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
-    const all = toSamples(values, shape, pass.view, pass.mask, pass.items);
-    const samples = pass.rows === undefined ? all : thinned(all, pass.rows);
+    const samples = thinned(toSamples(values, shape, pass.view, pass.mask, pass.items), pass.thinning);
     period.accumulator ??= new CovarianceAccumulator(samples.features);
     checkFeatures(period.accumulator.features, samples.features, shape);
     period.accumulator.update(samples.values);

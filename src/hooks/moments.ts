@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
 import type { Reservoir } from '../statistics/reservoir.js';
 import type { Solved, SolveWishes } from '../statistics/solve.js';
-import type { ActivationView } from './activations.js';
+import type { ActivationView, Thinning } from './activations.js';
 
 /** One pass of data to add to a layer's moments. The tensor is valid only during the call. */
 export interface Pass {
@@ -12,8 +12,8 @@ export interface Pass {
   mask?: ArrayLike<number>;
   /** How many of the N items to use, from the first. */
   items: number;
-  /** How many of their samples to use, at even distances; absent: all. */
-  rows?: number;
+  /** Which of their samples to use; absent: all. */
+  thinning?: Thinning;
 }
 
 /** What a period held, solved. */

@@ -52,10 +52,9 @@ export class WorkerMoments implements Moments {
   }
 
   add(pass: Pass): void {
-    const { output, view, mask, items, rows } = pass;
+    const { output, view, mask, items, thinning } = pass;
     withValues(output, (values) => {
-      const all = toSamples(values, output.shape, view, mask, items);
-      const samples = rows === undefined ? all : thinned(all, rows);
+      const samples = thinned(toSamples(values, output.shape, view, mask, items), thinning);
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, output.shape);
       this.#addSamples(samples);

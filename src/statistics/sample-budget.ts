@@ -20,9 +20,9 @@ export interface SampleBudgetOptions {
  *
  * The rows are spread evenly over the epoch, since a network changes while it trains. The first epoch takes 64 rows per
  * feature; each epoch's spectrum then tells how many the next one needs so that bias and three standard deviations move
- * the saturation by at most `tolerance` (rowsNeeded). Layers of fewer than 1 / tolerance features use all rows: there one
- * direction more or less is beyond the tolerance, and a network that changes from epoch to epoch leaves no certainty
- * about the edge (tried on the demo's convolutions: one direction of 16 off).
+ * the saturation by at most `tolerance` (rowsNeeded). Of layers of fewer than 1 / tolerance features all rows are wanted:
+ * there one direction more or less is beyond the tolerance, and a network that changes from epoch to epoch leaves no
+ * certainty about the edge (tried on the demo's convolutions: one direction of 16 off).
  */
 export class SampleBudget {
   readonly #features: number;
@@ -62,9 +62,10 @@ export class SampleBudget {
 
   /** How many rows to use of a batch of `rows`: 0, all, or some in between, to be taken at even distances. */
   take(rows: number): number {
-    const rate = Math.min(1, this.#target / this.#expected);
+    const rate = this.#target / this.#expected;
     this.#offered += rows;
-    if (rate === 1) {
+    // Leaving out fewer than half of the rows spares little and is a risk all the same.
+    if (rate > 0.5) {
       this.#used += rows;
       return rows;
     }
