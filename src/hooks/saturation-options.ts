@@ -51,7 +51,7 @@ export interface SaturationOptions {
   saveTo?: readonly SaveTo[] | SaveTo;
   /**
    * 'all' (default): every row of every batch. 'auto': as many as the saturation needs to be within 0.01 of that of all
-   * rows. Of an item (image, sequence) at most 64 rows, other ones in each batch; of a layer of more than 100 features only
+   * rows. Of an item (image, sequence) at most 32 rows, other ones in each batch; of a layer of more than 100 features only
    * some batches, as its last spectrum tells (SampleBudget).
    */
   sampling?: 'all' | 'auto';
