@@ -1,12 +1,13 @@
 // One network on one backend, trained without a tracker or with one of a kind: a process of its own, which trains when its
-// parent says so. Arguments: backend, network, kind. Messages: { steps, spectra } in, { milliseconds } out; { end } for the rest.
+// parent says so. Arguments: backend, network, kind, items in a batch where not as usual.
+// Messages: { steps, spectra } in, { milliseconds } out; { end } for the rest.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { SaturationTracker } from '../dist/tfjs.js';
 import { setUp } from './saturation-models.mjs';
 
-const [backend, network, kind] = process.argv.slice(2);
+const [backend, network, kind, items] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
 
 const kinds = {
@@ -34,7 +35,7 @@ backendObject.readSync = (id) => {
   return values;
 };
 
-const { model, x, y } = setUp(network);
+const { model, x, y } = setUp(network, items && Number(items));
 const options = kinds[kind];
 const tracker =
   options && new SaturationTracker('unused', model, { ...options, stats: ['saturation'], saveTo: [{ add() {} }] });

@@ -43,9 +43,10 @@ export const networks = {
   },
 };
 
-/** A compiled network with a batch to train it on, again and again. */
-export function setUp(name) {
-  const { batch, shape, build } = networks[name];
+/** A compiled network with a batch to train it on, again and again; `items` are in it, by default as many as is usual. */
+export function setUp(name, items) {
+  const { batch: usual, shape, build } = networks[name];
+  const batch = items ?? usual;
   const model = build();
   model.compile({
     optimizer: tf.train.momentum(0.01, 0.9),
@@ -53,5 +54,5 @@ export function setUp(name) {
   });
   const x = tf.randomNormal([batch, ...shape], 0, 1, 'float32', 1);
   const y = tf.oneHot(tf.randomUniform([batch], 0, 10, 'int32', 2), 10);
-  return { model, x, y, items: batch };
+  return { model, x, y };
 }

@@ -4,10 +4,12 @@
 //   npm run bench:scaling               (after a build; native backend where npm run setup:native added it, else wasm)
 //   npm run bench:scaling -- --dry
 
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { CovarianceAccumulator, Spectrum } from '../dist/index.js';
@@ -72,6 +74,7 @@ for (const [name, cases] of Object.entries(series)) {
   }
 }
 
+const many = memoryOfManyLayers();
 const memory = await memoryOverEpochs();
 const stall = await stallAtEpochEnd();
 const solve = await solveBesideOf();
@@ -89,6 +92,7 @@ thread that trains. Medians of five rounds; a negative cost is one below the noi
 ${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}
 
 - 100 epochs of 4 layers of 256: resident memory after epochs 10, 50, 100: ${memory.map((mb) => `${mb} MB`).join(', ')}.
+- 60 layers of 1024 in two splits, ${many.spectra} spectra: a process of ${many.before} MB had ${many.peak} MB at most.
 - Epoch's end with 16 layers of 512: addSaturations returns after ${digits(stall.call)} ms; until everything is solved
   (${digits(stall.total)} ms) the longest the event loop stood still was ${digits(stall.longest)} ms.
 - One spectrum of d = 512: Spectrum.of ${digits(solve.of)} ms; Spectrum.solve ${digits(solve.solve)} ms, of which this thread
@@ -103,6 +107,12 @@ if (!options.dry) {
   writeFileSync(new URL('./scaling.png', import.meta.url), await renderPng(plot(points)));
 }
 process.exit(0);
+
+function memoryOfManyLayers() {
+  const script = fileURLToPath(new URL('./saturation-memory.mjs', import.meta.url));
+  const said = execFileSync(process.execPath, [script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  return JSON.parse(said.trim().split('\n').at(-1));
+}
 
 async function memoryOverEpochs() {
   const model = tf.sequential();

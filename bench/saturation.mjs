@@ -21,31 +21,34 @@ const { values: options } = parseArgs({
 });
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** backend, network, steps per turn, turns per spectrum, sets of processes, spectra of each, variants */
+/** backend, network, steps per turn, turns per spectrum, sets of processes, spectra of each, variants, items in a batch */
 const jobs = [
   ['tensorflow', 'MLP', 50, 1, 6, 10, ['plain', 'default', 'float64', 'auto']],
   // An epoch of 60,000 items, as MNIST has.
-  ['tensorflow', 'MLP', 67, 7, 3, 2, ['plain', 'auto']],
+  ['tensorflow', 'MLP', 67, 7, 5, 2, ['plain', 'auto']],
   ['tensorflow', 'CNN', 10, 5, 3, 1, ['plain', 'default', 'float64', 'auto']],
+  // Half an epoch of CIFAR-10.
+  ['tensorflow', 'CNN', 23, 17, 1, 1, ['plain', 'auto']],
   ['tensorflow', 'LSTM', 10, 5, 2, 1, ['plain', 'default', 'float64', 'auto']],
   ['wasm', 'MLP', 5, 4, 2, 1, ['plain', 'default']],
   ['wasm', 'LSTM', 5, 4, 2, 1, ['plain', 'default']],
   ['cpu', 'MLP', 2, 5, 2, 1, ['plain', 'default']],
-  ['cpu', 'CNN', 1, 1, 1, 1, ['plain', 'default']],
+  // A step of 64 images takes eight minutes there.
+  ['cpu', 'CNN', 1, 2, 3, 1, ['plain', 'default'], 1],
 ]
   .filter(([backend, network]) => options.only === undefined || options.only === `${backend}/${network}`)
-  .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 1, 2, job[6]] : job));
+  .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 1, 2, ...job.slice(6)] : job));
 
 const rows = [];
 const notes = [];
 const memory = [];
-for (const [backend, network, steps, turns, sets, spectra, kinds] of jobs) {
+for (const [backend, network, steps, turns, sets, spectra, kinds, items] of jobs) {
   console.error(`${backend} ${network} ...`);
   const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
   let ends;
   try {
     for (let set = 0; set < sets; set++) {
-      const taken = await takeTurns(backend, network, steps, turns, spectra, kinds);
+      const taken = await takeTurns(backend, network, steps, turns, spectra, kinds, items);
       for (const kind of kinds) times[kind].push(...taken.times[kind]);
       ends = taken.ends;
     }
@@ -57,7 +60,8 @@ for (const [backend, network, steps, turns, sets, spectra, kinds] of jobs) {
   for (const kind of kinds.slice(1)) {
     const read = digits(ends[kind].kilobytesPerStep - ends.plain.kilobytesPerStep);
     const ways = ends[kind].strategies.join('; ');
-    rows.push([network, backend, kind, steps * turns, ...ratio(times.plain, times[kind]), read, ways]);
+    const name = items === undefined ? network : `${network}, batch ${items}`;
+    rows.push([name, backend, kind, steps * turns, ...ratio(times.plain, times[kind]), read, ways]);
   }
   const peaks = kinds.map((kind) => `${kind} ${ends[kind].peakMegabytes}`).join(', ');
   memory.push(`${network} on ${backend}, ${steps * turns * (spectra + 1)} steps: ${peaks}`);
@@ -99,11 +103,12 @@ console.log(`\n${report}`);
 if (!options.dry && options.only === undefined) writeSection('saturation', report);
 
 /** Milliseconds per step between two spectra, and what each process said in the end. */
-async function takeTurns(backend, network, steps, turns, spectra, kinds) {
+async function takeTurns(backend, network, steps, turns, spectra, kinds, items) {
   const workers = [];
   try {
     // Whoever starts first is at an advantage of some per cent here.
-    for (const at of shuffled(kinds)) workers[at] = await startJob('saturation-job.mjs', [backend, network, kinds[at]]);
+    for (const at of shuffled(kinds))
+      workers[at] = await startJob('saturation-job.mjs', [backend, network, kinds[at], ...(items ? [items] : [])]);
     const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
     // Nobody's first spectrum counts: compilers, caches and the rows that 'auto' wants settle then.
     for (let spectrum = -1; spectrum < spectra; spectrum++) {

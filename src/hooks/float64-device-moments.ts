@@ -1,4 +1,4 @@
-import { backend, type Tensor2D } from '@tensorflow/tfjs-core';
+import { backend, fill, type Tensor2D } from '@tensorflow/tfjs-core';
 import { DeviceMoments } from './device-moments.js';
 import { release } from './read-back.js';
 import type { Reach, ShiftedMoments } from './shifted-moments.js';
@@ -53,18 +53,19 @@ class Float64Ops {
     return difference;
   }
 
-  /** a^T a */
-  gram(a: number): number {
+  /** a^T b */
+  product(a: number, b: number): number {
     const attributes = [this.#type('T', double), this.#flag('transpose_a', true), this.#flag('transpose_b', false)];
-    return this.#run('MatMul', attributes, [a, a]);
+    return this.#run('MatMul', attributes, [a, b]);
   }
 
-  sumOfRows(a: number): number {
-    const { TF_INT32 } = this.#binding;
-    const axis = this.#binding.createTensor([1], TF_INT32, new Int32Array(1));
-    const attributes = [this.#flag('keep_dims', false), this.#type('T', double), this.#type('Tidx', TF_INT32)];
-    const result = this.#run('Sum', attributes, [a, axis]);
-    this.free(axis);
+  /** Of a matrix of so many rows: as a product with ones, in half the time of libtensorflow's Sum. */
+  sumOfRows(a: number, rows: number): number {
+    const ones = fill([rows, 1], 1) as Tensor2D;
+    const exactOnes = this.fromFloat32(this.idOf(ones));
+    const result = this.product(exactOnes, a);
+    this.free(exactOnes);
+    ones.dispose();
     return result;
   }
 
@@ -112,8 +113,8 @@ export function hasNativeFloat64(): boolean {
     const { createTensor, TF_FLOAT } = native.binding as NativeBinding;
     const id = createTensor.call(native.binding, [2, 2], TF_FLOAT, new Float32Array([1, 2 ** -20, 3, 4]));
     const exact = ops.fromFloat32(id);
-    const gram = ops.gram(exact);
-    const sums = ops.sumOfRows(exact);
+    const gram = ops.product(exact, exact);
+    const sums = ops.sumOfRows(exact, 2);
     // 1 + 2^-40 needs more digits than float32 has.
     works = ops.read(gram)[3] === 16 + 2 ** -40 && ops.read(sums)[1] === 4 + 2 ** -20;
     ops.free(id, exact, gram, sums);
@@ -134,8 +135,8 @@ export class Float64DeviceMoments extends DeviceMoments {
     const ops = new Float64Ops(backend() as unknown as NativeBackend);
     const exactRows = ops.fromFloat32(ops.idOf(rows));
     const shifted = shift === undefined ? exactRows : ops.less(exactRows, ops.fromFloat32(ops.idOf(shift)));
-    const sums = ops.sumOfRows(shifted);
-    const product = ops.gram(shifted);
+    const sums = ops.sumOfRows(shifted, rows.shape[0]);
+    const product = ops.product(shifted, shifted);
     const reduced = { sums: ops.read(sums), product: ops.read(product) };
     ops.free(shifted, sums, product);
     return reduced;
