@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
 import { ClosedWriterError } from './closed-writer-error.js';
+import { EpochMeasurer, type LayerSaturation } from './epoch-measurer.js';
 import { EventLoopTurns } from './event-loop-turns.js';
 import { ActivationRecorder, type RecordedLayer } from './hooks/activation-recorder.js';
 import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './hooks/graph-model-hook.js';
@@ -10,27 +11,10 @@ import { decodeState, encodeState } from './hooks/recorder-state.js';
 import { type ResolvedOptions, resolveOptions, type SaturationOptions } from './hooks/saturation-options.js';
 import { TrainingPhase } from './hooks/training-phase.js';
 import type { EpochStatistics, Split } from './statistics/layer-statistics.js';
-import { type Eigenspace, measureLayer, wishesFor } from './statistics/measure-layer.js';
-import { sampleSizeWarning } from './statistics/sample-size.js';
-import type { Spectrum } from './statistics/spectrum.js';
+import { wishesFor } from './statistics/measure-layer.js';
 import type { SummaryWriter } from './summary-writer.js';
 import { TrackerCallback } from './tracker-callback.js';
 import { TrackerOutlets } from './tracker-outlets.js';
-
-/** One layer in one split, as addSaturations reports it. */
-export interface LayerSaturation {
-  split: Split;
-  layer: string;
-  /** Rows used. */
-  samples: number;
-  /** Rows left out because of a NaN or Infinity. */
-  rejected: number;
-  /** Width of the layer. */
-  features: number;
-  /** intrinsicDimensionality / features; NaN where no row was finite. */
-  saturation: number;
-  intrinsicDimensionality: number;
-}
 
 /**
  * Hooks a model's layers (or a list of layers, or a GraphModel's nodes) and writes their saturation to the runs `train`
@@ -50,13 +34,12 @@ export class SaturationTracker implements AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #phase = new TrainingPhase();
   readonly #recorder: ActivationRecorder;
+  readonly #measurer: EpochMeasurer;
   readonly #outlets: TrackerOutlets;
   readonly #names: string[];
   readonly #logdir: string;
-  readonly #eigenspaces = new Map<string, Eigenspace>();
   readonly #errors: Error[] = [];
   readonly #reported = new Set<string>();
-  readonly #warnedOfSize = new Set<string>();
   readonly #turns = new EventLoopTurns();
   #scalars: EpochStatistics['scalars'] = [];
   #unhookGraph: (() => void) | undefined;
@@ -84,6 +67,7 @@ export class SaturationTracker implements AsyncDisposable {
     this.#recorder = new ActivationRecorder(tracked, this.#options, this.#phase, (error, layer) =>
       this.#report(error, `layer '${layer}'`),
     );
+    this.#measurer = new EpochMeasurer(this.#options, (error, where) => this.#report(error, where));
     if (ofGraph) this.#hookGraph(model);
     else if (!Array.isArray(model)) this.#phase.watch(model as LayersModel);
     const { signal } = this.#options;
@@ -249,63 +233,22 @@ export class SaturationTracker implements AsyncDisposable {
     const recorded = this.#recorder.solve(wishesFor(this.#options), this.#options.resetCovariance);
     const scalars = this.#scalars;
     this.#scalars = [];
-    const job = this.#jobs.then(() => this.#measure(recorded, { epoch: at, step: step ?? at + 1, scalars }));
+    const job = this.#jobs.then(() => this.#write(recorded, { epoch: at, step: step ?? at + 1, scalars }));
     this.#jobs = job.catch(() => {});
     return job;
   }
 
-  async #measure(
+  async #write(
     recorded: readonly RecordedLayer[],
     at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
   ): Promise<LayerSaturation[]> {
-    const { threshold, rule } = this.#options;
-    const epoch: EpochStatistics = { ...at, threshold, rule, layers: [] };
-    const spectra = new Map<string, Spectrum>();
-    const results: LayerSaturation[] = [];
-    for (const { split, layer, moments } of recorded) {
-      const key = `${split}/${layer}`;
-      try {
-        const taken = await moments;
-        if (taken === undefined) continue;
-        const previous = this.#eigenspaces.get(key);
-        const measured = measureLayer(split, layer, taken.solved, taken.rows, this.#options, previous);
-        const { statistics, spectrum, eigenspace } = measured;
-        if (eigenspace !== undefined) this.#eigenspaces.set(key, eigenspace);
-        if (spectrum !== undefined) {
-          spectra.set(key, spectrum);
-          this.#recorder.review(split, layer, spectrum);
-        }
-        epoch.layers.push(statistics);
-        const { samples, rejected, features } = statistics;
-        if (rejected > 0) {
-          warn(
-            `layer '${layer}' (${split}), epoch ${at.epoch}: ${rejected} of ${samples + rejected} rows held a NaN or Infinity and were left out`,
-          );
-        }
-        const intrinsicDimensionality = spectrum?.intrinsicDimensionality(threshold, rule) ?? Number.NaN;
-        const saturation = intrinsicDimensionality / features;
-        results.push({ split, layer, samples, rejected, features, saturation, intrinsicDimensionality });
-      } catch (error) {
-        this.#report(error, `layer '${layer}' (${split})`);
-      }
+    const { epoch, spectra, results } = await this.#measurer.measure(recorded, at);
+    for (const { split, layer } of results) {
+      const spectrum = spectra.get(`${split}/${layer}`);
+      if (spectrum !== undefined) this.#recorder.review(split, layer, spectrum);
     }
-    this.#warnOfFewSamples(spectra);
     await this.#outlets.write(epoch, spectra);
     return results;
-  }
-
-  /** Once per layer and split: few rows show too little saturation. */
-  #warnOfFewSamples(spectra: ReadonlyMap<string, Spectrum>): void {
-    const { threshold, rule } = this.#options;
-    const warnings: string[] = [];
-    for (const [key, spectrum] of spectra) {
-      if (this.#warnedOfSize.has(key)) continue;
-      const warning = sampleSizeWarning(key, spectrum, { threshold, rule });
-      if (warning === undefined) continue;
-      this.#warnedOfSize.add(key);
-      warnings.push(warning);
-    }
-    if (warnings.length > 0) warn(warnings.join('\n'));
   }
 
   async #settle(): Promise<void> {

@@ -3,6 +3,7 @@ import { type CountingOptions, writeLayerStatistics, writeProfile } from './satu
 import { checkedThreshold } from './statistics/check-threshold.js';
 import type { LayerStatistics } from './statistics/layer-statistics.js';
 import type { Spectrum } from './statistics/spectrum.js';
+import { checkedRule } from './statistics/spectrum-measures.js';
 import { SummaryWriter } from './summary-writer.js';
 
 /**
@@ -48,6 +49,5 @@ export class SaturationWriter extends SummaryWriter {
 }
 
 function checked({ threshold = 0.99, rule = 'paper' }: CountingOptions): Required<CountingOptions> {
-  if (rule !== 'paper' && rule !== 'delve') throw new RangeError(`rule: expected 'paper' or 'delve', got '${rule}'`);
-  return { threshold: checkedThreshold(threshold), rule };
+  return { threshold: checkedThreshold(threshold), rule: checkedRule(rule) };
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+export type { LayerSaturation } from './epoch-measurer.js';
 export { type Batch, type ExtractSaturationOptions, extractSaturation } from './extract-saturation.js';
 export type { ConvMethod, Downsample, TimeseriesMethod } from './hooks/activations.js';
 export type { GraphModelLike, GraphModelNodes } from './hooks/graph-model-hook.js';
@@ -27,7 +28,7 @@ export {
   restoreDirections,
   setPcaThresholds,
 } from './pca-layers.js';
-export { type LayerSaturation, SaturationTracker } from './saturation-tracker.js';
+export { SaturationTracker } from './saturation-tracker.js';
 export { SummaryFileWriter, summaryFileWriter } from './summary-file-writer.js';
 export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tensorboard-callback.js';
 export type { TrackerCallback } from './tracker-callback.js';

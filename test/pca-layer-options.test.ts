@@ -24,6 +24,6 @@ describe('pcaLayerOptions', () => {
     [{ downsample: 0 }, 'downsample'],
     [{ downsample: 1.5 }, 'downsample'],
   ])('refuse %o, naming it', (options, name) => {
-    expect(() => pcaLayerOptions(options as PcaLayerOptions)).toThrow(`pcaLayer: ${name} must be`);
+    expect(() => pcaLayerOptions(options as PcaLayerOptions)).toThrow(`${name}: expected`);
   });
 });

@@ -1,6 +1,6 @@
 import { checkedThreshold } from '../statistics/check-threshold.js';
 import type { ScalarStat } from '../statistics/layer-statistics.js';
-import type { IntrinsicDimensionRule } from '../statistics/spectrum.js';
+import { checkedRule, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Store } from '../stores/store.js';
 import type { StoreName } from '../stores/store-of.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from './activations.js';
@@ -133,7 +133,7 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
     covariance: stats.has('covariance'),
     embedding: stats.has('embedding'),
     threshold: checkedThreshold(options.threshold ?? 0.99),
-    rule: oneOf('rule', options.rule ?? 'paper', ['paper', 'delve']),
+    rule: checkedRule(options.rule ?? 'paper'),
     layers: checkedFunction('layers', options.layers),
     activations: oneOf('activations', options.activations ?? 'output', ['output', 'preActivation']),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [

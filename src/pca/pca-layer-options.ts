@@ -1,4 +1,5 @@
-import type { IntrinsicDimensionRule } from '../statistics/spectrum.js';
+import { checkedThreshold } from '../statistics/check-threshold.js';
+import { checkedRule, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 
 /** Options of a PCA layer. */
 export interface PcaLayerOptions {
@@ -26,18 +27,13 @@ export interface PcaLayerOptions {
 /** The options with their defaults. TypeError or RangeError for one out of its range, naming it. */
 export function pcaLayerOptions(options: PcaLayerOptions) {
   const { threshold = 0.99, rule = 'paper', centering = true, keepDim = true, downsample } = options;
-  if (typeof threshold !== 'number' || !(threshold > 0 && threshold <= 1)) {
-    throw new RangeError(`pcaLayer: threshold must be a number in (0, 1], not ${String(threshold)}.`);
-  }
-  if (rule !== 'paper' && rule !== 'delve') {
-    throw new RangeError(`pcaLayer: rule must be 'paper' or 'delve', not ${JSON.stringify(rule)}.`);
-  }
+  checkedThreshold(threshold);
+  checkedRule(rule);
   for (const [name, value] of Object.entries({ centering, keepDim })) {
-    if (typeof value !== 'boolean')
-      throw new TypeError(`pcaLayer: ${name} must be true or false, not ${String(value)}.`);
+    if (typeof value !== 'boolean') throw new TypeError(`${name}: expected true or false, got ${String(value)}`);
   }
   if (downsample != null && !(Number.isInteger(downsample) && downsample > 0)) {
-    throw new RangeError(`pcaLayer: downsample must be a positive integer, not ${String(downsample)}.`);
+    throw new RangeError(`downsample: expected a positive integer, got ${String(downsample)}`);
   }
   return { threshold, rule, centering, keepDim, downsample: downsample ?? undefined };
 }

@@ -11,10 +11,11 @@ export type IntrinsicDimensionRule = 'paper' | 'delve';
 /** Default threshold on the explained variance, as in Delve and in Shenk, Richter et al. 2019 (arXiv:1907.08589). */
 export const DEFAULT_THRESHOLD = 0.99;
 
-/** Throws RangeError unless the rule is known. */
-export function checkRule(rule: IntrinsicDimensionRule): void {
+/** Returns the rule. @throws RangeError unless it is known */
+export function checkedRule(rule: IntrinsicDimensionRule): IntrinsicDimensionRule {
   if (rule !== 'paper' && rule !== 'delve')
-    throw new RangeError(`rule must be 'paper' or 'delve', got ${String(rule)}.`);
+    throw new RangeError(`rule: expected 'paper' or 'delve', got '${String(rule)}'`);
+  return rule;
 }
 
 /** Sum of the eigenvalues. */
@@ -50,7 +51,7 @@ export function intrinsicDimensionalityOf(
   rule: IntrinsicDimensionRule,
 ): number {
   checkedThreshold(threshold);
-  checkRule(rule);
+  checkedRule(rule);
   const total = traceOf(eigenvalues);
   if (total === 0) return 0;
   let below = 0;
