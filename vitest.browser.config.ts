@@ -26,12 +26,13 @@ const eigenvaluesInNode: BrowserCommand<[number[], number]> = async (_, samples,
   return [...Spectrum.of(accumulator).eigenvalues];
 };
 
-/** Everything of ours in a real page: Chromium (CHROMIUM names another), headless, with WebGL drawn in software. */
+/** Everything of ours in a real page: Chromium (CHROMIUM names another), headless, with WebGL and WebGPU computed in software. */
 export default defineConfig({
   resolve: { alias: { '#platform': platform } },
   optimizeDeps: {
     include: [
       '@tensorflow/tfjs',
+      '@tensorflow/tfjs-backend-webgpu',
       '@tensorflow/tfjs-core',
       '@tensorflow/tfjs-layers',
       'vega',
@@ -68,6 +69,8 @@ export default defineConfig({
             '--disable-sync',
             '--use-angle=swiftshader',
             '--enable-unsafe-swiftshader',
+            '--enable-unsafe-webgpu',
+            '--use-webgpu-adapter=swiftshader',
           ],
         },
       }),

@@ -349,7 +349,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     const layer = pcaLayer();
     expect(() => {
       layer.threshold = 1.5;
-    }).toThrow('threshold must be');
+    }).toThrow('threshold: expected');
     expect(layer.threshold).toBe(0.99);
   });
 });

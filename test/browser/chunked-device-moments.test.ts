@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import type { ActivationView } from '../../src/hooks/activations.js';
 import { ChunkedDeviceMoments } from '../../src/hooks/chunked-device-moments.js';
 import { MomentsStrategies } from '../../src/hooks/moments-strategies.js';
 import { distance } from '../support/random.js';
 import { normals } from '../support/seeded.js';
+import { describeOn, useBackend } from './backends.js';
 import { covarianceEigenvalues } from './reference.js';
 
 const view: ActivationView = {
@@ -30,11 +31,8 @@ function made(rows: number, features: number, from: number, to: number): Float32
   return values;
 }
 
-describe('ChunkedDeviceMoments on WebGL', () => {
-  beforeAll(async () => {
-    expect(await tf.setBackend('webgl')).toBe(true);
-    await tf.ready();
-  });
+describeOn(['webgl', 'webgpu'], 'ChunkedDeviceMoments', (backend) => {
+  beforeAll(() => useBackend(backend));
 
   it('is what a layer with many rows gets', () => {
     const strategies = new MomentsStrategies('auto');

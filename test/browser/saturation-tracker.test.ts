@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, expect, it } from 'vitest';
 import { MemoryOutput, readEvents, SummaryWriter } from '../../src/index.js';
 import { SaturationTracker } from '../../src/saturation-tracker.js';
 import { convolutional, dense, recurrent, type Trainable } from '../support/models.js';
 import { distance } from '../support/random.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { describeOn, useBackend } from './backends.js';
 import { allowWarnings } from './console.js';
 import { covarianceEigenvalues } from './reference.js';
 
@@ -24,11 +25,8 @@ function model(trainable: Trainable): tf.LayersModel {
   return built;
 }
 
-describe.each(['cpu', 'webgl'])('SaturationTracker in a page, on %s', (backend) => {
-  beforeAll(async () => {
-    expect(await tf.setBackend(backend)).toBe(true);
-    await tf.ready();
-  });
+describeOn(['cpu', 'webgl', 'webgpu'], 'SaturationTracker in a page', (backend) => {
+  beforeAll(() => useBackend(backend));
 
   const options = (trainable: Trainable, callbacks: unknown[] = []): tf.ModelFitArgs => ({
     epochs: 2,
@@ -63,7 +61,7 @@ describe.each(['cpu', 'webgl'])('SaturationTracker in a page, on %s', (backend) 
       expect(tf.memory().numTensors - before - hooked.trainableWeights.length).toBe(0);
       expect(history.history).toEqual(plainHistory.history);
       const [a, b] = [plain.getWeights(), hooked.getWeights()];
-      for (let i = 0; i < a.length; i++) expect(b[i].dataSync()).toEqual(a[i].dataSync());
+      for (let i = 0; i < a.length; i++) expect(await b[i].data()).toEqual(await a[i].data());
 
       for (const { split, layer, samples, rejected } of store.epochs.flatMap(({ layers }) => layers)) {
         const items = split === 'train' ? 24 : 12;
