@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CovarianceAccumulator } from '../src/statistics/covariance-accumulator.js';
 import { SampleBudget } from '../src/statistics/sample-budget.js';
+import { rowsNeeded } from '../src/statistics/sample-size.js';
 import { Spectrum } from '../src/statistics/spectrum.js';
 import { numericCases } from './support/numeric-fixtures.js';
 import { gaussianRows } from './support/random.js';
@@ -21,6 +22,7 @@ function epoch(budget: SampleBudget, samples: Float32Array | Float64Array, featu
     }
   }
   const spectrum = Spectrum.of(accumulator);
+  budget.end();
   budget.review(spectrum);
   return { spectrum, used };
 }
@@ -90,9 +92,23 @@ describe('SampleBudget', () => {
     unknown.begin();
     const first = Array.from({ length: 10 }, () => unknown.take(10_000));
     expect(first).toEqual(new Array(10).fill(10_000));
-    unknown.begin();
+    unknown.end();
     const second = Array.from({ length: 10 }, () => unknown.take(10_000));
     expect(second.reduce((a, b) => a + b)).toBeLessThan(10_000);
+  });
+
+  it('learns from the epoch that ended, when the next one has begun and its rows have neighbours that were not counted', () => {
+    const budget = new SampleBudget(128);
+    budget.begin();
+    expect(budget.take(100_000)).toBe(100_000);
+    budget.end();
+    const next = Array.from({ length: 20 }, () => budget.take(1000));
+    expect(next).toContain(0);
+    const eigenvalues = Float64Array.from({ length: 128 }, (_, i) => Math.exp(-i / 8));
+    const needed = rowsNeeded(Spectrum.fromEigenvalues(eigenvalues));
+    budget.review(Spectrum.fromEigenvalues(eigenvalues, { samples: 6_400_000 }));
+    expect(budget.target).toBe(Math.max(128, needed));
+    expect(needed).toBeLessThan(20_000);
   });
 
   it('takes all rows where more than half of them would be needed', () => {
@@ -115,6 +131,7 @@ describe('SampleBudget', () => {
       budget.begin(rows);
       const taken = Array.from({ length: 100 }, () => budget.take(rows / 100)).reduce((a, b) => a + b);
       expect(Math.abs(taken - wanted)).toBeLessThan(5000);
+      budget.end();
       budget.review(
         Spectrum.fromEigenvalues(
           Float64Array.from({ length: 64 }, (_, i) => 2 ** -i),

@@ -128,7 +128,7 @@ export class ActivationRecorder {
       if (endPeriod) {
         entry.items = 0;
         entry.used = false;
-        entry.budget?.begin();
+        entry.budget?.end();
       }
       entry.passes = 0;
       return { split: entry.split, layer: entry.name, moments };

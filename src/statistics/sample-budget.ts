@@ -39,6 +39,9 @@ export class SampleBudget {
   #expected = Number.POSITIVE_INFINITY;
   #offered = 0;
   #used = 0;
+  /** Rows used of the last epoch that ended, and whether those were all. */
+  #lastUsed = 0;
+  #tookAll = true;
 
   /** @param features Columns of the layer's sample matrix. */
   constructor(features: number, options: SampleBudgetOptions = {}) {
@@ -55,13 +58,19 @@ export class SampleBudget {
   }
 
   /**
-   * Starts an epoch.
+   * Starts the first epoch, or one of another length.
    *
-   * @param expectedRows Rows that it will offer. Where that is not known, as many as the last one; in the first epoch
-   *   all rows are then taken.
+   * @param expectedRows Rows that it will offer; where that is not known all are taken.
    */
   begin(expectedRows?: number): void {
-    this.#expected = expectedRows ?? (this.#offered > 0 ? this.#offered : this.#target);
+    this.#expected = expectedRows ?? this.#target;
+  }
+
+  /** Ends an epoch and starts the next one, of as many rows. */
+  end(): void {
+    this.#lastUsed = this.#used;
+    this.#tookAll = this.#used >= this.#offered;
+    if (this.#offered > 0) this.#expected = this.#offered;
     this.#offered = 0;
     this.#used = 0;
   }
@@ -81,14 +90,13 @@ export class SampleBudget {
     return portion;
   }
 
-  /** Learns from the spectrum of the epoch's rows how many the next epoch needs. */
+  /** Learns how many rows the next epochs need from the spectrum of the last one that ended; the next may have begun. */
   review(spectrum: Spectrum): void {
     if (this.#isNarrow) return;
-    const used = spectrum.samples ?? this.#used;
-    const tookAll = this.#used >= this.#offered;
     const options = { threshold: this.#threshold, tolerance: this.#tolerance };
     const needed = rowsNeeded(spectrum, { ...options, samples: Number.POSITIVE_INFINITY });
     // From few rows the spectrum is steeper than the truth and asks for too little: never trust a fall beyond half.
-    this.#target = tookAll ? Math.max(needed, this.#features) : Math.max(needed, used / 2, this.#features);
+    const least = this.#tookAll ? 0 : this.#lastUsed / 2;
+    this.#target = Math.max(needed, least, this.#features);
   }
 }
