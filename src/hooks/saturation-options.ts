@@ -51,8 +51,9 @@ export interface SaturationOptions {
   saveTo?: readonly SaveTo[] | SaveTo;
   /**
    * 'all' (default): every row of every batch. 'auto': as many as the saturation needs to be within 0.01 of that of all
-   * rows. Of an item (image, sequence) at most 32 rows, other ones in each batch; of a layer of more than 100 features only
-   * some batches, as its last spectrum tells (SampleBudget).
+   * rows. Of an item (image, sequence) at most 32 rows, other ones in each batch; of a long epoch some batches, as many as
+   * the layer's last spectrum asks for (SampleBudget). Of fewer than 100 features one direction is more than 0.01: there
+   * a saturation at the edge may be one direction off.
    */
   sampling?: 'all' | 'auto';
   /** 'auto' (default): the cheapest way that is exact enough (1e-7 of the largest eigenvalue). 'float64': float64 throughout. */
