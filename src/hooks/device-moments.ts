@@ -60,7 +60,7 @@ export class DeviceMoments implements Moments {
   async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
     const accumulator = this.#accumulator;
     if (endPeriod) this.#accumulator = undefined;
-    return accumulator && { solved: await solveLayer(accumulator, wishes, endPeriod) };
+    return accumulator && { solved: await solveLayer(accumulator, wishes, endPeriod, true) };
   }
 
   snapshot(): CovarianceAccumulator | undefined {
@@ -89,7 +89,7 @@ export class DeviceMoments implements Moments {
     const block = blockOf(count, features);
     const blocks = reshape(shifted, [count / block, block, features]) as Tensor3D;
     const products = matMul(blocks, blocks, true, false);
-    return { sums, product: withValues(products, (parts) => summed(parts, features * features)) };
+    return { sums, product: summed(products.dataSync<'float32'>(), features * features) };
   }
 
   /** False where that would not be exact: then nothing was added. */
@@ -170,7 +170,7 @@ function carefulSums(x: Tensor2D): Float64Array | undefined {
   const [rows, features] = x.shape;
   const run = divisorNear(rows, Math.min(32, rows));
   if (run === undefined) return undefined;
-  return withValues(sum(reshape(x, [run, (rows / run) * features]), 0), (parts) => summed(parts, features));
+  return summed(sum(reshape(x, [run, (rows / run) * features]), 0).dataSync<'float32'>(), features);
 }
 
 /** Parts of `length` numbers, one behind the other, added in float64. */

@@ -1,6 +1,5 @@
 import { backend, fill, type Tensor2D } from '@tensorflow/tfjs-core';
 import { DeviceMoments } from './device-moments.js';
-import { release } from './read-back.js';
 import type { Reach, ShiftedMoments } from './shifted-moments.js';
 
 /** What tfjs-node's addon offers: operations of libtensorflow on tensors known by number. */
@@ -76,7 +75,6 @@ class Float64Ops {
     this.free(pairs);
     const bytes = new Uint8Array(bits.byteLength);
     bytes.set(new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength));
-    release(bits);
     return new Float64Array(bytes.buffer);
   }
 

@@ -70,7 +70,7 @@ export class WorkerMoments implements Moments {
       this.#features = undefined;
     }
     if (own !== undefined) {
-      if (!worker?.knows(key)) return { solved: await solveLayer(own, wishes, endPeriod) };
+      if (!worker?.knows(key)) return { solved: await solveLayer(own, wishes, endPeriod, true) };
       worker.merge(key, own);
       this.#own = undefined;
     }

@@ -2,7 +2,7 @@ import { waitForChange } from '#platform';
 import type { AccumulatorState } from './accumulator-bytes.js';
 import { CovarianceAccumulator } from './covariance-accumulator.js';
 import { QuestionThread } from './question-thread.js';
-import { buffersOf, type Solved, type SolveWishes } from './solve.js';
+import type { Solved, SolveWishes } from './solve.js';
 import type { RingUpdate, ToWorker } from './statistics-worker.js';
 
 /** Numbers that the ring between the threads holds: 32 MB. */
@@ -145,11 +145,11 @@ export class MomentsWorker {
     }
   }
 
-  /** Adds what another accumulator has seen; that one's memory is handed over and it starts afresh. */
+  /** Adds what another accumulator has seen, which starts afresh. It is copied: see SolverPool.solve. */
   merge(name: string, accumulator: CovarianceAccumulator): void {
     this.#features.set(name, accumulator.features);
     const state = accumulator.takeState();
-    this.#tell({ type: 'merge', key: name, state }, buffersOf(state));
+    this.#tell({ type: 'merge', key: name, state });
   }
 
   /** Ends the thread; what it has accumulated is lost, open questions reject. */
@@ -157,9 +157,9 @@ export class MomentsWorker {
     this.#thread.terminate();
   }
 
-  #tell(message: ToWorker, transfer?: ArrayBuffer[]): void {
+  #tell(message: ToWorker): void {
     this.#tellOfRows();
-    this.#thread.tell(message, transfer);
+    this.#thread.tell(message);
   }
 
   #tellOfRows(): void {

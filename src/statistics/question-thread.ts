@@ -62,8 +62,8 @@ export class QuestionThread {
   }
 
   /** Sends a message that has no answer; messages arrive in the order sent. Nothing happens once the thread failed. */
-  tell(message: ToWorker, transfer: ArrayBuffer[] = []): void {
-    if (!this.#failure) this.#thread?.post(message, transfer);
+  tell(message: ToWorker): void {
+    if (!this.#failure) this.#thread?.post(message, []);
   }
 
   /** Sends a question; resolves to its answer. The program stays alive until then. */
