@@ -1,32 +1,35 @@
-// The order of the rooms (see DEVELOPING.md): a file imports from its own room and from those below it, never upward.
-const rooms = [
-  { name: 'doors', path: '^src/(index|tfjs|reports|cli)\\.ts$|^src/cli/' },
-  {
-    name: 'tracking',
-    path: '^src/(saturation-tracker|tracker-[^/]*|extract-saturation|tensorboard-callback|training-logs|pca-layers|pca/[^/]*)(\\.ts)?$',
-  },
-  {
-    name: 'saturation',
-    path: '^src/(saturation-writer|saturation-summaries)\\.ts$|^src/(hooks|stores|reports|insight)/',
-  },
-  {
-    name: 'writing and reading',
-    path: '^src/(summary-writer|event-writer|event-reader|event-decoder|event-source|run-files|summary-file-writer|summary-writer-options|tag-table|default-logdir|hparams-session|projector-config)[^/]*\\.ts$',
-  },
-  { name: 'summaries', path: '^src/summaries/' },
-  { name: 'events', path: '^src/events/' },
-  { name: 'encoding', path: '^src/encoding/|^src/[a-z-]+-error\\.ts$' },
-  { name: 'proto', path: '^src/proto/' },
-  { name: 'statistics', path: '^src/statistics/' },
-  { name: 'kernels', path: '^src/kernels/' },
-  { name: 'platform', path: '^src/platform/' },
-];
+// The rooms of the house, top to bottom (see ARCHITECTURE.md): a file imports from its own room and from rooms below it.
+const rooms = {
+  doors: '^src/(index|tfjs|reports|cli)\\.ts$',
+  cli: '^src/cli/',
+  tracker: '^src/tracker/',
+  reports: '^src/reports/',
+  pca: '^src/pca/',
+  probes: '^src/probes/',
+  activations: '^src/activations/',
+  insight: '^src/insight/',
+  stores: '^src/stores/',
+  saturation: '^src/saturation/',
+  writer: '^src/writer/',
+  reader: '^src/reader/',
+  summaries: '^src/summaries/',
+  output: '^src/output/',
+  event: '^src/event/',
+  drawing: '^src/drawing/',
+  encoding: '^src/encoding/',
+  proto: '^src/proto/',
+  statistics: '^src/statistics/',
+  kernels: '^src/kernels/',
+  platform: '^src/platform/',
+  errors: '^src/errors\\.ts$',
+};
 
-const upward = rooms.slice(1).map((room, i) => ({
-  name: `upward-from-${room.name.replaceAll(' ', '-')}`,
+const names = Object.keys(rooms);
+const upward = names.slice(1).map((name, i) => ({
+  name: `upward-from-${name}`,
   severity: 'error',
-  from: { path: room.path },
-  to: { path: rooms.slice(0, i + 1).map(({ path }) => path) },
+  from: { path: rooms[name] },
+  to: { path: names.slice(0, i + 1).map((above) => rooms[above]) },
 }));
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -39,6 +42,13 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     ...upward,
+    {
+      name: 'every-file-in-one-room',
+      comment: 'A file that matches no room is one that no rule above looks at.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: Object.values(rooms) },
+      to: {},
+    },
     {
       name: 'statistics-stand-alone',
       comment: 'Statistics are pure numbers: beside themselves they import kernels, the platform and libraries.',

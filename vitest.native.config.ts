@@ -3,8 +3,8 @@ import { defineConfig, mergeConfig } from 'vitest/config';
 import base, { reportersFor } from './vitest.config.js';
 
 /** Every test that takes its TensorFlow.js backends from test/support/backends.ts. */
-const onBackends = readdirSync('test', { encoding: 'utf8' })
-  .filter((name) => name.endsWith('.test.ts'))
+const onBackends = readdirSync('test', { encoding: 'utf8', recursive: true })
+  .filter((name) => name.endsWith('.test.ts') && !/^(browser|compat|native|screenshot)\//.test(name))
   .map((name) => `test/${name}`)
   .filter((path) => readFileSync(path, 'utf8').includes('/support/backends.js'));
 

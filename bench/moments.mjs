@@ -1,10 +1,11 @@
 // Streaming moments: GFLOP/s of ours (WebAssembly float64, copy from JavaScript included) beside X^T X of LAPACK's
 // library in float64 on one thread, and beside the best dgemm of this machine. Counted as 2 n d^2 for all, although a
 // symmetric product needs half. Run: node bench/moments.mjs [--sizes 64,256] (after a build)
-import { typescriptKernels } from '../dist/kernels/typescript-kernels.js';
-import { createWasmKernels } from '../dist/kernels/wasm-kernels.js';
-import { CovarianceAccumulator } from '../dist/statistics/covariance-accumulator.js';
-import { newMoments } from '../dist/statistics/moments.js';
+
+import { newMoments } from '../dist/kernels/moments.js';
+import { typescriptKernels } from '../dist/kernels/typescript/kernels.js';
+import { createWasmKernels } from '../dist/kernels/wasm/kernels.js';
+import { CovarianceAccumulator } from '../dist/statistics/covariance.js';
 import { digits, median, printRow, sizesFrom, startLapack, time } from './peer.mjs';
 
 const wasm = createWasmKernels();

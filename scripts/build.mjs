@@ -1,4 +1,4 @@
-// Builds the package: proto/ -> src/proto/, the WASM kernels -> src/kernels/generated/, src/ -> dist/.
+// Builds the package: proto/ -> src/proto/, the WASM kernels -> src/kernels/wasm/generated/, src/ -> dist/.
 // Each step is skipped when its outputs are newer than its inputs, so tests and the demo can call it every time.
 import { spawnSync } from 'node:child_process';
 import {
@@ -84,14 +84,14 @@ function buildProto() {
 }
 
 function buildKernels() {
-  const inputs = [...filesBelow('src/kernels', (path) => path.endsWith('.as.ts')), 'scripts/build.mjs'];
+  const inputs = [...filesBelow('src/kernels/wasm/assembly'), 'scripts/build.mjs'];
   if (inputs.length === 1) return;
-  const output = 'src/kernels/generated/wasm.ts';
+  const output = 'src/kernels/wasm/generated/wasm.ts';
   if (isFresh(inputs, [output])) return;
-  mkdirSync('src/kernels/generated', { recursive: true });
-  const wasm = `src/kernels/generated/kernels.${process.pid}.wasm`;
+  mkdirSync('src/kernels/wasm/generated', { recursive: true });
+  const wasm = `src/kernels/wasm/generated/kernels.${process.pid}.wasm`;
   run(bin('assemblyscript', 'bin/asc.js'), [
-    'src/kernels/kernels.as.ts',
+    'src/kernels/wasm/assembly/kernels.as.ts',
     '-o',
     wasm,
     '-O3',
@@ -110,16 +110,17 @@ function buildKernels() {
   rmSync(wasm);
   writeWhole(
     output,
-    `// Generated from src/kernels/*.as.ts by scripts/build.mjs: ${bytes.length} bytes of WebAssembly (SIMD). Do not edit.\n` +
+    `// Generated from src/kernels/wasm/assembly/ by scripts/build.mjs: ${bytes.length} bytes of WebAssembly (SIMD). Do not edit.\n` +
       `export const wasmBase64 = '${bytes.toString('base64')}';\n`,
   );
 }
 
 /** Worker threads run a script that travels as a string: files beside the bundle break in pre-bundlers. */
 async function buildWorker() {
-  const entry = 'src/statistics/statistics-worker.ts';
+  const entry = 'src/statistics/threads/worker.ts';
   if (!existsSync(entry)) return;
-  const output = 'src/kernels/generated/worker-source.ts';
+  const output = 'src/statistics/threads/generated/worker-source.ts';
+  mkdirSync('src/statistics/threads/generated', { recursive: true });
   const isSource = (path) => path.endsWith('.ts') && path !== output;
   const inputs = [
     ...filesBelow('src/kernels', isSource),

@@ -7,11 +7,8 @@
  * @module
  */
 export { ClosedWriterError } from './closed-writer-error.js';
-export { CorruptRecordError } from './corrupt-record-error.js';
-export { type EventSource, listRuns, type ReadEventsOptions, readEvents } from './event-reader.js';
-export { type BrowserFolderOutput, openBrowserFolder } from './events/browser-folder-output.js';
-export type { DecodedSummary, Step, TensorBoardEvent } from './events/event.js';
-export { MemoryOutput, type Output } from './events/output.js';
+export { CorruptRecordError } from './errors.js';
+export type { DecodedSummary, Step, TensorBoardEvent } from './event/event.js';
 export type {
   AudioValue,
   CustomScalarsValue,
@@ -22,13 +19,16 @@ export type {
   SummaryValue,
   TensorValue,
   TextValue,
-} from './events/summary-value.js';
+} from './event/summary-value.js';
+export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-folder-output.js';
+export { MemoryOutput, type Output } from './output/output.js';
 export type { StoreFiles } from './platform/store-files.js';
-export type { CountingOptions } from './saturation-summaries.js';
-export { SaturationWriter } from './saturation-writer.js';
-export { CovarianceAccumulator } from './statistics/covariance-accumulator.js';
+export { type EventSource, listRuns, type ReadEventsOptions, readEvents } from './reader/read-events.js';
+export type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './saturation/epoch.js';
+export type { CountingOptions } from './saturation/runs.js';
+export { SaturationWriter } from './saturation/saturation-writer.js';
+export { CovarianceAccumulator } from './statistics/covariance.js';
 export { driftOf, eigenvalues, type SymmetricEigen, symmetricEigen } from './statistics/eigenvalues.js';
-export type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './statistics/layer-statistics.js';
 export {
   isEstimateReliable,
   rowsNeeded,
@@ -45,7 +45,6 @@ export { NpyStore } from './stores/npy-store.js';
 export { type ReconstructOptions, reconstructCsv } from './stores/reconstruct-csv.js';
 export type { Store } from './stores/store.js';
 export { StoreList } from './stores/store-list.js';
-export { type StoreName, storeOf } from './stores/store-of.js';
 export type { AudioOptions } from './summaries/audio.js';
 export type { BoxesOptions } from './summaries/boxes.js';
 export type { ChartCategory, CustomScalarsLayout, MarginChart, MultilineChart } from './summaries/custom-scalars.js';
@@ -54,10 +53,11 @@ export type { GraphLike } from './summaries/graph.js';
 export type { Hparam, HparamDomain, HparamsOptions, HparamsStatus } from './summaries/hparams.js';
 export type { CanvasPixels, EncodedImage, Image, ImageOptions, ImagesOptions } from './summaries/image.js';
 export type { MeshOptions } from './summaries/mesh.js';
+export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';
 export type { ImageLayout, ImagesLayout } from './summaries/pixels.js';
 export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
 export type { Text } from './summaries/text.js';
-export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/values.js';
 export type { VideoOptions } from './summaries/video.js';
-export { type SummaryOptions, SummaryWriter } from './summary-writer.js';
-export type { SummaryWriterOptions } from './summary-writer-options.js';
+export { type StoreName, storeOf } from './tracker/store-of.js';
+export { type SummaryOptions, SummaryWriter } from './writer/summary-writer.js';
+export type { SummaryWriterOptions } from './writer/summary-writer-options.js';

@@ -10,7 +10,6 @@ export { adviceMarkdown } from './insight/advice-text.js';
 export { borderLayer, type InputSize, inputSizeRange, unproductiveLayers } from './insight/border.js';
 export type { Window } from './insight/field-of-view.js';
 export type { LayerLike, ModelLike, SymbolicTensorLike } from './insight/layer-graph.js';
-export { LogisticRegression, type LogisticRegressionOptions, type SampleRows } from './insight/logistic-regression.js';
 export {
   type ReceptiveField,
   type ReceptiveFieldAxis,
@@ -18,13 +17,13 @@ export {
   receptiveFields,
 } from './insight/receptive-fields.js';
 export { type DepthProfile, type Tail, type TailOptions, tailOf } from './insight/tail.js';
+export { LogisticRegression, type LogisticRegressionOptions, type SampleRows } from './probes/logistic-regression.js';
 export { addPlots, type FigureWriter } from './reports/add-plot.js';
 export { type Embedding, type EmbeddingPlotOptions, embeddingPlot } from './reports/embedding-plot.js';
 export { type HeatMapPlotOptions, heatMapPlot, type LayersByEpochs } from './reports/heat-map-plot.js';
 export type { PlotOptions, PlotSpec } from './reports/plot-spec.js';
 export { PlotStore, type PlotStoreOptions } from './reports/plot-store.js';
 export { type Profile, type ProfilePlotOptions, profilePlot } from './reports/profile-plot.js';
-export { readHistory } from './reports/read-history.js';
 export {
   type ReceptiveFieldPlotOptions,
   type ReceptiveFieldProfile,
@@ -42,7 +41,8 @@ export {
 } from './reports/render.js';
 export { type ReportOptions, reportHtml } from './reports/report.js';
 export { ReportStore, type ReportStoreOptions, writeReport } from './reports/report-store.js';
-export { RunHistory, type Series } from './reports/run-history.js';
 export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
 export { type SeriesBySplit, seriesPlot } from './reports/series-plot.js';
 export { type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';
+export { readHistory } from './saturation/read-history.js';
+export { RunHistory, type Series } from './saturation/run-history.js';

@@ -7,14 +7,10 @@
  * @module
  */
 
-export type { LayerSaturation } from './epoch-measurer.js';
-export { type Batch, type ExtractSaturationOptions, extractSaturation } from './extract-saturation.js';
-export type { ConvMethod, Downsample, TimeseriesMethod } from './hooks/activations.js';
-export type { GraphModelLike, GraphModelNodes } from './hooks/graph-model-hook.js';
-export type { Layer, LayerFilter } from './hooks/layers.js';
-export type { SaturationOptions, SaveTo, Stat } from './hooks/saturation-options.js';
+export type { GraphModelLike, GraphModelNodes } from './activations/hooks.js';
+export type { Layer, LayerFilter } from './activations/layers.js';
+export type { ConvMethod, Downsample, TimeseriesMethod } from './activations/samples.js';
 export * from './index.js';
-export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './insight/probes.js';
 export {
   fitPcaLayers,
   type InsertPcaLayersOptions,
@@ -27,8 +23,12 @@ export {
   randomDirections,
   restoreDirections,
   setPcaThresholds,
-} from './pca-layers.js';
-export { SaturationTracker } from './saturation-tracker.js';
-export { SummaryFileWriter, summaryFileWriter } from './summary-file-writer.js';
-export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tensorboard-callback.js';
-export type { TrackerCallback } from './tracker-callback.js';
+} from './pca/pca-layers.js';
+export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './probes/probes.js';
+export type { TrackerCallback } from './tracker/callback.js';
+export { type Batch, type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
+export type { LayerSaturation } from './tracker/measure-epoch.js';
+export type { SaturationOptions, SaveTo, Stat } from './tracker/options.js';
+export { SaturationTracker } from './tracker/saturation-tracker.js';
+export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tracker/tensorboard-callback.js';
+export { SummaryFileWriter, summaryFileWriter } from './writer/summary-file-writer.js';

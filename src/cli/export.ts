@@ -1,6 +1,6 @@
-import { readEvents } from '../event-reader.js';
-import type { DecodedSummary, TensorBoardEvent } from '../events/event.js';
-import type { SummaryValue } from '../events/summary-value.js';
+import type { DecodedSummary, TensorBoardEvent } from '../event/event.js';
+import type { SummaryValue } from '../event/summary-value.js';
+import { readEvents } from '../reader/read-events.js';
 import { jsonStep } from './inspect.js';
 import { findRuns, tagFilter } from './runs.js';
 import { type Terminal, UsageError } from './terminal.js';

@@ -1,9 +1,9 @@
-import type { CorruptRecordError } from '../corrupt-record-error.js';
-import { EventDecoder } from '../event-decoder.js';
-import type { Step } from '../events/event.js';
-import type { SummaryValue } from '../events/summary-value.js';
+import type { CorruptRecordError } from '../errors.js';
+import type { Step } from '../event/event.js';
+import type { SummaryValue } from '../event/summary-value.js';
+import { EventDecoder } from '../reader/event-decoder.js';
+import { scanRun } from '../reader/scan.js';
 import { findRuns, tagFilter } from './runs.js';
-import { scanRun } from './scan.js';
 import { styled, type Terminal, table } from './terminal.js';
 
 /** What `inspect` tells of one tag of a run. */

@@ -1,5 +1,5 @@
 import { sourceFiles } from '#platform';
-import { listRuns } from '../event-reader.js';
+import { listRuns } from '../reader/read-events.js';
 import { UsageError } from './terminal.js';
 
 /** A run and what to read it from. */

@@ -1,6 +1,6 @@
-import { EventDecoder } from '../event-decoder.js';
+import { EventDecoder } from '../reader/event-decoder.js';
+import { scanRun } from '../reader/scan.js';
 import { findRuns } from './runs.js';
-import { scanRun } from './scan.js';
 import { printable, styled, type Terminal, UsageError } from './terminal.js';
 
 /** `verify`: reads every record of every file. Resolves to the exit code, 1 where one is damaged. */

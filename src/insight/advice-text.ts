@@ -1,4 +1,4 @@
-import type { EpochStatistics } from '../statistics/layer-statistics.js';
+import type { EpochStatistics } from '../saturation/epoch.js';
 import { type AdviceOptions, adviseOn, layersToJudge } from './advice.js';
 
 /**

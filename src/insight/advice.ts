@@ -1,4 +1,4 @@
-import type { EpochStatistics, LayerStatistics, Split } from '../statistics/layer-statistics.js';
+import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import { isEstimateReliable } from '../statistics/sample-size.js';
 import { type InputSize, unproductiveLayers } from './border.js';
 import type { ReceptiveField } from './receptive-fields.js';

@@ -1,6 +1,6 @@
 import type { NumericKernels } from './numeric-kernels.js';
-import { typescriptKernels } from './typescript-kernels.js';
-import { createWasmKernels } from './wasm-kernels.js';
+import { typescriptKernels } from './typescript/kernels.js';
+import { createWasmKernels } from './wasm/kernels.js';
 
 let chosen: NumericKernels | undefined;
 

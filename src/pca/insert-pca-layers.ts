@@ -1,6 +1,6 @@
 import type { serialization } from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
-import { type LayerFilter, trackedLayers } from '../hooks/layers.js';
+import { type LayerFilter, trackedLayers } from '../activations/layers.js';
 import { PcaLayer } from './pca-layer.js';
 import { type PcaLayerOptions, pcaLayerOptions } from './pca-layer-options.js';
 

@@ -14,9 +14,9 @@ import {
 } from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
-import { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
+import { outputRows } from '../activations/output-rows.js';
+import { CovarianceAccumulator } from '../statistics/covariance.js';
 import { type IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
-import { outputRows } from './output-rows.js';
 import { type PcaLayerOptions, pcaLayerOptions } from './pca-layer-options.js';
 import { orthonormalBasis, type PrincipalAxes, principalAxes } from './principal-axes.js';
 

@@ -1,5 +1,5 @@
 import { Matrix, QrDecomposition } from 'ml-matrix';
-import type { CovarianceAccumulator } from '../statistics/covariance-accumulator.js';
+import type { CovarianceAccumulator } from '../statistics/covariance.js';
 import { symmetricEigen } from '../statistics/eigenvalues.js';
 
 /** The axes on which a layer's output varies, in the precision a model's weights have. */

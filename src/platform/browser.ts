@@ -1,7 +1,7 @@
-import type { Files } from './files.js';
+import type { Files } from './platform.js';
 
+export { defaultStoreFiles } from './browser-folders.js';
 export { sourceFiles } from './browser-source-files.js';
-export { defaultStoreFiles } from './browser-store-files.js';
 export { terminalHasColors, writesToTerminal, writeTerminal } from './browser-terminal.js';
 
 /** A page has no synchronous file system. */

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Files } from './files.js';
+import type { Files } from './platform.js';
 
 const readBytes = 1 << 20;
 

@@ -1,6 +1,6 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/store-files.js';
-import type { EpochStatistics, LayerStatistics, ScalarStat, Split } from '../statistics/layer-statistics.js';
+import type { EpochStatistics, LayerStatistics, ScalarStat, Split } from '../saturation/epoch.js';
 import type { Store } from '../stores/store.js';
 import { embeddingPlot } from './embedding-plot.js';
 import type { PlotSpec } from './plot-spec.js';

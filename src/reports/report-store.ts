@@ -1,10 +1,10 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/store-files.js';
-import type { EpochStatistics } from '../statistics/layer-statistics.js';
+import type { EpochStatistics } from '../saturation/epoch.js';
+import { readHistory } from '../saturation/read-history.js';
+import { RunHistory } from '../saturation/run-history.js';
 import type { Store } from '../stores/store.js';
-import { readHistory } from './read-history.js';
 import { type ReportOptions, reportHtml } from './report.js';
-import { RunHistory } from './run-history.js';
 
 export interface ReportStoreOptions extends ReportOptions {
   /** Where the file goes; the working directory in Node. */

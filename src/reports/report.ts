@@ -1,13 +1,13 @@
 import { type AdviceOptions, adviseOn, layersToJudge } from '../insight/advice.js';
 import { tailOf } from '../insight/tail.js';
-import type { EpochStatistics, LayerStatistics } from '../statistics/layer-statistics.js';
+import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
+import type { RunHistory } from '../saturation/run-history.js';
 import { heatMapPlot } from './heat-map-plot.js';
 import { escapeHtml, type Figure, page, section, table } from './page.js';
 import type { PlotSpec } from './plot-spec.js';
 import { profilePlot } from './profile-plot.js';
 import { receptiveFieldPlot } from './receptive-field-plot.js';
 import { type Renderers, renderSvg } from './render.js';
-import type { RunHistory } from './run-history.js';
 import { screePlot } from './scree-plot.js';
 import { seriesPlot } from './series-plot.js';
 import { splitsPlot } from './splits-plot.js';

@@ -1,5 +1,5 @@
+import { newMoments, packedLength } from '../kernels/moments.js';
 import type { MomentSums, Rows } from '../kernels/numeric-kernels.js';
-import { newMoments, packedLength } from './moments.js';
 
 /** What a CovarianceAccumulator consists of. */
 export interface AccumulatorState {

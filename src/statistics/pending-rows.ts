@@ -1,7 +1,7 @@
 import { kernels } from '../kernels/kernels.js';
 import { keepFiniteRows } from '../kernels/merge-weights.js';
+import { packedLength } from '../kernels/moments.js';
 import type { Rows, SymmetricMatrix } from '../kernels/numeric-kernels.js';
-import { packedLength } from './moments.js';
 
 /** Rows waiting to be folded into a scatter: as float32 until one batch comes as float64. */
 export class PendingRows {

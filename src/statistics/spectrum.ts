@@ -1,8 +1,6 @@
 import { kernels } from '../kernels/kernels.js';
-import type { CovarianceAccumulator } from './covariance-accumulator.js';
+import type { CovarianceAccumulator } from './covariance.js';
 import { squareMatrix } from './eigenvalues.js';
-import { type Solved, type SolveWishes, solveAccumulator } from './solve.js';
-import { solverPool } from './solver-pool.js';
 import {
   DEFAULT_THRESHOLD,
   entropyRankOf,
@@ -14,6 +12,8 @@ import {
   simpsonIndexOf,
   traceOf,
 } from './spectrum-measures.js';
+import { type Solved, type SolveWishes, solveAccumulator } from './threads/solve.js';
+import { solverPool } from './threads/solver.js';
 
 export type { IntrinsicDimensionRule } from './spectrum-measures.js';
 

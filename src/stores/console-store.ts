@@ -1,5 +1,5 @@
 import { terminalHasColors } from '#platform';
-import type { EpochStatistics, LayerStatistics, ScalarStat } from '../statistics/layer-statistics.js';
+import type { EpochStatistics, LayerStatistics, ScalarStat } from '../saturation/epoch.js';
 import type { Store } from './store.js';
 
 export interface ConsoleStoreOptions {

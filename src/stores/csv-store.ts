@@ -1,6 +1,6 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/store-files.js';
-import type { EpochStatistics, ScalarStat } from '../statistics/layer-statistics.js';
+import type { EpochStatistics, ScalarStat } from '../saturation/epoch.js';
 import { delveColumn, scalarColumn } from './delve-names.js';
 import { EpochTable } from './epoch-table.js';
 import { floatText, integerText } from './number-text.js';

@@ -1,4 +1,4 @@
-import type { ScalarStat, Split } from '../statistics/layer-statistics.js';
+import type { ScalarStat, Split } from '../saturation/epoch.js';
 
 /** What a store can hold of a layer: a single number, or an array (covariance, eigenvalues, embedded samples). */
 export type StoredStat = ScalarStat | 'samples' | 'features' | 'covariance' | 'spectrum' | 'embedding';

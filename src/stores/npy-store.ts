@@ -1,6 +1,6 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/store-files.js';
-import type { EpochStatistics, LayerStatistics, ScalarStat } from '../statistics/layer-statistics.js';
+import type { EpochStatistics, LayerStatistics, ScalarStat } from '../saturation/epoch.js';
 import type { FileStoreOptions } from './csv-store.js';
 import { delveColumn, encodeFileName, scalarColumn } from './delve-names.js';
 import { decodeEpochCounter, type EpochCounter, encodeEpochCounter } from './epoch-counter.js';

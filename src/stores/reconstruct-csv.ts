@@ -1,6 +1,6 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/store-files.js';
-import type { ScalarStat } from '../statistics/layer-statistics.js';
+import type { ScalarStat } from '../saturation/epoch.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { decodeFileName, delveColumn, parseDelveColumn, type StoredStat, storedStat } from './delve-names.js';
 import { EpochTable } from './epoch-table.js';

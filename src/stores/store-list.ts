@@ -1,4 +1,4 @@
-import type { EpochStatistics } from '../statistics/layer-statistics.js';
+import type { EpochStatistics } from '../saturation/epoch.js';
 import type { Store } from './store.js';
 
 /** Several stores as one. Each gets everything, whatever becomes of the others; what failed is thrown at the end. */

@@ -1,4 +1,4 @@
-import type { EpochStatistics } from '../statistics/layer-statistics.js';
+import type { EpochStatistics } from '../saturation/epoch.js';
 
 /**
  * Where a tracker saves what it finds, besides TensorBoard. Implement it for a store of your own.

@@ -1,3 +1,5 @@
+import { dotsOf, glyphHeight, widthOf } from '../drawing/pixel-font.js';
+import { encodePng, type Pixels } from '../drawing/png.js';
 import {
   type EncodedImage,
   encodedSummary,
@@ -7,11 +9,9 @@ import {
   readImage,
 } from './image.js';
 import { type Later, whenAllRead } from './later.js';
-import { dotsOf, glyphHeight, widthOf } from './pixel-font.js';
+import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
 import { toPixels } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
-import { encodePng, type Pixels } from './png.js';
-import { describe, type Numbers, type NumericArray, readNumbers } from './values.js';
 
 /** Options of addImageWithBoxes. */
 export interface BoxesOptions extends ImageOptions {

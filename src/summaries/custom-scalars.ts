@@ -1,8 +1,8 @@
 import { tensorboard } from '../proto/tensorboard.js';
+import { describe } from './numbers.js';
 import type { PluginSummary } from './plugin-summary.js';
 import { DataClass } from './plugin-summary.js';
 import { stringTensor } from './tensors.js';
-import { describe } from './values.js';
 
 /** A chart with a line for every scalar tag that matches one of the regular expressions (Python's syntax), in every run. */
 export interface MultilineChart {

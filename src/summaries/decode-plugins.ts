@@ -1,6 +1,6 @@
-import type { CustomScalarsValue, HparamsValue, MeshValue, TensorValue } from '../events/summary-value.js';
+import { decodeContent } from '../encoding/decode-message.js';
+import type { CustomScalarsValue, HparamsValue, MeshValue, TensorValue } from '../event/summary-value.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { decodeContent } from './decode-message.js';
 
 const { HparamDataType, HParamsPluginData, HparamsStatus, Layout, MeshPluginData } = tensorboard;
 const { ContentType } = MeshPluginData;

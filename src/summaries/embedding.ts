@@ -1,11 +1,11 @@
-import { concat } from '../encoding/concat.js';
+import { encodePng, type Pixels } from '../drawing/png.js';
+import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
-import type { Step } from '../events/event.js';
+import type { Step } from '../event/event.js';
 import { type Image, isEncodedImage, readImage } from './image.js';
 import { type Later, whenAllRead, whenRead } from './later.js';
+import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
 import { toPixelsBatch } from './pixels.js';
-import { encodePng, type Pixels } from './png.js';
-import { describe, type Numbers, type NumericArray, readNumbers } from './values.js';
 
 /** Options of addEmbedding. */
 export interface EmbeddingOptions {

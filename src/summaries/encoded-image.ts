@@ -1,4 +1,4 @@
-import { describe } from './values.js';
+import { describe } from './numbers.js';
 
 /**
  * Width and height of a PNG, JPEG or GIF file, read from its header.

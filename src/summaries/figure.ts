@@ -1,6 +1,6 @@
 import { drawSvg } from '#platform';
 import type { EncodedImage } from './image.js';
-import { describe } from './values.js';
+import { describe } from './numbers.js';
 
 /**
  * Draws an SVG document as PNG, in the size it states, with the fonts of the system.

@@ -1,11 +1,11 @@
+import { encodePng, type Pixels } from '../drawing/png.js';
 import { encodedSize } from './encoded-image.js';
 import { type Later, whenRead } from './later.js';
+import { describe, isTypedArray, type Numbers, type NumericArray, readNumbers } from './numbers.js';
 import { type ImageLayout, type ImagesLayout, toPixels, toPixelsBatch } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 import { DataClass } from './plugin-summary.js';
-import { encodePng, type Pixels } from './png.js';
 import { stringTensor } from './tensors.js';
-import { describe, isTypedArray, type Numbers, type NumericArray, readNumbers } from './values.js';
 
 /** An image that is already a PNG, JPEG or GIF file; width and height in pixels are read from it where they are left out. */
 export interface EncodedImage {

@@ -1,4 +1,4 @@
-import type { NumericArray } from './values.js';
+import type { NumericArray } from './numbers.js';
 
 /** A value that is there, or that comes later because a tensor cannot be read synchronously. */
 export type Later<T> = T | Promise<T>;

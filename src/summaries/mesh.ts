@@ -1,9 +1,9 @@
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, whenAllRead } from './later.js';
+import { type Numbers, type NumericArray, readNumbers } from './numbers.js';
 import type { PluginSummary } from './plugin-summary.js';
 import { DataClass } from './plugin-summary.js';
 import { floatTensor, int32Tensor, uint8Tensor } from './tensors.js';
-import { type Numbers, type NumericArray, readNumbers } from './values.js';
 
 /** Options of addMesh. */
 export interface MeshOptions {

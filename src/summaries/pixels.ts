@@ -1,5 +1,5 @@
-import type { Pixels } from './png.js';
-import { describe, type NumericArray } from './values.js';
+import type { Pixels } from '../drawing/png.js';
+import { describe, type NumericArray } from './numbers.js';
 
 /** Where the axes of one image are: height, width, channels. */
 export type ImageLayout = 'HWC' | 'CHW' | 'HW';

@@ -1,10 +1,10 @@
 import * as gifencModule from 'gifenc';
+import type { Pixels } from '../drawing/png.js';
 import { encodedSummary, type Image, isEncodedImage, readImage } from './image.js';
 import { type Later, whenRead } from './later.js';
+import { describe } from './numbers.js';
 import { type ImagesLayout, toPixelsBatch } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
-import type { Pixels } from './png.js';
-import { describe } from './values.js';
 
 // Node sees gifenc's CommonJS build, whose names are all on the default export; bundlers see its ES module, where they are not.
 const gifenc = typeof gifencModule.GIFEncoder === 'function' ? gifencModule : gifencModule.default;

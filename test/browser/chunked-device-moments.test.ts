@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
-import type { ActivationView } from '../../src/hooks/activations.js';
-import { ChunkedDeviceMoments } from '../../src/hooks/chunked-device-moments.js';
-import { MomentsStrategies } from '../../src/hooks/moments-strategies.js';
+import { MomentsStrategies } from '../../src/activations/accumulate/accumulator.js';
+import { ChunkedDeviceMoments } from '../../src/activations/accumulate/on-gpu.js';
+import type { ActivationView } from '../../src/activations/samples.js';
 import { distance } from '../support/random.js';
 import { normals } from '../support/seeded.js';
 import { describeOn, useBackend } from './backends.js';

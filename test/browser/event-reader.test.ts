@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readEvents } from '../../src/index.js';
-import type { GoldenFile } from '../golden.js';
+import type { GoldenFile } from '../support/golden.js';
 import { fixture, jsonFixture } from './fixtures.js';
 
 const { files } = await jsonFixture<{ files: GoldenFile[] }>('events/golden.json');

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { MemoryOutput, readEvents, SummaryWriter } from '../../src/index.js';
-import { SaturationTracker } from '../../src/saturation-tracker.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { convolutional, dense, recurrent, type Trainable } from '../support/models.js';
 import { distance } from '../support/random.js';
 import { RecordingStore } from '../support/recording-store.js';

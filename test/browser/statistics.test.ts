@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { commands } from 'vitest/browser';
 import { CovarianceAccumulator, Spectrum } from '../../src/index.js';
 import { kernels } from '../../src/kernels/kernels.js';
-import { SolverPool } from '../../src/statistics/solver-pool.js';
+import { SolverPool } from '../../src/statistics/threads/solver.js';
 import { distance, relativeDistance } from '../support/random.js';
 import { jsonFixture, numbers } from './fixtures.js';
 

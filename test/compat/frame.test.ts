@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { SummaryWriter } from '../../src/summary-writer.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { describeWithTensorBoard, LOADERS, startTensorBoard, temporaryLogdir } from './harness.js';
 
 /** Every number below is exact in float32, the precision of scalars in TensorBoard. */

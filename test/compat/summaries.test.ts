@@ -9,7 +9,7 @@ import { boxesSummary } from '../../src/summaries/boxes.js';
 import { imageSummary, imagesSummary } from '../../src/summaries/image.js';
 import type { PluginSummary } from '../../src/summaries/plugin-summary.js';
 import { videoSummary } from '../../src/summaries/video.js';
-import { SummaryWriter } from '../../src/summary-writer.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { framesOf } from '../support/gif.js';
 import { reference } from '../support/summary-fixtures.js';
 import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard } from './harness.js';

@@ -1,9 +1,9 @@
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { readEvents } from '../../src/event-reader.js';
-import type { DecodedSummary } from '../../src/events/event.js';
-import { SummaryWriter } from '../../src/summary-writer.js';
+import type { DecodedSummary } from '../../src/event/event.js';
+import { readEvents } from '../../src/reader/read-events.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { Programs } from '../support/programs.js';
 import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard, temporaryLogdir } from './harness.js';
 

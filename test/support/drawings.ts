@@ -1,4 +1,4 @@
-import type { Colour, Drawing } from '../../src/summaries/canvas.js';
+import type { Colour, Drawing } from '../../src/drawing/canvas.js';
 
 /** The colour of a pixel. */
 export function colourAt({ pixels, width }: Drawing, x: number, y: number): number[] {

@@ -1,4 +1,4 @@
-import type { EpochStatistics, LayerStatistics, Split } from '../../src/statistics/layer-statistics.js';
+import type { EpochStatistics, LayerStatistics, Split } from '../../src/saturation/epoch.js';
 
 /** One layer's statistics for stores to save. */
 export function layer(name: string, split: Split, over: Partial<LayerStatistics> = {}): LayerStatistics {

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { RecordReader } from '../../src/encoding/record-reader.js';
+import { RecordReader } from '../../src/encoding/record.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 
 /** A folder that is gone after the test. */

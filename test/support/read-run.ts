@@ -1,5 +1,5 @@
-import { type EventSource, readEvents } from '../../src/event-reader.js';
-import type { SummaryValue } from '../../src/events/summary-value.js';
+import type { SummaryValue } from '../../src/event/summary-value.js';
+import { type EventSource, readEvents } from '../../src/reader/read-events.js';
 
 /** One summary of a run, with the step it stands at. */
 export interface ReadSummary {

@@ -1,4 +1,4 @@
-import type { EpochStatistics } from '../../src/statistics/layer-statistics.js';
+import type { EpochStatistics } from '../../src/saturation/epoch.js';
 import type { Store } from '../../src/stores/store.js';
 
 /** Keeps what it is given. */

@@ -1,0 +1,219 @@
+import {
+  add,
+  all,
+  cast,
+  div,
+  expandDims,
+  isFinite as finiteOf,
+  keep,
+  matMul,
+  maximum,
+  mul,
+  pad,
+  reshape,
+  slice,
+  sub,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  type Tensor3D,
+  tidy,
+  where,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
+import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { solveLayer } from '../../statistics/spectrum.js';
+import type { SolveWishes } from '../../statistics/threads/solve.js';
+import { offTape } from '../off-tape.js';
+import { checkFeatures, sampleRows } from './device-rows.js';
+import type { Moments, Pass, SolvedMoments } from './moments.js';
+import { centre } from './shift.js';
+
+/** Passes summed on the device before they are read back. */
+const chunkPasses = 8;
+
+/** Numbers that the products of blocks may take on the device: 64 MB. */
+const blockedNumbers = 2 ** 24;
+
+/** Sums over a few passes, on the device, of the finite rows less a shift. */
+interface Chunk {
+  passes: number;
+  rows: number;
+  /** 1 x d */
+  shift: Tensor2D;
+  /** Finite rows: a scalar. */
+  count: Tensor;
+  /** 1 x d */
+  sums: Tensor2D;
+  /** d x d */
+  product: Tensor2D;
+  /** What rounding took from the product as passes were added. */
+  lost: Tensor2D;
+}
+
+interface Period {
+  features: number;
+  accumulator: CovarianceAccumulator;
+  reading: Set<Promise<void>>;
+}
+
+/**
+ * Sums passes on a GPU and reads the sums back asynchronously, a few passes at a time, to merge them on the host in
+ * float64: nothing ever waits for the device. For backends on which reading stalls or is impossible (WebGL, WebGPU).
+ * Rows with a NaN or Infinity are left out, and counted, on the device. See DeviceMoments for the shift.
+ */
+export class ChunkedDeviceMoments implements Moments {
+  readonly strategy = 'float32 sums on the GPU, read back asynchronously, merged in float64';
+  readonly #report: (error: unknown) => void;
+  #period: Period | undefined;
+  #chunk: Chunk | undefined;
+
+  /** @param report told what goes wrong where no caller can be */
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
+  }
+
+  add(pass: Pass): void {
+    offTape(pass.output, () => {
+      tidy(() => {
+        const x = sampleRows(pass);
+        const [rows, features] = x.shape;
+        if (rows === 0) return;
+        this.#period ??= { features, accumulator: new CovarianceAccumulator(features), reading: new Set() };
+        checkFeatures(this.#period.features, features, pass.output.shape);
+        this.#sum(x);
+      });
+      if (this.#chunk !== undefined && this.#chunk.passes >= chunkPasses) this.#readBack();
+    });
+  }
+
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+    this.#readBack();
+    const period = this.#period;
+    if (period === undefined) return undefined;
+    if (endPeriod) this.#period = undefined;
+    while (period.reading.size > 0) await Promise.all(period.reading);
+    return { solved: await solveLayer(period.accumulator, wishes, endPeriod) };
+  }
+
+  snapshot(): CovarianceAccumulator | undefined {
+    return this.#period?.accumulator;
+  }
+
+  restore(accumulator: CovarianceAccumulator): void {
+    this.#period = { features: accumulator.features, accumulator, reading: new Set() };
+  }
+
+  dispose(): void {
+    this.#period = undefined;
+    disposeChunk(this.#chunk);
+    this.#chunk = undefined;
+  }
+
+  #sum(x: Tensor2D): void {
+    const rows = x.shape[0];
+    const finite = finiteOf(x);
+    const mask = expandDims(cast(all(finite, 1), 'float32'), 1) as Tensor2D;
+    const chunk = this.#chunk;
+    const shift = chunk?.shift ?? firstShift(x, finite, mask);
+    const shifted = mul(sub(where(finite, x, add(zerosLike(x), shift)), shift), mask) as Tensor2D;
+    const count = sum(mask);
+    const sums = sum(shifted, 0, true) as Tensor2D;
+    const added = blockedProduct(shifted);
+    const product = chunk === undefined ? added : (add(chunk.product, added) as Tensor2D);
+    const lost =
+      chunk === undefined ? zerosLike(added) : (add(chunk.lost, roundingOf(chunk.product, added, product)) as Tensor2D);
+    this.#chunk = {
+      passes: (chunk?.passes ?? 0) + 1,
+      rows: (chunk?.rows ?? 0) + rows,
+      shift: chunk?.shift ?? keep(shift),
+      count: keep(chunk === undefined ? count : add(chunk.count, count)),
+      sums: keep(chunk === undefined ? sums : (add(chunk.sums, sums) as Tensor2D)),
+      product: keep(product),
+      lost: keep(lost),
+    };
+    chunk?.count.dispose();
+    chunk?.sums.dispose();
+    chunk?.product.dispose();
+    chunk?.lost.dispose();
+  }
+
+  /** Ends the chunk; its sums join the period's accumulator when they have arrived. */
+  #readBack(): void {
+    const chunk = this.#chunk;
+    const period = this.#period;
+    if (chunk === undefined || period === undefined) return;
+    this.#chunk = undefined;
+    const { count, shift, sums, product, lost } = chunk;
+    const reading = Promise.all([count.data(), shift.data(), sums.data(), product.data(), lost.data()])
+      .then(([[counted], ...values]) => merge(period.accumulator, chunk.rows, counted, ...values))
+      .catch(this.#report)
+      .finally(() => {
+        disposeChunk(chunk);
+        period.reading.delete(reading);
+      });
+    period.reading.add(reading);
+  }
+}
+
+/** A row of the pass's own plus the mean distance to it: near the mean, and exact where a feature never varies. */
+function firstShift(x: Tensor2D, finite: Tensor, mask: Tensor2D): Tensor2D {
+  const features = x.shape[1];
+  const finiteFirst = slice(finite, [0, 0], [1, features]);
+  const first = slice(x, [0, 0], [1, features]);
+  const row = where(finiteFirst, first, zerosLike(first)) as Tensor2D;
+  const distances = mul(sub(where(finite, x, add(zerosLike(x), row)), row), mask);
+  return add(row, div(sum(distances, 0, true), maximum(sum(mask), 1))) as Tensor2D;
+}
+
+/** Products of blocks of rows, added up in a tree: float32 sums lose digits as they grow. */
+function blockedProduct(shifted: Tensor2D): Tensor2D {
+  const [rows, features] = shifted.shape;
+  const count = Math.min(256, Math.floor(blockedNumbers / (features * features)), Math.floor(rows / 32));
+  const blocks = 2 ** Math.floor(Math.log2(Math.max(1, count)));
+  const padded = pad(shifted, [
+    [0, (blocks - (rows % blocks)) % blocks],
+    [0, 0],
+  ]);
+  const cut = reshape(padded, [blocks, -1, features]) as Tensor3D;
+  let products: Tensor = matMul(cut, cut, true, false);
+  for (let left = blocks; left > 1; left /= 2) {
+    const pairs = reshape(products, [2, left / 2, features, features]);
+    products = sum(pairs, 0);
+  }
+  return reshape(products, [features, features]) as Tensor2D;
+}
+
+/** The rounding error of sum = a + b, exactly (Knuth's two-sum). */
+function roundingOf(a: Tensor, b: Tensor, total: Tensor): Tensor {
+  const seen = sub(total, a);
+  return add(sub(a, sub(total, seen)), sub(b, seen));
+}
+
+function merge(
+  accumulator: CovarianceAccumulator,
+  rows: number,
+  count: number,
+  shift: ArrayLike<number>,
+  sums: ArrayLike<number>,
+  product: ArrayLike<number>,
+  lost: ArrayLike<number>,
+): void {
+  const rejected = rows - count;
+  if (count === 0) {
+    accumulator.updateCentered(0, new Float64Array(shift.length), new Float64Array(shift.length ** 2), rejected);
+    return;
+  }
+  const exact = Float64Array.from(product, (value, at) => value + lost[at]);
+  const { offset, scatter } = centre({ sums, product: exact }, count);
+  const mean = offset.map((value, i) => shift[i] + value);
+  accumulator.updateCentered(count, mean, scatter, rejected);
+}
+
+function disposeChunk(chunk: Chunk | undefined): void {
+  chunk?.shift.dispose();
+  chunk?.count.dispose();
+  chunk?.sums.dispose();
+  chunk?.product.dispose();
+  chunk?.lost.dispose();
+}

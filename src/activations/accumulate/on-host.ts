@@ -1,0 +1,105 @@
+import { getBackend, keep } from '@tensorflow/tfjs-core';
+import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { Reservoir } from '../../statistics/reservoir.js';
+import { solveLayer } from '../../statistics/spectrum.js';
+import type { SolveWishes } from '../../statistics/threads/solve.js';
+import { offTape } from '../off-tape.js';
+import { thinned, toSamples } from '../samples.js';
+import { withValues } from '../tensors.js';
+import { checkFeatures } from './device-rows.js';
+import type { Moments, Pass, SolvedMoments } from './moments.js';
+
+/** What is added between two takes. Passes still being read back belong to the period in which they ran. */
+interface Period {
+  accumulator: CovarianceAccumulator | undefined;
+  rows: Reservoir | undefined;
+  reading: Set<Promise<void>>;
+}
+
+/** The exact way that works everywhere: read the activations and accumulate them in float64 on this thread. */
+export class HostMoments implements Moments {
+  readonly strategy: string;
+  readonly #later = readsLater();
+  readonly #report: (error: unknown) => void;
+  readonly #keepRows: number;
+  #period = newPeriod();
+
+  /**
+   * @param report told what goes wrong where no caller can be
+   * @param keepRows how many samples to keep, chosen at random; 0 for none
+   */
+  constructor(report: (error: unknown) => void, keepRows = 0) {
+    this.#report = report;
+    this.#keepRows = keepRows;
+    this.strategy = this.#later ? 'float64 on the host, read back asynchronously' : 'float64 on the host';
+  }
+
+  add(pass: Pass): void {
+    const period = this.#period;
+    if (!this.#later) {
+      withValues(pass.output, (values) => this.#accumulate(period, values, pass.output.shape, pass));
+      return;
+    }
+    const { view, mask, items, thinning } = pass;
+    const shape = pass.output.shape;
+    offTape(pass.output, (output) => {
+      const copy = keep(output.clone());
+      const reading = copy
+        .data()
+        .then((read) => {
+          const values = read instanceof Float32Array ? read : Float32Array.from(read);
+          this.#accumulate(period, values, shape, { view, mask, items, thinning });
+        })
+        .catch(this.#report)
+        .finally(() => {
+          copy.dispose();
+          period.reading.delete(reading);
+        });
+      period.reading.add(reading);
+    });
+  }
+
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+    const period = this.#period;
+    if (endPeriod) this.#period = newPeriod();
+    if (period.reading.size > 0) await Promise.all(period.reading);
+    const { accumulator, rows } = period;
+    if (accumulator === undefined) return undefined;
+    // The cpu backend computes in JavaScript: nothing may slow its loops down.
+    const copies = getBackend() === 'cpu';
+    return { solved: await solveLayer(accumulator, wishes, endPeriod, copies), rows };
+  }
+
+  snapshot(): CovarianceAccumulator | undefined {
+    return this.#period.accumulator;
+  }
+
+  restore(accumulator: CovarianceAccumulator): void {
+    this.#period.accumulator = accumulator;
+  }
+
+  dispose(): void {
+    this.#period = newPeriod();
+  }
+
+  #accumulate(period: Period, values: Float32Array, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
+    const samples = thinned(toSamples(values, shape, pass.view, pass.mask, pass.items), pass.thinning);
+    period.accumulator ??= new CovarianceAccumulator(samples.features);
+    checkFeatures(period.accumulator.features, samples.features, shape);
+    period.accumulator.update(samples.values);
+    if (this.#keepRows > 0) {
+      period.rows ??= new Reservoir(this.#keepRows, samples.features);
+      period.rows.add(samples.values);
+    }
+  }
+}
+
+/** True where values can only be read asynchronously, or where waiting for them would stall the device. */
+function readsLater(): boolean {
+  const backend = getBackend();
+  return backend === 'webgpu' || backend === 'webgl';
+}
+
+function newPeriod(): Period {
+  return { accumulator: undefined, rows: undefined, reading: new Set() };
+}

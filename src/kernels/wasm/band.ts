@@ -1,0 +1,43 @@
+import type { Scratch } from './memory.js';
+
+/** Couplings on either side of the diagonal of the band: BAND of band-reduction.as.ts. */
+const BAND = 32;
+/** Numbers from one row of the band to the next, less one column: a row has its band and room for a bulge left of it. */
+const BAND_STRIDE = 3 * BAND;
+
+/** Bytes of work area that the two stages need; the band itself takes the first's place. */
+export function bandWork(size: number): number {
+  const vectors = 11 * BAND * (size + 40);
+  const squares = 12 * BAND * BAND;
+  return (vectors + squares) * 8;
+}
+
+/** Addresses in bytes. */
+interface At {
+  readonly size: number;
+  /** Bytes per row of the matrix. */
+  readonly stride: number;
+  readonly matrix: number;
+  readonly diagonal: number;
+  readonly offDiagonal: number;
+  readonly work: number;
+}
+
+/** Matrix -> band -> tridiagonal, which has the same eigenvalues; destroys the matrix. */
+export function tridiagonalizeByBand({ buffer, exports }: Scratch, at: At): void {
+  const { size, stride, matrix, diagonal, offDiagonal, work } = at;
+  exports.reduceToBand(matrix, size, stride, work);
+  const memory = new Float64Array(buffer);
+  // Behind the vectors that chaseBulges works with: 2 BAND rows of zeros, then the band.
+  const zeros = work / 8 + 6 * BAND;
+  const origin = zeros + 2 * BAND * (BAND_STRIDE + 1);
+  memory.fill(0, zeros, origin + size * (BAND_STRIDE + 1));
+  for (let i = 0; i < size; i++) {
+    for (let j = Math.max(0, i - BAND); j <= i; j++) {
+      const entry = memory[(matrix + i * stride) / 8 + j];
+      memory[origin + i * BAND_STRIDE + j] = entry;
+      memory[origin + j * BAND_STRIDE + i] = entry;
+    }
+  }
+  exports.chaseBulges(origin * 8, size, BAND_STRIDE * 8, diagonal, offDiagonal, work);
+}

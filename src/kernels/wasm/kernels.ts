@@ -1,0 +1,58 @@
+import type { NumericKernels } from '../numeric-kernels.js';
+import { sortDescending, sortPairsDescending } from '../sort.js';
+import { wasmBase64 } from './generated/wasm.js';
+import { Scratch } from './memory.js';
+import { BLOCK_ROWS, MomentsBlock } from './moments.js';
+import { Solver } from './solver.js';
+
+/** From this size on eigenvalues alone are found in two stages, by way of a band; measured. */
+const BAND_FROM = 1792;
+
+/**
+ * Throws where WebAssembly or its SIMD is missing or forbidden.
+ *
+ * @param bandFrom for tests: the size from which eigenvalues alone are found by way of a band
+ */
+export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
+  const module = new WebAssembly.Module(Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0)));
+  const scratch = new Scratch(module);
+  return {
+    name: 'wasm',
+    addRows: (moments, rows, first, count, float32Products) => {
+      const block = new MomentsBlock(scratch, moments.features, rows.BYTES_PER_ELEMENT, float32Products);
+      block.load(moments.scatter);
+      let rejected = 0;
+      for (let done = 0; done < count; done += BLOCK_ROWS) {
+        const size = Math.min(BLOCK_ROWS, count - done);
+        const start = (first + done) * moments.features;
+        const part = rows.subarray(start, start + size * moments.features);
+        const kept = block.add(part, size, moments);
+        rejected += size - kept;
+      }
+      block.store(moments.scatter);
+      return rejected;
+    },
+    addOuterProducts: (packed, rows, count, features) => {
+      const block = new MomentsBlock(scratch, features, 8);
+      block.load(packed);
+      for (let done = 0; done < count; done += BLOCK_ROWS) {
+        const size = Math.min(BLOCK_ROWS, count - done);
+        block.addUncentred(rows.subarray(done * features, (done + size) * features), size);
+      }
+      block.store(packed);
+    },
+    eigenvalues: (matrix) => {
+      const solver = new Solver(scratch, matrix, matrix.size >= bandFrom ? 'valuesByBand' : 'values');
+      const diagonal = solver.values();
+      scratch.release();
+      return sortDescending(diagonal, solver.scale);
+    },
+    eigen: (matrix) => {
+      const solver = new Solver(scratch, matrix, 'vectors');
+      const { diagonal, vectors } = solver.valuesAndVectors();
+      const sorted = sortPairsDescending(diagonal, vectors, solver.scale);
+      scratch.release();
+      return sorted;
+    },
+  };
+}

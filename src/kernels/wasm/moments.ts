@@ -1,0 +1,102 @@
+import { joinMeans, keepFiniteRows } from '../merge-weights.js';
+import type { MomentSums, Rows } from '../numeric-kernels.js';
+import { Layout, type Scratch, type WasmExports } from './memory.js';
+
+/** Rows of one block of the moments kernel; one tile row more holds what merges the means (pack.as.ts). */
+export const BLOCK_ROWS = 192;
+const TILE_BYTES = (BLOCK_ROWS + 1) * 4 * 8;
+
+/** One block of rows and the scatter it is added to, in the module's memory. */
+export class MomentsBlock {
+  readonly #exports: WasmExports;
+  readonly #features: number;
+  readonly #wide: boolean;
+  readonly #narrow: boolean;
+  readonly #vectors: Float64Array;
+  readonly #scatter: Float64Array;
+  readonly #rows: Rows;
+  readonly #at: { shift: number; centre: number; sums: number; gain: number; tiles: number };
+
+  /** @param float32Products multiplies float32 rows as such: see NumericKernels.addRows */
+  constructor(scratch: Scratch, features: number, bytesPerNumber: number, float32Products = false) {
+    const layout = new Layout();
+    const shift = layout.take(features * 8);
+    const centre = layout.take(features * 8);
+    const sums = layout.take(features * 8);
+    const gain = layout.take(features * 8);
+    const scatterLength = (features * (features + 1)) / 2;
+    const scatter = layout.take(scatterLength * 8);
+    const tiles = layout.take(Math.ceil(features / 4) * TILE_BYTES);
+    const rows = layout.take(BLOCK_ROWS * features * bytesPerNumber + 64); // the last columns' tile is read whole
+    const buffer = scratch.reserve(layout.bytes);
+    this.#exports = scratch.exports;
+    this.#features = features;
+    this.#wide = bytesPerNumber === 8;
+    this.#narrow = float32Products && !this.#wide;
+    this.#vectors = new Float64Array(buffer, 0, (gain >> 3) + features);
+    this.#scatter = new Float64Array(buffer, scatter, scatterLength);
+    this.#rows = this.#wide
+      ? new Float64Array(buffer, rows, BLOCK_ROWS * features)
+      : new Float32Array(buffer, rows, BLOCK_ROWS * features);
+    this.#at = { shift, centre, sums, gain, tiles };
+  }
+
+  load(scatter: Float64Array): void {
+    this.#scatter.set(scatter);
+  }
+
+  store(scatter: Float64Array): void {
+    scatter.set(this.#scatter);
+  }
+
+  /** Merges at most BLOCK_ROWS rows into the moments, all but whose scatter is updated; returns the rows used. */
+  add(rows: Rows, count: number, moments: MomentSums): number {
+    const features = this.#features;
+    const { shift } = moments;
+    const { centre, gain, tiles } = this.#at;
+    this.#rows.set(rows);
+    this.#vectors.set(shift, this.#at.shift >> 3);
+    let kept = count;
+    let means = this.#means(kept);
+    if (!means.every(Number.isFinite)) {
+      kept = keepFiniteRows(this.#rows, count, features);
+      if (kept === 0) return 0;
+      means = this.#means(kept);
+    }
+    for (let j = 0; j < features; j++) this.#vectors[(centre >> 3) + j] = shift[j] + means[j];
+    this.#pack(kept);
+    this.#vectors.set(joinMeans(moments, means, kept), gain >> 3);
+    if (this.#narrow) {
+      // However far the mean has moved, what that adds is exact.
+      this.#exports.addOuterProducts(tiles, kept, features, this.#scatter.byteOffset, true);
+      this.#exports.addOuterProduct(gain, features, this.#scatter.byteOffset);
+      return kept;
+    }
+    this.#vectors.fill(0, centre >> 3, (centre >> 3) + features);
+    this.#exports.packFloat64(gain, 1, features, centre, tiles, kept);
+    this.#exports.addOuterProducts(tiles, kept + 1, features, this.#scatter.byteOffset, false);
+    return kept;
+  }
+
+  addUncentred(rows: Rows, count: number): void {
+    const { centre, tiles } = this.#at;
+    this.#rows.set(rows);
+    this.#vectors.fill(0, centre >> 3, (centre >> 3) + this.#features);
+    this.#pack(count);
+    this.#exports.addOuterProducts(tiles, count, this.#features, this.#scatter.byteOffset, false);
+  }
+
+  #means(count: number): Float64Array {
+    const { shift, sums } = this.#at;
+    const sum = this.#wide ? this.#exports.sumColumnsFloat64 : this.#exports.sumColumnsFloat32;
+    sum(this.#rows.byteOffset, count, this.#features, shift, sums);
+    return this.#vectors.slice(sums >> 3, (sums >> 3) + this.#features).map((s) => s / count);
+  }
+
+  #pack(count: number): void {
+    const { centre, tiles } = this.#at;
+    const { byteOffset } = this.#rows;
+    if (this.#wide) this.#exports.packFloat64(byteOffset, count, this.#features, centre, tiles, 0);
+    else this.#exports.packFloat32(byteOffset, count, this.#features, centre, tiles, 0, this.#narrow);
+  }
+}

@@ -1,0 +1,181 @@
+import { keep, slice, type Tensor } from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { onLayerCall, startNewPass } from '../activations/layer-hook.js';
+import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
+import { poolPlaces } from '../activations/pool-places.js';
+import { LogisticRegression, type LogisticRegressionOptions, type SampleRows } from './logistic-regression.js';
+
+/** Inputs of a model and the class of each. */
+export interface ProbeSamples {
+  /** What model.predict takes, all samples in one tensor (or one per input). */
+  xs: Tensor | Tensor[];
+  /** Classes 0, 1, ...: numbers, a tensor of them, or a one-hot tensor (samples x classes). */
+  ys: ArrayLike<number> | Tensor;
+}
+
+/** Where accuracies go; a SummaryWriter is one. */
+export interface ScalarWriter {
+  addScalar(tag: string, value: number, step?: number | bigint): void;
+}
+
+export interface ProbeOptions extends LogisticRegressionOptions {
+  /** Keeps, drops or renames layers, as the tracker's option of that name. */
+  layers?: LayerFilter;
+  /** Samples per forward pass; 128. */
+  batchSize?: number;
+  /** Places that a map's space is averaged down to before it is fitted; 16 (4 x 4). */
+  maxPlaces?: number;
+  /** Writes each accuracy as `probe-accuracy/<layer>` beside `saturation/<layer>`. */
+  writer?: ScalarWriter;
+  step?: number | bigint;
+}
+
+/** How well the classes can be read off one layer by a linear model. */
+export interface Probe {
+  layer: string;
+  /** Width of what was fitted. */
+  features: number;
+  /** On the test samples, in [0, 1]. */
+  accuracy: number;
+  /** On the samples it was fitted to. */
+  trainAccuracy: number;
+  /** False when the solver stopped before its tolerance. */
+  converged: boolean;
+}
+
+/**
+ * Fits a logistic regression on the output of every tracked layer and tells its accuracy on the test samples, in order
+ * of depth. Where it no longer grows, the layers behind add nothing to the solution (https://arxiv.org/abs/1610.01644;
+ * beside saturation: https://arxiv.org/abs/2006.08679).
+ *
+ * Maps are averaged down to 4 x 4 places, recurrent layers give their last step. The model is left as it was.
+ *
+ * @throws TypeError, RangeError when samples and labels do not belong together, or activations are not finite
+ */
+export async function probeLayers(
+  model: LayersModel,
+  train: ProbeSamples,
+  test: ProbeSamples,
+  options: ProbeOptions = {},
+): Promise<Probe[]> {
+  const tracked = trackedLayers(model, options.layers);
+  const trainLabels = await labelsOf('train', train);
+  const testLabels = await labelsOf('test', test);
+  const trainRows = await activationsOf(model, tracked, train.xs, options);
+  const testRows = await activationsOf(model, tracked, test.xs, options);
+  const probes: Probe[] = [];
+  for (const { name } of tracked) {
+    const fitted = trainRows.get(name);
+    const tested = testRows.get(name);
+    // A layer that a forward pass does not reach (another output's, a second model's) has nothing to fit.
+    if (!fitted || !tested) continue;
+    const regression = LogisticRegression.fit(fitted, trainLabels, { ...stoppingRule, ...options });
+    const probe = {
+      layer: name,
+      features: fitted.features,
+      accuracy: regression.accuracy(tested, testLabels),
+      trainAccuracy: regression.accuracy(fitted, trainLabels),
+      converged: regression.converged,
+    };
+    options.writer?.addScalar(`probe-accuracy/${name}`, probe.accuracy, options.step);
+    probes.push(probe);
+  }
+  return probes;
+}
+
+/** scikit-learn's default tolerance: the accuracy no longer changes, and wide layers take seconds rather than minutes. */
+const stoppingRule = { tolerance: 1e-4, maxIterations: 300 } as const;
+
+async function activationsOf(
+  model: LayersModel,
+  tracked: readonly TrackedLayer[],
+  xs: Tensor | Tensor[],
+  options: ProbeOptions,
+): Promise<Map<string, SampleRows>> {
+  const { batchSize = 128, maxPlaces = 16 } = options;
+  const inputs = Array.isArray(xs) ? xs : [xs];
+  const samples = inputs[0]!.shape[0]!;
+  let caught = new Map<TrackedLayer, Tensor>();
+  const release = tracked.map((entry) =>
+    onLayerCall(entry.layer, ({ output }) => {
+      // Of a layer that is used several times in a pass, the first use.
+      if (!caught.has(entry)) caught.set(entry, keep(output.clone()));
+    }),
+  );
+  const parts = new Map<string, SampleRows[]>();
+  try {
+    for (let start = 0; start < samples; start += batchSize) {
+      caught = new Map();
+      startNewPass();
+      const size = Math.min(batchSize, samples - start);
+      const batch = inputs.map((input) => slice(input, [start], [size]));
+      const outputs = model.predictOnBatch(Array.isArray(xs) ? batch : batch[0]!);
+      for (const tensor of [...batch, ...(Array.isArray(outputs) ? outputs : [outputs])]) tensor.dispose();
+      for (const [entry, tensor] of caught) {
+        const rows = await readRows(entry, tensor, maxPlaces);
+        tensor.dispose();
+        const known = parts.get(entry.name);
+        if (known) known.push(rows);
+        else parts.set(entry.name, [rows]);
+      }
+      caught = new Map();
+    }
+  } finally {
+    for (const tensor of caught.values()) tensor.dispose();
+    for (const stop of release) stop();
+  }
+  return new Map([...parts].map(([name, rows]) => [name, joined(rows)]));
+}
+
+async function readRows(entry: TrackedLayer, tensor: Tensor, maxPlaces: number): Promise<SampleRows> {
+  const values = (await tensor.data()) as Float32Array | Int32Array;
+  const { shape } = tensor;
+  if (entry.recurrent && shape.length === 3) {
+    const [rows, steps, features] = shape as [number, number, number];
+    const last = new Float32Array(rows * features);
+    for (let row = 0; row < rows; row++) {
+      const from = (row * steps + steps - 1) * features;
+      last.set(values.subarray(from, from + features), row * features);
+    }
+    return { values: last, rows, features };
+  }
+  return poolPlaces(values, shape, maxPlaces, entry.channelsFirst);
+}
+
+function joined(parts: readonly SampleRows[]): SampleRows {
+  const { features } = parts[0]!;
+  const values = new Float32Array(parts.reduce((sum, part) => sum + part.values.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    values.set(part.values, at);
+    at += part.values.length;
+  }
+  return { values, rows: values.length / features, features };
+}
+
+async function labelsOf(split: string, { xs, ys }: ProbeSamples): Promise<ArrayLike<number>> {
+  const samples = (Array.isArray(xs) ? xs[0] : xs)?.shape?.[0];
+  if (samples === undefined) throw new TypeError(`probeLayers: expected ${split}.xs to be a tensor, got ${String(xs)}`);
+  let labels: ArrayLike<number>;
+  if (typeof (ys as Tensor)?.data === 'function') {
+    const tensor = ys as Tensor;
+    const values = await tensor.data();
+    labels = tensor.rank === 2 && tensor.shape[1]! > 1 ? positionsOfLargest(values, tensor.shape[1]!) : values;
+  } else {
+    labels = ys as ArrayLike<number>;
+  }
+  if (labels?.length !== samples) {
+    throw new RangeError(
+      `probeLayers: expected ${samples} labels in ${split}.ys, one per sample, got ${labels?.length}`,
+    );
+  }
+  return labels;
+}
+
+function positionsOfLargest(values: ArrayLike<number>, classes: number): Int32Array {
+  return Int32Array.from({ length: values.length / classes }, (_, row) => {
+    let best = 0;
+    for (let k = 1; k < classes; k++) if (values[row * classes + k]! > values[row * classes + best]!) best = k;
+    return best;
+  });
+}

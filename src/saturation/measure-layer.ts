@@ -1,0 +1,112 @@
+import { driftOf } from '../statistics/eigenvalues.js';
+import type { Reservoir } from '../statistics/reservoir.js';
+import { type IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
+import type { Solved, SolveWishes } from '../statistics/threads/solve.js';
+import type { LayerStatistics, ScalarStat, Split } from './epoch.js';
+
+/** What to compute of a layer. */
+export interface MeasureOptions {
+  scalars: readonly ScalarStat[];
+  spectrum: boolean;
+  covariance: boolean;
+  embedding: boolean;
+  threshold: number;
+  rule: IntrinsicDimensionRule;
+}
+
+/** The eigenvectors of an epoch, kept for the next one's drift. */
+export interface Eigenspace {
+  /** By rows, the largest eigenvalue's first. */
+  vectors: Float64Array;
+  features: number;
+  /** How many of them lead: the intrinsic dimensionality. */
+  leading: number;
+}
+
+/** A layer's statistics, and the spectrum they come from even where it was not asked for. */
+export interface Measured {
+  statistics: LayerStatistics;
+  spectrum?: Spectrum;
+  /** Only where drift was asked for. */
+  eigenspace?: Eigenspace;
+}
+
+/** What must be solved for these statistics, besides the eigenvalues. */
+export function wishesFor({ scalars, covariance, embedding }: MeasureOptions): SolveWishes {
+  // How many eigenvectors lead is known only with the eigenvalues, so that drift asks for all.
+  const vectors = scalars.includes('drift') ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
+  return { vectors, covariance, mean: embedding };
+}
+
+/**
+ * Turns what was solved into statistics. A layer of which no row was finite has NaN for every number and no spectrum.
+ *
+ * @param rows samples to project, for `embedding`
+ * @param previous the layer's eigenspace at the end of the last epoch, for `drift` (left out without one)
+ */
+export function measureLayer(
+  split: Split,
+  layer: string,
+  solved: Solved,
+  rows: Reservoir | undefined,
+  options: MeasureOptions,
+  previous?: Eigenspace,
+): Measured {
+  const { features, count: samples, rejected, vectors, covariance, mean } = solved;
+  const statistics: LayerStatistics = { split, layer, samples, rejected, features, values: {} };
+  if (samples === 0) {
+    for (const stat of options.scalars) statistics.values[stat] = Number.NaN;
+    return { statistics };
+  }
+  const spectrum = Spectrum.fromSolved(solved);
+  const leading = Math.max(1, spectrum.intrinsicDimensionality(options.threshold, options.rule));
+  const drifts = options.scalars.includes('drift') && vectors !== undefined;
+  const eigenspace = drifts ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
+  for (const stat of options.scalars) {
+    // The first epoch has nothing to drift from: no value rather than a NaN.
+    const value = stat === 'drift' ? driftBetween(previous, eigenspace) : scalarOf(spectrum, stat, options);
+    if (value !== undefined) statistics.values[stat] = value;
+  }
+  if (options.spectrum) statistics.spectrum = spectrum;
+  if (options.covariance) statistics.covariance = covariance;
+  if (options.embedding && vectors !== undefined && mean !== undefined && rows !== undefined) {
+    statistics.embedding = projectRows(rows, mean, vectors, features);
+  }
+  return { statistics, spectrum, eigenspace };
+}
+
+function scalarOf(spectrum: Spectrum, stat: Exclude<ScalarStat, 'drift'>, options: MeasureOptions): number {
+  switch (stat) {
+    case 'saturation':
+      return spectrum.saturation(options.threshold, options.rule);
+    case 'intrinsicDimensionality':
+      return spectrum.intrinsicDimensionality(options.threshold, options.rule);
+    case 'diagonalTrace':
+      // Delve's dtrc sums the eigenvalues after setting negative ones to 0, which a Spectrum has done already.
+      return spectrum.trace;
+    default:
+      return spectrum[stat];
+  }
+}
+
+function driftBetween(previous: Eigenspace | undefined, current: Eigenspace | undefined): number | undefined {
+  if (previous === undefined || current === undefined || previous.features !== current.features) return undefined;
+  return driftOf(previous.vectors, current.vectors, current.features, Math.min(previous.leading, current.leading));
+}
+
+/** Each row minus the mean, on the first two principal axes: n x 2, row-major. A layer of one feature has 0 on the second. */
+function projectRows(rows: Reservoir, mean: Float64Array, vectors: Float64Array, features: number): Float64Array {
+  const axes = Math.min(2, features);
+  const kept = rows.rows();
+  const projected = new Float64Array(kept.length * 2);
+  for (let index = 0; index < kept.length; index++) {
+    for (let axis = 0; axis < axes; axis++) {
+      let sum = 0;
+      for (let column = 0; column < features; column++) {
+        sum += (kept[index][column] - mean[column]) * vectors[axis * features + column];
+      }
+      projected[index * 2 + axis] = sum;
+    }
+  }
+  return projected;
+}

@@ -1,0 +1,53 @@
+import type { Step } from '../event/event.js';
+import { checkedThreshold } from '../statistics/check-threshold.js';
+import type { Spectrum } from '../statistics/spectrum.js';
+import { checkedRule } from '../statistics/spectrum-measures.js';
+import { SummaryWriter } from '../writer/summary-writer.js';
+import type { LayerStatistics } from './epoch.js';
+import { type CountingOptions, writeLayerStatistics, writeProfile } from './runs.js';
+
+/**
+ * A SummaryWriter that knows saturation: scalars, log10-eigenvalue histograms and the profile over depth. It needs no
+ * TensorFlow.js: spectra come from a `CovarianceAccumulator` fed with activations from anywhere.
+ */
+export class SaturationWriter extends SummaryWriter {
+  /**
+   * Writes `saturation/<layer>`, `intrinsic-dimensionality/<layer>` and `spectrum/<layer>` (a histogram of log10 of the
+   * eigenvalues; those that are 0 up to rounding are left out).
+   *
+   * @throws RangeError for a threshold outside (0, 1]
+   */
+  addSaturation(layer: string, spectrum: Spectrum, step: Step, options: CountingOptions = {}): void {
+    const counting = checked(options);
+    const { threshold, rule } = counting;
+    const statistics: LayerStatistics = {
+      split: 'train',
+      layer,
+      samples: spectrum.samples ?? Number.NaN,
+      rejected: 0,
+      features: spectrum.features,
+      values: {
+        saturation: spectrum.saturation(threshold, rule),
+        intrinsicDimensionality: spectrum.intrinsicDimensionality(threshold, rule),
+      },
+      spectrum,
+    };
+    writeLayerStatistics(this, statistics, step, counting);
+  }
+
+  /**
+   * Writes the saturation of every layer as one histogram, `saturation-profile`: bucket i is layer i in the map's order,
+   * its count the saturation. TensorBoard draws depth x step as a ridge.
+   *
+   * @throws RangeError for a threshold outside (0, 1]
+   */
+  addSaturationProfile(spectra: ReadonlyMap<string, Spectrum>, step: Step, options: CountingOptions = {}): void {
+    const { threshold, rule } = checked(options);
+    const saturations = new Map([...spectra].map(([layer, spectrum]) => [layer, spectrum.saturation(threshold, rule)]));
+    writeProfile(this, saturations, step);
+  }
+}
+
+function checked({ threshold = 0.99, rule = 'paper' }: CountingOptions): Required<CountingOptions> {
+  return { threshold: checkedThreshold(threshold), rule: checkedRule(rule) };
+}

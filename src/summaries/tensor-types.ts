@@ -1,0 +1,136 @@
+import { type WireReader, WireType } from '../encoding/protobuf.js';
+import type { TensorValue } from '../event/summary-value.js';
+import { tensorboard } from '../proto/tensorboard.js';
+
+const { DataType } = tensorboard;
+
+/** Typed arrays a tensor's numbers are read into. */
+export type NumericData = Exclude<TensorValue['data'], Uint8Array[]>;
+
+/** How the elements of one DataType are stored in a TensorProto. */
+export interface TensorLayout {
+  /** TensorFlow's name of the type. */
+  readonly name: string;
+  /** Bytes of one element in `tensor_content`. */
+  readonly bytes: number;
+  /** Number of the TensorProto field that holds elements one by one. */
+  readonly field: number;
+  /** Wire type of one such element. */
+  readonly wireType: number;
+  /** Elements of `tensor_content`, which is `bytes` times as long and little-endian. */
+  fromContent(content: Uint8Array): NumericData;
+  /** Memory for elements that are stored one by one. */
+  allocate(elements: number): NumericData;
+  /** Reads one element stored in `field`. */
+  read(wire: WireReader): number | bigint;
+}
+
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Copies little-endian elements into memory of their own, which is aligned and in the host's order. */
+function aligned(content: Uint8Array, width: number): ArrayBuffer {
+  const copy = new Uint8Array(content);
+  if (!littleEndian) {
+    for (let start = 0; start < copy.length; start += width) copy.subarray(start, start + width).reverse();
+  }
+  return copy.buffer;
+}
+
+/** IEEE 754 binary16 to number. */
+function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** bfloat16, the upper half of a float32, to number. */
+function fromBfloat16(bits: number): number {
+  word.setUint32(0, (bits & 0xffff) * 0x10000);
+  return word.getFloat32(0);
+}
+
+interface TypedArrayConstructor {
+  readonly BYTES_PER_ELEMENT: number;
+  new (length: number): NumericData;
+  new (buffer: ArrayBuffer): NumericData;
+}
+
+function layout(
+  name: string,
+  view: TypedArrayConstructor,
+  field: number,
+  wireType: number,
+  read: TensorLayout['read'],
+): TensorLayout {
+  const bytes = view.BYTES_PER_ELEMENT;
+  return {
+    name,
+    bytes,
+    field,
+    wireType,
+    fromContent: (content) => new view(aligned(content, bytes)),
+    allocate: (elements) => new view(elements),
+    read,
+  };
+}
+
+function sixteenBitFloats(name: string, toNumber: (bits: number) => number): TensorLayout {
+  return {
+    name,
+    bytes: 2,
+    field: 13,
+    wireType: WireType.varint,
+    fromContent: (content) => Float32Array.from(new Uint16Array(aligned(content, 2)), toNumber),
+    allocate: (elements) => new Float32Array(elements),
+    read: (wire) => toNumber(readUint32(wire)),
+  };
+}
+
+function readUint32(wire: WireReader): number {
+  wire.varint();
+  return wire.low;
+}
+
+function readUint64(wire: WireReader): bigint {
+  wire.varint();
+  return (BigInt(wire.high) << 32n) | BigInt(wire.low);
+}
+
+function readBool(wire: WireReader): number {
+  wire.varint();
+  return wire.low === 0 && wire.high === 0 ? 0 : 1;
+}
+
+/** Field number of `int_val`, which all integers up to 32 bits but uint32 share. */
+const intVal = 7;
+
+/**
+ * By DataType; strings and what has no typed array are not among them. Sources:
+ * https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/types.proto and tensor.proto
+ */
+export const tensorLayouts: ReadonlyMap<number, TensorLayout> = new Map([
+  [DataType.DT_FLOAT, layout('float32', Float32Array, 5, WireType.fixed32, (wire) => wire.float())],
+  [DataType.DT_DOUBLE, layout('float64', Float64Array, 6, WireType.fixed64, (wire) => wire.double())],
+  [DataType.DT_INT32, layout('int32', Int32Array, intVal, WireType.varint, readUint32)],
+  [DataType.DT_INT16, layout('int16', Int16Array, intVal, WireType.varint, readUint32)],
+  [DataType.DT_INT8, layout('int8', Int8Array, intVal, WireType.varint, readUint32)],
+  [DataType.DT_UINT16, layout('uint16', Uint16Array, intVal, WireType.varint, readUint32)],
+  [DataType.DT_UINT8, layout('uint8', Uint8Array, intVal, WireType.varint, readUint32)],
+  [DataType.DT_UINT32, layout('uint32', Uint32Array, 16, WireType.varint, readUint32)],
+  [DataType.DT_INT64, layout('int64', BigInt64Array, 10, WireType.varint, readUint64)],
+  [DataType.DT_UINT64, layout('uint64', BigUint64Array, 17, WireType.varint, readUint64)],
+  [DataType.DT_BOOL, layout('bool', Uint8Array, 11, WireType.varint, readBool)],
+  [DataType.DT_HALF, sixteenBitFloats('float16', fromHalf)],
+  [DataType.DT_BFLOAT16, sixteenBitFloats('bfloat16', fromBfloat16)],
+]);
+
+/** 'complex64' for DT_COMPLEX64; 'type 99' for what this package does not know. */
+export function tensorTypeName(dtype: number): string {
+  const name = DataType[dtype] as string | undefined;
+  return name === undefined ? `type ${dtype}` : name.slice('DT_'.length).toLowerCase();
+}

@@ -1,0 +1,242 @@
+import { adviceMarkdown } from '../insight/advice-text.js';
+import { DirectoryOutput } from '../output/directory-output.js';
+import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import { epochTable, writeHeatMap, writeLayerStatistics, writeProfile } from '../saturation/runs.js';
+import { SaturationWriter } from '../saturation/saturation-writer.js';
+import type { Spectrum } from '../statistics/spectrum.js';
+import type { Store } from '../stores/store.js';
+import type { SummaryWriter } from '../writer/summary-writer.js';
+import type { ResolvedOptions } from './options.js';
+import { storeOf } from './store-of.js';
+
+/**
+ * Everywhere a tracker writes to: TensorBoard's runs `train` and `val` below the logdir, and the other stores.
+ * What fails is handed to `report`; the rest is written all the same.
+ */
+export class TrackerOutlets {
+  readonly #options: ResolvedOptions;
+  readonly #report: (error: unknown, where: string) => void;
+  readonly #stores: { name: string; store: Store }[] = [];
+  readonly #runs = new Map<Split, SummaryWriter>();
+  /** Saturation per split, layer and epoch, for the heat map. */
+  readonly #history = new Map<Split, Map<string, number[]>>();
+  readonly #destination: string | SummaryWriter;
+  readonly #toTensorBoard: boolean;
+  /** The writer of the logdir itself, made when the user adds a scalar: without one there is no such run. */
+  #root: SummaryWriter | undefined;
+  #resumed: Promise<void> | undefined;
+  /** The last epoch, until its summary has been written. */
+  #toSummarize: EpochStatistics | undefined;
+
+  /** @param destination a folder, or a writer that stays the caller's */
+  constructor(
+    destination: string | SummaryWriter,
+    options: ResolvedOptions,
+    report: (error: unknown, where: string) => void,
+  ) {
+    this.#options = options;
+    this.#report = report;
+    const logdir = typeof destination === 'string' ? destination : destination.logdir;
+    for (const target of options.saveTo) {
+      if (target === 'tensorboard') continue;
+      const name = typeof target === 'string' ? target : target.constructor.name;
+      this.#stores.push({ name, store: storeOf(target, logdir) });
+    }
+    this.#destination = destination;
+    this.#toTensorBoard = options.saveTo.includes('tensorboard');
+    if (!this.#toTensorBoard || typeof destination !== 'string') return;
+    if (destination === '') throw new TypeError("logdir: expected a non-empty string or a SummaryWriter, got ''");
+    const folder = new DirectoryOutput(destination);
+    folder.prepare(true);
+    if (options.initialEpoch === 0) return;
+    // What is purged are the events before: none of this process may come first, whoever writes it.
+    for (const split of ['train', 'val'] as const) if (hasEvents(folder.run(split))) this.run(split);
+    if (hasEvents(folder)) this.#openRoot();
+  }
+
+  /** The writer of a split's run; undefined when TensorBoard was not asked for. */
+  run(split: Split): SummaryWriter | undefined {
+    if (!this.#toTensorBoard) return undefined;
+    let run = this.#runs.get(split);
+    if (run === undefined) {
+      run = typeof this.#destination === 'string' ? this.#open(split) : this.#destination.run(split);
+      if (this.#runs.size === 0 && this.#fillsLayout()) run.addCustomScalars(layout);
+      this.#runs.set(split, run);
+    }
+    return run;
+  }
+
+  /** A scalar of the user's own, in the logdir's root run. */
+  addScalar(tag: string, value: number, step: number): void {
+    if (this.#toTensorBoard) this.#openRoot().addScalar(tag, value, step);
+  }
+
+  /** Writes an epoch everywhere. @param spectra by `split/layer`, also those that were not asked for */
+  async write(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): Promise<void> {
+    this.#resumed ??= this.#resume();
+    await this.#resumed;
+    this.#try('TensorBoard', () => this.#writeRuns(epoch, spectra));
+    this.#toSummarize = epoch;
+    for (const { name, store } of this.#stores) {
+      try {
+        await store.add(epoch);
+      } catch (error) {
+        this.#report(error, `store '${name}'`);
+      }
+    }
+  }
+
+  /** At the end of a training: adds what its last epoch suggests, in words, and brings everything into the files. */
+  async flush(): Promise<void> {
+    this.#summarize();
+    await Promise.all([...this.#writers()].map((writer) => writer.flush()));
+  }
+
+  /** Closes the stores, and the writer where it is the tracker's own. */
+  async close(): Promise<void> {
+    for (const { name, store } of this.#stores) {
+      try {
+        await store.close?.();
+      } catch (error) {
+        this.#report(error, `store '${name}'`);
+      }
+    }
+    this.#summarize();
+    const isOwn = typeof this.#destination === 'string';
+    for (const writer of this.#writers()) {
+      try {
+        await (isOwn ? writer.close() : writer.flush());
+      } catch (error) {
+        this.#report(error, 'TensorBoard');
+      }
+    }
+  }
+
+  *#writers(): Iterable<SummaryWriter> {
+    yield* this.#runs.values();
+    if (this.#root !== undefined) yield this.#root;
+  }
+
+  #openRoot(): SummaryWriter {
+    this.#root ??= typeof this.#destination === 'string' ? this.#open() : this.#destination;
+    return this.#root;
+  }
+
+  /** @param split the run below the logdir; absent: the logdir itself */
+  #open(split?: Split): SummaryWriter {
+    const logdir = this.#destination as string;
+    const path = split === undefined ? logdir : `${logdir.replace(/(?<=.)[/\\]+$/, '')}/${split}`;
+    return new SaturationWriter(path, purge(this.#options.initialEpoch));
+  }
+
+  #summarize(): void {
+    const epoch = this.#toSummarize;
+    this.#toSummarize = undefined;
+    if (epoch === undefined || epoch.layers.length === 0 || !this.#options.scalars.includes('saturation')) return;
+    const split = epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val';
+    this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', adviceMarkdown(epoch), epoch.step));
+  }
+
+  #fillsLayout(): boolean {
+    const { scalars } = this.#options;
+    return scalars.includes('saturation') || scalars.includes('intrinsicDimensionality');
+  }
+
+  #writeRuns(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): void {
+    for (const split of ['train', 'val'] as const) {
+      const layers = epoch.layers.filter((layer) => layer.split === split);
+      if (layers.length === 0) continue;
+      const run = this.run(split);
+      if (run === undefined) return;
+      for (const layer of layers) {
+        this.#try(`TensorBoard, layer '${layer.layer}'`, () =>
+          writeLayerStatistics(run, layer, epoch.step, this.#options),
+        );
+      }
+      const saturations = new Map(layers.map((layer) => [layer.layer, this.#saturationOf(layer, spectra)]));
+      if (this.#options.averageSaturation) {
+        run.addScalar('average-saturation', mean([...saturations.values()]), epoch.step);
+      }
+      if (!this.#options.scalars.includes('saturation')) continue;
+      const history = this.#remember(split, saturations);
+      writeProfile(run, saturations, epoch.step);
+      if (isWorthAPicture(history)) writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
+      run.addText('saturation-table', epochTable(layers, spectra, this.#options), epoch.step);
+    }
+  }
+
+  #saturationOf(layer: LayerStatistics, spectra: ReadonlyMap<string, Spectrum>): number {
+    const spectrum = spectra.get(`${layer.split}/${layer.layer}`);
+    return spectrum?.saturation(this.#options.threshold, this.#options.rule) ?? Number.NaN;
+  }
+
+  /** Columns of the heat map are the epochs this split had; a layer that came late or stayed away is NaN there. */
+  #remember(split: Split, saturations: ReadonlyMap<string, number>): Map<string, number[]> {
+    const history = this.#history.get(split) ?? new Map<string, number[]>();
+    this.#history.set(split, history);
+    const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));
+    for (const layer of new Set([...history.keys(), ...saturations.keys()])) {
+      const row = history.get(layer) ?? Array<number>(epochs).fill(Number.NaN);
+      row.push(saturations.get(layer) ?? Number.NaN);
+      history.set(layer, row);
+    }
+    return history;
+  }
+
+  async #resume(): Promise<void> {
+    if (this.#options.initialEpoch === 0) return;
+    for (const { name, store } of this.#stores) {
+      try {
+        await store.resume?.(this.#options.initialEpoch);
+      } catch (error) {
+        this.#report(error, `store '${name}'`);
+      }
+    }
+  }
+
+  #try(where: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#report(error, where);
+    }
+  }
+}
+
+/** One chart over all saturations; TensorBoard draws a line per layer and run. */
+const layout = {
+  categories: [
+    { title: 'Layer saturation', charts: [{ title: 'saturation', multiline: ['^saturation/'] }] },
+    {
+      title: 'Intrinsic dimensionality',
+      closed: true,
+      charts: [{ title: 'intrinsic dimensionality', multiline: ['^intrinsic-dimensionality/'] }],
+    },
+  ],
+};
+
+/** Epoch values stand at step epoch + 1, so continuing at epoch k hides what stands at step k + 1 and later. */
+function purge(initialEpoch: number): { purgeStep?: number } {
+  return initialEpoch > 0 ? { purgeStep: initialEpoch + 1 } : {};
+}
+
+/** True where an earlier program wrote to a run. */
+function hasEvents(folder: DirectoryOutput): boolean {
+  try {
+    for (const _file of folder.readEarlier()) return true;
+  } catch {
+    // There is no such folder.
+  }
+  return false;
+}
+
+/** Every epoch's at first, then each hundredth's of the way: pictures grow with the epochs, and TensorBoard shows ten. */
+function isWorthAPicture(history: ReadonlyMap<string, readonly number[]>): boolean {
+  const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));
+  return epochs % Math.ceil(epochs / 100) === 0;
+}
+
+function mean(values: readonly number[]): number {
+  const finite = values.filter((value) => !Number.isNaN(value));
+  return finite.length === 0 ? Number.NaN : finite.reduce((sum, value) => sum + value, 0) / finite.length;
+}

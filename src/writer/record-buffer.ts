@@ -1,0 +1,234 @@
+import { unref } from '#platform';
+import { recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/records.js';
+import type { Output } from '../output/output.js';
+import { WriteFailures } from './write-failures.js';
+
+/** How long events may wait, and how many bytes they may take. */
+export interface BufferPolicy {
+  /** Events buffered before a write is forced. */
+  maxQueue: number;
+  /** Milliseconds an event may stay unwritten. */
+  flushMillis: number;
+  /** Size of the buffer. */
+  maxBufferedBytes: number;
+  /** Bytes kept in memory, beside the buffer, while they cannot be written. */
+  maxUnwrittenBytes: number;
+}
+
+/** Whole records that could not be written yet. */
+export interface Chunk {
+  bytes: Uint8Array;
+  events: number;
+}
+
+/** The buffer starts small, since a program may have hundreds of runs, and doubles up to its size. */
+const initialBytes = 4096;
+/** While writing fails, it is not tried more often than this. */
+const retryMillis = 100;
+/** setTimeout takes no more: it fires at once. */
+const maxTimerMillis = 2 ** 31 - 1;
+
+/**
+ * Whole records on their way to an Output: a fixed buffer that goes out in one write when it is full or overdue, and,
+ * while the Output cannot take it, a bounded backlog in memory. Nothing here throws: `failures` knows what went wrong.
+ */
+export class RecordBuffer {
+  readonly policy: BufferPolicy;
+  readonly failures = new WriteFailures();
+  /** The buffer: a record is written into it where `reserve` says. */
+  bytes: Uint8Array;
+  view: DataView;
+  readonly #output: Output;
+  readonly #onRestart: (kept: Chunk[]) => void;
+  readonly #onLoss: () => void;
+  #length = 0;
+  #events = 0;
+  /** When the oldest event in the buffer was added. */
+  #oldest = 0;
+  #backlog: Chunk[] = [];
+  #backlogBytes = 0;
+  #nextTry = 0;
+  #eventsInFile = 0;
+  #restarts: number;
+  #timerRuns = false;
+
+  /**
+   * @param onRestart completes records that were meant for a file that is gone, so that they can begin a new one
+   * @param onLoss called when records were dropped: a tag's first event may have been among them
+   */
+  constructor(output: Output, policy: BufferPolicy, onRestart: (kept: Chunk[]) => void, onLoss: () => void) {
+    this.#output = output;
+    this.policy = policy;
+    this.#onRestart = onRestart;
+    this.#onLoss = onLoss;
+    this.#restarts = output.restarts ?? 0;
+    this.bytes = new Uint8Array(Math.min(initialBytes, policy.maxBufferedBytes));
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  /** True while something waits here to be written. */
+  get isPending(): boolean {
+    return this.#length > 0 || this.#backlog.length > 0;
+  }
+
+  /** Bytes waiting here or in the Output. */
+  get pendingBytes(): number {
+    return this.#length + this.#backlogBytes + (this.#output.pendingBytes ?? 0);
+  }
+
+  /** Makes room for a record of up to so many bytes and tells where it may be written. */
+  reserve(size: number): number {
+    if (this.#length + size > this.bytes.length) this.#makeRoom(size);
+    return this.#length;
+  }
+
+  /** Takes the record that was written at `reserve`'s position up to `end`. */
+  commit(end: number, now: number): void {
+    this.#length = end;
+    this.#events++;
+    if (this.#events === 1) this.#oldest = now;
+    const age = now - this.#oldest;
+    // A negative age: the clock was put back.
+    if (this.#events >= this.policy.maxQueue || age >= this.policy.flushMillis || age < 0) this.writeOut(now);
+    if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
+  }
+
+  /** Writes whatever must be written before an event of so many bytes can be added. */
+  prepare(payloadBytes: number): void {
+    const size = payloadBytes + recordOverheadBytes;
+    if (size <= this.policy.maxBufferedBytes) {
+      this.reserve(size);
+      return;
+    }
+    this.writeOut(Date.now());
+    this.#moveToBacklog();
+  }
+
+  /** Frames and takes one event. */
+  add(payload: Uint8Array, now: number): void {
+    const size = payload.length + recordOverheadBytes;
+    this.prepare(payload.length);
+    if (size <= this.policy.maxBufferedBytes) {
+      const start = this.#length;
+      this.bytes.set(payload, start + recordHeaderBytes);
+      this.commit(sealRecord(this.bytes, this.view, start, payload.length), now);
+      return;
+    }
+    const bytes = new Uint8Array(size);
+    bytes.set(payload, recordHeaderBytes);
+    sealRecord(bytes, new DataView(bytes.buffer), 0, payload.length);
+    this.#push({ bytes, events: 1 });
+    this.writeOut(now);
+    if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
+  }
+
+  /** Writes what is pending. While writing fails this is not tried too often, unless `always`. */
+  writeOut(now: number, always = false): void {
+    if (!this.isPending) return;
+    if (this.failures.isFailing && !always && now < this.#nextTry && now > this.#nextTry - 2 * retryMillis) return;
+    const restarts = this.#restarts;
+    this.#drain();
+    if (this.isPending && this.#restarts !== restarts) this.#drain();
+    if (this.isPending) this.#nextTry = now + retryMillis;
+    else this.failures.recovered();
+  }
+
+  /** Gives up what is still unwritten: the writer is closing. */
+  abandon(): void {
+    this.#moveToBacklog();
+    const events = this.#backlog.reduce((sum, chunk) => sum + chunk.events, 0);
+    this.#backlog = [];
+    this.#backlogBytes = 0;
+    if (events > 0) this.failures.lose(events, 'the writer was closed before they could be written');
+  }
+
+  /** One timer, started by the first event that has to wait and restarted only while something does. */
+  #startTimer(millis: number): void {
+    this.#timerRuns = true;
+    const onTime = () => {
+      this.#timerRuns = false;
+      if (!this.isPending) return;
+      const now = Date.now();
+      const left = this.#backlog.length > 0 ? 0 : this.policy.flushMillis - (now - this.#oldest);
+      if (left <= 0) this.writeOut(now);
+      if (this.isPending)
+        this.#startTimer(left > 0 ? Math.min(left, this.policy.flushMillis) : this.policy.flushMillis);
+    };
+    unref(setTimeout(onTime, Math.min(Math.max(millis, 1), maxTimerMillis)));
+  }
+
+  #makeRoom(size: number): void {
+    const { maxBufferedBytes } = this.policy;
+    if (this.#length + size > maxBufferedBytes && this.#length > 0) {
+      this.writeOut(Date.now());
+      if (this.#length > 0) this.#moveToBacklog();
+    }
+    const needed = this.#length + size;
+    if (needed <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, Math.min(maxBufferedBytes, this.bytes.length * 2)));
+    grown.set(this.bytes.subarray(0, this.#length));
+    this.bytes = grown;
+    this.view = new DataView(grown.buffer);
+  }
+
+  #drain(): void {
+    while (this.#backlog.length > 0 && this.#write(this.#backlog[0])) {
+      this.#backlogBytes -= this.#backlog.shift()!.bytes.length;
+    }
+    if (this.#backlog.length > 0 || this.#length === 0) return;
+    if (this.#write({ bytes: this.bytes.subarray(0, this.#length), events: this.#events })) this.#empty();
+  }
+
+  #empty(): void {
+    this.#length = 0;
+    this.#events = 0;
+  }
+
+  #moveToBacklog(): void {
+    if (this.#length === 0) return;
+    const chunk = { bytes: this.bytes.slice(0, this.#length), events: this.#events };
+    this.#empty();
+    this.#push(chunk);
+  }
+
+  #push(chunk: Chunk): void {
+    // Alone, a record of any size is given its chance.
+    if (this.#backlog.length > 0 && this.#backlogBytes + chunk.bytes.length > this.policy.maxUnwrittenBytes) {
+      this.failures.lose(chunk.events, `more than ${this.policy.maxUnwrittenBytes} bytes could not be written`);
+      this.#onLoss();
+      return;
+    }
+    this.#backlog.push(chunk);
+    this.#backlogBytes += chunk.bytes.length;
+  }
+
+  /** True where the Output has taken the chunk. */
+  #write(chunk: Chunk): boolean {
+    try {
+      this.#output.write(chunk.bytes);
+    } catch (error) {
+      const restarts = this.#output.restarts ?? 0;
+      if (restarts === this.#restarts) this.failures.note(error);
+      else {
+        this.#restarts = restarts;
+        this.#restart(error);
+      }
+      return false;
+    }
+    this.#eventsInFile += chunk.events;
+    return true;
+  }
+
+  /** The file is gone and the next write begins another one, in which nothing has been said about any tag. */
+  #restart(error: unknown): void {
+    if (this.#eventsInFile > 0) {
+      this.failures.lose(this.#eventsInFile, 'their file is gone, and events go on in a new one', error);
+      this.#eventsInFile = 0;
+    } else {
+      this.failures.note(error);
+    }
+    this.#moveToBacklog();
+    this.#onRestart(this.#backlog);
+    this.#backlogBytes = this.#backlog.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
+  }
+}

@@ -1,0 +1,299 @@
+import * as tf from '@tensorflow/tfjs';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { TrainingPhase } from '../../src/activations/training-phase.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { backends, normalTensor, seedWeights, useBackend } from '../support/backends.js';
+import { dense } from '../support/models.js';
+import { RecordingStore } from '../support/recording-store.js';
+
+beforeEach(() => {
+  vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('record', () => {
+  const phase = () => new TrainingPhase();
+
+  it('goes before everything else, the innermost first', () => {
+    const each = phase();
+    expect(each.current(true)).toBeUndefined();
+    each.record('val', () => {
+      expect(each.current(true)).toBe('val');
+      each.record('train', () => expect(each.current(false)).toBe('train'));
+      expect(each.current(false)).toBe('val');
+    });
+    expect(each.current(true)).toBeUndefined();
+  });
+
+  it('ends where its function ends, however that is', async () => {
+    const each = phase();
+    expect(() =>
+      each.record('val', () => {
+        throw new Error('mine');
+      }),
+    ).toThrow('mine');
+    expect(each.current(false)).toBeUndefined();
+    const failing = each.record('val', async () => {
+      await Promise.resolve();
+      throw new Error('later');
+    });
+    expect(each.current(false)).toBe('val');
+    await expect(failing).rejects.toThrow('later');
+    expect(each.current(false)).toBeUndefined();
+  });
+
+  it('of async functions that overlap, the one that began last and still runs counts', async () => {
+    const each = phase();
+    const gates = [deferred(), deferred(), deferred()];
+    const splits = ['train', 'val', 'train'] as const;
+    const running = splits.map((split, index) => each.record(split, () => gates[index].promise));
+    expect(each.current(false)).toBe('train');
+    gates[2].resolve();
+    await running[2];
+    expect(each.current(false)).toBe('val');
+    gates[0].resolve();
+    await running[0];
+    expect(each.current(false)).toBe('val');
+    gates[1].resolve();
+    await running[1];
+    expect(each.current(false)).toBeUndefined();
+  });
+
+  it('hands on what its function returns', async () => {
+    const each = phase();
+    expect(each.record('val', () => 7)).toBe(7);
+    expect(await each.record('val', async () => 8)).toBe(8);
+    expect(each.current(false)).toBeUndefined();
+  });
+});
+
+describe.each(backends)('on %s', (backend) => {
+  const models: tf.LayersModel[] = [];
+  const tensors: tf.Tensor[] = [];
+  beforeAll(() => useBackend(backend));
+  afterEach(() => {
+    // The models of a GAN share weights.
+    for (const weight of new Set(models.splice(0).flatMap((model) => model.weights))) weight.read().dispose();
+    tf.dispose(tensors.splice(0));
+  });
+
+  function held<T extends tf.Tensor>(tensor: T): T {
+    tensors.push(tensor);
+    return tensor;
+  }
+
+  function compiled(layers: tf.layers.Layer[], seed = 1): tf.Sequential {
+    const model = tf.sequential({ layers });
+    seedWeights(model, seed);
+    model.compile({ optimizer: tf.train.sgd(0.01), loss: 'meanSquaredError' });
+    models.push(model);
+    return model;
+  }
+
+  it('a GAN: the discriminator is heard inside the combined model that trains, and not when it trains by itself', async () => {
+    const discriminator = compiled([
+      tf.layers.dense({ inputShape: [4], units: 6, name: 'd1' }),
+      tf.layers.dense({ units: 1, name: 'd2' }),
+    ]);
+    const generator = tf.layers.dense({ inputShape: [2], units: 4, name: 'g' });
+    const combined = compiled([generator, discriminator]);
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', discriminator, { saveTo: [store] });
+    const real = held(normalTensor([5, 4], 1));
+    const ones = held(tf.ones([5, 1]));
+    class Adversary extends tf.Callback {
+      override async onEpochBegin() {
+        // The discriminator's own predictions and losses in between belong to nobody.
+        tf.dispose(discriminator.predict(real));
+        tf.dispose(discriminator.evaluate(real, ones));
+      }
+    }
+    const [noise, labels] = [held(normalTensor([20, 2], 2)), held(tf.ones([20, 1]))];
+    await combined.fit(noise, labels, {
+      epochs: 1,
+      batchSize: 10,
+      verbose: 0,
+      validationSplit: 0.5,
+      callbacks: [new Adversary(), tracker.callback()],
+    });
+    await discriminator.fit(real, ones, { epochs: 1, verbose: 0 });
+    await tracker.addSaturations();
+    await tracker.close();
+    expect(store.samples(0)).toEqual({ 'train/d1': 10, 'train/d2': 10, 'val/d1': 10, 'val/d2': 10 });
+    expect(store.epochs[1].layers).toEqual([]);
+  });
+
+  it('a GAN trained batch by batch is recorded where record says so', async () => {
+    const discriminator = compiled([tf.layers.dense({ inputShape: [4], units: 3, name: 'd' })]);
+    const combined = compiled([tf.layers.dense({ inputShape: [2], units: 4, name: 'g' }), discriminator]);
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', combined, { saveTo: [store] });
+    const [noise, real, target] = [normalTensor([7, 2], 1), normalTensor([7, 4], 2), normalTensor([7, 3], 3)].map(held);
+    for (let step = 0; step < 2; step++) {
+      tf.dispose(await discriminator.trainOnBatch(real, target));
+      await tracker.record('train', async () => tf.dispose(await combined.trainOnBatch(noise, target)));
+    }
+    await tracker.addSaturations();
+    await tracker.close();
+    expect(tracker.layerNames).toEqual(['g', `${discriminator.name}/d`]);
+    expect(store.samples()).toEqual({ 'train/g': 14, [`train/${discriminator.name}/d`]: 14 });
+  });
+
+  it("Monte-Carlo dropout in a callback, training: true outside fit's own steps, counts for nothing", async () => {
+    const model = compiled([
+      tf.layers.dense({ inputShape: [6], units: 5, name: 'hidden' }),
+      tf.layers.dropout({ rate: 0.5, seed: 1 }),
+      tf.layers.dense({ units: 3, name: 'output' }),
+    ]);
+    const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
+    class MonteCarlo extends tf.Callback {
+      override async onBatchEnd() {
+        for (let draw = 0; draw < 4; draw++) tf.dispose(model.apply(x, { training: true }) as tf.Tensor);
+      }
+    }
+    await model.fit(x, y, {
+      epochs: 1,
+      batchSize: 4,
+      verbose: 0,
+      validationData: [x, y],
+      callbacks: [new MonteCarlo(), tracker.callback()],
+    });
+    await tracker.close();
+    expect(store.samples()).toEqual({ 'train/hidden': 12, 'train/output': 12, 'val/hidden': 12, 'val/output': 12 });
+  });
+
+  it('after a fit that threw, a custom loop and fits with and without the callback count as they should', async () => {
+    const model = compiled([tf.layers.dense({ inputShape: [6], units: 3, name: 'only' })]);
+    const keys = ownKeys(model);
+    const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
+    class Failing extends tf.Callback {
+      override async onBatchEnd(batch: number) {
+        if (batch === 1) throw new Error('out of luck');
+      }
+    }
+    const options = { epochs: 1, batchSize: 4, verbose: 0 as const };
+    const callbacks = [tracker.callback(), new Failing()];
+    await expect(model.fit(x, y, { ...options, callbacks })).rejects.toThrow('out of luck');
+    // Nobody told the tracker that this fit ended; neither of these is to be taken for it.
+    await model.fit(x, y, { ...options, validationData: [x, y] });
+    tf.dispose(await model.trainOnBatch(x, y));
+    tf.dispose([model.predict(x) as tf.Tensor, model.evaluate(x, y) as tf.Tensor]);
+    await tracker.record('train', async () => tf.dispose(await model.trainOnBatch(x, y)));
+    expect((await tracker.addSaturations()).map(({ split, samples }) => [split, samples])).toEqual([['train', 20]]);
+    await model.fit(x, y, { ...options, validationData: [x, y], callbacks: tracker.callback() });
+    await tracker.close();
+    expect(store.samples(1)).toEqual({ 'train/only': 12, 'val/only': 12 });
+    expect(ownKeys(model)).toEqual(keys);
+  });
+
+  it('a fitDataset that threw in the middle leaves the next one to count as it should', async () => {
+    const model = dense.build();
+    models.push(model);
+    const batches = (count: number, fails = false) =>
+      tf.data.array(Array.from({ length: count }, (_, i) => i)).mapAsync(async (i) => {
+        if (fails && i === 1) throw new Error('no such file');
+        return { xs: dense.inputs(5, i) as tf.Tensor, ys: dense.targets(5, i) as tf.Tensor };
+      });
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
+    const options = () => ({
+      epochs: 1,
+      verbose: 0 as const,
+      validationData: batches(2),
+      callbacks: tracker.callback(),
+    });
+    await expect(model.fitDataset(batches(3, true) as never, options() as never)).rejects.toThrow('no such file');
+    expect((await tracker.addSaturations()).map(({ split, samples }) => [split, samples])).toEqual([
+      ['train', 5],
+      ['train', 5],
+    ]);
+    await model.fitDataset(batches(3) as never, options() as never);
+    await tracker.close();
+    expect(store.samples(1)).toEqual({ 'train/hidden': 15, 'train/output': 15, 'val/hidden': 10, 'val/output': 10 });
+  });
+
+  it('a nested model in first place is heard by its layers, in fit and its validation', async () => {
+    const block = tf.sequential({
+      name: 'block',
+      layers: [
+        tf.layers.dense({ inputShape: [6], units: 4, name: 'first' }),
+        tf.layers.dense({ units: 5, name: 'second' }),
+      ],
+    });
+    const model = compiled([block, tf.layers.dense({ units: 3, name: 'output' })]);
+    const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
+    await model.fit(x, y, { epochs: 1, batchSize: 4, verbose: 0, validationSplit: 0.5, callbacks: tracker.callback() });
+    await tracker.close();
+    expect(tracker.layerNames).toEqual(['block/first', 'block/second', 'output']);
+    const six = { 'block/first': 6, 'block/second': 6, output: 6 };
+    expect(store.samples()).toEqual(
+      Object.fromEntries(
+        ['train', 'val'].flatMap((split) => Object.entries(six).map(([name, n]) => [`${split}/${name}`, n])),
+      ),
+    );
+  });
+
+  it('two fits of two models at once keep to their own trackers', async () => {
+    const models = [1, 2].map((seed) => compiled([tf.layers.dense({ inputShape: [6], units: 3, name: 'only' })], seed));
+    const stores = [new RecordingStore(), new RecordingStore()];
+    const trackers = models.map((model, i) => new SaturationTracker('unused', model, { saveTo: [stores[i]] }));
+    const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
+    await Promise.all(
+      models.map((model, i) =>
+        model.fit(x, y, {
+          epochs: 2,
+          batchSize: 3 + i,
+          verbose: 0,
+          validationSplit: 0.25,
+          callbacks: trackers[i].callback(),
+        }),
+      ),
+    );
+    for (const [i, tracker] of trackers.entries()) {
+      await tracker.close();
+      for (const epoch of [0, 1]) expect(stores[i].samples(epoch)).toEqual({ 'train/only': 9, 'val/only': 3 });
+    }
+  });
+
+  it('gradients that a user takes in a callback count for nothing', async () => {
+    const model = compiled([tf.layers.dense({ inputShape: [6], units: 3, name: 'only' })]);
+    const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
+    class Saliency extends tf.Callback {
+      override async onBatchEnd() {
+        tf.tidy(() => void tf.grad((input) => (model.apply(input) as tf.Tensor).sum())(x));
+      }
+    }
+    await model.fit(x, y, { epochs: 1, batchSize: 6, verbose: 0, callbacks: [new Saliency(), tracker.callback()] });
+    await tracker.close();
+    expect(store.samples()).toEqual({ 'train/only': 12 });
+  });
+});
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+/** Own properties of a model, of the model inside it and of its layers, but for what fit leaves there itself. */
+function ownKeys(model: tf.LayersModel): string[][] {
+  const inner = (model as unknown as { model?: object }).model;
+  return [model, ...(inner ? [inner] : []), ...model.layers].map((each) =>
+    Reflect.ownKeys(each)
+      .map(String)
+      .filter((key) => !/^(history|isTraining|stopTraining_|trainFunction|testFunction|_stateful)$/.test(key))
+      .sort(),
+  );
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import type { NumericKernels } from '../../src/kernels/numeric-kernels.js';
+import { typescriptKernels } from '../../src/kernels/typescript/kernels.js';
+import { createWasmKernels } from '../../src/kernels/wasm/kernels.js';
+import { distance, gaussianRows, twoPassCovariance } from '../support/random.js';
+import { withSpectrum } from '../support/stress-matrices.js';
+
+const wasm = createWasmKernels();
+const wasmByBand = createWasmKernels(1);
+
+describe('eigenvalues by way of a band', () => {
+  // A band keeps 32 couplings and panels have 32 rows: sizes about their multiples, and at and beyond the usual threshold.
+  const sizes = [31, 32, 33, 34, 35, 36, 63, 64, 65, 66, 67, 95, 96, 97, 98, 127, 129, 131, 161, 193, 226, 260, 323];
+  const large = [1792, 1795];
+  const spectra: [string, (i: number, size: number) => number][] = [
+    ['1/i', (i) => 1 / (i + 1)],
+    ['exp(-i/8)', (i) => Math.exp(-i / 8)],
+    ['both signs', (i, size) => (i % 2 ? -1 : 1) * Math.exp((8 * i) / size)],
+    ['rank 40', (i) => (i < 40 ? 40 - i : 0)],
+    ['rank 3', (i) => (i < 3 ? 3 - i : 0)],
+    ['rank 1, huge', (i) => (i === 0 ? 1e200 : 0)],
+    ['one cluster', (i) => 1 + i * 1e-15],
+  ];
+
+  /** Largest error, relative to the largest eigenvalue. */
+  function errorOf(
+    tested: NumericKernels,
+    name: string,
+    size: number,
+    value: (i: number, size: number) => number,
+  ): number {
+    const spectrum = Float64Array.from({ length: size }, (_, i) => value(i, size));
+    const { entries } = withSpectrum(name, spectrum, size, 2);
+    const expected = spectrum.sort().reverse();
+    const norm = Math.max(expected[0], -expected[size - 1]);
+    return distance(tested.eigenvalues({ size, entries, packed: false }), expected) / norm;
+  }
+
+  it.each(spectra)('%s: the spectrum they were made with, whatever the size', (name, value) => {
+    for (const size of sizes) expect(errorOf(wasmByBand, name, size, value), `size ${size}`).toBeLessThan(1e-12);
+  });
+
+  it.each(large)('size %i: the same from the size on that takes this way', (size) => {
+    for (const [name, value] of spectra.slice(0, 5)) expect(errorOf(wasm, name, size, value), name).toBeLessThan(1e-12);
+  });
+
+  it.each([40, 66, 131, 1550])('size %i: zeros and a diagonal, which need no reflection', (size) => {
+    const entries = new Float64Array(size * size);
+    expect(wasmByBand.eigenvalues({ size, entries, packed: false })).toEqual(new Float64Array(size));
+    for (let i = 0; i < size; i++) entries[i * (size + 1)] = i % 7;
+    const expected = Float64Array.from({ length: size }, (_, i) => i % 7)
+      .sort()
+      .reverse();
+    expect(wasmByBand.eigenvalues({ size, entries, packed: false })).toEqual(expected);
+  });
+
+  it.each([
+    ['couplings inside the band only', (i: number, j: number) => (Math.abs(i - j) <= 3 ? 1 / (1 + i + j) : 0)],
+    [
+      'couplings beyond the band only',
+      (i: number, j: number) => (Math.abs(i - j) === 70 ? 1 + (Math.min(i, j) % 5) : 0),
+    ],
+    ['two blocks that are not coupled', (i: number, j: number) => (i < 60 === j < 60 ? Math.cos(i * j) : 0)],
+    ['an arrow', (i: number, j: number) => (i === j ? i : Math.max(i, j) === 149 ? 1 : 0)],
+  ])('%s: as TypeScript has it', (_, entry) => {
+    const size = 150;
+    const entries = Float64Array.from({ length: size * size }, (__, p) => {
+      const [i, j] = [Math.floor(p / size), p % size];
+      return entry(Math.max(i, j), Math.min(i, j));
+    });
+    const expected = typescriptKernels.eigenvalues({ size, entries, packed: false });
+    const values = wasmByBand.eigenvalues({ size, entries, packed: false });
+    expect(distance(values, expected)).toBeLessThan(1e-12 * Math.max(expected[0], -expected[size - 1]));
+  });
+
+  it('are the same in memory that other work has used', () => {
+    const entries = twoPassCovariance(gaussianRows(50, new Float64Array(100).fill(1), 8), 100);
+    const fresh = createWasmKernels(1);
+    const values = fresh.eigenvalues({ size: 100, entries, packed: false });
+    fresh.addOuterProducts(new Float64Array(500 * 1001), new Float64Array(1e5).fill(Number.NaN), 100, 1000);
+    expect(fresh.eigenvalues({ size: 100, entries, packed: false })).toEqual(values);
+  });
+
+  it('refuse NaN as others do', () => {
+    const entries = new Float64Array(1600).fill(1);
+    entries[41 * 10] = Number.NaN;
+    expect(() => wasmByBand.eigenvalues({ size: 40, entries, packed: false })).toThrow('entry (10, 10) is NaN');
+  });
+});

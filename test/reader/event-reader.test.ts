@@ -1,0 +1,355 @@
+import { createReadStream, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { frameRecord } from '../../src/encoding/records.js';
+import { CorruptRecordError } from '../../src/errors.js';
+import type { TensorBoardEvent } from '../../src/event/event.js';
+import { MemoryOutput } from '../../src/output/output.js';
+import { type EventSource, listRuns, type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/event-files.js';
+import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
+
+async function all(source: EventSource, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
+  const events: TensorBoardEvent[] = [];
+  for await (const event of readEvents(source, options)) events.push(event);
+  return events;
+}
+
+const folder = temporaryFolder;
+const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
+const file = join(goldenFolder, path);
+const bytes = goldenBytes(path);
+
+function damaged(record: number): Uint8Array {
+  const copy = bytes.slice();
+  copy[records[record].offset + 12] ^= 1;
+  return copy;
+}
+
+describe('sources', () => {
+  const pieces = () => [bytes.subarray(0, 100), new Uint8Array(0), bytes.subarray(100, 101), bytes.subarray(101)];
+  const sources: [string, () => EventSource][] = [
+    ['a path', () => file],
+    ['a file: URL', () => pathToFileURL(file)],
+    ['the path of a run folder', () => join(goldenFolder, 'tbx/scalar')],
+    ['a Uint8Array', () => bytes],
+    ['a Buffer that is a part of a larger one', () => Buffer.concat([Buffer.alloc(3), bytes]).subarray(3)],
+    ['an ArrayBuffer', () => bytes.slice().buffer],
+    [
+      'a SharedArrayBuffer',
+      () => {
+        const shared = new SharedArrayBuffer(bytes.length);
+        new Uint8Array(shared).set(bytes);
+        return shared;
+      },
+    ],
+    ['a Blob', () => new Blob([bytes.slice()])],
+    ['a Response', () => new Response(bytes.slice())],
+    ['a ReadableStream', () => new Blob([bytes.slice()]).stream()],
+    ['a Node stream', () => createReadStream(file, { highWaterMark: 77 })],
+    ['an iterable of chunks', pieces],
+    [
+      'an async iterable of chunks',
+      async function* () {
+        yield* pieces();
+      },
+    ],
+  ].map(([name, make]) => [name as string, make as () => EventSource]);
+
+  test.each(sources)('%s', async (_, make) => {
+    const source = make();
+    const events = await all(typeof source === 'function' ? (source as () => EventSource)() : source);
+    expect(events).toEqual(await all(bytes));
+    expect(events.length).toBe(records.length);
+  });
+
+  test('nothing at all', async () => {
+    expect(await all(new Uint8Array(0))).toEqual([]);
+    expect(await all([])).toEqual([]);
+    expect(await all(new Response(null))).toEqual([]);
+    expect(await all(folder())).toEqual([]);
+  });
+
+  test.each([undefined, null, 7, {}, '', Symbol.iterator])('%s is none', (source) => {
+    expect(() => readEvents(source as EventSource)).toThrow(TypeError);
+  });
+
+  test('a response that says no', async () => {
+    await expect(all(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
+  });
+
+  test('a path where nothing is', async () => {
+    await expect(all(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
+  });
+
+  test('chunks that are not bytes', async () => {
+    await expect(all(['text'] as unknown as EventSource)).rejects.toThrow('got the string "text"');
+  });
+
+  test('an error of the stream comes through', async () => {
+    const failing = async function* () {
+      yield bytes.subarray(0, 200);
+      throw new Error('connection lost');
+    };
+    const events: TensorBoardEvent[] = [];
+    await expect(async () => {
+      for await (const event of readEvents(failing())) events.push(event);
+    }).rejects.toThrow('connection lost');
+    expect(events.length).toBe(records.filter(({ length, offset }) => offset + length + 16 <= 200).length);
+  });
+
+  test('leaving the loop cancels the stream', async () => {
+    let cancelled = false;
+    const stream = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(bytes.slice()),
+      cancel: () => void (cancelled = true),
+    });
+    for await (const _ of readEvents(stream)) break;
+    expect(cancelled).toBe(true);
+  });
+});
+
+describe('damage', () => {
+  test('throws by default, after everything before it, with its place', async () => {
+    const run = folder();
+    const name = join(run, 'a.tfevents');
+    writeFileSync(name, damaged(3));
+    const events: TensorBoardEvent[] = [];
+    const error = await (async () => {
+      for await (const event of readEvents(run)) events.push(event);
+    })().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(CorruptRecordError);
+    expect(error).toMatchObject({ offset: records[3].offset, file: name });
+    expect(events).toEqual((await all(bytes)).slice(0, 3));
+  });
+
+  test('a record with a good checksum that is not an event is damage, too', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    writer.addScalar('t', 1, 1);
+    await writer.flush();
+    const source = [output.bytes.slice(), frameRecord(Uint8Array.of(0x1a, 0x05, 0x41))];
+    await expect(all(source)).rejects.toMatchObject({
+      name: 'CorruptRecordError',
+      offset: output.bytes.length,
+      reason: expect.stringContaining('it is not an event'),
+    });
+  });
+
+  test("'stop' ends there", async () => {
+    expect(await all(damaged(3), { onCorrupt: 'stop' })).toEqual((await all(bytes)).slice(0, 3));
+    const run = folder();
+    writeFileSync(join(run, '1.tfevents'), damaged(2));
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    expect((await all(run, { onCorrupt: 'stop' })).length).toBe(2);
+  });
+
+  test("'nextFile' goes on with the run's next file", async () => {
+    const run = folder();
+    writeFileSync(join(run, '1.tfevents'), damaged(2));
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    expect((await all(run, { onCorrupt: 'nextFile' })).length).toBe(2 + records.length);
+    expect((await all(damaged(2), { onCorrupt: 'nextFile' })).length).toBe(2);
+  });
+
+  test('after it the iteration is over', async () => {
+    const iterator = readEvents(damaged(0));
+    await expect(iterator.next()).rejects.toThrow(CorruptRecordError);
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test('a torn tail is none: the file ends before it', async () => {
+    for (const cut of [1, 11, 12, 30]) {
+      const { offset } = records[4];
+      expect((await all(bytes.subarray(0, offset + cut))).length).toBe(4);
+    }
+  });
+
+  test('a cap of the caller', async () => {
+    await expect(all(bytes, { maxRecordBytes: 10 })).rejects.toMatchObject({ offset: 0 });
+  });
+});
+
+describe('a run folder', () => {
+  test('its files in the order of their names; what is not an event file is passed over', async () => {
+    const run = folder();
+    const write = async (name: string, step: number) => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      writer.addText('t', name, step);
+      await writer.close();
+      writeFileSync(join(run, name), output.bytes);
+    };
+    await write('events.out.tfevents.1700000010.b', 3);
+    await write('events.out.tfevents.1700000009.b', 2);
+    await write('events.out.tfevents.1700000009.a', 1);
+    await write('events.out.tfevents.17.profile-empty', 9);
+    writeFileSync(join(run, 'notes.txt'), 'not an event file');
+    mkdirSync(join(run, 'tfevents-folder'));
+    const steps = (await all(run)).filter((event) => event.summary).map((event) => event.step);
+    expect(steps).toEqual([1, 2, 3]);
+  });
+
+  test('remembers the plugin of a tag from one file to the next', async () => {
+    const run = folder();
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    writer.addHistogram('h', [1, 2, 3], 0);
+    writer.addHistogram('h', [1, 2, 3], 1);
+    await writer.close();
+    const stored = output.bytes;
+    const lengths = [];
+    for (let at = 0; at < stored.length; at += 16 + lengths.at(-1)!) {
+      lengths.push(new DataView(stored.buffer, stored.byteOffset + at).getUint32(0, true));
+    }
+    const last = lengths.at(-1)! + 16;
+    writeFileSync(join(run, '1.tfevents'), stored.subarray(0, stored.length - last));
+    writeFileSync(join(run, '2.tfevents'), stored.subarray(stored.length - last));
+    const plugins = (await all(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
+    expect(plugins).toEqual(['histograms', 'histograms']);
+  });
+});
+
+describe('listRuns', () => {
+  test('finds every folder that holds event files, the root as "."', async () => {
+    const logdir = folder();
+    for (const run of ['.', 'train', 'val/deep', 'empty']) mkdirSync(join(logdir, run), { recursive: true });
+    for (const name of ['x.tfevents.2', 'train/x.tfevents.2', 'train/x.tfevents.1', 'val/deep/x.tfevents.1']) {
+      writeFileSync(join(logdir, name), bytes);
+    }
+    writeFileSync(join(logdir, 'empty/notes.txt'), '');
+    expect(await listRuns(logdir)).toEqual([
+      { run: '.', files: [join(logdir, 'x.tfevents.2')] },
+      { run: 'train', files: [join(logdir, 'train/x.tfevents.1'), join(logdir, 'train/x.tfevents.2')] },
+      { run: 'val/deep', files: [join(logdir, 'val/deep/x.tfevents.1')] },
+    ]);
+    expect(await listRuns(pathToFileURL(logdir))).toEqual(await listRuns(logdir));
+  });
+
+  test('follows links, and ends where one leads back up', async () => {
+    const logdir = folder();
+    const elsewhere = folder();
+    writeFileSync(join(elsewhere, 'x.tfevents'), bytes);
+    symlinkSync(elsewhere, join(logdir, 'linked'));
+    symlinkSync(logdir, join(elsewhere, 'up'));
+    symlinkSync(join(logdir, 'nowhere'), join(logdir, 'dangling'));
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['linked']);
+  });
+
+  test('of what is not a folder is an error', async () => {
+    await expect(listRuns(file)).rejects.toThrow('there is no folder');
+    await expect(listRuns(join(folder(), 'nowhere'))).rejects.toThrow('there is no folder');
+    await expect(listRuns(7 as unknown as string)).rejects.toThrow(TypeError);
+  });
+});
+
+describe('options', () => {
+  test('tags', async () => {
+    const run = join(goldenFolder, 'tbx/custom_scalars');
+    const tags = (await all(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
+    expect(tags.length).toBeGreaterThan(0);
+    expect(new Set(tags.map(({ tag }) => tag))).toEqual(new Set(['custom/a']));
+  });
+
+  test('an error of the tags function is its own, not damage', async () => {
+    const tags = () => {
+      throw new SyntaxError('mine');
+    };
+    await expect(all(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
+  });
+
+  test('a signal that is aborted before, or while a stream hangs', async () => {
+    const reason = new Error('enough');
+    await expect(all(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const hanging = async function* () {
+      yield bytes.subarray(0, 100);
+      await new Promise(() => {});
+    };
+    const controller = new AbortController();
+    const reading = all(hanging(), { signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 20);
+    await expect(reading).rejects.toBe(reason);
+  });
+
+  test.each([
+    { onCorrupt: 'ignore' },
+    { follow: 1 },
+    { tags: 'loss' },
+    { signal: {} },
+    { maxRecordBytes: 0 },
+    { pollInterval: Number.NaN },
+  ])('%j is refused', (options) => {
+    expect(() => readEvents(bytes, options as unknown as ReadEventsOptions)).toThrow(/^readEvents: /);
+  });
+});
+
+test('events asked for all at once come in order', async () => {
+  const iterator = readEvents(file);
+  const results = await Promise.all(Array.from({ length: records.length + 2 }, () => iterator.next()));
+  expect(results.map(({ done }) => done)).toEqual([...records.map(() => false), true, true]);
+  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await all(bytes));
+});
+
+describe('what readEvents yields, addEvent writes back losslessly', () => {
+  test.each(goldenFiles.map((golden) => [golden.path]))('%s', async (name) => {
+    const stored = goldenBytes(name);
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const events = await all(stored);
+    for (const event of events) writer.addEvent(event);
+    await writer.close();
+    expect(await all(output.bytes)).toEqual(events);
+  });
+});
+
+describe('what SummaryWriter writes, readEvents reads', () => {
+  const step = fc.oneof(fc.maxSafeInteger(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }));
+  const normal = (value: number | bigint) => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
+  const tag = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
+  const wallTime = fc.double({ min: 0, max: 1e11, noNaN: true });
+
+  test('scalars, texts and raw histograms of any tag, step and time', async () => {
+    const entry = fc.record({
+      tag,
+      step,
+      wallTime,
+      value: fc.oneof(
+        fc.float(),
+        fc.string({ unit: 'grapheme' }),
+        fc.array(fc.tuple(fc.double({ noNaN: true }), fc.nat(1000)), { maxLength: 5 }),
+      ),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(entry, { selector: (one) => one.tag, maxLength: 20 }), async (entries) => {
+        const output = new MemoryOutput();
+        const writer = new SummaryWriter(output);
+        const expected: [string, string, number | bigint, number, unknown][] = [];
+        for (const { step, tag, value, wallTime } of entries) {
+          const options = { wallTime };
+          if (typeof value === 'number') {
+            writer.addScalar(tag, value, step, options);
+            expected.push([tag, 'scalars', normal(step), wallTime, value]);
+          } else if (typeof value === 'string') {
+            writer.addText(tag, value, step, options);
+            expected.push([tag, 'text', normal(step), wallTime, { shape: [], strings: [value] }]);
+          } else {
+            const edges = value.map(([edge]) => edge).sort((a, b) => a - b);
+            const rows = value.slice(1).flatMap(([, count], row) => [edges[row], edges[row + 1], count]);
+            if (rows.some((number) => !Number.isFinite(number))) continue;
+            writer.addHistogramRaw(tag, rows, step, options);
+            expected.push([tag, 'histograms', normal(step), wallTime, { buckets: Float64Array.from(rows) }]);
+          }
+        }
+        await writer.close();
+        const read = (await all(output.bytes)).flatMap((event) =>
+          (event.summary ?? []).map((one) => [one.tag, one.plugin, event.step, event.wallTime, one.value]),
+        );
+        expect(read).toEqual(expected);
+      }),
+      { numRuns: 200, seed: 3 },
+    );
+  });
+});

@@ -1,0 +1,122 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { HistogramValue } from '../../src/event/summary-value.js';
+import { MemoryOutput } from '../../src/output/output.js';
+import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { temporaryFolder } from '../support/event-files.js';
+import { gaussianRows } from '../support/random.js';
+import { pointsOf, summariesOf } from '../support/read-run.js';
+
+/** Explained variance .5, .8, 1: by hand, one direction explains half, two four fifths. */
+const spectrum = Spectrum.fromEigenvalues([5, 3, 2, 0], { samples: 640 });
+
+describe('SaturationWriter', () => {
+  it('writes saturation, intrinsic dimensionality and the spectrum of a layer, without TensorFlow.js', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SaturationWriter(logdir);
+    writer.addSaturation('conv/1', spectrum, 3, { threshold: 0.75 });
+    await writer.close();
+    const summaries = await summariesOf(logdir);
+    expect(summaries.map(({ tag, plugin, step }) => [tag, plugin, step])).toEqual([
+      ['saturation/conv/1', 'scalars', 3],
+      ['intrinsic-dimensionality/conv/1', 'scalars', 3],
+      ['spectrum/conv/1', 'histograms', 3],
+    ]);
+    expect(pointsOf(summaries, 'saturation/conv/1')).toEqual([[3, 0.5]]);
+    expect(pointsOf(summaries, 'intrinsic-dimensionality/conv/1')).toEqual([[3, 2]]);
+  });
+
+  it('says in the description what was counted, from how many samples, of how many directions', async () => {
+    const output = new MemoryOutput();
+    const writer = new SaturationWriter(output);
+    writer.addSaturation('fc', spectrum, 0, { threshold: 0.975, rule: 'delve' });
+    await writer.close();
+    const [saturation, , histogram] = await summariesOf(output.bytes);
+    expect(saturation.description).toMatch(/97\.5 %, delve rule.*d = 4,.*n = 640 samples/);
+    expect(histogram.description).toMatch(/log10 of the 4 eigenvalues/);
+  });
+
+  it('puts log10 of the eigenvalues above rounding into the histogram', async () => {
+    const output = new MemoryOutput();
+    const writer = new SaturationWriter(output);
+    writer.addSaturation('fc', Spectrum.fromEigenvalues([1000, 10, 0.1, 0]), 1);
+    // Rank 2 of 6: the other eigenvalues of the covariance are 0 up to rounding, about 1e-16.
+    const rows = gaussianRows(500, [4, 1], 1);
+    const accumulator = new CovarianceAccumulator(6);
+    accumulator.update(
+      Float64Array.from({ length: 3000 }, (_, i) => rows[Math.floor(i / 6) * 2 + (i % 2)] * (1 + (i % 6))),
+    );
+    writer.addSaturation('low rank', Spectrum.of(accumulator), 1);
+    await writer.close();
+    const summaries = await summariesOf(output.bytes);
+    const buckets = (tag: string) => (pointsOf(summaries, tag)[0][1] as HistogramValue).buckets;
+    const known = buckets('spectrum/fc');
+    expect([known[0], known[known.length - 2]]).toEqual([-1, 3]);
+    expect(counts(known)).toBe(3);
+    expect(counts(buckets('spectrum/low rank'))).toBe(2);
+  });
+
+  it('writes the profile as one bucket per layer in the order given', async () => {
+    const output = new MemoryOutput();
+    const writer = new SaturationWriter(output);
+    const dead = Spectrum.fromEigenvalues([0, 0]);
+    writer.addSaturationProfile(
+      new Map([
+        ['first', spectrum],
+        ['second', Spectrum.fromEigenvalues([1, 1])],
+        ['third', dead],
+      ]),
+      7,
+      { threshold: 0.8 },
+    );
+    await writer.close();
+    const [profile] = await summariesOf(output.bytes);
+    expect([profile.tag, profile.plugin, profile.step]).toEqual(['saturation-profile', 'histograms', 7]);
+    expect(profile.description).toMatch(/0 first, 1 second, 2 third/);
+    expect([...(profile.value as HistogramValue).buckets]).toEqual([0, 1, 0.5, 1, 2, 1, 2, 3, 0]);
+  });
+
+  it('counts by the rule that is asked for, 0.99 and the paper by default', async () => {
+    const output = new MemoryOutput();
+    const writer = new SaturationWriter(output);
+    const flat = Spectrum.fromEigenvalues(Array(100).fill(1));
+    writer.addSaturation('paper', flat, 0);
+    writer.addSaturation('delve', flat, 0, { rule: 'delve' });
+    await writer.close();
+    const summaries = await summariesOf(output.bytes);
+    // delve.md, B02: equal x 100 at .99 gives 98 in Delve, 99 by the definition.
+    expect(pointsOf(summaries, 'intrinsic-dimensionality/paper')).toEqual([[0, 99]]);
+    expect(pointsOf(summaries, 'intrinsic-dimensionality/delve')).toEqual([[0, 98]]);
+  });
+
+  it('is a SummaryWriter whose runs know saturation, too', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SaturationWriter(logdir);
+    const run = writer.run('val');
+    expect(run).toBeInstanceOf(SaturationWriter);
+    run.addSaturation('fc', spectrum, 1);
+    await writer.close();
+    expect(readdirSync(logdir)).toEqual(['val']);
+    expect(await summariesOf(join(logdir, 'val'))).toHaveLength(3);
+  });
+
+  it('refuses thresholds outside (0, 1] and rules it does not know', () => {
+    const writer = new SaturationWriter(new MemoryOutput());
+    for (const threshold of [0, -1, 1.01, 99, Number.NaN]) {
+      expect(() => writer.addSaturation('fc', spectrum, 0, { threshold })).toThrow(RangeError);
+      expect(() => writer.addSaturationProfile(new Map([['fc', spectrum]]), 0, { threshold })).toThrow(/threshold/);
+    }
+    expect(() => writer.addSaturation('fc', spectrum, 0, { rule: 'mine' as never })).toThrow(
+      /rule: expected 'paper' or 'delve', got 'mine'/,
+    );
+  });
+});
+
+function counts(buckets: ArrayLike<number>): number {
+  let sum = 0;
+  for (let at = 2; at < buckets.length; at += 3) sum += buckets[at];
+  return sum;
+}

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
+import {
+  isEstimateReliable,
+  rowsNeeded,
+  sampleSizeWarning,
+  saturationShortfall,
+} from '../../src/statistics/sample-size.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { gaussianRows } from '../support/random.js';
+
+const decays: Record<string, (i: number) => number> = {
+  'i^-1/2': (i) => i ** -0.5,
+  '1/i': (i) => 1 / i,
+  'i^-2': (i) => i ** -2,
+  'exp(-i/16)': (i) => Math.exp(-i / 16),
+  flat: () => 1,
+  'flat with a floor': (i) => (i <= 20 ? 1 : 1e-3),
+  'rank 30': (i) => (i <= 30 ? 1 / i : 0),
+};
+
+function variancesOf(name: string, features: number): Float64Array {
+  return Float64Array.from({ length: features }, (_, i) => decays[name](i + 1));
+}
+
+function sampled(variances: Float64Array, rows: number, seed: number): Spectrum {
+  const accumulator = new CovarianceAccumulator(variances.length);
+  accumulator.update(gaussianRows(rows, variances, seed));
+  return Spectrum.of(accumulator);
+}
+
+describe('saturationShortfall', () => {
+  const features = 128;
+  const cases = Object.keys(decays).flatMap((name) => [1, 2, 4, 8, 20].map((times) => [name, times] as const));
+
+  it.each(cases)('%s, %i rows per feature: close to the shortfall that simulation shows', (name, times) => {
+    const variances = variancesOf(name, features);
+    for (const threshold of [0.9, 0.99]) {
+      const truth = Spectrum.fromEigenvalues(variances).saturation(threshold);
+      const spectrum = sampled(variances, times * features, 17 * times);
+      const actual = truth - spectrum.saturation(threshold);
+      const predicted = saturationShortfall(spectrum, { threshold });
+      if (times === 1) expect(predicted).toBeGreaterThanOrEqual(0.4 * actual - 0.02);
+      else expect(Math.abs(predicted - actual)).toBeLessThanOrEqual(0.35 * actual + 0.03);
+    }
+  });
+
+  it('is what remains where fewer rows than features hide the other directions', () => {
+    const spectrum = sampled(variancesOf('1/i', features), 40, 1);
+    expect(spectrum.saturation() + saturationShortfall(spectrum)).toBe(1);
+    // Rank 30 shows in full within 100 rows: nothing is hidden.
+    expect(saturationShortfall(sampled(variancesOf('rank 30', features), 100, 2))).toBeLessThan(0.03);
+  });
+
+  it('is 0 without variance, and needs to know the number of rows', () => {
+    expect(saturationShortfall(Spectrum.fromEigenvalues([0, 0], { samples: 1 }))).toBe(0);
+    expect(() => saturationShortfall(Spectrum.fromEigenvalues([1, 1]))).toThrow(/pass samples/);
+    expect(saturationShortfall(Spectrum.fromEigenvalues([1, 1e-9]), { samples: 1000 })).toBe(0);
+  });
+});
+
+describe('isEstimateReliable', () => {
+  const variances = variancesOf('1/i', 256);
+
+  it("warns on Delve's example: 256 features, 1/i, 256 rows (0.67 instead of 0.94)", () => {
+    const spectrum = sampled(variances, 256, 3);
+    expect(spectrum.intrinsicDimensionality()).toBeLessThan(190);
+    expect(isEstimateReliable(spectrum)).toBe(false);
+    expect(sampleSizeWarning('dense_1', spectrum)).toMatch(/^Layer "dense_1": 256 rows are few for 256 features/);
+  });
+
+  it('is content with 2560 rows', () => {
+    const spectrum = sampled(variances, 2560, 4);
+    expect(Math.abs(spectrum.saturation() - 241 / 256)).toBeLessThan(0.05);
+    expect(isEstimateReliable(spectrum)).toBe(true);
+    expect(sampleSizeWarning('dense_1', spectrum)).toBeUndefined();
+    expect(isEstimateReliable(spectrum, { tolerance: 0.001 })).toBe(false);
+  });
+});
+
+describe('rowsNeeded', () => {
+  it.each(Object.keys(decays))('%s: so many rows show the saturation of all rows, give or take 0.01', (name) => {
+    const features = 128;
+    const variances = variancesOf(name, features);
+    const all = 30_000;
+    const rows = Float32Array.from(gaussianRows(all, variances, 5));
+    const whole = new CovarianceAccumulator(features);
+    whole.update(rows);
+    const spectrum = Spectrum.of(whole);
+    for (const threshold of [0.9, 0.99]) {
+      const needed = rowsNeeded(spectrum, { threshold });
+      expect(needed).toBeLessThanOrEqual(all);
+      const some = new CovarianceAccumulator(features);
+      for (let k = 0; k < needed; k++) {
+        const row = Math.floor((k * all) / needed);
+        some.update(rows.subarray(row * features, (row + 1) * features));
+      }
+      const difference = Spectrum.of(some).saturation(threshold) - spectrum.saturation(threshold);
+      expect(Math.abs(difference)).toBeLessThanOrEqual(0.01);
+    }
+  });
+
+  it('asks for far fewer than all where the spectrum is steep', () => {
+    const spectrum = Spectrum.fromEigenvalues(variancesOf('i^-2', 512), { samples: 1e6 });
+    expect(rowsNeeded(spectrum)).toBeLessThan(50_000);
+  });
+
+  it('asks for all rows where the threshold lies on the edge between two dimensions', () => {
+    const spectrum = Spectrum.fromEigenvalues([9, 1], { samples: 5000 });
+    expect(rowsNeeded(spectrum, { threshold: 0.9 })).toBe(5000);
+  });
+});

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import {
+  entropyRankOf,
+  intrinsicDimensionalityOf,
+  MIN_TAIL,
+  participationRatioOf,
+  powerLawExponentOf,
+  simpsonIndexOf,
+} from '../../src/statistics/spectrum-measures.js';
+import { uniform } from '../support/random.js';
+
+describe('effective ranks', () => {
+  it('are d when all eigenvalues are alike, and 1 when there is one', () => {
+    const alike = new Float64Array(12).fill(0.3);
+    const one = Float64Array.of(5, 0, 0);
+    expect([participationRatioOf(alike), entropyRankOf(alike)].map((x) => Math.round(x * 1e9) / 1e9)).toEqual([12, 12]);
+    expect([participationRatioOf(one), entropyRankOf(one), simpsonIndexOf(one)]).toEqual([1, 1, 1]);
+    expect(simpsonIndexOf(alike)).toBeCloseTo(1 / 12, 12);
+  });
+});
+
+describe('intrinsicDimensionalityOf', () => {
+  it('never exceeds the number of eigenvalues when the sum is rounded below 1', () => {
+    const thirds = new Float64Array(7).fill(0.1);
+    expect(intrinsicDimensionalityOf(thirds, 1, 'paper')).toBeLessThanOrEqual(7);
+  });
+});
+
+describe('powerLawExponentOf', () => {
+  it.each([1.5, 2, 3, 4.5])('finds the exponent %d that a sample was drawn with', (alpha) => {
+    const next = uniform(9);
+    const sample = Float64Array.from({ length: 3000 }, () => (1 - next()) ** (-1 / (alpha - 1)))
+      .sort()
+      .reverse();
+    expect(Math.abs(powerLawExponentOf(sample) - alpha) / (alpha - 1)).toBeLessThan(0.12);
+  });
+
+  it('finds the tail above a bulk that follows no power law', () => {
+    const next = uniform(10);
+    const tail = Float64Array.from({ length: 800 }, () => (1 - next()) ** -1);
+    const bulk = Float64Array.from({ length: 1500 }, () => 0.2 + 0.8 * next());
+    const alpha = powerLawExponentOf(
+      Float64Array.of(...tail, ...bulk)
+        .sort()
+        .reverse(),
+    );
+    expect(Math.abs(alpha - 2)).toBeLessThan(0.2);
+  });
+
+  it('is 1 + 1 / a for eigenvalues i^-a, and does not change with the scale', () => {
+    for (const a of [0.5, 1, 2]) {
+      const values = Float64Array.from({ length: 1000 }, (_, i) => (i + 1) ** -a);
+      expect(Math.abs(powerLawExponentOf(values) - (1 + 1 / a))).toBeLessThan(0.1 / a);
+      const scaled = values.map((x) => x * 1e-200);
+      expect(powerLawExponentOf(scaled)).toBeCloseTo(powerLawExponentOf(values), 9);
+    }
+  });
+
+  it('is NaN where there is no tail to fit', () => {
+    expect(powerLawExponentOf(new Float64Array(50))).toBeNaN();
+    expect(powerLawExponentOf(new Float64Array(50).fill(2))).toBeNaN();
+    expect(powerLawExponentOf(Float64Array.from({ length: MIN_TAIL }, (_, i) => 10 - i))).toBeNaN();
+    expect(
+      powerLawExponentOf(Float64Array.of(3, 2, 1, 1e-17, 1e-18, 1e-19, 1e-20, 1e-21, 1e-22, 1e-23), 1e-15),
+    ).toBeNaN();
+  });
+});

@@ -1,0 +1,123 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Long from 'long';
+import { expect, test } from 'vitest';
+import { frameRecord } from '../../src/encoding/records.js';
+import { SummaryWriter } from '../../src/index.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
+import { lastPointsBefore } from '../../src/writer/purge.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf, temporaryFolder } from '../support/event-files.js';
+
+/** A run that crashed after step 9, in which one tag was written on even steps only and one from step 5 on. */
+async function crashedRun(): Promise<string> {
+  const logdir = temporaryFolder();
+  const writer = new SummaryWriter(logdir);
+  for (let step = 0; step < 10; step++) {
+    writer.addScalar('loss', step, step, { description: 'falls' });
+    if (step % 2 === 0) writer.addScalar('even', step, step);
+    if (step >= 5) writer.addScalar('late', step, step);
+  }
+  writer.addText('note', 'at the beginning', 0);
+  await writer.close();
+  return logdir;
+}
+
+const resumed = async (logdir: string, purgeStep: number | bigint) => {
+  const writer = new SummaryWriter(logdir, { purgeStep });
+  writer.addScalar('loss', 100, Number(purgeStep));
+  await writer.close();
+  return eventsIn(logdir).slice(1 + 10 + 5 + 5 + 1);
+};
+
+test('the resumed file begins with two session starts and the last kept point of each tag that has points to hide', async () => {
+  const logdir = await crashedRun();
+  const events = await resumed(logdir, 5);
+  expect(eventFiles(logdir).length).toBe(2);
+  expect(events[0].fileVersion).toBe('brain.Event:2');
+  for (const start of events.slice(1, 3)) {
+    expect(start.sessionLog?.status).toBe(tensorboard.SessionLog.SessionStatus.START);
+    expect(Number(start.step)).toBe(5);
+  }
+  expect(scalarsOf(events)).toEqual([
+    { tag: 'loss', step: 4, value: 4 },
+    { tag: 'even', step: 4, value: 4 },
+    { tag: 'loss', step: 5, value: 100 },
+  ]);
+  const [loss, even] = events.slice(3).map(({ summary }) => summary!.value![0]);
+  expect(loss.metadata?.summaryDescription).toBe('falls');
+  expect(even.metadata?.pluginData?.pluginName).toBe('scalars');
+});
+
+test('what is kept stays at its wall time', async () => {
+  const logdir = temporaryFolder();
+  const writer = new SummaryWriter(logdir);
+  writer.addScalar('loss', 1, 1, { wallTime: 1000 });
+  writer.addScalar('loss', 2, 2, { wallTime: 2000 });
+  await writer.close();
+  const again = new SummaryWriter(logdir, { purgeStep: 2n });
+  await again.close();
+  const kept = eventsIn(logdir)
+    .filter(({ summary }) => summary)
+    .at(-1)!;
+  expect(kept).toMatchObject({ wallTime: 1000 });
+});
+
+test('a folder without earlier files gets the session starts only', async () => {
+  const logdir = temporaryFolder();
+  const writer = new SummaryWriter(logdir, { purgeStep: 3 });
+  await writer.close();
+  expect(eventsIn(logdir).map(({ sessionLog }) => sessionLog?.status)).toEqual([undefined, 1, 1]);
+});
+
+test('runs purge their own files', async () => {
+  const logdir = temporaryFolder();
+  const writer = new SummaryWriter(logdir);
+  for (let step = 0; step < 5; step++) writer.run('train').addScalar('loss', step, step);
+  await writer.close();
+  const again = new SummaryWriter(logdir, { purgeStep: 2 });
+  again.run('train');
+  await again.close();
+  expect(scalarsOf(eventsIn(join(logdir, 'train'))).map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 1]);
+});
+
+test('damaged and torn files are read up to the damage', async () => {
+  const logdir = temporaryFolder();
+  const record = (step: number) =>
+    frameRecord(tensorboard.Event.encode({ step, summary: { value: [{ tag: 'torn', simpleValue: step }] } }).finish());
+  writeFileSync(join(logdir, 'events.out.tfevents.0000000001.a'), 'no event file at all, but long enough for a header');
+  writeFileSync(
+    join(logdir, 'events.out.tfevents.0000000002.a'),
+    Buffer.concat([record(1), record(3), record(0).subarray(0, 20)]),
+  );
+  writeFileSync(join(logdir, 'events.out.tfevents.0000000003.a'), frameRecord(Uint8Array.of(255, 255, 255)));
+  const writer = new SummaryWriter(logdir, { purgeStep: 2 });
+  await writer.close();
+  const events = decodeRecords(readFileSync(join(logdir, eventFiles(logdir).at(-1)!)));
+  expect(events.filter(({ sessionLog }) => sessionLog).length).toBe(2);
+  expect(events.at(-1)!.summary!.value![0]).toMatchObject({ tag: 'torn', simpleValue: 1 });
+});
+
+test('v1 values, several values in one event, steps beyond 2^53 and the order of files are respected', () => {
+  const file = (...events: tensorboard.IEvent[]) =>
+    events.map((event) => frameRecord(tensorboard.Event.encode(event).finish()));
+  const big = 2n ** 60n;
+  const long = (step: bigint) => Long.fromString(String(step));
+  const points = lastPointsBefore(big + 2n, [
+    file({ step: 7, summary: { value: [{ tag: 'a', simpleValue: 1 }] } }),
+    file(
+      {
+        step: long(big + 1n),
+        wallTime: 5,
+        summary: {
+          value: [
+            { tag: 'b', simpleValue: 2 },
+            { tag: 'a', simpleValue: 3 },
+          ],
+        },
+      },
+      { step: long(big + 2n), summary: { value: [{ tag: 'a', simpleValue: 4 }] } },
+    ),
+  ]);
+  expect(points.map(({ wallTime, value }) => [wallTime, value.tag, value.simpleValue])).toEqual([[5, 'a', 3]]);
+  expect(String(points[0].step)).toBe(String(big + 1n));
+});
