@@ -6,23 +6,24 @@
  *
  * @module
  */
-export { ClosedWriterError } from './closed-writer-error.js';
-export { CorruptRecordError } from './errors.js';
-export type { DecodedSummary, Step, TensorBoardEvent } from './event/event.js';
+export { ClosedWriterError, CorruptRecordError } from './errors.js';
 export type {
   AudioValue,
   CustomScalarsValue,
+  DecodedSummary,
   HistogramValue,
   HparamsValue,
   ImagesValue,
   MeshValue,
+  Step,
   SummaryValue,
+  TensorBoardEvent,
   TensorValue,
   TextValue,
-} from './event/summary-value.js';
+} from './event/event.js';
 export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-folder-output.js';
 export { MemoryOutput, type Output } from './output/output.js';
-export type { StoreFiles } from './platform/store-files.js';
+export type { StoreFiles } from './platform/platform.js';
 export { type EventSource, listRuns, type ReadEventsOptions, readEvents } from './reader/read-events.js';
 export type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/runs.js';
@@ -44,7 +45,7 @@ export { MemoryStoreFiles } from './stores/memory-store-files.js';
 export { NpyStore } from './stores/npy-store.js';
 export { type ReconstructOptions, reconstructCsv } from './stores/reconstruct-csv.js';
 export type { Store } from './stores/store.js';
-export { StoreList } from './stores/store-list.js';
+export { StoreList } from './stores/store.js';
 export type { AudioOptions } from './summaries/audio.js';
 export type { BoxesOptions } from './summaries/boxes.js';
 export type { ChartCategory, CustomScalarsLayout, MarginChart, MultilineChart } from './summaries/custom-scalars.js';
@@ -59,5 +60,5 @@ export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
 export type { Text } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
 export { type StoreName, storeOf } from './tracker/store-of.js';
+export type { SummaryWriterOptions } from './writer/run-writer.js';
 export { type SummaryOptions, SummaryWriter } from './writer/summary-writer.js';
-export type { SummaryWriterOptions } from './writer/summary-writer-options.js';

@@ -5,8 +5,7 @@
  *
  * @module
  */
-export { type AdviceOptions, adviseOn, type Finding, type FindingKind } from './insight/advice.js';
-export { adviceMarkdown } from './insight/advice-text.js';
+export { type AdviceOptions, adviceMarkdown, adviseOn, type Finding, type FindingKind } from './insight/advice.js';
 export { borderLayer, type InputSize, inputSizeRange, unproductiveLayers } from './insight/border.js';
 export type { Window } from './insight/field-of-view.js';
 export type { LayerLike, ModelLike, SymbolicTensorLike } from './insight/layer-graph.js';
@@ -17,8 +16,7 @@ export {
   receptiveFields,
 } from './insight/receptive-fields.js';
 export { type DepthProfile, type Tail, type TailOptions, tailOf } from './insight/tail.js';
-export { LogisticRegression, type LogisticRegressionOptions, type SampleRows } from './probes/logistic-regression.js';
-export { addPlots, type FigureWriter } from './reports/add-plot.js';
+export type { LogisticRegressionOptions } from './probes/logistic-regression.js';
 export { type Embedding, type EmbeddingPlotOptions, embeddingPlot } from './reports/embedding-plot.js';
 export { type HeatMapPlotOptions, heatMapPlot, type LayersByEpochs } from './reports/heat-map-plot.js';
 export type { PlotOptions, PlotSpec } from './reports/plot-spec.js';
@@ -30,6 +28,8 @@ export {
   receptiveFieldPlot,
 } from './reports/receptive-field-plot.js';
 export {
+  addPlots,
+  type FigureWriter,
   MissingRendererError,
   type PngOptions,
   type Renderers,
@@ -44,5 +44,5 @@ export { ReportStore, type ReportStoreOptions, writeReport } from './reports/rep
 export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
 export { type SeriesBySplit, seriesPlot } from './reports/series-plot.js';
 export { type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';
-export { readHistory } from './saturation/read-history.js';
 export { RunHistory, type Series } from './saturation/run-history.js';
+export { readHistory } from './saturation/runs.js';

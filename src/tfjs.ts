@@ -23,7 +23,7 @@ export {
   randomDirections,
   restoreDirections,
   setPcaThresholds,
-} from './pca/pca-layers.js';
+} from './pca/pca-model.js';
 export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './probes/probes.js';
 export type { TrackerCallback } from './tracker/callback.js';
 export { type Batch, type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';

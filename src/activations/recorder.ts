@@ -2,16 +2,13 @@ import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SolveWishes } from '../statistics/threads/solve.js';
-import type { ResolvedOptions } from '../tracker/options.js';
-import { type FirstOutput, MomentsStrategies } from './accumulate/accumulator.js';
-import type { Moments, SolvedMoments } from './accumulate/moments.js';
-import { type LayerCall, onLayerCall, startNewPass } from './layer-hook.js';
+import { type FirstOutput, type Moments, MomentsStrategies, type SolvedMoments } from './accumulate/accumulator.js';
+import { hasFusedActivation, type LayerCall, onLayerCall, preActivationOf, startNewPass } from './hooks.js';
 import type { TrackedLayer } from './layers.js';
-import { offTape } from './off-tape.js';
-import { hasFusedActivation, preActivationOf } from './pre-activation.js';
 import type { SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, sampleSize, type Thinning } from './samples.js';
+import { offTape } from './tensors.js';
 import type { TrainingPhase } from './training-phase.js';
 
 /** Samples kept per layer and split for the embedding: enough for a scatter plot, little enough for memory. */
@@ -26,6 +23,26 @@ const independentRowsPerItem = 16;
 const mostRowsPerItem = 32;
 /** Offsets that are whole multiples of it, less their whole part, lie evenly however many there are. */
 const goldenRatio = (1 + Math.sqrt(5)) / 2;
+
+/** How activations are read and which of them count. */
+export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
+  /** What a layer with a fused activation shows: its output, or what it has before the activation. */
+  readonly activations: 'output' | 'preActivation';
+  /** Undefined: 'lastTimestep' for recurrent layers, 'tokens' for all others. */
+  readonly timeseriesMethod: ActivationView['timeseriesMethod'] | undefined;
+  readonly downsample: ActivationView['downsample'];
+  /** Whether every row counts, or as many as the saturation needs. */
+  readonly sampling: 'all' | 'auto';
+  /** Fraction of the variance that the counted directions explain, in (0, 1]: 'auto' sampling aims at it. */
+  readonly threshold: number;
+  readonly precision: 'auto' | 'float64';
+  /** Every n-th batch counts, starting with the first of each epoch. */
+  readonly logInterval: number;
+  /** Most items (images, sequences) per layer, split and epoch. */
+  readonly maxSamples: number;
+  /** Whether rows are kept for an embedding. */
+  readonly embedding: boolean;
+}
 
 /** One layer in one split at the end of a period. */
 export interface RecordedLayer {
@@ -55,7 +72,7 @@ interface Entry {
  */
 export class ActivationRecorder {
   readonly #tracked: readonly TrackedLayer[];
-  readonly #options: ResolvedOptions;
+  readonly #options: RecordingOptions;
   readonly #phase: TrainingPhase;
   readonly #report: (error: unknown, layer: string) => void;
   readonly #entries = new Map<string, Entry>();
@@ -67,7 +84,7 @@ export class ActivationRecorder {
 
   constructor(
     tracked: readonly TrackedLayer[],
-    options: ResolvedOptions,
+    options: RecordingOptions,
     phase: TrainingPhase,
     report: (error: unknown, layer: string) => void,
   ) {

@@ -20,9 +20,9 @@ export interface ActivationView {
 
 /** Rows are samples, columns are features, row-major. */
 export interface SampleMatrix {
-  values: Float32Array | Float64Array;
-  rows: number;
-  features: number;
+  readonly values: Float32Array | Float64Array;
+  readonly rows: number;
+  readonly features: number;
 }
 
 type Values = Float32Array | Float64Array;
@@ -255,4 +255,101 @@ export function thinned(samples: SampleMatrix, thinning: Thinning | undefined): 
   const { rows, offset } = thinning;
   const kept = Array.from({ length: rows }, (_, index) => Math.floor(((index + offset) * samples.rows) / rows));
   return gatherRows(samples.values, kept, samples.features);
+}
+
+/**
+ * The rows (samples) that a layer's output holds: one per place of a map, per step of a sequence, per item of a batch.
+ *
+ * @param values The output's numbers, row-major, features last.
+ * @param size Longest side of a map that is taken as it is: of a longer side `size` places are taken, the nearest to
+ *   evenly spaced ones, as PyTorch's `interpolate(mode='nearest')` does. Shorter sides are left alone, never stretched.
+ * @param mask For a sequence: which of its N x T steps count.
+ */
+export function outputRows(
+  values: Float32Array,
+  shape: readonly number[],
+  size?: number,
+  mask?: ArrayLike<number>,
+): Float32Array {
+  const features = shape[shape.length - 1];
+  const isMap = shape.length > 3;
+  if (mask) {
+    const kept: number[] = [];
+    for (let row = 0; row < mask.length; row++) if (mask[row]) kept.push(row);
+    return pick(values, kept, features);
+  }
+  if (!isMap || size === undefined || shape.slice(1, -1).every((length) => length <= size)) return values;
+  let rows = Array.from({ length: shape[0] }, (_, k) => k);
+  for (const length of shape.slice(1, -1)) {
+    const places =
+      length <= size
+        ? Array.from({ length }, (_, k) => k)
+        : Array.from({ length: size }, (_, k) => Math.floor((k * length) / size));
+    rows = rows.flatMap((row) => places.map((place) => row * length + place));
+  }
+  return pick(values, rows, features);
+}
+
+function pick(values: Float32Array, rows: readonly number[], features: number): Float32Array {
+  const picked = new Float32Array(rows.length * features);
+  for (const [k, row] of rows.entries()) {
+    picked.set(values.subarray(row * features, (row + 1) * features), k * features);
+  }
+  return picked;
+}
+
+type OutputValues = Float32Array | Int32Array | Uint8Array;
+
+/**
+ * A layer's output as one row per item, its space averaged down to at most `maxPlaces` places in all: 4 x 4 of a map, 16
+ * of a sequence. The papers' probes do so too, because a map of 112 x 112 x 64 has 802,816 features to fit.
+ *
+ * @param shape (N, ...space, C), or (N, C)
+ */
+export function poolPlaces(
+  values: OutputValues,
+  shape: readonly number[],
+  maxPlaces: number,
+  channelsFirst: boolean,
+): SampleMatrix {
+  const rows = shape[0]!;
+  if (shape.length <= 2) return { values: Float32Array.from(values), rows, features: shape[1] ?? 1 };
+  const space = channelsFirst ? shape.slice(2) : shape.slice(1, -1);
+  const channels = channelsFirst ? shape[1]! : shape.at(-1)!;
+  const side = Math.max(1, Math.floor(maxPlaces ** (1 / space.length) + 1e-9));
+  const pooledSpace = space.map((length) => Math.min(length, side));
+  const places = space.reduce((product, length) => product * length, 1);
+  const pooled = pooledSpace.reduce((product, length) => product * length, 1);
+  const features = pooled * channels;
+  const result = new Float32Array(rows * features);
+  // Each place of the map belongs to one pooled place, as evenly as whole places allow.
+  const target = Int32Array.from({ length: places }, (_, place) => pooledPlace(place, space, pooledSpace));
+  const counts = new Float64Array(pooled);
+  for (const at of target) counts[at]! += 1;
+  for (let row = 0; row < rows; row++) {
+    for (let place = 0; place < places; place++) {
+      const to = row * features + target[place]! * channels;
+      const weight = 1 / counts[target[place]!]!;
+      for (let channel = 0; channel < channels; channel++) {
+        const from = channelsFirst
+          ? (row * channels + channel) * places + place
+          : (row * places + place) * channels + channel;
+        result[to + channel]! += weight * values[from]!;
+      }
+    }
+  }
+  return { values: result, rows, features };
+}
+
+function pooledPlace(place: number, space: readonly number[], pooledSpace: readonly number[]): number {
+  let rest = place;
+  let stride = 1;
+  let at = 0;
+  for (let axis = space.length - 1; axis >= 0; axis--) {
+    const index = rest % space[axis]!;
+    rest = Math.floor(rest / space[axis]!);
+    at += Math.floor((index * pooledSpace[axis]!) / space[axis]!) * stride;
+    stride *= pooledSpace[axis]!;
+  }
+  return at;
 }

@@ -1,4 +1,4 @@
-import { backend, getBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { backend, customGrad, engine, getBackend, scalar, type Tensor, zerosLike } from '@tensorflow/tfjs-core';
 
 /**
  * Bytes from which a copy is worth giving back. It detaches an ArrayBuffer, after which V8 checks every access to typed
@@ -43,4 +43,18 @@ function isCopy(tensor: Tensor): boolean {
   // tfjs-node keeps the array that a tensor was made of until an operation needs the tensor, and gives that one out.
   const { tensorMap } = backend() as { tensorMap?: { get(dataId: object): { values?: unknown } | undefined } };
   return tensorMap?.get(tensor.dataId)?.values === null;
+}
+
+/** Runs tensor operations off the gradient tape: what a hook computes must not be kept for the backward pass. */
+export function offTape(x: Tensor, fn: (x: Tensor) => void): void {
+  if (engine().state.gradientDepth === 0) {
+    fn(x);
+    return;
+  }
+  // Inside a custom gradient's forward function TensorFlow.js records nothing: the public way off the tape.
+  const detached = customGrad((...args) => {
+    fn(args[0] as Tensor);
+    return { value: scalar(0), gradFunc: () => zerosLike(x) };
+  });
+  detached(x).dispose();
 }

@@ -1,5 +1,4 @@
-import type { DecodedSummary, TensorBoardEvent } from '../event/event.js';
-import type { SummaryValue } from '../event/summary-value.js';
+import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
 import { jsonStep } from './inspect.js';
 import { findRuns, tagFilter } from './runs.js';

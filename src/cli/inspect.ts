@@ -1,6 +1,5 @@
 import type { CorruptRecordError } from '../errors.js';
-import type { Step } from '../event/event.js';
-import type { SummaryValue } from '../event/summary-value.js';
+import type { Step, SummaryValue } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
 import { scanRun } from '../reader/scan.js';
 import { findRuns, tagFilter } from './runs.js';

@@ -1,6 +1,6 @@
+import { writeReport } from '../reports/report-store.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
-import { report } from './report.js';
 import { type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
 
@@ -87,4 +87,11 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
 function onlyOne(paths: string[]): string | undefined {
   if (paths.length > 1) throw new UsageError(`expected one path, got ${paths.length}`);
   return paths[0];
+}
+
+/** `report`: draws a tracker's run as one HTML page, and names the file. */
+export async function report(terminal: Terminal, logdir: string | undefined, out?: string): Promise<number> {
+  if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
+  terminal.write(`${await writeReport(logdir, { path: out })}\n`);
+  return 0;
 }

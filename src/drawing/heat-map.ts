@@ -1,5 +1,4 @@
-import { Canvas, type Colour, type Drawing } from './canvas.js';
-import { glyphHeight, widthOf } from './pixel-font.js';
+import { Canvas, type Colour, type Drawing, glyphHeight, widthOf } from './canvas.js';
 
 /** Viridis at 0, 1/8, ... 1 (Smith and van der Walt, https://bids.github.io/colormap/, CC0); between them, straight lines. */
 const viridis: readonly (readonly [number, number, number])[] = [

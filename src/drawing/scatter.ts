@@ -1,5 +1,4 @@
-import { Canvas, type Colour, type Drawing } from './canvas.js';
-import { glyphHeight, widthOf } from './pixel-font.js';
+import { Canvas, type Colour, type Drawing, glyphHeight, widthOf } from './canvas.js';
 
 const size = 400;
 const margin = 30;

@@ -1,4 +1,4 @@
-import { recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/records.js';
+import { recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/record.js';
 import { encodeSummaryEvent } from './encode-event.js';
 import type { Step } from './event.js';
 

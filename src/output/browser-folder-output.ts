@@ -1,9 +1,8 @@
 import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
-import { appendToFile } from '../platform/append-to-file.js';
+import { appendToFile } from '../platform/browser-folders.js';
 import { eventFileName } from './event-file-name.js';
-import type { Output } from './output.js';
-import { safePath } from './safe-path.js';
+import { type Output, safePath } from './output.js';
 
 /** Bytes that are kept while they cannot be written; beyond, they stay with the writer, whose bound then counts. */
 const maxKeptBytes = 2 ** 24;

@@ -2,8 +2,7 @@ import { files as platformFiles } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import type { Files } from '../platform/platform.js';
 import { eventFileName, fileNamePart } from './event-file-name.js';
-import type { Output } from './output.js';
-import { safePath } from './safe-path.js';
+import { type Output, safePath } from './output.js';
 
 /**
  * One event file in a folder, made when the first records come, and open only while it is written to.

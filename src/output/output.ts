@@ -1,5 +1,3 @@
-import { safePath } from './safe-path.js';
-
 /**
  * Where records go: a directory, memory, a browser file and an object store are all Outputs.
  * A writer owns its Output: it calls `write` with whole records only, in order, and `close` once at the end.
@@ -81,4 +79,25 @@ export class MemoryOutput implements Output {
   readFile(path: string): Uint8Array | undefined {
     return this.#files.get(safePath(path));
   }
+}
+
+/** Control characters and the other system's separator. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is exactly what must not reach a file system
+const unsafeCharacters = /[\u0000-\u001f\u007f\\]/g;
+
+/**
+ * A name as a path below a folder, whatever the name: `/` separates, empty parts and `.` are left out, `..` becomes
+ * `__`, and backslashes and control characters (NUL among them) become `_`. So nothing a tag or a run is called can
+ * make a file outside the folder.
+ *
+ * @throws RangeError where nothing is left
+ */
+export function safePath(name: string): string {
+  const parts = name
+    .replace(unsafeCharacters, '_')
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .map((part) => (part === '..' ? '__' : part));
+  if (parts.length === 0) throw new RangeError(`Expected a name that can name a folder, got ${JSON.stringify(name)}`);
+  return parts.join('/');
 }

@@ -1,8 +1,7 @@
 import type { serialization } from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 import { type LayerFilter, trackedLayers } from '../activations/layers.js';
-import { PcaLayer } from './pca-layer.js';
-import { type PcaLayerOptions, pcaLayerOptions } from './pca-layer-options.js';
+import { PcaLayer, type PcaLayerOptions, pcaLayerOptions } from './pca-layer.js';
 
 /** Options of insertPcaLayers: those of a PCA layer (its width is kept), and which layers get one. */
 export interface InsertPcaLayersOptions extends Omit<PcaLayerOptions, 'name' | 'keepDim'> {

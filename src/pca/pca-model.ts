@@ -1,6 +1,6 @@
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
-import { PcaLayer } from './pca-layer.js';
+import { PcaLayer, type PcaLayerOptions } from './pca-layer.js';
 
 /** What a PCA layer lets through at its threshold. */
 export interface PcaLayerReport {
@@ -100,4 +100,18 @@ export async function fitPcaLayers(
 function report(layer: PcaLayer): PcaLayerReport {
   const dimensions = layer.dimensions ?? Number.NaN;
   return { name: layer.name, width: layer.width, dimensions, saturation: dimensions / layer.width };
+}
+
+export { type InsertPcaLayersOptions, insertPcaLayers } from './insert-pca-layers.js';
+export type { PcaLayerOptions } from './pca-layer.js';
+export { PcaLayer } from './pca-layer.js';
+
+/**
+ * A layer that passes everything on while training, and in evaluation only what lies in the eigenspace of what it saw:
+ * put it behind a dense, convolutional or recurrent layer. See {@link PcaLayer}.
+ *
+ * Importing this module registers the class, so that `loadLayersModel` knows it.
+ */
+export function pcaLayer(options: PcaLayerOptions = {}): PcaLayer {
+  return new PcaLayer(options);
 }

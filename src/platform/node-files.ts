@@ -12,8 +12,10 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import type { Files } from './platform.js';
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Files, SourceFiles, StoreFiles } from './platform.js';
 
 const readBytes = 1 << 20;
 
@@ -85,4 +87,99 @@ export const files: Files | undefined = {
 
 function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
+}
+
+/** Node's file system, for reading. */
+export const sourceFiles: SourceFiles = {
+  kind: async (path) => kindOf(await ifThere(stat(path))),
+  async list(folder) {
+    const base = toPath(folder);
+    const entries = await readdir(base, { withFileTypes: true });
+    const found = await Promise.all(
+      entries.map(async (entry) => {
+        const path = join(base, entry.name);
+        const kind = kindOf(entry.isSymbolicLink() ? await ifThere(stat(path)) : entry);
+        return kind === undefined ? [] : [{ name: entry.name, path, kind }];
+      }),
+    );
+    return found.flat();
+  },
+  realPath: (folder) => realpath(folder),
+  async size(path) {
+    const found = await ifThere(stat(path));
+    if (found === undefined) return undefined;
+    return found.isFile() ? found.size : Infinity;
+  },
+  path: toPath,
+  async open(path) {
+    const file = await open(path, 'r');
+    const seekable = (await file.stat()).isFile();
+    return {
+      read: async (buffer, position) =>
+        (await file.read(buffer, 0, buffer.length, seekable ? position : null)).bytesRead,
+      close: () => file.close(),
+    };
+  },
+};
+
+function toPath(path: string | URL): string {
+  return typeof path === 'string' ? path : fileURLToPath(path);
+}
+
+function kindOf(entry: { isDirectory(): boolean } | undefined): 'file' | 'folder' | undefined {
+  if (entry === undefined) return undefined;
+  return entry.isDirectory() ? 'folder' : 'file';
+}
+
+async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined;
+    throw error;
+  }
+}
+
+/** Files below the working directory as it is now: a later chdir does not move a store's files. */
+export function defaultStoreFiles(): StoreFiles {
+  const base = process.cwd();
+  const at = (path: string) => resolve(base, path);
+  return {
+    async read(path) {
+      return absentAsUndefined(readFile(at(path)));
+    },
+    async write(path, bytes) {
+      const target = at(path);
+      const temporary = join(dirname(target), `.${basename(target)}.tmp`);
+      await mkdir(dirname(target), { recursive: true });
+      await writeFile(temporary, bytes);
+      try {
+        await rename(temporary, target);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+    },
+    async list(folder) {
+      const root = at(folder);
+      const entries = await absentAsUndefined(readdir(root, { recursive: true, withFileTypes: true }));
+      return (entries ?? [])
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+        .sort();
+    },
+    async remove(path) {
+      await rm(at(path), { force: true });
+    },
+  };
+}
+
+async function absentAsUndefined<T>(result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

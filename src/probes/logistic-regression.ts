@@ -1,11 +1,5 @@
+import type { SampleMatrix } from '../activations/samples.js';
 import { type MinimizeOptions, minimize } from './minimize.js';
-
-/** Rows are samples, columns are features, row-major. */
-export interface SampleRows {
-  readonly values: Float32Array | Float64Array;
-  readonly rows: number;
-  readonly features: number;
-}
 
 export interface LogisticRegressionOptions extends MinimizeOptions {
   /**
@@ -48,7 +42,7 @@ export class LogisticRegression {
    * @throws RangeError when labels and rows differ in number, a label is no class, or a value is not finite
    */
   static fit(
-    samples: SampleRows,
+    samples: SampleMatrix,
     labels: ArrayLike<number>,
     options: LogisticRegressionOptions = {},
   ): LogisticRegression {
@@ -77,7 +71,7 @@ export class LogisticRegression {
   }
 
   /** The most probable class of each sample. */
-  predict(samples: SampleRows): Int32Array {
+  predict(samples: SampleMatrix): Int32Array {
     if (samples.features !== this.features) {
       throw new RangeError(`LogisticRegression: expected ${this.features} features, got ${samples.features}`);
     }
@@ -92,7 +86,7 @@ export class LogisticRegression {
   }
 
   /** Fraction of the samples whose class is predicted, in [0, 1]. */
-  accuracy(samples: SampleRows, labels: ArrayLike<number>): number {
+  accuracy(samples: SampleMatrix, labels: ArrayLike<number>): number {
     if (labels.length !== samples.rows) {
       throw new RangeError(`LogisticRegression: expected ${samples.rows} labels, got ${labels.length}`);
     }
@@ -127,7 +121,7 @@ function countClasses(labels: ArrayLike<number>, rows: number): number {
  * variance * p (1 - p)) and that of the penalty together. The optimum is not changed by it (the penalty is put on the
  * weights of the original columns), but it is reached in far fewer steps.
  */
-function standardize({ values, rows, features }: SampleRows, classes: number, l2: number) {
+function standardize({ values, rows, features }: SampleMatrix, classes: number, l2: number) {
   const penalty = l2 / (rows * (1 / classes) * (1 - 1 / classes) || 1);
   const mean = new Float64Array(features);
   const scale = new Float64Array(features);

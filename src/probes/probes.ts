@@ -1,9 +1,10 @@
 import { keep, slice, type Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { onLayerCall, startNewPass } from '../activations/layer-hook.js';
+import { onLayerCall, startNewPass } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
-import { poolPlaces } from '../activations/pool-places.js';
-import { LogisticRegression, type LogisticRegressionOptions, type SampleRows } from './logistic-regression.js';
+import type { SampleMatrix } from '../activations/samples.js';
+import { poolPlaces } from '../activations/samples.js';
+import { LogisticRegression, type LogisticRegressionOptions } from './logistic-regression.js';
 
 /** Inputs of a model and the class of each. */
 export interface ProbeSamples {
@@ -91,7 +92,7 @@ async function activationsOf(
   tracked: readonly TrackedLayer[],
   xs: Tensor | Tensor[],
   options: ProbeOptions,
-): Promise<Map<string, SampleRows>> {
+): Promise<Map<string, SampleMatrix>> {
   const { batchSize = 128, maxPlaces = 16 } = options;
   const inputs = Array.isArray(xs) ? xs : [xs];
   const samples = inputs[0]!.shape[0]!;
@@ -102,7 +103,7 @@ async function activationsOf(
       if (!caught.has(entry)) caught.set(entry, keep(output.clone()));
     }),
   );
-  const parts = new Map<string, SampleRows[]>();
+  const parts = new Map<string, SampleMatrix[]>();
   try {
     for (let start = 0; start < samples; start += batchSize) {
       caught = new Map();
@@ -127,7 +128,7 @@ async function activationsOf(
   return new Map([...parts].map(([name, rows]) => [name, joined(rows)]));
 }
 
-async function readRows(entry: TrackedLayer, tensor: Tensor, maxPlaces: number): Promise<SampleRows> {
+async function readRows(entry: TrackedLayer, tensor: Tensor, maxPlaces: number): Promise<SampleMatrix> {
   const values = (await tensor.data()) as Float32Array | Int32Array;
   const { shape } = tensor;
   if (entry.recurrent && shape.length === 3) {
@@ -142,7 +143,7 @@ async function readRows(entry: TrackedLayer, tensor: Tensor, maxPlaces: number):
   return poolPlaces(values, shape, maxPlaces, entry.channelsFirst);
 }
 
-function joined(parts: readonly SampleRows[]): SampleRows {
+function joined(parts: readonly SampleMatrix[]): SampleMatrix {
   const { features } = parts[0]!;
   const values = new Float32Array(parts.reduce((sum, part) => sum + part.values.length, 0));
   let at = 0;

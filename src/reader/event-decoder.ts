@@ -1,8 +1,6 @@
-import { decodeMessage } from '../encoding/decode-message.js';
-import { readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
-import type { DecodedSummary, TensorBoardEvent } from '../event/event.js';
-import { readStep } from '../event/step.js';
-import type { SummaryValue } from '../event/summary-value.js';
+import { decodeMessage, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
+import { readStep } from '../event/encode-event.js';
+import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
 import { equalBytes, type KnownTag, TagTable } from './read-tags.js';

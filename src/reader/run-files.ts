@@ -1,7 +1,7 @@
 import { sourceFiles } from '#platform';
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError } from '../errors.js';
-import type { OpenFile } from '../platform/source-files.js';
+import type { OpenFile } from '../platform/platform.js';
 import type { RecordSource } from './byte-source.js';
 
 /** Bytes read from a file at a time. */

@@ -1,5 +1,5 @@
 import { defaultStoreFiles } from '#platform';
-import type { StoreFiles } from '../platform/store-files.js';
+import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics, ScalarStat, Split } from '../saturation/epoch.js';
 import type { Store } from '../stores/store.js';
 import { embeddingPlot } from './embedding-plot.js';

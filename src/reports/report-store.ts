@@ -1,8 +1,8 @@
 import { defaultStoreFiles } from '#platform';
-import type { StoreFiles } from '../platform/store-files.js';
+import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
-import { readHistory } from '../saturation/read-history.js';
 import { RunHistory } from '../saturation/run-history.js';
+import { readHistory } from '../saturation/runs.js';
 import type { Store } from '../stores/store.js';
 import { type ReportOptions, reportHtml } from './report.js';
 

@@ -1,7 +1,6 @@
 import type { Step } from '../event/event.js';
-import { checkedThreshold } from '../statistics/check-threshold.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import { checkedRule } from '../statistics/spectrum-measures.js';
+import { checkedRule, checkedThreshold } from '../statistics/spectrum-measures.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
 import type { LayerStatistics } from './epoch.js';
 import { type CountingOptions, writeLayerStatistics, writeProfile } from './runs.js';

@@ -1,9 +1,7 @@
 import { kernels } from '../kernels/kernels.js';
-import { mergeMoments, newMoments, packedLength, unpack } from '../kernels/moments.js';
+import { keepFiniteRows, mergeMoments, newMoments, packedLength, unpack } from '../kernels/moments.js';
 import type { MomentSums, Rows, SymmetricMatrix } from '../kernels/numeric-kernels.js';
 import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
-import { type AccumulatorState, decodeAccumulator, encodeAccumulator } from './accumulator-bytes.js';
-import { PendingRows } from './pending-rows.js';
 
 /** Rows collected before they are folded into the scatter, once the scatter exists: wide ones take memory. */
 function foldRowsOf(features: number): number {
@@ -310,5 +308,183 @@ export class CovarianceAccumulator {
       this.#moments.shift.set(incoming.shift);
     }
     mergeMoments(this.#moments, incoming);
+  }
+}
+
+/** What a CovarianceAccumulator consists of. */
+export interface AccumulatorState {
+  features: number;
+  rejected: number;
+  moments: MomentSums | undefined;
+  /** Rows not yet folded into the moments. */
+  rows: Rows | undefined;
+}
+
+/*
+ * Layout, little-endian. Header of 40 bytes: 8 bytes of ASCII "dtbcov01", then float64 features, rejected, and count
+ * (0: no moments), uint32 pending rows, uint32 bytes per number of those rows (4 or 8). Then, where count > 0, float64
+ * shift, offset (features each) and scatter (packed lower triangle); then the pending rows.
+ */
+const MAGIC = 'dtbcov01';
+const HEADER_BYTES = 40;
+
+/** Writes the state in a versioned little-endian format. */
+export function encodeAccumulator(state: AccumulatorState): Uint8Array {
+  const { features, moments, rows } = state;
+  const numbers = moments ? 2 * features + packedLength(features) : 0;
+  const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < MAGIC.length; i++) bytes[i] = MAGIC.charCodeAt(i);
+  view.setFloat64(8, features, true);
+  view.setFloat64(16, state.rejected, true);
+  view.setFloat64(24, moments?.count ?? 0, true);
+  view.setUint32(32, rows ? rows.length / features : 0, true);
+  view.setUint32(36, rows?.BYTES_PER_ELEMENT ?? 4, true);
+  let at = HEADER_BYTES;
+  for (const part of moments ? [moments.shift, moments.offset, moments.scatter] : []) {
+    for (const x of part) {
+      view.setFloat64(at, x, true);
+      at += 8;
+    }
+  }
+  if (rows instanceof Float32Array) for (const x of rows) view.setFloat32((at += 4) - 4, x, true);
+  else if (rows) for (const x of rows) view.setFloat64((at += 8) - 8, x, true);
+  return bytes;
+}
+
+/** Reads what encodeAccumulator wrote. RangeError when the bytes are something else or were cut. */
+export function decodeAccumulator(bytes: Uint8Array): AccumulatorState {
+  const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
+  if (magic !== MAGIC || bytes.length < HEADER_BYTES) {
+    throw new RangeError(`Expected the bytes of a CovarianceAccumulator, starting with "${MAGIC}".`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const features = view.getFloat64(8, true);
+  const count = view.getFloat64(24, true);
+  const pending = view.getUint32(32, true);
+  const width = view.getUint32(36, true);
+  const numbers = count > 0 ? 2 * features + packedLength(features) : 0;
+  const expected = HEADER_BYTES + numbers * 8 + pending * features * width;
+  if (!Number.isSafeInteger(features) || features < 1 || (width !== 4 && width !== 8) || bytes.length !== expected) {
+    throw new RangeError(
+      `The bytes of a CovarianceAccumulator are damaged: expected ${expected}, got ${bytes.length}.`,
+    );
+  }
+  let at = HEADER_BYTES;
+  let moments: MomentSums | undefined;
+  if (count > 0) {
+    moments = newMoments(features);
+    moments.count = count;
+    for (const part of [moments.shift, moments.offset, moments.scatter]) {
+      for (let i = 0; i < part.length; i++, at += 8) part[i] = view.getFloat64(at, true);
+    }
+  }
+  let rows: Rows | undefined;
+  if (pending > 0) {
+    rows = width === 4 ? new Float32Array(pending * features) : new Float64Array(pending * features);
+    for (let i = 0; i < rows.length; i++, at += width) {
+      rows[i] = width === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true);
+    }
+  }
+  return { features, rejected: view.getFloat64(16, true), moments, rows };
+}
+
+/** Rows waiting to be folded into a scatter: as float32 until one batch comes as float64. */
+export class PendingRows {
+  readonly #features: number;
+  #rows: Rows | undefined;
+  #count = 0;
+  /** How many of the rows are known to be finite. */
+  #checked = 0;
+
+  constructor(features: number, rows?: Rows) {
+    this.#features = features;
+    this.#rows = rows;
+    this.#count = rows ? rows.length / features : 0;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of one number. */
+  get width(): number {
+    return this.#rows?.BYTES_PER_ELEMENT ?? 4;
+  }
+
+  /** The rows themselves, not a copy; undefined when there is none. */
+  get rows(): Rows | undefined {
+    return this.#count > 0 ? this.#rows?.subarray(0, this.#count * this.#features) : undefined;
+  }
+
+  /** Makes the rows as precise as `source`. */
+  widenFor(source: Rows): void {
+    if (!this.#rows) this.#rows = source.BYTES_PER_ELEMENT === 4 ? new Float32Array(0) : new Float64Array(0);
+    else if (this.width < source.BYTES_PER_ELEMENT) this.#rows = Float64Array.from(this.rows ?? []);
+  }
+
+  /** Copies numbers behind the rows; the memory grows by doubling up to `limit` rows. Call widenFor before. */
+  append(numbers: Rows, limit: number): void {
+    const start = this.#count * this.#features;
+    const needed = start + numbers.length;
+    let rows = this.#rows!;
+    if (rows.length < needed) {
+      const capacity = Math.min(limit * this.#features, Math.max(needed, 2 * rows.length));
+      const grown = this.width === 4 ? new Float32Array(capacity) : new Float64Array(capacity);
+      grown.set(rows.subarray(0, start));
+      this.#rows = rows = grown;
+    }
+    rows.set(numbers, start);
+    this.#count += numbers.length / this.#features;
+  }
+
+  /** Takes out rows that hold a NaN or an Infinity; returns how many. */
+  rejectNonFinite(): number {
+    if (!this.#rows || this.#checked >= this.#count) return 0;
+    const features = this.#features;
+    const fresh = this.#rows.subarray(this.#checked * features, this.#count * features);
+    let check = 0;
+    for (let p = 0; p < fresh.length; p++) check += fresh[p] * 0; // NaN for NaN and Infinity alone
+    const before = this.#count;
+    if (check !== 0) this.#count = this.#checked + keepFiniteRows(fresh, this.#count - this.#checked, features);
+    this.#checked = this.#count;
+    return before - this.#count;
+  }
+
+  /** Forgets the rows, keeping memory for at most `kept` more. */
+  clear(kept: number): void {
+    if (this.#rows && this.#rows.length > kept * this.#features) this.#rows = undefined;
+    this.#count = 0;
+    this.#checked = 0;
+  }
+
+  /** Largest absolute mean of a feature. */
+  largestMean(): number {
+    const rows = this.rows ?? [];
+    const sums = new Float64Array(this.#features);
+    for (let p = 0, j = 0; p < rows.length; p++) {
+      sums[j] += rows[p];
+      if (++j === this.#features) j = 0;
+    }
+    return sums.reduce((largest, sum) => Math.max(largest, Math.abs(sum / this.#count)), 0);
+  }
+
+  /** Inner products of the rows about their mean: count x count, packed. */
+  gramMatrix(): SymmetricMatrix {
+    const features = this.#features;
+    const count = this.#count;
+    const rows = this.rows ?? [];
+    // The kernel sums outer products of rows; the Gram matrix is that of the transposed matrix.
+    const columns = new Float64Array(rows.length);
+    for (let j = 0; j < features; j++) {
+      const shift = rows[j]; // a feature that never varies stays exactly zero
+      let sum = 0;
+      for (let p = j; p < rows.length; p += features) sum += rows[p] - shift;
+      const centre = shift + sum / count;
+      for (let i = 0; i < count; i++) columns[j * count + i] = rows[i * features + j] - centre;
+    }
+    const entries = new Float64Array(packedLength(count));
+    kernels().addOuterProducts(entries, columns, features, count);
+    return { size: count, entries, packed: true };
   }
 }

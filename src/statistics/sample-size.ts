@@ -1,6 +1,5 @@
-import { checkedThreshold } from './check-threshold.js';
 import type { Spectrum } from './spectrum.js';
-import { DEFAULT_THRESHOLD, type IntrinsicDimensionRule } from './spectrum-measures.js';
+import { checkedThreshold, DEFAULT_THRESHOLD, type IntrinsicDimensionRule } from './spectrum-measures.js';
 
 /*
  * How far a spectrum from n rows can be trusted.

@@ -1,5 +1,3 @@
-import { checkedThreshold } from './check-threshold.js';
-
 /**
  * Measures of a spectrum: functions of eigenvalues that are sorted descending and not negative.
  * All but the determinant and the trace are free of units; all are 0 (or as stated) when there is no variance.
@@ -124,3 +122,13 @@ export function powerLawExponentOf(eigenvalues: Float64Array, floor = 0): number
 
 /** Eigenvalues that a tail must have for powerLawExponentOf. */
 export const MIN_TAIL = 8;
+
+/** Returns the threshold. @throws TypeError unless it is a number, RangeError unless it lies in (0, 1] */
+export function checkedThreshold(threshold: number): number {
+  if (typeof threshold !== 'number') {
+    throw new TypeError(`threshold: expected a number in (0, 1], got ${typeof threshold} '${String(threshold)}'`);
+  }
+  if (!(threshold > 0 && threshold <= 1))
+    throw new RangeError(`threshold: expected a number in (0, 1], got ${threshold}`);
+  return threshold;
+}

@@ -1,9 +1,8 @@
 import { defaultStoreFiles } from '#platform';
-import type { StoreFiles } from '../platform/store-files.js';
+import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, ScalarStat } from '../saturation/epoch.js';
 import { delveColumn, scalarColumn } from './delve-names.js';
-import { EpochTable } from './epoch-table.js';
-import { floatText, integerText } from './number-text.js';
+import { EpochTable, floatText, integerText } from './epoch-table.js';
 import type { Store } from './store.js';
 
 export interface FileStoreOptions {

@@ -1,4 +1,4 @@
-import type { StoreFiles } from '../platform/store-files.js';
+import type { StoreFiles } from '../platform/platform.js';
 
 /** Files in memory: for a page that offers them as downloads, and for tests. */
 export class MemoryStoreFiles implements StoreFiles {

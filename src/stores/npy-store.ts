@@ -1,10 +1,9 @@
 import { defaultStoreFiles } from '#platform';
-import type { StoreFiles } from '../platform/store-files.js';
+import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics, ScalarStat } from '../saturation/epoch.js';
 import type { FileStoreOptions } from './csv-store.js';
 import { delveColumn, encodeFileName, scalarColumn } from './delve-names.js';
-import { decodeEpochCounter, type EpochCounter, encodeEpochCounter } from './epoch-counter.js';
-import { encodeNpy, type NpyArray } from './npy.js';
+import { decodeEpochCounter, type EpochCounter, encodeEpochCounter, encodeNpy, type NpyArray } from './npy.js';
 import type { Store } from './store.js';
 
 /** Files open at once: stays far below the usual limit of 1,024 per program. */

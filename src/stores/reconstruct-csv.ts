@@ -1,12 +1,11 @@
 import { defaultStoreFiles } from '#platform';
-import type { StoreFiles } from '../platform/store-files.js';
+import type { StoreFiles } from '../platform/platform.js';
 import type { ScalarStat } from '../saturation/epoch.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { decodeFileName, delveColumn, parseDelveColumn, type StoredStat, storedStat } from './delve-names.js';
-import { EpochTable } from './epoch-table.js';
+import { EpochTable, floatText, integerText } from './epoch-table.js';
 import { decodeNpy, type NpyArray } from './npy.js';
 import { listNpy, readCounter } from './npy-store.js';
-import { floatText, integerText } from './number-text.js';
 
 export interface ReconstructOptions {
   /**

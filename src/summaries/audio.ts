@@ -1,9 +1,7 @@
 import { tensorboard } from '../proto/tensorboard.js';
-import { type Later, whenRead } from './later.js';
-import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { stringTensor } from './tensors.js';
+import { describe, type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { stringTensor } from './tensor.js';
 
 /** Options of addAudio. */
 export interface AudioOptions {

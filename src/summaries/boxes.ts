@@ -1,4 +1,4 @@
-import { dotsOf, glyphHeight, widthOf } from '../drawing/pixel-font.js';
+import { dotsOf, glyphHeight, widthOf } from '../drawing/canvas.js';
 import { encodePng, type Pixels } from '../drawing/png.js';
 import {
   type EncodedImage,
@@ -8,8 +8,7 @@ import {
   isEncodedImage,
   readImage,
 } from './image.js';
-import { type Later, whenAllRead } from './later.js';
-import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
+import { describe, type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
 import { toPixels } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 

@@ -1,8 +1,7 @@
 import { tensorboard } from '../proto/tensorboard.js';
 import { describe } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { stringTensor } from './tensors.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { stringTensor } from './tensor.js';
 
 /** A chart with a line for every scalar tag that matches one of the regular expressions (Python's syntax), in every run. */
 export interface MultilineChart {

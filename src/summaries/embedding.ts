@@ -3,8 +3,15 @@ import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
 import type { Step } from '../event/event.js';
 import { type Image, isEncodedImage, readImage } from './image.js';
-import { type Later, whenAllRead, whenRead } from './later.js';
-import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
+import {
+  describe,
+  type Later,
+  type Numbers,
+  type NumericArray,
+  readNumbers,
+  whenAllRead,
+  whenRead,
+} from './numbers.js';
 import { toPixelsBatch } from './pixels.js';
 
 /** Options of addEmbedding. */

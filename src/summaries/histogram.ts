@@ -1,7 +1,6 @@
 import { describe } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { doubleTensor } from './tensors.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { doubleTensor } from './tensor.js';
 
 /** How many buckets TF2 and tfjs-node use. */
 export const defaultBuckets = 30;

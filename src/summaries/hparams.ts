@@ -1,8 +1,7 @@
 import { tensorboard } from '../proto/tensorboard.js';
 import { describe } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { floatTensor } from './tensors.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { floatTensor } from './tensor.js';
 
 /** A hyperparameter's value: a boolean stays one. */
 export type Hparam = string | number | boolean;

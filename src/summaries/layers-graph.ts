@@ -1,5 +1,5 @@
 import type { tensorboard } from '../proto/tensorboard.js';
-import { attribute, dataType, outputShapes, outputShapesKey } from './graph-attributes.js';
+import { attribute, dataType, outputShapes, outputShapesKey } from './graph-nodes.js';
 
 /** A TensorFlow.js LayersModel, Sequential or functional: what is needed of it. */
 export interface LayersModelLike {

@@ -1,9 +1,7 @@
 import { tensorboard } from '../proto/tensorboard.js';
-import { type Later, whenAllRead } from './later.js';
-import { type Numbers, type NumericArray, readNumbers } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { floatTensor, int32Tensor, uint8Tensor } from './tensors.js';
+import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { floatTensor, int32Tensor, uint8Tensor } from './tensor.js';
 
 /** Options of addMesh. */
 export interface MeshOptions {

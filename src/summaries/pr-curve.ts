@@ -1,9 +1,7 @@
 import { tensorboard } from '../proto/tensorboard.js';
-import { type Later, whenAllRead } from './later.js';
-import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { floatTensor } from './tensors.js';
+import { describe, type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { floatTensor } from './tensor.js';
 
 /** Options of addPrCurve. */
 export interface PrCurveOptions {

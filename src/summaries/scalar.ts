@@ -1,7 +1,6 @@
 import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { floatTensor } from './tensors.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { floatTensor } from './tensor.js';
 
 /**
  * A scalar as TF2 writes it: float32 of rank 0. TensorBoard's Rust loader shows no other type or rank, so a number

@@ -1,5 +1,5 @@
 import { type WireReader, WireType } from '../encoding/protobuf.js';
-import type { TensorValue } from '../event/summary-value.js';
+import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 
 const { DataType } = tensorboard;

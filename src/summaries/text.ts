@@ -1,7 +1,6 @@
 import { describe } from './numbers.js';
-import type { PluginSummary } from './plugin-summary.js';
-import { DataClass } from './plugin-summary.js';
-import { stringTensor } from './tensors.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
+import { stringTensor } from './tensor.js';
 
 /** Markdown, or a table: rows of cells, each cell markdown. */
 export type Text = string | readonly string[] | readonly (readonly string[])[];

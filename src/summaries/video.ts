@@ -1,8 +1,7 @@
 import * as gifencModule from 'gifenc';
 import type { Pixels } from '../drawing/png.js';
 import { encodedSummary, type Image, isEncodedImage, readImage } from './image.js';
-import { type Later, whenRead } from './later.js';
-import { describe } from './numbers.js';
+import { describe, type Later, whenRead } from './numbers.js';
 import { type ImagesLayout, toPixelsBatch } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 

@@ -1,8 +1,7 @@
 import type { Layer, LayerFilter } from '../activations/layers.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
 import type { ScalarStat } from '../saturation/epoch.js';
-import { checkedThreshold } from '../statistics/check-threshold.js';
-import { checkedRule, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
+import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Store } from '../stores/store.js';
 import type { StoreName } from './store-of.js';
 

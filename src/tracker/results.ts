@@ -1,4 +1,4 @@
-import { adviceMarkdown } from '../insight/advice-text.js';
+import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import { epochTable, writeHeatMap, writeLayerStatistics, writeProfile } from '../saturation/runs.js';

@@ -2,8 +2,7 @@ import type { EpochStatistics } from '../saturation/epoch.js';
 import { ConsoleStore } from '../stores/console-store.js';
 import { CsvStore, type FileStoreOptions } from '../stores/csv-store.js';
 import { NpyStore } from '../stores/npy-store.js';
-import type { Store } from '../stores/store.js';
-import { StoreList } from '../stores/store-list.js';
+import { type Store, StoreList } from '../stores/store.js';
 
 /** Stores that go by a name; `print` and the names with `plot` and `csv` in them are Delve's. TensorBoard is the tracker's own. */
 export type StoreName = 'csv' | 'npy' | 'plot' | 'console' | 'print' | 'csvplot' | 'csvplotting' | 'plotcsv';

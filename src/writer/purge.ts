@@ -1,8 +1,7 @@
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError } from '../errors.js';
-import { decodeWhole } from '../event/encode-event.js';
+import { decodeWhole, readStep } from '../event/encode-event.js';
 import type { Step } from '../event/event.js';
-import { readStep } from '../event/step.js';
 import { tensorboard } from '../proto/tensorboard.js';
 
 /** A tag's points before the purge, as far as its files tell. */

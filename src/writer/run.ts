@@ -1,11 +1,14 @@
 import { warn } from '#platform';
-import { concatenate, frameRecord, payloadsOf } from '../encoding/records.js';
+import { concatenate, frameRecord, payloadsOf } from '../encoding/record.js';
 import { decodeWhole, encodeEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
+import { addToProjectorConfig, type EmbeddingEntry, projectorConfigFile } from '../summaries/embedding.js';
+import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
+import { type Later, whenRead } from '../summaries/numbers.js';
 import { OrderedQueue } from './ordered-queue.js';
 import { type KeptPoint, lastPointsBefore } from './purge.js';
 import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
@@ -245,4 +248,55 @@ function bytesOf(values: TaggedTensor[]): number {
 
 function firstRecord(): Uint8Array {
   return encodeEvent({ wallTime: Date.now() / 1000, step: 0, fileVersion, sourceWriter });
+}
+
+interface Session {
+  hparams: string;
+  ended: boolean;
+}
+
+const sessions = new WeakMap<Output, Session>();
+
+/**
+ * Notes the hyperparameters of a run. TensorBoard reads what comes first and nothing later, so a run has one set of them
+ * and one end; a session that was begun as 'running' may be given again to end it.
+ *
+ * @throws RangeError where the run has other hyperparameters or has ended
+ */
+export function continueSession(
+  run: Output,
+  hparams: Readonly<Record<string, Hparam>>,
+  status: HparamsStatus = 'success',
+): void {
+  const text = JSON.stringify(Object.entries(hparams).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const session = sessions.get(run);
+  const advice = "a run has one set of hyperparameters: write others to a run of their own, writer.run('name')";
+  if (session !== undefined && session.hparams !== text) {
+    throw new RangeError(`addHparams: expected ${session.hparams}, which the run has already, got ${text}; ${advice}`);
+  }
+  if (session?.ended)
+    throw new RangeError(
+      `addHparams: the run's hyperparameters have been written and its session has ended; ${advice}`,
+    );
+  sessions.set(run, { hparams: text, ended: status !== 'running' });
+}
+
+/** What has been written for each run: files of late values are written after others have been added. */
+const configs = new WeakMap<Output, string>();
+
+/**
+ * The whole projector configuration of a run with an embedding added. One that an earlier program left in the folder is
+ * continued, where the Output can read it.
+ */
+export function projectorConfigWith(output: Output, entry: Later<EmbeddingEntry>): Later<Uint8Array> {
+  return whenRead(entry, (read) => {
+    const config = addToProjectorConfig(configs.get(output) ?? readConfig(output), read);
+    configs.set(output, config);
+    return new TextEncoder().encode(config);
+  });
+}
+
+function readConfig(output: Output): string {
+  const bytes = output.readFile?.(projectorConfigFile);
+  return bytes === undefined ? '' : new TextDecoder().decode(bytes);
 }

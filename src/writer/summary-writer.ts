@@ -4,18 +4,19 @@ import { type AudioOptions, audioSummary } from '../summaries/audio.js';
 import { type BoxesOptions, boxesSummary } from '../summaries/boxes.js';
 import { type CustomScalarsLayout, customScalarsSummary, customScalarsTag } from '../summaries/custom-scalars.js';
 import { type EmbeddingOptions, embeddingFiles, projectorConfigFile } from '../summaries/embedding.js';
-import { checkSvg, renderFigure } from '../summaries/figure.js';
 import { type GraphLike, graphDefOf } from '../summaries/graph.js';
 import { bucketize, checkBuckets, histogramSummary } from '../summaries/histogram.js';
 import { type Hparam, type HparamsOptions, hparamsSummaries, hparamsTag } from '../summaries/hparams.js';
 import {
   type CanvasPixels,
+  checkSvg,
   encodedSummary,
   type Image,
   type ImageOptions,
   type ImagesOptions,
   imageSummary,
   imagesSummary,
+  renderFigure,
 } from '../summaries/image.js';
 import { type MeshOptions, meshSummaries } from '../summaries/mesh.js';
 import { type Numbers, readNumbers } from '../summaries/numbers.js';
@@ -23,8 +24,7 @@ import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary }
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
 import { type Text, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
-import { continueSession } from './hparams-session.js';
-import { projectorConfigWith } from './projector-config.js';
+import { continueSession, projectorConfigWith } from './run.js';
 import { EventWriter, type SummaryOptions } from './run-writer.js';
 
 export type { SummaryOptions } from './run-writer.js';

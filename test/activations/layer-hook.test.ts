@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type LayerCall, onLayerCall, startNewPass } from '../../src/activations/layer-hook.js';
+import { type LayerCall, onLayerCall, startNewPass } from '../../src/activations/hooks.js';
 import { backends, freeWeights, normalTensor, useBackend } from '../support/backends.js';
 
 describe.each(backends)('onLayerCall on %s', (backend) => {

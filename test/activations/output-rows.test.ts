@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { outputRows } from '../../src/activations/output-rows.js';
+import { outputRows } from '../../src/activations/samples.js';
 
 const counting = (length: number) => Float32Array.from({ length }, (_, k) => k);
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { poolPlaces } from '../../src/activations/pool-places.js';
+import { poolPlaces } from '../../src/activations/samples.js';
 
 test('a map of 4 x 4 averaged down to 2 x 2, channel by channel', () => {
   const values = Float32Array.from({ length: 32 }, (_, at) => (at % 2 === 0 ? at / 2 : 100));

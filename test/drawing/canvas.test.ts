@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { Canvas } from '../../src/drawing/canvas.js';
-import { dotsOf } from '../../src/drawing/pixel-font.js';
+import { Canvas, dotsOf } from '../../src/drawing/canvas.js';
 import { colourAt, countOf } from '../support/drawings.js';
 
 it('is white at first, and filled where it is told to, within its edges', () => {

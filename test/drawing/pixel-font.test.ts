@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dotsOf, glyphHeight, glyphWidth, widthOf } from '../../src/drawing/pixel-font.js';
+import { dotsOf, glyphHeight, glyphWidth, widthOf } from '../../src/drawing/canvas.js';
 
 const draw = (text: string) => {
   const rows = Array.from({ length: glyphHeight }, () => Array<string>(widthOf(text)).fill('.'));

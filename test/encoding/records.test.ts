@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RecordReader } from '../../src/encoding/record.js';
-import { concatenate, frameRecord, payloadsOf } from '../../src/encoding/records.js';
+import { concatenate, frameRecord, payloadsOf, RecordReader } from '../../src/encoding/record.js';
 
 // tensorboard/data/server/tf_record.rs, tests: the version record that TensorFlow writes.
 test("a record is framed as TensorBoard's own test has it", () => {

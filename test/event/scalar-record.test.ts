@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { frameRecord } from '../../src/encoding/records.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { encodeSummaryEvent } from '../../src/event/encode-event.js';
 import { scalarBody, scalarRecordBytes, writeScalarRecord } from '../../src/event/scalar-record.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';

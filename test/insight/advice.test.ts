@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type AdviceOptions, adviseOn, type FindingKind } from '../../src/insight/advice.js';
-import { adviceMarkdown } from '../../src/insight/advice-text.js';
+import { type AdviceOptions, adviceMarkdown, adviseOn, type FindingKind } from '../../src/insight/advice.js';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
 import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';

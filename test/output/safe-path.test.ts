@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { safePath } from '../../src/output/safe-path.js';
+import { safePath } from '../../src/output/output.js';
 
 test.each([
   ['train', 'train'],

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { fitPcaLayers, insertPcaLayers, type PcaLayer, setPcaThresholds } from '../../src/pca/pca-layers.js';
+import { fitPcaLayers, insertPcaLayers, type PcaLayer, setPcaThresholds } from '../../src/pca/pca-model.js';
 import {
   backends,
   freeWeights,

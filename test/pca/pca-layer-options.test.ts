@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type PcaLayerOptions, pcaLayerOptions } from '../../src/pca/pca-layer-options.js';
+import { type PcaLayerOptions, pcaLayerOptions } from '../../src/pca/pca-layer.js';
 
 describe('pcaLayerOptions', () => {
   it('are 0.99 of the variance about the mean, by the rule of the paper, as wide as the input', () => {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { Matrix } from 'ml-matrix';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { trackedLayers } from '../../src/activations/layers.js';
-import { PcaLayer, pcaLayer } from '../../src/pca/pca-layers.js';
+import { PcaLayer, pcaLayer } from '../../src/pca/pca-model.js';
 import { principalReference, relativeError } from '../support/affine-projection.js';
 import { backends, normalTensor, useBackend } from '../support/backends.js';
 

@@ -8,7 +8,7 @@ import {
   randomDirections,
   restoreDirections,
   setPcaThresholds,
-} from '../../src/pca/pca-layers.js';
+} from '../../src/pca/pca-model.js';
 import { principalReference } from '../support/affine-projection.js';
 import { backends, freeWeights, normalTensor, seedWeights, useBackend } from '../support/backends.js';
 

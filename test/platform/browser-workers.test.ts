@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { startWorker, waitForChange } from '../../src/platform/browser-workers.js';
+import { startWorker, waitForChange } from '../../src/platform/browser.js';
 
 /** As much of a page as startWorker touches. */
 class FakeWorker extends EventTarget {

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { defaultStoreFiles } from '../../src/platform/node-store-files.js';
+import { defaultStoreFiles } from '../../src/platform/node-files.js';
 
 let folder: string;
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { terminalHasColors as browserHasColors } from '../../src/platform/browser-terminal.js';
-import { terminalHasColors } from '../../src/platform/node-terminal.js';
+import { terminalHasColors as browserHasColors } from '../../src/platform/browser.js';
+import { terminalHasColors } from '../../src/platform/node.js';
 
 describe('terminalHasColors', () => {
   const { isTTY, hasColors } = process.stdout;

@@ -1,6 +1,6 @@
 import { getPriority } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { startWorker, waitForChange } from '../../src/platform/node-workers.js';
+import { startWorker, waitForChange } from '../../src/platform/node.js';
 
 describe('startWorker', () => {
   it('runs a script that answers messages, and moves buffers', async () => {

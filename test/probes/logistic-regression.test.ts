@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LogisticRegression, type SampleRows } from '../../src/probes/logistic-regression.js';
+import type { SampleMatrix } from '../../src/activations/samples.js';
+import { LogisticRegression } from '../../src/probes/logistic-regression.js';
 
 const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
 const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));
@@ -42,14 +43,14 @@ function activations(): Record<'pixels' | 'conv' | 'dense', Float64Array[]> {
   return { pixels, conv, dense: hidden };
 }
 
-function rows(samples: readonly Float64Array[]): SampleRows {
+function rows(samples: readonly Float64Array[]): SampleMatrix {
   const features = samples[0]!.length;
   const values = new Float64Array(samples.length * features);
   samples.forEach((sample, row) => void values.set(sample, row * features));
   return { values, rows: samples.length, features };
 }
 
-function objective(model: LogisticRegression, samples: SampleRows, classes: ArrayLike<number>, l2: number): number {
+function objective(model: LogisticRegression, samples: SampleMatrix, classes: ArrayLike<number>, l2: number): number {
   let value = 0;
   for (const weight of model.weights) value += 0.5 * l2 * weight ** 2;
   for (let row = 0; row < samples.rows; row++) {

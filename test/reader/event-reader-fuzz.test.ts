@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RecordReader } from '../../src/encoding/record.js';
-import { frameRecord } from '../../src/encoding/records.js';
+import { frameRecord, RecordReader } from '../../src/encoding/record.js';
 import { CorruptRecordError } from '../../src/errors.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';

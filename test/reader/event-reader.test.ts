@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { frameRecord } from '../../src/encoding/records.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';

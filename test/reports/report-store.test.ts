@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ReportStore, writeReport } from '../../src/reports/report-store.js';
 import type { EpochStatistics } from '../../src/saturation/epoch.js';
-import { readHistory } from '../../src/saturation/read-history.js';
+import { readHistory } from '../../src/saturation/runs.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 

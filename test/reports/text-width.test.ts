@@ -1,7 +1,7 @@
 import { Resvg } from '@resvg/resvg-js';
 import * as vega from 'vega';
 import { expect, test } from 'vitest';
-import { estimateTextBetter, textWidth } from '../../src/reports/text-width.js';
+import { estimateTextBetter, textWidth } from '../../src/reports/render.js';
 import { profilePlot, renderSvg } from '../../src/reports.js';
 
 /** What resvg measures in the fonts of this machine. */

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { HistogramValue } from '../../src/event/summary-value.js';
+import type { HistogramValue } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PendingRows } from '../../src/statistics/pending-rows.js';
+import { PendingRows } from '../../src/statistics/covariance.js';
 
 describe('PendingRows', () => {
   it('stay float32 until one batch is float64, and lose nothing then', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { decodeEpochCounter, encodeEpochCounter } from '../../src/stores/epoch-counter.js';
+import { decodeEpochCounter, encodeEpochCounter } from '../../src/stores/npy.js';
 
 const delvePickle = readFileSync(new URL('../fixtures/delve_outputs/run/epoch_counter.pkl', import.meta.url));
 

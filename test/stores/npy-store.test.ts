@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Spectrum } from '../../src/statistics/spectrum.js';
-import { decodeEpochCounter } from '../../src/stores/epoch-counter.js';
-import { decodeNpy } from '../../src/stores/npy.js';
+import { decodeEpochCounter, decodeNpy } from '../../src/stores/npy.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
 import { epochOf, layer } from '../support/epochs.js';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { floatText, integerText, numberOfText } from '../../src/stores/number-text.js';
+import { floatText, integerText, numberOfText } from '../../src/stores/epoch-table.js';
 
 describe('floatText', () => {
   // What pandas 3.0 writes for these float64 values with DataFrame.to_csv.

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Store } from '../../src/stores/store.js';
-import { StoreList } from '../../src/stores/store-list.js';
+import { type Store, StoreList } from '../../src/stores/store.js';
 import { epochOf } from '../support/epochs.js';
 
 class Recorder implements Store {

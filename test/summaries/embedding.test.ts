@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
-import { safePath } from '../../src/output/safe-path.js';
+import { safePath } from '../../src/output/output.js';
 import {
   addToProjectorConfig,
   type EmbeddingEntry,

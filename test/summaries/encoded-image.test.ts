@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encodedSize } from '../../src/summaries/encoded-image.js';
+import { encodedSize } from '../../src/summaries/image.js';
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex.replace(/\s/g, ''), 'hex'));
 // Written by Pillow 12.3: Image.new('RGB', (17, 9)).save(..., format).

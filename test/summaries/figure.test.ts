@@ -1,6 +1,6 @@
 import { PNG } from 'pngjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { checkSvg, renderFigure } from '../../src/summaries/figure.js';
+import { checkSvg, renderFigure } from '../../src/summaries/image.js';
 
 const svg =
   '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect x="10" width="10" height="20" fill="#ff0000"/></svg>';
@@ -42,7 +42,7 @@ describe('renderFigure', () => {
       throw new Error('Cannot find package');
     });
     vi.resetModules();
-    const { renderFigure: render } = await import('../../src/summaries/figure.js');
+    const { renderFigure: render } = await import('../../src/summaries/image.js');
     await expect(render(svg, 'figure "f"')).rejects.toThrow('npm install @resvg/resvg-js');
   });
 });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { whenAllRead, whenRead } from '../../src/summaries/later.js';
-import type { NumericArray } from '../../src/summaries/numbers.js';
+import { type NumericArray, whenAllRead, whenRead } from '../../src/summaries/numbers.js';
 
 const array = (...values: number[]): NumericArray => ({
   values: Float32Array.from(values),

@@ -1,4 +1,4 @@
-import type { SummaryValue } from '../../src/event/summary-value.js';
+import type { SummaryValue } from '../../src/event/event.js';
 import { type EventSource, readEvents } from '../../src/reader/read-events.js';
 
 /** One summary of a run, with the step it stands at. */

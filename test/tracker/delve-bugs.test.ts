@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type PcaLayer, pcaLayer, setPcaThresholds } from '../../src/pca/pca-layers.js';
+import { type PcaLayer, pcaLayer, setPcaThresholds } from '../../src/pca/pca-model.js';
 import { CsvStore } from '../../src/stores/csv-store.js';
 import { EpochTable } from '../../src/stores/epoch-table.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';

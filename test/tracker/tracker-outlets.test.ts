@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { PNG } from 'pngjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { CustomScalarsValue, HistogramValue, ImagesValue, TextValue } from '../../src/event/summary-value.js';
+import type { CustomScalarsValue, HistogramValue, ImagesValue, TextValue } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { listRuns, readEvents } from '../../src/reader/read-events.js';
 import { EpochTable } from '../../src/stores/epoch-table.js';

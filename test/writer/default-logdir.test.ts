@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { expect, test } from 'vitest';
-import { defaultLogdir } from '../../src/writer/default-logdir.js';
+import { defaultLogdir } from '../../src/writer/run-writer.js';
 
 // The example of tensorboardX's own documentation: runs/May04_22-14-54_s-MacBook-Pro.localcomment
 test('the default logdir is named as tensorboardX and torch name it', () => {

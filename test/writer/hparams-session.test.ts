@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryOutput } from '../../src/output/output.js';
-import { continueSession } from '../../src/writer/hparams-session.js';
+import { continueSession } from '../../src/writer/run.js';
 
 describe('continueSession', () => {
   it('lets a running session end, in whichever order its hyperparameters are given', () => {

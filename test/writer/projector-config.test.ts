@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryOutput, type Output } from '../../src/output/output.js';
-import { projectorConfigWith } from '../../src/writer/projector-config.js';
+import { projectorConfigWith } from '../../src/writer/run.js';
 
 const entry = (name: string) => ({ tensorName: name, config: `embeddings {\n  tensor_name: "${name}"\n}\n` });
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

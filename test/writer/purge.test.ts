@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Long from 'long';
 import { expect, test } from 'vitest';
-import { frameRecord } from '../../src/encoding/records.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { lastPointsBefore } from '../../src/writer/purge.js';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { MemoryOutput, SummaryWriter } from '../../src/index.js';
 import type { Output } from '../../src/output/output.js';
-import type { SummaryWriterOptions } from '../../src/writer/summary-writer-options.js';
+import type { SummaryWriterOptions } from '../../src/writer/run-writer.js';
 import { decodeRecords, scalarsOf } from '../support/event-files.js';
 
 /** An Output that can be made to fail, and to lose its file. */

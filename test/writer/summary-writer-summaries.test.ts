@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ClosedWriterError } from '../../src/closed-writer-error.js';
+import { ClosedWriterError } from '../../src/errors.js';
 import { MemoryOutput, type Output } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';

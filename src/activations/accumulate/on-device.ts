@@ -13,11 +13,9 @@ import {
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { solveLayer } from '../../statistics/spectrum.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
-import { offTape } from '../off-tape.js';
-import { withValues } from '../tensors.js';
-import { checkFeatures, sampleRows } from './device-rows.js';
-import type { Moments, Pass, SolvedMoments } from './moments.js';
-import { centre, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
+import { offTape, withValues } from '../tensors.js';
+import type { Moments, Pass, SolvedMoments } from './accumulator.js';
+import { centre, checkFeatures, type Reach, type ShiftedMoments, sampleRows, suitsNoShift } from './shift.js';
 
 /**
  * Reduces each pass to its moments on the device and merges them on the host in float64: for many rows of few features

@@ -24,10 +24,9 @@ import {
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { solveLayer } from '../../statistics/spectrum.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
-import { offTape } from '../off-tape.js';
-import { checkFeatures, sampleRows } from './device-rows.js';
-import type { Moments, Pass, SolvedMoments } from './moments.js';
-import { centre } from './shift.js';
+import { offTape } from '../tensors.js';
+import type { Moments, Pass, SolvedMoments } from './accumulator.js';
+import { centre, checkFeatures, sampleRows } from './shift.js';
 
 /** Passes summed on the device before they are read back. */
 const chunkPasses = 8;

@@ -3,11 +3,10 @@ import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
 import { solveLayer } from '../../statistics/spectrum.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
-import { offTape } from '../off-tape.js';
 import { thinned, toSamples } from '../samples.js';
-import { withValues } from '../tensors.js';
-import { checkFeatures } from './device-rows.js';
-import type { Moments, Pass, SolvedMoments } from './moments.js';
+import { offTape, withValues } from '../tensors.js';
+import type { Moments, Pass, SolvedMoments } from './accumulator.js';
+import { checkFeatures } from './shift.js';
 
 /** What is added between two takes. Passes still being read back belong to the period in which they ran. */
 interface Period {

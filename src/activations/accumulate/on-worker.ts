@@ -4,8 +4,8 @@ import { MomentsWorker } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
 import { type SampleMatrix, thinned, toSamples } from '../samples.js';
 import { withValues } from '../tensors.js';
-import { checkFeatures } from './device-rows.js';
-import type { Moments, Pass, SolvedMoments } from './moments.js';
+import type { Moments, Pass, SolvedMoments } from './accumulator.js';
+import { checkFeatures } from './shift.js';
 
 /** The one thread of a tracker, for all its layers. It takes a moment to start; it may be that there can be none. */
 export class SharedMomentsWorker {

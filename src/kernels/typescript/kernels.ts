@@ -1,6 +1,5 @@
 import { type NumericKernels, rowStart, type SymmetricMatrix } from '../numeric-kernels.js';
-import { sortDescending, sortPairsDescending } from '../sort.js';
-import { largestEntry, scaleFor } from '../symmetric.js';
+import { largestEntry, scaleFor, sortDescending, sortPairsDescending } from '../symmetric.js';
 import { addOuterProducts, addRows } from './moments.js';
 import { qlEigenvalues, qlEigenvectors } from './ql.js';
 import { reflectorRows, tridiagonalize } from './tridiagonal.js';

@@ -1,4 +1,4 @@
-import { joinMeans, keepFiniteRows } from '../merge-weights.js';
+import { joinMeans, keepFiniteRows } from '../moments.js';
 import type { MomentSums, Rows } from '../numeric-kernels.js';
 
 /** Rows taken at once: enough to make the merge of the means negligible, few enough to stay in the cache. */

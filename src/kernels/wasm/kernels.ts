@@ -1,5 +1,5 @@
 import type { NumericKernels } from '../numeric-kernels.js';
-import { sortDescending, sortPairsDescending } from '../sort.js';
+import { sortDescending, sortPairsDescending } from '../symmetric.js';
 import { wasmBase64 } from './generated/wasm.js';
 import { Scratch } from './memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './moments.js';

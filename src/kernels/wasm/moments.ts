@@ -1,4 +1,4 @@
-import { joinMeans, keepFiniteRows } from '../merge-weights.js';
+import { joinMeans, keepFiniteRows } from '../moments.js';
 import type { MomentSums, Rows } from '../numeric-kernels.js';
 import { Layout, type Scratch, type WasmExports } from './memory.js';
 

@@ -1,6 +1,5 @@
 import { waitForChange } from '#platform';
-import type { AccumulatorState } from '../accumulator-bytes.js';
-import { CovarianceAccumulator } from '../covariance.js';
+import { type AccumulatorState, CovarianceAccumulator } from '../covariance.js';
 import type { Solved, SolveWishes } from './solve.js';
 import { QuestionThread } from './thread.js';
 import type { RingUpdate, ToWorker } from './worker.js';

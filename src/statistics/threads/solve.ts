@@ -1,7 +1,6 @@
 import { kernels } from '../../kernels/kernels.js';
 import type { SymmetricMatrix } from '../../kernels/numeric-kernels.js';
-import type { AccumulatorState } from '../accumulator-bytes.js';
-import { CovarianceAccumulator } from '../covariance.js';
+import { type AccumulatorState, CovarianceAccumulator } from '../covariance.js';
 
 /** What is to be found out about the rows of an accumulator, besides the eigenvalues. */
 export interface SolveWishes {

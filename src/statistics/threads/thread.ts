@@ -1,5 +1,5 @@
 import { startWorker } from '#platform';
-import type { WorkerThread } from '../../platform/worker-thread.js';
+import type { WorkerThread } from '../../platform/platform.js';
 import { workerSource } from './generated/worker-source.js';
 import type { FromWorker, ToWorker } from './worker.js';
 

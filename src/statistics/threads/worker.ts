@@ -1,5 +1,4 @@
-import type { AccumulatorState } from '../accumulator-bytes.js';
-import { CovarianceAccumulator } from '../covariance.js';
+import { type AccumulatorState, CovarianceAccumulator } from '../covariance.js';
 import {
   buffersOf,
   type Solved,
