@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -6,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { terminalHasColors } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
 import type { Terminal } from './cli/terminal.js';
+import { messageOf } from './errors.js';
 
 const terminal: Terminal = {
   write: (text) => process.stdout.write(text),
@@ -29,7 +31,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 function fail(error: unknown, code: number): void {
-  process.stderr.write(`delve-tensorboard: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`delve-tensorboard: ${messageOf(error)}\n`);
   process.exitCode = code;
 }
 

@@ -29,3 +29,35 @@ export class ClosedWriterError extends Error {
     super(`${what}: the writer of '${logdir}' is closed. Open another one: it goes on in a file that sorts later.`);
   }
 }
+
+/** An optional package that draws is not installed. */
+export class MissingRendererError extends Error {
+  override readonly name = 'MissingRendererError';
+  /** The package that could not be loaded. */
+  readonly packageName: string;
+
+  constructor(packageName: string, options?: { cause?: unknown }) {
+    super(
+      `Drawing needs the package '${packageName}', which could not be loaded. ` +
+        'Install what draws with: npm install vega vega-lite @resvg/resvg-js',
+      options,
+    );
+    this.packageName = packageName;
+  }
+}
+
+/** Words a value that came where another was expected, for "expected …, got …": its kind, and the value where it is short. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (ArrayBuffer.isView(value) && 'length' in value) return `a ${value.constructor.name} of ${value.length}`;
+  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
+  if (typeof value === 'object') return `an object of class ${value.constructor?.name ?? 'null prototype'}`;
+  if (typeof value === 'function') return 'a function';
+  return value === undefined ? 'undefined' : `${typeof value} ${String(value)}`;
+}
+
+/** Words the cause of a failure: an error's message, or whatever else was thrown. */
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

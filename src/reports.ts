@@ -5,6 +5,7 @@
  *
  * @module
  */
+export { MissingRendererError } from './errors.js';
 export { type AdviceOptions, adviceMarkdown, adviseOn, type Finding, type FindingKind } from './insight/advice.js';
 export { borderLayer, type InputSize, inputSizeRange, unproductiveLayers } from './insight/border.js';
 export type { Window } from './insight/field-of-view.js';
@@ -30,7 +31,6 @@ export {
 export {
   addPlots,
   type FigureWriter,
-  MissingRendererError,
   type PngOptions,
   type Renderers,
   renderPng,

@@ -1,4 +1,5 @@
 import type { layers } from '@tensorflow/tfjs-layers';
+import { describe } from '../errors.js';
 
 /** A TensorFlow.js layer. */
 export type Layer = layers.Layer;
@@ -91,7 +92,7 @@ export function isTrackedByDefault(layer: Layer): boolean {
   return !passThrough.has(name);
 }
 
-function describe(name: string, layer: Layer): TrackedLayer {
+function trackedLayer(name: string, layer: Layer): TrackedLayer {
   const className = outputClass(layer) ?? '';
   return {
     name,
@@ -126,13 +127,13 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
   const explicit = Array.isArray(model);
   if (!explicit && !isContainer(model as Layer)) {
     throw new TypeError(
-      `model: expected a LayersModel, a list of layers or { model, nodes }, got ${describeValue(model)}. A single layer goes in a list: [layer].`,
+      `model: expected a LayersModel, a list of layers or { model, nodes }, got ${describe(model)}. A single layer goes in a list: [layer].`,
     );
   }
   const roots = explicit ? (model as readonly Layer[]) : (model as Container).layers;
   for (const root of roots) {
     if (root === null || typeof root !== 'object' || typeof root.call !== 'function') {
-      throw new TypeError(`model: expected a list of TensorFlow.js layers, but it holds ${describeValue(root)}`);
+      throw new TypeError(`model: expected a list of TensorFlow.js layers, but it holds ${describe(root)}`);
     }
   }
   const taken = new Set<string>();
@@ -143,7 +144,7 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
     const verdict = filter === undefined ? usual : filter(layer);
     if (typeof verdict !== 'boolean' && typeof verdict !== 'string') {
       throw new TypeError(
-        `layers: expected the filter to return a boolean or a string for layer '${path}', got ${describeValue(verdict)}`,
+        `layers: expected the filter to return a boolean or a string for layer '${path}', got ${describe(verdict)}`,
       );
     }
     if (verdict === false || (verdict === true && !usual)) continue;
@@ -151,7 +152,7 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
     let name = wanted;
     for (let count = 2; taken.has(name); count++) name = `${wanted}_${count}`;
     taken.add(name);
-    tracked.push(describe(name, layer));
+    tracked.push(trackedLayer(name, layer));
   }
   if (tracked.length === 0) {
     const names = leaves.map((leaf) => leaf.path).join(', ');
@@ -162,10 +163,4 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
     );
   }
   return tracked;
-}
-
-function describeValue(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === 'object') return `an object of class ${value.constructor?.name ?? 'Object'}`;
-  return `${typeof value} ${String(value)}`;
 }

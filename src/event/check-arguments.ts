@@ -1,3 +1,4 @@
+import { describe } from '../errors.js';
 import type { Step } from './event.js';
 
 const minStep = -(2n ** 63n);
@@ -50,10 +51,4 @@ export function checkText(text: unknown, option: string, what: string): asserts 
  */
 export function wellFormed(text: string): string {
   return /\p{Surrogate}/u.test(text) ? new TextDecoder().decode(new TextEncoder().encode(text)) : text;
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
-  return typeof value === 'object' ? 'an object' : `${typeof value} ${String(value)}`;
 }

@@ -1,3 +1,4 @@
+import { describe } from '../errors.js';
 /** What is read of a symbolic tensor of TensorFlow.js; a tf.SymbolicTensor is one. */
 export interface SymbolicTensorLike {
   readonly id: number;
@@ -57,11 +58,4 @@ export function classNames(layer: LayerLike): string[] {
     if (typeof name === 'string' && !names.includes(name)) names.push(name);
   }
   return names;
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  return typeof value === 'object'
-    ? `an object of class ${value.constructor?.name ?? 'Object'}`
-    : `${typeof value} ${String(value)}`;
 }

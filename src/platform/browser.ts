@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.js';
 import type { DrawnSvg, NativeZlib } from './node.js';
 import type { Files, SourceFiles, WorkerListener, WorkerThread } from './platform.js';
 
@@ -77,7 +78,7 @@ export async function drawSvg(svg: string): Promise<DrawnSvg> {
     const file = await canvas.convertToBlob({ type: 'image/png' });
     return { encoded: new Uint8Array(await file.arrayBuffer()), width, height };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new Error(`the SVG could not be drawn: ${message}`, { cause: error });
   } finally {
     URL.revokeObjectURL(url);

@@ -1,6 +1,7 @@
 import { hostname as osHostname } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { constants, crc32, deflateSync } from 'node:zlib';
+import { messageOf } from '../errors.js';
 import type { WorkerListener, WorkerThread } from './platform.js';
 
 export { defaultStoreFiles, files, sourceFiles } from './node-files.js';
@@ -128,7 +129,7 @@ export async function drawSvg(svg: string): Promise<DrawnSvg> {
     const picture = new Resvg(svg, { background: 'white' }).render();
     return { encoded: new Uint8Array(picture.asPng()), width: picture.width, height: picture.height };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new Error(`the SVG could not be drawn: ${message}`, { cause: error });
   }
 }

@@ -1,4 +1,5 @@
 import { RecordReader } from '../encoding/record.js';
+import { describe } from '../errors.js';
 
 /** What `readEvents` reads: see there. */
 export type EventSource =
@@ -106,12 +107,4 @@ function asBytes(value: unknown): Uint8Array | undefined {
   if (name === '[object ArrayBuffer]' || name === '[object SharedArrayBuffer]')
     return new Uint8Array(value as ArrayBuffer);
   return undefined;
-}
-
-/** What a wrong argument is, for an error. */
-export function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
-  if (typeof value !== 'object') return typeof value;
-  return `a ${value.constructor?.name ?? 'object'}`;
 }

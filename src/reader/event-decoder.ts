@@ -1,4 +1,5 @@
 import { decodeMessage, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
+import { messageOf } from '../errors.js';
 import { readStep } from '../event/encode-event.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -239,8 +240,4 @@ function readMember(event: TensorBoardEvent, number: number, bytes: Uint8Array):
 
 function shorten(tag: string): string {
   return tag.length > 80 ? `${tag.slice(0, 77)}...` : tag;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

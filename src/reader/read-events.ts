@@ -1,7 +1,7 @@
 import { sourceFiles } from '#platform';
-import { CorruptRecordError } from '../errors.js';
+import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
-import { ByteSource, chunksOf, describe, type EventSource, type RecordSource } from './byte-source.js';
+import { ByteSource, chunksOf, type EventSource, type RecordSource } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
 import { byName, isEventFileName, RunFiles } from './run-files.js';
 
@@ -154,7 +154,7 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
         event = this.#decoder.decode(records.bytes, records.start, records.end);
       } catch (error) {
         if (error instanceof CallerError) throw error.cause;
-        const reason = `it is not an event: ${error instanceof Error ? error.message : String(error)}`;
+        const reason = `it is not an event: ${messageOf(error)}`;
         throw new CorruptRecordError(reason, records.recordOffset, this.#source.file, { cause: error });
       }
       if (event) return event;

@@ -1,20 +1,5 @@
+import { MissingRendererError } from '../errors.js';
 import type { PlotSpec } from './plot-spec.js';
-
-/** Thrown when an optional package that draws is not installed. */
-export class MissingRendererError extends Error {
-  override readonly name = 'MissingRendererError';
-  /** The package that could not be loaded. */
-  readonly packageName: string;
-
-  constructor(packageName: string, options?: { cause?: unknown }) {
-    super(
-      `Drawing needs the package '${packageName}', which could not be loaded. ` +
-        'Install what draws with: npm install vega vega-lite @resvg/resvg-js',
-      options,
-    );
-    this.packageName = packageName;
-  }
-}
 
 /** What is used of the package vega. */
 export interface VegaModule {

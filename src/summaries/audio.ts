@@ -1,5 +1,6 @@
+import { describe } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { describe, type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
+import { type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor } from './tensor.js';
 

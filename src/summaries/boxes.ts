@@ -1,5 +1,6 @@
 import { dotsOf, glyphHeight, widthOf } from '../drawing/canvas.js';
 import { encodePng, type Pixels } from '../drawing/png.js';
+import { describe } from '../errors.js';
 import {
   type EncodedImage,
   encodedSummary,
@@ -8,7 +9,7 @@ import {
   isEncodedImage,
   readImage,
 } from './image.js';
-import { describe, type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
+import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
 import { toPixels } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 

@@ -1,17 +1,10 @@
 import { encodePng, type Pixels } from '../drawing/png.js';
 import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
+import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { type Image, isEncodedImage, readImage } from './image.js';
-import {
-  describe,
-  type Later,
-  type Numbers,
-  type NumericArray,
-  readNumbers,
-  whenAllRead,
-  whenRead,
-} from './numbers.js';
+import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead, whenRead } from './numbers.js';
 import { toPixelsBatch } from './pixels.js';
 
 /** Options of addEmbedding. */

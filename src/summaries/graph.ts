@@ -1,7 +1,7 @@
+import { describe } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type GraphModelLike, graphModelNodes, isGraphModel } from './graph-nodes.js';
 import { isLayersModel, type LayersModelLike, layersModelNodes } from './layers-graph.js';
-import { describe } from './numbers.js';
 
 /** What addGraph draws: a TensorFlow.js LayersModel or GraphModel, or a GraphDef in its protobuf bytes (a frozen .pb file). */
 export type GraphLike = LayersModelLike | GraphModelLike | Uint8Array;

@@ -1,4 +1,5 @@
-import { describe } from './numbers.js';
+import { describe } from '../errors.js';
+
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { doubleTensor } from './tensor.js';
 

@@ -1,14 +1,7 @@
 import { drawSvg } from '#platform';
 import { encodePng, type Pixels } from '../drawing/png.js';
-import {
-  describe,
-  isTypedArray,
-  type Later,
-  type Numbers,
-  type NumericArray,
-  readNumbers,
-  whenRead,
-} from './numbers.js';
+import { describe } from '../errors.js';
+import { isTypedArray, type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
 import { type ImageLayout, type ImagesLayout, toPixels, toPixelsBatch } from './pixels.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor } from './tensor.js';

@@ -1,3 +1,4 @@
+import { describe, messageOf } from '../errors.js';
 /** The typed arrays a number can come in. 64-bit integers are read as float64. */
 export type TypedArray =
   | Int8Array
@@ -91,18 +92,6 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, length) => size * length, 1);
 }
 
-/** A short description of a wrong value, for error messages. */
-export function describe(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (isTypedArray(value)) return `a ${value.constructor.name} of ${value.length}`;
-  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
-  if (typeof value === 'object') return `an object of type ${value.constructor?.name ?? 'null prototype'}`;
-  return typeof value === 'undefined' || typeof value === 'function'
-    ? typeof value
-    : `${typeof value} ${String(value)}`;
-}
-
 function shaped(
   data: TypedArray | readonly number[],
   shape: readonly number[],
@@ -179,10 +168,6 @@ async function readLater(
 function shapedTensor(tensor: TensorLike, data: ArrayLike<number> | ArrayLike<bigint>, what: string): NumericArray {
   const values = isTypedArray(data) ? data : Float64Array.from(data as ArrayLike<number>);
   return shaped(values, tensor.shape, what, tensor.dtype);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function readNested(rows: NestedArray, what: string): NumericArray {

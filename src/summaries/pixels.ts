@@ -1,5 +1,6 @@
 import type { Pixels } from '../drawing/png.js';
-import { describe, type NumericArray } from './numbers.js';
+import { describe } from '../errors.js';
+import type { NumericArray } from './numbers.js';
 
 /** Where the axes of one image are: height, width, channels. */
 export type ImageLayout = 'HWC' | 'CHW' | 'HW';

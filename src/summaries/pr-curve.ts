@@ -1,5 +1,6 @@
+import { describe } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { describe, type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
+import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { floatTensor } from './tensor.js';
 

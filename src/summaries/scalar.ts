@@ -1,4 +1,5 @@
-import { describe, type Numbers, type NumericArray, readNumbers } from './numbers.js';
+import { describe } from '../errors.js';
+import { type Numbers, type NumericArray, readNumbers } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { floatTensor } from './tensor.js';
 

@@ -1,7 +1,8 @@
 import * as gifencModule from 'gifenc';
 import type { Pixels } from '../drawing/png.js';
+import { describe } from '../errors.js';
 import { encodedSummary, type Image, isEncodedImage, readImage } from './image.js';
-import { describe, type Later, whenRead } from './numbers.js';
+import { type Later, whenRead } from './numbers.js';
 import { type ImagesLayout, toPixelsBatch } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 

@@ -1,5 +1,6 @@
 import type { Layer, LayerFilter } from '../activations/layers.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
+import { describe } from '../errors.js';
 import type { ScalarStat } from '../saturation/epoch.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Store } from '../stores/store.js';
@@ -166,14 +167,14 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
 }
 
 function resolveStats(stats: readonly string[]): Set<string> {
-  if (!Array.isArray(stats)) throw new TypeError(`stats: expected a list of names, got ${show(stats)}`);
+  if (!Array.isArray(stats)) throw new TypeError(`stats: expected a list of names, got ${describe(stats)}`);
   const known = [...scalarStats, 'spectrum', 'covariance', 'embedding'];
   const resolved = new Set<string>();
   for (const stat of stats) {
     const name = Object.hasOwn(delveNames, stat) ? delveNames[stat] : stat;
     if (!known.includes(name)) {
       throw new RangeError(
-        `stats: expected names out of ${[...known, ...Object.keys(delveNames)].join(', ')}, got ${show(stat)}`,
+        `stats: expected names out of ${[...known, ...Object.keys(delveNames)].join(', ')}, got ${describe(stat)}`,
       );
     }
     resolved.add(name);
@@ -185,7 +186,7 @@ function resolveStats(stats: readonly string[]): Set<string> {
 function checkedDownsample(downsample: Downsample | undefined): Downsample | undefined {
   if (downsample === undefined) return undefined;
   if (downsample === null || typeof downsample !== 'object') {
-    throw new TypeError(`downsample: expected { size, method? }, got ${show(downsample)}`);
+    throw new TypeError(`downsample: expected { size, method? }, got ${describe(downsample)}`);
   }
   return {
     size: integerFrom('downsample.size', downsample.size, 1),
@@ -199,7 +200,7 @@ function checkedStores(saveTo: readonly SaveTo[] | SaveTo): SaveTo[] {
   for (const store of list) {
     if (typeof store === 'string') oneOf('saveTo', store as string, names);
     else if (typeof store?.add !== 'function') {
-      throw new TypeError(`saveTo: expected names of stores or objects with an add method, got ${show(store)}`);
+      throw new TypeError(`saveTo: expected names of stores or objects with an add method, got ${describe(store)}`);
     }
   }
   return list;
@@ -208,14 +209,15 @@ function checkedStores(saveTo: readonly SaveTo[] | SaveTo): SaveTo[] {
 function oneOf<T extends string>(option: string, value: T, allowed: readonly T[]): T {
   if (!allowed.includes(value)) {
     throw new RangeError(
-      `${option}: expected one of ${allowed.map((word) => `'${word}'`).join(', ')}, got ${show(value)}`,
+      `${option}: expected one of ${allowed.map((word) => `'${word}'`).join(', ')}, got ${describe(value)}`,
     );
   }
   return value;
 }
 
 function integerFrom(option: string, value: number, least: number): number {
-  if (typeof value !== 'number') throw new TypeError(`${option}: expected an integer >= ${least}, got ${show(value)}`);
+  if (typeof value !== 'number')
+    throw new TypeError(`${option}: expected an integer >= ${least}, got ${describe(value)}`);
   if (!Number.isSafeInteger(value) || value < least) {
     throw new RangeError(`${option}: expected an integer >= ${least}, got ${value}`);
   }
@@ -223,17 +225,13 @@ function integerFrom(option: string, value: number, least: number): number {
 }
 
 function checkedBoolean(option: string, value: boolean): boolean {
-  if (typeof value !== 'boolean') throw new TypeError(`${option}: expected true or false, got ${show(value)}`);
+  if (typeof value !== 'boolean') throw new TypeError(`${option}: expected true or false, got ${describe(value)}`);
   return value;
 }
 
 function checkedFunction(option: string, value: LayerFilter | undefined): LayerFilter | undefined {
   if (value !== undefined && typeof value !== 'function') {
-    throw new TypeError(`${option}: expected a function of a layer, got ${show(value)}`);
+    throw new TypeError(`${option}: expected a function of a layer, got ${describe(value)}`);
   }
   return value;
-}
-
-function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : String(value);
 }

@@ -6,7 +6,7 @@ import { type Layer, trackedLayers } from '../activations/layers.js';
 import { ActivationRecorder, type RecordedLayer } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { TrainingPhase } from '../activations/training-phase.js';
-import { ClosedWriterError } from '../errors.js';
+import { ClosedWriterError, messageOf } from '../errors.js';
 import type { EpochStatistics, Split } from '../saturation/epoch.js';
 import { wishesFor } from '../saturation/measure-layer.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
@@ -261,7 +261,7 @@ export class SaturationTracker implements AsyncDisposable {
 
   /** Warns once per place and kind of error; close() throws the first of each. */
   #report(error: unknown, where: string): void {
-    const message = `${where}: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `${where}: ${messageOf(error)}`;
     if (this.#reported.has(message)) return;
     this.#reported.add(message);
     this.#errors.push(new Error(message, { cause: error }));

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
+import { messageOf } from '../errors.js';
 import type { Output } from '../output/output.js';
 import type { Split } from '../saturation/epoch.js';
 import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from '../writer/summary-file-writer.js';
@@ -128,7 +129,7 @@ export class TensorBoardCallback extends Callback {
     try {
       await act();
     } catch (error) {
-      const message = `tensorBoard('${this.logdir}') ${where}: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `tensorBoard('${this.logdir}') ${where}: ${messageOf(error)}`;
       if (this.#reported.has(message)) return;
       this.#reported.add(message);
       warn(message);

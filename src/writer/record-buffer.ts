@@ -1,5 +1,6 @@
 import { unref, warn } from '#platform';
 import { recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/record.js';
+import { messageOf } from '../errors.js';
 import type { Output } from '../output/output.js';
 
 /** How long events may wait, and how many bytes they may take. */
@@ -301,8 +302,4 @@ export class WriteFailures {
 
 function counted(events: number): string {
   return events === 1 ? '1 event was lost' : `${events} events were lost`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,7 @@
+import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
 import type { Output } from '../output/output.js';
-import { describe, type Numbers } from '../summaries/numbers.js';
+import type { Numbers } from '../summaries/numbers.js';
 import { SummaryWriter } from './summary-writer.js';
 
 /**

@@ -144,7 +144,7 @@ describe('graphDefOf anything else', () => {
   it.each([
     ['bytes of something else', Uint8Array.of(255, 255, 1), 'bytes that are none'],
     ['no bytes', new Uint8Array(0), 'at least one node'],
-    ['an object', {}, 'got an object of type Object'],
+    ['an object', {}, 'got an object of class Object'],
     ['null', null, 'got null'],
     ['a model that states no layers', { layers: [], toJSON: () => ({}) }, 'states no layers'],
   ])('refuses %s', (_, model, message) => {

@@ -1,13 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { describe as describeValue } from '../../src/errors.js';
 import '@tensorflow/tfjs-backend-cpu';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  describe as describeValue,
-  type Numbers,
-  type NumericArray,
-  readNumbers,
-} from '../../src/summaries/numbers.js';
+import { type Numbers, type NumericArray, readNumbers } from '../../src/summaries/numbers.js';
 
 const read = (value: Numbers) => {
   const numbers = readNumbers(value, 'test') as NumericArray;
@@ -90,7 +86,7 @@ describe('readNumbers', () => {
     ['a text inside', [1, 'x'], TypeError, 'expected a number at position 1, got the string "x"'],
     ['a hole', [1, undefined], TypeError, 'got undefined'],
     ['null', null, TypeError, 'got null'],
-    ['an object', { a: 1 }, TypeError, 'got an object of type Object'],
+    ['an object', { a: 1 }, TypeError, 'got an object of class Object'],
     ['a DataView', new DataView(new ArrayBuffer(8)), TypeError, 'DataView'],
   ])('refuses %s and says what it is for', (_, value, type, message) => {
     expect(wrong(value)).toThrow(type);
@@ -167,6 +163,6 @@ describe('describe', () => {
     expect(describeValue(Number.NaN)).toBe('number NaN');
     expect(describeValue(3n)).toBe('bigint 3');
     expect(describeValue(new Float32Array(2))).toBe('a Float32Array of 2');
-    expect(describeValue(Object.create(null))).toBe('an object of type null prototype');
+    expect(describeValue(Object.create(null))).toBe('an object of class null prototype');
   });
 });
