@@ -129,7 +129,7 @@ describe('SolverPool', () => {
     writeFileSync(
       join(folder, 'entry.ts'),
       `import { Spectrum } from ${JSON.stringify(source('statistics/spectrum.ts'))};
-       import { solverPool } from ${JSON.stringify(source('statistics/solver-pool.ts'))};
+       import { solverPool } from ${JSON.stringify(source('statistics/threads/solver.ts'))};
        void Spectrum.solve(Float64Array.of(3, 0, 0, 1)).then(({ eigenvalues }) => console.log('solved ' + eigenvalues));
        process.on('exit', () => console.log(solverPool().threads + ' thread'));`,
     );
