@@ -49,6 +49,8 @@ export interface RecordedLayer {
   split: Split;
   layer: string;
   moments: Promise<SolvedMoments | undefined>;
+  /** Where and in which precision its samples were summed, in words. */
+  strategy: string;
 }
 
 /** What is being accumulated for one layer in one split. */
@@ -148,7 +150,7 @@ export class ActivationRecorder {
         entry.budget?.end();
       }
       entry.passes = 0;
-      return { split: entry.split, layer: entry.name, moments };
+      return { split: entry.split, layer: entry.name, moments, strategy: entry.moments.strategy };
     });
   }
 
