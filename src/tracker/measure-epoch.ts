@@ -50,10 +50,10 @@ export class EpochMeasurer {
     const epoch: EpochStatistics = { ...at, threshold, rule, layers: [] };
     const spectra = new Map<string, Spectrum>();
     const results: LayerSaturation[] = [];
-    for (const { split, layer, moments } of recorded) {
+    for (const { split, layer, solved } of recorded) {
       const key = `${split}/${layer}`;
       try {
-        const taken = await moments;
+        const taken = await solved;
         if (taken === undefined) continue;
         const previous = this.#eigenspaces.get(key);
         const measured = measureLayer(split, layer, taken.solved, taken.rows, this.#options, previous);
