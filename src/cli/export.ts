@@ -1,3 +1,4 @@
+import { fnv1aHex } from '../encoding/bytes.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
 import { jsonStep } from './inspect.js';
@@ -155,13 +156,7 @@ function fileName(name: string): string {
   const safe = encodeURIComponent(name || 'untitled').replace(/^\.|[*'()!~]/g, (character) => {
     return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
   });
-  return safe.length <= 150 ? safe : `${safe.slice(0, 140)}~${hash(name)}`;
-}
-
-function hash(text: string): string {
-  let state = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193);
-  return (state >>> 0).toString(16).padStart(8, '0');
+  return safe.length <= 150 ? safe : `${safe.slice(0, 140)}~${fnv1aHex(name)}`;
 }
 
 /** By the first bytes, which every viewer goes by. */

@@ -1,10 +1,11 @@
+import { equalBytes } from '../encoding/bytes.js';
 import { decodeMessage, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep } from '../event/encode-event.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
-import { equalBytes, type KnownTag, TagTable } from './read-tags.js';
+import { type KnownTag, TagTable } from './read-tags.js';
 
 const { LogMessage, SessionLog, SourceMetadata, SummaryMetadata, TaggedRunMetadata } = tensorboard;
 

@@ -1,3 +1,4 @@
+import { equalBytes, fnv1a } from '../encoding/bytes.js';
 import { readUtf8 } from '../encoding/protobuf.js';
 import type { PluginMetadata } from '../summaries/plugins.js';
 
@@ -35,9 +36,7 @@ export class TagTable {
 
   /** The tag whose UTF-8 bytes are `bytes[start, end)`. Throws RangeError when they are not UTF-8. */
   find(bytes: Uint8Array, start: number, end: number): KnownTag {
-    // FNV-1a. Source: http://www.isthe.com/chongo/tech/comp/fnv/
-    let hash = 0x811c9dc5;
-    for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193);
+    const hash = fnv1a(bytes, start, end);
     const bucket = this.#byHash.get(hash);
     if (bucket) {
       for (const known of bucket) if (equalBytes(known.bytes, bytes, start, end)) return known;
@@ -76,11 +75,4 @@ export class TagTable {
     }
     this.#plainTags = 0;
   }
-}
-
-/** Whether `bytes[start, end)` holds exactly `expected`. */
-export function equalBytes(expected: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (expected.length !== end - start) return false;
-  for (let at = 0; at < expected.length; at++) if (expected[at] !== bytes[start + at]) return false;
-  return true;
 }

@@ -1,22 +1,8 @@
 import type { Spectrum } from '../statistics/spectrum.js';
+import type { ScalarValues } from './stats.js';
 
 /** Training batches and validation batches are kept apart. */
 export type Split = 'train' | 'val';
-
-/** A statistic of one layer that is a single number. */
-export type ScalarStat =
-  | 'saturation'
-  | 'intrinsicDimensionality'
-  | 'trace'
-  | 'determinant'
-  | 'logDeterminant'
-  | 'diagonalTrace'
-  | 'participationRatio'
-  | 'entropyRank'
-  | 'simpsonIndex'
-  | 'powerLawExponent'
-  | 'conditionNumber'
-  | 'drift';
 
 /** Everything known of one layer in one split at the end of an epoch. */
 export interface LayerStatistics {
@@ -29,7 +15,7 @@ export interface LayerStatistics {
   /** Width of the layer: columns of the activation matrix. */
   features: number;
   /** The numbers asked for with `stats`; NaN where no finite row was seen. */
-  values: Partial<Record<ScalarStat, number>>;
+  values: ScalarValues;
   /** Absent where no finite row was seen. */
   spectrum?: Spectrum;
   /** features x features, row-major; only when the covariance was asked for. */

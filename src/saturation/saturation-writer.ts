@@ -3,7 +3,8 @@ import type { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold } from '../statistics/spectrum-measures.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
 import type { LayerStatistics } from './epoch.js';
-import { type CountingOptions, writeLayerStatistics, writeProfile } from './runs.js';
+import type { CountingOptions } from './measure-layer.js';
+import { writeLayerStatistics, writeProfile } from './runs.js';
 
 /**
  * A SummaryWriter that knows saturation: scalars, log10-eigenvalue histograms and the profile over depth. It needs no

@@ -1,5 +1,6 @@
 import { warn } from '#platform';
-import { concatenate, frameRecord, payloadsOf } from '../encoding/record.js';
+import { concat } from '../encoding/bytes.js';
+import { frameRecord, payloadsOf } from '../encoding/record.js';
 import { decodeWhole, encodeEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
@@ -226,7 +227,7 @@ export class EventStream {
       const events = [...payloadsOf(chunk.bytes)].map(decodeWhole).filter(({ what }) => what !== 'fileVersion');
       const records = events.map((event) => frameRecord(this.#tags.complete(event)));
       if (index === 0) records.unshift(frameRecord(firstRecord()));
-      chunk.bytes = concatenate(records);
+      chunk.bytes = concat(records);
     }
   }
 

@@ -12,7 +12,7 @@ import { WorkerAccumulator } from '../../src/activations/accumulate/on-worker.js
 import type { ActivationView } from '../../src/activations/samples.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
-import { MomentsWorker } from '../../src/statistics/threads/remote-accumulators.js';
+import { RemoteAccumulators } from '../../src/statistics/threads/remote-accumulators.js';
 import { decodeNpy } from '../../src/stores/npy.js';
 import { backends, normals, useBackend } from '../support/backends.js';
 
@@ -100,8 +100,8 @@ async function solved(accumulator: LayerAccumulator) {
   return result.solved;
 }
 
-const worker = MomentsWorker.launch({ float32Products: false })!;
-const narrowWorker = MomentsWorker.launch({ float32Products: true })!;
+const worker = RemoteAccumulators.start({ float32Products: false })!;
+const narrowWorker = RemoteAccumulators.start({ float32Products: true })!;
 afterAll(() => {
   worker.close();
   narrowWorker.close();

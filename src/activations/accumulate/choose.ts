@@ -1,5 +1,5 @@
 import { getBackend } from '@tensorflow/tfjs-core';
-import { MomentsWorker } from '../../statistics/threads/remote-accumulators.js';
+import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import { type ActivationView, isPlainMatrix, sampleSize } from '../samples.js';
 import type { LayerAccumulator } from './accumulator.js';
 import { DeviceAccumulator, float32Product } from './on-device.js';
@@ -27,7 +27,7 @@ const deviceRowsPerFeature = 16;
  */
 export class AccumulatorFactory {
   readonly #precision: 'auto' | 'float64';
-  #thread: MomentsWorker | undefined;
+  #thread: RemoteAccumulators | undefined;
 
   constructor(precision: 'auto' | 'float64') {
     this.#precision = precision;
@@ -65,7 +65,7 @@ export class AccumulatorFactory {
       if (hasNativeFloat64()) return new DeviceAccumulator(float64Product);
     }
     const float32Products = this.#precision === 'auto';
-    this.#thread ??= MomentsWorker.launch({ float32Products });
+    this.#thread ??= RemoteAccumulators.start({ float32Products });
     if (this.#thread === undefined) return new HostAccumulator(report);
     return new WorkerAccumulator(this.#thread, name, float32Products);
   }

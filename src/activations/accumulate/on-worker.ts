@@ -1,6 +1,6 @@
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { solveLayer } from '../../statistics/spectrum.js';
-import type { MomentsWorker } from '../../statistics/threads/remote-accumulators.js';
+import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
 import { type SampleMatrix, thinned, toSamples } from '../samples.js';
 import { withValues } from '../tensors.js';
@@ -13,7 +13,7 @@ import { checkFeatures } from './shift.js';
  * the thread has no room for, are accumulated here and merged into the rest at the end.
  */
 export class WorkerAccumulator implements LayerAccumulator {
-  readonly #thread: MomentsWorker;
+  readonly #thread: RemoteAccumulators;
   readonly #name: string;
   readonly #products: string;
   /** Samples that this thread has accumulated and the other one has not. */
@@ -25,7 +25,7 @@ export class WorkerAccumulator implements LayerAccumulator {
    * @param name of the layer and split, unique within the thread
    * @param float32Products whether the thread was launched with that option
    */
-  constructor(thread: MomentsWorker, name: string, float32Products: boolean) {
+  constructor(thread: RemoteAccumulators, name: string, float32Products: boolean) {
     this.#thread = thread;
     this.#name = name;
     this.#products = float32Products ? 'float32 products, added in float64,' : 'float64';
