@@ -1,7 +1,7 @@
 import type { ActivationRecorder, RecordedLayer } from '../activations/recorder.js';
-import type { EpochStatistics } from '../saturation/epoch.js';
+import type { EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
 import { wishesFor } from '../saturation/measure-layer.js';
-import { EpochMeasurer, type LayerSaturation } from './measure-epoch.js';
+import { EpochMemory, measureEpoch } from './measure-epoch.js';
 import type { ResolvedOptions } from './options.js';
 import type { TrackerOutlets } from './results.js';
 
@@ -15,7 +15,8 @@ export class EpochWriter {
   readonly #recorder: ActivationRecorder;
   readonly #outlets: TrackerOutlets;
   readonly #options: ResolvedOptions;
-  readonly #measurer: EpochMeasurer;
+  readonly #report: (error: unknown, where: string) => void;
+  readonly #memory = new EpochMemory();
   #scalars: EpochStatistics['scalars'] = [];
   #lastEpoch: Promise<unknown> = Promise.resolve();
   #isClosed = false;
@@ -31,7 +32,7 @@ export class EpochWriter {
     this.#recorder = recorder;
     this.#outlets = outlets;
     this.#options = options;
-    this.#measurer = new EpochMeasurer(options, report);
+    this.#report = report;
   }
 
   /** Whether close() was called. */
@@ -80,12 +81,12 @@ export class EpochWriter {
     recorded: readonly RecordedLayer[],
     at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
   ): Promise<LayerSaturation[]> {
-    const { epoch, spectra, results } = await this.#measurer.measure(recorded, at);
+    const { epoch, spectra, results } = await measureEpoch(recorded, at, this.#options, this.#memory, this.#report);
     for (const { split, layer } of results) {
       const spectrum = spectra.get(`${split}/${layer}`);
       if (spectrum !== undefined) this.#recorder.adaptBudget(split, layer, spectrum);
     }
-    await this.#outlets.write(epoch, spectra);
+    await this.#outlets.write(epoch);
     return results;
   }
 }

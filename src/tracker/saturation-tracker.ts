@@ -5,12 +5,11 @@ import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { ClosedWriterError, describe } from '../errors.js';
-import type { Split } from '../saturation/epoch.js';
+import type { LayerSaturation, Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { EventLoopTurns, TrackerCallback } from './callback.js';
 import { EpochWriter } from './epoch-writer.js';
 import { FailureLog } from './failures.js';
-import type { LayerSaturation } from './measure-epoch.js';
 import { resolveOptions, type SaturationOptions } from './options.js';
 import { TrackerOutlets } from './results.js';
 
