@@ -275,3 +275,27 @@ function readChart(chart: tensorboard.IChart): CustomScalarsValue['layout']['cat
   }));
   return { title, margin };
 }
+
+/**
+ * What TensorBoard's dashboards decode of their plugins' content. Where they cannot, the dashboard fails for the whole
+ * logdir.
+ */
+const contentByPlugin = new Map<string, { decode(bytes: Uint8Array): unknown }>([
+  ['scalars', tensorboard.ScalarPluginData],
+  ['histograms', tensorboard.HistogramPluginData],
+  ['images', tensorboard.ImagePluginData],
+  ['audio', tensorboard.AudioPluginData],
+  ['text', tensorboard.TextPluginData],
+  ['pr_curves', tensorboard.PrCurvePluginData],
+  ['mesh', tensorboard.MeshPluginData],
+  ['hparams', tensorboard.HParamsPluginData],
+]);
+
+/**
+ * Checks the content that a tag's metadata holds for a plugin.
+ *
+ * @throws Error if TensorBoard's dashboard of the plugin could not decode it
+ */
+export function checkPluginContent(plugin: string, content: Uint8Array): void {
+  contentByPlugin.get(plugin)?.decode(content);
+}
