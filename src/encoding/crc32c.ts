@@ -1,8 +1,11 @@
+/**
+ * The checksum of TFRecord: CRC-32C, masked because records may hold checksums themselves.
+ */
 import crc32cLibrary from 'crc-32/crc32c.js';
 
 /**
  * Added to a rotated CRC to mask it.
- * Source: https://github.com/google/leveldb/blob/main/util/crc32c.h (kMaskDelta), which TFRecord took over.
+ * Source: https://github.com/google/leveldb/blob/main/util/crc32c.h (kMaskDelta), from which TFRecord has it.
  */
 const maskDelta = 0xa282ead8;
 
@@ -16,17 +19,11 @@ export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length)
 }
 
 /**
- * Masks a CRC, as TFRecord stores it: a checksum of bytes that hold a checksum of themselves is weak.
+ * Masks a CRC, as TFRecord stores it: the CRC of bytes that include their own CRC would be weak.
  * Source: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/lib/hash/crc32c.h (Mask).
  */
 export function mask(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + maskDelta) >>> 0;
-}
-
-/** The CRC that `mask` masked. */
-export function unmask(masked: number): number {
-  const rotated = (masked - maskDelta) >>> 0;
-  return ((rotated >>> 17) | (rotated << 15)) >>> 0;
 }
 
 /** The masked CRC-32C of `bytes[start, end)`: what a record stores of its length and of its payload. */

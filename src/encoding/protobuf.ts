@@ -1,21 +1,71 @@
+/**
+ * Reading protocol-buffer messages, in two ways: whole messages of `src/proto` through protobufjs (`decodeMessage`), and
+ * field by field through a cursor that allocates nothing (`WireReader`) for the few messages that a file holds millions
+ * of, or whose claims are checked before anything is allocated.
+ */
 import protobuf from 'protobufjs/minimal.js';
 
-/** What a varint, fixed or length-delimited field of a protocol buffer looks like on the wire. */
-export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
+/** A message type of `src/proto`. */
+export interface MessageType<T> {
+  decode(reader: protobuf.Reader): T;
+}
 
-/** Deeper groups than this are refused, as protobuf's own parsers do. */
-const maxGroupDepth = 100;
+/**
+ * Decodes a message. Fields that this package does not know are dropped.
+ *
+ * @throws Error if the bytes are not that message
+ */
+export function decodeMessage<T>(type: MessageType<T>, bytes: Uint8Array): T {
+  const reader = protobuf.Reader.create(bytes);
+  reader.discardUnknown = true;
+  return type.decode(reader);
+}
+
+/** Longer bytes are not decoded by `tryDecodeMessage`: a few bytes of a file may take a hundred in memory. */
+const maxTriedBytes = 2 ** 24;
+
+/** Decodes a message that may be absent; returns undefined if the bytes are empty, too many, or not that message. */
+export function tryDecodeMessage<T>(type: MessageType<T>, bytes: Uint8Array): T | undefined {
+  if (bytes.length === 0 || bytes.length > maxTriedBytes) return undefined;
+  try {
+    return decodeMessage(type, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * A cursor over one protocol-buffer message, for the few messages of which a file holds millions: it allocates nothing
- * per field. Everything else is decoded by protobufjs. Refuses what protobuf's parsers refuse.
+ * The text of a proto3 string field, `bytes[start, end)`.
+ *
+ * @throws RangeError if it is not UTF-8, which no protobuf parser accepts
+ */
+export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
+  try {
+    return utf8.decode(bytes.subarray(start, end));
+  } catch (cause) {
+    throw new RangeError('a text that is not UTF-8', { cause });
+  }
+}
+
+/** How the contents of a field are stored: the lower three bits of the number in front of it. */
+export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
+
+/** Groups nested deeper than this are refused, as protobuf's own parsers do. */
+const maxGroupDepth = 100;
+
+/**
+ * A cursor over one protocol-buffer message that allocates nothing per field. It refuses what protobuf's own parsers
+ * refuse.
  * Source: https://protobuf.dev/programming-guides/encoding/
  *
- * Every method throws RangeError when the message ends too early or is not well-formed.
+ * Every method throws RangeError if the message ends too early or is not well-formed.
  */
 export class WireReader {
+  /** Holds the message. */
   bytes: Uint8Array = new Uint8Array(0);
+  /** Position in `bytes` of the next byte to be read. */
   position = 0;
   /** Nothing at or after this position is read. */
   end = 0;
@@ -43,7 +93,7 @@ export class WireReader {
     this.end = end;
   }
 
-  /** Reads the next field's number and wire type; false at the end of the message. */
+  /** Reads the next field's number and wire type; returns false at the end of the message. */
   field(): boolean {
     if (this.position >= this.end) return false;
     const first = this.bytes[this.position];
@@ -90,17 +140,17 @@ export class WireReader {
 
   /** Reads a float64. */
   double(): number {
-    const start = this.#take(8);
+    const start = this.#advance(8);
     return this.#view.getFloat64(start, true);
   }
 
   /** Reads a float32. */
   float(): number {
-    const start = this.#take(4);
+    const start = this.#advance(4);
     return this.#view.getFloat32(start, true);
   }
 
-  /** Reads the length of a string, bytes or message field into `rangeStart` and `rangeEnd` and steps over its contents. */
+  /** Steps over the contents of a string, bytes or message field; `rangeStart` and `rangeEnd` say where they are. */
   range(): void {
     let length: number;
     const first = this.position < this.end ? this.bytes[this.position] : 0x80;
@@ -111,7 +161,7 @@ export class WireReader {
       this.varint();
       length = this.low + this.high * 2 ** 32;
     }
-    this.rangeStart = this.#take(length);
+    this.rangeStart = this.#advance(length);
     this.rangeEnd = this.position;
   }
 
@@ -126,13 +176,13 @@ export class WireReader {
         this.varint();
         return;
       case WireType.fixed64:
-        this.#take(8);
+        this.#advance(8);
         return;
       case WireType.bytes:
         this.range();
         return;
       case WireType.fixed32:
-        this.#take(4);
+        this.#advance(4);
         return;
       case WireType.startGroup:
         if (depth === maxGroupDepth) throw new RangeError(`groups nested deeper than ${maxGroupDepth}`);
@@ -151,55 +201,12 @@ export class WireReader {
     }
   }
 
-  #take(length: number): number {
+  /** Steps over `length` bytes; returns where they begin. */
+  #advance(length: number): number {
     const start = this.position;
     if (length > this.end - start)
       throw new RangeError(`a field of ${length} bytes where ${this.end - start} are left`);
     this.position = start + length;
     return start;
-  }
-}
-
-/**
- * Text of a proto3 string field, `bytes[start, end)`.
- * @throws RangeError when it is not UTF-8, which no protobuf parser accepts.
- */
-export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
-  try {
-    return utf8.decode(bytes.subarray(start, end));
-  } catch (cause) {
-    throw new RangeError('a text that is not UTF-8', { cause });
-  }
-}
-
-/** Longer content of a plugin is not looked into: a few bytes of a file may take a hundred in memory. */
-const maxContentBytes = 2 ** 24;
-
-/** A message type of `src/proto`. */
-export interface MessageType<T> {
-  decode(reader: protobuf.Reader): T;
-}
-
-/**
- * Decodes a message; what this package does not know in it is not kept.
- *
- * @throws Error when the bytes are not that message
- */
-export function decodeMessage<T>(type: MessageType<T>, bytes: Uint8Array): T {
-  const reader = protobuf.Reader.create(bytes);
-  reader.discardUnknown = true;
-  return type.decode(reader);
-}
-
-/**
- * Decodes what a plugin keeps for itself; undefined where there is nothing, or something else. It is the plugin's own
- * affair, and the summary is readable without it.
- */
-export function decodeContent<T>(type: MessageType<T>, bytes: Uint8Array): T | undefined {
-  if (bytes.length === 0 || bytes.length > maxContentBytes) return undefined;
-  try {
-    return decodeMessage(type, bytes);
-  } catch {
-    return undefined;
   }
 }

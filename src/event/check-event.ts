@@ -81,7 +81,8 @@ function checkSummary(tag: string, raw: Uint8Array, checkContent: Parameters<typ
 function text<K extends string>(holder: { [key in K]?: string }, key: K): { [key in K]?: string } | undefined {
   const value = holder[key];
   if (value === undefined) return undefined;
-  if (typeof value !== 'string') throw new TypeError(`addEvent: expected ${key} to be a string, got ${describe(value)}`);
+  if (typeof value !== 'string')
+    throw new TypeError(`addEvent: expected ${key} to be a string, got ${describe(value)}`);
   return { [key]: wellFormed(value) } as { [k in K]?: string };
 }
 

@@ -87,7 +87,8 @@ export class EventDecoder {
       found++;
       const decoded = this.#readValue(bytes, wire.rangeStart, wire.rangeEnd);
       if (decoded === undefined) continue;
-      if (summary.length === maxSummaries) throw new RangeError(`expected at most ${maxSummaries} summaries in an event, got more`);
+      if (summary.length === maxSummaries)
+        throw new RangeError(`expected at most ${maxSummaries} summaries in an event, got more`);
       summary.push(decoded);
     }
     return found;

@@ -52,7 +52,10 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
  * @throws TypeError or RangeError from the call if an argument is wrong; from the iteration, CorruptRecordError, the file
  * system's or the stream's own errors, and the signal's reason
  */
-export function readEvents(source: EventInput, options: ReadEventsOptions = {}): AsyncIterableIterator<TensorBoardEvent> {
+export function readEvents(
+  source: EventInput,
+  options: ReadEventsOptions = {},
+): AsyncIterableIterator<TensorBoardEvent> {
   checkOptions(options);
   const { follow = defaults.follow, maxRecordBytes, pollInterval = defaults.pollInterval } = options;
   if (typeof source === 'string' || source instanceof URL) {

@@ -4,6 +4,7 @@
  * by their text: a file repeats few tags many times, and making a string of each costs more than everything else in a
  * scalar's record.
  */
+import { equalBytes, fnv1a } from '../encoding/bytes.js';
 import { decodeMessage, readUtf8 } from '../encoding/protobuf.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { PluginMetadata } from '../summaries/plugins.js';
@@ -43,9 +44,7 @@ export class ReadTags {
    * @throws RangeError if the bytes are not UTF-8
    */
   find(bytes: Uint8Array, start: number, end: number): ReadTag {
-    // FNV-1a. Source: http://www.isthe.com/chongo/tech/comp/fnv/
-    let hash = 0x811c9dc5;
-    for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193);
+    const hash = fnv1a(bytes, start, end);
     const bucket = this.#byHash.get(hash);
     if (bucket) {
       for (const known of bucket) if (equalBytes(known.bytes, bytes, start, end)) return known;
@@ -99,11 +98,4 @@ export class ReadTags {
     }
     this.#plainTags = 0;
   }
-}
-
-/** Whether `bytes[start, end)` holds exactly `expected`. */
-export function equalBytes(expected: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (expected.length !== end - start) return false;
-  for (let at = 0; at < expected.length; at++) if (expected[at] !== bytes[start + at]) return false;
-  return true;
 }

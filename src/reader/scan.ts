@@ -20,17 +20,23 @@ export interface Scan {
   readonly damage: CorruptRecordError | undefined;
 }
 
-/** What is done with one record. */
-export interface RecordVisitor<T> {
-  /** Reads the payload in `bytes[start, end)`, which is valid only during the call. An error means that the record is damaged. */
+/** Decodes records, as EventDecoder does. */
+export interface RecordDecoder<T> {
+  /** Decodes the payload in `bytes[start, end)`, which is valid only during the call. If it throws, the record is damaged. */
   decode(bytes: Uint8Array, start: number, end: number): T;
-  /** Takes what `decode` returned. An error ends the scan. */
-  visit?(decoded: T): void;
 }
 
-/** Scans one file of the file system. */
-export async function scanFile<T>(path: string, visitor: RecordVisitor<T>): Promise<Scan> {
-  const scan = new PieceScan(visitor, path);
+/**
+ * Scans one file of the file system.
+ *
+ * @param visit takes what the decoder returns, record by record
+ */
+export async function scanFile<T>(
+  path: string,
+  decoder: RecordDecoder<T>,
+  visit: (decoded: T) => void = () => {},
+): Promise<Scan> {
+  const scan = new PieceScan(decoder, visit, path);
   const file = await sourceFiles.open(path);
   try {
     const chunk = new Uint8Array(chunkBytes);
@@ -43,9 +49,13 @@ export async function scanFile<T>(path: string, visitor: RecordVisitor<T>): Prom
   return scan;
 }
 
-/** Scans one file that comes in pieces. */
-export function scanPieces<T>(pieces: Iterable<Uint8Array>, visitor: RecordVisitor<T>): Scan {
-  const scan = new PieceScan(visitor);
+/** Scans one file that comes in pieces, as `scanFile` does. */
+export function scanPieces<T>(
+  pieces: Iterable<Uint8Array>,
+  decoder: RecordDecoder<T>,
+  visit: (decoded: T) => void,
+): Scan {
+  const scan = new PieceScan(decoder, visit);
   for (const piece of pieces) if (!scan.push(piece)) break;
   return scan;
 }
@@ -61,12 +71,14 @@ class PieceScan<T> implements Scan {
   records = 0;
   damage: CorruptRecordError | undefined;
   readonly #reader: RecordReader;
-  readonly #visitor: RecordVisitor<T>;
+  readonly #decoder: RecordDecoder<T>;
+  readonly #visit: (decoded: T) => void;
   readonly #file: string | undefined;
 
-  constructor(visitor: RecordVisitor<T>, file?: string) {
+  constructor(decoder: RecordDecoder<T>, visit: (decoded: T) => void, file?: string) {
     this.#reader = new RecordReader({ file });
-    this.#visitor = visitor;
+    this.#decoder = decoder;
+    this.#visit = visit;
     this.#file = file;
   }
 
@@ -81,18 +93,17 @@ class PieceScan<T> implements Scan {
   /** Takes the next piece; returns false if the file is damaged. */
   push(piece: Uint8Array): boolean {
     const reader = this.#reader;
-    const visitor = this.#visitor;
     reader.push(piece);
     while (this.#next()) {
       let decoded: T;
       try {
-        decoded = visitor.decode(reader.bytes, reader.start, reader.end);
+        decoded = this.#decoder.decode(reader.bytes, reader.start, reader.end);
       } catch (cause) {
         this.damage = undecodable(cause, reader, this.#file);
         return false;
       }
       this.records++;
-      visitor.visit?.(decoded);
+      this.#visit(decoded);
     }
     return this.damage === undefined;
   }

@@ -90,6 +90,21 @@ export function entropyRankOf(eigenvalues: Float64Array): number {
 }
 
 /**
+ * Sum of the eigenvalues over the largest one, from 1 to the rank; 0 when there is no variance. It is the stable rank
+ * |X|_F^2 / |X|_2^2 of the centered samples X (Rudelson & Vershynin 2007, "Sampling from large matrices", section 1,
+ * arXiv:math/0503442, where it is called the numerical rank). Unlike the rank, it hardly changes when tiny eigenvalues
+ * are added.
+ */
+export function stableRankOf(eigenvalues: Float64Array): number {
+  const largest = eigenvalues[0];
+  if (largest === 0) return 0;
+  // Each term is at most 1, so that rounding never takes the sum beyond the rank, and it cannot overflow.
+  let sum = 0;
+  for (const x of eigenvalues) sum += x / largest;
+  return sum;
+}
+
+/**
  * Exponent alpha of a power law p(x) ~ x^-alpha fitted to the upper tail of the eigenvalues' distribution: maximum
  * likelihood (Hill's estimator, alpha = 1 + k / sum ln(x_i / x_min)), with x_min where the Kolmogorov-Smirnov distance
  * between tail and fit is least (Clauset, Shalizi & Newman 2009, arXiv:0706.1062, eq. 3.1 and section 3.3). A spectrum

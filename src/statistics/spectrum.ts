@@ -10,6 +10,7 @@ import {
   participationRatioOf,
   powerLawExponentOf,
   simpsonIndexOf,
+  stableRankOf,
   traceOf,
 } from './spectrum-measures.js';
 import { type Solved, type SolveWishes, solveAccumulator } from './threads/solve.js';
@@ -125,6 +126,11 @@ export class Spectrum {
   /** Sum of the squared explained fractions, from 1/d (all alike) to 1 (one direction); 0 without variance. */
   get simpsonIndex(): number {
     return simpsonIndexOf(this.eigenvalues);
+  }
+
+  /** Sum of the eigenvalues over the largest one (Rudelson & Vershynin 2007), from 1 to the rank; 0 without variance. */
+  get stableRank(): number {
+    return stableRankOf(this.eigenvalues);
   }
 
   /** Largest over smallest eigenvalue; Infinity when singular up to rounding, NaN without variance. */

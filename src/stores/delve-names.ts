@@ -1,3 +1,4 @@
+import { fnv1aHex } from '../encoding/bytes.js';
 import type { ScalarStat, Split } from '../saturation/epoch.js';
 
 /** What a store can hold of a layer: a single number, or an array (covariance, eigenvalues, embedded samples). */
@@ -84,7 +85,7 @@ export function encodeFileName(name: string): string {
   if (new TextEncoder().encode(encoded).length <= longestName) return encoded;
   let cut = encoded.slice(0, longestName);
   while (new TextEncoder().encode(cut).length > longestName - 9) cut = cut.slice(0, -1);
-  return `${cut.replace(/%.?$|[\ud800-\udbff]$/, '')}~${fnv1a(name)}`;
+  return `${cut.replace(/%.?$|[\ud800-\udbff]$/, '')}~${fnv1aHex(name)}`;
 }
 
 /** The name that {@link encodeFileName} was given; a name that it cannot have made comes back as it is. */
@@ -102,11 +103,4 @@ function percentEncode(text: string): string {
     new TextEncoder().encode(text),
     (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
   ).join('');
-}
-
-/** 32-bit FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/): tells cut names apart. */
-function fnv1a(text: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, '0');
 }

@@ -1,4 +1,4 @@
-import { decodeContent, decodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
 import type { CustomScalarsValue, HparamsValue, MeshValue, SummaryValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { decodeTensor, nullTensor } from './tensor.js';
@@ -118,7 +118,7 @@ function isNumeric(dtype: string): boolean {
 }
 
 function isWav(content: Uint8Array): boolean {
-  return decodeContent(AudioPluginData, content)?.encoding === AudioPluginData.Encoding.WAV;
+  return tryDecodeMessage(AudioPluginData, content)?.encoding === AudioPluginData.Encoding.WAV;
 }
 
 const utf8 = new TextDecoder();
@@ -181,7 +181,7 @@ type Hparam = string | number | boolean;
 
 /** A mesh's tensor with what its metadata says of it; undefined where that is not a mesh's. */
 export function asMesh(tensor: TensorValue, content: Uint8Array): MeshValue | undefined {
-  const mesh = decodeContent(MeshPluginData, content);
+  const mesh = tryDecodeMessage(MeshPluginData, content);
   const kind = mesh && contentTypes.get(mesh.contentType ?? ContentType.UNDEFINED);
   if (!mesh || !kind) return undefined;
   return {
@@ -200,7 +200,7 @@ const contentTypes = new Map<number, MeshValue['content']>([
 
 /** What an hparams summary holds: all of it is in its metadata. */
 export function asHparams(tensor: TensorValue, content: Uint8Array): HparamsValue | undefined {
-  const stored = decodeContent(HParamsPluginData, content);
+  const stored = tryDecodeMessage(HParamsPluginData, content);
   if (!stored) return undefined;
   const { experiment, sessionEndInfo: end, sessionStartInfo: start } = stored;
   const value: HparamsValue = { ...tensor };
@@ -255,7 +255,7 @@ function readHparam({ boolValue, numberValue, stringValue }: tensorboard.IHparam
 /** The layout of the custom scalars dashboard; undefined where the tensor is not one. */
 export function asCustomScalars(tensor: TensorValue): CustomScalarsValue | undefined {
   if (tensor.dtype !== 'string' || tensor.data.length !== 1) return undefined;
-  const layout = decodeContent(Layout, tensor.data[0] as Uint8Array);
+  const layout = tryDecodeMessage(Layout, tensor.data[0] as Uint8Array);
   if (!layout) return undefined;
   const categories = (layout.category ?? []).map(({ chart, closed, title }) => ({
     title: title ?? '',

@@ -1,3 +1,4 @@
+import { fromLittleEndian } from '../encoding/bytes.js';
 import { type WireReader, WireType } from '../encoding/protobuf.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -23,17 +24,6 @@ export interface TensorLayout {
   allocate(elements: number): NumericData;
   /** Reads one element stored in `field`. */
   read(wire: WireReader): number | bigint;
-}
-
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
-/** Copies little-endian elements into memory of their own, which is aligned and in the host's order. */
-function aligned(content: Uint8Array, width: number): ArrayBuffer {
-  const copy = new Uint8Array(content);
-  if (!littleEndian) {
-    for (let start = 0; start < copy.length; start += width) copy.subarray(start, start + width).reverse();
-  }
-  return copy.buffer;
 }
 
 /** IEEE 754 binary16 to number. */
@@ -73,7 +63,7 @@ function layout(
     bytes,
     field,
     wireType,
-    fromContent: (content) => new view(aligned(content, bytes)),
+    fromContent: (content) => new view(fromLittleEndian(content, bytes)),
     allocate: (elements) => new view(elements),
     read,
   };
@@ -85,7 +75,7 @@ function sixteenBitFloats(name: string, toNumber: (bits: number) => number): Ten
     bytes: 2,
     field: 13,
     wireType: WireType.varint,
-    fromContent: (content) => Float32Array.from(new Uint16Array(aligned(content, 2)), toNumber),
+    fromContent: (content) => Float32Array.from(new Uint16Array(fromLittleEndian(content, 2)), toNumber),
     allocate: (elements) => new Float32Array(elements),
     read: (wire) => toNumber(readUint32(wire)),
   };

@@ -1,3 +1,4 @@
+import { toLittleEndian } from '../encoding/bytes.js';
 import { WireReader, WireType } from '../encoding/protobuf.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -197,8 +198,6 @@ function describeShape(shape: readonly number[]): string {
   return `shape [${shown}${shape.length > 8 ? `, ... ${shape.length} dimensions` : ''}]`;
 }
 
-const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
 /**
  * A TensorProto of float32 numbers in `tensor_content` (raw little-endian bytes). Both of TensorBoard's loaders draw
  * scalars and PR curves of this type only.
@@ -207,7 +206,7 @@ export function floatTensor(values: ArrayLike<number>, shape: readonly number[])
   return {
     dtype: tensorboard.DataType.DT_FLOAT,
     tensorShape: shapeProto(shape),
-    tensorContent: littleEndianBytes(Float32Array.from(values)),
+    tensorContent: toLittleEndian(Float32Array.from(values)),
   };
 }
 
@@ -216,7 +215,7 @@ export function doubleTensor(values: Float64Array, shape: readonly number[]): te
   return {
     dtype: tensorboard.DataType.DT_DOUBLE,
     tensorShape: shapeProto(shape),
-    tensorContent: littleEndianBytes(values),
+    tensorContent: toLittleEndian(values),
   };
 }
 
@@ -225,7 +224,7 @@ export function int32Tensor(values: ArrayLike<number>, shape: readonly number[])
   return {
     dtype: tensorboard.DataType.DT_INT32,
     tensorShape: shapeProto(shape),
-    tensorContent: littleEndianBytes(Int32Array.from(values)),
+    tensorContent: toLittleEndian(Int32Array.from(values)),
   };
 }
 
@@ -255,13 +254,4 @@ const utf8 = new TextEncoder();
 /** A shape as TensorBoard stores it; [] is a single value. */
 export function shapeProto(shape: readonly number[]): tensorboard.ITensorShapeProto {
   return { dim: shape.map((size) => ({ size })) };
-}
-
-function littleEndianBytes(values: Float32Array | Float64Array | Int32Array): Uint8Array {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  if (littleEndian) return bytes;
-  const swapped = bytes.slice();
-  const width = values.BYTES_PER_ELEMENT;
-  for (let start = 0; start < swapped.length; start += width) swapped.subarray(start, start + width).reverse();
-  return swapped;
 }

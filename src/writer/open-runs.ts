@@ -36,7 +36,11 @@ const open = new Set<Run>();
  *
  * @param mustExist if the Output is a folder that cannot be made, throw; otherwise that shows when events are written
  */
-export function shareRun(output: Output, { handleSignals: handlesSignals, ...policy }: RunOptions, mustExist: boolean): RunShare {
+export function shareRun(
+  output: Output,
+  { handleSignals: handlesSignals, ...policy }: RunOptions,
+  mustExist: boolean,
+): RunShare {
   const key = output instanceof DirectoryOutput ? realFolder(output, mustExist) : output;
   let entry = shared.get(key);
   if (entry === undefined) {

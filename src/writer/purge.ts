@@ -37,13 +37,7 @@ type Long = Exclude<tensorboard.Event['step'], number>;
 export function lastPointsBefore(purgeStep: Step, files: Iterable<Iterable<Uint8Array>>): LastPoint[] {
   const tags = new Map<string, TagHistory>();
   for (const file of files) {
-    scanPieces(file, {
-      decode(bytes, start, end) {
-        const payload = bytes.subarray(start, end);
-        return { payload, event: tensorboard.Event.decode(payload) };
-      },
-      visit: ({ event, payload }) => addToHistory(tags, event, payload, purgeStep),
-    });
+    scanPieces(file, { decode }, ({ event, payload }) => addToHistory(tags, event, payload, purgeStep));
   }
   const points: LastPoint[] = [];
   for (const [tag, { metadata, lastBefore, hasLater }] of tags) {
@@ -54,6 +48,11 @@ export function lastPointsBefore(purgeStep: Step, files: Iterable<Iterable<Uint8
     points.push({ wallTime, step, value });
   }
   return points;
+}
+
+function decode(bytes: Uint8Array, start: number, end: number): { event: tensorboard.Event; payload: Uint8Array } {
+  const payload = bytes.subarray(start, end);
+  return { event: tensorboard.Event.decode(payload), payload };
 }
 
 function addToHistory(

@@ -103,7 +103,9 @@ export abstract class RunWriter implements AsyncDisposable {
     const runOptions = checkOptions(options);
     this.#options = options;
     if (logdir !== undefined && (typeof logdir === 'string' ? logdir === '' : typeof logdir?.write !== 'function')) {
-      throw new TypeError(`SummaryWriter: expected logdir to be a non-empty string or an Output, got ${describe(logdir)}`);
+      throw new TypeError(
+        `SummaryWriter: expected logdir to be a non-empty string or an Output, got ${describe(logdir)}`,
+      );
     }
     const isOutput = logdir !== undefined && typeof logdir !== 'string';
     const output = isOutput ? logdir : new DirectoryOutput(logdir ?? defaultLogdir(options.comment), options);

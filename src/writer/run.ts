@@ -4,7 +4,8 @@
  * metadata with the first event of each tag, are encoded, and go into a buffer of records.
  */
 import { warn } from '#platform';
-import { concatenate, frameRecord, payloadsOf } from '../encoding/record.js';
+import { concat } from '../encoding/bytes.js';
+import { frameRecord, payloadsOf } from '../encoding/record.js';
 import { messageOf } from '../errors.js';
 import { decodeWhole, encodeEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
@@ -267,7 +268,7 @@ export class Run {
       const events = [...payloadsOf(chunk.bytes)].map(decodeWhole).filter(({ what }) => what !== 'fileVersion');
       const records = events.map((event) => frameRecord(this.#tags.encodeAgain(event)));
       if (index === 0) records.unshift(frameRecord(firstRecord()));
-      chunk.bytes = concatenate(records);
+      chunk.bytes = concat(records);
     }
   }
 

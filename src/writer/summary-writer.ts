@@ -31,8 +31,6 @@ import { type Text, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
 import { RunWriter, type SummaryOptions } from './run-writer.js';
 
-export type { SummaryOptions } from './run-writer.js';
-
 /**
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
  *
@@ -65,7 +63,8 @@ export class SummaryWriter extends RunWriter {
     }
     const address = this.address('addScalar', tag, step, options);
     const number = readScalar(value, address.call);
-    if (typeof number === 'number' && this.ownRun.addScalar(address.tag, number, address.step, address.wallTime)) return;
+    if (typeof number === 'number' && this.ownRun.addScalar(address.tag, number, address.step, address.wallTime))
+      return;
     this.write(address, typeof number === 'number' ? scalarSummary(number) : number.then(scalarSummary));
   }
 
@@ -274,7 +273,9 @@ export class SummaryWriter extends RunWriter {
     const summaries = hparamsSummaries(hparams, tags, options, 'addHparams');
     for (const tag of tags) {
       if (typeof metrics[tag] === 'number') continue;
-      throw new TypeError(`addHparams: metric ${JSON.stringify(tag)}: expected a number, got ${describe(metrics[tag])}`);
+      throw new TypeError(
+        `addHparams: metric ${JSON.stringify(tag)}: expected a number, got ${describe(metrics[tag])}`,
+      );
     }
     this.ownRun.beginHparams(hparams, options.status);
     this.write(address, summaries);

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { concatenate, frameRecord, payloadsOf, RecordReader } from '../../src/encoding/record.js';
+import { concat } from '../../src/encoding/bytes.js';
+import { frameRecord, payloadsOf, RecordReader } from '../../src/encoding/record.js';
 
 // tensorboard/data/server/tf_record.rs, tests: the version record that TensorFlow writes.
 test("a record is framed as TensorBoard's own test has it", () => {
@@ -16,7 +17,7 @@ test.each(['recommended/r/events.out.tfevents.1700000000.host.1.0', 'tbx/scalar/
     const file = new Uint8Array(readFileSync(`test/fixtures/events/${name}`));
     const records = [...payloadsOf(file)].map(frameRecord);
     expect(records.length).toBeGreaterThan(1);
-    expect(concatenate(records)).toEqual(file);
+    expect(concat(records)).toEqual(file);
   },
 );
 
@@ -24,7 +25,7 @@ test('what is framed is read back, whatever its length', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 5000 }), { maxLength: 5 }), (payloads) => {
       const reader = new RecordReader();
-      reader.push(concatenate(payloads.map(frameRecord)));
+      reader.push(concat(payloads.map(frameRecord)));
       for (const payload of payloads) {
         expect(reader.next()).toBe(true);
         expect(reader.bytes.slice(reader.start, reader.end)).toEqual(payload);

@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Spectrum } from '../../src/statistics/spectrum.js';
 import {
   entropyRankOf,
   intrinsicDimensionalityOf,
@@ -6,7 +8,9 @@ import {
   participationRatioOf,
   powerLawExponentOf,
   simpsonIndexOf,
+  stableRankOf,
 } from '../../src/statistics/spectrum-measures.js';
+import { numbers, spectrumValues } from '../support/numeric-fixtures.js';
 import { uniform } from '../support/random.js';
 
 describe('effective ranks', () => {
@@ -16,6 +20,43 @@ describe('effective ranks', () => {
     expect([participationRatioOf(alike), entropyRankOf(alike)].map((x) => Math.round(x * 1e9) / 1e9)).toEqual([12, 12]);
     expect([participationRatioOf(one), entropyRankOf(one), simpsonIndexOf(one)]).toEqual([1, 1, 1]);
     expect(simpsonIndexOf(alike)).toBeCloseTo(1 / 12, 12);
+  });
+});
+
+describe('stableRankOf', () => {
+  // numpy 2.4.6 on the samples, not the eigenvalues: c = x - x.mean(0); norm(c, 'fro')**2 / norm(c, 2)**2
+  it.each([
+    ['n_gt_d', 2.0782391881372297],
+    ['n_lt_d', 3.6319910309430927],
+    ['powerlaw_1', 4.743890903705771],
+    ['rank_deficient', 1.5598878550552255],
+    ['relu_sparse', 9.82544162776712],
+    ['mean_1e4_std_1', 2.4148965454131632],
+  ])('is what numpy finds from the norms of the samples %s', (name, expected) => {
+    expect(stableRankOf(Float64Array.from(numbers(`${name}/eig_twopass.npy`)))).toBeCloseTo(expected, 10);
+  });
+
+  it('is what the formula says of a few eigenvalues by hand', () => {
+    expect(stableRankOf(spectrumValues('three_50_30_20'))).toBeCloseTo(2, 14);
+    expect(stableRankOf(spectrumValues('equal_100'))).toBe(100);
+    expect(stableRankOf(spectrumValues('one_hot'))).toBe(1);
+    expect(stableRankOf(spectrumValues('zeros'))).toBe(0);
+    expect(Spectrum.fromEigenvalues([1, 2, 4, -1e-9]).stableRank).toBe(1.75);
+  });
+
+  it('lies between 1 and the rank, and does not change with the scale', () => {
+    const eigenvalues = fc
+      .array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 })
+      .filter((values) => values.some((x) => x > 1e-3));
+    fc.assert(
+      fc.property(eigenvalues, fc.integer({ min: -400, max: 900 }), (values, exponent) => {
+        const spectrum = Spectrum.fromEigenvalues(values);
+        expect(spectrum.stableRank).toBeGreaterThanOrEqual(1);
+        expect(spectrum.stableRank).toBeLessThanOrEqual(spectrum.rank);
+        const scaled = Spectrum.fromEigenvalues(values.map((x) => x * 2 ** exponent));
+        expect(scaled.stableRank).toBeCloseTo(spectrum.stableRank, 9);
+      }),
+    );
   });
 });
 

@@ -136,8 +136,9 @@ describe('Spectrum', () => {
 
   it('is all zero without variance', () => {
     for (const spectrum of [Spectrum.fromEigenvalues([0, 0]), Spectrum.of(new Float64Array(4))]) {
-      const { trace, participationRatio, entropyRank, simpsonIndex, determinant, rank } = spectrum;
-      expect([trace, participationRatio, entropyRank, simpsonIndex, determinant, rank]).toEqual([0, 0, 0, 0, 0, 0]);
+      const { trace, participationRatio, entropyRank, simpsonIndex, stableRank, determinant, rank } = spectrum;
+      const measures = [trace, participationRatio, entropyRank, simpsonIndex, stableRank, determinant, rank];
+      expect(measures).toEqual([0, 0, 0, 0, 0, 0, 0]);
       expect([spectrum.saturation(1), spectrum.saturation(0.5, 'delve')]).toEqual([0, 0]);
       expect(spectrum.explainedVariance()).toEqual(new Float64Array(2));
       expect(spectrum.logDeterminant).toBe(Number.NEGATIVE_INFINITY);
