@@ -91,7 +91,7 @@ export function chunksOf(source: unknown): (() => AsyncIterator<unknown> | Itera
   if (typeof stream === 'function') return () => streamChunks((source as Blob).stream());
   if (typeof ok === 'boolean' && body !== undefined) {
     return () => {
-      if (!ok) throw new Error(`readEvents: expected a response that is ok, got status ${status}`);
+      if (!ok) throw new Error(`readEvents: the response has status ${status}`);
       return body === null ? [].values() : streamChunks(body);
     };
   }
