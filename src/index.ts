@@ -28,9 +28,10 @@ export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
 export { listRuns } from './reader/run-files.js';
-export type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './saturation/epoch.js';
-export type { CountingOptions } from './saturation/runs.js';
+export type { EpochStatistics, LayerStatistics, Split } from './saturation/epoch.js';
+export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
+export type { ScalarStat } from './saturation/stats.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { driftOf, eigenvalues, type SymmetricEigen, symmetricEigen } from './statistics/eigenvalues.js';
 export {

@@ -11,19 +11,22 @@ import type { TensorBoardEvent } from './event.js';
 /** The members of an event's oneof: an event holds one of these, or none. */
 const members = ['fileVersion', 'graph', 'metaGraph', 'runMetadata', 'logMessage', 'sessionLog', 'summary'] as const;
 
+/**
+ * Throws if the dashboard of a plugin could not decode the content that a summary's metadata holds for it: the dashboard
+ * would then fail for the whole logdir.
+ */
+type ContentCheck = (plugin: string, content: Uint8Array) => void;
+
 const statuses = ['unspecified', 'start', 'stop', 'checkpoint'];
 
 /**
  * The event in a form that no loader stumbles over: text is repaired, and everything else that would stop a loader is
  * refused.
  *
- * @param checkContent throws if TensorBoard's dashboard of a plugin could not decode the plugin's content
+ * @param checkContent checks what summaries hold for their plugins, which this room knows nothing of
  * @throws TypeError or RangeError that names the field
  */
-export function checkEvent(
-  event: TensorBoardEvent,
-  checkContent: (plugin: string, content: Uint8Array) => void,
-): TensorBoardEvent {
+export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck): TensorBoardEvent {
   if (typeof event !== 'object' || event === null) {
     throw new TypeError(`addEvent: expected an event as readEvents yields it, got ${describe(event)}`);
   }
@@ -63,7 +66,7 @@ export function checkEvent(
   };
 }
 
-function checkSummary(tag: string, raw: Uint8Array, checkContent: Parameters<typeof checkEvent>[1]): void {
+function checkSummary(tag: string, raw: Uint8Array, checkContent: ContentCheck): void {
   const call = `addEvent ${JSON.stringify(tag)}`;
   if (!(raw instanceof Uint8Array)) {
     throw new TypeError(`${call}: expected raw to be the bytes of a Summary.Value, got ${describe(raw)}`);
