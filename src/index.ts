@@ -21,6 +21,7 @@ export type {
   TensorValue,
   TextValue,
 } from './event/event.js';
+export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
 export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-folder-output.js';
 export { DirectoryOutput, type DirectoryOutputOptions } from './output/directory-output.js';
 export { MemoryOutput, type Output } from './output/output.js';
@@ -33,7 +34,7 @@ export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
-export { driftOf, eigenvalues, type SymmetricEigen, symmetricEigen } from './statistics/eigenvalues.js';
+export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
 export {
   isEstimateReliable,
   rowsNeeded,
