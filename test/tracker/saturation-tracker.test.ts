@@ -545,7 +545,7 @@ describe.each(backends)('on %s', (backend) => {
 
 describe('options', () => {
   it.each([
-    [{ threshold: 0 }, /threshold: expected a number in \(0, 1\], got 0/],
+    [{ threshold: 0 }, /threshold: expected a number in \(0, 1\], got number 0/],
     [{ threshold: 99 }, /threshold/],
     [{ threshold: '0.9' as never }, /threshold.*'0.9'/],
     [{ stats: ['lsat_eval' as never] }, /stats: expected names out of .*got 'lsat_eval'/],
