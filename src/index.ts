@@ -22,13 +22,13 @@ export type {
   TextValue,
 } from './event/event.js';
 export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
-export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-folder-output.js';
+export { type BrowserFolderOutput, type ListedFile, openBrowserFolder } from './output/browser-folder-output.js';
 export { DirectoryOutput, type DirectoryOutputOptions } from './output/directory-output.js';
 export { MemoryOutput, type Output } from './output/output.js';
 export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
-export { listRuns } from './reader/run-files.js';
+export { type ListedRun, listRuns } from './reader/run-files.js';
 export type { EpochStatistics, LayerStatistics, Split } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';

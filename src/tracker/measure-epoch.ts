@@ -38,7 +38,7 @@ export async function measureEpoch(
   const { threshold, rule } = options;
   const layers: LayerStatistics[] = [];
   const spectra = new Map<string, Spectrum>();
-  for (const { split, layer, solved } of recorded) {
+  for (const { split, layer, strategy, solved } of recorded) {
     const key = `${split}/${layer}`;
     try {
       const taken = await solved;
@@ -54,7 +54,7 @@ export async function measureEpoch(
       );
       if (eigenspace !== undefined) memory.eigenspaces.set(key, eigenspace);
       if (spectrum !== undefined) spectra.set(key, spectrum);
-      layers.push(statistics);
+      layers.push({ ...statistics, strategy });
       warnOfRejected(statistics, at.epoch);
     } catch (error) {
       report(error, `layer '${layer}' (${split})`);
