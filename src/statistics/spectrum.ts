@@ -24,6 +24,8 @@ import {
 import { type Solved, type SolveWishes, solveAccumulator } from './threads/solve.js';
 import { sharedSolver } from './threads/solver.js';
 
+export type { IntrinsicDimensionRule } from './spectrum-measures.js';
+
 /*
  * A covariance comes in, as numbers or as an accumulator of rows. Its eigenvalues are solved here or on another thread.
  * What comes out is a Spectrum, which offers everything that eigenvalues say: spectrum-measures.ts has the formulas,
