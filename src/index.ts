@@ -35,14 +35,16 @@ export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
+export type { ReliabilityOptions, RowsNeededOptions, SampleSizeOptions } from './statistics/sample-size.js';
 export {
   isEstimateReliable,
   rowsNeeded,
-  type SampleSizeOptions,
+  Spectrum,
+  type SpectrumOptions,
   sampleSizeWarning,
   saturationShortfall,
-} from './statistics/sample-size.js';
-export { type IntrinsicDimensionRule, Spectrum, type SpectrumOptions } from './statistics/spectrum.js';
+} from './statistics/spectrum.js';
+export type { IntrinsicDimensionRule } from './statistics/spectrum-measures.js';
 export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
 export { CsvStore, type FileStoreOptions } from './stores/csv-store.js';
 export { EpochTable } from './stores/epoch-table.js';
