@@ -111,7 +111,7 @@ describe('CsvStore', () => {
 
   it('does not touch a file that is not such a table', async () => {
     files.files.set('run.csv', Buffer.from('name,age\nx,1\n'));
-    await expect(new CsvStore('run', { files }).add(epochOf(0, []))).rejects.toThrow(/run\.csv is not a table/);
+    await expect(new CsvStore('run', { files }).add(epochOf(0, []))).rejects.toThrow(/run\.csv: expected a table/);
     expect(text()).toBe('name,age\nx,1\n');
   });
 

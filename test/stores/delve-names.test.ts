@@ -48,7 +48,7 @@ describe('storedStat', () => {
   });
 
   it.each(['sat', 'toString', ''])('refuses %o, listing what there is', (name) => {
-    expect(() => storedStat(name)).toThrow(/Unknown statistic .*lsat/);
+    expect(() => storedStat(name)).toThrow(/stats: expected names out of .*lsat/);
   });
 });
 

@@ -66,9 +66,9 @@ describe('EpochTable', () => {
   });
 
   it.each([
-    ['a comma-separated file', 'epoch,loss\n0,1\n', 'must begin with'],
+    ['a comma-separated file', 'epoch,loss\n0,1\n', 'begins with'],
     ['a line with too few cells', ';a;b\n0;1\n', 'line 2'],
-    ['an index that is no epoch', ';a\nmean;1\n', "beginning with 'mean'"],
+    ['an index that is no epoch', ';a\nmean;1\n', 'begin with the string "mean"'],
     ['an open quote', ';"a\n0;1\n', 'quote'],
   ])('refuses %s, naming the file', (_, text, why) => {
     expect(() => EpochTable.parse(text, 'run.csv')).toThrow(RangeError);

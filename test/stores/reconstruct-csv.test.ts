@@ -118,12 +118,12 @@ describe('reconstructCsv', () => {
   });
 
   it.each([
-    [{ threshold: 0 }, 'threshold must be in (0, 1], not 0'],
-    [{ threshold: 1.5 }, 'threshold must be in (0, 1], not 1.5'],
-    [{ rule: 'mine' as 'paper' }, "rule must be 'paper' or 'delve'"],
-    [{ stats: ['sat'] }, "Unknown statistic 'sat'"],
-    [{ stats: ['drift'] }, "'drift' was not saved"],
-    [{ threshold: 0.9 }, 'neither covariances nor eigenvalues'],
+    [{ threshold: 0 }, 'threshold: expected a number in (0, 1], got number 0'],
+    [{ threshold: 1.5 }, 'threshold: expected a number in (0, 1], got number 1.5'],
+    [{ rule: 'mine' as 'paper' }, "rule: expected 'paper' or 'delve'"],
+    [{ stats: ['sat'] }, 'got the string "sat"'],
+    [{ stats: ['drift'] }, "got 'drift'"],
+    [{ threshold: 0.9 }, 'saved covariances or eigenvalues, got neither'],
   ])('refuses %o, saying why', async (options, why) => {
     const files = await savedRun();
     await expect(reconstructCsv('run', { ...options, files })).rejects.toThrow(why);
