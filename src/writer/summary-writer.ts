@@ -8,21 +8,19 @@ import { type GraphLike, graphDefOf } from '../summaries/graph.js';
 import { bucketize, checkBuckets, histogramSummary } from '../summaries/histogram.js';
 import { type Hparam, type HparamsOptions, hparamsSummaries, hparamsTag } from '../summaries/hparams.js';
 import {
-  type CanvasPixels,
-  checkSvg,
-  encodedSummary,
-  type Image,
+  figureSummary,
+  type ImageInput,
   type ImageOptions,
   type ImagesOptions,
   imageSummary,
   imagesSummary,
-  renderFigure,
 } from '../summaries/image.js';
 import { type MeshOptions, meshSummaries } from '../summaries/mesh.js';
 import { type Numbers, readNumbers } from '../summaries/numbers.js';
+import type { CanvasPixels } from '../summaries/pixels.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from '../summaries/pr-curve.js';
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
-import { type Text, textSummary } from '../summaries/text.js';
+import { type MarkdownInput, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
 import { continueSession, projectorConfigWith } from './run.js';
 import { EventWriter, type SummaryOptions } from './run-writer.js';
@@ -106,7 +104,7 @@ export class SummaryWriter extends EventWriter {
   }
 
   /** Markdown; or a table: rows of cells, each cell markdown. */
-  addText(tag: string, markdown: Text, step?: Step, options?: SummaryOptions): void {
+  addText(tag: string, markdown: MarkdownInput, step?: Step, options?: SummaryOptions): void {
     const place = this.place('addText', tag, step, options);
     this.write(place, textSummary(markdown, place.what));
   }
@@ -115,13 +113,13 @@ export class SummaryWriter extends EventWriter {
    * One image: pixels (uint8 and int32 are 0..255, float arrays and plain arrays 0..1), a canvas's ImageData, or a PNG,
    * JPEG or GIF file as `{ encoded }`. Height x width x channels, unless `layout` says otherwise.
    */
-  addImage(tag: string, image: Image, step?: Step, options?: SummaryOptions & ImageOptions): void {
+  addImage(tag: string, image: ImageInput, step?: Step, options?: SummaryOptions & ImageOptions): void {
     const place = this.place('addImage', tag, step, options);
     this.write(place, imageSummary(image, options, place.what));
   }
 
   /** Several images of one size, batch x height x width x channels; TensorBoard shows them as samples of one tag. */
-  addImages(tag: string, images: Image, step?: Step, options?: SummaryOptions & ImagesOptions): void {
+  addImages(tag: string, images: ImageInput, step?: Step, options?: SummaryOptions & ImagesOptions): void {
     const place = this.place('addImages', tag, step, options);
     this.write(place, imagesSummary(images, options, place.what));
   }
@@ -141,16 +139,11 @@ export class SummaryWriter extends EventWriter {
   /** A figure: an SVG document, drawn as PNG (in Node by the optional peer @resvg/resvg-js). It keeps its place in the order. */
   addFigure(tag: string, svg: string, step?: Step, options?: SummaryOptions): void {
     const place = this.place('addFigure', tag, step, options);
-    checkSvg(svg, place.what);
-    const drawn = renderFigure(svg, place.what);
-    this.write(
-      place,
-      drawn.then(({ encoded, width, height }) => encodedSummary(width, height, [encoded])),
-    );
+    this.write(place, figureSummary(svg, place.what));
   }
 
   /** A video: time x height x width x channels, pixels as in addImage, as an animated GIF in the images dashboard. */
-  addVideo(tag: string, frames: Image, step?: Step, options?: SummaryOptions & VideoOptions): void {
+  addVideo(tag: string, frames: ImageInput, step?: Step, options?: SummaryOptions & VideoOptions): void {
     const place = this.place('addVideo', tag, step, options);
     this.write(place, videoSummary(frames, options, place.what));
   }
