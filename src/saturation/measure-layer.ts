@@ -47,8 +47,12 @@ export function wishesFor({ scalars, covariance, embedding }: MeasureOptions): S
   return { vectors, covariance, mean: embedding };
 }
 
-/** How many directions a layer's data needs, and the part of its width that is: solved here and nowhere else. */
-export function dimensionsOf(spectrum: Spectrum, { threshold, rule }: CountingOptions): Dimensions {
+/**
+ * How many directions a layer's data needs, and which part of its width that is; NaN if there is no spectrum. This is the
+ * only place that counts them: everything else reads them from `LayerStatistics`.
+ */
+export function dimensionsOf(spectrum: Spectrum | undefined, { threshold, rule }: CountingOptions): Dimensions {
+  if (spectrum === undefined) return { intrinsicDimensionality: Number.NaN, saturation: Number.NaN };
   const intrinsicDimensionality = spectrum.intrinsicDimensionality(threshold, rule);
   return { intrinsicDimensionality, saturation: intrinsicDimensionality / spectrum.features };
 }
@@ -68,13 +72,13 @@ export function measureLayer(
   previous?: Eigenspace,
 ): Measured {
   const { features, count: samples, rejected, vectors, covariance, mean } = solved;
-  const statistics: LayerStatistics = { split, layer, samples, rejected, features, values: {} };
-  if (samples === 0) {
+  const spectrum = samples === 0 ? undefined : Spectrum.fromSolved(solved);
+  const dimensions = dimensionsOf(spectrum, options);
+  const statistics: LayerStatistics = { split, layer, samples, rejected, features, ...dimensions, values: {} };
+  if (spectrum === undefined) {
     for (const stat of options.scalars) statistics.values[stat] = Number.NaN;
     return { statistics };
   }
-  const spectrum = Spectrum.fromSolved(solved);
-  const dimensions = dimensionsOf(spectrum, options);
   const leading = Math.max(1, dimensions.intrinsicDimensionality);
   const keepsEigenspace = needsEigenvectors(options.scalars) && vectors !== undefined;
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;

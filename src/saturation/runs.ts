@@ -1,7 +1,8 @@
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
 import type { Step } from '../event/event.js';
-import { listRuns, readEvents } from '../reader/read-events.js';
+import { readEvents } from '../reader/read-events.js';
+import { listRuns } from '../reader/run-files.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
@@ -99,12 +100,8 @@ function numbered(layers: Iterable<string>): string {
   return `Layers: ${[...layers].map((layer, index) => `${index} ${layer}`).join(', ')}.`;
 }
 
-/** A markdown table of an epoch: every value beside its n and d. @param spectra by `split/layer` */
-export function epochTable(
-  layers: readonly LayerStatistics[],
-  spectra: ReadonlyMap<string, Spectrum>,
-  counting: Required<CountingOptions>,
-): string {
+/** A table of an epoch in markdown: every saturation beside its n and d. */
+export function epochMarkdown(layers: readonly LayerStatistics[], counting: Required<CountingOptions>): string {
   const lines = [
     `Directions needed for ${percent(counting.threshold)} of the variance (${counting.rule} rule).`,
     '',
@@ -113,15 +110,13 @@ export function epochTable(
   ];
   for (const layer of layers) {
     const { features, samples } = layer;
-    const spectrum = spectra.get(`${layer.split}/${layer.layer}`);
-    const dimensions = spectrum?.intrinsicDimensionality(counting.threshold, counting.rule);
     const cells = [
       layer.layer.replaceAll('|', '\\|'),
       features,
       layer.rejected > 0 ? `${samples} (+${layer.rejected} not finite)` : samples,
       (samples / features).toPrecision(3),
-      dimensions ?? 'NaN',
-      dimensions === undefined ? 'NaN' : (dimensions / features).toFixed(4),
+      layer.intrinsicDimensionality,
+      layer.saturation.toFixed(4),
     ];
     lines.push(`| ${cells.join(' | ')} |`);
   }
@@ -171,7 +166,9 @@ export async function readHistory(logdir: string): Promise<RunHistory> {
             const layer = tag.slice(at + 1);
             const known = shapeFrom(description, counting);
             if (known) shapes.set(`${split}/${layer}`, known);
-            statisticsOf(step, split, layer).values[stat] = value;
+            const statistics = statisticsOf(step, split, layer);
+            statistics.values[stat] = value;
+            if (stat === 'saturation' || stat === 'intrinsicDimensionality') statistics[stat] = value;
           } else {
             step.scalars = step.scalars.filter((scalar) => scalar.tag !== tag || scalar.split !== split);
             step.scalars.push({ tag, value, split });
@@ -211,7 +208,17 @@ function statisticsOf(step: Growing, split: Split, layer: string): LayerStatisti
   const key = `${split}/${layer}`;
   let found = step.layers.get(key);
   if (!found) {
-    found = { split, layer, samples: Number.NaN, rejected: 0, features: Number.NaN, values: {} };
+    const nan = Number.NaN;
+    found = {
+      split,
+      layer,
+      samples: nan,
+      rejected: 0,
+      features: nan,
+      saturation: nan,
+      intrinsicDimensionality: nan,
+      values: {},
+    };
     step.layers.set(key, found);
   }
   return found;

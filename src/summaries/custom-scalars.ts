@@ -118,8 +118,7 @@ function checkChart(chart: MultilineChart | MarginChart, where: string): void {
 }
 
 function checkText(text: unknown, where: string): void {
-  if (typeof text !== 'string' || text === '')
-    throw new TypeError(`${where}: expected a non-empty string, got ${describe(text)}`);
+  if (typeof text !== 'string' || text === '') throw new TypeError(`${where}: expected a text, got ${describe(text)}`);
 }
 
 /** The layout in a custom scalars tensor. */

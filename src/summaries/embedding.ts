@@ -22,7 +22,7 @@ export interface EmbeddingOptions {
 }
 
 /** What the projector needs of one embedding. */
-interface ProjectorFiles {
+export interface ProjectorFiles {
   /** Files beside the event file; paths are relative to the run's folder. */
   readonly files: readonly { readonly path: string; readonly bytes: Later<Uint8Array> }[];
   /** The entry of projector_config.pbtxt. */

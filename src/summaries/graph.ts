@@ -30,7 +30,7 @@ function checkGraphDef(bytes: Uint8Array, what: string): Uint8Array {
   try {
     nodes = tensorboard.GraphDef.decode(bytes).node.length;
   } catch (error) {
-    throw new TypeError(`${what}: expected the bytes of a GraphDef, got ${bytes.length} other bytes`, {
+    throw new TypeError(`${what}: expected the bytes of a GraphDef, got ${bytes.length} bytes that are none`, {
       cause: error,
     });
   }

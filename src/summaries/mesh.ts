@@ -85,7 +85,7 @@ function batchOfTriples({ values, shape, dtype }: NumericArray, what: string): N
 
 function checkPart(part: Part, { values, shape }: NumericArray, vertices: readonly number[], what: string): void {
   if (shape[0] !== vertices[0])
-    throw new RangeError(`${what}: expected a batch of ${vertices[0]}, as for vertices, got ${shape[0]}`);
+    throw new RangeError(`${what}: expected a batch of ${vertices[0]}, as of vertices, got ${shape[0]}`);
   if (part === 'colors' && shape[1] !== vertices[1]) {
     throw new RangeError(`${what}: expected a color for each of ${vertices[1]} vertices, got ${shape[1]}`);
   }

@@ -62,7 +62,7 @@ export function toPixelsBatch(images: NumericArray, layout: ImagesLayout | undef
 
 function checkLayout<L extends string>(layout: L, known: readonly L[], shape: readonly number[], what: string): L {
   if (!known.includes(layout)) {
-    throw new RangeError(`${what}: expected layout to be one of ${known.join(', ')}, got ${describe(layout)}`);
+    throw new RangeError(`${what}: expected layout ${known.join(', ')}, got ${describe(layout)}`);
   }
   if (layout.length !== shape.length) {
     throw new RangeError(

@@ -88,8 +88,7 @@ function checkThresholds(thresholds: number, what: string): void {
 }
 
 function checkRow(row: ArrayLike<number>, name: string, length: number, max: number, what: string): void {
-  if (row?.length !== length)
-    throw new RangeError(`${what}: expected ${name} to hold ${length} numbers, got ${describe(row)}`);
+  if (row?.length !== length) throw new RangeError(`${what}: expected ${length} ${name}, got ${describe(row)}`);
   for (let i = 0; i < length; i++) {
     if (!(row[i] >= 0 && row[i] <= max))
       throw new RangeError(`${what}: ${name}[${i}]: expected a number from 0 to ${max}, got ${describe(row[i])}`);

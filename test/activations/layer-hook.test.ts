@@ -1,19 +1,19 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type LayerCall, onLayerCall, startNewPass } from '../../src/activations/hooks.js';
+import { type LayerCall, type LayerHook, onLayerCall } from '../../src/activations/hooks.js';
 import { backends, freeWeights, normalTensor, useBackend } from '../support/backends.js';
 
 describe.each(backends)('onLayerCall on %s', (backend) => {
   beforeAll(() => useBackend(backend));
-  const undo: (() => void)[] = [];
+  const hooks: LayerHook[] = [];
   afterEach(() => {
-    for (const each of undo.splice(0)) each();
+    for (const hook of hooks.splice(0)) hook.remove();
   });
 
   /** The shapes of a layer's outputs, pass by pass. */
   function heard(layer: tf.layers.Layer): number[][] {
     const shapes: number[][] = [];
-    undo.push(onLayerCall(layer, ({ output }) => void shapes.push(output.shape)));
+    hooks.push(onLayerCall(layer, ({ output }) => void shapes.push(output.shape)));
     return shapes;
   }
 
@@ -23,7 +23,7 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const x = normalTensor([4, 2], 1);
     const plain = tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync());
     const calls: (LayerCall & { values: ArrayLike<number> })[] = [];
-    undo.push(onLayerCall(layer, (call) => void calls.push({ ...call, values: call.output.dataSync() })));
+    hooks.push(onLayerCall(layer, (call) => void calls.push({ ...call, values: call.output.dataSync() })));
     const hooked = tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync());
     tf.tidy(() => void model.apply(x, { training: true }));
     expect(hooked).toEqual(plain);
@@ -65,7 +65,7 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const shapes = heard(encoder);
     const x = normalTensor([6, 4, 2], 1);
     for (let pass = 0; pass < 2; pass++) {
-      startNewPass();
+      for (const hook of hooks) hook.startNewPass();
       tf.tidy(() => void model.apply(x, training ? { training } : undefined));
     }
     expect(shapes).toEqual([

@@ -89,9 +89,9 @@ test('a logdir that is a file, or below one, is an error that names it', () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'file'), '');
   for (const path of [join(folder, 'file'), join(folder, 'file', 'below')]) {
-    expect(() => new DirectoryOutput(path).prepare(true)).toThrow(path);
-    expect(() => new DirectoryOutput(path).prepare(true)).toThrow(/EEXIST|ENOTDIR/);
-    expect(new DirectoryOutput(path).prepare(false)).toBe(path);
+    expect(() => new DirectoryOutput(path).makeFolder()).toThrow(path);
+    expect(() => new DirectoryOutput(path).makeFolder()).toThrow(/EEXIST|ENOTDIR/);
+    expect(new DirectoryOutput(path).folder).toBe(path);
   }
 });
 

@@ -8,6 +8,8 @@ const layer = (name: string, saturation: number, split: Split = 'train'): LayerS
   samples: 10,
   rejected: 0,
   features: 4,
+  saturation,
+  intrinsicDimensionality: saturation * 4,
   values: { saturation },
 });
 const epoch = (

@@ -294,9 +294,11 @@ describe('CovarianceAccumulator', () => {
       expect(() => new CovarianceAccumulator(features)).toThrow(RangeError);
     }
     const accumulator = new CovarianceAccumulator(3);
-    expect(() => accumulator.update([1, 2, 3, 4])).toThrow(/rows of 3 features, but 4 numbers/);
+    expect(() => accumulator.update([1, 2, 3, 4])).toThrow(/update: expected rows of 3 features, got 4 numbers/);
     expect(() => accumulator.update([1, 2, 3], 2)).toThrow(/2 rows of 3 features, got 3/);
-    expect(() => accumulator.merge(new CovarianceAccumulator(4))).toThrow(/4 features into one of 3/);
+    expect(() => accumulator.merge(new CovarianceAccumulator(4))).toThrow(
+      /merge: expected an accumulator of 3 features, got one of 4/,
+    );
     accumulator.update([]);
     expect(accumulator.count).toBe(0);
   });
