@@ -14,7 +14,8 @@ import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { decodeNpy } from '../../src/stores/npy.js';
 import { SaturationTracker } from '../../src/tfjs.js';
-import { backends, normals, useBackend } from '../support/backends.js';
+import { backends, useBackend } from '../support/backends.js';
+import { normals } from '../support/random.js';
 import { RecordingStore } from '../support/recording-store.js';
 
 const view: ActivationView = {

@@ -10,8 +10,11 @@ import {
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { backends, freeWeights, normals, normalTensor, useBackend } from '../support/backends.js';
+import { backends, useBackend } from '../support/backends.js';
+import { freeWeights, normalTensor } from '../support/models.js';
+import { normals } from '../support/random.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
 
 describe.each(backends)('onLayerCall on %s', (backend) => {
   beforeAll(() => useBackend(backend));
@@ -181,8 +184,8 @@ describe.each(backends)('on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
   });
+  catchWarnings();
   beforeEach(async () => {
-    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
     vi.spyOn(console, 'warn').mockImplementation(() => {});
     one = await load(['left']);
     two = await load(['left', 'right']);

@@ -3,8 +3,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { MomentsStrategies } from '../../src/activations/accumulate/accumulator.js';
 import { ChunkedDeviceMoments } from '../../src/activations/accumulate/on-gpu.js';
 import type { ActivationView } from '../../src/activations/samples.js';
-import { distance } from '../support/random.js';
-import { normals } from '../support/seeded.js';
+import { distance, normals } from '../support/random.js';
 import { describeOn, useBackend } from './backends.js';
 import { covarianceEigenvalues } from './reference.js';
 

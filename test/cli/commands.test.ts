@@ -9,7 +9,7 @@ import { MemoryOutput } from '../../src/output/output.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { temporaryFolder } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
 

@@ -6,7 +6,8 @@ import { openBrowserFolder } from '../../src/index.js';
 import { DirectoryOutput } from '../../src/output/directory-output.js';
 import { eventFileName } from '../../src/output/event-file-name.js';
 import { safePath } from '../../src/output/output.js';
-import { eventFiles, temporaryFolder } from '../support/event-files.js';
+import { eventFiles } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 
 describe('DirectoryOutput', () => {
   afterEach(() => {

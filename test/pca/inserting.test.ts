@@ -1,14 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fitPcaLayers, insertPcaLayers, type PcaLayer, setPcaThresholds } from '../../src/pca/pca-model.js';
-import {
-  backends,
-  freeWeights,
-  normalTensor,
-  seedWeights,
-  trainsConvolutions,
-  useBackend,
-} from '../support/backends.js';
+import { backends, useBackend } from '../support/backends.js';
+import { freeWeights, normalTensor, seedWeights, trainsConvolutions } from '../support/models.js';
+import { catchWarnings } from '../support/warnings.js';
 
 /** Models of every kind, and the PCA layers that their copies must have. */
 const kinds: Record<string, { make(): tf.LayersModel; inputs: number[][]; expected: string[] }> = {
@@ -127,12 +122,11 @@ const kinds: Record<string, { make(): tf.LayersModel; inputs: number[][]; expect
 describe.each(backends)('insertPcaLayers on %s', (backend) => {
   let tensorsBefore = 0;
   beforeAll(() => useBackend(backend));
+  catchWarnings();
   beforeEach(() => {
-    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
     tensorsBefore = tf.memory().numTensors;
   });
   afterEach(() => {
-    vi.restoreAllMocks();
     expect(tf.memory().numTensors).toBe(tensorsBefore);
   });
 

@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { Matrix } from 'ml-matrix';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { trackedLayers } from '../../src/activations/layers.js';
 import { PcaLayer, pcaLayer } from '../../src/pca/pca-model.js';
 import { principalReference, relativeError } from '../support/affine-projection.js';
-import { backends, normalTensor, useBackend } from '../support/backends.js';
+import { backends, useBackend } from '../support/backends.js';
+import { normalTensor } from '../support/models.js';
+import { catchWarnings } from '../support/warnings.js';
 
 /** Rows with mean 5 and a falling spectrum, as Delve's bug P01 was found with. */
 function correlated(rows: number, width: number, seed: number): tf.Tensor2D {
@@ -23,12 +25,11 @@ const matrixOf = (x: tf.Tensor) =>
 describe.each(backends)('PcaLayer on %s', (backend) => {
   let tensorsBefore = 0;
   beforeAll(() => useBackend(backend));
+  const warnings = catchWarnings();
   beforeEach(() => {
-    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
     tensorsBefore = tf.memory().numTensors;
   });
   afterEach(() => {
-    vi.restoreAllMocks();
     expect(tf.memory().numTensors).toBe(tensorsBefore);
   });
 
@@ -145,7 +146,6 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     }
     expect(layer.dimensions).toBeUndefined();
     expect(layer.principalAxes).toBeUndefined();
-    const warnings = vi.mocked(process.emitWarning).mock.calls.map(([message]) => String(message));
     expect(warnings.filter((message) => message.includes("'early'"))).toHaveLength(1);
     x.dispose();
     layer.dispose();

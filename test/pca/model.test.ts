@@ -12,7 +12,8 @@ import {
   setPcaThresholds,
 } from '../../src/pca/pca-model.js';
 import { principalReference } from '../support/affine-projection.js';
-import { backends, freeWeights, normalTensor, seedWeights, useBackend } from '../support/backends.js';
+import { backends, useBackend } from '../support/backends.js';
+import { freeWeights, normalTensor, seedWeights } from '../support/models.js';
 
 /** Three dense layers with a PCA layer behind each of the first two, dropout between them. */
 function network(): tf.Sequential {

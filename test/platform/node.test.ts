@@ -1,14 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -16,7 +7,8 @@ import { SummaryWriter } from '../../src/index.js';
 import { terminalHasColors as browserHasColors } from '../../src/platform/browser.js';
 import { startWorker, terminalHasColors, waitForChange } from '../../src/platform/node.js';
 import { defaultStoreFiles, files as nodeFiles } from '../../src/platform/node-files.js';
-import { stepsIn, temporaryFolder } from '../support/event-files.js';
+import { stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
 
 describe('nodeFiles', () => {
@@ -137,10 +129,7 @@ describe('nodeFiles', () => {
 describe('defaultStoreFiles', () => {
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'store-files-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
+    folder = temporaryFolder();
   });
 
   const bytes = (text: string) => new TextEncoder().encode(text);

@@ -7,7 +7,7 @@ import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { type EventSource, type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { temporaryFolder } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';
 
 async function all(source: EventSource, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {

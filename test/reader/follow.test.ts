@@ -5,7 +5,7 @@ import { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { temporaryFolder } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';
 
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;

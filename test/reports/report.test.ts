@@ -1,6 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
@@ -12,6 +10,7 @@ import { readHistory } from '../../src/saturation/runs.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { temporaryFolder } from '../support/folders.js';
 
 function history(layers: number, epochs: number, name = (layer: number) => `block_${layer}/conv2d`): RunHistory {
   const result = new RunHistory();
@@ -116,13 +115,12 @@ describe('reportHtml', () => {
 });
 
 describe('a report of a tracked training', () => {
-  let folder: string;
+  const folder = temporaryFolder(afterAll);
   const epochs: EpochStatistics[] = [];
   const reported = new MemoryStoreFiles();
   let losses: number[];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'report-'));
     const model = tf.sequential({
       layers: [
         tf.layers.dense({ name: 'first', units: 6, activation: 'relu', inputShape: [4] }),
@@ -146,8 +144,6 @@ describe('a report of a tracked training', () => {
     losses = fitted.history.loss as number[];
     await tracker.close();
   });
-
-  afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('the store writes one page when the tracker closes, spectra included', () => {
     expect([...reported.files.keys()]).toEqual(['report.html']);
@@ -185,9 +181,7 @@ describe('a report of a tracked training', () => {
   });
 
   it('a folder without saturation is refused by name; no page comes from no epoch', async () => {
-    const empty = await mkdtemp(join(tmpdir(), 'report-'));
-    await expect(writeReport(empty)).rejects.toThrow(/found none/);
-    await rm(empty, { recursive: true });
+    await expect(writeReport(temporaryFolder())).rejects.toThrow(/found none/);
     const files = new MemoryStoreFiles();
     await new ReportStore('x.html', { files }).close();
     expect(files.files.size).toBe(0);

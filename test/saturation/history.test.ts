@@ -8,7 +8,7 @@ import { RunHistory } from '../../src/saturation/run-history.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
-import { temporaryFolder } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { gaussianRows } from '../support/random.js';
 import { pointsOf, summariesOf } from '../support/read-run.js';
 

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -8,6 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { solveRequest } from '../../src/statistics/threads/solve.js';
 import { SolverPool } from '../../src/statistics/threads/solver.js';
+import { temporaryFolder } from '../support/folders.js';
 import { gaussianRows } from '../support/random.js';
 
 const matrix = (values: number[]) => {
@@ -123,7 +123,7 @@ describe('SolverPool', () => {
   });
 
   it('keeps a program alive until an open request is answered, and not until its thread is ended', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'solver-pool-'));
+    const folder = temporaryFolder();
     const source = (path: string) => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
     const program = join(folder, 'program.mjs');
     writeFileSync(
@@ -140,7 +140,6 @@ describe('SolverPool', () => {
     });
     await bundle.write({ file: program, format: 'esm' });
     const output = execFileSync(process.execPath, [program], { timeout: 30_000, encoding: 'utf8' });
-    rmSync(folder, { recursive: true });
     // One thread at the exit: the program did not wait until it was ended for being idle.
     expect(output).toBe('solved 3,1\n1 thread\n');
   });

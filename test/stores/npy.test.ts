@@ -1,23 +1,20 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { decodeEpochCounter, decodeNpy, encodeEpochCounter, encodeNpy } from '../../src/stores/npy.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
 import { epochOf, layer } from '../support/epochs.js';
+import { temporaryFolder } from '../support/folders.js';
 
 describe('NpyStore', () => {
   const delveFolder = fileURLToPath(new URL('../fixtures/delve_outputs/run', import.meta.url));
 
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'npy-store-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
+    folder = temporaryFolder();
   });
 
   const array = (name: string, epoch: number, run = 'run') =>

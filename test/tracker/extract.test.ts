@@ -1,14 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
-import { backends, normalTensor, useBackend } from '../support/backends.js';
-import { dense, recurrent } from '../support/models.js';
+import { backends, useBackend } from '../support/backends.js';
+import { dense, normalTensor, recurrent } from '../support/models.js';
+import { catchWarnings } from '../support/warnings.js';
 
-beforeEach(() => {
-  vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-});
+catchWarnings();
 afterEach(() => {
   vi.restoreAllMocks();
 });

@@ -1,25 +1,21 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { EpochTable } from '../../src/stores/epoch-table.js';
 import { resolveOptions, type SaturationOptions, type Stat } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { backends, freeWeights, normals, normalTensor, seedWeights, useBackend } from '../support/backends.js';
-import { temporaryFolder } from '../support/event-files.js';
-import { dense, recurrent } from '../support/models.js';
-import { distance, twoPassCovariance } from '../support/random.js';
+import { backends, useBackend } from '../support/backends.js';
+import { temporaryFolder } from '../support/folders.js';
+import { dense, freeWeights, normalTensor, recurrent, seedWeights } from '../support/models.js';
+import { distance, normals, twoPassCovariance } from '../support/random.js';
 import { summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
 
 // Every option of a tracker changes what a real model shows in the way that it says.
 
-beforeEach(() => {
-  vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+catchWarnings();
 
 describe.each(backends)('on %s', (backend) => {
   let conv: tf.LayersModel;

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { PNG } from 'pngjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CustomScalarsValue, HistogramValue, ImagesValue, TextValue } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { listRuns, readEvents } from '../../src/reader/read-events.js';
@@ -10,20 +10,14 @@ import { EpochTable } from '../../src/stores/epoch-table.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { backends, normalTensor, useBackend } from '../support/backends.js';
-import { temporaryFolder } from '../support/event-files.js';
-import { dense } from '../support/models.js';
+import { backends, useBackend } from '../support/backends.js';
+import { temporaryFolder } from '../support/folders.js';
+import { dense, normalTensor } from '../support/models.js';
 import { pointsOf, repeated, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
 
-const warnings: string[] = [];
-beforeEach(() => {
-  warnings.length = 0;
-  vi.spyOn(process, 'emitWarning').mockImplementation((warning) => void warnings.push(String(warning)));
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const warnings = catchWarnings();
 
 describe.each(backends)('on %s', (backend) => {
   let model: tf.LayersModel;

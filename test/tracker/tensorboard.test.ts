@@ -1,23 +1,17 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { listRuns, readEvents } from '../../src/reader/read-events.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { tensorBoard } from '../../src/tracker/tensorboard-callback.js';
 import { backends, useBackend } from '../support/backends.js';
-import { temporaryFolder } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { dense } from '../support/models.js';
 import { pointsOf, repeated, summariesOf } from '../support/read-run.js';
+import { catchWarnings } from '../support/warnings.js';
 
-const warnings: string[] = [];
-beforeEach(() => {
-  warnings.length = 0;
-  vi.spyOn(process, 'emitWarning').mockImplementation((warning) => void warnings.push(String(warning)));
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const warnings = catchWarnings();
 
 /** Steps by tag of the tags that match. */
 async function stepsOf(run: string, pattern: RegExp): Promise<Record<string, number[]>> {

@@ -3,8 +3,19 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { backends, normals, normalTensor, trainsConvolutions, useBackend } from '../support/backends.js';
-import { convolutional, dense, embedding, recurrent, shared, type Trainable, trainables } from '../support/models.js';
+import { backends, useBackend } from '../support/backends.js';
+import {
+  convolutional,
+  dense,
+  embedding,
+  normalTensor,
+  recurrent,
+  shared,
+  type Trainable,
+  trainables,
+  trainsConvolutions,
+} from '../support/models.js';
+import { normals } from '../support/random.js';
 import { RecordingStore } from '../support/recording-store.js';
 
 const toDispose: (tf.Tensor | tf.LayersModel)[] = [];

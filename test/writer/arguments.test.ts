@@ -1,16 +1,13 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryOutput, SummaryWriter } from '../../src/index.js';
-import { decodeRecords, temporaryFolder } from '../support/event-files.js';
+import { decodeRecords } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
 
-let warnings: string[];
-beforeEach(() => {
-  warnings = [];
-  vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)));
-});
+catchWarnings();
 afterEach(() => {
-  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 

@@ -2,9 +2,12 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
 import type { Output } from '../../src/output/output.js';
 import type { SummaryWriterOptions } from '../../src/writer/run-writer.js';
-import { eventFiles, stepsIn, temporaryFolder } from '../support/event-files.js';
+import { eventFiles, stepsIn } from '../support/event-files.js';
 import { FaultyOutput } from '../support/faulty-output.js';
+import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
 
+catchWarnings();
 afterEach(() => {
   vi.useRealTimers();
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stepsIn, temporaryFolder } from '../support/event-files.js';
+import { stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
 
 let programs: Programs;

@@ -1,16 +1,12 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
 import type { Output } from '../../src/output/output.js';
 import type { SummaryWriterOptions } from '../../src/writer/run-writer.js';
 import { FaultyOutput } from '../support/faulty-output.js';
+import { catchWarnings } from '../support/warnings.js';
 
-let warnings: string[];
-beforeEach(() => {
-  warnings = [];
-  vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)));
-});
+const warnings = catchWarnings();
 afterEach(() => {
-  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 

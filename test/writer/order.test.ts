@@ -1,16 +1,10 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { MemoryOutput, SummaryWriter } from '../../src/index.js';
 import { maxWaitingBytes, maxWaitingEvents, OrderedQueue } from '../../src/writer/ordered-queue.js';
 import { decodeRecords, scalarsOf } from '../support/event-files.js';
+import { catchWarnings } from '../support/warnings.js';
 
-let warnings: string[];
-beforeEach(() => {
-  warnings = [];
-  vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)));
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const warnings = catchWarnings();
 
 /** A tensor that can only be read asynchronously, as on WebGPU. */
 function lateTensor(value: number) {

@@ -6,7 +6,8 @@ import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { lastPointsBefore } from '../../src/writer/purge.js';
-import { decodeRecords, eventFiles, eventsIn, scalarsOf, temporaryFolder } from '../support/event-files.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 
 /** A run that crashed after step 9, in which one tag was written on even steps only and one from step 5 on. */
 async function crashedRun(): Promise<string> {

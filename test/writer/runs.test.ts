@@ -1,19 +1,16 @@
 import { readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ClosedWriterError, MemoryOutput, type Output, SummaryWriter } from '../../src/index.js';
 import { defaultLogdir } from '../../src/writer/run-writer.js';
-import { decodeRecords, scalarsOf, stepsIn, temporaryFolder } from '../support/event-files.js';
+import { decodeRecords, scalarsOf, stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
 
 describe('runs', () => {
-  let warnings: string[];
-  beforeEach(() => {
-    warnings = [];
-    vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)));
-  });
+  catchWarnings();
   afterEach(() => {
-    vi.restoreAllMocks();
     vi.useRealTimers();
   });
 

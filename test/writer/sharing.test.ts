@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
-import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn, temporaryFolder } from '../support/event-files.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
 
 let programs: Programs;

@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClosedWriterError } from '../../src/errors.js';
@@ -8,16 +7,13 @@ import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import { continueSession, projectorConfigWith } from '../../src/writer/run.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn, temporaryFolder } from '../support/event-files.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
 
 describe('events', () => {
-  let warnings: string[];
-  beforeEach(() => {
-    warnings = [];
-    vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)));
-  });
+  const warnings = catchWarnings();
   afterEach(() => {
-    vi.restoreAllMocks();
     vi.useRealTimers();
   });
 
@@ -180,11 +176,7 @@ describe('events', () => {
 describe('summaries', () => {
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'delve-summaries-'));
-  });
-  afterEach(() => {
-    vi.restoreAllMocks();
-    rmSync(folder, { recursive: true, force: true });
+    folder = temporaryFolder();
   });
 
   async function summariesIn(source: string | Uint8Array) {
@@ -384,8 +376,9 @@ describe('summaries', () => {
   });
 
   describe('a figure that cannot be drawn', () => {
+    catchWarnings();
+
     it('rejects flush and loses nothing else', async () => {
-      vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
       const output = new MemoryOutput();
       const writer = new SummaryWriter(output);
       writer.addFigure('f', '<svg><g></svg>', 0);

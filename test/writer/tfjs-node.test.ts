@@ -1,18 +1,13 @@
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
 import type { tensorboard } from '../../src/proto/tensorboard.js';
 import { SummaryFileWriter, summaryFileWriter } from '../../src/writer/summary-file-writer.js';
-import { eventFiles, eventsIn, scalarsOf, stepsIn, temporaryFolder } from '../support/event-files.js';
+import { eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
 
-let warnings: string[];
-beforeEach(() => {
-  warnings = [];
-  vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)));
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+const warnings = catchWarnings();
 
 /** What a tf.Scalar or tf.Tensor looks like from here. */
 const tensor = (values: number[], shape: number[], dtype = 'float32') => ({
