@@ -14,6 +14,7 @@ const steps = [
   ['package: publint', 'publint', ['--strict']],
   ['package: types of every export', 'attw', ['--pack', '.', '--profile', 'esm-only']],
   ['lockfile', process.execPath, ['scripts/lockfile.mjs', '--check']],
+  ['workflows run what .ci/run runs', process.execPath, ['scripts/compare-ci.mjs']],
 ];
 
 const npx = process.platform === 'win32' ? 'npx.cmd' : 'npx';

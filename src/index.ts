@@ -25,9 +25,10 @@ export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-fo
 export { MemoryOutput, type Output } from './output/output.js';
 export type { StoreFiles } from './platform/platform.js';
 export { type EventSource, listRuns, type ReadEventsOptions, readEvents } from './reader/read-events.js';
-export type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './saturation/epoch.js';
-export type { CountingOptions } from './saturation/runs.js';
+export type { EpochStatistics, LayerStatistics, Split } from './saturation/epoch.js';
+export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
+export type { ScalarStat } from './saturation/stats.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { driftOf, eigenvalues, type SymmetricEigen, symmetricEigen } from './statistics/eigenvalues.js';
 export {

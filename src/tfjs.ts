@@ -25,10 +25,11 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './probes/probes.js';
+export type { LayerSaturation } from './saturation/epoch.js';
+export type { Stat } from './saturation/stats.js';
 export type { TrackerCallback } from './tracker/callback.js';
 export { type Batch, type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
-export type { LayerSaturation } from './tracker/measure-epoch.js';
-export type { SaturationOptions, SaveTo, Stat } from './tracker/options.js';
+export type { SaturationOptions, SaveTo } from './tracker/options.js';
 export { SaturationTracker } from './tracker/saturation-tracker.js';
 export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tracker/tensorboard-callback.js';
 export { SummaryFileWriter, summaryFileWriter } from './writer/summary-file-writer.js';

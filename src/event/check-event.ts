@@ -7,28 +7,20 @@ import type { TensorBoardEvent } from './event.js';
 const contents = ['fileVersion', 'graph', 'metaGraph', 'runMetadata', 'logMessage', 'sessionLog', 'summary'] as const;
 
 /**
- * What TensorBoard's dashboards decode of their plugins' content. Where they cannot, the dashboard fails for the whole
- * logdir.
+ * Throws if the dashboard of a plugin could not decode the content that a summary's metadata holds for it: the dashboard
+ * would then fail for the whole logdir.
  */
-const contentTypes = new Map<string, { decode(bytes: Uint8Array): unknown }>([
-  ['scalars', tensorboard.ScalarPluginData],
-  ['histograms', tensorboard.HistogramPluginData],
-  ['images', tensorboard.ImagePluginData],
-  ['audio', tensorboard.AudioPluginData],
-  ['text', tensorboard.TextPluginData],
-  ['pr_curves', tensorboard.PrCurvePluginData],
-  ['mesh', tensorboard.MeshPluginData],
-  ['hparams', tensorboard.HParamsPluginData],
-]);
+export type ContentCheck = (plugin: string, content: Uint8Array) => void;
 
 const statuses = ['unspecified', 'start', 'stop', 'checkpoint'];
 
 /**
  * The event in a form that no loader stumbles over: text repaired, everything else refused that would stop it.
  *
+ * @param checkContent checks what summaries hold for their plugins, which this room knows nothing of
  * @throws TypeError or RangeError that names the field
  */
-export function checkEvent(event: TensorBoardEvent): TensorBoardEvent {
+export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck): TensorBoardEvent {
   if (typeof event !== 'object' || event === null)
     throw new TypeError('addEvent: expected an event as readEvents yields it');
   checkWallTime(event.wallTime, 'addEvent');
@@ -53,7 +45,7 @@ export function checkEvent(event: TensorBoardEvent): TensorBoardEvent {
   if (logMessage !== undefined && !Number.isInteger(logMessage.level)) {
     throw new TypeError(`addEvent: expected logMessage.level to be an integer, got ${logMessage.level}`);
   }
-  summary?.forEach(checkSummary);
+  for (const each of summary ?? []) checkSummary(each, checkContent);
   return {
     ...event,
     ...text(event, 'fileVersion'),
@@ -66,7 +58,7 @@ export function checkEvent(event: TensorBoardEvent): TensorBoardEvent {
   };
 }
 
-function checkSummary({ tag, raw }: { tag: string; raw: Uint8Array }): void {
+function checkSummary({ tag, raw }: { tag: string; raw: Uint8Array }, checkContent: ContentCheck): void {
   const what = `addEvent ${JSON.stringify(tag)}`;
   if (!(raw instanceof Uint8Array)) {
     throw new TypeError(`${what}: expected raw to be the bytes of a Summary.Value, got ${typeof raw}`);
@@ -74,7 +66,7 @@ function checkSummary({ tag, raw }: { tag: string; raw: Uint8Array }): void {
   try {
     checkSummaryBytes(raw);
     const pluginData = tensorboard.Summary.Value.decode(raw).metadata?.pluginData;
-    if (pluginData?.content) contentTypes.get(pluginData.pluginName ?? '')?.decode(pluginData.content);
+    if (pluginData?.content) checkContent(pluginData.pluginName ?? '', pluginData.content);
   } catch (error) {
     throw new TypeError(`${what}: TensorBoard could not decode raw as a Summary.Value: ${(error as Error).message}`, {
       cause: error,

@@ -1,6 +1,7 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/platform.js';
-import type { EpochStatistics, LayerStatistics, ScalarStat, Split } from '../saturation/epoch.js';
+import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from '../stores/store.js';
 import { embeddingPlot } from './embedding-plot.js';
 import type { PlotSpec } from './plot-spec.js';
@@ -13,23 +14,6 @@ export interface PlotStoreOptions {
   /** Where files go; the working directory in Node. */
   files?: StoreFiles;
 }
-
-/** Delve's names of the statistics in its file names; others go by their own name. */
-const delveStats: Partial<Record<ScalarStat, string>> = {
-  saturation: 'lsat',
-  intrinsicDimensionality: 'idim',
-  determinant: 'det',
-  trace: 'trc',
-  diagonalTrace: 'dtrc',
-};
-
-/** What the vertical axis says. */
-const axisTitles: Partial<Record<ScalarStat, string>> = {
-  intrinsicDimensionality: 'intrinsic dimensionality',
-  determinant: 'determinant of the covariance',
-  trace: 'trace of the covariance',
-  diagonalTrace: 'sum of eigenvalues',
-};
 
 /** Scalars of the user's that fit into a subtitle. */
 const mostMetrics = 4;
@@ -61,8 +45,8 @@ export class PlotStore implements Store {
   async add(epoch: EpochStatistics): Promise<void> {
     for (const split of ['train', 'val'] as const) {
       const layers = epoch.layers.filter((layer) => layer.split === split);
-      for (const stat of scalarStats(layers)) {
-        await this.#save(delveStats[stat] ?? stat, split, epoch.epoch, statPlot(stat, layers, epoch, split));
+      for (const stat of statsIn(layers)) {
+        await this.#save(scalarStats[stat].delve ?? stat, split, epoch.epoch, statPlot(stat, layers, epoch, split));
       }
       const embeddings = layers.flatMap(({ layer, embedding }) =>
         embedding ? [{ label: layer, points: embedding }] : [],
@@ -78,18 +62,13 @@ export class PlotStore implements Store {
   }
 }
 
-/** The scalar statistics that any layer has, in the order they first appear. */
-function scalarStats(layers: readonly LayerStatistics[]): ScalarStat[] {
-  return [...new Set(layers.flatMap(({ values }) => Object.keys(values) as ScalarStat[]))];
-}
-
 function statPlot(
   stat: ScalarStat,
   layers: readonly LayerStatistics[],
   epoch: EpochStatistics,
   split: Split,
 ): PlotSpec {
-  const metric = axisTitles[stat] ?? stat;
+  const metric = scalarStats[stat].title;
   const scalars = epoch.scalars.filter((scalar) => scalar.split === undefined || scalar.split === split);
   return profilePlot(
     { labels: layers.map(({ layer }) => layer), values: layers.map(({ values }) => values[stat] ?? Number.NaN) },

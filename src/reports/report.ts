@@ -2,6 +2,7 @@ import { type AdviceOptions, adviseOn, layersToJudge } from '../insight/advice.j
 import { tailOf } from '../insight/tail.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import type { RunHistory } from '../saturation/run-history.js';
+import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import { heatMapPlot } from './heat-map-plot.js';
 import type { PlotSpec } from './plot-spec.js';
 import { profilePlot } from './profile-plot.js';
@@ -136,13 +137,16 @@ function findingsSection(last: EpochStatistics, options: ReportOptions): string 
 function tableSection(last: EpochStatistics, options: ReportOptions): string {
   const fields = new Map(options.receptiveFields?.map((field) => [field.layer, field]));
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
-  const columns: [string, (layer: LayerStatistics) => string][] = [
+  const columns: Column[] = [
     ['layer', ({ layer }) => layer],
     ['split', ({ split }) => split],
     ['features', ({ features }) => whole(features)],
     ['samples', ({ samples }) => whole(samples)],
-    ['saturation', ({ values }) => decimals(values.saturation, 3)],
-    ['intrinsic dimensionality', ({ values }) => decimals(values.intrinsicDimensionality, 0)],
+    statColumn('saturation'),
+    statColumn('intrinsicDimensionality'),
+    ...statsIn(last.layers)
+      .filter((stat) => scalarStats[stat].basis !== 'threshold')
+      .map(statColumn),
   ];
   if (fields.size > 0) columns.push(['receptive field', ({ layer }) => extent(fields.get(layer))]);
   if (probes.size > 0) columns.push(['probe accuracy', ({ layer }) => decimals(probes.get(layer), 3)]);
@@ -153,6 +157,20 @@ function tableSection(last: EpochStatistics, options: ReportOptions): string {
     columns.map(([name]) => name),
     rows,
   )}</section>`;
+}
+
+/** A column of the table of numbers: its head, and a layer's cell. */
+type Column = [string, (layer: LayerStatistics) => string];
+
+function statColumn(stat: ScalarStat): Column {
+  return [scalarStats[stat].title, ({ values }) => numberText(stat, values[stat])];
+}
+
+/** Three decimals of a saturation, whole counts, and four significant digits of everything else. */
+function numberText(stat: ScalarStat, value: number | undefined): string {
+  if (value === undefined || Number.isNaN(value)) return '';
+  if (stat === 'saturation') return decimals(value, 3);
+  return scalarStats[stat].isCount ? decimals(value, 0) : String(Number(value.toPrecision(4)));
 }
 
 /** Text with `code` in backticks, as HTML. */

@@ -1,52 +1,47 @@
 import type { Spectrum } from '../statistics/spectrum.js';
+import type { Dimensions, ScalarValues } from './stats.js';
 
 /** Training batches and validation batches are kept apart. */
 export type Split = 'train' | 'val';
 
-/** A statistic of one layer that is a single number. */
-export type ScalarStat =
-  | 'saturation'
-  | 'intrinsicDimensionality'
-  | 'trace'
-  | 'determinant'
-  | 'logDeterminant'
-  | 'diagonalTrace'
-  | 'participationRatio'
-  | 'entropyRank'
-  | 'simpsonIndex'
-  | 'powerLawExponent'
-  | 'conditionNumber'
-  | 'drift';
-
-/** Everything known of one layer in one split at the end of an epoch. */
-export interface LayerStatistics {
+/** One layer in one split at the end of an epoch, as `SaturationTracker.addSaturations` reports it. */
+export interface LayerSaturation extends Dimensions {
+  /** The split that the samples belong to. */
   split: Split;
+  /** Name of the layer. */
   layer: string;
-  /** Rows (samples) the statistics rest on. */
+  /** Rows (samples) that the statistics rest on. */
   samples: number;
-  /** Rows left out because of a NaN or Infinity. */
+  /** Rows left out because they held a NaN or Infinity. */
   rejected: number;
   /** Width of the layer: columns of the activation matrix. */
   features: number;
-  /** The numbers asked for with `stats`; NaN where no finite row was seen. */
-  values: Partial<Record<ScalarStat, number>>;
-  /** Absent where no finite row was seen. */
+}
+
+/** Everything known of one layer in one split at the end of an epoch. */
+export interface LayerStatistics extends LayerSaturation {
+  /** The numbers asked for with `stats`; NaN if no row was finite. */
+  values: ScalarValues;
+  /** The eigenvalues; only if asked for, and absent if no row was finite. */
   spectrum?: Spectrum;
-  /** features x features, row-major; only when the covariance was asked for. */
+  /** features x features, row-major; only if the covariance was asked for. */
   covariance?: Float64Array;
-  /** Samples projected on the first two principal axes, row-major n x 2; only when asked for. */
+  /** Samples projected on the first two principal axes, row-major n x 2; only if asked for. */
   embedding?: Float64Array;
 }
 
-/** What stores are handed once per addSaturations. */
+/** What a store is given after each epoch: once per `addSaturations`. */
 export interface EpochStatistics {
-  /** 0-based epoch (or call number in a custom loop). */
+  /** 0-based epoch (or the number of the call in a custom loop). */
   epoch: number;
-  /** Step in TensorBoard: epoch + 1, as epoch_loss has it. */
+  /** Step in TensorBoard: epoch + 1, as epoch_loss has it, unless a custom loop gave another one. */
   step: number;
+  /** Fraction of the variance that the counted directions explain, in (0, 1]. */
   threshold: number;
+  /** How the threshold was applied: by the papers' definition, or as Delve executes it. */
   rule: 'paper' | 'delve';
+  /** The layers in order of depth, those of the training split and of the validation split. */
   layers: LayerStatistics[];
-  /** The user's own scalars since the last epoch, with the split they belong to where there is one. */
+  /** The user's own scalars since the last epoch, with the split they belong to if they belong to one. */
   scalars: { tag: string; value: number; split?: Split }[];
 }

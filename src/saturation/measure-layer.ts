@@ -2,7 +2,16 @@ import { driftOf } from '../statistics/eigenvalues.js';
 import type { Reservoir } from '../statistics/reservoir.js';
 import { type IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
 import type { Solved, SolveWishes } from '../statistics/threads/solve.js';
-import type { LayerStatistics, ScalarStat, Split } from './epoch.js';
+import type { LayerStatistics, Split } from './epoch.js';
+import { type Dimensions, type ScalarStat, scalarStats } from './stats.js';
+
+/** How a spectrum's directions are counted. */
+export interface CountingOptions {
+  /** Fraction of the variance that the counted directions explain, in (0, 1]. Default 0.99. */
+  threshold?: number;
+  /** How the threshold is applied: 'paper' (default), or as Delve executes it. */
+  rule?: IntrinsicDimensionRule;
+}
 
 /** What to compute of a layer. */
 export interface MeasureOptions {
@@ -34,8 +43,18 @@ export interface Measured {
 /** What must be solved for these statistics, besides the eigenvalues. */
 export function wishesFor({ scalars, covariance, embedding }: MeasureOptions): SolveWishes {
   // How many eigenvectors lead is known only with the eigenvalues, so that drift asks for all.
-  const vectors = scalars.includes('drift') ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
+  const vectors = needsEigenvectors(scalars) ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
   return { vectors, covariance, mean: embedding };
+}
+
+/**
+ * How many directions a layer's data needs, and which part of its width that is; NaN if there is no spectrum. This is the
+ * only place that counts them: everything else reads them from `LayerStatistics`.
+ */
+export function dimensionsOf(spectrum: Spectrum | undefined, { threshold, rule }: CountingOptions): Dimensions {
+  if (spectrum === undefined) return { intrinsicDimensionality: Number.NaN, saturation: Number.NaN };
+  const intrinsicDimensionality = spectrum.intrinsicDimensionality(threshold, rule);
+  return { intrinsicDimensionality, saturation: intrinsicDimensionality / spectrum.features };
 }
 
 /**
@@ -53,18 +72,19 @@ export function measureLayer(
   previous?: Eigenspace,
 ): Measured {
   const { features, count: samples, rejected, vectors, covariance, mean } = solved;
-  const statistics: LayerStatistics = { split, layer, samples, rejected, features, values: {} };
-  if (samples === 0) {
+  const spectrum = samples === 0 ? undefined : Spectrum.fromSolved(solved);
+  const dimensions = dimensionsOf(spectrum, options);
+  const statistics: LayerStatistics = { split, layer, samples, rejected, features, ...dimensions, values: {} };
+  if (spectrum === undefined) {
     for (const stat of options.scalars) statistics.values[stat] = Number.NaN;
     return { statistics };
   }
-  const spectrum = Spectrum.fromSolved(solved);
-  const leading = Math.max(1, spectrum.intrinsicDimensionality(options.threshold, options.rule));
-  const drifts = options.scalars.includes('drift') && vectors !== undefined;
-  const eigenspace = drifts ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
+  const leading = Math.max(1, dimensions.intrinsicDimensionality);
+  const keepsEigenspace = needsEigenvectors(options.scalars) && vectors !== undefined;
+  const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
+  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace) };
   for (const stat of options.scalars) {
-    // The first epoch has nothing to drift from: no value rather than a NaN.
-    const value = stat === 'drift' ? driftBetween(previous, eigenspace) : scalarOf(spectrum, stat, options);
+    const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;
   }
   if (options.spectrum) statistics.spectrum = spectrum;
@@ -75,18 +95,9 @@ export function measureLayer(
   return { statistics, spectrum, eigenspace };
 }
 
-function scalarOf(spectrum: Spectrum, stat: Exclude<ScalarStat, 'drift'>, options: MeasureOptions): number {
-  switch (stat) {
-    case 'saturation':
-      return spectrum.saturation(options.threshold, options.rule);
-    case 'intrinsicDimensionality':
-      return spectrum.intrinsicDimensionality(options.threshold, options.rule);
-    case 'diagonalTrace':
-      // Delve's dtrc sums the eigenvalues after setting negative ones to 0, which a Spectrum has done already.
-      return spectrum.trace;
-    default:
-      return spectrum[stat];
-  }
+/** Whether one of these statistics compares the eigenvectors of two epochs. */
+function needsEigenvectors(scalars: readonly ScalarStat[]): boolean {
+  return scalars.some((stat) => scalarStats[stat].basis === 'eigenvectors');
 }
 
 function driftBetween(previous: Eigenspace | undefined, current: Eigenspace | undefined): number | undefined {

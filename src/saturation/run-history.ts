@@ -1,4 +1,5 @@
-import type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './epoch.js';
+import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
+import type { ScalarStat } from './stats.js';
 
 /** One number per epoch; gaps are NaN. */
 export interface Series {

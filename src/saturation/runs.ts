@@ -2,47 +2,12 @@ import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
 import type { Step } from '../event/event.js';
 import { listRuns, readEvents } from '../reader/read-events.js';
-import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
+import type { Spectrum } from '../statistics/spectrum.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
-import type { EpochStatistics, LayerStatistics, ScalarStat, Split } from './epoch.js';
+import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
+import type { CountingOptions } from './measure-layer.js';
 import { RunHistory } from './run-history.js';
-
-/** The tag's part before the layer's name: TensorBoard groups its cards by it. */
-export const tagGroups: Readonly<Record<ScalarStat, string>> = {
-  saturation: 'saturation',
-  intrinsicDimensionality: 'intrinsic-dimensionality',
-  trace: 'trace',
-  determinant: 'determinant',
-  logDeterminant: 'log-determinant',
-  diagonalTrace: 'diagonal-trace',
-  participationRatio: 'participation-ratio',
-  entropyRank: 'entropy-rank',
-  simpsonIndex: 'simpson-index',
-  powerLawExponent: 'power-law-exponent',
-  conditionNumber: 'condition-number',
-  drift: 'drift',
-};
-
-const meanings: Readonly<Record<ScalarStat, string>> = {
-  saturation: 'Fraction of the layer’s directions that the data needs: intrinsic dimensionality / width.',
-  intrinsicDimensionality: 'Number of principal directions needed to explain the threshold’s share of the variance.',
-  trace: 'Total variance of the layer’s output: the sum of the covariance’s eigenvalues.',
-  determinant: 'Determinant of the covariance. It under- and overflows easily; see log-determinant.',
-  logDeterminant: 'Natural logarithm of the covariance’s determinant; -Infinity where a direction has no variance.',
-  diagonalTrace: 'Sum of the non-negative eigenvalues (Delve’s dtrc): the trace up to rounding.',
-  participationRatio: 'Effective number of directions: (sum of eigenvalues)² / sum of their squares.',
-  entropyRank: 'Effective rank: exponential of the entropy of the explained variance.',
-  simpsonIndex: 'Concentration of the variance: sum of the squared shares, 1/width (even) to 1 (one direction).',
-  powerLawExponent: 'Exponent of a power law fitted to the tail of the eigenvalues.',
-  conditionNumber: 'Largest eigenvalue over the smallest.',
-  drift: 'How far the leading eigenspace turned since the last epoch: 0 not at all, 1 into directions all new.',
-};
-
-/** How a spectrum is counted. */
-export interface CountingOptions {
-  threshold?: number;
-  rule?: IntrinsicDimensionRule;
-}
+import { entriesOf, type ScalarStat, scalarStats } from './stats.js';
 
 function percent(threshold: number): string {
   return `${Number((threshold * 100).toPrecision(6))} %`;
@@ -50,9 +15,9 @@ function percent(threshold: number): string {
 
 function describe(stat: ScalarStat, layer: LayerStatistics, counting: Required<CountingOptions>): string {
   const rests = `Width d = ${layer.features}, first value from n = ${layer.samples} samples.`;
-  const counted = stat === 'saturation' || stat === 'intrinsicDimensionality';
-  const rule = counted ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
-  return `${meanings[stat]}${rule} ${rests}`;
+  const { basis, meaning } = scalarStats[stat];
+  const rule = basis === 'threshold' ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
+  return `${meaning}${rule} ${rests}`;
 }
 
 /** Writes one layer's statistics: a scalar for each number, and log10 of the eigenvalues as a histogram. */
@@ -62,8 +27,8 @@ export function writeLayerStatistics(
   step: Step,
   counting: Required<CountingOptions>,
 ): void {
-  for (const [stat, value] of Object.entries(layer.values) as [ScalarStat, number][]) {
-    writer.addScalar(`${tagGroups[stat]}/${layer.layer}`, value, step, {
+  for (const [stat, value] of entriesOf(layer.values)) {
+    writer.addScalar(`${scalarStats[stat].tagGroup}/${layer.layer}`, value, step, {
       description: describe(stat, layer, counting),
     });
   }
@@ -134,12 +99,8 @@ function numbered(layers: Iterable<string>): string {
   return `Layers: ${[...layers].map((layer, index) => `${index} ${layer}`).join(', ')}.`;
 }
 
-/** A markdown table of an epoch: every value beside its n and d. @param spectra by `split/layer` */
-export function epochTable(
-  layers: readonly LayerStatistics[],
-  spectra: ReadonlyMap<string, Spectrum>,
-  counting: Required<CountingOptions>,
-): string {
+/** A table of an epoch in markdown: every saturation beside its n and d. */
+export function epochMarkdown(layers: readonly LayerStatistics[], counting: Required<CountingOptions>): string {
   const lines = [
     `Directions needed for ${percent(counting.threshold)} of the variance (${counting.rule} rule).`,
     '',
@@ -148,15 +109,13 @@ export function epochTable(
   ];
   for (const layer of layers) {
     const { features, samples } = layer;
-    const spectrum = spectra.get(`${layer.split}/${layer.layer}`);
-    const dimensions = spectrum?.intrinsicDimensionality(counting.threshold, counting.rule);
     const cells = [
       layer.layer.replaceAll('|', '\\|'),
       features,
       layer.rejected > 0 ? `${samples} (+${layer.rejected} not finite)` : samples,
       (samples / features).toPrecision(3),
-      dimensions ?? 'NaN',
-      dimensions === undefined ? 'NaN' : (dimensions / features).toFixed(4),
+      layer.intrinsicDimensionality,
+      layer.saturation.toFixed(4),
     ];
     lines.push(`| ${cells.join(' | ')} |`);
   }
@@ -206,7 +165,9 @@ export async function readHistory(logdir: string): Promise<RunHistory> {
             const layer = tag.slice(at + 1);
             const known = shapeFrom(description, counting);
             if (known) shapes.set(`${split}/${layer}`, known);
-            statisticsOf(step, split, layer).values[stat] = value;
+            const statistics = statisticsOf(step, split, layer);
+            statistics.values[stat] = value;
+            if (stat === 'saturation' || stat === 'intrinsicDimensionality') statistics[stat] = value;
           } else {
             step.scalars = step.scalars.filter((scalar) => scalar.tag !== tag || scalar.split !== split);
             step.scalars.push({ tag, value, split });
@@ -246,7 +207,17 @@ function statisticsOf(step: Growing, split: Split, layer: string): LayerStatisti
   const key = `${split}/${layer}`;
   let found = step.layers.get(key);
   if (!found) {
-    found = { split, layer, samples: Number.NaN, rejected: 0, features: Number.NaN, values: {} };
+    const nan = Number.NaN;
+    found = {
+      split,
+      layer,
+      samples: nan,
+      rejected: 0,
+      features: nan,
+      saturation: nan,
+      intrinsicDimensionality: nan,
+      values: {},
+    };
     step.layers.set(key, found);
   }
   return found;

@@ -3,7 +3,8 @@ import type { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold } from '../statistics/spectrum-measures.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
 import type { LayerStatistics } from './epoch.js';
-import { type CountingOptions, writeLayerStatistics, writeProfile } from './runs.js';
+import { type CountingOptions, dimensionsOf } from './measure-layer.js';
+import { writeLayerStatistics, writeProfile } from './runs.js';
 
 /**
  * A SummaryWriter that knows saturation: scalars, log10-eigenvalue histograms and the profile over depth. It needs no
@@ -18,17 +19,16 @@ export class SaturationWriter extends SummaryWriter {
    */
   addSaturation(layer: string, spectrum: Spectrum, step: Step, options: CountingOptions = {}): void {
     const counting = checked(options);
-    const { threshold, rule } = counting;
+    const { intrinsicDimensionality, saturation } = dimensionsOf(spectrum, counting);
+    const dimensions = { saturation, intrinsicDimensionality };
     const statistics: LayerStatistics = {
       split: 'train',
       layer,
       samples: spectrum.samples ?? Number.NaN,
       rejected: 0,
       features: spectrum.features,
-      values: {
-        saturation: spectrum.saturation(threshold, rule),
-        intrinsicDimensionality: spectrum.intrinsicDimensionality(threshold, rule),
-      },
+      ...dimensions,
+      values: { ...dimensions },
       spectrum,
     };
     writeLayerStatistics(this, statistics, step, counting);
@@ -41,8 +41,10 @@ export class SaturationWriter extends SummaryWriter {
    * @throws RangeError for a threshold outside (0, 1]
    */
   addSaturationProfile(spectra: ReadonlyMap<string, Spectrum>, step: Step, options: CountingOptions = {}): void {
-    const { threshold, rule } = checked(options);
-    const saturations = new Map([...spectra].map(([layer, spectrum]) => [layer, spectrum.saturation(threshold, rule)]));
+    const counting = checked(options);
+    const saturations = new Map(
+      [...spectra].map(([layer, spectrum]) => [layer, dimensionsOf(spectrum, counting).saturation]),
+    );
     writeProfile(this, saturations, step);
   }
 }

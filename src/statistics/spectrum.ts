@@ -14,7 +14,7 @@ import {
   traceOf,
 } from './spectrum-measures.js';
 import { type Solved, type SolveWishes, solveAccumulator } from './threads/solve.js';
-import { solverPool } from './threads/solver.js';
+import { sharedSolver } from './threads/solver.js';
 
 export type { IntrinsicDimensionRule } from './spectrum-measures.js';
 
@@ -66,7 +66,7 @@ export class Spectrum {
   ): Promise<Spectrum> {
     if (covariance instanceof Float64Array) {
       const matrix = squareMatrix(covariance.slice());
-      const { eigenvalues } = await solverPool().solve({ matrix });
+      const { eigenvalues } = await sharedSolver.solve({ matrix });
       return new Spectrum(clip(eigenvalues), options.samples, true);
     }
     return Spectrum.fromSolved(await solveLayer(covariance, {}, options.reset));
@@ -188,7 +188,7 @@ function clip(values: Float64Array): Float64Array {
  * leading eigenvectors, covariance, mean. Unlike Spectrum.solve, an accumulator without rows is no error.
  *
  * @param reset Hand the accumulator's memory over instead of copying it, and let it start afresh.
- * @param copies Copy to the thread in any case: see SolverPool.solve.
+ * @param copies Copy to the thread in any case: see SharedSolver.solve.
  */
 export function solveLayer(
   accumulator: CovarianceAccumulator,
@@ -197,5 +197,5 @@ export function solveLayer(
   copies = false,
 ): Promise<Solved> {
   const state = reset ? accumulator.takeState() : accumulator.copyState();
-  return solverPool().solve({ state, wishes }, copies);
+  return sharedSolver.solve({ state, wishes }, copies);
 }

@@ -1,5 +1,6 @@
 import { terminalHasColors } from '#platform';
-import type { EpochStatistics, LayerStatistics, ScalarStat } from '../saturation/epoch.js';
+import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
+import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from './store.js';
 
 export interface ConsoleStoreOptions {
@@ -8,20 +9,6 @@ export interface ConsoleStoreOptions {
   /** ANSI colours; by default only on a terminal, and not where NO_COLOR is set. */
   colors?: boolean;
 }
-
-/** Heads of the columns; a statistic without one here stands under its own name. */
-const heads: Partial<Record<ScalarStat, string>> = {
-  saturation: 'saturation',
-  intrinsicDimensionality: 'dims',
-  determinant: 'det',
-  logDeterminant: 'log det',
-  diagonalTrace: 'diag. trace',
-  participationRatio: 'participation',
-  entropyRank: 'entropy rank',
-  simpsonIndex: 'Simpson',
-  powerLawExponent: 'power law',
-  conditionNumber: 'condition',
-};
 
 const barLength = 12;
 
@@ -57,7 +44,7 @@ export function epochTable(statistics: EpochStatistics, colors = false): string 
   }
   if (layers.length === 0) return lines.join('\n');
 
-  const stats = [...new Set(layers.flatMap(({ values }) => Object.keys(values) as ScalarStat[]))];
+  const stats = statsIn(layers);
   const rows = layers.map((layer) => [
     printable(layer.layer),
     layer.split,
@@ -66,7 +53,7 @@ export function epochTable(statistics: EpochStatistics, colors = false): string 
     ...stats.map((stat) => cell(layer, stat)),
     layer.rejected > 0 ? `${layer.rejected} rows with NaN or Infinity left out` : '',
   ]);
-  const head = ['layer', 'split', 'n', 'd', ...stats.map((stat) => heads[stat] ?? stat), ''];
+  const head = ['layer', 'split', 'n', 'd', ...stats.map((stat) => scalarStats[stat].head), ''];
   const widths = head.map((text, k) => Math.max(text.length, ...rows.map((row) => row[k].length)));
   const isText = (k: number) => k < 2 || k === head.length - 1;
   const line = (cells: string[]) =>
@@ -79,7 +66,7 @@ export function epochTable(statistics: EpochStatistics, colors = false): string 
 function cell({ values }: LayerStatistics, stat: ScalarStat): string {
   const value = values[stat];
   if (value === undefined) return '';
-  if (stat === 'intrinsicDimensionality') return Number.isNaN(value) ? '-' : String(value);
+  if (scalarStats[stat].isCount) return Number.isNaN(value) ? '-' : String(value);
   if (stat !== 'saturation') return short(value);
   if (Number.isNaN(value)) return '-';
   const full = Math.round(Math.min(1, Math.max(0, value)) * barLength);

@@ -1,6 +1,7 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/platform.js';
-import type { EpochStatistics, ScalarStat } from '../saturation/epoch.js';
+import type { EpochStatistics } from '../saturation/epoch.js';
+import { entriesOf, scalarStats } from '../saturation/stats.js';
 import { delveColumn, scalarColumn } from './delve-names.js';
 import { EpochTable, floatText, integerText } from './epoch-table.js';
 import type { Store } from './store.js';
@@ -64,8 +65,8 @@ export class CsvStore implements Store {
     table.addEpoch(epoch);
     for (const { tag, value, split } of scalars) table.set(epoch, scalarColumn(tag, split), floatText(value));
     for (const { split, layer, values, samples, features } of layers) {
-      for (const [stat, value] of Object.entries(values) as [ScalarStat, number][]) {
-        const text = stat === 'intrinsicDimensionality' ? integerText(value) : floatText(value);
+      for (const [stat, value] of entriesOf(values)) {
+        const text = scalarStats[stat].isCount ? integerText(value) : floatText(value);
         table.set(epoch, delveColumn(split, stat, layer), text);
       }
       if (!this.#counts) continue;

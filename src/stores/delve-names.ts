@@ -1,59 +1,28 @@
 import { fnv1aHex } from '../encoding/bytes.js';
-import type { ScalarStat, Split } from '../saturation/epoch.js';
+import type { Split } from '../saturation/epoch.js';
+import { type ArrayStat, arrayStats, type ScalarStat, scalarStats, statNamed, statNames } from '../saturation/stats.js';
 
 /** What a store can hold of a layer: a single number, or an array (covariance, eigenvalues, embedded samples). */
-export type StoredStat = ScalarStat | 'samples' | 'features' | 'covariance' | 'spectrum' | 'embedding';
+export type StoredStat = ScalarStat | ArrayStat | 'samples' | 'features';
 
-/**
- * Delve's part of a column's name for each statistic (STATMAP in its writers.py), and names in the same manner for
- * what Delve does not have.
- */
-const infixes: Record<StoredStat, string> = {
-  saturation: 'saturation',
-  intrinsicDimensionality: 'intrinsic-dimensionality',
-  covariance: 'covariance-matrix',
-  determinant: 'covariance-determinant',
-  trace: 'covariance-trace',
-  diagonalTrace: 'diagonal-trace',
-  embedding: 'embedded-sample',
-  logDeterminant: 'covariance-log-determinant',
-  participationRatio: 'participation-ratio',
-  entropyRank: 'entropy-rank',
-  simpsonIndex: 'simpson-index',
-  powerLawExponent: 'power-law-exponent',
-  conditionNumber: 'condition-number',
-  drift: 'drift',
-  spectrum: 'spectrum',
-  samples: 'samples',
-  features: 'features',
-};
+const counts = { samples: { column: 'samples' }, features: { column: 'features' } };
 
-/** Delve's short names for `stats`. */
-const shortNames: Record<string, StoredStat> = {
-  lsat: 'saturation',
-  idim: 'intrinsicDimensionality',
-  cov: 'covariance',
-  det: 'determinant',
-  trc: 'trace',
-  dtrc: 'diagonalTrace',
-  embed: 'embedding',
-};
+/** The part of a column's name that says which statistic it holds. */
+const columns: Readonly<Record<StoredStat, { readonly column: string }>> = { ...scalarStats, ...arrayStats, ...counts };
 
-const statOfInfix = new Map(Object.entries(infixes).map(([stat, infix]) => [infix, stat as StoredStat]));
+const statOfColumn = new Map(Object.entries(columns).map(([stat, { column }]) => [column, stat as StoredStat]));
 
-/** A statistic by this library's name or Delve's short one; RangeError for any other name. */
+/** A statistic by this package's name or Delve's short one. @throws RangeError for any other name */
 export function storedStat(name: string): StoredStat {
-  const stat = Object.hasOwn(shortNames, name) ? shortNames[name] : (name as StoredStat);
-  if (!Object.hasOwn(infixes, stat)) {
-    const known = [...Object.keys(infixes), ...Object.keys(shortNames)].join(', ');
-    throw new RangeError(`Unknown statistic '${name}' in stats: expected one of ${known}.`);
-  }
-  return stat;
+  const stat = Object.hasOwn(counts, name) ? (name as keyof typeof counts) : statNamed(name);
+  if (stat !== undefined) return stat;
+  const known = [...statNames, ...Object.keys(counts)].join(', ');
+  throw new RangeError(`Unknown statistic '${name}' in stats: expected one of ${known}.`);
 }
 
 /** Delve's column of a layer's statistic, such as `train-saturation_fc1`; the split `val` is called `eval` there. */
 export function delveColumn(split: Split, stat: StoredStat, layer: string): string {
-  return `${split === 'val' ? 'eval' : 'train'}-${infixes[stat]}_${layer}`;
+  return `${split === 'val' ? 'eval' : 'train'}-${columns[stat].column}_${layer}`;
 }
 
 /** A user's scalar keeps its tag as its column; one that belongs to a split has the split before it, as in `eval_accuracy`. */
@@ -64,7 +33,7 @@ export function scalarColumn(tag: string, split?: Split): string {
 /** What a column says, or undefined for a user's own scalar. Takes names with and without Delve's leading `_`. */
 export function parseDelveColumn(column: string): { split: Split; stat: StoredStat; layer: string } | undefined {
   const match = /^_?(train|eval)-([a-z-]+)_(.*)$/s.exec(column);
-  const stat = match && statOfInfix.get(match[2]);
+  const stat = match && statOfColumn.get(match[2]);
   if (!match || !stat) return undefined;
   return { split: match[1] === 'eval' ? 'val' : 'train', stat, layer: match[3] };
 }

@@ -1,6 +1,7 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/platform.js';
-import type { EpochStatistics, LayerStatistics, ScalarStat } from '../saturation/epoch.js';
+import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
+import { entriesOf, scalarStats } from '../saturation/stats.js';
 import type { FileStoreOptions } from './csv-store.js';
 import { delveColumn, encodeFileName, scalarColumn } from './delve-names.js';
 import { decodeEpochCounter, type EpochCounter, encodeEpochCounter, encodeNpy, type NpyArray } from './npy.js';
@@ -81,9 +82,9 @@ export class NpyStore implements Store {
 function arraysOf(statistics: LayerStatistics): [string, NpyArray][] {
   const { split, layer, values, samples, features, spectrum, covariance, embedding } = statistics;
   const name = (stat: Parameters<typeof delveColumn>[1]) => encodeFileName(`_${delveColumn(split, stat, layer)}`);
-  const arrays = (Object.entries(values) as [ScalarStat, number][]).map(([stat, value]): [string, NpyArray] => [
+  const arrays = entriesOf(values).map(([stat, value]): [string, NpyArray] => [
     name(stat),
-    scalar(value, stat === 'intrinsicDimensionality'),
+    scalar(value, scalarStats[stat].isCount),
   ]);
   const array = (shape: number[], of: Float64Array): NpyArray => ({ dtype: 'float64', shape, values: of });
   if (covariance) arrays.push([name('covariance'), array([features, features], covariance)]);

@@ -1,6 +1,7 @@
 import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/platform.js';
-import type { ScalarStat } from '../saturation/epoch.js';
+import { dimensionsOf } from '../saturation/measure-layer.js';
+import { arrayStats, type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { decodeFileName, delveColumn, parseDelveColumn, type StoredStat, storedStat } from './delve-names.js';
 import { EpochTable, floatText, integerText } from './epoch-table.js';
@@ -26,23 +27,25 @@ export interface ReconstructOptions {
   files?: StoreFiles;
 }
 
-/** What the eigenvalues alone tell. */
-const fromSpectrum: Partial<Record<StoredStat, (spectrum: Spectrum) => number>> = {
-  trace: (spectrum) => spectrum.trace,
-  diagonalTrace: (spectrum) => spectrum.eigenvalues.reduce((sum, value) => sum + value, 0),
-  determinant: (spectrum) => Math.exp(spectrum.logDeterminant),
-  logDeterminant: (spectrum) => spectrum.logDeterminant,
-  participationRatio: (spectrum) => spectrum.participationRatio,
-  entropyRank: (spectrum) => spectrum.entropyRank,
-  simpsonIndex: (spectrum) => spectrum.simpsonIndex,
-  powerLawExponent: (spectrum) => spectrum.powerLawExponent,
-  conditionNumber: (spectrum) => spectrum.conditionNumber,
-};
+/** Whether a statistic is an array, which has no place in a table. */
+function isArray(stat: StoredStat): boolean {
+  return Object.hasOwn(arrayStats, stat);
+}
+
+/** What a statistic of a layer needs, if it can be computed from a saved covariance or saved eigenvalues. */
+function basisOf(stat: StoredStat): 'eigenvalues' | 'threshold' | undefined {
+  const basis = Object.hasOwn(scalarStats, stat) ? scalarStats[stat as ScalarStat].basis : undefined;
+  return basis === 'eigenvectors' ? undefined : basis;
+}
+
+/** Whether a saved covariance or saved eigenvalues give a statistic. @param anew whether a threshold was asked for */
+function isComputable(stat: StoredStat, anew: boolean): boolean {
+  const basis = basisOf(stat);
+  return basis === 'eigenvalues' || (anew && basis === 'threshold');
+}
 
 /** Statistics that a threshold decides. */
-const thresholded: StoredStat[] = ['saturation', 'intrinsicDimensionality'];
-/** Arrays, which have no place in a table. */
-const arrays: StoredStat[] = ['covariance', 'spectrum', 'embedding'];
+const thresholded = scalarStatNames.filter((stat) => basisOf(stat) === 'threshold');
 
 /**
  * Makes the csv file's table out of a folder that {@link NpyStore} or Delve's npy writer has filled, as Delve's
@@ -67,9 +70,9 @@ export async function reconstructCsv(npyFolder: string, options: ReconstructOpti
   const columns = planColumns(saved, wanted, threshold !== undefined);
   for (const stat of wanted ?? []) {
     const isThere = [...columns].some(([column, { stat: each }]) => (each ?? parseDelveColumn(column)?.stat) === stat);
-    if (!isThere && !arrays.includes(stat)) {
+    if (!isThere && !isArray(stat)) {
       throw new Error(
-        `reconstructCsv: '${stat}' was not saved in '${npyFolder}', and cannot be computed${thresholded.includes(stat) ? ' without a threshold and saved covariances or eigenvalues' : ''}.`,
+        `reconstructCsv: '${stat}' was not saved in '${npyFolder}', and cannot be computed${basisOf(stat) === 'threshold' ? ' without a threshold and saved covariances or eigenvalues' : ''}.`,
       );
     }
   }
@@ -137,19 +140,19 @@ function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | und
     const { split, stat, layer } = parsed;
     const column = delveColumn(split, stat, layer);
     const source = sourceOf(split, layer);
-    if (arrays.includes(stat)) {
+    if (isArray(stat)) {
       const derived = wanted ?? (anew ? thresholded : []);
       for (const each of derived) {
-        if (!arrays.includes(each) && (fromSpectrum[each] || (anew && thresholded.includes(each)))) {
+        if (isComputable(each, anew)) {
           const missing = !saved.has(`_${delveColumn(split, each, layer)}`);
           if (missing && source) plan.set(delveColumn(split, each, layer), { stat: each, from: source });
         }
       }
     } else if (!wanted || wanted.includes(stat)) {
-      const computable = anew && thresholded.includes(stat) && source;
+      const computesAnew = anew && basisOf(stat) === 'threshold';
       // A saturation saved at another threshold must not stand beside those computed at this one.
-      if (anew && thresholded.includes(stat) && !source) continue;
-      plan.set(column, computable ? { stat, from: source } : { from });
+      if (computesAnew && !source) continue;
+      plan.set(column, computesAnew && source ? { stat, from: source } : { from });
     }
   }
   return plan;
@@ -167,7 +170,7 @@ function computed(
   threshold: number | undefined,
   rule: 'paper' | 'delve',
 ): string {
-  if (stat === 'intrinsicDimensionality') return integerText(spectrum.intrinsicDimensionality(threshold, rule));
-  if (stat === 'saturation') return floatText(spectrum.saturation(threshold, rule));
-  return floatText(fromSpectrum[stat as ScalarStat]!(spectrum));
+  const { isCount, of } = scalarStats[stat as ScalarStat];
+  const value = of(spectrum, dimensionsOf(spectrum, { threshold, rule })) ?? Number.NaN;
+  return isCount ? integerText(value) : floatText(value);
 }

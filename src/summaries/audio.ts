@@ -1,8 +1,13 @@
+/** Audio: samples are written as WAV files, and clips of whichever encoding are read back as files. */
+import { decodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
+import type { AudioValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
-import { stringTensor } from './tensor.js';
+import { stringTensor, textOf } from './tensor.js';
+
+const { AudioPluginData, Summary } = tensorboard;
 
 /** Options of addAudio. */
 export interface AudioOptions {
@@ -26,7 +31,7 @@ export function audioSummary(samples: Numbers, options: AudioOptions = {}, what 
   return whenRead(readNumbers(samples, what), (numbers) => ({
     plugin: 'audio',
     // Without the encoding TensorBoard serves the file as application/octet-stream and no player takes it.
-    content: tensorboard.AudioPluginData.encode({ encoding: tensorboard.AudioPluginData.Encoding.WAV }).finish(),
+    content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }).finish(),
     dataClass: DataClass.blobSequence,
     // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample once a data class is there.
     tensor: stringTensor([encodeWav(numbers, sampleRate, what)], [1]),
@@ -77,4 +82,25 @@ function encodeWav(samples: NumericArray, sampleRate: number, what: string): Uin
 
 function toPcm(sample: number): number {
   return Number.isNaN(sample) ? 0 : Math.round(Math.max(-1, Math.min(1, sample)) * 32767);
+}
+
+/** The clips in an audio tensor: [clips], or TF2's [clips, 2] with a label beside each clip. */
+export function decodeAudio({ data, dtype, shape }: TensorValue, content: Uint8Array): AudioValue | undefined {
+  const labeled = shape.length === 2 && shape[1] === 2;
+  if (dtype !== 'string' || !(labeled || shape.length === 1)) return undefined;
+  const strings = data as Uint8Array[];
+  const isWav = tryDecodeMessage(AudioPluginData, content)?.encoding === AudioPluginData.Encoding.WAV;
+  const contentType = isWav ? { contentType: 'audio/wav' } : {};
+  if (!labeled) return { encoded: strings, ...contentType };
+  return {
+    encoded: strings.filter((_, index) => index % 2 === 0),
+    labels: strings.filter((_, index) => index % 2 === 1).map(textOf),
+    ...contentType,
+  };
+}
+
+/** The clip in a Summary.Audio message, in which TF1 stores it. */
+export function decodeAudioProto(bytes: Uint8Array): AudioValue {
+  const { contentType, encodedAudioString } = decodeMessage(Summary.Audio, bytes);
+  return { encoded: [encodedAudioString ?? new Uint8Array(0)], ...(contentType ? { contentType } : {}) };
 }

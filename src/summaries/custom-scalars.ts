@@ -1,6 +1,8 @@
+/** The layout of TensorBoard's custom scalars dashboard: which scalar tags its charts show together. */
+import { tryDecodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
+import type { CustomScalarsValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor } from './tensor.js';
 
@@ -108,4 +110,28 @@ function checkChart(chart: MultilineChart | MarginChart, where: string): void {
 function checkText(text: unknown, where: string): void {
   if (typeof text !== 'string' || text === '')
     throw new TypeError(`${where}: expected a text, got ${text === '' ? 'an empty one' : describe(text)}`);
+}
+
+/** The layout in a custom scalars tensor. */
+export function decodeCustomScalars(tensor: TensorValue): CustomScalarsValue | undefined {
+  if (tensor.dtype !== 'string' || tensor.data.length !== 1) return undefined;
+  const layout = tryDecodeMessage(tensorboard.Layout, tensor.data[0] as Uint8Array);
+  if (!layout) return undefined;
+  const categories = (layout.category ?? []).map(({ chart, closed, title }) => ({
+    title: title ?? '',
+    ...(closed ? { closed } : undefined),
+    charts: (chart ?? []).map(readChart),
+  }));
+  return { ...tensor, layout: { categories } };
+}
+
+function readChart(chart: tensorboard.IChart): CustomScalarsValue['layout']['categories'][number]['charts'][number] {
+  const title = chart.title ?? '';
+  if (!chart.margin) return { title, multiline: chart.multiline?.tag ?? [] };
+  const margin = (chart.margin.series ?? []).map(({ lower, upper, value }) => ({
+    value: value ?? '',
+    lower: lower ?? '',
+    upper: upper ?? '',
+  }));
+  return { title, margin };
 }

@@ -1,7 +1,13 @@
+/**
+ * Histograms: values are counted into buckets as TF2 counts them, or buckets counted by the caller are checked; both are
+ * written as a float64 tensor, and read back from that or from the HistogramProto of TF1.
+ */
+import { decodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
-
+import type { HistogramValue, TensorValue } from '../event/event.js';
+import { tensorboard } from '../proto/tensorboard.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
-import { doubleTensor } from './tensor.js';
+import { doubleTensor, isNumeric } from './tensor.js';
 
 /** How many buckets TF2 and tfjs-node use. */
 export const defaultBuckets = 30;
@@ -150,4 +156,40 @@ export function checkBuckets(buckets: ArrayLike<number>, what = 'histogram'): Fl
       throw new RangeError(`${row}: expected a count of at least 0, got ${count}`);
   }
   return checked;
+}
+
+/** The buckets in a histogram's tensor. */
+export function decodeHistogram({ data, dtype, shape }: TensorValue): HistogramValue | undefined {
+  if (shape.length !== 2 || shape[1] !== 3 || !isNumeric(dtype)) return undefined;
+  return { buckets: data instanceof Float64Array ? data : Float64Array.from(data as ArrayLike<number>, Number) };
+}
+
+/**
+ * The buckets in a HistogramProto, which stores every bucket's right edge and count. As in TensorBoard's own migration,
+ * empty buckets at both ends are dropped, and min and max become the outer edges of the others, whose stored edges are
+ * ±1e12 or more.
+ * Source: https://github.com/tensorflow/tensorboard/blob/master/tensorboard/data_compat.py (_migrate_histogram_value);
+ * unlike there, the numbers stay float64.
+ *
+ * @throws Error if the bytes are not a HistogramProto, or its edges and counts differ in number
+ */
+export function decodeHistogramProto(bytes: Uint8Array): HistogramValue {
+  const histogram = decodeMessage(tensorboard.HistogramProto, bytes);
+  const limits = histogram.bucketLimit ?? [];
+  const counts = histogram.bucket ?? [];
+  if (limits.length !== counts.length) {
+    throw new RangeError(`a histogram of ${limits.length} bucket limits and ${counts.length} counts`);
+  }
+  const first = counts.findIndex((count) => count > 0);
+  let last = counts.length - 1;
+  while (last >= 0 && !(counts[last] > 0)) last--;
+  const rows = first < 0 ? 0 : last - first + 1;
+  const buckets = new Float64Array(rows * 3);
+  for (let row = 0; row < rows; row++) {
+    const index = first + row;
+    buckets[row * 3] = row === 0 ? (histogram.min ?? 0) : limits[index - 1];
+    buckets[row * 3 + 1] = index === last ? (histogram.max ?? 0) : limits[index];
+    buckets[row * 3 + 2] = counts[index];
+  }
+  return { buckets };
 }

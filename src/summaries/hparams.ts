@@ -1,6 +1,11 @@
+/**
+ * Hyperparameters: a session's values and end, and optionally the experiment all sessions belong to. All of it is in the
+ * summaries' metadata; their tensors are empty.
+ */
+import { tryDecodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
+import type { HparamsValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { floatTensor } from './tensor.js';
 
@@ -30,6 +35,8 @@ export interface HparamsOptions {
   endTime?: number;
 }
 
+const { HparamDataType, HParamsPluginData } = tensorboard;
+
 /** Every tag that the hparams plugin reads begins with this; its summaries have the rest as suffix. */
 export const hparamsTag = '_hparams_/';
 
@@ -37,6 +44,13 @@ const statuses: Record<HparamsStatus, tensorboard.HparamsStatus> = {
   success: tensorboard.HparamsStatus.STATUS_SUCCESS,
   failure: tensorboard.HparamsStatus.STATUS_FAILURE,
   running: tensorboard.HparamsStatus.STATUS_RUNNING,
+};
+
+/** Types of hyperparameters, by what `typeof` calls their values. */
+const dataTypes: Record<'string' | 'boolean' | 'number', tensorboard.HparamDataType> = {
+  string: HparamDataType.DATA_TYPE_STRING,
+  boolean: HparamDataType.DATA_TYPE_BOOL,
+  number: HparamDataType.DATA_TYPE_FLOAT64,
 };
 
 /**
@@ -86,7 +100,7 @@ export function hparamsSummaries(
 function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): PluginSummary {
   return {
     plugin: 'hparams',
-    content: tensorboard.HParamsPluginData.encode(content).finish(),
+    content: HParamsPluginData.encode(content).finish(),
     dataClass: DataClass.tensor,
     tensor: floatTensor([], [0]),
     tagSuffix,
@@ -114,8 +128,7 @@ function hparamInfos(
     const domain = domains[name];
     if (domain === undefined) return { name, type: dataTypeOf(hparams[name]) };
     if (!isList(domain)) {
-      const type = tensorboard.HparamDataType.DATA_TYPE_FLOAT64;
-      return { name, type, domainInterval: { minValue: domain.min, maxValue: domain.max } };
+      return { name, type: dataTypes.number, domainInterval: { minValue: domain.min, maxValue: domain.max } };
     }
     const values = domain.map((value) => hparamValue(value, `${what}: domain of ${name}`));
     return { name, type: dataTypeOf(domain[0]), domainDiscrete: { values } };
@@ -127,9 +140,7 @@ function metricInfos(metrics: readonly string[]): tensorboard.IMetricInfo[] {
 }
 
 function dataTypeOf(value: Hparam): tensorboard.HparamDataType {
-  if (typeof value === 'boolean') return tensorboard.HparamDataType.DATA_TYPE_BOOL;
-  if (typeof value === 'string') return tensorboard.HparamDataType.DATA_TYPE_STRING;
-  return tensorboard.HparamDataType.DATA_TYPE_FLOAT64;
+  return dataTypes[typeof value as keyof typeof dataTypes] ?? dataTypes.number;
 }
 
 function isList(domain: HparamDomain): domain is readonly Hparam[] {
@@ -161,4 +172,51 @@ function checkDomains(
       }
     }
   }
+}
+
+/** What an hparams summary's metadata holds. */
+export function decodeHparams(tensor: TensorValue, content: Uint8Array): HparamsValue | undefined {
+  const stored = tryDecodeMessage(HParamsPluginData, content);
+  if (!stored) return undefined;
+  const { experiment, sessionEndInfo: end, sessionStartInfo: start } = stored;
+  const value: HparamsValue = { ...tensor };
+  if (start) {
+    const hparams = Object.entries(start.hparams ?? {}).map(([name, hparam]) => [name, readHparam(hparam)]);
+    value.sessionStart = {
+      hparams: Object.fromEntries(hparams.filter(([, hparam]) => hparam !== undefined)),
+      ...(start.groupName ? { name: start.groupName } : undefined),
+      ...(start.startTimeSecs ? { startTime: start.startTimeSecs } : undefined),
+    };
+  }
+  if (end) {
+    value.sessionEnd = {
+      status: keyOf(statuses, end.status) ?? 'unknown',
+      ...(end.endTimeSecs ? { endTime: end.endTimeSecs } : undefined),
+    };
+  }
+  if (experiment) {
+    value.experiment = {
+      hparams: (experiment.hparamInfos ?? []).map(readHparamInfo),
+      metrics: (experiment.metricInfos ?? []).map((metric) => metric.name?.tag ?? ''),
+    };
+  }
+  return value;
+}
+
+function readHparamInfo(info: tensorboard.IHparamInfo): NonNullable<HparamsValue['experiment']>['hparams'][number] {
+  const { domainDiscrete: list, domainInterval: interval, name, type } = info;
+  const range = interval && { min: interval.minValue ?? 0, max: interval.maxValue ?? 0 };
+  const values = list && (list.values ?? []).map(readHparam).filter((value) => value !== undefined);
+  const domain = values ?? range;
+  return { name: name ?? '', type: keyOf(dataTypes, type) ?? 'unset', ...(domain ? { domain } : undefined) };
+}
+
+/** Returns undefined for null and lists, which no hyperparameter is. */
+function readHparam({ boolValue, numberValue, stringValue }: tensorboard.IHparamValue): Hparam | undefined {
+  return stringValue ?? boolValue ?? numberValue ?? undefined;
+}
+
+/** The key of a table under which it holds a number. */
+function keyOf<K extends string>(table: Record<K, number>, value: number | null | undefined): K | undefined {
+  return (Object.keys(table) as K[]).find((key) => table[key] === value);
 }

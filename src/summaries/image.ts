@@ -1,10 +1,13 @@
 import { drawSvg } from '#platform';
 import { encodePng, type Pixels } from '../drawing/png.js';
+import { decodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
+import type { ImagesValue, TensorValue } from '../event/event.js';
+import { tensorboard } from '../proto/tensorboard.js';
 import { isTypedArray, type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
 import { type ImageLayout, type ImagesLayout, toPixels, toPixelsBatch } from './pixels.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
-import { stringTensor } from './tensor.js';
+import { stringTensor, textOf } from './tensor.js';
 
 /** An image that is already a PNG, JPEG or GIF file; width and height in pixels are read from it where they are left out. */
 export interface EncodedImage {
@@ -91,6 +94,27 @@ export function encodedSummary(width: number, height: number, files: readonly Ui
     dataClass: DataClass.blobSequence,
     tensor: stringTensor([String(width), String(height), ...files], [2 + files.length]),
   };
+}
+
+/** The image files in an images tensor: width and height as decimal text, then the files. */
+export function decodeImages({ data, dtype, shape }: TensorValue): ImagesValue | undefined {
+  if (dtype !== 'string' || shape.length !== 1 || data.length < 2) return undefined;
+  const [width, height, ...encoded] = data as Uint8Array[];
+  const size = [width, height].map(readDecimal);
+  if (size.some(Number.isNaN)) return undefined;
+  return { width: size[0], height: size[1], encoded };
+}
+
+/** Returns NaN unless the bytes are ASCII digits. */
+function readDecimal(bytes: Uint8Array): number {
+  const text = bytes.length > 0 && bytes.length <= 10 ? textOf(bytes) : '';
+  return /^\d+$/.test(text) ? Number(text) : Number.NaN;
+}
+
+/** The image file in a Summary.Image message, in which TF1 stores it. */
+export function decodeImageProto(bytes: Uint8Array): ImagesValue {
+  const { width, height, encodedImageString } = decodeMessage(tensorboard.Summary.Image, bytes);
+  return { width: width ?? 0, height: height ?? 0, encoded: [encodedImageString ?? new Uint8Array(0)] };
 }
 
 /**

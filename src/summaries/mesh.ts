@@ -1,3 +1,6 @@
+/** Meshes and point clouds: one tensor each for vertices, faces and colors, under tags that differ in their suffix. */
+import { tryDecodeMessage } from '../encoding/protobuf.js';
+import type { MeshValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
@@ -13,11 +16,17 @@ export interface MeshOptions {
   config?: object;
 }
 
-type Part = 'vertices' | 'faces' | 'colors';
+const { MeshPluginData } = tensorboard;
+const { ContentType } = MeshPluginData;
 
-const { ContentType } = tensorboard.MeshPluginData;
-const contentTypes = { vertices: ContentType.VERTEX, faces: ContentType.FACE, colors: ContentType.COLOR };
-const suffixes = { vertices: '_VERTEX', faces: '_FACE', colors: '_COLOR' };
+/** The tensors of a mesh: how each is stored, and what it is called when it is read back. */
+const partTypes = {
+  vertices: { contentType: ContentType.VERTEX, content: 'vertex', tagSuffix: '_VERTEX', tensorOf: floatTensor },
+  faces: { contentType: ContentType.FACE, content: 'face', tagSuffix: '_FACE', tensorOf: int32Tensor },
+  colors: { contentType: ContentType.COLOR, content: 'color', tagSuffix: '_COLOR', tensorOf: uint8Tensor },
+} as const;
+
+type Part = keyof typeof partTypes;
 
 /**
  * A mesh or point cloud for TensorBoard's mesh dashboard: one summary for its vertices and one each for faces and colors,
@@ -41,21 +50,21 @@ export function meshSummaries(
       const arrays = read.map((numbers, i) => batchOfTriples(numbers, `${what}, ${parts[i]}`));
       const shapes = Object.fromEntries(parts.map((part, i) => [part, arrays[i].shape]));
       for (const [i, array] of arrays.entries()) checkPart(parts[i], array, shapes.vertices, `${what}, ${parts[i]}`);
-      const components = parts.reduce((mask, part) => mask | (1 << contentTypes[part]), 0);
+      const components = parts.reduce((mask, part) => mask | (1 << partTypes[part].contentType), 0);
       return arrays.map(({ values, shape }, i): PluginSummary => {
-        const part = parts[i];
+        const { contentType, tagSuffix, tensorOf } = partTypes[parts[i]];
         return {
           plugin: 'mesh',
-          content: tensorboard.MeshPluginData.encode({
+          content: MeshPluginData.encode({
             name: tag,
-            contentType: contentTypes[part],
+            contentType,
             jsonConfig,
             shape: [...shape],
             components,
           }).finish(),
           dataClass: DataClass.tensor,
-          tensor: (part === 'vertices' ? floatTensor : part === 'faces' ? int32Tensor : uint8Tensor)(values, shape),
-          tagSuffix: suffixes[part],
+          tensor: tensorOf(values, shape),
+          tagSuffix,
         };
       });
     },
@@ -85,4 +94,17 @@ function checkPart(part: Part, { values, shape }: NumericArray, vertices: readon
     const expected = part === 'vertices' ? 'finite coordinates' : `whole numbers from 0 to ${limit}`;
     throw new RangeError(`${what}: expected ${expected}, got ${value} at position ${i}`);
   }
+}
+
+/** A tensor of a mesh with what its metadata says of it. */
+export function decodeMesh(tensor: TensorValue, content: Uint8Array): MeshValue | undefined {
+  const mesh = tryDecodeMessage(MeshPluginData, content);
+  const part = mesh && Object.values(partTypes).find(({ contentType }) => contentType === mesh.contentType);
+  if (!mesh || !part) return undefined;
+  return {
+    ...tensor,
+    mesh: mesh.name ?? '',
+    content: part.content,
+    ...(mesh.jsonConfig ? { config: mesh.jsonConfig } : undefined),
+  };
 }

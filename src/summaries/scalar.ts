@@ -1,7 +1,9 @@
+/** Scalars: one float32 number per step. */
 import { describe } from '../errors.js';
+import type { TensorValue } from '../event/event.js';
 import { type Numbers, type NumericArray, readNumbers } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
-import { floatTensor } from './tensor.js';
+import { floatTensor, isNumeric } from './tensor.js';
 
 /**
  * A scalar as TF2 writes it: float32 of rank 0. TensorBoard's Rust loader shows no other type or rank, so a number
@@ -11,10 +13,15 @@ export function scalarSummary(value: number): PluginSummary {
   return { plugin: 'scalars', dataClass: DataClass.scalar, tensor: floatTensor([value], []) };
 }
 
+/** The number in a scalar's tensor. Writers differ in type and rank, so any single number is accepted. */
+export function decodeScalar({ data, dtype }: TensorValue): number | undefined {
+  return data.length === 1 && isNumeric(dtype) ? Number(data[0]) : undefined;
+}
+
 /**
- * The one number in a number, an array of one or a tensor of one.
+ * Reads the single number in a number, an array of one or a tensor of one.
  *
- * @throws RangeError where there is none or more than one
+ * @throws RangeError if there is none or more than one
  */
 export function readScalar(value: Numbers, what: string): number | Promise<number> {
   if (typeof value === 'number') return value;

@@ -5,6 +5,8 @@ import { tensorboard } from '../proto/tensorboard.js';
 import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName } from './tensor-types.js';
 
 const { DataType } = tensorboard;
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder();
 
 /**
  * A tensor may store one value for all its elements. It is spelled out up to this many, so that a few bytes that claim
@@ -179,6 +181,16 @@ function decodeStrings(wire: WireReader, bytes: Uint8Array, shape: number[]): Te
   return { dtype: 'string', shape, data: new Array<Uint8Array>(elements).fill(strings[0]) };
 }
 
+/** The text in one string of a tensor; what is not UTF-8 becomes U+FFFD. */
+export function textOf(bytes: Uint8Array): string {
+  return utf8Decoder.decode(bytes);
+}
+
+/** Whether a tensor of this type holds real numbers. */
+export function isNumeric(dtype: string): boolean {
+  return /^(u?int|b?float|bool)/.test(dtype);
+}
+
 /** One value may stand for all elements; any other mismatch is an error, as it is for TensorBoard. */
 function checkRepeat(name: string, shape: number[], elements: number, stored: number): void {
   if (stored === 1 && elements <= maxRepeated) return;
@@ -245,11 +257,9 @@ export function stringTensor(
   return {
     dtype: tensorboard.DataType.DT_STRING,
     tensorShape: shapeProto(shape),
-    stringVal: strings.map((text) => (typeof text === 'string' ? utf8.encode(text) : text)),
+    stringVal: strings.map((text) => (typeof text === 'string' ? utf8Encoder.encode(text) : text)),
   };
 }
-
-const utf8 = new TextEncoder();
 
 /** A shape as TensorBoard stores it; [] is a single value. */
 export function shapeProto(shape: readonly number[]): tensorboard.ITensorShapeProto {

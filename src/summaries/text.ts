@@ -1,7 +1,8 @@
+/** Text: markdown, or tables of markdown. */
 import { describe } from '../errors.js';
-
+import type { TensorValue, TextValue } from '../event/event.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
-import { stringTensor } from './tensor.js';
+import { stringTensor, textOf } from './tensor.js';
 
 /** Markdown, or a table: rows of cells, each cell markdown. */
 export type Text = string | readonly string[] | readonly (readonly string[])[];
@@ -10,11 +11,16 @@ export type Text = string | readonly string[] | readonly (readonly string[])[];
  * Text for TensorBoard's text dashboard, which renders markdown. A string is one text; rows of strings are drawn as a
  * table (all rows of one length); a flat list of strings is a table of one column.
  *
- * @throws TypeError where a cell is not a string, RangeError where rows differ in length or the table is empty
+ * @throws TypeError if a cell is not a string, RangeError if rows differ in length or the table is empty
  */
 export function textSummary(text: Text, what = 'text'): PluginSummary {
   const { strings, shape } = readText(text, what);
   return { plugin: 'text', dataClass: DataClass.tensor, tensor: stringTensor(strings, shape) };
+}
+
+/** The strings of a text's tensor, with its shape. */
+export function decodeText({ data, dtype, shape }: TensorValue): TextValue | undefined {
+  return dtype === 'string' ? { shape, strings: (data as Uint8Array[]).map(textOf) } : undefined;
 }
 
 function readText(text: Text, what: string): { strings: readonly string[]; shape: number[] } {

@@ -1,94 +1,94 @@
 import { warn } from '#platform';
 import type { RecordedLayer } from '../activations/recorder.js';
-import type { EpochStatistics, Split } from '../saturation/epoch.js';
-import { type Eigenspace, measureLayer } from '../saturation/measure-layer.js';
+import type { EpochStatistics, LayerSaturation, LayerStatistics } from '../saturation/epoch.js';
+import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
 import { sampleSizeWarning } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import type { ResolvedOptions } from './options.js';
-
-/** One layer in one split, as addSaturations reports it. */
-export interface LayerSaturation {
-  split: Split;
-  layer: string;
-  /** Rows used. */
-  samples: number;
-  /** Rows left out because of a NaN or Infinity. */
-  rejected: number;
-  /** Width of the layer. */
-  features: number;
-  /** intrinsicDimensionality / features; NaN where no row was finite. */
-  saturation: number;
-  intrinsicDimensionality: number;
-}
 
 /** What an epoch's layers come to. */
 export interface MeasuredEpoch {
+  /** What the stores are given. */
   epoch: EpochStatistics;
-  /** By split/layer. */
+  /** The spectra by `split/layer`, whether they were asked for or not. */
   spectra: Map<string, Spectrum>;
+  /** What `addSaturations` resolves to. */
   results: LayerSaturation[];
 }
 
-/** Turns what was recorded in an epoch into its statistics, one layer after another as they are solved. */
-export class EpochMeasurer {
-  readonly #options: ResolvedOptions;
-  readonly #report: (error: unknown, where: string) => void;
-  readonly #eigenspaces = new Map<string, Eigenspace>();
-  readonly #warnedOfSize = new Set<string>();
+/** What is remembered from one epoch to the next. */
+export class EpochMemory {
+  /** Each layer's leading eigenvectors at the end of its last epoch, by `split/layer`: drift is measured from them. */
+  readonly eigenspaces = new Map<string, Eigenspace>();
+  /** Layers (`split/layer`) whose small number of samples was reported. */
+  readonly fewSamplesReported = new Set<string>();
+}
 
-  /** @param report told when a layer fails; the others go on */
-  constructor(options: ResolvedOptions, report: (error: unknown, where: string) => void) {
-    this.#options = options;
-    this.#report = report;
-  }
-
-  async measure(
-    recorded: readonly RecordedLayer[],
-    at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
-  ): Promise<MeasuredEpoch> {
-    const { threshold, rule } = this.#options;
-    const epoch: EpochStatistics = { ...at, threshold, rule, layers: [] };
-    const spectra = new Map<string, Spectrum>();
-    const results: LayerSaturation[] = [];
-    for (const { split, layer, moments } of recorded) {
-      const key = `${split}/${layer}`;
-      try {
-        const taken = await moments;
-        if (taken === undefined) continue;
-        const previous = this.#eigenspaces.get(key);
-        const measured = measureLayer(split, layer, taken.solved, taken.rows, this.#options, previous);
-        const { statistics, spectrum, eigenspace } = measured;
-        if (eigenspace !== undefined) this.#eigenspaces.set(key, eigenspace);
-        if (spectrum !== undefined) spectra.set(key, spectrum);
-        epoch.layers.push(statistics);
-        const { samples, rejected, features } = statistics;
-        if (rejected > 0) {
-          warn(
-            `layer '${layer}' (${split}), epoch ${at.epoch}: ${rejected} of ${samples + rejected} rows held a NaN or Infinity and were left out`,
-          );
-        }
-        const intrinsicDimensionality = spectrum?.intrinsicDimensionality(threshold, rule) ?? Number.NaN;
-        const saturation = intrinsicDimensionality / features;
-        results.push({ split, layer, samples, rejected, features, saturation, intrinsicDimensionality });
-      } catch (error) {
-        this.#report(error, `layer '${layer}' (${split})`);
-      }
+/**
+ * Turns what was recorded in an epoch into its statistics, one layer after another as they are solved.
+ *
+ * @param at the epoch's number, its step, and the user's scalars
+ * @param report receives the error of a layer that fails; the other layers go on
+ */
+export async function measureEpoch(
+  recorded: readonly RecordedLayer[],
+  at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
+  options: MeasureOptions,
+  memory: EpochMemory,
+  report: (error: unknown, where: string) => void,
+): Promise<MeasuredEpoch> {
+  const { threshold, rule } = options;
+  const layers: LayerStatistics[] = [];
+  const spectra = new Map<string, Spectrum>();
+  for (const { split, layer, moments } of recorded) {
+    const key = `${split}/${layer}`;
+    try {
+      const taken = await moments;
+      if (taken === undefined) continue;
+      const previous = memory.eigenspaces.get(key);
+      const { statistics, spectrum, eigenspace } = measureLayer(
+        split,
+        layer,
+        taken.solved,
+        taken.rows,
+        options,
+        previous,
+      );
+      if (eigenspace !== undefined) memory.eigenspaces.set(key, eigenspace);
+      if (spectrum !== undefined) spectra.set(key, spectrum);
+      layers.push(statistics);
+      warnOfRejected(statistics, at.epoch);
+    } catch (error) {
+      report(error, `layer '${layer}' (${split})`);
     }
-    this.#warnOfFewSamples(spectra);
-    return { epoch, spectra, results };
   }
+  warnOfFewSamples(spectra, options, memory.fewSamplesReported);
+  return { epoch: { ...at, threshold, rule, layers }, spectra, results: layers.map(saturationOf) };
+}
 
-  /** Once per layer and split: few rows show too little saturation. */
-  #warnOfFewSamples(spectra: ReadonlyMap<string, Spectrum>): void {
-    const { threshold, rule } = this.#options;
-    const warnings: string[] = [];
-    for (const [key, spectrum] of spectra) {
-      if (this.#warnedOfSize.has(key)) continue;
-      const warning = sampleSizeWarning(key, spectrum, { threshold, rule });
-      if (warning === undefined) continue;
-      this.#warnedOfSize.add(key);
-      warnings.push(warning);
-    }
-    if (warnings.length > 0) warn(warnings.join('\n'));
+function saturationOf(statistics: LayerStatistics): LayerSaturation {
+  const { split, layer, samples, rejected, features, saturation, intrinsicDimensionality } = statistics;
+  return { split, layer, samples, rejected, features, saturation, intrinsicDimensionality };
+}
+
+function warnOfRejected({ split, layer, samples, rejected }: LayerStatistics, epoch: number): void {
+  if (rejected === 0) return;
+  const rows = `${rejected} of ${samples + rejected} rows held a NaN or Infinity and were left out`;
+  warn(`layer '${layer}' (${split}), epoch ${epoch}: ${rows}`);
+}
+
+/** Warns once per layer and split: few rows show too little saturation. */
+function warnOfFewSamples(
+  spectra: ReadonlyMap<string, Spectrum>,
+  { threshold, rule }: MeasureOptions,
+  reported: Set<string>,
+): void {
+  const warnings: string[] = [];
+  for (const [key, spectrum] of spectra) {
+    if (reported.has(key)) continue;
+    const warning = sampleSizeWarning(key, spectrum, { threshold, rule });
+    if (warning === undefined) continue;
+    reported.add(key);
+    warnings.push(warning);
   }
+  if (warnings.length > 0) warn(warnings.join('\n'));
 }

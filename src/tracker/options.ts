@@ -1,24 +1,10 @@
 import type { Layer, LayerFilter } from '../activations/layers.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
 import { describe } from '../errors.js';
-import type { ScalarStat } from '../saturation/epoch.js';
+import { type ScalarStat, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Store } from '../stores/store.js';
 import type { StoreName } from './store-of.js';
-
-/** What can be asked for in `stats`: our names, and Delve's. */
-export type Stat =
-  | ScalarStat
-  | 'spectrum'
-  | 'covariance'
-  | 'embedding'
-  | 'lsat'
-  | 'idim'
-  | 'trc'
-  | 'det'
-  | 'cov'
-  | 'embed'
-  | 'dtrc';
 
 /** A place to save to: TensorBoard, or a store by the name that storeOf knows it by. */
 export type SaveTo = 'tensorboard' | StoreName | Store;
@@ -75,30 +61,6 @@ export interface SaturationOptions {
   signal?: AbortSignal;
 }
 
-const scalarStats: readonly ScalarStat[] = [
-  'saturation',
-  'intrinsicDimensionality',
-  'trace',
-  'determinant',
-  'logDeterminant',
-  'diagonalTrace',
-  'participationRatio',
-  'entropyRank',
-  'simpsonIndex',
-  'powerLawExponent',
-  'conditionNumber',
-  'drift',
-];
-const delveNames: Readonly<Record<string, ScalarStat | 'covariance' | 'embedding'>> = {
-  lsat: 'saturation',
-  idim: 'intrinsicDimensionality',
-  trc: 'trace',
-  det: 'determinant',
-  dtrc: 'diagonalTrace',
-  cov: 'covariance',
-  embed: 'embedding',
-};
-
 /** Options with every default filled in and every value checked. */
 export interface ResolvedOptions {
   scalars: readonly ScalarStat[];
@@ -129,7 +91,7 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
     throw new TypeError(`options: expected an object, got ${options}`);
   const stats = resolveStats(options.stats ?? ['saturation', 'intrinsicDimensionality', 'spectrum']);
   return {
-    scalars: scalarStats.filter((stat) => stats.has(stat)),
+    scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
     embedding: stats.has('embedding'),
@@ -168,14 +130,11 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
 
 function resolveStats(stats: readonly string[]): Set<string> {
   if (!Array.isArray(stats)) throw new TypeError(`stats: expected a list of names, got ${describe(stats)}`);
-  const known = [...scalarStats, 'spectrum', 'covariance', 'embedding'];
   const resolved = new Set<string>();
   for (const stat of stats) {
-    const name = Object.hasOwn(delveNames, stat) ? delveNames[stat] : stat;
-    if (!known.includes(name)) {
-      throw new RangeError(
-        `stats: expected names out of ${[...known, ...Object.keys(delveNames)].join(', ')}, got ${describe(stat)}`,
-      );
+    const name = statNamed(stat);
+    if (name === undefined) {
+      throw new RangeError(`stats: expected names out of ${statNames.join(', ')}, got ${describe(stat)}`);
     }
     resolved.add(name);
   }

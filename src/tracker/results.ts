@@ -1,9 +1,8 @@
 import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
-import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
-import { epochTable, writeHeatMap, writeLayerStatistics, writeProfile } from '../saturation/runs.js';
+import type { EpochStatistics, Split } from '../saturation/epoch.js';
+import { epochMarkdown, writeHeatMap, writeLayerStatistics, writeProfile } from '../saturation/runs.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
-import type { Spectrum } from '../statistics/spectrum.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import type { ResolvedOptions } from './options.js';
@@ -71,11 +70,11 @@ export class TrackerOutlets {
     if (this.#toTensorBoard) this.#openRoot().addScalar(tag, value, step);
   }
 
-  /** Writes an epoch everywhere. @param spectra by `split/layer`, also those that were not asked for */
-  async write(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): Promise<void> {
+  /** Writes an epoch everywhere. */
+  async write(epoch: EpochStatistics): Promise<void> {
     this.#resumed ??= this.#resume();
     await this.#resumed;
-    this.#try('TensorBoard', () => this.#writeRuns(epoch, spectra));
+    this.#try('TensorBoard', () => this.#writeRuns(epoch));
     this.#toSummarize = epoch;
     for (const { name, store } of this.#stores) {
       try {
@@ -142,7 +141,7 @@ export class TrackerOutlets {
     return scalars.includes('saturation') || scalars.includes('intrinsicDimensionality');
   }
 
-  #writeRuns(epoch: EpochStatistics, spectra: ReadonlyMap<string, Spectrum>): void {
+  #writeRuns(epoch: EpochStatistics): void {
     for (const split of ['train', 'val'] as const) {
       const layers = epoch.layers.filter((layer) => layer.split === split);
       if (layers.length === 0) continue;
@@ -153,7 +152,7 @@ export class TrackerOutlets {
           writeLayerStatistics(run, layer, epoch.step, this.#options),
         );
       }
-      const saturations = new Map(layers.map((layer) => [layer.layer, this.#saturationOf(layer, spectra)]));
+      const saturations = new Map(layers.map(({ layer, saturation }) => [layer, saturation]));
       if (this.#options.averageSaturation) {
         run.addScalar('average-saturation', mean([...saturations.values()]), epoch.step);
       }
@@ -161,13 +160,8 @@ export class TrackerOutlets {
       const history = this.#remember(split, saturations);
       writeProfile(run, saturations, epoch.step);
       if (isWorthAPicture(history)) writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
-      run.addText('saturation-table', epochTable(layers, spectra, this.#options), epoch.step);
+      run.addText('saturation-table', epochMarkdown(layers, this.#options), epoch.step);
     }
-  }
-
-  #saturationOf(layer: LayerStatistics, spectra: ReadonlyMap<string, Spectrum>): number {
-    const spectrum = spectra.get(`${layer.split}/${layer.layer}`);
-    return spectrum?.saturation(this.#options.threshold, this.#options.rule) ?? Number.NaN;
   }
 
   /** Columns of the heat map are the epochs this split had; a layer that came late or stayed away is NaN there. */

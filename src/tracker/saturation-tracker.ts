@@ -7,11 +7,11 @@ import { ActivationRecorder, type RecordedLayer } from '../activations/recorder.
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { TrainingPhase } from '../activations/training-phase.js';
 import { ClosedWriterError, messageOf } from '../errors.js';
-import type { EpochStatistics, Split } from '../saturation/epoch.js';
+import type { EpochStatistics, LayerSaturation, Split } from '../saturation/epoch.js';
 import { wishesFor } from '../saturation/measure-layer.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { EventLoopTurns, TrackerCallback } from './callback.js';
-import { EpochMeasurer, type LayerSaturation } from './measure-epoch.js';
+import { EpochMemory, measureEpoch } from './measure-epoch.js';
 import { type ResolvedOptions, resolveOptions, type SaturationOptions } from './options.js';
 import { TrackerOutlets } from './results.js';
 
@@ -33,7 +33,7 @@ export class SaturationTracker implements AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #phase = new TrainingPhase();
   readonly #recorder: ActivationRecorder;
-  readonly #measurer: EpochMeasurer;
+  readonly #memory = new EpochMemory();
   readonly #outlets: TrackerOutlets;
   readonly #names: string[];
   readonly #logdir: string;
@@ -66,7 +66,6 @@ export class SaturationTracker implements AsyncDisposable {
     this.#recorder = new ActivationRecorder(tracked, this.#options, this.#phase, (error, layer) =>
       this.#report(error, `layer '${layer}'`),
     );
-    this.#measurer = new EpochMeasurer(this.#options, (error, where) => this.#report(error, where));
     if (ofGraph) this.#hookGraph(model);
     else if (!Array.isArray(model)) this.#phase.watch(model as LayersModel);
     const { signal } = this.#options;
@@ -241,12 +240,13 @@ export class SaturationTracker implements AsyncDisposable {
     recorded: readonly RecordedLayer[],
     at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
   ): Promise<LayerSaturation[]> {
-    const { epoch, spectra, results } = await this.#measurer.measure(recorded, at);
+    const report = (error: unknown, where: string) => this.#report(error, where);
+    const { epoch, spectra, results } = await measureEpoch(recorded, at, this.#options, this.#memory, report);
     for (const { split, layer } of results) {
       const spectrum = spectra.get(`${split}/${layer}`);
       if (spectrum !== undefined) this.#recorder.review(split, layer, spectrum);
     }
-    await this.#outlets.write(epoch, spectra);
+    await this.#outlets.write(epoch);
     return results;
   }
 

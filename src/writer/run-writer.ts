@@ -6,6 +6,7 @@ import type { Step, TensorBoardEvent } from '../event/event.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
+import { checkPluginContent } from '../summaries/plugins.js';
 import { openFolder, openOutput, type StreamLease, type StreamOptions } from './open-runs.js';
 import type { EventStream } from './run.js';
 import type { TaggedTensor } from './written-tags.js';
@@ -116,7 +117,7 @@ export abstract class EventWriter implements AsyncDisposable {
   /** Writes an event as it is: what `readEvents` yields comes back losslessly. */
   addEvent(event: TensorBoardEvent): void {
     this.#checkOpen('addEvent');
-    this.stream.addEvent(checkEvent(event));
+    this.stream.addEvent(checkEvent(event, checkPluginContent));
   }
 
   /**

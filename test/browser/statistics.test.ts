@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { commands } from 'vitest/browser';
 import { CovarianceAccumulator, Spectrum } from '../../src/index.js';
 import { kernels } from '../../src/kernels/kernels.js';
-import { SolverPool } from '../../src/statistics/threads/solver.js';
+import { ComputeThread } from '../../src/statistics/threads/thread.js';
 import { distance, relativeDistance } from '../support/random.js';
 import { jsonFixture, numbers } from './fixtures.js';
 
@@ -50,14 +50,15 @@ describe("statistics in a page, beside numpy's and Node's numbers", () => {
   });
 
   it('solves in a worker of its own, which a page can start from source', async () => {
-    const pool = new SolverPool();
+    const thread = new ComputeThread();
+    await thread.ready;
     const samples = await numbers('n_gt_d/x.npy');
     const accumulator = new CovarianceAccumulator((cases.n_gt_d as Reference).d);
     accumulator.update(samples);
-    const solved = await pool.solve({ state: accumulator.copyState(), wishes: { mean: true } });
-    expect(pool.threads).toBe(1);
-    expect(solved.eigenvalues).toEqual(Spectrum.of(accumulator).eigenvalues);
-    expect(distance(solved.mean!, await numbers('n_gt_d/mean.npy'))).toBeLessThan(1e-10);
-    pool.close();
+    const request = { state: accumulator.copyState(), wishes: { mean: true } };
+    const solved = await thread.ask({ type: 'solve', request });
+    expect(solved?.eigenvalues).toEqual(Spectrum.of(accumulator).eigenvalues);
+    expect(distance(solved!.mean!, await numbers('n_gt_d/mean.npy'))).toBeLessThan(1e-10);
+    thread.terminate();
   });
 });

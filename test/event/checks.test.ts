@@ -2,11 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { checkEvent } from '../../src/event/check-event.js';
+import { checkEvent as checkEventWith } from '../../src/event/check-event.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
+import { checkPluginContent } from '../../src/summaries/plugins.js';
 import { decodeRecords } from '../support/event-files.js';
 
+const checkEvent = (event: TensorBoardEvent) => checkEventWith(event, checkPluginContent);
 const event = (raw: Uint8Array): TensorBoardEvent => ({
   wallTime: 0,
   step: 0,

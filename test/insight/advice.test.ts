@@ -10,7 +10,8 @@ function epoch(saturations: readonly number[], more: Record<number, Partial<Laye
   const layers = saturations.map((saturation, index): LayerStatistics => {
     const features = more[index]?.features ?? 64;
     const values = { saturation, intrinsicDimensionality: Math.round(saturation * features) };
-    return { split: 'train', layer: `l${index + 1}`, samples: 100_000, rejected: 0, features, values, ...more[index] };
+    const layer = `l${index + 1}`;
+    return { split: 'train', layer, samples: 100_000, rejected: 0, features, ...values, values, ...more[index] };
   });
   return { epoch: 4, step: 5, threshold: 0.99, rule: 'paper', layers, scalars: [] };
 }

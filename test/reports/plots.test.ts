@@ -273,7 +273,18 @@ function layer(name: string, split: 'train' | 'val', more: Partial<LayerStatisti
     diagonalTrace: 2,
     entropyRank: 3,
   };
-  return { split, layer: name, samples: 100, rejected: 0, features: 16, values, ...more };
+  const { saturation, intrinsicDimensionality } = values;
+  return {
+    split,
+    layer: name,
+    samples: 100,
+    rejected: 0,
+    features: 16,
+    saturation,
+    intrinsicDimensionality,
+    values,
+    ...more,
+  };
 }
 
 const epoch = (number: number, layers: LayerStatistics[]): EpochStatistics => ({

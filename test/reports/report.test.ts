@@ -24,6 +24,8 @@ function history(layers: number, epochs: number, name = (layer: number) => `bloc
           samples: 5000,
           rejected: 0,
           features: 64,
+          saturation,
+          intrinsicDimensionality: saturation * 64,
           values: { saturation, intrinsicDimensionality: saturation * 64 },
           spectrum: Spectrum.fromEigenvalues([4, 3, 2, 1]),
         };

@@ -19,6 +19,8 @@ describe('RunHistory', () => {
     samples: 10,
     rejected: 0,
     features: 4,
+    saturation,
+    intrinsicDimensionality: saturation * 4,
     values: { saturation },
   });
   const epoch = (

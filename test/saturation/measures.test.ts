@@ -181,6 +181,8 @@ describe('rows that are not finite', () => {
         samples: 0,
         rejected: 4,
         features: 2,
+        saturation: nan,
+        intrinsicDimensionality: nan,
         values: {
           saturation: nan,
           intrinsicDimensionality: nan,

@@ -8,6 +8,8 @@ export function layer(name: string, split: Split, over: Partial<LayerStatistics>
     samples: 640,
     rejected: 0,
     features: 8,
+    saturation: 0.375,
+    intrinsicDimensionality: 3,
     values: { saturation: 0.375, intrinsicDimensionality: 3 },
     ...over,
   };

@@ -1,6 +1,6 @@
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { solveLayer } from '../../statistics/spectrum.js';
-import { MomentsWorker } from '../../statistics/threads/remote-accumulators.js';
+import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
 import { type SampleMatrix, thinned, toSamples } from '../samples.js';
 import { withValues } from '../tensors.js';
@@ -9,18 +9,18 @@ import { checkFeatures } from './shift.js';
 
 /** The one thread of a tracker, for all its layers. It takes a moment to start; it may be that there can be none. */
 export class SharedMomentsWorker {
-  readonly #worker: MomentsWorker | undefined;
+  readonly #worker: RemoteAccumulators | undefined;
   /** How the thread multiplies, in words. */
   readonly products: string;
 
   /** @param float32Products see CovarianceAccumulator */
   constructor(float32Products: boolean) {
     this.products = float32Products ? 'float32 products, added in float64,' : 'float64';
-    this.#worker = MomentsWorker.launch({ float32Products });
+    this.#worker = RemoteAccumulators.start({ float32Products });
   }
 
   /** The running thread; undefined while it starts, and where there can be none. */
-  get running(): MomentsWorker | undefined {
+  get running(): RemoteAccumulators | undefined {
     return this.#worker?.isRunning ? this.#worker : undefined;
   }
 

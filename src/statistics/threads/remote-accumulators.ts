@@ -1,93 +1,89 @@
 import { waitForChange } from '#platform';
-import { type AccumulatorState, CovarianceAccumulator } from '../covariance.js';
+import { describe } from '../../errors.js';
+import { CovarianceAccumulator } from '../covariance.js';
+import { type Command, IS_RUNNING, RING_COUNTERS, SEGMENTS_READ, type Segment } from './protocol.js';
 import type { Solved, SolveWishes } from './solve.js';
-import { QuestionThread } from './thread.js';
-import type { RingUpdate, ToWorker } from './worker.js';
+import { ComputeThread } from './thread.js';
 
-/** Numbers that the ring between the threads holds: 32 MB. */
+/*
+ * Accumulators that live in a worker thread and are known by name. The host copies rows into a ring of shared memory; the
+ * thread reads them from there (protocol.ts) and multiplies them while the host goes on training.
+ */
+
+/** Numbers that the ring holds: 32 MB. */
 const RING_NUMBERS = 8 << 20;
-/** Numbers after which the thread is told of them: a message costs this thread as much as copying a batch. */
-const TOLD_NUMBERS = 1 << 19;
-/** What a thread of its own multiplies and adds, about (bench/RESULTS.md). */
+/** Numbers after which the thread gets a message about them: a message costs the host as much as copying a batch. */
+const MESSAGE_NUMBERS = 1 << 19;
+/** What a thread multiplies and adds per millisecond, about (bench/RESULTS.md). */
 const PRODUCTS_PER_MILLISECOND = 1.6e7;
 
 /**
- * Accumulates moments on a thread of its own, beside the training. Rows travel through a ring of shared memory: `update`
- * costs the main thread one copy of them; the other one hears of several at once. The numbers are those that a
- * CovarianceAccumulator on the main thread gives.
- *
- * Where shared memory or threads are missing (a page that is not cross-origin isolated), `start` returns undefined:
- * accumulate on the main thread then.
+ * Covariance accumulators in a thread of their own. `update` costs the host one copy of the rows, and the thread gets one
+ * message about several updates. The numbers are those that a CovarianceAccumulator on the host gives.
  */
-export class MomentsWorker {
-  readonly #thread = new QuestionThread();
+export class RemoteAccumulators {
+  /** Whether the thread multiplies in float32; see CovarianceAccumulator. */
+  readonly float32Products: boolean;
+  readonly #thread = new ComputeThread();
   readonly #rows: Float32Array;
-  readonly #consumed: Int32Array;
-  /** Stretches of the ring that the thread has not read yet, oldest first. */
-  readonly #stretches: { start: number; length: number }[] = [];
+  readonly #counters: Int32Array;
+  /** Features of the accumulators, by name. */
   readonly #features = new Map<string, number>();
+  /** Segments that the thread has not read yet, oldest first. */
+  readonly #unread: { start: number; length: number }[] = [];
+  /** The thread's SEGMENTS_READ when `#unread` was last shortened. */
   #released = 0;
-  /** Updates that the thread has not been told of. */
-  #untold: RingUpdate[] = [];
-  #untoldNumbers = 0;
+  /** Segments that no message has announced yet, and how many numbers they hold. */
+  #unannounced: Segment[] = [];
+  #unannouncedNumbers = 0;
+  /** Where the newest segment ends. */
   #head = 0;
 
   private constructor(float32Products: boolean) {
-    const rows = new SharedArrayBuffer(RING_NUMBERS * 4);
-    const consumed = new SharedArrayBuffer(8);
+    const rows = new SharedArrayBuffer(4 * RING_NUMBERS);
+    const counters = new SharedArrayBuffer(4 * RING_COUNTERS);
+    this.float32Products = float32Products;
     this.#rows = new Float32Array(rows);
-    this.#consumed = new Int32Array(consumed);
-    this.#thread.tell({ type: 'ring', rows, consumed, float32Products });
+    this.#counters = new Int32Array(counters);
+    this.#thread.post({ type: 'ring', rows, counters, float32Products });
   }
 
   /**
-   * A running thread, or undefined where there can be none.
+   * Starts the thread, which takes a moment: rows may be added as soon as `isRunning` is true. Returns undefined where
+   * memory cannot be shared (a page that is not cross-origin isolated): accumulate on the host there.
    *
-   * @param options.float32Products see CovarianceAccumulator
+   * @param options.float32Products see CovarianceAccumulator; false by default
    */
-  static async start(options?: { float32Products?: boolean }): Promise<MomentsWorker | undefined> {
-    const worker = MomentsWorker.launch(options);
-    if (worker === undefined) return undefined;
-    try {
-      await worker.#thread.ready;
-      return worker;
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** As start, at once: rows may be sent when isRunning says true. Undefined where it is known that there can be none. */
-  static launch(options: { float32Products?: boolean } = {}): MomentsWorker | undefined {
+  static start(options: { float32Products?: boolean } = {}): RemoteAccumulators | undefined {
     if (typeof SharedArrayBuffer === 'undefined') return undefined;
-    return new MomentsWorker(options.float32Products ?? false);
+    return new RemoteAccumulators(options.float32Products ?? false);
   }
 
-  /** Whether the thread has started; told through shared memory, for programs that never let the event loop turn. */
+  /** Whether the thread has started. It says so in shared memory, so that a host sees it which never awaits anything. */
   get isRunning(): boolean {
-    return Atomics.load(this.#consumed, 1) === 1;
-  }
-
-  /** Rows on their way, in bytes. */
-  get pendingBytes(): number {
-    this.#reclaim();
-    return 4 * this.#stretches.reduce((sum, { length }) => sum + length, 0);
+    return Atomics.load(this.#counters, IS_RUNNING) === 1;
   }
 
   /**
-   * Adds rows to the accumulator of this name, which the first call makes. The numbers are copied. When the thread lags
-   * by a whole ring this waits for it a little. False when there is no room even then, for want of processors: nothing
-   * was added, and the caller does it itself (see merge).
+   * Adds rows to the accumulator of this name; the first call makes it. The numbers are copied. If the thread lags by a
+   * whole ring, this waits a little. Returns false if there is still no room then, because processors are few or busy, or
+   * if the rows would never fit: nothing was added, and the caller accumulates them itself (see merge).
    *
-   * @param samples Row-major, `features` numbers per row; RangeError when it does not divide into such rows or the
-   *   name was used with other features before. Float32Array is meant; other arrays are rounded to float32.
+   * @param samples Row-major, `features` numbers per row. Float32Array is meant; other numbers are rounded to float32.
+   * @throws RangeError if the numbers do not divide into such rows, or the name was used with other features before. The
+   *   thread's own error if it has died or was closed.
    */
   update(name: string, features: number, samples: ArrayLike<number>): boolean {
     const known = this.#features.get(name);
     if (!Number.isSafeInteger(features) || features < 1 || (known !== undefined && known !== features)) {
-      throw new RangeError(`Expected ${known ?? 'a positive number of'} features for "${name}", got ${features}.`);
+      throw new RangeError(
+        `features of "${name}": expected ${known ?? 'a positive integer'}, got ${describe(features)}`,
+      );
     }
     if (samples.length % features !== 0) {
-      throw new RangeError(`Expected rows of ${features} features for "${name}", got ${samples.length} numbers.`);
+      throw new RangeError(
+        `samples of "${name}": expected rows of ${features} features, got ${samples.length} numbers`,
+      );
     }
     if (this.#thread.failure) throw this.#thread.failure;
     const { length } = samples;
@@ -96,100 +92,91 @@ export class MomentsWorker {
     if (start === undefined) return false;
     this.#features.set(name, features);
     this.#rows.set(samples, start);
-    this.#untold.push({ key: name, features, start, length });
-    this.#untoldNumbers += length;
-    if (this.#untoldNumbers >= TOLD_NUMBERS) this.#tellOfRows();
+    this.#unannounced.push({ name, features, start, length });
+    this.#unannouncedNumbers += length;
+    if (this.#unannouncedNumbers >= MESSAGE_NUMBERS) this.#announce();
     return true;
   }
 
-  /** Whether rows were added under a name, ever. */
+  /** Whether `update` or `merge` was ever called with this name. */
   knows(name: string): boolean {
     return this.#features.has(name);
   }
 
-  /** Solves what was added under a name so far; undefined when nothing was. */
+  /** Solves what was added under a name so far. Resolves to undefined if the name is unknown. */
   async solve(name: string, wishes: SolveWishes = {}, reset = false): Promise<Solved | undefined> {
     if (!this.#features.has(name)) return undefined;
-    this.#tellOfRows();
-    return (await this.#thread.ask({ type: 'solveKey', key: name, wishes, reset })) as Solved | undefined;
-  }
-
-  /** What was added under a name so far, as an accumulator of this thread; undefined when nothing was. */
-  async read(name: string, reset = false): Promise<CovarianceAccumulator | undefined> {
-    if (!this.#features.has(name)) return undefined;
-    this.#tellOfRows();
-    const state = (await this.#thread.ask({ type: 'state', key: name, reset })) as AccumulatorState | undefined;
-    return state && CovarianceAccumulator.fromState(state);
+    this.#announce();
+    return this.#thread.ask({ type: 'solveNamed', name, wishes, reset });
   }
 
   /**
-   * The same at once: this thread waits. Undefined when nothing was added, and where a thread may not wait (the main
-   * thread of a page).
+   * A copy of what was added under a name so far. The host stands still until the thread has written it. Returns
+   * undefined if the name is unknown, and on a host that must not wait (the main thread of a page).
    */
   readNow(name: string): CovarianceAccumulator | undefined {
     const features = this.#features.get(name);
     if (features === undefined || this.#thread.failure) return undefined;
-    const outcome = new Int32Array(new SharedArrayBuffer(4));
-    // Rows kept or packed moments and rows not folded in yet, with room to spare; if it was too little, once more.
+    const length = new Int32Array(new SharedArrayBuffer(4));
+    // Rows not folded in yet, or the packed scatter and some rows, with room to spare. If it is too little, once more.
     let size = 8 * (features + 1) * (features + 600) + 4096;
     for (;;) {
       const into = new SharedArrayBuffer(size);
-      Atomics.store(outcome, 0, -1);
-      this.#tell({ type: 'save', key: name, into, outcome: outcome.buffer as SharedArrayBuffer });
-      if (Atomics.load(outcome, 0) === -1 && !waitForChange(outcome, -1)) return undefined;
-      const length = Atomics.load(outcome, 0);
-      if (length === 0) return undefined;
-      if (length <= size) return CovarianceAccumulator.fromBytes(new Uint8Array(into).slice(0, length));
-      size = length;
+      Atomics.store(length, 0, -1);
+      this.#post({ type: 'save', name, into, length: length.buffer as SharedArrayBuffer });
+      if (Atomics.load(length, 0) === -1 && !waitForChange(length, -1)) return undefined;
+      const written = Atomics.load(length, 0);
+      if (written === 0) return undefined;
+      if (written <= size) return CovarianceAccumulator.fromBytes(new Uint8Array(into).slice(0, written));
+      size = written;
     }
   }
 
-  /** Adds what another accumulator has seen, which starts afresh. It is copied: see SolverPool.solve. */
+  /** Adds the rows of another accumulator, which is empty afterwards. Its arrays are copied: see SharedSolver.solve. */
   merge(name: string, accumulator: CovarianceAccumulator): void {
     this.#features.set(name, accumulator.features);
-    const state = accumulator.takeState();
-    this.#tell({ type: 'merge', key: name, state });
+    this.#post({ type: 'merge', name, state: accumulator.takeState() });
   }
 
-  /** Ends the thread; what it has accumulated is lost, open questions reject. */
+  /** Ends the thread. What it has accumulated is lost, and open calls of `solve` reject. */
   close(): void {
     this.#thread.terminate();
   }
 
-  #tell(message: ToWorker): void {
-    this.#tellOfRows();
-    this.#thread.tell(message);
+  #post(message: Command): void {
+    this.#announce();
+    this.#thread.post(message);
   }
 
-  #tellOfRows(): void {
-    if (this.#untold.length === 0) return;
-    this.#thread.tell({ type: 'updatesFromRing', updates: this.#untold });
-    this.#untold = [];
-    this.#untoldNumbers = 0;
+  #announce(): void {
+    if (this.#unannounced.length === 0) return;
+    this.#thread.post({ type: 'update', segments: this.#unannounced });
+    this.#unannounced = [];
+    this.#unannouncedNumbers = 0;
   }
 
-  /** Where `length` numbers can be put, side by side; undefined where they cannot. */
+  /** Where the ring has room for `length` numbers side by side; undefined if it has none, also after a little waiting. */
   #reserve(length: number, features: number): number | undefined {
     if (length > RING_NUMBERS) return undefined;
     let end: number | undefined;
     for (;;) {
-      const seen = this.#reclaim();
-      const start = this.#place(length);
+      const segmentsRead = this.#release();
+      const start = this.#findRoom(length);
       if (start !== undefined) {
-        this.#stretches.push({ start, length });
+        this.#unread.push({ start, length });
         this.#head = start + length;
         return start;
       }
-      this.#tellOfRows();
-      // Several times what the product takes: whoever waited longer had better multiply himself.
+      this.#announce();
+      // Several times what the product takes. After that it is quicker to multiply on the host.
       end ??= performance.now() + 20 + (4 * length * features) / PRODUCTS_PER_MILLISECOND;
       const left = end - performance.now();
-      if (left <= 0 || !waitForChange(this.#consumed, seen, left)) return undefined;
+      if (left <= 0 || !waitForChange(this.#counters, segmentsRead, left)) return undefined;
     }
   }
 
-  #place(length: number): number | undefined {
-    const oldest = this.#stretches[0];
+  #findRoom(length: number): number | undefined {
+    const oldest = this.#unread[0];
     if (!oldest) return 0;
     if (this.#head > oldest.start) {
       if (this.#head + length <= RING_NUMBERS) return this.#head;
@@ -198,12 +185,12 @@ export class MomentsWorker {
     return this.#head + length <= oldest.start ? this.#head : undefined;
   }
 
-  /** Forgets the stretches that were read; returns the thread's counter. */
-  #reclaim(): number {
-    const seen = Atomics.load(this.#consumed, 0);
-    const done = (seen - this.#released) | 0; // right also when the counter has wrapped
-    this.#stretches.splice(0, done);
-    this.#released = seen;
-    return seen;
+  /** Forgets the segments that the thread has read; returns its SEGMENTS_READ. */
+  #release(): number {
+    const segmentsRead = Atomics.load(this.#counters, SEGMENTS_READ);
+    const count = (segmentsRead - this.#released) | 0; // right also when the counter has wrapped around
+    this.#unread.splice(0, count);
+    this.#released = segmentsRead;
+    return segmentsRead;
   }
 }

@@ -74,16 +74,3 @@ export function solveRequest(request: SolveRequest): Solved {
   }
   return solveAccumulator(CovarianceAccumulator.fromState(request.state), request.wishes);
 }
-
-/** The buffers of a result or of a state, to be handed over instead of copied. */
-export function buffersOf(value: object): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>();
-  for (const part of Object.values(value)) {
-    if (ArrayBuffer.isView(part)) {
-      if (part.buffer instanceof ArrayBuffer) buffers.add(part.buffer);
-    } else if (typeof part === 'object' && part !== null) {
-      for (const buffer of buffersOf(part)) buffers.add(buffer);
-    }
-  }
-  return [...buffers];
-}

@@ -1,41 +1,29 @@
 import { unref } from '#platform';
-import { buffersOf, type Solved, type SolveRequest, solveRequest } from './solve.js';
-import { NoThreadError, QuestionThread } from './thread.js';
+import { buffersOf } from './protocol.js';
+import { type Solved, type SolveRequest, solveRequest } from './solve.js';
+import { ComputeThread, NoThreadError } from './thread.js';
 
-/** A thread without work for so long is ended; the next request starts another. */
+/*
+ * Spectra are solved off the host's thread: one worker thread, which all spectra of the program share. The first request
+ * starts it, and it ends when it has been idle for a while.
+ */
+
+/** A thread that had no request for so long is ended; the next request starts another. */
 const IDLE_MILLISECONDS = 10_000;
 
-/** A thread and the number of requests it was given and has not answered. */
-interface Entry {
-  readonly thread: QuestionThread;
-  load: number;
-}
-
 /**
- * Solves spectra on threads of its own, one by default; on the calling thread where there can be none. It keeps the
- * program alive only while a request is open.
+ * Solves requests one after another on a worker thread, or on the calling thread where there can be no worker. It keeps
+ * the program alive only while a request is open.
  */
-export class SolverPool {
-  readonly #size: number;
-  #threads: Entry[] = [];
+class SharedSolver {
+  #thread: ComputeThread | undefined;
+  #openRequests = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   #withoutThreads = false;
 
-  /** @param threads How many threads at most: a positive integer, else RangeError. */
-  constructor(threads = 1) {
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new RangeError(`threads must be a positive integer, got ${String(threads)}.`);
-    }
-    this.#size = threads;
-  }
-
-  /** Threads that run now. */
-  get threads(): number {
-    return this.#threads.length;
-  }
-
   /**
-   * Solves a request, whose arrays this call takes over. Rejects with RangeError on a NaN or an Infinity.
+   * Solves a request, whose arrays this call takes over. Rejects with RangeError on a NaN or an Infinity, and with the
+   * thread's error if the thread dies; the next request then starts another thread.
    *
    * @param copies Copies the arrays to the thread. Handing them over detaches them, which makes loops over typed arrays
    *   slower on this thread for good (see Scratch.reserve).
@@ -43,9 +31,9 @@ export class SolverPool {
   async solve(request: SolveRequest, copies = false): Promise<Solved> {
     if (this.#withoutThreads) return solveRequest(request);
     clearTimeout(this.#idleTimer);
-    const entry = this.#leastBusy();
-    const { thread } = entry;
-    entry.load++;
+    this.#thread ??= new ComputeThread();
+    const thread = this.#thread;
+    this.#openRequests++;
     try {
       await thread.ready;
       return (await thread.ask({ type: 'solve', request }, copies ? [] : buffersOf(request))) as Solved;
@@ -54,45 +42,21 @@ export class SolverPool {
       this.#withoutThreads = true;
       return solveRequest(request);
     } finally {
-      entry.load--;
-      if (thread.failure) this.#threads = this.#threads.filter((other) => other !== entry);
-      if (this.#isIdle()) this.#endWhenIdle();
+      this.#openRequests--;
+      if (thread.failure && this.#thread === thread) this.#thread = undefined;
+      if (this.#openRequests === 0) this.#endWhenIdle();
     }
-  }
-
-  /** Ends the threads. Open requests reject; a later one starts new threads. */
-  close(): void {
-    clearTimeout(this.#idleTimer);
-    for (const { thread } of this.#threads) thread.terminate();
-    this.#threads = [];
-  }
-
-  #leastBusy(): Entry {
-    let least: Entry | undefined;
-    for (const entry of this.#threads) if (!least || entry.load < least.load) least = entry;
-    if (least && (least.load === 0 || this.#threads.length >= this.#size)) return least;
-    const entry = { thread: new QuestionThread(), load: 0 };
-    this.#threads.push(entry);
-    return entry;
-  }
-
-  #isIdle(): boolean {
-    return this.#threads.every(({ load }) => load === 0);
   }
 
   #endWhenIdle(): void {
     clearTimeout(this.#idleTimer);
     this.#idleTimer = setTimeout(() => {
-      if (this.#isIdle()) this.close();
+      this.#thread?.terminate();
+      this.#thread = undefined;
     }, IDLE_MILLISECONDS);
     unref(this.#idleTimer);
   }
 }
 
-let shared: SolverPool | undefined;
-
-/** The pool that all spectra of this program are solved on. */
-export function solverPool(): SolverPool {
-  shared ??= new SolverPool();
-  return shared;
-}
+/** The solver of this program. */
+export const sharedSolver = new SharedSolver();

@@ -1,98 +1,105 @@
 import { startWorker } from '#platform';
 import type { WorkerThread } from '../../platform/platform.js';
 import { workerSource } from './generated/worker-source.js';
-import type { FromWorker, ToWorker } from './worker.js';
+import type { Answer, Command, FromWorker, Question } from './protocol.js';
 
-type Question = Extract<ToWorker, { id: number }>;
+/*
+ * One worker thread, as the host sees it: messages go out, and each answer comes back to whoever asked. An open question
+ * keeps the program alive; an idle thread does not.
+ */
+
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
-type Answer = Extract<FromWorker, { type: 'answer' }>;
 
-/** Thrown when a thread could not start: nothing was sent to it, so the work can be done elsewhere. */
+/** A worker thread could not start. Nothing was sent to it, so the caller can do the work itself. */
 export class NoThreadError extends Error {
   override readonly name = 'NoThreadError';
 }
 
-/** One of our threads: sends messages once it is ready, matches answers with questions. */
-export class QuestionThread {
-  /** Resolves when the thread speaks; rejects with NoThreadError where it cannot start. */
+/** A thread that runs worker.ts. */
+export class ComputeThread {
+  /** Resolves when the thread runs; rejects with NoThreadError if it cannot start. */
   readonly ready: Promise<void>;
-  readonly #thread: WorkerThread | undefined;
-  readonly #waiting = new Map<number, { resolve: (result: Answer['result']) => void; reject: (e: Error) => void }>();
+  readonly #worker: WorkerThread | undefined;
+  readonly #open = new Map<number, { resolve: (result: Answer['result']) => void; reject: (error: Error) => void }>();
   #nextId = 0;
   #failure: Error | undefined;
   #isReady = false;
 
   constructor() {
-    let started!: () => void;
-    let failed!: (error: Error) => void;
-    this.ready = new Promise((resolve, reject) => {
-      started = resolve;
-      failed = reject;
+    let resolve!: () => void;
+    let reject!: (error: Error) => void;
+    this.ready = new Promise((...both) => {
+      [resolve, reject] = both;
     });
-    this.ready.catch(() => {}); // whoever asks sees it; nobody asking is fine
-    this.#thread = startWorker(workerSource, {
+    this.ready.catch(() => {}); // Whoever awaits it sees the error; that nobody does is fine.
+    this.#worker = startWorker(workerSource, {
       onMessage: (message) => {
-        const said = message as FromWorker;
-        if (said.type === 'ready') {
+        const received = message as FromWorker;
+        if (received.type === 'ready') {
           this.#isReady = true;
           this.#updateRef();
-          started();
-        } else this.#answer(said);
+          resolve();
+        } else this.#settle(received);
       },
       onError: (error) => {
-        this.#failure ??= error;
-        failed(new NoThreadError(`No worker thread: ${error.message}`));
-        for (const { reject } of this.#waiting.values()) reject(error);
-        this.#waiting.clear();
+        reject(new NoThreadError(`the worker thread did not start: ${error.message}`, { cause: error }));
+        this.#fail(error);
       },
     });
-    if (!this.#thread) {
-      this.#failure = new NoThreadError('Worker threads are not available here.');
-      failed(this.#failure);
-    } else this.#thread.setRef(true); // until it is ready or has failed
+    if (this.#worker) {
+      this.#worker.setRef(true); // until it is ready or has failed
+    } else {
+      this.#failure = new NoThreadError('worker threads are not available here');
+      reject(this.#failure);
+    }
   }
 
-  /** Questions without an answer yet. */
-  get pending(): number {
-    return this.#waiting.size;
-  }
-
+  /** Why the thread can do no more work: it could not start, or died, or was terminated. Undefined while it can. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** Sends a message that has no answer; messages arrive in the order sent. Nothing happens once the thread failed. */
-  tell(message: ToWorker): void {
-    if (!this.#failure) this.#thread?.post(message, []);
+  /** Sends a message that has no answer. Does nothing once the thread has failed. */
+  post(message: Command): void {
+    if (!this.#failure) this.#worker?.post(message, []);
   }
 
-  /** Sends a question; resolves to its answer. The program stays alive until then. */
+  /**
+   * Sends a question and resolves to the result in its answer. Rejects with the error in it, or with `failure`.
+   *
+   * @param transfer buffers of the question that are handed over to the thread instead of being copied
+   */
   ask(question: WithoutId<Question>, transfer: ArrayBuffer[] = []): Promise<Answer['result']> {
     if (this.#failure) return Promise.reject(this.#failure);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#open.set(id, { resolve, reject });
       this.#updateRef();
-      this.#thread?.post({ ...question, id } as Question, transfer);
+      this.#worker?.post({ ...question, id } as Question, transfer);
     });
   }
 
+  /** Ends the thread; open questions reject. */
   terminate(): void {
-    this.#failure ??= new Error('The worker thread was closed.');
-    for (const { reject } of this.#waiting.values()) reject(this.#failure);
-    this.#waiting.clear();
-    this.#thread?.terminate();
+    this.#fail(new Error('the worker thread was closed'));
+    this.#worker?.terminate();
   }
 
-  #answer({ id, result, error }: Answer): void {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
+  #settle({ id, result, error }: Answer): void {
+    const question = this.#open.get(id);
+    this.#open.delete(id);
     this.#updateRef();
-    if (error) waiting?.reject(error.name === 'RangeError' ? new RangeError(error.message) : new Error(error.message));
-    else waiting?.resolve(result);
+    if (error) question?.reject(error.name === 'RangeError' ? new RangeError(error.message) : new Error(error.message));
+    else question?.resolve(result);
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#open.values()) reject(this.#failure);
+    this.#open.clear();
   }
 
   #updateRef(): void {
-    this.#thread?.setRef(!this.#isReady || this.#waiting.size > 0);
+    this.#worker?.setRef(!this.#isReady || this.#open.size > 0);
   }
 }

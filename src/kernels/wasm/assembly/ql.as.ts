@@ -1,4 +1,4 @@
-// Eigenvalues of symmetric tridiagonal matrices: see typescript-ql.ts, which says the same with its sources.
+// Eigenvalues of symmetric tridiagonal matrices: see ../../typescript/ql.ts, which says the same with its sources.
 import { get, set } from './vector.as';
 
 /** Sweeps whose rotations are collected before they are applied to the eigenvectors, strip by strip. */

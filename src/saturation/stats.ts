@@ -1,0 +1,217 @@
+import type { Spectrum } from '../statistics/spectrum.js';
+
+/** How many of its directions a layer needs. */
+export interface Dimensions {
+  /** Directions needed to explain the threshold's share of the variance, by the rule in force; NaN if no row was finite. */
+  intrinsicDimensionality: number;
+  /** intrinsicDimensionality / features, from 0 to 1; NaN if no row was finite. */
+  saturation: number;
+}
+
+/** What was measured of a layer beside its eigenvalues. */
+export interface LayerMeasures extends Dimensions {
+  /** How far the leading eigenspace turned since the last epoch, from 0 to 1; undefined in the first epoch. */
+  drift?: number;
+}
+
+/** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
+export interface ScalarStatistic {
+  /** Delve's short name, accepted in the option `stats` and used in the plot store's file names. */
+  readonly delve?: string;
+  /** The statistic's part of a column's name in csv and npy files: Delve's (STATMAP in its writers.py), or in that manner. */
+  readonly column: string;
+  /** The tag's part before the layer's name: TensorBoard groups its cards by it. */
+  readonly tagGroup: string;
+  /** Head of the column that the console store prints. */
+  readonly head: string;
+  /** Title of a plot's axis, and head of the column in a report. */
+  readonly title: string;
+  /** What the number means, in one sentence: TensorBoard shows it beside the chart. */
+  readonly meaning: string;
+  /** What the statistic needs: the eigenvalues alone, a threshold on their sum too, or the eigenvectors of two epochs. */
+  readonly basis: 'eigenvalues' | 'threshold' | 'eigenvectors';
+  /** Whether the number is a whole one; stores write it as an integer. */
+  readonly isCount?: boolean;
+  /** The formula. Returns undefined if there is no value yet: an epoch without a predecessor has no drift. */
+  of(spectrum: Spectrum, measures: LayerMeasures): number | undefined;
+}
+
+/**
+ * Every statistic of a layer that is a single number, in the order in which stores and charts show them. Options,
+ * TensorBoard's tags, the columns of csv and npy files, the console, plots and reports all read this table, so that a
+ * new statistic is one row here and its formula.
+ */
+const table = {
+  saturation: {
+    delve: 'lsat',
+    column: 'saturation',
+    tagGroup: 'saturation',
+    head: 'saturation',
+    title: 'saturation',
+    meaning: 'Fraction of the layer’s directions that the data needs: intrinsic dimensionality / width.',
+    basis: 'threshold',
+    of: (_spectrum, { saturation }) => saturation,
+  },
+  intrinsicDimensionality: {
+    delve: 'idim',
+    column: 'intrinsic-dimensionality',
+    tagGroup: 'intrinsic-dimensionality',
+    head: 'dims',
+    title: 'intrinsic dimensionality',
+    meaning: 'Number of principal directions needed to explain the threshold’s share of the variance.',
+    basis: 'threshold',
+    isCount: true,
+    of: (_spectrum, { intrinsicDimensionality }) => intrinsicDimensionality,
+  },
+  trace: {
+    delve: 'trc',
+    column: 'covariance-trace',
+    tagGroup: 'trace',
+    head: 'trace',
+    title: 'trace of the covariance',
+    meaning: 'Total variance of the layer’s output: the sum of the covariance’s eigenvalues.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.trace,
+  },
+  determinant: {
+    delve: 'det',
+    column: 'covariance-determinant',
+    tagGroup: 'determinant',
+    head: 'det',
+    title: 'determinant of the covariance',
+    meaning: 'Determinant of the covariance. It under- and overflows easily; see log-determinant.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.determinant,
+  },
+  logDeterminant: {
+    column: 'covariance-log-determinant',
+    tagGroup: 'log-determinant',
+    head: 'log det',
+    title: 'log determinant of the covariance',
+    meaning: 'Natural logarithm of the covariance’s determinant; -Infinity where a direction has no variance.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.logDeterminant,
+  },
+  diagonalTrace: {
+    delve: 'dtrc',
+    column: 'diagonal-trace',
+    tagGroup: 'diagonal-trace',
+    head: 'diag. trace',
+    title: 'sum of eigenvalues',
+    meaning: 'Sum of the non-negative eigenvalues (Delve’s dtrc): the trace up to rounding.',
+    basis: 'eigenvalues',
+    // Delve sums the eigenvalues after setting negative ones to 0, which a Spectrum has done already.
+    of: (spectrum) => spectrum.trace,
+  },
+  participationRatio: {
+    column: 'participation-ratio',
+    tagGroup: 'participation-ratio',
+    head: 'participation',
+    title: 'participation ratio',
+    meaning: 'Effective number of directions: (sum of eigenvalues)² / sum of their squares.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.participationRatio,
+  },
+  entropyRank: {
+    column: 'entropy-rank',
+    tagGroup: 'entropy-rank',
+    head: 'entropy rank',
+    title: 'entropy rank',
+    meaning: 'Effective rank: exponential of the entropy of the explained variance.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.entropyRank,
+  },
+  simpsonIndex: {
+    column: 'simpson-index',
+    tagGroup: 'simpson-index',
+    head: 'Simpson',
+    title: 'Simpson index',
+    meaning: 'Concentration of the variance: sum of the squared shares, 1/width (even) to 1 (one direction).',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.simpsonIndex,
+  },
+  powerLawExponent: {
+    column: 'power-law-exponent',
+    tagGroup: 'power-law-exponent',
+    head: 'power law',
+    title: 'power-law exponent',
+    meaning: 'Exponent of a power law fitted to the tail of the eigenvalues.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.powerLawExponent,
+  },
+  conditionNumber: {
+    column: 'condition-number',
+    tagGroup: 'condition-number',
+    head: 'condition',
+    title: 'condition number',
+    meaning: 'Largest eigenvalue over the smallest.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.conditionNumber,
+  },
+  drift: {
+    column: 'drift',
+    tagGroup: 'drift',
+    head: 'drift',
+    title: 'drift',
+    meaning: 'How far the leading eigenspace turned since the last epoch: 0 not at all, 1 into directions all new.',
+    basis: 'eigenvectors',
+    of: (_spectrum, { drift }) => drift,
+  },
+} as const satisfies Readonly<Record<string, ScalarStatistic>>;
+
+/** What is kept of a layer as an array: eigenvalues, covariance (features x features), samples on two axes (n x 2). */
+const arrayTable = {
+  spectrum: { column: 'spectrum' },
+  covariance: { delve: 'cov', column: 'covariance-matrix' },
+  embedding: { delve: 'embed', column: 'embedded-sample' },
+} as const satisfies Readonly<Record<string, Pick<ScalarStatistic, 'delve' | 'column'>>>;
+
+type DelveNameIn<Table> = {
+  [Name in keyof Table]: Table[Name] extends { delve: infer Delve } ? Delve : never;
+}[keyof Table];
+
+/** A statistic of one layer that is a single number. */
+export type ScalarStat = keyof typeof table;
+
+/** A statistic of one layer that is an array. */
+export type ArrayStat = keyof typeof arrayTable;
+
+/** What can be asked for with the option `stats`: this package's names, and Delve's short ones (lsat, idim, trc, ...). */
+export type Stat = ScalarStat | ArrayStat | DelveNameIn<typeof table> | DelveNameIn<typeof arrayTable>;
+
+/** The statistics that are single numbers, by name. */
+export const scalarStats: Readonly<Record<ScalarStat, ScalarStatistic>> = table;
+
+/** The statistics that are arrays, by name. */
+export const arrayStats: Readonly<Record<ArrayStat, Pick<ScalarStatistic, 'delve' | 'column'>>> = arrayTable;
+
+/** The names in `scalarStats`, in its order. */
+export const scalarStatNames = Object.keys(table) as ScalarStat[];
+
+const byDelveName = new Map(
+  Object.entries({ ...scalarStats, ...arrayStats }).flatMap(([name, { delve }]) =>
+    delve === undefined ? [] : [[delve, name as ScalarStat | ArrayStat] as const],
+  ),
+);
+
+/** Every name that the option `stats` takes. */
+export const statNames: readonly string[] = [...scalarStatNames, ...Object.keys(arrayStats), ...byDelveName.keys()];
+
+/** The statistic of a name, whether it is this package's or Delve's short one. Returns undefined if it is neither. */
+export function statNamed(name: string): ScalarStat | ArrayStat | undefined {
+  if (Object.hasOwn(scalarStats, name) || Object.hasOwn(arrayStats, name)) return name as ScalarStat | ArrayStat;
+  return byDelveName.get(name);
+}
+
+/** A layer's numbers by statistic; those that were not asked for are absent. */
+export type ScalarValues = Partial<Record<ScalarStat, number>>;
+
+/** The entries of a layer's numbers, in the order in which they were measured. */
+export function entriesOf(values: Readonly<ScalarValues>): [ScalarStat, number][] {
+  return Object.entries(values) as [ScalarStat, number][];
+}
+
+/** The statistics that any of these layers has, in the order in which they first appear. */
+export function statsIn(layers: readonly { readonly values: Readonly<ScalarValues> }[]): ScalarStat[] {
+  return [...new Set(layers.flatMap(({ values }) => entriesOf(values).map(([stat]) => stat)))];
+}
