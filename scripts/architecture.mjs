@@ -20,7 +20,7 @@ const complaints = [];
 // ---------------------------------------------------------------------------------------------------- the import graph
 
 /** Every file of src/ with the files of src/ that it imports. */
-function importGraph() {
+function readGraph() {
   const npx = process.platform === 'win32' ? 'npx.cmd' : 'npx';
   const args = ['--no-install', 'depcruise', '--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'src'];
   const { stdout, stderr } = spawnSync(npx, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
@@ -43,7 +43,7 @@ function roomOf(path) {
 /** Room → the rooms it imports from, both in the order of the house. */
 function arrowsBetweenRooms() {
   const arrows = new Map(names.map((name) => [name, new Set()]));
-  for (const { source, imports } of importGraph()) {
+  for (const { source, imports } of graph) {
     const from = roomOf(source);
     for (const path of imports) if (roomOf(path) !== from) arrows.get(from)?.add(roomOf(path));
   }
@@ -114,6 +114,24 @@ function declarations(path) {
   return found;
 }
 
+/** Complains about a room's files that its paragraph does not name, and about files it names that are not there. */
+function checkParagraphs(document) {
+  for (const [, name, body] of document.matchAll(/^### ([a-z]+): .+\n([\s\S]*?)(?=^##)/gm)) {
+    const files = graph.map(({ source }) => source).filter((path) => new RegExp(rooms[name] ?? '^$').test(path));
+    const relative = files.map((path) => path.replace(/^src\/(?:[a-z]+\/)?/, ''));
+    const named = [...body.matchAll(/`([\w*./-]+\.ts)`/g)].map(([, file]) => file);
+    const patterns = named.map((file) => new RegExp(`^${file.replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`));
+    for (const file of relative) {
+      if (/generated\/|^tensorboard\./.test(file) || patterns.some((pattern) => pattern.test(file))) continue;
+      complaints.push(`ARCHITECTURE.md does not name ${file} in the paragraph on ${name}`);
+    }
+    for (const file of named) {
+      const isThere = existsSync(`src/${file}`) || existsSync(`src/${name}/${file}`) || file.includes('*');
+      if (!isThere) complaints.push(`ARCHITECTURE.md names ${file} in the paragraph on ${name}, which is not there`);
+    }
+  }
+}
+
 const FOLDERS = /^(src|test|scripts|docs|bench|examples|proto|\.ci|\.github)\//;
 const GENERATED = /(^src\/proto\/|\/generated\/)/;
 
@@ -143,6 +161,7 @@ const isWalk = (line) => /^\d+\. `src\//.test(line);
 
 // ------------------------------------------------------------------------------------------------------------- run it
 
+const graph = readGraph();
 const arrows = arrowsBetweenRooms();
 const old = readFileSync('ARCHITECTURE.md', 'utf8');
 const words = headings(old);
@@ -160,6 +179,7 @@ const documents = ['.', 'docs', '.github'].filter(existsSync).flatMap((folder) =
     .map((name) => join(folder, name)),
 );
 for (const document of documents) checkNames(document);
+checkParagraphs(drawn);
 
 for (const complaint of new Set(complaints)) console.error(complaint);
 if (complaints.length > 0) process.exitCode = 1;

@@ -89,9 +89,28 @@ function buildKernels() {
   const output = 'src/kernels/wasm/generated/wasm.ts';
   if (isFresh(inputs, [output])) return;
   mkdirSync('src/kernels/wasm/generated', { recursive: true });
-  const wasm = `src/kernels/wasm/generated/kernels.${process.pid}.wasm`;
+  const bytes = compileAssembly('kernels.as.ts');
+  // The numbers that both sides must agree on are read from the compiled globals, so that nobody copies them.
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const constants = new WebAssembly.Instance(new WebAssembly.Module(compileAssembly('constants.as.ts')), {
+    env: { memory },
+  }).exports;
+  writeWhole(
+    output,
+    `// Generated from src/kernels/wasm/assembly/ by scripts/build.mjs: ${bytes.length} bytes of WebAssembly (SIMD). Do not edit.\n` +
+      `export const wasmBase64 = '${bytes.toString('base64')}';\n` +
+      Object.entries(constants)
+        .filter(([, value]) => value instanceof WebAssembly.Global)
+        .map(([name, { value }]) => `export const ${name} = ${value};\n`)
+        .join(''),
+  );
+}
+
+/** The WebAssembly module of a file in src/kernels/wasm/assembly/. */
+function compileAssembly(file) {
+  const wasm = `src/kernels/wasm/generated/${file}.${process.pid}.wasm`;
   run(bin('assemblyscript', 'bin/asc.js'), [
-    'src/kernels/wasm/assembly/kernels.as.ts',
+    `src/kernels/wasm/assembly/${file}`,
     '-o',
     wasm,
     '-O3',
@@ -108,11 +127,7 @@ function buildKernels() {
   ]);
   const bytes = readFileSync(wasm);
   rmSync(wasm);
-  writeWhole(
-    output,
-    `// Generated from src/kernels/wasm/assembly/ by scripts/build.mjs: ${bytes.length} bytes of WebAssembly (SIMD). Do not edit.\n` +
-      `export const wasmBase64 = '${bytes.toString('base64')}';\n`,
-  );
+  return bytes;
 }
 
 /** Worker threads run a script that travels as a string: files beside the bundle break in pre-bundlers. */

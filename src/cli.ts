@@ -1,9 +1,8 @@
 #!/usr/bin/env node
-
+/** The command `delve-tensorboard`. A door to Node only: everything it does is in cli/, which knows no node: module. */
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-/** The command `delve-tensorboard`. A door to Node only: everything it does is in cli/, which knows no node: module. */
 import { terminalHasColors } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
 import type { Terminal } from './cli/terminal.js';
@@ -11,7 +10,7 @@ import { messageOf } from './errors.js';
 
 const terminal: Terminal = {
   write: (text) => process.stdout.write(text),
-  complain: (text) => process.stderr.write(text),
+  writeError: (text) => process.stderr.write(text),
   colors: terminalHasColors(),
   writeFile(path, content) {
     mkdirSync(dirname(path), { recursive: true });

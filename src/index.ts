@@ -21,16 +21,20 @@ export type {
   TensorValue,
   TextValue,
 } from './event/event.js';
+export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
 export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-folder-output.js';
+export { DirectoryOutput, type DirectoryOutputOptions } from './output/directory-output.js';
 export { MemoryOutput, type Output } from './output/output.js';
 export type { StoreFiles } from './platform/platform.js';
-export { type EventSource, listRuns, type ReadEventsOptions, readEvents } from './reader/read-events.js';
+export type { EventInput, EventSource } from './reader/byte-source.js';
+export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
+export { listRuns } from './reader/run-files.js';
 export type { EpochStatistics, LayerStatistics, Split } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
-export { driftOf, eigenvalues, type SymmetricEigen, symmetricEigen } from './statistics/eigenvalues.js';
+export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
 export {
   isEstimateReliable,
   rowsNeeded,
@@ -61,5 +65,5 @@ export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
 export type { Text } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
 export { type StoreName, storeOf } from './tracker/store-of.js';
-export type { SummaryWriterOptions } from './writer/run-writer.js';
-export { type SummaryOptions, SummaryWriter } from './writer/summary-writer.js';
+export type { SummaryOptions, SummaryWriterOptions } from './writer/run-writer.js';
+export { SummaryWriter } from './writer/summary-writer.js';

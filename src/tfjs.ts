@@ -7,7 +7,8 @@
  * @module
  */
 
-export type { GraphModelLike, GraphModelNodes } from './activations/hooks.js';
+export type { Batch } from './activations/batches.js';
+export type { GraphModelNodes } from './activations/hooks.js';
 export type { Layer, LayerFilter } from './activations/layers.js';
 export type { ConvMethod, Downsample, TimeseriesMethod } from './activations/samples.js';
 export * from './index.js';
@@ -27,8 +28,9 @@ export {
 export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './probes/probes.js';
 export type { LayerSaturation } from './saturation/epoch.js';
 export type { Stat } from './saturation/stats.js';
+export type { GraphModelLike } from './summaries/graph-nodes.js';
 export type { TrackerCallback } from './tracker/callback.js';
-export { type Batch, type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
+export { type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
 export type { SaturationOptions, SaveTo } from './tracker/options.js';
 export { SaturationTracker } from './tracker/saturation-tracker.js';
 export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tracker/tensorboard-callback.js';

@@ -1,29 +1,89 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { layers as tfLayers } from '@tensorflow/tfjs-layers';
+import type { GraphModelLike } from '../summaries/graph-nodes.js';
 import type { Layer } from './layers.js';
 import { wrapMethod } from './wrap-method.js';
 
-/** A converted model, as far as it is needed here: tf.GraphModel has all of it. */
-export interface GraphModelLike {
-  execute(inputs: unknown, outputs?: string | string[]): Tensor | Tensor[];
-  executeAsync?(inputs: unknown, outputs?: string | string[]): Promise<Tensor | Tensor[]>;
-  readonly outputNodes?: string[];
-  readonly outputs?: { name: string }[];
-  readonly weights?: Record<string, Tensor[]>;
+/*
+ * Activations leave a model here. A hook on a layer hands every call of the layer to a listener; a hook on a GraphModel
+ * does the same for its nodes. Neither changes what the model computes, and both come off without a trace.
+ */
+
+/** The keyword arguments that TensorFlow.js passes to `Layer.call`. */
+export interface CallArguments {
+  training?: boolean;
+  mask?: Tensor | Tensor[] | null;
+  [name: string]: unknown;
 }
 
-/** A GraphModel has no layers; its intermediate nodes are tracked by name, e.g. 'block1/Relu'. */
+/** One call of a layer. Its tensors are valid only until the listener returns. */
+export interface LayerCall {
+  layer: Layer;
+  inputs: Tensor | Tensor[];
+  kwargs: CallArguments;
+  /** The layer's first output: its activations. */
+  output: Tensor;
+}
+
+/** A hook on one layer. */
+export interface LayerHook {
+  /** Forgets the calls so far, so that calls with the same input tensors count again. */
+  startNewPass(): void;
+  /** Takes the hook off the layer. */
+  remove(): void;
+}
+
+/**
+ * Calls `listener` after every call of a layer, except for repeats.
+ *
+ * TensorFlow.js calls a layer that has several outputs once for each output that is used, with the same input tensors
+ * and, in training, the same keyword arguments. Only the first of these calls counts. A layer that stands in several
+ * places of a model may be called in all of them before it is called again in the first: so the hook remembers as many
+ * calls as the layer has places.
+ */
+export function onLayerCall(layer: Layer, listener: (call: LayerCall) => void): LayerHook {
+  let recent: { inputIds: string; kwargs: CallArguments }[] = [];
+  const isRepeat = ({ inputs, kwargs }: LayerCall): boolean => {
+    const inputIds = (Array.isArray(inputs) ? inputs : [inputs]).map((tensor) => tensor.id).join();
+    const known = recent.some(
+      (call) => call.inputIds === inputIds && (kwargs.training !== true || call.kwargs === kwargs),
+    );
+    if (!known) recent = [...recent, { inputIds, kwargs }].slice(-Math.max(1, layer.inboundNodes.length));
+    return known;
+  };
+  const remove = wrapMethod(layer, 'call', (original, _self, args) => {
+    const outputs = original(...args) as Tensor | Tensor[];
+    const [inputs, given] = args as [Tensor | Tensor[], CallArguments | undefined];
+    const output = Array.isArray(outputs) ? outputs[0] : outputs;
+    if (output === undefined) return outputs;
+    const call = { layer, inputs, kwargs: given ?? {}, output };
+    const hasSeveralOutputs = Array.isArray(outputs) && outputs.length > 1;
+    if (!hasSeveralOutputs || !isRepeat(call)) listener(call);
+    return outputs;
+  });
+  return {
+    startNewPass: () => {
+      recent = [];
+    },
+    remove,
+  };
+}
+
+/** A GraphModel has no layers; its intermediate nodes are tracked by name. */
 export interface GraphModelNodes {
+  /** The converted model, as `tf.loadGraphModel` returns it. */
   model: GraphModelLike;
+  /** The names of the nodes to track, e.g. 'block1/Relu'. */
   nodes: readonly string[];
 }
 
+/** Whether a value is a GraphModel with the names of its nodes, and not a LayersModel or a list of layers. */
 export function isGraphModelNodes(model: unknown): model is GraphModelNodes {
   const candidate = model as Partial<GraphModelNodes> | null;
   return typeof candidate?.model?.execute === 'function' && Array.isArray(candidate.nodes);
 }
 
-/** The nodes to track, each once. @throws RangeError where there is none */
+/** The nodes to track, each once. @throws RangeError if there are none */
 export function nodeNames({ nodes }: GraphModelNodes): string[] {
   const names = [...new Set(nodes)];
   if (names.length === 0) throw new RangeError('nodes: expected at least one node name of the GraphModel, got none');
@@ -31,35 +91,35 @@ export function nodeNames({ nodes }: GraphModelNodes): string[] {
 }
 
 /**
- * Has a GraphModel compute further nodes whenever it runs (predict goes through execute, too) and hands them to
- * `listener`; what the caller gets is what it asked for. Returns the function that undoes it.
+ * Makes a GraphModel compute further nodes whenever it runs (predict calls execute), and passes them to `listener`. The
+ * caller of the model gets what it asked for. Returns a function that takes the hook off the model.
  *
- * @param wanted asked before each run: false leaves the run as it is, at no cost
+ * @param isWanted is asked before each run; if it returns false, the run is left as it is and costs nothing more
  */
 export function onGraphModelRun(
   graph: GraphModelNodes,
-  wanted: () => boolean,
+  isWanted: () => boolean,
   listener: (node: string, activations: Tensor) => void,
 ): () => void {
   const names = nodeNames(graph);
   const undo = (['execute', 'executeAsync'] as const).map((method) =>
     wrapMethod(graph.model, method, (original, self, args) => {
-      if (!wanted()) return original(...args);
+      if (!isWanted()) return original(...args);
       const [inputs, outputs] = args as [unknown, string | string[] | undefined];
       const { outputNodes, outputs: outputInfo = [], weights = {} } = self as GraphModelLike;
       const asked = outputs ?? outputNodes ?? outputInfo.map((output) => output.name);
       const list = Array.isArray(asked) ? asked : [asked];
-      const share = (all: Tensor[]) => {
+      const split = (all: Tensor[]) => {
         const extra = all.slice(list.length);
         for (const [index, name] of names.entries()) listener(name, extra[index]);
         const own = all.slice(0, list.length);
-        // A node may be a tensor that stays alive: one that was asked for as well, an input, a weight.
-        const others = new Set([...own, ...tensorsOf(inputs), ...Object.values(weights).flat()]);
+        // Some nodes are tensors that must stay alive: inputs, weights, and nodes that the caller asked for as well.
+        const others = new Set<unknown>([...own, ...tensorsOf(inputs), ...Object.values(weights).flat()]);
         for (const tensor of new Set(extra)) if (!others.has(tensor)) tensor.dispose();
         return own.length > 1 ? own : own[0];
       };
       const result = original(inputs, [...list, ...names]);
-      return method === 'execute' ? share(result as Tensor[]) : (result as Promise<Tensor[]>).then(share);
+      return method === 'execute' ? split(result as Tensor[]) : (result as Promise<Tensor[]>).then(split);
     }),
   );
   return () => {
@@ -70,76 +130,15 @@ export function onGraphModelRun(
 /** The tensors that a run was given: one, a list, or by name. */
 function tensorsOf(inputs: unknown): unknown[] {
   if (Array.isArray(inputs)) return inputs;
-  return typeof (inputs as Partial<Tensor> | null)?.dataSync === 'function'
-    ? [inputs]
-    : Object.values((inputs ?? {}) as object);
+  const isTensor = typeof (inputs as Partial<Tensor> | null)?.dataSync === 'function';
+  return isTensor ? [inputs] : Object.values((inputs ?? {}) as object);
 }
 
-/** The keyword arguments TensorFlow.js hands to `Layer.call`. */
-export interface CallArguments {
-  training?: boolean;
-  mask?: Tensor | Tensor[] | null;
-  [name: string]: unknown;
-}
-
-/** One pass of data through a layer. Tensors are valid only during the call. */
-export interface LayerCall {
-  layer: Layer;
-  inputs: Tensor | Tensor[];
-  kwargs: CallArguments;
-  /** The first of the layer's outputs: its activations. */
-  output: Tensor;
-}
-
-/**
- * Calls `listener` after every `call` of a layer, until the returned function is called. What the layer computes is not
- * changed.
- */
-export function onLayerCall(layer: Layer, listener: (call: LayerCall) => void): () => void {
-  return wrapMethod(layer, 'call', (call, _self, args) => {
-    const outputs = call(...args) as Tensor | Tensor[];
-    const [inputs, given] = args as [Tensor | Tensor[], CallArguments | undefined];
-    const output = Array.isArray(outputs) ? outputs[0] : outputs;
-    const kwargs = given ?? {};
-    if (output !== undefined && !isRepeat(listener, { layer, inputs, kwargs, output }, outputs)) {
-      listener({ layer, inputs, kwargs, output });
-    }
-    return outputs;
-  });
-}
-
-interface Pass {
-  ids: string;
-  kwargs: CallArguments;
-}
-
-/** By listener, the layer's latest passes, as many as it has places. */
-let lastPasses = new WeakMap<object, Pass[]>();
-
-/**
- * TensorFlow.js runs a layer with several outputs once per output that is consumed, on the same input tensors and,
- * in training, with the same keyword arguments. Only the first of these runs counts. A layer that stands in several
- * places may be run in all of them before it is run again in the first.
- */
-function isRepeat(listener: object, { layer, inputs, kwargs }: LayerCall, outputs: unknown): boolean {
-  if (!Array.isArray(outputs) || outputs.length < 2) return false;
-  const ids = (Array.isArray(inputs) ? inputs : [inputs]).map((tensor) => tensor.id).join();
-  const last = lastPasses.get(listener) ?? [];
-  if (last.some((pass) => pass.ids === ids && (kwargs.training !== true || pass.kwargs === kwargs))) return true;
-  lastPasses.set(listener, [...last, { ids, kwargs }].slice(-Math.max(1, layer.inboundNodes.length)));
-  return false;
-}
-
-/** Forgets what the last passes were, so that the same input tensors count again: a new record() begins. */
-export function startNewPass(): void {
-  lastPasses = new WeakMap();
-}
-
-// What goes into a layer's activation function, for layers that compute both at once.
+// What goes into a layer's activation function, for layers that compute both in one call.
 
 interface FusedLayer {
   activation?: { getClassName(): string };
-  /** What TimeDistributed wraps. */
+  /** The layer that TimeDistributed wraps. */
   layer?: FusedLayer;
   call(inputs: unknown, kwargs: unknown): Tensor | Tensor[];
 }
@@ -156,7 +155,7 @@ function isFused(layer: FusedLayer): boolean {
   return layer.activation !== undefined && layer.activation !== null && layer.activation.getClassName() !== 'linear';
 }
 
-/** Runs the layer once more with a linear activation, through a stand-in that shares its weights. */
+/** The layer's output before its activation: calls a stand-in that shares the weights and has a linear activation. */
 export function preActivationOf({ layer, inputs, kwargs }: LayerCall): Tensor {
   const output = standInFor(layer as unknown as FusedLayer).call(inputs, kwargs);
   return Array.isArray(output) ? output[0] : output;
@@ -166,14 +165,14 @@ function standInFor(layer: FusedLayer): FusedLayer {
   const standIn = Object.create(layer) as FusedLayer;
   if (layer.layer === undefined) standIn.activation = linear();
   else standIn.layer = standInFor(layer.layer);
-  // The class's own call: the instance's is hooked.
+  // The call of the class, because that of the instance is hooked.
   Object.defineProperty(standIn, 'call', { value: (Object.getPrototypeOf(layer) as FusedLayer).call });
   return standIn;
 }
 
 let linearActivation: FusedLayer['activation'];
 
-/** TensorFlow.js does not export its activations; a layer made with one has it. */
+/** TensorFlow.js does not export its activation functions, but a layer that is made with one has it. */
 function linear(): FusedLayer['activation'] {
   linearActivation ??= (tfLayers.activation({ activation: 'linear' }) as unknown as FusedLayer).activation;
   return linearActivation;

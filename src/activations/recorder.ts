@@ -1,44 +1,66 @@
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SolveWishes } from '../statistics/threads/solve.js';
-import { type FirstOutput, type Moments, MomentsStrategies, type SolvedMoments } from './accumulate/accumulator.js';
-import { hasFusedActivation, type LayerCall, onLayerCall, preActivationOf, startNewPass } from './hooks.js';
-import type { TrackedLayer } from './layers.js';
+import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js';
+import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
+import {
+  type GraphModelNodes,
+  hasFusedActivation,
+  isGraphModelNodes,
+  type LayerCall,
+  type LayerHook,
+  nodeNames,
+  onGraphModelRun,
+  onLayerCall,
+  preActivationOf,
+} from './hooks.js';
+import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers } from './layers.js';
 import type { SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, sampleSize, type Thinning } from './samples.js';
 import { offTape } from './tensors.js';
-import type { TrainingPhase } from './training-phase.js';
+import { TrainingPhase } from './training-phase.js';
 
-/** Samples kept per layer and split for the embedding: enough for a scatter plot, little enough for memory. */
+/*
+ * From a layer's output to its accumulator: the recorder hooks a model, asks the training phase to which split a pass
+ * belongs, decides whether and which rows of it count, and adds these to the accumulator of the layer and split. At the
+ * end of a period it solves all accumulators.
+ */
+
+/** Samples kept per layer and split for the embedding: enough for a scatter plot, and few enough for memory. */
 const embeddingRows = 1000;
 
-/** With sampling 'auto': how many of one item's rows count as independent of each other. */
+/** With sampling 'auto': how many rows of one item count as independent of each other. */
 const independentRowsPerItem = 16;
 /**
- * With sampling 'auto': how many of one item's rows are used at most; neighbours tell much the same. Of 258 spectra of the
- * demo's convolutional network (eight seeds) none showed another saturation than that of all rows; with 16 one of 138 did.
+ * With sampling 'auto': most rows of one item that are used, because neighbors are much alike. None of 258 spectra of the
+ * demo's convolutional network (eight seeds) showed another saturation than that of all rows; with 16 rows, one of 138 did.
  */
 const mostRowsPerItem = 32;
-/** Offsets that are whole multiples of it, less their whole part, lie evenly however many there are. */
+/** The fractional parts of its multiples lie evenly in [0, 1), however many there are. */
 const goldenRatio = (1 + Math.sqrt(5)) / 2;
 
 /** How activations are read and which of them count. */
 export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
+  /** Keeps, drops or renames the layers of a model; undefined keeps those that are tracked by default. */
+  readonly layers: LayerFilter | undefined;
   /** What a layer with a fused activation shows: its output, or what it has before the activation. */
   readonly activations: 'output' | 'preActivation';
   /** Undefined: 'lastTimestep' for recurrent layers, 'tokens' for all others. */
   readonly timeseriesMethod: ActivationView['timeseriesMethod'] | undefined;
+  /** Undefined: maps keep their size. */
   readonly downsample: ActivationView['downsample'];
-  /** Whether every row counts, or as many as the saturation needs. */
+  /** Whether every row counts, or as many rows as the saturation needs. */
   readonly sampling: 'all' | 'auto';
-  /** Fraction of the variance that the counted directions explain, in (0, 1]: 'auto' sampling aims at it. */
+  /** Explained-variance threshold in (0, 1], for which 'auto' sampling chooses how many rows it needs. */
   readonly threshold: number;
+  /** 'float64' excludes accumulators that multiply in float32. */
   readonly precision: 'auto' | 'float64';
   /** Every n-th batch counts, starting with the first of each epoch. */
   readonly logInterval: number;
-  /** Most items (images, sequences) per layer, split and epoch. */
+  /** Most items (images, sequences) per layer, split and epoch; may be Infinity. */
   readonly maxSamples: number;
   /** Whether rows are kept for an embedding. */
   readonly embedding: boolean;
@@ -48,168 +70,222 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
 export interface RecordedLayer {
   split: Split;
   layer: string;
-  moments: Promise<SolvedMoments | undefined>;
+  /** Resolves to undefined if nothing was recorded. */
+  solved: Promise<SolvedLayer | undefined>;
 }
 
-/** What is being accumulated for one layer in one split. */
+/** The state of one layer in one split. */
 interface Entry {
   split: Split;
   name: string;
-  moments: Moments;
-  /** Passes seen since the period began, used or not. */
+  accumulator: LayerAccumulator;
+  /** Passes since the period began, used or not. */
   passes: number;
   /** Items (images, sequences) used since the period began. */
   items: number;
-  /** False until the first pass of the period that was used. */
-  used: boolean;
-  /** With sampling 'auto': how many rows are wanted. */
+  /** Whether a pass of this period was used. */
+  isUsed: boolean;
+  /** With sampling 'auto': how many rows are needed. */
   budget: SampleBudget | undefined;
 }
 
 /**
- * Listens to layers and accumulates the moments of their outputs, train and validation apart. Whatever goes wrong in here
- * is reported and never reaches the model.
+ * Accumulates the outputs of a model's layers (or of a list of layers, or of a GraphModel's nodes), with training and
+ * validation apart. Errors inside the hooks are reported and never reach the model.
  */
 export class ActivationRecorder {
+  /** Knows to which split the running pass belongs. */
+  readonly phase = new TrainingPhase();
+  readonly #model: LayersModel | readonly Layer[] | GraphModelNodes;
   readonly #tracked: readonly TrackedLayer[];
+  readonly #names: string[];
   readonly #options: RecordingOptions;
-  readonly #phase: TrainingPhase;
-  readonly #report: (error: unknown, layer: string) => void;
+  readonly #report: (error: unknown, where: string) => void;
   readonly #entries = new Map<string, Entry>();
-  readonly #strategies: MomentsStrategies;
+  readonly #accumulators: AccumulatorFactory;
   readonly #expectedItems = new Map<Split, number>();
-  #unhook: (() => void)[] = [];
-  #isHooked = true;
-  #isRecording = true;
+  #layerHooks: LayerHook[] = [];
+  #removeHooks: (() => void)[] = [];
+  #isHooked = false;
+  #isStopped = false;
 
+  /**
+   * Chooses the layers; hook() attaches the recorder to them.
+   *
+   * @param report receives errors that occur inside the hooks
+   * @throws TypeError or RangeError if there is no layer to track
+   */
   constructor(
-    tracked: readonly TrackedLayer[],
+    model: LayersModel | readonly Layer[] | GraphModelNodes,
     options: RecordingOptions,
-    phase: TrainingPhase,
-    report: (error: unknown, layer: string) => void,
+    report: (error: unknown, where: string) => void,
   ) {
-    this.#tracked = tracked;
+    const isGraph = isGraphModelNodes(model);
+    this.#model = model;
+    this.#tracked = isGraph ? [] : trackedLayers(model as Layer | readonly Layer[], options.layers);
+    this.#names = isGraph ? nodeNames(model) : this.#tracked.map(({ name }) => name);
     this.#options = options;
-    this.#phase = phase;
     this.#report = report;
-    this.#strategies = new MomentsStrategies(options.precision);
-    for (const target of tracked) this.#unhook.push(onLayerCall(target.layer, (call) => this.#hear(target, call)));
+    this.#accumulators = new AccumulatorFactory(options.precision);
   }
 
+  /** The names of the tracked layers or nodes in order of depth, then the names that were observed. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
+  /** Whether passes count: false before hook(), after unhook(), and between stop() and resume(). */
   get isRecording(): boolean {
-    return this.#isRecording && this.#isHooked;
+    return this.#isHooked && !this.#isStopped;
   }
 
+  /** Attaches the recorder to the model. */
+  hook(): void {
+    this.#isHooked = true;
+    const model = this.#model;
+    if (isGraphModelNodes(model)) {
+      const split = () => (this.isRecording ? this.phase.current(false) : undefined);
+      const record = (node: string, activations: Tensor) => {
+        const current = split();
+        if (current !== undefined) this.#safely(node, () => this.observe(node, activations, current));
+      };
+      this.#removeHooks.push(onGraphModelRun(model, () => split() !== undefined, record));
+      return;
+    }
+    this.#layerHooks = this.#tracked.map((target) =>
+      onLayerCall(target.layer, (call) => this.#safely(target.name, () => this.#recordCall(target, call))),
+    );
+    this.#removeHooks = this.#layerHooks.map(({ remove }) => remove);
+    if (!Array.isArray(model)) this.phase.watch(model as LayersModel);
+  }
+
+  /** Takes the hooks off the model, for good. What was recorded stays until dispose(). */
+  unhook(): void {
+    this.#isHooked = false;
+    for (const remove of this.#removeHooks) remove();
+    this.#removeHooks = [];
+    this.#layerHooks = [];
+    this.phase.unwatch();
+  }
+
+  /** Stops recording until resume(). What was recorded stays. */
   stop(): void {
-    this.#isRecording = false;
+    this.#isStopped = true;
   }
 
+  /** Goes on recording after stop(). */
   resume(): void {
-    this.#isRecording = true;
+    this.#isStopped = false;
   }
 
   /** Counts every pass inside `fn` for a split. */
   record<T>(split: Split, fn: () => T): T {
-    startNewPass();
-    return this.#phase.record(split, fn);
-  }
-
-  /** Tells how many items an epoch will bring, where that is known: with sampling 'auto' it spares the first epoch. */
-  expect(split: Split, items: number | undefined): void {
-    if (items === undefined) this.#expectedItems.delete(split);
-    else this.#expectedItems.set(split, items);
-  }
-
-  /** Learns from an epoch's spectrum how many rows the next one needs (sampling 'auto'). */
-  review(split: Split, name: string, spectrum: Spectrum): void {
-    this.#entries.get(`${split}/${name}`)?.budget?.review(spectrum);
+    for (const hook of this.#layerHooks) hook.startNewPass();
+    return this.phase.record(split, fn);
   }
 
   /** Adds activations that the caller has at hand, under a name of the caller's. */
   observe(name: string, activations: Tensor, split: Split): void {
-    if (!this.isRecording) return;
-    const view = this.#viewOf(undefined);
-    this.#add(split, name, 1, activations, view, undefined);
+    if (!this.#names.includes(name)) this.#names.push(name);
+    if (this.isRecording) this.#add(split, name, 1, activations, this.#viewOf(undefined), undefined);
   }
 
-  /** Solves every layer that was heard of, in the order of the layers. @param endPeriod true: the next pass starts anew */
+  /**
+   * Sets how many items an epoch will bring, so that sampling 'auto' need not take all rows of the first epoch.
+   *
+   * @param items undefined if that is unknown
+   */
+  expectItems(split: Split, items: number | undefined): void {
+    if (items === undefined) this.#expectedItems.delete(split);
+    else this.#expectedItems.set(split, items);
+  }
+
+  /** Derives from an epoch's spectrum how many rows the next epochs need (sampling 'auto'). */
+  adaptBudget(split: Split, name: string, spectrum: Spectrum): void {
+    this.#entries.get(`${split}/${name}`)?.budget?.adaptTo(spectrum);
+  }
+
+  /**
+   * Solves every layer that was recorded in this period, in order of depth; observed names and nodes in order of their
+   * first pass.
+   *
+   * @param endPeriod whether the next pass starts a new period
+   */
   solve(wishes: SolveWishes, endPeriod: boolean): RecordedLayer[] {
-    const order = new Map(this.#tracked.map((target, index) => [target.name, index]));
-    const heard = [...this.#entries.values()].filter((entry) => entry.used);
-    const last = this.#tracked.length;
-    heard.sort((a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last));
-    return heard.map((entry) => {
-      const moments = entry.moments.solve(wishes, endPeriod);
-      // Awaited later, one after another: a rejection meanwhile must not end the program.
-      moments.catch(() => {});
+    const order = new Map(this.#tracked.map(({ name }, index) => [name, index]));
+    const used = [...this.#entries.values()].filter((entry) => entry.isUsed);
+    used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
+    return used.map((entry) => {
+      const solved = entry.accumulator.solve(wishes, endPeriod);
+      // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
+      solved.catch(() => {});
       if (endPeriod) {
         entry.items = 0;
-        entry.used = false;
-        entry.budget?.end();
+        entry.isUsed = false;
+        entry.budget?.endEpoch();
       }
       entry.passes = 0;
-      return { split: entry.split, layer: entry.name, moments };
+      return { split: entry.split, layer: entry.name, solved };
     });
   }
 
-  /** The moments of the running period, as far as they have arrived, for saving. */
+  /** What each layer of the running period has accumulated so far, for saving. */
   snapshot(): SavedLayer[] {
     const saved: SavedLayer[] = [];
-    for (const { split, name, moments, passes, items } of this.#entries.values()) {
-      const accumulator = moments.snapshot();
-      if (accumulator !== undefined) saved.push({ split, layer: name, passes, items, accumulator });
+    for (const { split, name, accumulator, passes, items } of this.#entries.values()) {
+      const snapshot = accumulator.snapshot();
+      if (snapshot !== undefined) saved.push({ split, layer: name, passes, items, accumulator: snapshot });
     }
     return saved;
   }
 
-  /** Goes on from the moments of an earlier process. */
+  /** Goes on from what a layer had accumulated in an earlier process. */
   restore({ split, layer, passes, items, accumulator }: SavedLayer): void {
     const entry = this.#entryOf(split, layer);
-    entry.moments.restore(accumulator);
-    entry.used = true;
+    entry.accumulator.restore(accumulator);
+    entry.isUsed = true;
     entry.passes = passes;
     entry.items = items;
   }
 
-  /** How each layer's moments are accumulated, by layer. */
+  /** Where and in which precision each layer is accumulated, by layer. */
   strategies(): Map<string, string> {
-    return new Map([...this.#entries.values()].map((entry) => [entry.name, entry.moments.strategy]));
+    return new Map([...this.#entries.values()].map(({ name, accumulator }) => [name, accumulator.strategy]));
   }
 
-  /** Takes the hooks off the layers, for good; what was recorded stays until dispose. */
-  unhook(): void {
-    this.#isHooked = false;
-    for (const restore of this.#unhook) restore();
-    this.#unhook = [];
-  }
-
+  /** Takes the hooks off the model and releases everything that was recorded. */
   dispose(): void {
     this.unhook();
-    for (const entry of this.#entries.values()) entry.moments.dispose();
-    this.#strategies.close();
+    for (const { accumulator } of this.#entries.values()) accumulator.dispose();
+    this.#accumulators.close();
   }
 
-  #hear(target: TrackedLayer, call: LayerCall): void {
-    if (!this.#isRecording) return;
-    const split = this.#phase.current(call.kwargs.training === true);
-    if (split === undefined) return;
+  #safely(layer: string, act: () => void): void {
     try {
-      // A shared layer runs once per place it stands in: together these calls are one pass.
-      const callsPerPass = Math.max(1, target.layer.inboundNodes.length);
-      const view = this.#viewOf(target);
-      const mask = view.kind === 'sequence' && call.output.rank === 3 ? maskOf(call) : undefined;
-      if (this.#options.activations === 'preActivation' && hasFusedActivation(call)) {
-        offTape(call.output, () =>
-          tidy(() => this.#add(split, target.name, callsPerPass, preActivationOf(call), view, mask)),
-        );
-      } else {
-        this.#add(split, target.name, callsPerPass, call.output, view, mask);
-      }
+      act();
     } catch (error) {
-      this.#report(error, target.name);
+      this.#report(error, `layer '${layer}'`);
     }
   }
 
+  /** Records one call of a layer, if it belongs to a split. */
+  #recordCall(target: TrackedLayer, call: LayerCall): void {
+    if (!this.isRecording) return;
+    const split = this.phase.current(call.kwargs.training === true);
+    if (split === undefined) return;
+    // A shared layer is called once per place in which it stands: together these calls are one pass.
+    const callsPerPass = Math.max(1, target.layer.inboundNodes.length);
+    const view = this.#viewOf(target);
+    const mask = view.kind === 'sequence' && call.output.rank === 3 ? maskOf(call) : undefined;
+    const add = (output: Tensor) => this.#add(split, target.name, callsPerPass, output, view, mask);
+    if (this.#options.activations === 'preActivation' && hasFusedActivation(call)) {
+      offTape(call.output, () => tidy(() => add(preActivationOf(call))));
+    } else {
+      add(call.output);
+    }
+  }
+
+  /** Adds the rows of an output that count to the accumulator of its layer and split. */
   #add(
     split: Split,
     name: string,
@@ -225,12 +301,12 @@ export class ActivationRecorder {
     if (items <= 0) return;
     const thinning = this.#thinningOf(entry, output.shape, view, items, callsPerPass);
     if (thinning?.rows === 0) return;
-    entry.moments.add({ output, view, mask, items, thinning });
+    entry.accumulator.add({ output, view, mask, items, thinning });
     entry.items += items;
-    entry.used = true;
+    entry.isUsed = true;
   }
 
-  /** Which rows of a pass to use, perhaps none; undefined for all. */
+  /** Which rows of a pass to use, possibly none; undefined for all. */
   #thinningOf(
     entry: Entry,
     shape: readonly number[],
@@ -240,15 +316,15 @@ export class ActivationRecorder {
   ): Thinning | undefined {
     if (this.#options.sampling === 'all') return undefined;
     const { rows, features } = sampleSize(shape, view, items);
-    // Neighbouring places of an image (steps of a sequence) resemble each other: an item is worth so many rows at most.
+    // Neighboring places of an image (steps of a sequence) are alike: only some rows of an item count as independent.
     const places = rows / items;
     const independent = Math.min(places, independentRowsPerItem) * items;
     if (entry.budget === undefined) {
       entry.budget = new SampleBudget(features, { threshold: this.#options.threshold });
       const expected = this.#expectedItems.get(entry.split);
-      entry.budget.begin(expected && (expected * callsPerPass * independent) / items);
+      entry.budget.beginEpoch(expected && (expected * callsPerPass * independent) / items);
     }
-    const share = entry.budget.take(independent) / independent;
+    const share = entry.budget.rowsToUse(independent) / independent;
     const wanted = Math.ceil(share * Math.min(places, mostRowsPerItem) * items);
     return wanted >= rows ? undefined : { rows: wanted, offset: (entry.passes * goldenRatio) % 1 };
   }
@@ -258,8 +334,9 @@ export class ActivationRecorder {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       const keepRows = this.#options.embedding ? embeddingRows : 0;
-      const moments = this.#strategies.choose(key, output(), keepRows, (error) => this.#report(error, name));
-      entry = { split, name, moments, passes: 0, items: 0, used: false, budget: undefined };
+      const report = (error: unknown) => this.#report(error, `layer '${name}'`);
+      const accumulator = this.#accumulators.choose(key, output(), keepRows, report);
+      entry = { split, name, accumulator, passes: 0, items: 0, isUsed: false, budget: undefined };
       this.#entries.set(key, entry);
     }
     return entry;
@@ -278,7 +355,7 @@ export class ActivationRecorder {
   }
 }
 
-/** The output's mask, N x T, where the layer has one. */
+/** The mask of a layer's output, N x T; undefined if it has none. */
 function maskOf(call: LayerCall): ArrayLike<number> | undefined {
   const { layer, inputs, kwargs, output } = call;
   if (!layer.supportsMasking && kwargs.mask == null) return undefined;
@@ -287,7 +364,7 @@ function maskOf(call: LayerCall): ArrayLike<number> | undefined {
     tidy(() => {
       const computed = layer.supportsMasking ? layer.computeMask(inputs, kwargs.mask ?? undefined) : kwargs.mask;
       const mask = Array.isArray(computed) ? computed[0] : computed;
-      // TensorFlow.js leaves a mask of earlier layers in the arguments of later ones: it counts only where it fits.
+      // TensorFlow.js leaves the mask of an earlier layer in the arguments of later ones: it counts only if it fits.
       if (mask == null || mask.shape[0] !== output.shape[0] || mask.shape[1] !== output.shape[1]) return;
       values = mask.dataSync();
     }),

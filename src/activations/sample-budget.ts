@@ -62,12 +62,12 @@ export class SampleBudget {
    *
    * @param expectedRows Rows that it will offer; where that is not known all are taken.
    */
-  begin(expectedRows?: number): void {
+  beginEpoch(expectedRows?: number): void {
     this.#expected = expectedRows ?? this.#target;
   }
 
   /** Ends an epoch and starts the next one, of as many rows. */
-  end(): void {
+  endEpoch(): void {
     this.#lastUsed = this.#used;
     this.#tookAll = this.#used >= this.#offered;
     if (this.#offered > 0) this.#expected = this.#offered;
@@ -76,7 +76,7 @@ export class SampleBudget {
   }
 
   /** How many rows to use of a batch of `rows`: 0, all, or some in between, to be taken at even distances. */
-  take(rows: number): number {
+  rowsToUse(rows: number): number {
     const rate = this.#target / this.#expected;
     this.#offered += rows;
     // Leaving out fewer than half of the rows spares little and is a risk all the same.
@@ -91,7 +91,7 @@ export class SampleBudget {
   }
 
   /** Learns how many rows the next epochs need from the spectrum of the last one that ended; the next may have begun. */
-  review(spectrum: Spectrum): void {
+  adaptTo(spectrum: Spectrum): void {
     if (this.#isNarrow) return;
     const options = { threshold: this.#threshold, tolerance: this.#tolerance };
     const needed = rowsNeeded(spectrum, { ...options, samples: Number.POSITIVE_INFINITY });

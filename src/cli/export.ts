@@ -1,3 +1,4 @@
+/** The command `export`. */
 import { fnv1aHex } from '../encoding/bytes.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
@@ -16,7 +17,7 @@ export interface ExportOptions {
   tags?: string;
 }
 
-/** `export`: numbers and texts as a table, images and sounds as files. Resolves to the exit code. */
+/** `export`: writes numbers and texts as a table, images and sounds as files. Resolves to the exit code. */
 export async function exportLogdir(
   terminal: Terminal,
   path: string | undefined,
@@ -45,7 +46,7 @@ export async function exportLogdir(
   return 0;
 }
 
-/** A million rows are not a million writes. */
+/** Joins many small texts into few writes. */
 class Batch {
   readonly #write: (text: string) => void;
   #pending = '';
@@ -71,7 +72,7 @@ interface Found {
   summary: DecodedSummary;
 }
 
-/** All summaries of one plugin below a path. Damage ends the export with an error: half a table looks like a whole one. */
+/** All summaries of one plugin below a path. Damage ends the export with an error, since half a table looks like a whole one. */
 async function* summaries(
   path: string | undefined,
   kind: string,
@@ -108,7 +109,7 @@ function cellsOf(value: SummaryValue): string[][] {
   return [];
 }
 
-/** RFC 4180. */
+/** A cell of a CSV file, quoted if it must be. Source: RFC 4180. */
 function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
@@ -125,7 +126,7 @@ async function writeJson(found: AsyncIterable<Found>, write: (text: string) => v
   write(separator === '[' ? '[]\n' : '\n]\n');
 }
 
-/** JSON has no NaN and no infinities: those are text, as in TensorBoard's own answers. */
+/** A value as JSON, which has no NaN and no infinities: those become text, as in TensorBoard's own answers. */
 function jsonValue(value: SummaryValue): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   if ('buckets' in value) return cellsOf(value).map((row) => row.map(Number).map(jsonValue));
@@ -150,7 +151,7 @@ async function exportFiles(terminal: Terminal, found: AsyncIterable<Found>, fold
   terminal.write(`${written} file${written === 1 ? '' : 's'} in ${folder}\n`);
 }
 
-/** A run's or tag's name as the name of one file: nothing it is called can lead out of the folder, and no two share one. */
+/** The name of a run or tag as the name of one file: it cannot lead out of the folder, and no two names become the same. */
 function fileName(name: string): string {
   if (name === '.') return 'root';
   const safe = encodeURIComponent(name || 'untitled').replace(/^\.|[*'()!~]/g, (character) => {
@@ -159,7 +160,7 @@ function fileName(name: string): string {
   return safe.length <= 150 ? safe : `${safe.slice(0, 140)}~${fnv1aHex(name)}`;
 }
 
-/** By the first bytes, which every viewer goes by. */
+/** A file's extension, from its first bytes, by which every viewer recognizes it. */
 function extensionOf(bytes: Uint8Array): string {
   const start = String.fromCharCode(...bytes.subarray(0, 12));
   if (start.startsWith('\u0089PNG')) return 'png';

@@ -1,11 +1,12 @@
+/** The command `inspect`, and how it words a value. */
 import type { CorruptRecordError } from '../errors.js';
 import type { Step, SummaryValue } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
-import { scanRun } from '../reader/scan.js';
+import { scanFile } from '../reader/scan.js';
 import { findRuns, tagFilter } from './runs.js';
 import { styled, type Terminal, table } from './terminal.js';
 
-/** What `inspect` tells of one tag of a run. */
+/** What `inspect` shows of one tag of a run. */
 interface TagReport {
   tag: string;
   plugin: string;
@@ -15,7 +16,7 @@ interface TagReport {
   lastValue: SummaryValue;
 }
 
-/** `inspect`: what a logdir holds. Resolves to the exit code. */
+/** `inspect`: shows what a logdir holds. Resolves to the exit code, which is 1 if a file is damaged. */
 export async function inspect(
   terminal: Terminal,
   path: string | undefined,
@@ -33,9 +34,9 @@ export async function inspect(
     };
     const decoder = new EventDecoder(wanted);
     for (const file of files) {
-      const { damage } = await scanRun(file, decoder, (event) => {
-        for (const { plugin, tag, value } of event.summary ?? []) add(tag, plugin, event.step, value);
-        if (event.graph && options.tags === undefined) {
+      const { damage } = await scanFile(file, decoder, (event) => {
+        for (const { plugin, tag, value } of event?.summary ?? []) add(tag, plugin, event!.step, value);
+        if (event?.graph && options.tags === undefined) {
           add('', 'graph', event.step, { dtype: 'graph', shape: [event.graph.length], data: event.graph });
         }
       });
@@ -45,7 +46,7 @@ export async function inspect(
   }
   if (options.json) terminal.write(`${JSON.stringify(found.map(jsonOf), undefined, 2)}\n`);
   else printTable(terminal, found);
-  for (const { message } of damages) terminal.complain(`${styled(terminal, 'red', message)}\n`);
+  for (const { message } of damages) terminal.writeError(`${styled(terminal, 'red', message)}\n`);
   return damages.length > 0 ? 1 : 0;
 }
 
@@ -59,7 +60,7 @@ function printTable(terminal: Terminal, runs: { run: string; tags: TagReport[] }
           plugin || '(none)',
           String(count),
           first === last ? String(first) : `${first}..${last}`,
-          describeValue(lastValue),
+          valueText(lastValue),
         ]),
   );
   terminal.write(table(terminal, ['run', 'tag', 'plugin', 'count', 'steps', 'last'], rows, ['count']));
@@ -74,7 +75,7 @@ function jsonOf({ run, tags }: { run: string; tags: TagReport[] }): object {
       count,
       firstStep: jsonStep(first),
       lastStep: jsonStep(last),
-      last: typeof lastValue === 'number' && Number.isFinite(lastValue) ? lastValue : describeValue(lastValue),
+      last: typeof lastValue === 'number' && Number.isFinite(lastValue) ? lastValue : valueText(lastValue),
     })),
   };
 }
@@ -84,8 +85,8 @@ export function jsonStep(step: Step): number | string {
   return typeof step === 'bigint' ? String(step) : step;
 }
 
-/** A value in a few words. */
-export function describeValue(value: SummaryValue): string {
+/** A value in a few words, for a table. */
+function valueText(value: SummaryValue): string {
   if (typeof value === 'number') return String(Number.isInteger(value) ? value : Number(value.toPrecision(7)));
   if ('buckets' in value) {
     const { buckets } = value;

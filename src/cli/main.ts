@@ -1,3 +1,4 @@
+/** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
 import { writeReport } from '../reports/report-store.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
@@ -37,7 +38,7 @@ Commands:
   inspect <logdir or file>          what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
       --json                          as JSON
-  verify <logdir or file>...        read every record; exit code 1 where one is damaged
+  verify <logdir or file>...        read every record; exit code 1 if one is damaged
   export <logdir or file>           scalars as CSV to standard output
       --kind <kind>                   ${exportKinds.join(', ')}
       --format <csv or json>          csv
@@ -50,10 +51,10 @@ Options:
   --help, -h
   --version
 
-Colours are left out where standard output is not a terminal or NO_COLOR is set.
+Colors are left out if standard output is not a terminal or NO_COLOR is set.
 `;
 
-/** Runs one command; resolves to the exit code: 0, 1 where files are damaged, 2 where the command line is wrong. */
+/** Runs one command. Resolves to the exit code: 0, 1 if files are damaged, 2 if the command line is wrong. */
 export async function main(terminal: Terminal, { positionals, values }: CommandLine, version: string): Promise<number> {
   const [command, ...paths] = positionals;
   if (values.version) {
@@ -79,7 +80,7 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
     }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    terminal.complain(`delve-tensorboard: ${error.message}\nTry: delve-tensorboard --help\n`);
+    terminal.writeError(`delve-tensorboard: ${error.message}\nTry: delve-tensorboard --help\n`);
     return 2;
   }
 }
@@ -89,8 +90,8 @@ function onlyOne(paths: string[]): string | undefined {
   return paths[0];
 }
 
-/** `report`: draws a tracker's run as one HTML page, and names the file. */
-export async function report(terminal: Terminal, logdir: string | undefined, out?: string): Promise<number> {
+/** `report`: draws a tracker's run as one HTML page, and prints the path of the file. */
+async function report(terminal: Terminal, logdir: string | undefined, out?: string): Promise<number> {
   if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
   terminal.write(`${await writeReport(logdir, { path: out })}\n`);
   return 0;

@@ -1,11 +1,13 @@
+/** What the commands read: runs below a path, and tags that match a pattern. */
 import { sourceFiles } from '#platform';
-import { listRuns } from '../reader/read-events.js';
+import { messageOf } from '../errors.js';
+import { listRuns } from '../reader/run-files.js';
 import { UsageError } from './terminal.js';
 
 /** A run and what to read it from. */
 export interface NamedRun {
   run: string;
-  /** Its folder, or its one file: what `readEvents` takes. */
+  /** The run's folder or its one file, which `readEvents` takes. */
   source: string;
   files: string[];
 }
@@ -13,7 +15,7 @@ export interface NamedRun {
 /**
  * The runs below a logdir, or one event file as a run of its own.
  *
- * @throws UsageError where there is nothing to read
+ * @throws UsageError if there is nothing to read
  */
 export async function findRuns(path: string | undefined): Promise<NamedRun[]> {
   if (path === undefined) throw new UsageError('expected the path of a logdir or of an event file');
@@ -21,8 +23,9 @@ export async function findRuns(path: string | undefined): Promise<NamedRun[]> {
   if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
   if (kind === 'file') return [{ run: '.', source: path, files: [path] }];
   const runs = await listRuns(path);
-  if (runs.length === 0)
+  if (runs.length === 0) {
     throw new UsageError(`there is no event file in "${path}" (its name would contain "tfevents")`);
+  }
   return runs.map((found) => ({ ...found, source: found.run === '.' ? path : `${path}/${found.run}` }));
 }
 
@@ -33,6 +36,6 @@ export function tagFilter(pattern: string | undefined): (tag: string) => boolean
     const expression = new RegExp(pattern, 'u');
     return (tag) => expression.test(tag);
   } catch (error) {
-    throw new UsageError(`--tags: ${(error as Error).message}`);
+    throw new UsageError(`--tags: ${messageOf(error)}`);
   }
 }

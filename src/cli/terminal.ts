@@ -1,31 +1,33 @@
-/** What a command needs of the world; the executable gives it the real one, a test its own. */
+/** What the commands share: what they need of the world, styles, tables. */
+
+/** What a command needs of the world. The executable gives it the real one, a test gives its own. */
 export interface Terminal {
   /** Writes to standard output. */
   write(text: string): void;
   /** Writes to standard error. */
-  complain(text: string): void;
-  /** Whether standard output shows colours. */
+  writeError(text: string): void;
+  /** Whether standard output shows colors. */
   readonly colors: boolean;
-  /** Writes a file, making the folders it lies in. */
+  /** Writes a file, and makes the folders it lies in. */
   writeFile(path: string, content: string | Uint8Array): void;
   /** Opens a file for text that comes piece by piece. */
   createFile(path: string): { write(text: string): void; close(): void };
 }
 
-/** What is wrong with how a command was called; the executable shows it without a stack. */
+/** A command was called in a wrong way. The executable shows the message without a stack. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
 const styles = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39] } as const;
 
-/** Text in a style, where the terminal has colours. */
+/** Text in a style, if the terminal has colors. */
 export function styled(terminal: Terminal, style: keyof typeof styles, text: string): string {
   const [on, off] = styles[style];
   return terminal.colors ? `\u001b[${on}m${text}\u001b[${off}m` : text;
 }
 
-/** Text from a file nobody vouches for, without the control characters that would command the terminal. */
+/** Text from a file that may be hostile: control characters, which would command the terminal, are escaped. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are to be replaced
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
@@ -33,7 +35,11 @@ export function printable(text: string): string {
   });
 }
 
-/** Rows padded to columns; numbers (of the columns named) stand to the right. */
+/**
+ * Rows with their cells padded to columns.
+ *
+ * @param numeric the names of the columns that are aligned to the right
+ */
 export function table(terminal: Terminal, header: string[], rows: string[][], numeric: readonly string[] = []): string {
   const clean = rows.map((row) => row.map(printable));
   const widths = header.map((name, column) => Math.max(name.length, ...clean.map((row) => row[column].length)));

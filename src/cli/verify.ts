@@ -1,9 +1,10 @@
+/** The command `verify`. */
 import { EventDecoder } from '../reader/event-decoder.js';
-import { scanRun } from '../reader/scan.js';
+import { scanFile } from '../reader/scan.js';
 import { findRuns } from './runs.js';
 import { printable, styled, type Terminal, UsageError } from './terminal.js';
 
-/** `verify`: reads every record of every file. Resolves to the exit code, 1 where one is damaged. */
+/** `verify`: reads every record of every file. Resolves to the exit code, which is 1 if one is damaged. */
 export async function verify(terminal: Terminal, paths: string[]): Promise<number> {
   if (paths.length === 0) throw new UsageError('expected the path of a logdir or of an event file');
   let damaged = 0;
@@ -14,7 +15,7 @@ export async function verify(terminal: Terminal, paths: string[]): Promise<numbe
       const decoder = new EventDecoder();
       for (const file of run.files) {
         files++;
-        const { damage, records, tornBytes, tornOffset } = await scanRun(file, decoder);
+        const { damage, records, tornBytes, tornOffset } = await scanFile(file, decoder);
         const sound = `${records} record${records === 1 ? '' : 's'}`;
         if (damage) {
           damaged++;

@@ -1,3 +1,4 @@
+/** The checks that every addX makes of its tag, step, wall time and texts. Each names the call and what it expected. */
 import { describe } from '../errors.js';
 import type { Step } from './event.js';
 
@@ -8,13 +9,18 @@ const maxStep = 2n ** 63n - 1n;
  * A tag must be a non-empty string.
  *
  * @param what the call, for the error
+ * @throws TypeError
  */
 export function checkTag(tag: unknown, what: string): asserts tag is string {
   if (typeof tag !== 'string') throw new TypeError(`${what}: expected the tag to be a string, got ${describe(tag)}`);
   if (tag === '') throw new TypeError(`${what}: expected the tag to be a non-empty string, got ''`);
 }
 
-/** A step must be an integer that 64 bits hold. Beyond 2^53 only a bigint is exact. */
+/**
+ * A step must be an integer that 64 bits hold. Beyond 2^53 only a bigint is exact.
+ *
+ * @throws TypeError or RangeError
+ */
 export function checkStep(step: unknown, what: string): asserts step is Step {
   if (typeof step === 'number') {
     if (Number.isSafeInteger(step)) return;
@@ -28,7 +34,11 @@ export function checkStep(step: unknown, what: string): asserts step is Step {
   }
 }
 
-/** A wall time must be finite: one NaN makes TensorBoard's Rust loader give up the file. */
+/**
+ * A wall time must be finite: a single NaN makes TensorBoard's Rust loader give up the file.
+ *
+ * @throws TypeError or RangeError
+ */
 export function checkWallTime(wallTime: unknown, what: string): asserts wallTime is number {
   if (typeof wallTime !== 'number') {
     throw new TypeError(`${what}: expected wallTime to be a number of seconds, got ${describe(wallTime)}`);
@@ -38,7 +48,11 @@ export function checkWallTime(wallTime: unknown, what: string): asserts wallTime
   }
 }
 
-/** A text option must be a string or absent. */
+/**
+ * A text option must be a string or absent.
+ *
+ * @throws TypeError
+ */
 export function checkText(text: unknown, option: string, what: string): asserts text is string | undefined {
   if (text !== undefined && typeof text !== 'string') {
     throw new TypeError(`${what}: expected ${option} to be a string, got ${describe(text)}`);
@@ -46,8 +60,8 @@ export function checkText(text: unknown, option: string, what: string): asserts 
 }
 
 /**
- * Text with every lone surrogate replaced by U+FFFD. Half a character has no UTF-8, and a string that is not UTF-8 makes
- * TensorBoard's Rust loader give up the file.
+ * Text with every lone surrogate replaced by U+FFFD. A lone surrogate has no UTF-8, and a string that is not UTF-8
+ * makes TensorBoard's Rust loader give up the file.
  */
 export function wellFormed(text: string): string {
   return /\p{Surrogate}/u.test(text) ? new TextDecoder().decode(new TextEncoder().encode(text)) : text;

@@ -1,32 +1,41 @@
+/**
+ * What `addEvent` lets through. An event of a caller's own is written as it is, so it is checked against everything that
+ * TensorBoard's loaders would stumble over: text that is not UTF-8, fields of another type, nesting without end.
+ */
 import protobuf from 'protobufjs/minimal.js';
+import { describe, messageOf } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { checkStep, checkWallTime, wellFormed } from './check-arguments.js';
 import type { TensorBoardEvent } from './event.js';
 
-/** An event holds one of these, or none. */
-const contents = ['fileVersion', 'graph', 'metaGraph', 'runMetadata', 'logMessage', 'sessionLog', 'summary'] as const;
+/** The members of an event's oneof: an event holds one of these, or none. */
+const members = ['fileVersion', 'graph', 'metaGraph', 'runMetadata', 'logMessage', 'sessionLog', 'summary'] as const;
 
 /**
  * Throws if the dashboard of a plugin could not decode the content that a summary's metadata holds for it: the dashboard
  * would then fail for the whole logdir.
  */
-export type ContentCheck = (plugin: string, content: Uint8Array) => void;
+type ContentCheck = (plugin: string, content: Uint8Array) => void;
 
 const statuses = ['unspecified', 'start', 'stop', 'checkpoint'];
 
 /**
- * The event in a form that no loader stumbles over: text repaired, everything else refused that would stop it.
+ * The event in a form that no loader stumbles over: text is repaired, and everything else that would stop a loader is
+ * refused.
  *
  * @param checkContent checks what summaries hold for their plugins, which this room knows nothing of
  * @throws TypeError or RangeError that names the field
  */
 export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck): TensorBoardEvent {
-  if (typeof event !== 'object' || event === null)
-    throw new TypeError('addEvent: expected an event as readEvents yields it');
+  if (typeof event !== 'object' || event === null) {
+    throw new TypeError(`addEvent: expected an event as readEvents yields it, got ${describe(event)}`);
+  }
   checkWallTime(event.wallTime, 'addEvent');
   checkStep(event.step, 'addEvent');
-  const given = contents.filter((content) => event[content] !== undefined);
-  if (given.length > 1) throw new TypeError(`addEvent: an event holds one thing, got ${given.join(' and ')}`);
+  const given = members.filter((member) => event[member] !== undefined);
+  if (given.length > 1) {
+    throw new TypeError(`addEvent: expected an event that holds one thing, got ${given.join(' and ')}`);
+  }
   const { sessionLog, logMessage, runMetadata, summary } = event;
   for (const [name, bytes] of [
     ['graph', event.graph],
@@ -34,18 +43,17 @@ export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck):
     ['runMetadata.bytes', runMetadata?.bytes],
   ] as const) {
     if (bytes !== undefined && !(bytes instanceof Uint8Array)) {
-      throw new TypeError(`addEvent: expected ${name} to be a Uint8Array, got ${typeof bytes}`);
+      throw new TypeError(`addEvent: expected ${name} to be a Uint8Array, got ${describe(bytes)}`);
     }
   }
   if (sessionLog !== undefined && !statuses.includes(sessionLog.status)) {
-    throw new TypeError(
-      `addEvent: expected sessionLog.status to be one of ${statuses.join(', ')}, got ${sessionLog.status}`,
-    );
+    const expected = `addEvent: expected sessionLog.status to be one of ${statuses.join(', ')}`;
+    throw new TypeError(`${expected}, got ${describe(sessionLog.status)}`);
   }
   if (logMessage !== undefined && !Number.isInteger(logMessage.level)) {
-    throw new TypeError(`addEvent: expected logMessage.level to be an integer, got ${logMessage.level}`);
+    throw new TypeError(`addEvent: expected logMessage.level to be an integer, got ${describe(logMessage.level)}`);
   }
-  for (const each of summary ?? []) checkSummary(each, checkContent);
+  for (const { tag, raw } of summary ?? []) checkSummary(tag, raw, checkContent);
   return {
     ...event,
     ...text(event, 'fileVersion'),
@@ -58,30 +66,30 @@ export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck):
   };
 }
 
-function checkSummary({ tag, raw }: { tag: string; raw: Uint8Array }, checkContent: ContentCheck): void {
-  const what = `addEvent ${JSON.stringify(tag)}`;
+function checkSummary(tag: string, raw: Uint8Array, checkContent: ContentCheck): void {
+  const call = `addEvent ${JSON.stringify(tag)}`;
   if (!(raw instanceof Uint8Array)) {
-    throw new TypeError(`${what}: expected raw to be the bytes of a Summary.Value, got ${typeof raw}`);
+    throw new TypeError(`${call}: expected raw to be the bytes of a Summary.Value, got ${describe(raw)}`);
   }
   try {
-    checkSummaryBytes(raw);
+    checkMessage(protobuf.Reader.create(raw), raw.length, summaryValue, 0);
     const pluginData = tensorboard.Summary.Value.decode(raw).metadata?.pluginData;
     if (pluginData?.content) checkContent(pluginData.pluginName ?? '', pluginData.content);
-  } catch (error) {
-    throw new TypeError(`${what}: TensorBoard could not decode raw as a Summary.Value: ${(error as Error).message}`, {
-      cause: error,
-    });
+  } catch (cause) {
+    throw new TypeError(`${call}: TensorBoard could not decode raw as a Summary.Value: ${messageOf(cause)}`, { cause });
   }
 }
 
+/** The text under `key`, repaired. Returns undefined if there is none. */
 function text<K extends string>(holder: { [key in K]?: string }, key: K): { [key in K]?: string } | undefined {
   const value = holder[key];
   if (value === undefined) return undefined;
-  if (typeof value !== 'string') throw new TypeError(`addEvent: expected ${key} to be a string, got ${typeof value}`);
+  if (typeof value !== 'string')
+    throw new TypeError(`addEvent: expected ${key} to be a string, got ${describe(value)}`);
   return { [key]: wellFormed(value) } as { [k in K]?: string };
 }
 
-/** How a field is stored, or the message it holds. `packed` numbers may stand alone too, as their own wire type. */
+/** How a field is stored, or the message it holds. Packed numbers may also be stored one by one, as their own wire type. */
 type Field = 'varint' | 'fixed64' | 'fixed32' | 'bytes' | 'text' | Packed | Message;
 interface Packed {
   packed: 'varint' | 'fixed64' | 'fixed32';
@@ -91,7 +99,7 @@ interface Message {
 }
 
 const wireTypes = { varint: 0, fixed64: 1, bytes: 2, text: 2, fixed32: 5 } as const;
-/** Fewer than the 100 that Rust's decoder takes. */
+/** Rust's decoder takes messages nested up to 100 deep. */
 const maxDepth = 64;
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -155,16 +163,12 @@ const summaryValue: Message = {
 };
 
 /**
- * Makes sure that TensorBoard's loaders can decode the bytes of a Summary.Value. protobufjs forgives what stops them: text
- * that is not UTF-8, and known fields stored as another type.
+ * Checks one message up to `end`. protobufjs forgives what stops TensorBoard's loaders: text that is not UTF-8, and known
+ * fields that are stored as another type.
  *
  * @throws Error that says what is wrong
  */
-export function checkSummaryBytes(raw: Uint8Array): void {
-  check(protobuf.Reader.create(raw), raw.length, summaryValue, 0);
-}
-
-function check(reader: protobuf.Reader, end: number, message: Message, depth: number): void {
+function checkMessage(reader: protobuf.Reader, end: number, message: Message, depth: number): void {
   if (depth > maxDepth) throw new Error(`messages are nested more than ${maxDepth} deep`);
   while (reader.pos < end) {
     const key = reader.tag();
@@ -193,7 +197,7 @@ function checkField(reader: protobuf.Reader, number: number, wireType: number, f
   const end = reader.pos + size;
   if (end > reader.len) throw new Error(`field ${number} runs past the end`);
   if ('fields' in field) {
-    check(reader, end, field, depth + 1);
+    checkMessage(reader, end, field, depth + 1);
     return;
   }
   while (reader.pos < end) reader.skipType(wireTypes[field.packed]);

@@ -1,3 +1,7 @@
+/**
+ * Events and steps between this package's form and protobuf's, in both directions; `reader/event-decoder.ts` decodes the
+ * events of a file.
+ */
 import Long from 'long';
 import protobuf from 'protobufjs/minimal.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -10,19 +14,19 @@ const sessionStatus = {
   checkpoint: tensorboard.SessionLog.SessionStatus.CHECKPOINT,
 } as const;
 
-/** A step as protobufjs takes int64s: a number where that is exact, else a Long. */
+/** A step as protobufjs takes an int64: a number if that is exact, otherwise a Long. */
 export function stepProto(step: Step): number | Long {
   if (Number.isSafeInteger(step)) return step as number;
   const wide = BigInt(step);
   return new Long(Number(BigInt.asIntN(32, wide)), Number(BigInt.asIntN(32, wide >> 32n)));
 }
 
-/** The bytes of a summary's event. */
+/** Encodes an event that holds a summary. */
 export function encodeSummaryEvent(wallTime: number, step: Step, value: tensorboard.Summary.IValue[]): Uint8Array {
   return tensorboard.Event.encode({ wallTime, step: stepProto(step), summary: { value } }).finish();
 }
 
-/** The bytes of any event. Its summaries are written as `raw` holds them, so what was read is written back unchanged. */
+/** Encodes any event. Its summaries are written as `raw` holds them, so what was read is written back unchanged. */
 export function encodeEvent(event: TensorBoardEvent): Uint8Array {
   const { wallTime, step, fileVersion, sourceWriter, sessionLog, graph, metaGraph, runMetadata, logMessage } = event;
   const message: tensorboard.IEvent = { wallTime, step: stepProto(step) };
@@ -48,7 +52,7 @@ export function encodeEvent(event: TensorBoardEvent): Uint8Array {
   return writer.finish();
 }
 
-/** An event as protobufjs has it, with whatever fields in it this package does not know: encoding it writes them again. */
+/** Decodes an event for encoding it again: fields that this package does not know are kept. */
 export function decodeWhole(payload: Uint8Array): tensorboard.Event {
   const reader = protobuf.Reader.create(payload);
   reader.discardUnknown = false;

@@ -1,8 +1,12 @@
+/**
+ * The record of a scalar, which is what a training loop writes most of, put together by hand: everything between the step
+ * and the value is the same for all events of a tag but the first, and is encoded once.
+ */
 import { recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/record.js';
 import { encodeSummaryEvent } from './encode-event.js';
 import type { Step } from './event.js';
 
-/** Tag byte and wall time, tag byte and the longest varint, value. */
+/** The wall time and its key, the longest step and its key, the value. */
 const eventBytes = 1 + 8 + 1 + 10 + 4;
 /** The most that a scalar's record takes beside its body. */
 export const scalarRecordBytes = recordOverheadBytes + eventBytes;

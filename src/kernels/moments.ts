@@ -1,4 +1,31 @@
-import type { MomentSums } from './numeric-kernels.js';
+/*
+ * The moments of a stream of rows: number, mean and scatter. A kernel adds rows block by block; what is the same for both
+ * kernels stands here: starting, merging, and the packed triangle.
+ */
+
+/** Rows of samples as a kernel reads them. */
+export type Rows = Float32Array | Float64Array;
+
+/**
+ * What is known of a stream of rows: their number, their mean and their scatter about that mean.
+ *
+ * The scatter is always centered (merged batch by batch, Chan, Golub & LeVeque 1983, "Algorithms for computing the
+ * sample variance", eq. 2.1), so neither a mean far from zero nor a drifting one cancels digits.
+ */
+export interface MomentSums {
+  readonly features: number;
+  /** Rows used. */
+  count: number;
+  /**
+   * The first finite row. Means are relative to it, which makes a feature that never varies exactly zero everywhere
+   * instead of zero up to rounding.
+   */
+  readonly shift: Float64Array;
+  /** Mean of the rows minus `shift`. */
+  readonly offset: Float64Array;
+  /** Sum of (x - mean)(x - mean)^T over the rows: lower triangle by rows, features * (features + 1) / 2 numbers. */
+  readonly scatter: Float64Array;
+}
 
 /** Numbers in the lower triangle of a features x features matrix. */
 export function packedLength(features: number): number {

@@ -1,6 +1,32 @@
-import { rowStart, type SymmetricEigen, type SymmetricMatrix } from './numeric-kernels.js';
+/*
+ * Symmetric matrices and their eigenvalues, as both kernels take and return them: a matrix comes in, is checked and scaled
+ * to a harmless magnitude; what the kernel found leaves sorted and scaled back.
+ */
 
-/** Largest absolute value of the lower triangle. Throws RangeError on a NaN or an Infinity. */
+/** A symmetric matrix of size x size numbers, of which only the lower triangle is read. */
+export interface SymmetricMatrix {
+  /** Rows, and columns. */
+  readonly size: number;
+  /** The numbers, by rows. */
+  readonly entries: Float64Array;
+  /** Whether `entries` is the lower triangle alone. Otherwise it holds size x size numbers. */
+  readonly packed: boolean;
+}
+
+/** Eigenvalues, descending, with one eigenvector of unit length per eigenvalue. */
+export interface SymmetricEigen {
+  /** Descending; not clipped, so a covariance may show tiny negative values from rounding. */
+  readonly values: Float64Array;
+  /** Row k (size numbers from k * size) is the eigenvector of `values[k]`. */
+  readonly vectors: Float64Array;
+}
+
+/** Where row `row` of a symmetric matrix starts among its entries. */
+export function rowStart(matrix: SymmetricMatrix, row: number): number {
+  return matrix.packed ? (row * (row + 1)) / 2 : row * matrix.size;
+}
+
+/** Largest absolute value of the lower triangle. Throws RangeError if an entry is NaN or infinite. */
 export function largestEntry(matrix: SymmetricMatrix): number {
   let largest = 0;
   let check = 0; // x * 0 is NaN for NaN and Infinity alone
@@ -23,16 +49,16 @@ function nonFinite(matrix: SymmetricMatrix): RangeError {
     for (let j = 0; j <= i; j++) {
       const x = matrix.entries[start + j];
       if (!Number.isFinite(x)) {
-        return new RangeError(`The matrix must hold finite numbers only, but entry (${i}, ${j}) is ${x}.`);
+        return new RangeError(`covariance: expected finite numbers, got ${x} at entry (${i}, ${j})`);
       }
     }
   }
-  return new RangeError('The matrix must hold finite numbers only.');
+  return new RangeError('covariance: expected finite numbers, got others');
 }
 
 /**
  * A power of two that brings `largest` to between 1e-100 and 1e100, where products of two entries neither overflow nor
- * lose digits to subnormal numbers; 1 where it is there already. Undo it by dividing.
+ * lose digits to subnormal numbers; 1 if it lies there already. Undo it by dividing.
  */
 export function scaleFor(largest: number): number {
   if (largest === 0 || (largest > 1e-100 && largest < 1e100)) return 1;

@@ -1,26 +1,28 @@
+/** The Output of a folder that a browser can write to. Everything in a browser's file system is asynchronous, so records wait. */
 import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
-import { appendToFile } from '../platform/browser-folders.js';
+import { describe, messageOf } from '../errors.js';
+import { appendToFile, filesBelow, folderAt, replaceFile } from '../platform/browser-folders.js';
 import { eventFileName } from './event-file-name.js';
 import { type Output, safePath } from './output.js';
 
-/** Bytes that are kept while they cannot be written; beyond, they stay with the writer, whose bound then counts. */
-const maxKeptBytes = 2 ** 24;
-/** A page that appends rewrites the file: it rests so many times as long as that took, unless it is asked to flush. */
+/** Bytes that wait here while they cannot be written. Beyond it they stay with the writer, whose own limit then counts. */
+const maxWaitingBytes = 2 ** 24;
+/** A page rewrites the file in order to append: it then rests this many times as long as that took, unless it is asked to flush. */
 const restFactor = 9;
 
 /**
  * Opens a folder that a browser can write to, for a writer: `new SummaryWriter(await openBrowserFolder('runs/first'))`.
  * Every writer begins an event file of its own; one writer, with a run for each part, shows everything in TensorBoard.
  *
- * @param folder a path in the page's origin private file system; or a folder the user has picked
- *   (`showDirectoryPicker({ mode: 'readwrite' })`), which TensorBoard can watch while the page trains
- * @throws TypeError where this is no browser, or a page without such a file system (it needs https or localhost)
+ * @param folder a path in the page's origin private file system; or a folder that the user has picked
+ * (`showDirectoryPicker({ mode: 'readwrite' })`), which TensorBoard can watch while the page trains
+ * @throws TypeError if this is no browser, or a page without such a file system (it needs https or localhost)
  */
 export async function openBrowserFolder(folder: string | FileSystemDirectoryHandle): Promise<BrowserFolderOutput> {
   if (typeof folder !== 'string') {
     if (folder?.kind === 'directory') return new BrowserFolderOutput(async () => folder);
-    throw new TypeError('openBrowserFolder: expected a path or a FileSystemDirectoryHandle');
+    throw new TypeError(`openBrowserFolder: expected a path or a FileSystemDirectoryHandle, got ${describe(folder)}`);
   }
   const storage = globalThis.navigator?.storage;
   if (typeof storage?.getDirectory !== 'function') {
@@ -29,19 +31,19 @@ export async function openBrowserFolder(folder: string | FileSystemDirectoryHand
     );
   }
   const path = safePath(folder);
-  const output = new BrowserFolderOutput(async () => folderAt(await storage.getDirectory(), path));
+  const output = new BrowserFolderOutput(async () => folderAt(await storage.getDirectory(), path.split('/')));
   await output.handle();
   return output;
 }
 
 /**
- * One event file in a folder of a browser's file system, made when the first records come. Records are written in the
- * background, in order, each time all that have come meanwhile; `flush` resolves when they are in the file. What could not
- * be written is kept, tried again with the next records, and rejects `flush`. A page that is closed or reloaded without
- * `flush` loses what came last.
+ * The Output of a folder of a browser's file system: one event file in it, which is made when the first records come.
+ * Records are written in the background, in order, each time all that have come meanwhile; `flush` resolves when they are
+ * in the file. What could not be written is kept and tried again with the next records, and makes `flush` reject. A page
+ * that is closed or reloaded without `flush` loses what came last.
  *
- * In a worker the file is appended to in place; on a page every append makes the browser copy the file, so it is done the
- * more rarely the longer it takes.
+ * A worker appends to the file in place. On a page every append makes the browser copy the file, so the longer that takes,
+ * the more rarely it is done.
  */
 export class BrowserFolderOutput implements Output {
   readonly #open: () => Promise<FileSystemDirectoryHandle>;
@@ -62,11 +64,12 @@ export class BrowserFolderOutput implements Output {
     this.#open = open;
   }
 
+  /** Bytes that are not in the file yet. */
   get pendingBytes(): number {
     return this.#waitingBytes;
   }
 
-  /** The folder. Rejects where it cannot be made. */
+  /** The folder, which is made if it is missing. Rejects if it cannot be made. */
   handle(): Promise<FileSystemDirectoryHandle> {
     this.#folder ??= this.#open().catch((error) => {
       this.#folder = undefined;
@@ -75,8 +78,13 @@ export class BrowserFolderOutput implements Output {
     return this.#folder;
   }
 
+  /**
+   * Takes whole records, which are written in the background.
+   *
+   * @throws Error if writing fails and too many bytes wait already
+   */
   write(bytes: Uint8Array): void {
-    if (this.#failure !== undefined && this.#waitingBytes + bytes.length > maxKeptBytes) {
+    if (this.#failure !== undefined && this.#waitingBytes + bytes.length > maxWaitingBytes) {
       this.#appendSoon();
       throw this.#failure;
     }
@@ -85,19 +93,21 @@ export class BrowserFolderOutput implements Output {
     this.#appendSoon();
   }
 
-  /** Begins to write what is there; a page that is being closed may not live to see the end of it. */
+  /** Begins to write what waits. A page that is being closed may not live long enough to finish it. */
   flushSync(): void {
     this.#append().catch((error: Error) => {
       if (this.#warned) return;
       this.#warned = true;
-      warn(`${error.message}. Events are kept in memory and tried again; flush() tells whether they are in the file.`);
+      warn(`${error.message}. Events are kept in memory and tried again; flush() says whether they are in the file.`);
     });
   }
 
+  /** Resolves when everything that was written is in the file; rejects if it cannot be written. */
   async flush(): Promise<void> {
     while (this.#waitingBytes > 0) await this.#append();
   }
 
+  /** Flushes, and stops trying. */
   async close(): Promise<void> {
     try {
       await this.flush();
@@ -106,29 +116,30 @@ export class BrowserFolderOutput implements Output {
     }
   }
 
+  /** The Output of a folder below this one. There is one per name. */
   run(name: string): BrowserFolderOutput {
     const path = safePath(name);
     let run = this.#runs.get(path);
     if (run === undefined) {
-      run = new BrowserFolderOutput(async () => folderAt(await this.handle(), path));
+      run = new BrowserFolderOutput(async () => folderAt(await this.handle(), path.split('/')));
       this.#runs.set(path, run);
     }
     return run;
   }
 
+  /** Replaces the content of a companion file in one step, and makes the folders it lies in. */
   async file(path: string, bytes: Uint8Array): Promise<void> {
     const parts = safePath(path).split('/');
     const name = parts.pop()!;
-    const folder = await folderAt(await this.handle(), parts.join('/'));
-    const writable = await (await folder.getFileHandle(name, { create: true })).createWritable();
-    await writable.write(new Uint8Array(bytes));
-    await writable.close();
+    await replaceFile(await folderAt(await this.handle(), parts), name, bytes);
   }
 
-  /** Every file in the folder and below it, by path, sorted: to read (`readEvents(file)`), to download, to send. */
+  /** Every file in the folder and below it, sorted by path: to read (`readEvents(file)`), to download, to send. */
   async list(): Promise<{ path: string; file: File }[]> {
     const found: { path: string; file: File }[] = [];
-    await collect(await this.handle(), '', found);
+    for await (const { handle, path } of filesBelow(await this.handle())) {
+      found.push({ path, file: await handle.getFile() });
+    }
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
@@ -140,7 +151,7 @@ export class BrowserFolderOutput implements Output {
     }, this.#restMillis);
   }
 
-  /** Appends everything that waits; one append at a time. */
+  /** Appends everything that waits. There is one append at a time. */
   #append(): Promise<void> {
     this.#appending ??= this.#appendNow().finally(() => {
       this.#appending = undefined;
@@ -164,10 +175,8 @@ export class BrowserFolderOutput implements Output {
       this.#waiting.splice(0, taken);
       this.#failure = undefined;
     } catch (error) {
-      const { message, name } = error as Error;
-      this.#failure = Object.assign(new Error(`Cannot write to the browser's folder: ${message}`, { cause: error }), {
-        code: name,
-      });
+      const message = `Cannot write to the browser's folder: ${messageOf(error)}`;
+      this.#failure = Object.assign(new Error(message, { cause: error }), { code: (error as Error).name });
       throw this.#failure;
     } finally {
       this.#restMillis = restFactor * (performance.now() - began);
@@ -179,25 +188,5 @@ export class BrowserFolderOutput implements Output {
     const names: string[] = [];
     for await (const name of folder.keys()) names.push(name);
     return folder.getFileHandle(eventFileName(names, ''), { create: true });
-  }
-}
-
-/** A folder below another, made where it is missing. */
-async function folderAt(root: FileSystemDirectoryHandle, path: string): Promise<FileSystemDirectoryHandle> {
-  let folder = root;
-  for (const part of path.split('/').filter(Boolean)) folder = await folder.getDirectoryHandle(part, { create: true });
-  return folder;
-}
-
-async function collect(
-  folder: FileSystemDirectoryHandle,
-  prefix: string,
-  found: { path: string; file: File }[],
-): Promise<void> {
-  for await (const [name, entry] of folder.entries()) {
-    if (entry.kind === 'directory') await collect(entry as FileSystemDirectoryHandle, `${prefix}${name}/`, found);
-    else if (!name.endsWith('.crswap')) {
-      found.push({ path: prefix + name, file: await (entry as FileSystemFileHandle).getFile() });
-    }
   }
 }

@@ -1,19 +1,29 @@
-import { files as platformFiles } from '#platform';
+/** The Output of a folder of the file system. It makes and appends to event files, and keeps companion files beside them. */
+import { files } from '#platform';
 import { concat } from '../encoding/bytes.js';
+import { describe } from '../errors.js';
 import type { Files } from '../platform/platform.js';
 import { eventFileName, fileNamePart } from './event-file-name.js';
 import { type Output, safePath } from './output.js';
 
+/** How a DirectoryOutput writes. */
+export interface DirectoryOutputOptions {
+  /** Ends the event file's name. Letters, digits, `-`, `_` and `.` are kept; any other character becomes `_`. */
+  filenameSuffix?: string;
+}
+
 /**
- * One event file in a folder, made when the first records come, and open only while it is written to.
+ * The Output of a folder: one event file in it, which is made when the first records come, and open only while it is
+ * written to. `new SummaryWriter('logs')` makes one; make one yourself to wrap it in an Output of your own.
  *
- * It sorts after what stands in the folder (see eventFileName) and is made exclusively, so writers in other processes and
- * threads get files of their own.
+ * The file's name sorts after those of all event files in the folder, and the file is made exclusively, so that writers in
+ * other processes and threads get files of their own. If the file is removed or changed by somebody else, the write at
+ * hand throws and the next one begins a new file (see `restarts`).
  */
 export class DirectoryOutput implements Output {
   /** The folder as it was given. */
   readonly logdir: string;
-  /** The folder's absolute path. */
+  /** The folder's absolute path, as of the time this was made. */
   readonly folder: string;
   readonly #files: Files;
   readonly #suffix: string;
@@ -22,50 +32,59 @@ export class DirectoryOutput implements Output {
   #restarts = 0;
 
   /**
-   * @param logdir the folder; it need not exist yet
-   * @param folder its absolute path, where `logdir` is not relative to the working directory as it is now
+   * @param logdir the folder; it is made when the first records come, if it is missing
+   * @throws TypeError if `logdir` is not a non-empty string, or if there is no file system, as in browsers
    */
-  constructor(
-    logdir: string,
-    options: { filenameSuffix?: string } = {},
-    files: Files | undefined = platformFiles,
-    folder: string | undefined = files?.resolve(logdir),
-  ) {
-    if (files === undefined || folder === undefined) {
+  constructor(logdir: string, options?: DirectoryOutputOptions);
+  /**
+   * @internal
+   * @param folder the folder's absolute path, if `logdir` is not relative to the present working directory
+   */
+  constructor(logdir: string, options: DirectoryOutputOptions | undefined, folder: string);
+  constructor(logdir: string, options: DirectoryOutputOptions = {}, folder?: string) {
+    if (typeof logdir !== 'string' || logdir === '') {
+      throw new TypeError(`DirectoryOutput: expected logdir to be a non-empty string, got ${describe(logdir)}`);
+    }
+    if (files === undefined) {
       throw new TypeError(
         `There is no file system here for the logdir '${logdir}': pass an Output, such as a MemoryOutput, instead`,
       );
     }
     this.logdir = logdir;
-    this.folder = folder;
+    this.folder = folder ?? files.resolve(logdir);
     this.#files = files;
     this.#suffix = fileNamePart(options.filenameSuffix ?? '');
   }
 
-  /** The event file, once it has been made. */
+  /** The path of the event file; undefined until it has been made. */
   get path(): string | undefined {
     return this.#path;
   }
 
+  /** How many event files have been given up because somebody else removed or changed them. */
   get restarts(): number {
     return this.#restarts;
   }
 
   /**
-   * Makes the folder and returns its one true path, by which two writers know that they write to the same.
+   * Makes the folder, if it is missing, and returns its real path: links and letter case resolved.
    *
-   * @param mayFail throw where it cannot be made; otherwise the path is returned as it is, and `write` will fail
+   * @throws Error if the folder cannot be made
    */
-  prepare(mayFail: boolean): string {
+  makeFolder(): string {
     try {
       this.#files.makeDirectory(this.folder);
       return this.#files.realPath(this.folder);
     } catch (error) {
-      if (mayFail) throw explain(`Cannot make the logdir '${this.logdir}'`, error);
-      return this.folder;
+      throw explain(`Cannot make the logdir '${this.logdir}'`, error);
     }
   }
 
+  /**
+   * Appends whole records to the event file, all or nothing, in one synchronous write.
+   *
+   * @throws Error with the file system's `code`
+   */
   write(bytes: Uint8Array): void {
     this.#path ??= this.#create();
     let appended: boolean;
@@ -75,7 +94,7 @@ export class DirectoryOutput implements Output {
       throw explain(`Cannot write to ${this.#path}`, error);
     }
     if (!appended) {
-      // Whatever stands there now is not ours to append to; the next write begins another file.
+      // Whatever is there now, it is not for us to append to it: the next write begins another file.
       const lost = this.#path;
       this.#path = undefined;
       this.#size = 0;
@@ -85,17 +104,24 @@ export class DirectoryOutput implements Output {
     this.#size += bytes.length;
   }
 
+  /** Does nothing: `write` has handed everything to the operating system. */
   async flush(): Promise<void> {}
 
+  /** Does nothing: no file is open between two writes. */
   async close(): Promise<void> {}
 
+  /** The Output of a folder below this one. */
   run(name: string): DirectoryOutput {
     const path = safePath(name);
     const { join } = this.#files;
-    const options = { filenameSuffix: this.#suffix };
-    return new DirectoryOutput(join(this.logdir, path), options, this.#files, join(this.folder, path));
+    return new DirectoryOutput(join(this.logdir, path), { filenameSuffix: this.#suffix }, join(this.folder, path));
   }
 
+  /**
+   * Replaces the content of a companion file in one step, and makes the folders it lies in.
+   *
+   * @throws Error with the file system's `code`
+   */
   async file(path: string, bytes: Uint8Array): Promise<void> {
     const target = this.#files.join(this.folder, safePath(path));
     try {
@@ -105,6 +131,11 @@ export class DirectoryOutput implements Output {
     }
   }
 
+  /**
+   * The content of a companion file; undefined if there is no such file.
+   *
+   * @throws Error with the file system's `code`
+   */
   readFile(path: string): Uint8Array | undefined {
     const target = this.#files.join(this.folder, safePath(path));
     try {
@@ -115,7 +146,7 @@ export class DirectoryOutput implements Output {
     }
   }
 
-  /** The event files that stand in the folder, in the order TensorBoard reads them, each in pieces. */
+  /** @internal The event files that are in the folder, in the order in which TensorBoard reads them, each in pieces. */
   *readEarlier(): Iterable<Iterable<Uint8Array>> {
     const names = this.#files.list(this.folder).filter((name) => name.includes('tfevents'));
     for (const name of names.sort()) yield this.#files.read(this.#files.join(this.folder, name));
@@ -135,6 +166,7 @@ export class DirectoryOutput implements Output {
   }
 }
 
+/** An error that says what failed, with the message and the `code` of the file system's error. */
 function explain(what: string, cause: unknown): Error {
   const { message, code } = cause as { message?: string; code?: string };
   return Object.assign(

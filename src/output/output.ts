@@ -1,4 +1,12 @@
 /**
+ * Where a writer's records go. `Output` is the contract between the two; MemoryOutput is the smallest that keeps all of it,
+ * DirectoryOutput and BrowserFolderOutput write files. `safePath` is what keeps the names of runs and companion files
+ * inside their folder.
+ */
+
+import { describe } from '../errors.js';
+
+/**
  * Where records go: a directory, memory, a browser file and an object store are all Outputs.
  * A writer owns its Output: it calls `write` with whole records only, in order, and `close` once at the end.
  */
@@ -18,18 +26,18 @@ export interface Output {
   run?(name: string): Output;
   /** Writes a companion file (projector configuration, stores) at a path relative to the run's folder. */
   file?(path: string, bytes: Uint8Array): Promise<void>;
-  /** What a companion file holds, undefined where there is none: a configuration that an earlier writer began is continued. */
+  /** What a companion file holds; undefined if there is none. With it, a configuration that an earlier writer began is continued. */
   readFile?(path: string): Uint8Array | undefined;
-  /** Bytes accepted and not yet at their destination; a producer may slow down on it. */
+  /** Bytes that have been accepted and are not yet at their destination; a producer may slow down on it. */
   readonly pendingBytes?: number;
   /**
-   * How many times a new file was begun in place of one that is gone. Where it changes during a write that throws, the
-   * writer sends the first record and what each tag needs on its first event again.
+   * How many times a new file was begun in place of one that is gone. If it changes during a write that throws, the
+   * writer sends the first record again, and what each tag needs on its first event.
    */
   readonly restarts?: number;
 }
 
-/** Keeps records in memory: for tests, for browsers, for sending them elsewhere. */
+/** An Output in memory: for tests, for browsers, for sending event files elsewhere. */
 export class MemoryOutput implements Output {
   /** The Outputs of the runs below this one, by name. */
   readonly runs: ReadonlyMap<string, MemoryOutput>;
@@ -45,11 +53,12 @@ export class MemoryOutput implements Output {
     this.files = this.#files;
   }
 
-  /** Everything written so far: the content of an event file. A view, valid until the next write. */
+  /** Everything written so far, which is the content of an event file. A view that is valid until the next write. */
   get bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
   }
 
+  /** Appends whole records. */
   write(bytes: Uint8Array): void {
     const length = this.#length + bytes.length;
     if (length > this.#buffer.length) {
@@ -61,10 +70,13 @@ export class MemoryOutput implements Output {
     this.#length = length;
   }
 
+  /** Does nothing: everything is in memory at once. */
   async flush(): Promise<void> {}
 
+  /** Does nothing: what was written can still be read. */
   async close(): Promise<void> {}
 
+  /** The Output of a run below this one. There is one per name. */
   run(name: string): MemoryOutput {
     const key = safePath(name);
     let run = this.#runs.get(key);
@@ -72,25 +84,27 @@ export class MemoryOutput implements Output {
     return run;
   }
 
+  /** Stores a copy of a companion file. */
   async file(path: string, bytes: Uint8Array): Promise<void> {
     this.#files.set(safePath(path), bytes.slice());
   }
 
+  /** The bytes of a companion file; undefined if there is none. */
   readFile(path: string): Uint8Array | undefined {
     return this.#files.get(safePath(path));
   }
 }
 
-/** Control characters and the other system's separator. */
+/** Control characters, and the backslash, which separates folders on Windows. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is exactly what must not reach a file system
 const unsafeCharacters = /[\u0000-\u001f\u007f\\]/g;
 
 /**
- * A name as a path below a folder, whatever the name: `/` separates, empty parts and `.` are left out, `..` becomes
- * `__`, and backslashes and control characters (NUL among them) become `_`. So nothing a tag or a run is called can
- * make a file outside the folder.
+ * A name as a path below a folder, whatever the name: `/` separates folders, empty parts and `.` are left out, `..` becomes
+ * `__`, and backslashes and control characters (NUL among them) become `_`. So no name of a tag or a run makes a file
+ * outside the folder.
  *
- * @throws RangeError where nothing is left
+ * @throws RangeError if nothing is left
  */
 export function safePath(name: string): string {
   const parts = name
@@ -98,6 +112,6 @@ export function safePath(name: string): string {
     .split('/')
     .filter((part) => part !== '' && part !== '.')
     .map((part) => (part === '..' ? '__' : part));
-  if (parts.length === 0) throw new RangeError(`Expected a name that can name a folder, got ${JSON.stringify(name)}`);
+  if (parts.length === 0) throw new RangeError(`name: expected one that can name a folder, got ${describe(name)}`);
   return parts.join('/');
 }

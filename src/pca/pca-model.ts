@@ -1,5 +1,5 @@
-import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
+import { type Batch, runOnBatch } from '../activations/batches.js';
 import { PcaLayer, type PcaLayerOptions } from './pca-layer.js';
 
 /** What a PCA layer lets through at its threshold. */
@@ -63,8 +63,8 @@ export function restoreDirections(model: LayersModel): void {
   for (const layer of pcaLayersOf(model)) layer.restoreAxes();
 }
 
-/** A batch: inputs of the model, or a dataset's element, of which `xs` is taken. Batches stay the caller's. */
-export type PcaBatch = Tensor | Tensor[] | { xs: Tensor | Tensor[] };
+/** @deprecated Use Batch. */
+export type PcaBatch = Batch;
 
 /**
  * Lets the PCA layers of a trained model see data, without training it: the batches pass through as in prediction
@@ -75,7 +75,7 @@ export type PcaBatch = Tensor | Tensor[] | { xs: Tensor | Tensor[] };
  */
 export async function fitPcaLayers(
   model: LayersModel,
-  batches: Iterable<PcaBatch> | AsyncIterable<PcaBatch>,
+  batches: Iterable<Batch> | AsyncIterable<Batch>,
 ): Promise<PcaLayerReport[]> {
   const found = pcaLayersOf(model);
   if (!(Symbol.iterator in Object(batches) || Symbol.asyncIterator in Object(batches))) {
@@ -87,7 +87,7 @@ export async function fitPcaLayers(
   for (const layer of found) layer.beginCollecting();
   try {
     for await (const batch of batches) {
-      tidy(() => void model.predictOnBatch('xs' in batch ? batch.xs : batch));
+      runOnBatch(model, batch);
       count++;
     }
   } finally {

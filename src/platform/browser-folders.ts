@@ -1,58 +1,91 @@
+/**
+ * Files and folders of a browser, in the page's origin private file system or picked by the user: walking them, replacing
+ * and appending to files. https://fs.spec.whatwg.org
+ */
 import type { StoreFiles } from './platform.js';
 
-/**
- * Files in the origin private file system. A writable stream there works on a copy that replaces the file on close,
- * so a write is all or nothing: https://fs.spec.whatwg.org/#api-filesystemfilehandle-createwritable
- */
+/** The files of a page's stores, in its origin private file system. */
 export function defaultStoreFiles(): StoreFiles {
   return {
     async read(path) {
-      const { folder, name } = await folderOf(path, false);
+      const { folder, name } = await find(path);
       const handle = await absentAsUndefined(folder?.getFileHandle(name));
       return handle && new Uint8Array(await (await handle.getFile()).arrayBuffer());
     },
     async write(path, bytes) {
-      const { folder, name } = await folderOf(path, true);
-      const handle = await folder!.getFileHandle(name, { create: true });
-      const writable = await handle.createWritable();
-      await writable.write(new Uint8Array(bytes));
-      await writable.close();
+      const { parts, name } = split(path);
+      await replaceFile(await folderAt(await privateRoot(path), parts), name, bytes);
     },
     async list(path) {
-      const { folder, name } = await folderOf(path, false);
+      const { folder, name } = await find(path);
       const root = name === '' ? folder : await absentAsUndefined(folder?.getDirectoryHandle(name));
       const found: string[] = [];
-      if (root) await collect(root, '', found);
+      if (root) for await (const file of filesBelow(root)) found.push(file.path);
       return found.sort();
     },
     async remove(path) {
-      const { folder, name } = await folderOf(path, false);
+      const { folder, name } = await find(path);
       await absentAsUndefined(folder?.removeEntry(name));
     },
   };
 }
 
-/** The folder a path lies in, made where asked, and the path's last part. */
-async function folderOf(path: string, create: boolean): Promise<{ folder?: FileSystemDirectoryHandle; name: string }> {
+/** The folder that a path lies in, undefined if there is none, and the path's last part. */
+async function find(path: string): Promise<{ folder: FileSystemDirectoryHandle | undefined; name: string }> {
+  const { parts, name } = split(path);
+  let folder: FileSystemDirectoryHandle | undefined = await privateRoot(path);
+  for (const part of parts) folder = await absentAsUndefined(folder?.getDirectoryHandle(part));
+  return { folder, name };
+}
+
+function split(path: string): { parts: string[]; name: string } {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  const name = parts.pop() ?? '';
+  return { parts, name };
+}
+
+/** @param path what is looked for, for the error */
+async function privateRoot(path: string): Promise<FileSystemDirectoryHandle> {
   const storage = globalThis.navigator?.storage;
   if (typeof storage?.getDirectory !== 'function') {
     throw new Error(
       `Cannot reach '${path}': this page has no origin private file system (it needs a secure context). Hand the store \`files\` of your own.`,
     );
   }
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  const name = parts.pop() ?? '';
-  let folder: FileSystemDirectoryHandle | undefined = await storage.getDirectory();
-  for (const part of parts) folder = await absentAsUndefined(folder?.getDirectoryHandle(part, { create }));
-  return { folder, name };
+  return storage.getDirectory();
 }
 
-async function collect(folder: FileSystemDirectoryHandle, prefix: string, found: string[]): Promise<void> {
+/** A folder below another; folders that are missing on the way are made. */
+export async function folderAt(
+  root: FileSystemDirectoryHandle,
+  parts: readonly string[],
+): Promise<FileSystemDirectoryHandle> {
+  let folder = root;
+  for (const part of parts) folder = await folder.getDirectoryHandle(part, { create: true });
+  return folder;
+}
+
+/** Every file at any depth below a folder, with its path relative to the folder. Chrome's swap files are left out. */
+export async function* filesBelow(
+  folder: FileSystemDirectoryHandle,
+  prefix = '',
+): AsyncGenerator<{ path: string; handle: FileSystemFileHandle }> {
   // TypeScript's DOM library lists a directory's iterator only under DOM.AsyncIterable, by this name.
   for await (const [name, entry] of folder.entries()) {
-    if (entry.kind === 'file') found.push(prefix + name);
-    else await collect(entry as FileSystemDirectoryHandle, `${prefix}${name}/`, found);
+    if (entry.kind === 'directory') yield* filesBelow(entry as FileSystemDirectoryHandle, `${prefix}${name}/`);
+    else if (!name.endsWith('.crswap')) yield { path: prefix + name, handle: entry as FileSystemFileHandle };
   }
+}
+
+/**
+ * Replaces a file's content, all or nothing: a writable stream works on a copy that replaces the file on close.
+ * Source: https://fs.spec.whatwg.org/#api-filesystemfilehandle-createwritable
+ */
+export async function replaceFile(folder: FileSystemDirectoryHandle, name: string, bytes: Uint8Array): Promise<void> {
+  const handle = await folder.getFileHandle(name, { create: true });
+  const writable = await handle.createWritable();
+  await writable.write(new Uint8Array(bytes));
+  await writable.close();
 }
 
 async function absentAsUndefined<T>(result: Promise<T> | undefined): Promise<T | undefined> {
@@ -75,8 +108,8 @@ interface SyncAccess {
 type Handle = FileSystemFileHandle & { createSyncAccessHandle?: () => Promise<SyncAccess> };
 
 /**
- * Appends all bytes or none to a browser's file that is expected to hold `size` bytes. Workers write in place. A page can
- * only write a copy that replaces the file, so there appending to a large file takes long.
+ * Appends all bytes or none to a file that is expected to hold `size` bytes. Workers write in place. A page can only write
+ * a copy that replaces the file, so appending to a large file takes long there.
  */
 export async function appendToFile(
   handle: FileSystemFileHandle,
@@ -102,7 +135,7 @@ export async function appendToFile(
   await writable.close();
 }
 
-/** Undefined on a page, and for files outside the origin private file system. */
+/** Returns undefined on a page, and for files outside the origin private file system. */
 async function accessTo(handle: Handle): Promise<SyncAccess | undefined> {
   if (typeof handle.createSyncAccessHandle !== 'function') return undefined;
   try {

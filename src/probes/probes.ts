@@ -1,6 +1,6 @@
 import { keep, slice, type Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { onLayerCall, startNewPass } from '../activations/hooks.js';
+import { onLayerCall } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
 import type { SampleMatrix } from '../activations/samples.js';
 import { poolPlaces } from '../activations/samples.js';
@@ -97,7 +97,7 @@ async function activationsOf(
   const inputs = Array.isArray(xs) ? xs : [xs];
   const samples = inputs[0]!.shape[0]!;
   let caught = new Map<TrackedLayer, Tensor>();
-  const release = tracked.map((entry) =>
+  const hooks = tracked.map((entry) =>
     onLayerCall(entry.layer, ({ output }) => {
       // Of a layer that is used several times in a pass, the first use.
       if (!caught.has(entry)) caught.set(entry, keep(output.clone()));
@@ -107,7 +107,7 @@ async function activationsOf(
   try {
     for (let start = 0; start < samples; start += batchSize) {
       caught = new Map();
-      startNewPass();
+      for (const hook of hooks) hook.startNewPass();
       const size = Math.min(batchSize, samples - start);
       const batch = inputs.map((input) => slice(input, [start], [size]));
       const outputs = model.predictOnBatch(Array.isArray(xs) ? batch : batch[0]!);
@@ -123,7 +123,7 @@ async function activationsOf(
     }
   } finally {
     for (const tensor of caught.values()) tensor.dispose();
-    for (const stop of release) stop();
+    for (const hook of hooks) hook.remove();
   }
   return new Map([...parts].map(([name, rows]) => [name, joined(rows)]));
 }

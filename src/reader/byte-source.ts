@@ -1,8 +1,16 @@
+/**
+ * Where a reader's bytes come from, unless it is a path: memory, a Blob, a response, a stream, an iterable. Any of these
+ * becomes an iterator of chunks, and ByteSource cuts the chunks into records. `RecordSource` is what the files of a run
+ * (run-files.ts) have in common with it.
+ */
 import { RecordReader } from '../encoding/record.js';
 import { describe } from '../errors.js';
 
-/** What `readEvents` reads: see there. */
-export type EventSource =
+/**
+ * What `readEvents` reads: the path or `file:` URL of a run folder or an event file, bytes, a Blob, a Response, a
+ * ReadableStream, or a (possibly asynchronous) iterable of byte chunks.
+ */
+export type EventInput =
   | string
   | URL
   | Uint8Array
@@ -14,21 +22,27 @@ export type EventSource =
   | AsyncIterable<Uint8Array>
   | Iterable<Uint8Array>;
 
+/** @deprecated Use EventInput: this name is that of a class of the DOM. */
+export type EventSource = EventInput;
+
 /** Bytes on their way to be cut into records: one stream, or the files of a run one after the other. */
 export interface RecordSource {
-  /** The records of what is being read at the moment. */
+  /** Cuts the bytes that have come into records. */
   readonly records: RecordReader;
-  /** What is being read at the moment, where it has a name. */
+  /** The file that is being read at the moment; undefined if the bytes come from no file. */
   readonly file: string | undefined;
-  /** Makes more bytes available in `records`, which may be another one then; false at the end. */
+  /**
+   * Makes more bytes available in `records`, which is another reader afterwards if another file has begun. Resolves to
+   * false at the end.
+   */
   more(): Promise<boolean>;
-  /** Leaves the rest of what is being read at the moment; false when nothing comes after it. */
-  leave(): Promise<boolean>;
-  /** Lets go of what is open. */
+  /** Skips the rest of the current file. Resolves to false if nothing comes after it. */
+  skipFile(): Promise<boolean>;
+  /** Closes whatever is open. */
   close(): Promise<void>;
 }
 
-/** Bytes that come by themselves: from memory, a Blob, a response, a stream. */
+/** One stream of bytes: from memory, a Blob, a response, a stream, an iterable. */
 export class ByteSource implements RecordSource {
   readonly file = undefined;
   readonly records: RecordReader;
@@ -56,7 +70,7 @@ export class ByteSource implements RecordSource {
     }
   }
 
-  async leave(): Promise<boolean> {
+  async skipFile(): Promise<boolean> {
     return false;
   }
 
@@ -67,7 +81,7 @@ export class ByteSource implements RecordSource {
   }
 }
 
-/** How to get the chunks of any source but a path; undefined for what is no source. */
+/** A function that begins to iterate over the chunks of any input except a path. Returns undefined if `source` is no input. */
 export function chunksOf(source: unknown): (() => AsyncIterator<unknown> | Iterator<unknown>) | undefined {
   const bytes = asBytes(source);
   if (bytes) return () => [bytes].values();
@@ -89,7 +103,7 @@ export function chunksOf(source: unknown): (() => AsyncIterator<unknown> | Itera
   return undefined;
 }
 
-/** ReadableStream is not async iterable in every browser, and its iterator cannot be cancelled while it waits. */
+/** Not `for await`: ReadableStream is not async iterable in every browser, and its iterator cannot be canceled while it waits. */
 function streamChunks(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
   const reader = stream.getReader();
   return {

@@ -1,44 +1,44 @@
-import { equalBytes } from '../encoding/bytes.js';
+/**
+ * From the payload of a record to a TensorBoardEvent. A scalar's event, of which a file may hold millions, is read field by
+ * field here; a tensor of another plugin goes to `summaries/plugins.ts` and everything else to protobufjs.
+ */
 import { decodeMessage, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep } from '../event/encode-event.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
-import { type KnownTag, TagTable } from './read-tags.js';
+import { ReadTags } from './read-tags.js';
 
-const { LogMessage, SessionLog, SourceMetadata, SummaryMetadata, TaggedRunMetadata } = tensorboard;
+const { LogMessage, SessionLog, SourceMetadata, TaggedRunMetadata } = tensorboard;
 
-/** More summaries in one event are refused: two bytes of a file are enough for one that takes hundreds in memory. */
+/** More summaries in one event are refused: two bytes of a file can stand for a summary of hundreds of bytes in memory. */
 const maxSummaries = 2 ** 20;
 const sessionStatuses = ['unspecified', 'start', 'stop', 'checkpoint'] as const;
 const absent: Uint8Array = new Uint8Array(0);
 
 /**
- * Turns the records of one run into events. It remembers which plugin draws which tag, so a run's files go through one
- * decoder, in order.
- *
- * The records of scalars, of which a file may hold millions, are read field by field here; everything else is left to
- * protobufjs and `src/summaries`.
+ * Turns the records of one run into events. It remembers which plugin draws which tag, so all files of a run go through
+ * one decoder, in order.
  */
 export class EventDecoder {
-  readonly #tags: TagTable;
+  readonly #tags: ReadTags;
   /** One cursor per level of nesting. */
   readonly #event = new WireReader();
   readonly #summary = new WireReader();
   readonly #value = new WireReader();
   readonly #tensor = new WireReader();
 
-  /** @param wanted tells which tags to decode; the others are passed over */
+  /** @param wanted whether a tag's summaries are decoded; those of other tags are left out */
   constructor(wanted: (tag: string) => boolean = () => true) {
-    this.#tags = new TagTable(wanted);
+    this.#tags = new ReadTags(wanted);
   }
 
   /**
-   * The event in `stored[start, end)`; undefined when it holds nothing but summaries of tags that are not wanted.
-   * What it returns shares no memory with `stored`.
+   * Decodes the event in `stored[start, end)`. Returns undefined if the event holds nothing but summaries of tags that
+   * are not wanted. The event shares no memory with `stored`.
    *
-   * @throws Error when the bytes are not an event, or one of its summaries contradicts itself (then its tag is named)
+   * @throws Error if the bytes are not an event, or if one of its summaries contradicts itself (the message names its tag)
    */
   decode(stored: Uint8Array, start: number, end: number): TensorBoardEvent | undefined {
     // The slices of a Node Buffer are views, and nothing of an event may be.
@@ -46,17 +46,17 @@ export class EventDecoder {
       stored.constructor === Uint8Array ? stored : new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     const wire = this.#event;
     const event: TensorBoardEvent = { wallTime: 0, step: 0 };
-    /** Field number of the oneof's member that came last: it is the one that counts. */
-    let what = 0;
+    /** Field number of the member of the oneof that came last: it is the one that counts. */
+    let member = 0;
     let found = 0;
     wire.open(bytes, start, end);
     while (wire.field()) {
       const { number, wireType } = wire;
       if (wireType === WireType.bytes && number >= 3 && number <= 10) {
         wire.range();
-        if (number !== what && number !== 10) {
-          if (what !== 0) clearMember(event);
-          what = number;
+        if (number !== member && number !== 10) {
+          if (member !== 0) clearMember(event);
+          member = number;
         }
         if (number === 5) found += this.#readSummary(event, bytes, wire.rangeStart, wire.rangeEnd);
         else readMember(event, number, bytes.slice(wire.rangeStart, wire.rangeEnd));
@@ -69,7 +69,7 @@ export class EventDecoder {
         wire.skip();
       }
     }
-    return what === 5 && found > 0 && event.summary?.length === 0 ? undefined : event;
+    return member === 5 && found > 0 && event.summary?.length === 0 ? undefined : event;
   }
 
   /** Appends the wanted values of a Summary; returns how many values it holds. */
@@ -87,7 +87,8 @@ export class EventDecoder {
       found++;
       const decoded = this.#readValue(bytes, wire.rangeStart, wire.rangeEnd);
       if (decoded === undefined) continue;
-      if (summary.length === maxSummaries) throw new RangeError(`an event of more than ${maxSummaries} summaries`);
+      if (summary.length === maxSummaries)
+        throw new RangeError(`expected at most ${maxSummaries} summaries in an event, got more`);
       summary.push(decoded);
     }
     return found;
@@ -128,7 +129,7 @@ export class EventDecoder {
     const known = this.#tags.find(bytes, tagStart, tagEnd);
     if (!known.wanted) return undefined;
     try {
-      if (metadataStart >= 0) this.#readMetadata(known, bytes, metadataStart, metadataEnd);
+      if (metadataStart >= 0) this.#tags.addMetadata(known, bytes, metadataStart, metadataEnd);
       const raw = bytes.slice(start, end);
       const plugin = known.plugin || pluginByField[field] || '';
       let value: SummaryValue | undefined;
@@ -153,22 +154,7 @@ export class EventDecoder {
     }
   }
 
-  /** The first plugin named is the tag's; the texts are those of the record at hand. TF2 repeats all of it every time. */
-  #readMetadata(known: KnownTag, bytes: Uint8Array, start: number, end: number): void {
-    if (equalBytes(known.metadata, bytes, start, end)) return;
-    const stored = bytes.slice(start, end);
-    const { pluginData, displayName, summaryDescription } = decodeMessage(SummaryMetadata, stored);
-    known.metadata = stored;
-    known.displayName = displayName ?? '';
-    known.description = summaryDescription ?? '';
-    if (known.plugin === '' && pluginData?.pluginName) {
-      this.#tags.keep(known);
-      known.plugin = pluginData.pluginName;
-      known.content = pluginData.content ?? absent;
-    }
-  }
-
-  /** The number in a float32 tensor of rank 0, as scalars have it; undefined for every other tensor. */
+  /** The number in a float32 tensor of rank 0, as scalars have it. Returns undefined for every other tensor. */
   #readFloat(bytes: Uint8Array, start: number, end: number): number | undefined {
     const wire = this.#tensor;
     let isFloat = false;
@@ -196,7 +182,7 @@ export class EventDecoder {
   }
 }
 
-/** A later member of the oneof replaces an earlier one. */
+/** Removes what an earlier member of the oneof has set: a later member replaces it. */
 function clearMember(event: TensorBoardEvent): void {
   const { wallTime, step, sourceWriter } = event;
   for (const key of Object.keys(event)) delete event[key as keyof TensorBoardEvent];

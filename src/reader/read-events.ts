@@ -1,60 +1,65 @@
-import { sourceFiles } from '#platform';
-import { CorruptRecordError, describe, messageOf } from '../errors.js';
+/**
+ * The door of the reader. `readEvents` takes any input, pulls bytes from it as records are asked for, and decides what a
+ * damaged record means; cutting bytes into records is `encoding/record.ts`, decoding a record is `event-decoder.ts`.
+ */
+import { CorruptRecordError, describe } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
-import { ByteSource, chunksOf, type EventSource, type RecordSource } from './byte-source.js';
+import { ByteSource, chunksOf, type EventInput, type RecordSource } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
-import { byName, isEventFileName, RunFiles } from './run-files.js';
-
-export type { EventSource } from './byte-source.js';
-
-/** How often a followed run is looked at, in milliseconds, unless told otherwise. */
-const defaultPollInterval = 250;
+import { RunFiles } from './run-files.js';
+import { undecodable } from './scan.js';
 
 /** Options of `readEvents`. */
 export interface ReadEventsOptions {
   /**
-   * What to do about a damaged record. 'throw' (default): throw CorruptRecordError. 'stop': end there. 'nextFile': leave
-   * the rest of that file and go on with the run's next one, as TensorBoard does.
+   * What to do about a damaged record. 'throw' (default): throw CorruptRecordError. 'stop': end the iteration there.
+   * 'nextFile': skip the rest of that file and go on with the run's next one, as TensorBoard does.
    */
   onCorrupt?: 'throw' | 'stop' | 'nextFile';
-  /** Wait for what is added, as `tail -f` does, until the loop is left or `signal` is aborted. For paths. */
+  /**
+   * Whether to wait for events that are added later, as `tail -f` does, until the loop is left or `signal` is aborted.
+   * Only for paths. False by default.
+   */
   follow?: boolean;
-  /** How often to look for what was added, in milliseconds (250). */
+  /** How often to look for what was added to a followed run, in milliseconds. 250 by default. */
   pollInterval?: number;
-  /** Ends the iteration with the signal's reason. */
+  /** When it is aborted, the iteration ends by throwing the signal's reason. */
   signal?: AbortSignal;
   /**
-   * Which tags to decode. Summaries of other tags are left out, and events that hold nothing else are not yielded.
-   * Asked once per tag.
+   * Whether a tag's summaries are decoded. Summaries of other tags are left out, and events that hold nothing else are
+   * not yielded. Asked once per tag. All tags are decoded by default.
    */
   tags?: (tag: string) => boolean;
-  /** A record that claims more bytes than this is damaged (1 GiB). */
+  /** A record that claims more bytes than this is taken for damaged. 1 GiB by default. */
   maxRecordBytes?: number;
 }
 
+const defaults = { onCorrupt: 'throw', follow: false, pollInterval: 250 } as const;
+const damageChoices = ['throw', 'stop', 'nextFile'] as const;
+
 /**
- * Reads the events of a run folder (its event files in the order of their names), one event file, a Blob, a Response or
+ * Reads the events of a run folder (its event files in the order of their names), one event file, a Blob, a Response, a
  * ReadableStream, bytes, or an iterable of byte chunks, whichever writer they came from. Both formats of summaries,
  * v1 and v2, come out in one shape.
  *
- * A record whose length or content does not match its checksum, that claims more than `maxRecordBytes`, or that is not
- * an event, is damaged: see `onCorrupt`. A record with a valid length that runs past the end of its source is a torn
- * tail, as a crash leaves it: the file ends before it (with `follow`, until the rest of it has come). Memory follows
- * the bytes that are there, never the lengths that are claimed, and does not grow with the file.
+ * A record is damaged if its length or its content does not match the checksum stored with it, if it claims more than
+ * `maxRecordBytes`, or if it is not an event: see `onCorrupt`. A record with a valid length that runs past the end of its
+ * source is a torn tail, as a crash leaves it: the file ends before it (with `follow`, until the rest of it has come).
+ * Memory follows the bytes that are there, never the lengths that are claimed, and does not grow with the file.
  *
- * While it waits for a followed run nothing is open; a timer keeps the program alive only while an event is awaited.
+ * While a followed run is waited for, no file is open; a timer keeps the program alive only while an event is awaited.
  *
- * @throws TypeError or RangeError at once where an argument is wrong; while iterating, CorruptRecordError, the file
+ * @throws TypeError or RangeError from the call if an argument is wrong; from the iteration, CorruptRecordError, the file
  * system's or the stream's own errors, and the signal's reason
  */
 export function readEvents(
-  source: EventSource,
+  source: EventInput,
   options: ReadEventsOptions = {},
 ): AsyncIterableIterator<TensorBoardEvent> {
   checkOptions(options);
-  const { follow = false, maxRecordBytes, pollInterval = defaultPollInterval } = options;
+  const { follow = defaults.follow, maxRecordBytes, pollInterval = defaults.pollInterval } = options;
   if (typeof source === 'string' || source instanceof URL) {
-    if (source === '') throw new TypeError('readEvents: expected a path, got an empty string');
+    if (source === '') throw new TypeError(`readEvents: expected a path, got ${describe(source)}`);
     const ended = new AbortController();
     const wait = () => sleep(pollInterval, ended.signal);
     return new EventIterator(new RunFiles(source, follow, maxRecordBytes, wait), options, ended);
@@ -68,61 +73,35 @@ export function readEvents(
   return new EventIterator(new ByteSource(open, maxRecordBytes), options);
 }
 
-/**
- * The runs below a folder, as TensorBoard finds them: every folder that holds event files, links followed.
- *
- * @returns by name: `run` is the folder's path below `logdir` with `/` between its parts, '.' for `logdir` itself;
- * `files` are the paths of its event files in the order in which they are read
- * @throws Error where `logdir` is not a folder
- */
-export async function listRuns(logdir: string | URL): Promise<{ run: string; files: string[] }[]> {
-  if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
-    throw new TypeError(`listRuns: expected the path of a folder, got ${describe(logdir)}`);
-  }
-  if ((await sourceFiles.kind(logdir)) !== 'folder') throw new Error(`listRuns: there is no folder "${logdir}"`);
-  const runs: { run: string; files: string[] }[] = [];
-  // A folder may link to one above itself.
-  const ancestors: string[] = [];
-  const visit = async (folder: string, run: string): Promise<void> => {
-    const real = await sourceFiles.realPath(folder);
-    if (ancestors.includes(real)) return;
-    ancestors.push(real);
-    const entries = (await sourceFiles.list(folder)).sort((a, b) => byName(a.name, b.name));
-    const files = entries.filter(({ kind, name }) => kind === 'file' && isEventFileName(name)).map(({ path }) => path);
-    if (files.length > 0) runs.push({ run: run || '.', files });
-    for (const { kind, name, path } of entries) {
-      if (kind === 'folder') await visit(path, run === '' ? name : `${run}/${name}`);
-    }
-    ancestors.pop();
-  };
-  await visit(sourceFiles.path(logdir), '');
-  return runs.sort((a, b) => byName(a.run, b.run));
-}
-
-/** Carries an error of the caller's own function through code that takes errors for damage. */
+/** Wraps an error of the caller's own function, so that it is not taken for damage. */
 class CallerError extends Error {}
 
 /**
- * Decodes on demand, without the three turns of the microtask queue that an async generator takes for every event.
+ * Decodes events as they are asked for. Not an async generator, which takes three turns of the microtask queue for every
+ * event: `next` decodes at once if it can.
  */
 class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
   readonly #source: RecordSource;
   readonly #decoder: EventDecoder;
   readonly #onCorrupt: 'throw' | 'stop' | 'nextFile';
   readonly #signal: AbortSignal | undefined;
-  /** Aborted when the iteration is over, so that nothing goes on waiting. */
+  /** Aborted when the iteration is over, so that nothing waits any longer. */
   readonly #ended: AbortController | undefined;
   #done = false;
   /** `next()` calls that have not settled yet. Each waits for the one before it. */
   #unsettled = 0;
   #latest: Promise<unknown> | undefined;
 
-  constructor(source: RecordSource, { onCorrupt = 'throw', signal, tags }: ReadEventsOptions, ended?: AbortController) {
+  constructor(
+    source: RecordSource,
+    { onCorrupt = defaults.onCorrupt, signal, tags }: ReadEventsOptions,
+    ended?: AbortController,
+  ) {
     this.#source = source;
     this.#ended = ended;
     this.#onCorrupt = onCorrupt;
     this.#signal = signal;
-    this.#decoder = new EventDecoder(tags && guard(tags));
+    this.#decoder = new EventDecoder(tags && wrapErrors(tags));
   }
 
   [Symbol.asyncIterator](): this {
@@ -145,7 +124,7 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     return this.#finish();
   }
 
-  /** The next event among the bytes at hand. */
+  /** The next event in the bytes that have come. Returns undefined if more bytes are needed. */
   #decodeNext(): TensorBoardEvent | undefined {
     const { records } = this.#source;
     while (records.next()) {
@@ -154,8 +133,7 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
         event = this.#decoder.decode(records.bytes, records.start, records.end);
       } catch (error) {
         if (error instanceof CallerError) throw error.cause;
-        const reason = `it is not an event: ${messageOf(error)}`;
-        throw new CorruptRecordError(reason, records.recordOffset, this.#source.file, { cause: error });
+        throw undecodable(error, records, this.#source.file);
       }
       if (event) return event;
     }
@@ -178,10 +156,10 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
 
   async #afterError(error: unknown): Promise<IteratorResult<TensorBoardEvent>> {
     if (error instanceof CorruptRecordError && this.#onCorrupt !== 'throw') {
-      if (this.#onCorrupt === 'nextFile' && (await this.#source.leave())) return this.#readOn();
+      if (this.#onCorrupt === 'nextFile' && (await this.#source.skipFile())) return this.#readOn();
       return this.#finish();
     }
-    // What closing might add would only hide the error that led to it; and a source that hangs is not waited for.
+    // An error of closing would only hide the one that led to it; and a source that hangs is not waited for.
     const finished = this.#finish().catch(() => {});
     if (!this.#signal?.aborted) await finished;
     throw error;
@@ -201,13 +179,13 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     try {
       return await turn;
     } finally {
-      // Before the caller hears of it, so that its next call finds the short way again.
+      // Before the caller's code goes on, so that its next call can decode at once again.
       this.#unsettled--;
     }
   }
 }
 
-function guard(tags: (tag: string) => boolean): (tag: string) => boolean {
+function wrapErrors(tags: (tag: string) => boolean): (tag: string) => boolean {
   return (tag) => {
     try {
       return tags(tag);
@@ -241,21 +219,23 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
 
 function checkOptions(options: ReadEventsOptions): void {
   const { follow, maxRecordBytes, onCorrupt, pollInterval, signal, tags } = options;
-  if (onCorrupt !== undefined && !['throw', 'stop', 'nextFile'].includes(onCorrupt)) {
-    throw new RangeError(`readEvents: onCorrupt must be 'throw', 'stop' or 'nextFile', got ${describe(onCorrupt)}`);
+  if (onCorrupt !== undefined && !damageChoices.includes(onCorrupt)) {
+    throw new RangeError(
+      `readEvents: expected onCorrupt to be 'throw', 'stop' or 'nextFile', got ${describe(onCorrupt)}`,
+    );
   }
   if (follow !== undefined && typeof follow !== 'boolean') {
-    throw new TypeError(`readEvents: follow must be true or false, got ${describe(follow)}`);
+    throw new TypeError(`readEvents: expected follow to be true or false, got ${describe(follow)}`);
   }
   if (tags !== undefined && typeof tags !== 'function') {
-    throw new TypeError(`readEvents: tags must be a function of a tag, got ${describe(tags)}`);
+    throw new TypeError(`readEvents: expected tags to be a function of a tag, got ${describe(tags)}`);
   }
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    throw new TypeError(`readEvents: signal must be an AbortSignal, got ${describe(signal)}`);
+    throw new TypeError(`readEvents: expected signal to be an AbortSignal, got ${describe(signal)}`);
   }
   for (const [name, value] of Object.entries({ maxRecordBytes, pollInterval })) {
     if (value !== undefined && !(typeof value === 'number' && value > 0)) {
-      throw new RangeError(`readEvents: ${name} must be a positive number, got ${value}`);
+      throw new RangeError(`readEvents: expected ${name} to be a positive number, got ${describe(value)}`);
     }
   }
 }

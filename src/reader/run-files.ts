@@ -1,34 +1,69 @@
+/**
+ * The file system as TensorBoard sees it: which files are event files, which folders are runs (`listRuns`), in which order
+ * the files of a run are read. RunFiles feeds them to a reader one after the other, and keeps watching them if asked to.
+ */
 import { sourceFiles } from '#platform';
 import { RecordReader } from '../encoding/record.js';
-import { CorruptRecordError } from '../errors.js';
+import { CorruptRecordError, describe } from '../errors.js';
 import type { OpenFile } from '../platform/platform.js';
 import type { RecordSource } from './byte-source.js';
 
 /** Bytes read from a file at a time. */
-const chunkBytes = 2 ** 18;
+export const chunkBytes = 2 ** 18;
 
 /**
  * Whether TensorBoard takes a file for an event file, by its name without folders.
  * Source: tensorboard/data/server/logdir.rs and tensorboard/backend/event_processing/io_wrapper.py
  */
-export function isEventFileName(name: string): boolean {
+function isEventFileName(name: string): boolean {
   return name.includes('tfevents') && !name.endsWith('.profile-empty');
+}
+
+/**
+ * The runs below a folder, as TensorBoard finds them: every folder that holds event files, links followed.
+ *
+ * @returns the runs sorted by name: `run` is the folder's path below `logdir` with `/` between its parts, or '.' for
+ * `logdir` itself; `files` are the paths of its event files in the order in which they are read
+ * @throws TypeError if `logdir` is not a path, Error if it is not a folder
+ */
+export async function listRuns(logdir: string | URL): Promise<{ run: string; files: string[] }[]> {
+  if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
+    throw new TypeError(`listRuns: expected the path of a folder, got ${describe(logdir)}`);
+  }
+  if ((await sourceFiles.kind(logdir)) !== 'folder') throw new Error(`listRuns: there is no folder "${logdir}"`);
+  const runs: { run: string; files: string[] }[] = [];
+  // A folder may link to one above itself.
+  const ancestors: string[] = [];
+  const visit = async (folder: string, run: string): Promise<void> => {
+    const real = await sourceFiles.realPath(folder);
+    if (ancestors.includes(real)) return;
+    ancestors.push(real);
+    const entries = (await sourceFiles.list(folder)).sort((a, b) => byName(a.name, b.name));
+    const files = entries.filter(({ kind, name }) => kind === 'file' && isEventFileName(name)).map(({ path }) => path);
+    if (files.length > 0) runs.push({ run: run || '.', files });
+    for (const { kind, name, path } of entries) {
+      if (kind === 'folder') await visit(path, run === '' ? name : `${run}/${name}`);
+    }
+    ancestors.pop();
+  };
+  await visit(sourceFiles.path(logdir), '');
+  return runs.sort((a, b) => byName(a.run, b.run));
 }
 
 /** One file of a run and how far it has been read. */
 interface ReadFile {
   readonly path: string;
-  /** Where the next bytes are to be read from. */
+  /** Position in the file of the next byte to be read. */
   position: number;
-  /** Keeps what has come of a record that is not whole yet. */
+  /** Holds what has come of a record that is not whole yet. */
   readonly records: RecordReader;
-  /** Damaged: nothing more is read of it. */
-  left: boolean;
+  /** Whether the rest of the file is skipped because it is damaged. */
+  skipped: boolean;
 }
 
 /**
- * The event files of a run folder, in the order of their names, or one file; when followed, then again and again what
- * has been added to any of them, and new ones. At most one file is open, and none while waiting.
+ * The event files of a run folder in the order of their names, or one file. If the run is followed, whatever is added to
+ * any of them and any new file comes afterwards, again and again. At most one file is open, and none while waiting.
  */
 export class RunFiles implements RecordSource {
   readonly #source: string | URL;
@@ -42,10 +77,10 @@ export class RunFiles implements RecordSource {
   #queue: ReadFile[] = [];
   #current: ReadFile | undefined;
   #open: OpenFile | undefined;
-  /** Stands in until the first file is open. */
+  /** The reader of the current file; an empty one before the first file and after a skipped one. */
   #records: RecordReader;
 
-  /** @param wait resolves when a followed run is to be looked at again, or has been closed */
+  /** @param wait resolves when it is time to look at a followed run again, or when the run has been closed */
   constructor(source: string | URL, follow: boolean, maxRecordBytes: number | undefined, wait: () => Promise<void>) {
     this.#source = source;
     this.#follow = follow;
@@ -95,8 +130,8 @@ export class RunFiles implements RecordSource {
     }
   }
 
-  async leave(): Promise<boolean> {
-    if (this.#current) this.#current.left = true;
+  async skipFile(): Promise<boolean> {
+    if (this.#current) this.#current.skipped = true;
     this.#records = new RecordReader();
     await this.#closeFile();
     return true;
@@ -113,17 +148,17 @@ export class RunFiles implements RecordSource {
     await open?.close();
   }
 
-  /** The files that are longer than what has been read of them, by name. */
+  /** The files that hold more than has been read of them, sorted by name. */
   async #findUnread(): Promise<ReadFile[]> {
     const unread: ReadFile[] = [];
     for (const path of await this.#list()) {
       let file = this.#files.get(path);
       if (!file) {
         const records = new RecordReader({ maxRecordBytes: this.#maxRecordBytes, file: path });
-        file = { path, position: 0, records, left: false };
+        file = { path, position: 0, records, skipped: false };
         this.#files.set(path, file);
       }
-      if (file.left) continue;
+      if (file.skipped) continue;
       const size = this.#follow ? await sourceFiles.size(path) : Infinity;
       if (size === undefined) continue;
       if (size < file.position) this.#failShrunk(file, size);
@@ -137,7 +172,7 @@ export class RunFiles implements RecordSource {
     const kind = await sourceFiles.kind(source);
     if (kind === 'file') return [sourceFiles.path(source)];
     if (kind === undefined) {
-      // What is followed may be deleted and come back, but something has to be there to begin with.
+      // A followed run may be deleted and come back, but there has to be one to begin with.
       if (this.#round > 0) return [];
       throw new Error(`readEvents: there is no file or folder "${source}"`);
     }
@@ -155,12 +190,12 @@ export class RunFiles implements RecordSource {
   }
 }
 
-/** Runs' files sort as TensorBoard sorts them: by code unit, not by language. */
-export function byName(a: string, b: string): number {
+/** Compares names as TensorBoard sorts them: by code unit, not by language. */
+function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A file may vanish between being listed and being opened; TensorBoard passes over it, too. */
+/** Returns undefined if the file has vanished since it was listed: TensorBoard passes over it, too. */
 async function openIfThere(path: string): Promise<OpenFile | undefined> {
   try {
     return await sourceFiles.open(path);

@@ -1,47 +1,120 @@
-import { CorruptRecordError } from '../errors.js';
-import type { TensorBoardEvent } from '../event/event.js';
-import type { EventDecoder } from './event-decoder.js';
-import { RunFiles } from './run-files.js';
+/**
+ * One file read from its beginning to its end or to its first damage, whatever it holds: how many records are sound, where
+ * the damage is, how much of a record was cut off. The commands `inspect` and `verify` read files of a file system this
+ * way, and a writer that purges reads pieces that come synchronously; `readEvents` is for everything else.
+ */
+import { sourceFiles } from '#platform';
+import { RecordReader } from '../encoding/record.js';
+import { CorruptRecordError, messageOf } from '../errors.js';
+import { chunkBytes } from './run-files.js';
 
-/** How the reading of one file ended. */
+/** What the records of one file are, and how the file ends. */
 export interface Scan {
-  /** Whole, sound records. */
-  records: number;
-  /** Bytes of a record that is cut off at the end; 0 when the file ends between two. */
-  tornBytes: number;
-  /** Where the torn tail begins. */
-  tornOffset: number;
-  damage?: CorruptRecordError;
+  /** The number of records before the end or the first damage. */
+  readonly records: number;
+  /** Bytes of a record that is cut off at the end; 0 if the file ends between two records or is damaged. */
+  readonly tornBytes: number;
+  /** Position in the file of the first byte after the last sound record. */
+  readonly tornOffset: number;
+  /** The first damage. */
+  readonly damage: CorruptRecordError | undefined;
 }
 
-/** Reads one file to its end or to its first damaged record, and says which it was. */
-export async function scanRun(
+/** Decodes records, as EventDecoder does. */
+export interface RecordDecoder<T> {
+  /** Decodes the payload in `bytes[start, end)`, which is valid only during the call. If it throws, the record is damaged. */
+  decode(bytes: Uint8Array, start: number, end: number): T;
+}
+
+/**
+ * Scans one file of the file system.
+ *
+ * @param visit takes what the decoder returns, record by record
+ */
+export async function scanFile<T>(
   path: string,
-  decoder: EventDecoder,
-  visit: (event: TensorBoardEvent) => void = () => {},
+  decoder: RecordDecoder<T>,
+  visit: (decoded: T) => void = () => {},
 ): Promise<Scan> {
-  const source = new RunFiles(path, false, undefined, async () => {});
-  let records = 0;
+  const scan = new PieceScan(decoder, visit, path);
+  const file = await sourceFiles.open(path);
   try {
-    do {
-      while (source.records.next()) {
-        const { bytes, end, recordOffset, start } = source.records;
-        let event: TensorBoardEvent | undefined;
-        try {
-          event = decoder.decode(bytes, start, end);
-        } catch (cause) {
-          const reason = `it is not an event: ${(cause as Error).message}`;
-          throw new CorruptRecordError(reason, recordOffset, path, { cause });
-        }
-        records++;
-        if (event) visit(event);
-      }
-    } while (await source.more());
-  } catch (error) {
-    if (error instanceof CorruptRecordError) return { records, tornBytes: 0, tornOffset: 0, damage: error };
-    throw error;
+    const chunk = new Uint8Array(chunkBytes);
+    let position = 0;
+    let length: number;
+    while ((length = await file.read(chunk, position)) > 0 && scan.push(chunk.subarray(0, length))) position += length;
   } finally {
-    await source.close();
+    await file.close();
   }
-  return { records, tornBytes: source.records.pendingBytes, tornOffset: source.records.nextOffset };
+  return scan;
+}
+
+/** Scans one file that comes in pieces, as `scanFile` does. */
+export function scanPieces<T>(
+  pieces: Iterable<Uint8Array>,
+  decoder: RecordDecoder<T>,
+  visit: (decoded: T) => void,
+): Scan {
+  const scan = new PieceScan(decoder, visit);
+  for (const piece of pieces) if (!scan.push(piece)) break;
+  return scan;
+}
+
+/** The damage of a record that has sound checksums and cannot be decoded. */
+export function undecodable(cause: unknown, records: RecordReader, file: string | undefined): CorruptRecordError {
+  const reason = `it is not an event: ${messageOf(cause)}`;
+  return new CorruptRecordError(reason, records.recordOffset, file, { cause });
+}
+
+/** A scan under way. */
+class PieceScan<T> implements Scan {
+  records = 0;
+  damage: CorruptRecordError | undefined;
+  readonly #reader: RecordReader;
+  readonly #decoder: RecordDecoder<T>;
+  readonly #visit: (decoded: T) => void;
+  readonly #file: string | undefined;
+
+  constructor(decoder: RecordDecoder<T>, visit: (decoded: T) => void, file?: string) {
+    this.#reader = new RecordReader({ file });
+    this.#decoder = decoder;
+    this.#visit = visit;
+    this.#file = file;
+  }
+
+  get tornBytes(): number {
+    return this.damage === undefined ? this.#reader.pendingBytes : 0;
+  }
+
+  get tornOffset(): number {
+    return this.#reader.nextOffset;
+  }
+
+  /** Takes the next piece; returns false if the file is damaged. */
+  push(piece: Uint8Array): boolean {
+    const reader = this.#reader;
+    reader.push(piece);
+    while (this.#next()) {
+      let decoded: T;
+      try {
+        decoded = this.#decoder.decode(reader.bytes, reader.start, reader.end);
+      } catch (cause) {
+        this.damage = undecodable(cause, reader, this.#file);
+        return false;
+      }
+      this.records++;
+      this.#visit(decoded);
+    }
+    return this.damage === undefined;
+  }
+
+  #next(): boolean {
+    try {
+      return this.#reader.next();
+    } catch (error) {
+      if (!(error instanceof CorruptRecordError)) throw error;
+      this.damage = error;
+      return false;
+    }
+  }
 }

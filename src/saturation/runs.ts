@@ -1,7 +1,8 @@
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
 import type { Step } from '../event/event.js';
-import { listRuns, readEvents } from '../reader/read-events.js';
+import { readEvents } from '../reader/read-events.js';
+import { listRuns } from '../reader/run-files.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';

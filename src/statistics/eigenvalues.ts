@@ -1,7 +1,5 @@
 import { kernels } from '../kernels/kernels.js';
-import type { SymmetricEigen, SymmetricMatrix } from '../kernels/numeric-kernels.js';
-
-export type { SymmetricEigen } from '../kernels/numeric-kernels.js';
+import type { SymmetricEigen, SymmetricMatrix } from '../kernels/symmetric.js';
 
 /**
  * All eigenvalues of a symmetric matrix, descending, in float64; negative values from rounding are kept.

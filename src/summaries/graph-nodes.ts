@@ -1,9 +1,17 @@
 import { tensorboard } from '../proto/tensorboard.js';
 
-/** A TensorFlow.js GraphModel: what is needed of it. */
+/** What this package needs of a converted model; a TensorFlow.js GraphModel is one. */
 export interface GraphModelLike {
-  /** Gives intermediate values by node name; a LayersModel has no such method. */
-  execute(inputs: never, outputs?: never): unknown;
+  /** Computes the nodes named in `outputs` (default: the model's outputs). A LayersModel has no such method. */
+  execute(inputs: unknown, outputs?: string | string[]): unknown;
+  /** The same for models with control flow. */
+  executeAsync?(inputs: unknown, outputs?: string | string[]): Promise<unknown>;
+  /** Names of the nodes that the model puts out. */
+  readonly outputNodes?: string[];
+  /** The same for models that have no `outputNodes`. */
+  readonly outputs?: { name: string }[];
+  /** Tensors of the model, by name of their node. */
+  readonly weights?: Record<string, object[]>;
 }
 
 /** A GraphModel keeps the graph it was loaded from, as the JSON form of a GraphDef, and the graph it runs. */

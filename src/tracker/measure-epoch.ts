@@ -39,10 +39,10 @@ export async function measureEpoch(
   const { threshold, rule } = options;
   const layers: LayerStatistics[] = [];
   const spectra = new Map<string, Spectrum>();
-  for (const { split, layer, moments } of recorded) {
+  for (const { split, layer, solved } of recorded) {
     const key = `${split}/${layer}`;
     try {
-      const taken = await moments;
+      const taken = await solved;
       if (taken === undefined) continue;
       const previous = memory.eigenspaces.get(key);
       const { statistics, spectrum, eigenspace } = measureLayer(

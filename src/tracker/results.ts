@@ -46,7 +46,7 @@ export class TrackerOutlets {
     if (!this.#toTensorBoard || typeof destination !== 'string') return;
     if (destination === '') throw new TypeError("logdir: expected a non-empty string or a SummaryWriter, got ''");
     const folder = new DirectoryOutput(destination);
-    folder.prepare(true);
+    folder.makeFolder();
     if (options.initialEpoch === 0) return;
     // What is purged are the events before: none of this process may come first, whoever writes it.
     for (const split of ['train', 'val'] as const) if (hasEvents(folder.run(split))) this.run(split);

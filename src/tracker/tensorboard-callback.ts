@@ -1,63 +1,66 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
-import { warn } from '#platform';
-import { messageOf } from '../errors.js';
+import { describe } from '../errors.js';
 import type { Output } from '../output/output.js';
 import type { Split } from '../saturation/epoch.js';
 import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from '../writer/summary-file-writer.js';
 import type { TrackerCallback } from './callback.js';
+import { FailureLog } from './failures.js';
 import { resolveOptions, type SaturationOptions } from './options.js';
 import { SaturationTracker } from './saturation-tracker.js';
 import { metricsOf, writeEpochLogs } from './training-logs.js';
 
-/** Options of tensorBoard: tf.node.tensorBoard's, and `saturation` and `graph`. */
+/** Options of tensorBoard(): those of tf.node.tensorBoard, and `saturation` and `graph`. */
 export interface TensorBoardCallbackArgs {
-  /** 'epoch' (default): losses and metrics per epoch. 'batch': per batch as well. */
+  /** 'epoch' (default) writes losses and metrics per epoch, 'batch' per batch as well. */
   updateFreq?: 'batch' | 'epoch';
-  /** Writes a histogram of every weight each so many epochs; 0 (default): never. */
+  /** Number of epochs from one histogram of every weight to the next. Default 0: no histograms. */
   histogramFreq?: number;
-  /** True, or options: also writes the layers' saturation, into the same runs. Default false. */
+  /** Whether to write the layers' saturation into the same runs; options imply true. Default false. */
   saturation?: boolean | SaturationOptions;
-  /** True: also writes the model's graph, into the run `train`. Default false. */
+  /** Whether to write the model's graph into the run `train`. Default false. */
   graph?: boolean;
 }
 
 /**
- * The callback of tensorBoard(): the same runs, tags and steps as tf.node.tensorBoard. What goes wrong in here never
- * stops a fit: it is reported once on the warning channel.
+ * The callback that tensorBoard() returns: it writes the same runs, tags and steps as tf.node.tensorBoard. It never stops
+ * a fit: each failure is reported once on the warning channel.
  */
 export class TensorBoardCallback extends Callback {
-  /** The folder, as it was given; '' for an Output. */
+  /** The folder as it was given; '' for an Output. */
   readonly logdir: string;
   readonly #output: Output | undefined;
   readonly #args: Required<TensorBoardCallbackArgs>;
   readonly #writers = new Map<Split, SummaryFileWriter>();
-  readonly #reported = new Set<string>();
+  readonly #failures: FailureLog;
   #batchesSeen = 0;
   #tracker: SaturationTracker | undefined;
   #trackerCallback: TrackerCallback | undefined;
 
+  /** @param logdir a folder, or an Output whose runs are the splits; default './logs' */
   constructor(logdir: string | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
     checkLogdir(logdir);
     const { updateFreq = 'epoch', histogramFreq = 0, saturation = false, graph = false } = args ?? {};
     if (updateFreq !== 'batch' && updateFreq !== 'epoch') {
-      throw new RangeError(`Expected updateFreq to be 'batch' or 'epoch', but got ${String(updateFreq)}`);
+      throw new RangeError(`updateFreq: expected 'batch' or 'epoch', got ${describe(updateFreq)}`);
     }
     if (!Number.isInteger(histogramFreq) || histogramFreq < 0) {
-      throw new RangeError(`Expected histogramFreq to be a positive integer, but got ${String(histogramFreq)}`);
+      throw new RangeError(`histogramFreq: expected an integer >= 0, got ${describe(histogramFreq)}`);
     }
     if (typeof saturation === 'object') resolveOptions(saturation);
     else if (typeof saturation !== 'boolean') {
-      throw new TypeError(`Expected saturation to be true, false or options, but got ${String(saturation)}`);
+      throw new TypeError(`saturation: expected true, false or options, got ${describe(saturation)}`);
     }
     this.logdir = typeof logdir === 'string' ? logdir : '';
     this.#output = typeof logdir === 'string' ? undefined : logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
+    this.#failures = new FailureLog(`tensorBoard('${this.logdir}') `);
   }
 
+  /** Writes the graph and hooks the model, if asked to. */
   override async onTrainBegin(): Promise<void> {
-    await this.#safely('onTrainBegin', async () => {
+    await this.#failures.guard('onTrainBegin', async () => {
       if (this.#args.graph) this.#writer('train').addGraph(this.model);
       if (this.#args.saturation === false) return;
       const options = this.#args.saturation === true ? {} : this.#args.saturation;
@@ -69,24 +72,27 @@ export class TensorBoardCallback extends Callback {
     });
   }
 
+  /** Tells the tracker, if there is one, that an epoch begins. */
   override async onEpochBegin(): Promise<void> {
     await this.#trackerCallback?.onEpochBegin();
   }
 
+  /** Counts the batch and, with updateFreq 'batch', writes its metrics. */
   override async onBatchEnd(_batch: number, logs?: Logs): Promise<void> {
     this.#batchesSeen++;
     if (this.#args.updateFreq === 'epoch') return;
-    // The step as it is now: reading the metrics may take until the next batch.
+    // Reading the metrics may take until the next batch, so the step is taken now.
     const step = this.#batchesSeen;
-    await this.#safely('onBatchEnd', async () => {
+    await this.#failures.guard('onBatchEnd', async () => {
       for (const { split, name, value } of await metricsOf(logs as Record<string, number | Tensor>)) {
         this.#writer(split).scalar(`batch_${name}`, value, step);
       }
     });
   }
 
+  /** Writes the epoch's metrics, histograms and saturation. */
   override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
-    await this.#safely('onEpochEnd', async () => {
+    await this.#failures.guard('onEpochEnd', async () => {
       const metrics = logs as Record<string, number | Tensor> | undefined;
       await writeEpochLogs(epoch, metrics, this.model, (split) => this.#writer(split));
       const { histogramFreq } = this.#args;
@@ -95,23 +101,26 @@ export class TensorBoardCallback extends Callback {
     await this.#trackerCallback?.onEpochEnd(epoch, logs);
   }
 
+  /** Closes the tracker and waits until everything is in the files. */
   override async onTrainEnd(): Promise<void> {
     await this.#trackerCallback?.onTrainEnd();
-    // The tracker has reported its errors itself, once each.
+    // The tracker has already reported its errors.
     await this.#tracker?.close().catch(() => {});
     this.#tracker = undefined;
     this.#trackerCallback = undefined;
-    await this.#safely('onTrainEnd', () => Promise.all([...this.#writers.values()].map((writer) => writer.flush())));
+    await this.#failures.guard('onTrainEnd', () =>
+      Promise.all([...this.#writers.values()].map((writer) => writer.flush())),
+    );
   }
 
-  /** Weights stand at step epoch, metrics at epoch + 1: as in tfjs-node, whose charts people compare with. */
+  /** Weights stand at step epoch and metrics at step epoch + 1, as in tfjs-node, with whose charts people compare. */
   #writeWeights(epoch: number): void {
     for (const weight of (this.model as LayersModel).weights) {
       this.#writer('train').histogram(weight.name, weight.read(), epoch);
     }
   }
 
-  /** The writer whose runs are the splits, where there is an Output: the tracker shares them. */
+  /** The writer whose runs are the splits, which the tracker shares; undefined for a folder. */
   get #root(): SummaryFileWriter | undefined {
     return this.#output && summaryFileWriter(this.#output);
   }
@@ -124,29 +133,19 @@ export class TensorBoardCallback extends Callback {
     }
     return writer;
   }
-
-  async #safely(where: string, act: () => unknown): Promise<void> {
-    try {
-      await act();
-    } catch (error) {
-      const message = `tensorBoard('${this.logdir}') ${where}: ${messageOf(error)}`;
-      if (this.#reported.has(message)) return;
-      this.#reported.add(message);
-      warn(message);
-    }
-  }
 }
 
 /**
  * Replaces `tf.node.tensorBoard`: losses and metrics per epoch (`epoch_<metric>` at step epoch + 1) or batch
  * (`batch_<metric>` at 1, 2, ... across epochs) in the runs `<logdir>/train` and `<logdir>/val`, histograms of the
- * weights under their names; and, where asked for, the layers' saturation and the model's graph.
+ * weights under their names; and, if asked for, the layers' saturation and the model's graph.
  *
  * ```ts
  * await model.fit(xs, ys, { callbacks: tensorBoard('logs', { histogramFreq: 1, saturation: true }) });
  * ```
  *
- * @throws TypeError, RangeError for a logdir, updateFreq, histogramFreq or saturation that makes no sense
+ * @param logdir a folder, or an Output whose runs are the splits; default './logs'
+ * @throws TypeError or RangeError if the logdir or an option is out of its range
  */
 export function tensorBoard(logdir?: string | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
   return new TensorBoardCallback(logdir, args);

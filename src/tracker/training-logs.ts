@@ -6,9 +6,6 @@ import type { SummaryWriter } from '../writer/summary-writer.js';
 /** Entries of TensorFlow.js' logs that are no metrics. */
 const notMetrics = new Set(['batch', 'size', 'num_steps']);
 
-/** Which of an epoch's metrics have been written already, by the fit's History and where the run's events go. */
-const written = new WeakMap<object, WeakMap<object, Set<string>>>();
-
 /** The metrics in a callback's logs, by split and name without `val_`. Some callbacks get scalars instead of numbers. */
 export async function metricsOf(
   logs: Record<string, number | Tensor> | undefined,
@@ -35,21 +32,9 @@ export async function writeEpochLogs(
   model: LayersModel,
   runOf: (split: Split) => SummaryWriter | undefined,
 ): Promise<void> {
+  const fit = (model as unknown as { history?: object }).history ?? model;
   for (const { split, name, value } of await metricsOf(logs)) {
     const run = runOf(split);
-    if (run === undefined || !claim(model, run, `${name}\0${epoch}`)) continue;
-    run.addScalar(`epoch_${name}`, value, epoch + 1);
+    if (run?.claim(fit, `${name}\0${epoch}`)) run.addScalar(`epoch_${name}`, value, epoch + 1);
   }
-}
-
-/** True for the first to claim a value within one fit. */
-function claim(model: LayersModel, { destination }: SummaryWriter, value: string): boolean {
-  const fit = (model as unknown as { history?: object }).history ?? model;
-  const byRun = written.get(fit) ?? new WeakMap<object, Set<string>>();
-  written.set(fit, byRun);
-  const claimed = byRun.get(destination) ?? new Set<string>();
-  byRun.set(destination, claimed);
-  if (claimed.has(value)) return false;
-  claimed.add(value);
-  return true;
 }

@@ -1,90 +1,80 @@
+/**
+ * The Runs that are open in this program (or thread), and who shares them: writers of one real folder, by whatever path,
+ * and writers of one Output object share one Run. When the program ends, every open Run is flushed from here.
+ */
 import { handleSignals, onExit } from '#platform';
-import type { DirectoryOutput } from '../output/directory-output.js';
+import { DirectoryOutput } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import type { BufferPolicy } from './record-buffer.js';
-import { EventStream } from './run.js';
+import { Run } from './run.js';
 
-/** How a stream is opened. */
-export interface StreamOptions extends BufferPolicy {
-  filenameSuffix: string;
+/** How a Run is opened. */
+export interface RunOptions extends BufferPolicy {
+  /** Whether SIGINT and SIGTERM flush the open Runs. */
   handleSignals: boolean;
 }
 
-/** A stream and how many writers use it. */
-interface Shared {
-  stream: EventStream;
-  users: number;
-}
-
-/** The streams of real folders, by path: writers of one folder share one file. */
-const byFolder = new Map<string, Shared>();
-/** All streams that are open; exit flushes them. */
-const open = new Set<EventStream>();
-
-/** One writer's hold on a stream. */
-export interface StreamLease {
-  readonly stream: EventStream;
-  /** Flushes; the last one out closes the stream. */
+/** One writer's share of a Run. */
+export interface RunShare {
+  readonly run: Run;
+  /** Flushes the Run; the last writer to call it closes the Run. */
   release(): Promise<void>;
 }
 
+interface SharedRun {
+  readonly run: Run;
+  writers: number;
+}
+
+/** The Runs that a new writer may share: by the real path of a folder, or by the Output. */
+const shared = new Map<string | Output, SharedRun>();
+/** All Runs that are not closed yet. A Run that is being closed is in this set only. */
+const open = new Set<Run>();
+
 /**
- * The stream of a folder. Writers of this program (and thread) that have the same real folder, by whatever path, share
- * one, whose limits are the strictest that any of them asked for.
+ * Opens the Run of an Output, or shares it if it is open. The strictest limits that any of its writers asks for count.
  *
- * @param mayFail throw where the folder cannot be made; otherwise that shows when events are written
+ * @param mustExist if the Output is a folder that cannot be made, throw; otherwise that shows when events are written
  */
-export function openFolder(output: DirectoryOutput, options: StreamOptions, mayFail: boolean): StreamLease {
-  const key = output.prepare(mayFail);
-  let shared = byFolder.get(key);
-  if (shared === undefined) {
-    shared = { stream: new EventStream(output, policyOf(options)), users: 0 };
-    byFolder.set(key, shared);
-    keep(shared.stream, options);
+export function shareRun(
+  output: Output,
+  { handleSignals: handlesSignals, ...policy }: RunOptions,
+  mustExist: boolean,
+): RunShare {
+  const key = output instanceof DirectoryOutput ? realFolder(output, mustExist) : output;
+  let entry = shared.get(key);
+  if (entry === undefined) {
+    entry = { run: new Run(output, policy), writers: 0 };
+    shared.set(key, entry);
+    if (open.size === 0) onExit(flushAll);
+    open.add(entry.run);
   } else {
-    const { policy } = shared.stream;
-    policy.maxQueue = Math.min(policy.maxQueue, options.maxQueue);
-    policy.flushMillis = Math.min(policy.flushMillis, options.flushMillis);
-    if (options.handleSignals) handleSignals();
+    entry.run.tighten(policy);
   }
-  shared.users++;
-  const { stream } = shared;
+  if (handlesSignals) handleSignals();
+  entry.writers++;
+  const { run } = entry;
   return {
-    stream,
+    run,
     release() {
-      shared.users--;
-      if (shared.users > 0) return stream.flush();
-      byFolder.delete(key);
-      return close(stream);
+      entry.writers--;
+      if (entry.writers > 0) return run.flush();
+      shared.delete(key);
+      return run.close().finally(() => open.delete(run));
     },
   };
 }
 
-/** A stream to an Output of the caller's. */
-export function openOutput(output: Output, options: StreamOptions): StreamLease {
-  const stream = new EventStream(output, policyOf(options));
-  keep(stream, options);
-  return { stream, release: () => close(stream) };
-}
-
-function keep(stream: EventStream, options: StreamOptions): void {
-  if (open.size === 0) onExit(flushAll);
-  if (options.handleSignals) handleSignals();
-  open.add(stream);
-}
-
-async function close(stream: EventStream): Promise<void> {
+/** The real path of a folder, by which writers recognize that they write to the same one. */
+function realFolder(output: DirectoryOutput, mustExist: boolean): string {
   try {
-    await stream.close();
-  } finally {
-    open.delete(stream);
+    return output.makeFolder();
+  } catch (error) {
+    if (mustExist) throw error;
+    return output.folder;
   }
 }
 
 function flushAll(final: boolean): void {
-  for (const stream of open) stream.flushSync(final);
-}
-
-function policyOf({ maxQueue, flushMillis, maxBufferedBytes, maxUnwrittenBytes }: StreamOptions): BufferPolicy {
-  return { maxQueue, flushMillis, maxBufferedBytes, maxUnwrittenBytes };
+  for (const run of open) run.flushSync(final);
 }

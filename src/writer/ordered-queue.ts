@@ -1,27 +1,31 @@
+/**
+ * The order of a Run's events while the values of some of them are still being computed (a tensor on a GPU, a figure being
+ * drawn): an event goes out when everything that was added before it has gone out.
+ */
 import { warn } from '#platform';
 
-/** An entry in the queue: `write` once its values have come. */
+/** An event in the queue; `write` is set once its values have come. */
 interface Entry {
   write?: () => void;
   bytes: number;
 }
 
 /**
- * More events than this, or more bytes, do not wait behind values that are still being computed: the values then lose
- * their place and are written when they come, so that nothing is lost and memory stays bounded.
+ * How many events may wait behind values that are still being computed. Beyond it, those values lose their place and are
+ * written when they come, so that nothing is lost and memory stays bounded.
  */
 export const maxWaitingEvents = 10_000;
-/** As `maxWaitingEvents`. */
+/** As `maxWaitingEvents`, in bytes. */
 export const maxWaitingBytes = 64 * 2 ** 20;
 
-/** Keeps events in the order they were added while the values of some of them come later (a tensor on a GPU). */
+/** Writes events in the order in which they were added, although the values of some come later. */
 export class OrderedQueue {
   readonly #entries: Entry[] = [];
-  readonly #coming = new Set<Promise<void>>();
+  readonly #unresolved = new Set<Promise<void>>();
   #waitingBytes = 0;
   #warned = false;
 
-  /** True while an event would have to wait. */
+  /** Whether an event that is added now would have to wait. */
   get isWaiting(): boolean {
     return this.#entries.length > 0;
   }
@@ -31,34 +35,38 @@ export class OrderedQueue {
     return this.#waitingBytes;
   }
 
-  /** How many events' values are still being computed. */
-  get coming(): number {
-    return this.#coming.size;
+  /** The number of events whose values are still being computed. */
+  get unresolved(): number {
+    return this.#unresolved.size;
   }
 
   /**
-   * Writes now, or after all that was added before.
+   * Calls `write` after everything that was added before, which is now if nothing waits.
    *
+   * @param onError called if `write` throws later; if it throws now, so does this
    * @param bytes about how much memory the event takes while it waits
-   * @param failed called where `write` throws later; now it throws from here
    */
-  add(write: () => void, failed: (error: unknown) => void, bytes: number): void {
+  add(write: () => void, onError: (error: unknown) => void, bytes: number): void {
     if (this.#entries.length === 0) {
       write();
       return;
     }
-    this.#entries.push({ write: guarded(write, failed), bytes });
+    this.#entries.push({ write: guarded(write, onError), bytes });
     this.#waitingBytes += bytes;
-    while (this.#entries.length > maxWaitingEvents || this.#waitingBytes > maxWaitingBytes) this.#giveUpFirst();
+    while (this.#entries.length > maxWaitingEvents || this.#waitingBytes > maxWaitingBytes) this.#dropFirstPlace();
   }
 
-  /** Writes what `values` resolves to in this place of the order; `failed` is called where it rejects or cannot be written. */
-  addLater<T>(values: Promise<T>, write: (values: T) => void, failed: (error: unknown) => void): void {
+  /**
+   * Calls `write` with what `values` resolves to, in this place of the order.
+   *
+   * @param onError called if `values` rejects or `write` throws
+   */
+  addLater<T>(values: Promise<T>, write: (values: T) => void, onError: (error: unknown) => void): void {
     const entry: Entry = { bytes: 0 };
     this.#entries.push(entry);
     const settle = (action: () => void) => {
-      this.#coming.delete(coming);
-      const guardedAction = guarded(action, failed);
+      this.#unresolved.delete(settled);
+      const guardedAction = guarded(action, onError);
       if (this.#entries.includes(entry)) {
         entry.write = guardedAction;
         this.#advance();
@@ -66,19 +74,19 @@ export class OrderedQueue {
         guardedAction(); // it has lost its place
       }
     };
-    const coming: Promise<void> = values.then(
+    const settled: Promise<void> = values.then(
       (read) => settle(() => write(read)),
-      (error) => settle(() => failed(error)),
+      (error) => settle(() => onError(error)),
     );
-    this.#coming.add(coming);
+    this.#unresolved.add(settled);
   }
 
   /** Resolves when everything added so far has been written. */
   async settled(): Promise<void> {
-    await Promise.all(this.#coming);
+    await Promise.all(this.#unresolved);
   }
 
-  /** Writes what can be written although values before it have not come. At exit they never will. */
+  /** Writes every event whose values are there, although values before it have not come: at exit they never will. */
   release(): void {
     this.#waitingBytes = 0;
     for (const { write } of this.#entries.splice(0)) write?.();
@@ -92,23 +100,21 @@ export class OrderedQueue {
     }
   }
 
-  #giveUpFirst(): void {
+  #dropFirstPlace(): void {
     this.#entries.shift();
     this.#advance();
     if (this.#warned) return;
     this.#warned = true;
-    warn(
-      `${maxWaitingEvents} events have waited for values that are still being computed; those are now written later`,
-    );
+    warn('Too many events wait for values that are still being computed: those values are written later, out of order');
   }
 }
 
-function guarded(write: () => void, failed: (error: unknown) => void): () => void {
+function guarded(write: () => void, onError: (error: unknown) => void): () => void {
   return () => {
     try {
       write();
     } catch (error) {
-      failed(error);
+      onError(error);
     }
   };
 }

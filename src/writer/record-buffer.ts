@@ -1,3 +1,7 @@
+/**
+ * The way of a Run's records into its Output, and what becomes of records that the Output does not take: they stay in a
+ * bounded backlog and are offered again, or are lost and counted. Adding never throws; `flush` and `close` reject.
+ */
 import { unref, warn } from '#platform';
 import { recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/record.js';
 import { messageOf } from '../errors.js';
@@ -9,9 +13,9 @@ export interface BufferPolicy {
   maxQueue: number;
   /** Milliseconds an event may stay unwritten. */
   flushMillis: number;
-  /** Size of the buffer. */
+  /** The size to which the buffer may grow. */
   maxBufferedBytes: number;
-  /** Bytes kept in memory, beside the buffer, while they cannot be written. */
+  /** Bytes that may stay in memory, beside the buffer, while they cannot be written. */
   maxUnwrittenBytes: number;
 }
 
@@ -21,23 +25,25 @@ export interface Chunk {
   events: number;
 }
 
-/** The buffer starts small, since a program may have hundreds of runs, and doubles up to its size. */
+/** The buffer starts small, since a program may have hundreds of runs, and doubles up to `maxBufferedBytes`. */
 const initialBytes = 4096;
 /** While writing fails, it is not tried more often than this. */
 const retryMillis = 100;
-/** setTimeout takes no more: it fires at once. */
+/** With a longer time, setTimeout fires at once. */
 const maxTimerMillis = 2 ** 31 - 1;
 
 /**
- * Whole records on their way to an Output: a fixed buffer that goes out in one write when it is full or overdue, and,
- * while the Output cannot take it, a bounded backlog in memory. Nothing here throws: `failures` knows what went wrong.
+ * Whole records on their way to an Output: a buffer that goes out in one write when it is full or overdue, and, while
+ * the Output does not take it, a bounded backlog in memory. The first error is warned of once and kept; `flush` rejects
+ * with it for as long as something that was added is not in the file.
  */
 export class RecordBuffer {
   readonly policy: BufferPolicy;
-  readonly failures = new WriteFailures();
-  /** The buffer: a record is written into it where `reserve` says. */
+  /** The buffer, into which a record is written at the position that `reserve` returns. */
   bytes: Uint8Array;
+  /** A view of `bytes`. */
   view: DataView;
+  readonly #failures = new WriteFailures();
   readonly #output: Output;
   readonly #onRestart: (kept: Chunk[]) => void;
   readonly #onLoss: () => void;
@@ -53,8 +59,9 @@ export class RecordBuffer {
   #timerRuns = false;
 
   /**
-   * @param onRestart completes records that were meant for a file that is gone, so that they can begin a new one
-   * @param onLoss called when records were dropped: a tag's first event may have been among them
+   * @param policy may be tightened later
+   * @param onRestart changes records that were meant for a file that is gone, so that they can begin a new one
+   * @param onLoss called when records have been dropped: a tag's first event may have been among them
    */
   constructor(output: Output, policy: BufferPolicy, onRestart: (kept: Chunk[]) => void, onLoss: () => void) {
     this.#output = output;
@@ -66,34 +73,34 @@ export class RecordBuffer {
     this.view = new DataView(this.bytes.buffer);
   }
 
-  /** True while something waits here to be written. */
+  /** Whether something waits here to be written. */
   get isPending(): boolean {
     return this.#length > 0 || this.#backlog.length > 0;
   }
 
-  /** Bytes waiting here or in the Output. */
+  /** Bytes that wait here or in the Output. */
   get pendingBytes(): number {
     return this.#length + this.#backlogBytes + (this.#output.pendingBytes ?? 0);
   }
 
-  /** Makes room for a record of up to so many bytes and tells where it may be written. */
+  /** Makes room for a record of up to `size` bytes and returns the position at which it may be written. */
   reserve(size: number): number {
     if (this.#length + size > this.bytes.length) this.#makeRoom(size);
     return this.#length;
   }
 
-  /** Takes the record that was written at `reserve`'s position up to `end`. */
+  /** Takes the record that has been written from the position that `reserve` returned up to `end`. */
   commit(end: number, now: number): void {
     this.#length = end;
     this.#events++;
     if (this.#events === 1) this.#oldest = now;
     const age = now - this.#oldest;
-    // A negative age: the clock was put back.
+    // The age is negative if the clock was set back.
     if (this.#events >= this.policy.maxQueue || age >= this.policy.flushMillis || age < 0) this.writeOut(now);
     if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
   }
 
-  /** Writes whatever must be written before an event of so many bytes can be added. */
+  /** Writes whatever must be written before an event of `payloadBytes` bytes can be added. */
   prepare(payloadBytes: number): void {
     const size = payloadBytes + recordOverheadBytes;
     if (size <= this.policy.maxBufferedBytes) {
@@ -104,7 +111,7 @@ export class RecordBuffer {
     this.#moveToBacklog();
   }
 
-  /** Frames and takes one event. */
+  /** Adds one event. */
   add(payload: Uint8Array, now: number): void {
     const size = payload.length + recordOverheadBytes;
     this.prepare(payload.length);
@@ -122,27 +129,59 @@ export class RecordBuffer {
     if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
   }
 
-  /** Writes what is pending. While writing fails this is not tried too often, unless `always`. */
+  /** Writes what is pending. While writing fails, it is tried every `retryMillis` at most, unless `always`. */
   writeOut(now: number, always = false): void {
     if (!this.isPending) return;
-    if (this.failures.isFailing && !always && now < this.#nextTry && now > this.#nextTry - 2 * retryMillis) return;
+    if (this.#failures.isFailing && !always && now < this.#nextTry && now > this.#nextTry - 2 * retryMillis) return;
     const restarts = this.#restarts;
     this.#drain();
     if (this.isPending && this.#restarts !== restarts) this.#drain();
     if (this.isPending) this.#nextTry = now + retryMillis;
-    else this.failures.recovered();
+    else this.#failures.endFailure();
   }
 
-  /** Gives up what is still unwritten: the writer is closing. */
-  abandon(): void {
+  /** Counts events that are lost for a reason of the caller's. */
+  addLoss(events: number, reason: string, error: unknown): void {
+    this.#failures.addLoss(events, reason, error);
+  }
+
+  /** Writes what is pending, at once, and resolves when the Output has brought it to its destination. */
+  async flush(): Promise<void> {
+    await this.#flushOutput();
+    this.#failures.check(false);
+  }
+
+  /** Flushes and closes the Output. Rejects as `flush` does; what cannot be written by then is lost. */
+  async close(): Promise<void> {
+    await this.#flushOutput();
+    this.#abandon();
+    try {
+      await this.#output.close();
+    } catch (error) {
+      this.#failures.addFailure(error);
+    }
+    this.#failures.check(true);
+  }
+
+  async #flushOutput(): Promise<void> {
+    this.writeOut(Date.now(), true);
+    try {
+      await this.#output.flush();
+      if (!this.isPending) this.#failures.endFailure();
+    } catch (error) {
+      this.#failures.addFailure(error);
+    }
+  }
+
+  #abandon(): void {
     this.#moveToBacklog();
     const events = this.#backlog.reduce((sum, chunk) => sum + chunk.events, 0);
     this.#backlog = [];
     this.#backlogBytes = 0;
-    if (events > 0) this.failures.lose(events, 'the writer was closed before they could be written');
+    if (events > 0) this.#failures.addLoss(events, 'the writer was closed before they could be written');
   }
 
-  /** One timer, started by the first event that has to wait and restarted only while something does. */
+  /** There is one timer. The first event that has to wait starts it, and it starts again only while something waits. */
   #startTimer(millis: number): void {
     this.#timerRuns = true;
     const onTime = () => {
@@ -192,9 +231,9 @@ export class RecordBuffer {
   }
 
   #push(chunk: Chunk): void {
-    // Alone, a record of any size is given its chance.
+    // A record of any size is tried if there is no other.
     if (this.#backlog.length > 0 && this.#backlogBytes + chunk.bytes.length > this.policy.maxUnwrittenBytes) {
-      this.failures.lose(chunk.events, `more than ${this.policy.maxUnwrittenBytes} bytes could not be written`);
+      this.#failures.addLoss(chunk.events, `more than ${this.policy.maxUnwrittenBytes} bytes could not be written`);
       this.#onLoss();
       return;
     }
@@ -202,13 +241,13 @@ export class RecordBuffer {
     this.#backlogBytes += chunk.bytes.length;
   }
 
-  /** True where the Output has taken the chunk. */
+  /** Returns whether the Output has taken the chunk. */
   #write(chunk: Chunk): boolean {
     try {
       this.#output.write(chunk.bytes);
     } catch (error) {
       const restarts = this.#output.restarts ?? 0;
-      if (restarts === this.#restarts) this.failures.note(error);
+      if (restarts === this.#restarts) this.#failures.addFailure(error);
       else {
         this.#restarts = restarts;
         this.#restart(error);
@@ -219,13 +258,13 @@ export class RecordBuffer {
     return true;
   }
 
-  /** The file is gone and the next write begins another one, in which nothing has been said about any tag. */
+  /** The file is gone, and the next write begins another one, which has no tag's metadata yet. */
   #restart(error: unknown): void {
     if (this.#eventsInFile > 0) {
-      this.failures.lose(this.#eventsInFile, 'their file is gone, and events go on in a new one', error);
+      this.#failures.addLoss(this.#eventsInFile, 'their file is gone, and events go on in a new one', error);
       this.#eventsInFile = 0;
     } else {
-      this.failures.note(error);
+      this.#failures.addFailure(error);
     }
     this.#moveToBacklog();
     this.#onRestart(this.#backlog);
@@ -233,11 +272,8 @@ export class RecordBuffer {
   }
 }
 
-/**
- * What went wrong on the way to the file, and what of it is still true. The first error is kept, and told once on the
- * warning channel; `check` throws it for as long as something added is not in the file.
- */
-export class WriteFailures {
+/** What could not be written, and what of it is still true. */
+class WriteFailures {
   /** The first error since everything was last in the file. */
   #first: unknown;
   #failing = false;
@@ -247,25 +283,21 @@ export class WriteFailures {
   #lostUnreported = 0;
   #reason = '';
 
-  /** True while something could not be written. */
+  /** Whether something could not be written and is still to be written. */
   get isFailing(): boolean {
     return this.#failing;
   }
 
-  /** Notes that a write failed; what it held is kept and will be tried again. */
-  note(error: unknown): void {
+  addFailure(error: unknown): void {
     if (!this.#failing) this.#first = error;
     this.#failing = true;
     if (this.#warnedOfFailure) return;
     this.#warnedOfFailure = true;
-    warn(`${messageOf(error)}. Events are kept in memory and written as soon as that works again.`);
+    warn(`${messageOf(error)}. Events are kept in memory and are written as soon as that works again.`);
   }
 
-  /**
-   * Notes that events are gone for good.
-   * @param error what led to it; while writing fails, the first error did
-   */
-  lose(events: number, reason: string, error?: unknown): void {
+  /** @param error the cause; while writing fails, the first error is */
+  addLoss(events: number, reason: string, error?: unknown): void {
     if (!this.#failing && this.#lostUnreported === 0) this.#first = error;
     this.#lost += events;
     this.#lostUnreported += events;
@@ -273,21 +305,21 @@ export class WriteFailures {
     if (this.#warnedOfLoss) return;
     this.#warnedOfLoss = true;
     warn(
-      `${counted(events)}: ${reason} (${messageOf(this.#first)}). flush() and close() tell how many there were in the end.`,
+      `${counted(events)}: ${reason} (${messageOf(this.#first)}). flush() and close() say how many there were in the end.`,
     );
   }
 
-  /** Notes that everything kept has been written. */
-  recovered(): void {
+  /** Everything in memory has been written. */
+  endFailure(): void {
     this.#failing = false;
   }
 
   /**
-   * @param closing also report losses that a flush has reported before
-   * @throws the first error while writing fails; where events were lost, an Error that counts them, with the first error
-   * as its cause.
+   * @param closing also report losses that an earlier call has reported
+   * @throws the first error while writing fails; if events were lost, an Error that counts them, with the first error as
+   * its cause
    */
-  check(closing = false): void {
+  check(closing: boolean): void {
     const lost = closing ? this.#lost : this.#lostUnreported;
     this.#lostUnreported = 0;
     if (lost > 0) {

@@ -1,5 +1,9 @@
+/**
+ * What every writer has, whatever it writes: its options, its Run, the writers of the runs below it, flush and close, and
+ * the checks that every addX shares. Subclasses turn their arguments into summaries and hand them to `write`.
+ */
 import { hostname, warn } from '#platform';
-import { ClosedWriterError } from '../errors.js';
+import { ClosedWriterError, describe } from '../errors.js';
 import { checkStep, checkTag, checkText, checkWallTime, wellFormed } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
@@ -7,13 +11,53 @@ import { DirectoryOutput } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
 import { checkPluginContent } from '../summaries/plugins.js';
-import { openFolder, openOutput, type StreamLease, type StreamOptions } from './open-runs.js';
-import type { EventStream } from './run.js';
+import { type RunOptions, type RunShare, shareRun } from './open-runs.js';
+import type { Run } from './run.js';
 import type { TaggedTensor } from './written-tags.js';
+
+/** How a SummaryWriter writes. Every limit is an upper bound: events may be written sooner. */
+export interface SummaryWriterOptions {
+  /** Appended to the default logdir; without effect if a logdir is given. */
+  comment?: string;
+  /** Hides the points at this step and later of an earlier, crashed run in the same folder. */
+  purgeStep?: Step;
+  /** Events buffered before a write is forced. No limit by default: time and size are limits enough. */
+  maxQueue?: number;
+  /** The longest time an event may stay unwritten, in seconds; also checked at each addX. 1 by default. */
+  flushSecs?: number;
+  /** Size of the buffer in bytes. 65,536 by default; the buffer starts small and grows up to this. */
+  maxBufferedBytes?: number;
+  /** Bytes that stay in memory while they cannot be written (full disk); beyond it events are lost, and counted. 64 MiB by default. */
+  maxUnwrittenBytes?: number;
+  /**
+   * Ends the event file's name. Letters, digits, `-`, `_` and `.` are kept; any other character becomes `_`. Without effect
+   * if an Output is given instead of a logdir.
+   */
+  filenameSuffix?: string;
+  /**
+   * Whether to write what is buffered on SIGINT and SIGTERM, and then let the signal do its work. Off by default, since a
+   * program that listens to a signal can no longer be ended by it while it computes without a pause; without it a signal
+   * loses at most the last `flushSecs`.
+   */
+  handleSignals?: boolean;
+}
+
+const defaults = {
+  comment: '',
+  maxQueue: Number.POSITIVE_INFINITY,
+  flushSecs: 1,
+  maxBufferedBytes: 65_536,
+  maxUnwrittenBytes: 64 * 2 ** 20,
+  filenameSuffix: '',
+  handleSignals: false,
+} satisfies SummaryWriterOptions;
+
+/** The least value of each limit. */
+const minima = { maxQueue: 1, flushSecs: 0, maxBufferedBytes: 1, maxUnwrittenBytes: 0 } as const;
 
 /** What every addX takes beside its data. */
 export interface SummaryOptions {
-  /** When the event happened, in seconds since 1970; now, by default. */
+  /** When the event happened, in seconds since 1970-01-01 UTC. The time of the call by default. */
   wallTime?: number;
   /** Shown instead of the tag. Counts on the tag's first event in a file, as `description` does. */
   displayName?: string;
@@ -21,78 +65,78 @@ export interface SummaryOptions {
   description?: string;
 }
 
-/** Where in a run something goes: the arguments that all addX have in common, checked. */
-export interface Place {
+/** The address of a summary in a run: the arguments that all addX have in common, checked. */
+export interface SummaryAddress {
   /** The call, for errors: `addScalar "loss"`. */
-  what: string;
+  call: string;
   tag: string;
   step: Step;
-  /** Seconds; undefined where it is the time of the call. */
+  /** Seconds; undefined if it is the time of the call. */
   wallTime: number | undefined;
   displayName: string | undefined;
   description: string | undefined;
 }
 
-/**
- * The life of a writer, whatever it writes: what it opens, its runs, flush and close; and the door that every event goes
- * through. See SummaryWriter.
- */
-export abstract class EventWriter implements AsyncDisposable {
-  /** The folder, as it was given; '' for an Output. */
+/** What an addX writes in one event. */
+type Summaries = PluginSummary | PluginSummary[];
+
+/** A writer of one run and of the runs below it. See SummaryWriter, which adds every kind of summary. */
+export abstract class RunWriter implements AsyncDisposable {
+  /** The folder, as it was given; '' if the writer was given an Output that is no folder. */
   readonly logdir: string;
+  /** @internal The run this writer writes to, which it may share with other writers. */
+  protected readonly ownRun: Run;
   readonly #options: SummaryWriterOptions;
-  readonly #lease: StreamLease;
-  /** @internal */
-  protected readonly stream: EventStream;
+  readonly #share: RunShare;
+  /** The writers of the runs below, by name. */
   readonly #runs = new Map<string, this>();
+  /** Tags that were given without a step. */
   readonly #withoutStep = new Map<string, 'once' | 'warned'>();
   #closing: Promise<void> | undefined;
 
   /**
-   * @param logdir a folder, made where it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default. Or any Output.
-   * @throws Error where the folder cannot be made
+   * @param logdir a folder, which is made if it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default. Or any
+   * Output.
+   * @throws TypeError or RangeError if an argument is wrong, Error if the folder cannot be made
    */
   constructor(logdir?: string | Output, options: SummaryWriterOptions = {}) {
-    const streamOptions = readOptions(options);
+    const runOptions = checkOptions(options);
     this.#options = options;
-    if (logdir === undefined || typeof logdir === 'string') {
-      if (logdir === '') throw new TypeError("SummaryWriter: expected the logdir to be a non-empty string, got ''");
-      const output = new DirectoryOutput(logdir ?? defaultLogdir(options.comment), options);
-      this.#lease = openFolder(output, streamOptions, true);
-      this.logdir = output.logdir;
-    } else if (logdir instanceof DirectoryOutput) {
-      this.#lease = openFolder(logdir, streamOptions, false);
-      this.logdir = logdir.logdir;
-    } else {
-      if (typeof logdir?.write !== 'function') {
-        throw new TypeError('SummaryWriter: expected the logdir to be a string or an Output');
-      }
-      this.#lease = openOutput(logdir, streamOptions);
-      this.logdir = '';
+    if (logdir !== undefined && (typeof logdir === 'string' ? logdir === '' : typeof logdir?.write !== 'function')) {
+      throw new TypeError(
+        `SummaryWriter: expected logdir to be a non-empty string or an Output, got ${describe(logdir)}`,
+      );
     }
-    this.stream = this.#lease.stream;
-    if (options.purgeStep !== undefined) this.stream.purge(options.purgeStep);
+    const isOutput = logdir !== undefined && typeof logdir !== 'string';
+    const output = isOutput ? logdir : new DirectoryOutput(logdir ?? defaultLogdir(options.comment), options);
+    this.logdir = output instanceof DirectoryOutput ? output.logdir : '';
+    this.#share = shareRun(output, runOptions, !isOutput);
+    this.ownRun = this.#share.run;
+    if (options.purgeStep !== undefined) this.ownRun.purge(options.purgeStep);
   }
 
-  /** Bytes added and not yet in the file; a producer that can may slow down on it. */
+  /** Bytes that have been added and are not in the file yet; a producer may slow down on it. */
   get pendingBytes(): number {
-    let bytes = this.stream.pendingBytes;
+    let bytes = this.ownRun.pendingBytes;
     for (const run of this.#runs.values()) bytes += run.pendingBytes;
     return bytes;
   }
 
   /**
-   * The writer of a run below this one, `<logdir>/<name>`: one per name, flushed and closed with this one. A name may
-   * hold `/`; nothing in it leads out of the logdir (see `safePath`).
+   * The writer of a run below this one, `<logdir>/<name>`. There is one per name; it is flushed and closed with this one.
+   *
+   * @param name may hold `/`; nothing in it leads out of the logdir: `..` and characters that a file system does not take
+   * are replaced
+   * @throws TypeError if the name is not a string or this writer's Output has no runs, RangeError if the name is empty
    */
   run(name: string): this {
     this.#checkOpen(`run '${name}'`);
     const known = this.#runs.get(name);
     if (known !== undefined && !known.isClosed) return known;
-    if (typeof name !== 'string') throw new TypeError(`run: expected the name to be a string, got ${typeof name}`);
+    if (typeof name !== 'string') throw new TypeError(`run: expected the name to be a string, got ${describe(name)}`);
     const path = safePath(name);
     if (path !== name) return this.run(path);
-    const { output } = this.stream;
+    const { output } = this.ownRun;
     if (output.run === undefined) throw new TypeError(`run '${name}': this Output has no runs`);
     const Writer = this.constructor as new (output: Output, options: SummaryWriterOptions) => this;
     const run = new Writer(output.run(path), this.#options);
@@ -100,24 +144,19 @@ export abstract class EventWriter implements AsyncDisposable {
     return run;
   }
 
-  /**
-   * Where this run's events go: the same for all writers of one real folder, and for those of one Output.
-   *
-   * @internal
-   */
-  get destination(): Output {
-    return this.stream.output;
-  }
-
-  /** True once `close` has been called. */
+  /** Whether `close` has been called. */
   get isClosed(): boolean {
     return this.#closing !== undefined;
   }
 
-  /** Writes an event as it is: what `readEvents` yields comes back losslessly. */
+  /**
+   * Writes an event as it is: what `readEvents` yields is written back without loss.
+   *
+   * @throws TypeError or RangeError if TensorBoard could not read the event
+   */
   addEvent(event: TensorBoardEvent): void {
     this.#checkOpen('addEvent');
-    this.stream.addEvent(checkEvent(event, checkPluginContent));
+    this.ownRun.addEvent(checkEvent(event, checkPluginContent));
   }
 
   /**
@@ -125,37 +164,49 @@ export abstract class EventWriter implements AsyncDisposable {
    * write error. A rejection that nobody awaits does no harm.
    */
   flush(): Promise<void> {
-    return this.#closing ?? quiet(all([this.stream.flush(), ...[...this.#runs.values()].map((run) => run.flush())]));
+    return this.#closing ?? quiet(all([this.ownRun.flush(), ...this.#eachRun((run) => run.flush())]));
   }
 
-  /** Flushes and closes this writer and its runs; rejects as `flush` does, and is closed all the same. */
+  /** Flushes and closes this writer and its runs. Rejects as `flush` does; the writer is closed all the same. */
   close(): Promise<void> {
-    this.#closing ??= quiet(all([...[...this.#runs.values()].map((run) => run.close()), this.#lease.release()]));
+    this.#closing ??= quiet(all([...this.#eachRun((run) => run.close()), this.#share.release()]));
     return this.#closing;
   }
 
+  /** Closes the writer at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /**
+   * Whether the caller is the first to claim a value for this run, among all writers that share it: the first one writes
+   * the value, and the others leave it out.
+   *
+   * @internal
+   * @param owner what the value belongs to, such as one training
+   */
+  claim(owner: object, value: string): boolean {
+    return this.ownRun.claim(owner, value);
   }
 
   /**
    * Checks what all addX have in common.
    *
    * @internal
-   * @param method the addX, for errors
+   * @param method the name of the addX, for errors
    */
-  protected place(method: string, tag: string, step: Step | undefined, options: SummaryOptions = {}): Place {
-    const what = `${method} ${JSON.stringify(tag)}`;
-    this.#checkOpen(what);
+  protected address(method: string, tag: string, step: Step | undefined, options: SummaryOptions = {}): SummaryAddress {
+    const call = `${method} ${JSON.stringify(tag)}`;
+    this.#checkOpen(call);
     checkTag(tag, method);
     const { wallTime, displayName, description } = options;
-    if (wallTime !== undefined) checkWallTime(wallTime, what);
-    checkText(displayName, 'displayName', what);
-    checkText(description, 'description', what);
-    if (step !== undefined) checkStep(step, what);
-    else this.#noteMissingStep(tag, what);
+    if (wallTime !== undefined) checkWallTime(wallTime, call);
+    checkText(displayName, 'displayName', call);
+    checkText(description, 'description', call);
+    if (step !== undefined) checkStep(step, call);
+    else this.#countMissingStep(tag, call);
     return {
-      what,
+      call,
       tag: wellFormed(tag),
       step: step ?? 0,
       wallTime,
@@ -165,46 +216,37 @@ export abstract class EventWriter implements AsyncDisposable {
   }
 
   /**
-   * Writes one event with one summary or several; where they come later it keeps its place in the order.
+   * Writes one event with one summary or several. It keeps its place in the order if they come later.
    *
    * @internal
    */
-  protected write(place: Place, summaries: Summaries | Promise<Summaries>): void {
-    const { step, wallTime = Date.now() / 1000 } = place;
-    const tagged = (read: Summaries) => (Array.isArray(read) ? read : [read]).map((one) => withMetadata(place, one));
-    this.stream.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries));
+  protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
+    const { step, wallTime = Date.now() / 1000 } = address;
+    const tagged = (read: Summaries) => (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
+    this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries));
   }
 
-  /**
-   * Writes a companion file at a path below the run's folder (see `safePath`).
-   *
-   * @internal
-   */
-  protected writeFile(path: string, bytes: Uint8Array | Promise<Uint8Array>): void {
-    this.#checkOpen(`file '${path}'`);
-    this.stream.addFile(safePath(path), bytes);
+  #eachRun(call: (run: this) => Promise<void>): Promise<void>[] {
+    return Array.from(this.#runs.values(), call);
   }
 
-  #checkOpen(what: string): void {
-    if (this.isClosed) throw new ClosedWriterError(what, this.logdir);
+  #checkOpen(call: string): void {
+    if (this.isClosed) throw new ClosedWriterError(call, this.logdir);
   }
 
-  #noteMissingStep(tag: string, what: string): void {
+  #countMissingStep(tag: string, call: string): void {
     const seen = this.#withoutStep.get(tag);
     this.#withoutStep.set(tag, seen === undefined ? 'once' : 'warned');
-    if (seen === 'once') warn(`${what}: no step was given for the second time; TensorBoard shows one point per step`);
+    if (seen === 'once') warn(`${call}: no step was given for the second time; TensorBoard shows one point per step`);
   }
 }
 
-/** What an addX writes in one event. */
-type Summaries = PluginSummary | PluginSummary[];
-
-function withMetadata(place: Place, summary: PluginSummary): TaggedTensor {
+function withMetadata(address: SummaryAddress, summary: PluginSummary): TaggedTensor {
   const { plugin, content, dataClass, tensor, tagSuffix = '' } = summary;
-  const { displayName, description: summaryDescription } = place;
+  const { displayName, description: summaryDescription } = address;
   const pluginData = content === undefined ? { pluginName: plugin } : { pluginName: plugin, content };
   const metadata = { pluginData, displayName, summaryDescription, dataClass };
-  return { tag: place.tag + tagSuffix, tensor, metadata };
+  return { tag: address.tag + tagSuffix, tensor, metadata };
 }
 
 /** Waits for all, then rejects with the first rejection in order. */
@@ -219,62 +261,29 @@ function quiet(promise: Promise<void>): Promise<void> {
   return promise;
 }
 
-/** How a SummaryWriter writes. Every limit is an upper bound: events may be written sooner. */
-export interface SummaryWriterOptions {
-  /** Appended to the default logdir; without effect where a logdir is given. */
-  comment?: string;
-  /** Hides the points at this step and later of an earlier, crashed run in the same folder. */
-  purgeStep?: Step;
-  /** Events buffered before a write is forced. No limit by default: time and size are limits enough. */
-  maxQueue?: number;
-  /** The longest an event may stay unwritten, in seconds; also checked at each addX. 1 by default. */
-  flushSecs?: number;
-  /** Size of the buffer. 65,536 by default; it starts small and grows up to this. */
-  maxBufferedBytes?: number;
-  /** Bytes kept in memory while they cannot be written (full disk); beyond it events are lost, and counted. 64 MiB by default. */
-  maxUnwrittenBytes?: number;
-  /** Ends the event file's name. Letters, digits, `-`, `_` and `.`; anything else becomes `_`. */
-  filenameSuffix?: string;
-  /**
-   * Write what is buffered on SIGINT and SIGTERM, then let the signal do its work. Off by default, since a program that
-   * listens to a signal can no longer be ended by it while it computes without a pause; without it a signal loses at
-   * most the last `flushSecs`.
-   */
-  handleSignals?: boolean;
-}
-
-/** Checks the options and fills in what is not given. */
-export function readOptions(options: SummaryWriterOptions): StreamOptions {
-  const { comment, filenameSuffix = '', purgeStep, handleSignals = false } = options;
+/** Checks the options and fills in the defaults. */
+function checkOptions(options: SummaryWriterOptions): RunOptions {
+  const { comment, filenameSuffix, purgeStep, handleSignals = defaults.handleSignals } = options;
   checkText(comment, 'comment', 'SummaryWriter');
   checkText(filenameSuffix, 'filenameSuffix', 'SummaryWriter');
   if (purgeStep !== undefined) checkStep(purgeStep, 'SummaryWriter purgeStep');
   if (typeof handleSignals !== 'boolean') {
-    throw new TypeError(`SummaryWriter: expected handleSignals to be true or false, got ${String(handleSignals)}`);
+    throw new TypeError(`SummaryWriter: expected handleSignals to be true or false, got ${describe(handleSignals)}`);
   }
   return {
-    filenameSuffix,
     handleSignals,
-    maxQueue: atLeast(options, 'maxQueue', 1, Number.POSITIVE_INFINITY),
-    flushMillis: atLeast(options, 'flushSecs', 0, 1) * 1000,
-    maxBufferedBytes: atLeast(options, 'maxBufferedBytes', 1, 65_536),
-    maxUnwrittenBytes: atLeast(options, 'maxUnwrittenBytes', 0, 64 * 2 ** 20),
+    maxQueue: checkLimit(options, 'maxQueue'),
+    flushMillis: checkLimit(options, 'flushSecs') * 1000,
+    maxBufferedBytes: checkLimit(options, 'maxBufferedBytes'),
+    maxUnwrittenBytes: checkLimit(options, 'maxUnwrittenBytes'),
   };
 }
 
-function atLeast(
-  options: SummaryWriterOptions,
-  option: 'maxQueue' | 'flushSecs' | 'maxBufferedBytes' | 'maxUnwrittenBytes',
-  minimum: number,
-  standard: number,
-): number {
-  const value = options[option] ?? standard;
-  if (typeof value !== 'number') {
-    throw new TypeError(`SummaryWriter: expected ${option} to be a number, got ${typeof value}`);
-  }
-  if (!(value >= minimum)) {
-    throw new RangeError(`SummaryWriter: expected ${option} to be at least ${minimum}, got ${value}`);
-  }
+function checkLimit(options: SummaryWriterOptions, option: keyof typeof minima): number {
+  const value = options[option] ?? defaults[option];
+  const expected = `SummaryWriter: expected ${option} to be a number of at least ${minima[option]}`;
+  if (typeof value !== 'number') throw new TypeError(`${expected}, got ${describe(value)}`);
+  if (!(value >= minima[option])) throw new RangeError(`${expected}, got ${value}`);
   return value;
 }
 
@@ -284,7 +293,7 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
  * `runs/<MMMdd_HH-MM-SS>_<host><comment>` in local time, as tensorboardX and torch.utils.tensorboard name it
  * (https://github.com/lanpa/tensorboardX/blob/master/tensorboardX/writer.py). A `/` in the comment becomes `_`.
  */
-export function defaultLogdir(comment = '', now = new Date()): string {
+export function defaultLogdir(comment: string = defaults.comment, now = new Date()): string {
   const two = (part: number) => String(part).padStart(2, '0');
   const date = `${months[now.getMonth()]}${two(now.getDate())}`;
   const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('-');

@@ -1,50 +1,64 @@
+/**
+ * A run: one folder (or another Output), the events on their way into it, and what must be remembered of it while it is
+ * open. All writers of one folder share its Run (open-runs.ts). Events pass through a queue that keeps their order, get
+ * metadata with the first event of each tag, are encoded, and go into a buffer of records.
+ */
 import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { frameRecord, payloadsOf } from '../encoding/record.js';
+import { messageOf } from '../errors.js';
 import { decodeWhole, encodeEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
 import { DirectoryOutput } from '../output/directory-output.js';
-import type { Output } from '../output/output.js';
+import { type Output, safePath } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { addToProjectorConfig, type EmbeddingEntry, projectorConfigFile } from '../summaries/embedding.js';
+import { addToProjectorConfig, type Embedding, projectorConfigFile } from '../summaries/embedding.js';
 import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
 import { type Later, whenRead } from '../summaries/numbers.js';
 import { OrderedQueue } from './ordered-queue.js';
-import { type KeptPoint, lastPointsBefore } from './purge.js';
+import { type LastPoint, lastPointsBefore } from './purge.js';
 import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
-import { TagDescriptions, type TaggedTensor } from './written-tags.js';
+import { type TaggedTensor, WrittenTags } from './written-tags.js';
 
 /** Named in the first record of every file. */
 const sourceWriter = 'delve-tensorboard';
 const fileVersion = 'brain.Event:2';
 
 /**
- * The events of one run on their way to one Output: in the order they were added, each tag's metadata with its first
- * event in the file, buffered. Arguments have been checked before they come here; nothing but `flush` and `close` fails.
+ * One run. Arguments have been checked before they come here: what adds an event or a file does not fail, and `flush` and
+ * `close` reject with whatever went wrong later.
  */
-export class EventStream {
+export class Run {
   readonly output: Output;
   readonly #records: RecordBuffer;
   readonly #queue = new OrderedQueue();
-  readonly #tags = new TagDescriptions();
-  readonly #companions = new Set<Promise<void>>();
-  readonly #lose = (error: unknown) => this.#records.failures.lose(1, 'its values never came', error);
+  readonly #tags = new WrittenTags();
+  /** Companion files that are being written. */
+  readonly #files = new Set<Promise<void>>();
+  readonly #claims = new WeakMap<object, Set<string>>();
+  readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
+  /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
+  #hparams: { text: string; ended: boolean } | undefined;
+  /** What has been written for the projector: embeddings whose values come late are added to it in turn. */
+  #projectorConfig: string | undefined;
 
   constructor(output: Output, policy: BufferPolicy) {
     this.output = output;
     this.#records = new RecordBuffer(
       output,
       policy,
-      (kept) => this.#describeAgain(kept),
-      () => this.#tags.forget(),
+      (backlog) => this.#beginAgain(backlog),
+      () => this.#tags.reset(),
     );
   }
 
-  /** How long events may wait here; what two writers of one folder ask for is brought together in it. */
-  get policy(): BufferPolicy {
-    return this.#records.policy;
+  /** Takes the limits of another writer of this run into account: the stricter ones count. */
+  tighten({ maxQueue, flushMillis }: BufferPolicy): void {
+    const { policy } = this.#records;
+    policy.maxQueue = Math.min(policy.maxQueue, maxQueue);
+    policy.flushMillis = Math.min(policy.flushMillis, flushMillis);
   }
 
   /** Bytes that are not in the file yet. */
@@ -53,19 +67,19 @@ export class EventStream {
   }
 
   /**
-   * Writes a scalar straight into the buffer, where the tag has had its first event and nothing is to be waited for.
+   * Writes a scalar straight into the buffer, if the file has the tag's metadata and no earlier event is waited for.
    *
-   * @param wallTime seconds; undefined for now
-   * @returns false, and nothing is done, where that is not so: `add` must take it
+   * @param wallTime seconds; undefined means now
+   * @returns false if that is not so; then nothing has been done, and `add` must be called
    */
   addScalar(tag: string, value: number, step: Step, wallTime: number | undefined): boolean {
-    const state = this.#tags.get(tag);
+    const state = this.#tags.find(tag);
     const body = state?.scalarBody;
     if (state === undefined || body === undefined || this.#queue.isWaiting) return false;
     const now = Date.now();
     const records = this.#records;
     const start = records.reserve(body.length + scalarRecordBytes);
-    // Making room may have begun another file, in which the tag has not been described.
+    // Making room may have begun another file, which does not have the tag's metadata.
     if (state.scalarBody === undefined) return false;
     state.lastStep = step;
     const end = writeScalarRecord(records.bytes, records.view, start, wallTime ?? now / 1000, step, body, value);
@@ -73,20 +87,20 @@ export class EventStream {
     return true;
   }
 
-  /** The step of a tag's latest event: one before it would hide later points. Undefined where there is none. */
+  /** The step of a tag's latest event: a point before it would hide later ones. Returns undefined if there is no event. */
   lastStepOf(tag: string): Step | undefined {
-    return this.#tags.get(tag)?.lastStep;
+    return this.#tags.find(tag)?.lastStep;
   }
 
-  /** Takes one event with one value or several; where they come later, it keeps its place. */
+  /** Adds one event with one value or several. It keeps its place in the order if the values come later. */
   add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>): void {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
-    if (values instanceof Promise) this.#queue.addLater(values, write, this.#lose);
-    else this.#queue.add(() => write(values), this.#lose, this.#queue.isWaiting ? bytesOf(values) : 0);
+    if (values instanceof Promise) this.#queue.addLater(values, write, this.#countLoss);
+    else this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
   }
 
-  /** Takes an event as it is. */
+  /** Adds an event as it is. */
   addEvent(event: TensorBoardEvent): void {
     // A copy of a file begins with that file's first record.
     if (event.fileVersion === undefined) this.#begin();
@@ -97,11 +111,11 @@ export class EventStream {
       () => {
         this.#records.prepare(payload.length);
         for (const { tag, metadata } of values) {
-          if (metadata?.pluginData?.pluginName) this.#tags.note(tag ?? '', metadata);
+          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag ?? '', metadata);
         }
         this.#records.add(payload, Date.now());
       },
-      this.#lose,
+      this.#countLoss,
       payload.length,
     );
   }
@@ -124,80 +138,107 @@ export class EventStream {
           const payload = tensorboard.Event.encode({ wallTime, step, summary: { value: [value] } }).finish();
           this.#records.prepare(payload.length);
           const { tag, metadata } = value;
-          if (metadata?.pluginData?.pluginName) this.#tags.note(tag!, metadata);
+          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
           this.#records.add(payload, Date.now());
         }
       },
-      this.#lose,
+      this.#countLoss,
       0,
     );
   }
 
-  /** Writes a companion file; the run exists from then on. */
-  addFile(path: string, bytes: Uint8Array | Promise<Uint8Array>): void {
-    this.#begin();
-    const written =
-      bytes instanceof Promise ? bytes.then((late) => this.#writeFile(path, late)) : this.#writeFile(path, bytes);
-    const companion = written
-      .catch((error) => this.#records.failures.lose(1, `the file '${path}' could not be written`, error))
-      .finally(() => this.#companions.delete(companion));
-    this.#companions.add(companion);
+  /** Writes the files of an embedding, and the projector's configuration with the embedding in it. */
+  addEmbedding({ files, entry }: Embedding): void {
+    for (const { path, bytes } of files) this.#addFile(path, bytes);
+    const config = whenRead(entry, (read) => {
+      this.#projectorConfig = addToProjectorConfig(this.#projectorConfig ?? this.#earlierProjectorConfig(), read);
+      return new TextEncoder().encode(this.#projectorConfig);
+    });
+    this.#addFile(projectorConfigFile, config);
   }
 
   /**
-   * Resolves when everything added so far is in the file. Where nothing is being computed, the write has been done
+   * Remembers the hyperparameters of the run. TensorBoard reads what comes first and nothing later, so a run has one set
+   * of them and one end; those of a session that is 'running' may be given again to end it.
+   *
+   * @throws RangeError if the run has other hyperparameters or its session has ended
+   */
+  beginHparams(hparams: Readonly<Record<string, Hparam>>, status: HparamsStatus = 'success'): void {
+    const text = JSON.stringify(Object.entries(hparams).sort(([a], [b]) => (a < b ? -1 : 1)));
+    const advice = "a run has one set of hyperparameters: write others to a run of their own, writer.run('name')";
+    if (this.#hparams !== undefined && this.#hparams.text !== text) {
+      throw new RangeError(
+        `addHparams: expected ${this.#hparams.text}, which the run has already, got ${text}; ${advice}`,
+      );
+    }
+    if (this.#hparams?.ended) {
+      throw new RangeError(
+        `addHparams: the run's hyperparameters have been written and its session has ended; ${advice}`,
+      );
+    }
+    this.#hparams = { text, ended: status !== 'running' };
+  }
+
+  /**
+   * Decides who writes what several would write to this run: returns true for the first call with a value, false for
+   * later ones.
+   *
+   * @param owner what the value belongs to, such as one training; its claims are forgotten with it
+   */
+  claim(owner: object, value: string): boolean {
+    let claimed = this.#claims.get(owner);
+    if (claimed === undefined) this.#claims.set(owner, (claimed = new Set()));
+    if (claimed.has(value)) return false;
+    claimed.add(value);
+    return true;
+  }
+
+  /**
+   * Resolves when everything added so far is in the file. If no value is still being computed, the write has been done
    * when this returns.
    */
   async flush(): Promise<void> {
-    await this.#writeAll();
-    this.#records.failures.check();
+    if (this.#isComputing) await this.#computed();
+    await this.#records.flush();
   }
 
-  /** Flushes and lets the Output go. Rejects as `flush` does; what could not be written by then is given up. */
+  /** Flushes and closes the Output. Rejects as `flush` does; what cannot be written by then is lost. */
   async close(): Promise<void> {
-    const { failures } = this.#records;
-    await this.#writeAll();
-    this.#records.abandon();
-    try {
-      await this.output.close();
-    } catch (error) {
-      failures.note(error);
-    }
-    failures.check(true);
+    if (this.#isComputing) await this.#computed();
+    await this.#records.close();
   }
 
-  /** Writes what is there synchronously. At exit what is still missing is reported: there will be no flush. */
+  /**
+   * Writes synchronously what can be written.
+   *
+   * @param final the program is ending: there will be no flush, so what is missing is reported now
+   */
   flushSync(final: boolean): void {
-    const { coming } = this.#queue;
+    const { unresolved } = this.#queue;
     if (final) this.#queue.release();
     this.#records.writeOut(Date.now(), true);
     this.output.flushSync?.();
     if (!final) return;
-    if (coming > 0) warn(`At exit ${coming} events were lost: their values were still being computed`);
+    if (unresolved > 0) warn(`At exit ${unresolved} events were lost: their values were still being computed`);
     if (this.#records.isPending) warn(`At exit ${this.#records.pendingBytes} bytes of events could not be written`);
   }
 
-  #lastPointsBefore(step: Step): KeptPoint[] {
+  #lastPointsBefore(step: Step): LastPoint[] {
     if (!(this.output instanceof DirectoryOutput)) return [];
     try {
       return lastPointsBefore(step, this.output.readEarlier());
     } catch (error) {
-      warn(`What was written at step ${step} and later may stay visible: ${(error as Error).message}`);
+      warn(`What was written at step ${step} and later may stay visible: ${messageOf(error)}`);
       return [];
     }
   }
 
-  async #writeAll(): Promise<void> {
-    if (this.#queue.coming > 0 || this.#companions.size > 0) {
-      await Promise.all([this.#queue.settled(), ...this.#companions]);
-    }
-    this.#records.writeOut(Date.now(), true);
-    try {
-      await this.output.flush();
-      if (!this.#records.isPending) this.#records.failures.recovered();
-    } catch (error) {
-      this.#records.failures.note(error);
-    }
+  get #isComputing(): boolean {
+    return this.#queue.unresolved > 0 || this.#files.size > 0;
+  }
+
+  async #computed(): Promise<void> {
+    await Promise.all([this.#queue.settled(), ...this.#files]);
   }
 
   #begin(): void {
@@ -211,29 +252,44 @@ export class EventStream {
       const values = tensors.map((tensor) => this.#tags.valueOf(tensor));
       return encodeSummaryEvent(wallTime, step, values);
     };
-    const { forgotten } = this.#tags;
+    const { resets } = this.#tags;
     let payload = encode();
     this.#records.prepare(payload.length);
-    // What had to be written first may have begun another file, in which no tag has been described.
-    if (this.#tags.forgotten !== forgotten) payload = encode();
-    for (const { tag, metadata } of tensors) this.#tags.note(tag, metadata).lastStep = step;
+    // What had to be written first may have begun another file, which has no tag's metadata.
+    if (this.#tags.resets !== resets) payload = encode();
+    for (const { tag, metadata } of tensors) this.#tags.addMetadata(tag, metadata).lastStep = step;
     this.#records.add(payload, Date.now());
   }
 
-  /** Makes records that were meant for a file that is gone the beginning of a new one. */
-  #describeAgain(kept: Chunk[]): void {
-    this.#tags.forget();
-    for (const [index, chunk] of kept.entries()) {
+  /** Changes records that were meant for a file that is gone so that they can begin a new one. */
+  #beginAgain(backlog: Chunk[]): void {
+    this.#tags.reset();
+    for (const [index, chunk] of backlog.entries()) {
       const events = [...payloadsOf(chunk.bytes)].map(decodeWhole).filter(({ what }) => what !== 'fileVersion');
-      const records = events.map((event) => frameRecord(this.#tags.complete(event)));
+      const records = events.map((event) => frameRecord(this.#tags.encodeAgain(event)));
       if (index === 0) records.unshift(frameRecord(firstRecord()));
       chunk.bytes = concat(records);
     }
   }
 
-  async #writeFile(path: string, bytes: Uint8Array): Promise<void> {
+  /** Writes a companion file. The run exists from then on, even if no event is added. */
+  #addFile(path: string, bytes: Later<Uint8Array>): void {
+    this.#begin();
+    const written = this.#writeFile(path, bytes)
+      .catch((error) => this.#records.addLoss(1, `the file '${path}' could not be written`, error))
+      .finally(() => this.#files.delete(written));
+    this.#files.add(written);
+  }
+
+  async #writeFile(path: string, bytes: Later<Uint8Array>): Promise<void> {
     if (this.output.file === undefined) throw new Error('This Output takes no companion files');
-    await this.output.file(path, bytes);
+    await this.output.file(safePath(path), bytes instanceof Promise ? await bytes : bytes);
+  }
+
+  /** The projector's configuration that an earlier program left in the folder. */
+  #earlierProjectorConfig(): string {
+    const bytes = this.output.readFile?.(projectorConfigFile);
+    return bytes === undefined ? '' : new TextDecoder().decode(bytes);
   }
 }
 
@@ -249,55 +305,4 @@ function bytesOf(values: TaggedTensor[]): number {
 
 function firstRecord(): Uint8Array {
   return encodeEvent({ wallTime: Date.now() / 1000, step: 0, fileVersion, sourceWriter });
-}
-
-interface Session {
-  hparams: string;
-  ended: boolean;
-}
-
-const sessions = new WeakMap<Output, Session>();
-
-/**
- * Notes the hyperparameters of a run. TensorBoard reads what comes first and nothing later, so a run has one set of them
- * and one end; a session that was begun as 'running' may be given again to end it.
- *
- * @throws RangeError where the run has other hyperparameters or has ended
- */
-export function continueSession(
-  run: Output,
-  hparams: Readonly<Record<string, Hparam>>,
-  status: HparamsStatus = 'success',
-): void {
-  const text = JSON.stringify(Object.entries(hparams).sort(([a], [b]) => (a < b ? -1 : 1)));
-  const session = sessions.get(run);
-  const advice = "a run has one set of hyperparameters: write others to a run of their own, writer.run('name')";
-  if (session !== undefined && session.hparams !== text) {
-    throw new RangeError(`addHparams: expected ${session.hparams}, which the run has already, got ${text}; ${advice}`);
-  }
-  if (session?.ended)
-    throw new RangeError(
-      `addHparams: the run's hyperparameters have been written and its session has ended; ${advice}`,
-    );
-  sessions.set(run, { hparams: text, ended: status !== 'running' });
-}
-
-/** What has been written for each run: files of late values are written after others have been added. */
-const configs = new WeakMap<Output, string>();
-
-/**
- * The whole projector configuration of a run with an embedding added. One that an earlier program left in the folder is
- * continued, where the Output can read it.
- */
-export function projectorConfigWith(output: Output, entry: Later<EmbeddingEntry>): Later<Uint8Array> {
-  return whenRead(entry, (read) => {
-    const config = addToProjectorConfig(configs.get(output) ?? readConfig(output), read);
-    configs.set(output, config);
-    return new TextEncoder().encode(config);
-  });
-}
-
-function readConfig(output: Output): string {
-  const bytes = output.readFile?.(projectorConfigFile);
-  return bytes === undefined ? '' : new TextDecoder().decode(bytes);
 }

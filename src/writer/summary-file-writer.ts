@@ -1,3 +1,6 @@
+/**
+ * The drop-in for tfjs-node's summary writer: its function, its class, its messages. Everything else is SummaryWriter.
+ */
 import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
 import type { Output } from '../output/output.js';
@@ -5,12 +8,12 @@ import type { Numbers } from '../summaries/numbers.js';
 import { SummaryWriter } from './summary-writer.js';
 
 /**
- * Replaces tfjs-node's `SummaryFileWriter`, method by method, and has everything a `SummaryWriter` has besides. What
+ * Replaces tfjs-node's `SummaryFileWriter`, method by method, and has everything that a `SummaryWriter` has besides. What
  * throws there works here: descriptions, tensors of booleans, histograms of equal values, steps of 2^31 and more.
  */
 export class SummaryFileWriter extends SummaryWriter {
   /**
-   * Writes a number, for the Scalars dashboard.
+   * Adds a number, for the Scalars dashboard.
    *
    * @param name the tag
    * @param value a number, or a tensor (or array) of one
@@ -23,10 +26,11 @@ export class SummaryFileWriter extends SummaryWriter {
   }
 
   /**
-   * Writes how the elements of a tensor (or array) of any shape are distributed, for the Histograms and Distributions
-   * dashboards.
+   * Adds how the elements of a tensor (or array) are distributed, for the Histograms and Distributions dashboards.
    *
    * @param name the tag
+   * @param data a tensor or array of any shape
+   * @param step an integer
    * @param buckets how many buckets, 30 by default
    * @param description markdown, shown beside the chart; counts on the name's first event
    */
@@ -36,23 +40,26 @@ export class SummaryFileWriter extends SummaryWriter {
   }
 }
 
-/** One writer per logdir, as in tfjs-node. */
+/**
+ * As in tfjs-node, there is one writer per logdir, as it was given. These are writers with their options, and not the Runs
+ * that they share with other writers of the same real folder (open-runs.ts).
+ */
 const byLogdir = new Map<string, SummaryFileWriter>();
 const byOutput = new WeakMap<Output, SummaryFileWriter>();
 
-/** Ours by default: seconds, not minutes, may be lost when a program is killed. */
+/** A second, and not the two minutes of tfjs-node's default, is lost if a program is killed. */
 const maxFlushMillis = 1000;
 
 /**
  * The writer of a folder; replaces `tf.node.summaryFileWriter` with the same arguments. A second call for the same logdir
- * returns the same writer, whatever its other arguments, until that is closed.
+ * returns the same writer, whatever its other arguments, until that writer is closed.
  *
- * Existing code does not await `flush()`: a failure is told on the warning channel and never becomes an unhandled
- * rejection, and code that does await it gets it as a rejection.
+ * Existing code does not await `flush()`: a failure is reported on the warning channel and never becomes an unhandled
+ * rejection; code that awaits `flush()` gets the rejection.
  *
- * @param logdir a folder, made where it is missing; or any Output, as a page needs, which has no folders by name
- * @param maxQueue events that are held back at most
- * @param flushMillis how long an event is held back at most; here never longer than a second
+ * @param logdir a folder, which is made if it is missing; or any Output, as a page needs, which has no folders by name
+ * @param maxQueue the most events that are held back
+ * @param flushMillis the longest time an event is held back, in milliseconds; never longer than a second
  * @param filenameSuffix ends the event file's name
  */
 export function summaryFileWriter(
@@ -76,16 +83,16 @@ export function summaryFileWriter(
 }
 
 /**
- * tfjs-node's words for a logdir that is none.
+ * Checks a logdir.
  *
- * @throws TypeError
+ * @throws TypeError in tfjs-node's words
  */
 export function checkLogdir(logdir: unknown): asserts logdir is string | Output {
   if (typeof logdir === 'string' ? logdir !== '' : typeof (logdir as Output | undefined)?.write === 'function') return;
   throw new TypeError(`Invalid logdir: ${String(logdir)}. Expected a non-empty string for logdir.`);
 }
 
-/** SummaryWriter takes a missing step; tfjs-node requires one, and says it in these words. */
+/** SummaryWriter takes a missing step; tfjs-node requires one. The errors have tfjs-node's words. */
 function checkGivenStep(step: unknown): void {
   if (typeof step === 'bigint' || Number.isInteger(step)) return;
   const message = `step is expected to be an integer, but is instead ${typeof step === 'number' ? step : describe(step)}`;

@@ -1,9 +1,14 @@
+/**
+ * The public writer: one method per kind of summary. Each checks what all of them share (`address`), turns its data into a
+ * summary by a function of `summaries/`, and hands it to `write`. A scalar whose tag the file knows takes a shorter way.
+ */
 import { warn } from '#platform';
+import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { type AudioOptions, audioSummary } from '../summaries/audio.js';
 import { type BoxesOptions, boxesSummary } from '../summaries/boxes.js';
 import { type CustomScalarsLayout, customScalarsSummary, customScalarsTag } from '../summaries/custom-scalars.js';
-import { type EmbeddingOptions, embeddingFiles, projectorConfigFile } from '../summaries/embedding.js';
+import { type EmbeddingOptions, embeddingFiles } from '../summaries/embedding.js';
 import { type GraphLike, graphDefOf } from '../summaries/graph.js';
 import { bucketize, checkBuckets, histogramSummary } from '../summaries/histogram.js';
 import { type Hparam, type HparamsOptions, hparamsSummaries, hparamsTag } from '../summaries/hparams.js';
@@ -24,109 +29,130 @@ import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary }
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
 import { type Text, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
-import { continueSession, projectorConfigWith } from './run.js';
-import { EventWriter, type SummaryOptions } from './run-writer.js';
-
-export type { SummaryOptions } from './run-writer.js';
+import { RunWriter, type SummaryOptions } from './run-writer.js';
 
 /**
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
  *
  * addX encodes into a fixed buffer and returns; a full or overdue buffer goes to the operating system in one synchronous
- * write (never fsync). Values that come later (a WebGPU tensor, a rendered figure) keep their place in the order. When
- * the program ends without `close()`, what is buffered is written, unless it is killed (SIGKILL) or a worker is
+ * write (never fsync). Values that come later (a WebGPU tensor, a rendered figure) keep their place in the order. If the
+ * program ends without `close()`, what is buffered is still written, unless the program is killed (SIGKILL) or a worker is
  * terminated from outside: then at most the last `flushSecs` are missing.
  *
- * Bad arguments throw TypeError or RangeError from the call. A disk that cannot be written to never does: events stay in
- * memory (up to `maxUnwrittenBytes`) until it can, the first error is told once as a warning, and `flush` and `close`
- * reject with it. Between two writes no file is open, so any number of runs costs no file descriptor.
+ * Bad arguments throw TypeError or RangeError from the call. A disk that cannot be written to never makes a call throw:
+ * events stay in memory (up to `maxUnwrittenBytes`) until it can, the first error is reported once as a warning, and
+ * `flush` and `close` reject with it. No file is open between two writes, so any number of runs costs no file descriptor.
  *
- * Writers of one program on one real folder share one file. Worker threads and other processes get files of their own;
- * give them runs of their own too (`writer.run(name)`): where two files of a run hold the same tag and steps, TensorBoard
- * shows only one of them.
+ * Writers of one program on one real folder, or on one Output, share one file. Worker threads and other processes get
+ * files of their own; give them runs of their own too (`writer.run(name)`): if two files of a run hold the same tag and
+ * steps, TensorBoard shows only one of them.
  */
-export class SummaryWriter extends EventWriter {
+export class SummaryWriter extends RunWriter {
+  /** Tags of histograms that have been warned of because values were left out. */
   readonly #partialHistograms = new Set<string>();
 
   /**
-   * One number. TensorBoard reads float32: about seven digits, and beyond 3.4e38 ±Infinity. NaN and ±Infinity are
-   * marked in the chart.
+   * Adds one number. TensorBoard reads it as float32, which has about seven digits and becomes ±Infinity beyond 3.4e38.
+   * The chart marks NaN and ±Infinity.
+   *
+   * @param value a number, or a tensor or array that holds exactly one
    */
   addScalar(tag: string, value: Numbers, step?: Step, options?: SummaryOptions): void {
     if (typeof value === 'number' && options === undefined && Number.isSafeInteger(step) && !this.isClosed) {
-      if (this.stream.addScalar(tag, value, step as Step, undefined)) return;
+      if (this.ownRun.addScalar(tag, value, step as Step, undefined)) return;
     }
-    const place = this.place('addScalar', tag, step, options);
-    const number = readScalar(value, place.what);
-    if (typeof number === 'number' && this.stream.addScalar(place.tag, number, place.step, place.wallTime)) return;
-    this.write(place, typeof number === 'number' ? scalarSummary(number) : number.then(scalarSummary));
+    const address = this.address('addScalar', tag, step, options);
+    const number = readScalar(value, address.call);
+    if (typeof number === 'number' && this.ownRun.addScalar(address.tag, number, address.step, address.wallTime))
+      return;
+    this.write(address, typeof number === 'number' ? scalarSummary(number) : number.then(scalarSummary));
   }
 
   /**
-   * Several numbers in one chart. TensorBoard overlays runs, so each key becomes a run `<logdir>/<mainTag>/<key>` that
-   * holds the tag `mainTag`.
+   * Adds several numbers to one chart. TensorBoard overlays runs, so each key becomes a run `<logdir>/<mainTag>/<key>`
+   * that holds the tag `mainTag`.
    */
   addScalars(mainTag: string, values: Readonly<Record<string, Numbers>>, step?: Step, options?: SummaryOptions): void {
-    const place = this.place('addScalars', mainTag, step, options);
+    const address = this.address('addScalars', mainTag, step, options);
     if (typeof values !== 'object' || values === null) {
-      throw new TypeError(
-        `${place.what}: expected an object of numbers, got ${values === null ? 'null' : typeof values}`,
-      );
+      throw new TypeError(`${address.call}: expected an object of numbers, got ${describe(values)}`);
     }
     for (const [key, value] of Object.entries(values)) {
-      this.run(`${mainTag}/${key}`).addScalar(mainTag, value, place.step, options);
+      this.run(`${mainTag}/${key}`).addScalar(mainTag, value, address.step, options);
     }
   }
 
   /**
-   * How values are distributed, in buckets of equal width (30 by default). NaN and ±Infinity are left out, with a
-   * warning once for the tag; where nothing is left, the histogram is empty.
+   * Adds a histogram: how values are distributed over buckets of equal width between the least and the greatest value.
+   * NaN and ±Infinity are left out, with one warning per tag; if nothing is left, the histogram is empty.
+   *
+   * @param values numbers of any shape
+   * @param options `buckets`: the number of buckets, 30 by default
    */
   addHistogram(tag: string, values: Numbers, step?: Step, options?: SummaryOptions & { buckets?: number }): void {
-    const place = this.place('addHistogram', tag, step, options);
+    const address = this.address('addHistogram', tag, step, options);
     const summarize = (numbers: ArrayLike<number>) => {
-      const { buckets, rejected } = bucketize(numbers, options?.buckets, place.what);
-      if (rejected > 0 && !this.#partialHistograms.has(place.tag)) {
-        this.#partialHistograms.add(place.tag);
-        warn(`${place.what}: ${rejected} of ${numbers.length} values are NaN or infinite and were left out`);
+      const { buckets, rejected } = bucketize(numbers, options?.buckets, address.call);
+      if (rejected > 0 && !this.#partialHistograms.has(address.tag)) {
+        this.#partialHistograms.add(address.tag);
+        warn(`${address.call}: ${rejected} of ${numbers.length} values are NaN or infinite and were left out`);
       }
       return histogramSummary(buckets);
     };
-    const numbers = readNumbers(values, place.what);
+    const numbers = readNumbers(values, address.call);
     this.write(
-      place,
+      address,
       numbers instanceof Promise ? numbers.then((read) => summarize(read.values)) : summarize(numbers.values),
     );
   }
 
-  /** A histogram that was counted elsewhere: k x 3 numbers, row-major: left edge, right edge, count. */
+  /**
+   * Adds a histogram that was counted elsewhere.
+   *
+   * @param buckets k x 3 numbers, row-major: left edge, right edge, count
+   */
   addHistogramRaw(tag: string, buckets: ArrayLike<number>, step?: Step, options?: SummaryOptions): void {
-    const place = this.place('addHistogramRaw', tag, step, options);
-    this.write(place, histogramSummary(checkBuckets(buckets, place.what)));
-  }
-
-  /** Markdown; or a table: rows of cells, each cell markdown. */
-  addText(tag: string, markdown: Text, step?: Step, options?: SummaryOptions): void {
-    const place = this.place('addText', tag, step, options);
-    this.write(place, textSummary(markdown, place.what));
+    const address = this.address('addHistogramRaw', tag, step, options);
+    this.write(address, histogramSummary(checkBuckets(buckets, address.call)));
   }
 
   /**
-   * One image: pixels (uint8 and int32 are 0..255, float arrays and plain arrays 0..1), a canvas's ImageData, or a PNG,
-   * JPEG or GIF file as `{ encoded }`. Height x width x channels, unless `layout` says otherwise.
+   * Adds a text.
+   *
+   * @param markdown markdown; or a table, as rows of cells that are markdown
+   */
+  addText(tag: string, markdown: Text, step?: Step, options?: SummaryOptions): void {
+    const address = this.address('addText', tag, step, options);
+    this.write(address, textSummary(markdown, address.call));
+  }
+
+  /**
+   * Adds one image.
+   *
+   * @param image pixels, height x width x channels unless `layout` says otherwise (uint8 and int32 are 0..255, float arrays
+   * and plain arrays 0..1); a canvas's ImageData; or a PNG, JPEG or GIF file as `{ encoded }`
    */
   addImage(tag: string, image: Image, step?: Step, options?: SummaryOptions & ImageOptions): void {
-    const place = this.place('addImage', tag, step, options);
-    this.write(place, imageSummary(image, options, place.what));
+    const address = this.address('addImage', tag, step, options);
+    this.write(address, imageSummary(image, options, address.call));
   }
 
-  /** Several images of one size, batch x height x width x channels; TensorBoard shows them as samples of one tag. */
+  /**
+   * Adds several images of one size; TensorBoard shows them as samples of one tag.
+   *
+   * @param images batch x height x width x channels unless `layout` says otherwise, pixels as in addImage
+   */
   addImages(tag: string, images: Image, step?: Step, options?: SummaryOptions & ImagesOptions): void {
-    const place = this.place('addImages', tag, step, options);
-    this.write(place, imagesSummary(images, options, place.what));
+    const address = this.address('addImages', tag, step, options);
+    this.write(address, imagesSummary(images, options, address.call));
   }
 
-  /** An image with boxes drawn into it: n x 4 of xMin, yMin, xMax, yMax in pixels, with a label each where there are any. */
+  /**
+   * Adds an image with boxes drawn into it.
+   *
+   * @param image height x width x channels, pixels as in addImage
+   * @param boxes n x 4: xMin, yMin, xMax, yMax in pixels
+   */
   addImageWithBoxes(
     tag: string,
     image: Numbers | CanvasPixels,
@@ -134,34 +160,51 @@ export class SummaryWriter extends EventWriter {
     step?: Step,
     options?: SummaryOptions & BoxesOptions,
   ): void {
-    const place = this.place('addImageWithBoxes', tag, step, options);
-    this.write(place, boxesSummary(image, boxes, options, place.what));
+    const address = this.address('addImageWithBoxes', tag, step, options);
+    this.write(address, boxesSummary(image, boxes, options, address.call));
   }
 
-  /** A figure: an SVG document, drawn as PNG (in Node by the optional peer @resvg/resvg-js). It keeps its place in the order. */
+  /**
+   * Adds a figure. It is drawn as a PNG (in Node by the optional peer @resvg/resvg-js) and keeps its place in the order.
+   *
+   * @param svg an SVG document
+   */
   addFigure(tag: string, svg: string, step?: Step, options?: SummaryOptions): void {
-    const place = this.place('addFigure', tag, step, options);
-    checkSvg(svg, place.what);
-    const drawn = renderFigure(svg, place.what);
+    const address = this.address('addFigure', tag, step, options);
+    checkSvg(svg, address.call);
+    const drawn = renderFigure(svg, address.call);
     this.write(
-      place,
+      address,
       drawn.then(({ encoded, width, height }) => encodedSummary(width, height, [encoded])),
     );
   }
 
-  /** A video: time x height x width x channels, pixels as in addImage, as an animated GIF in the images dashboard. */
+  /**
+   * Adds a video: an animated GIF in the images dashboard.
+   *
+   * @param frames time x height x width x channels, pixels as in addImage
+   */
   addVideo(tag: string, frames: Image, step?: Step, options?: SummaryOptions & VideoOptions): void {
-    const place = this.place('addVideo', tag, step, options);
-    this.write(place, videoSummary(frames, options, place.what));
+    const address = this.address('addVideo', tag, step, options);
+    this.write(address, videoSummary(frames, options, address.call));
   }
 
-  /** Sound: samples in [-1, 1] of shape [frames] or [frames, 2], as 16-bit WAV. */
+  /**
+   * Adds a sound, as a 16-bit WAV.
+   *
+   * @param samples numbers in [-1, 1] of shape [frames] or [frames, 2]
+   */
   addAudio(tag: string, samples: Numbers, step?: Step, options?: SummaryOptions & AudioOptions): void {
-    const place = this.place('addAudio', tag, step, options);
-    this.write(place, audioSummary(samples, options, place.what));
+    const address = this.address('addAudio', tag, step, options);
+    this.write(address, audioSummary(samples, options, address.call));
   }
 
-  /** A precision-recall curve of labels (0 or 1) and predictions (0 to 1). */
+  /**
+   * Adds a precision-recall curve.
+   *
+   * @param labels 0 or 1 for each sample
+   * @param predictions 0 to 1 for each sample
+   */
   addPrCurve(
     tag: string,
     labels: Numbers,
@@ -169,66 +212,79 @@ export class SummaryWriter extends EventWriter {
     step?: Step,
     options?: SummaryOptions & PrCurveOptions,
   ): void {
-    const place = this.place('addPrCurve', tag, step, options);
-    this.write(place, prCurveSummary(labels, predictions, options, place.what));
+    const address = this.address('addPrCurve', tag, step, options);
+    this.write(address, prCurveSummary(labels, predictions, options, address.call));
   }
 
-  /** A precision-recall curve that was counted elsewhere. */
+  /** Adds a precision-recall curve that was counted elsewhere. */
   addPrCurveRaw(tag: string, counts: PrCounts, step?: Step, options?: SummaryOptions): void {
-    const place = this.place('addPrCurveRaw', tag, step, options);
-    this.write(place, prCurveRawSummary(counts, place.what));
-  }
-
-  /** A mesh, or a point cloud where there are no faces: vertices x 3, or batch x vertices x 3. */
-  addMesh(tag: string, vertices: Numbers, step?: Step, options?: SummaryOptions & MeshOptions): void {
-    const place = this.place('addMesh', tag, step, options);
-    this.write(place, meshSummaries(place.tag, vertices, options, place.what));
+    const address = this.address('addPrCurveRaw', tag, step, options);
+    this.write(address, prCurveRawSummary(counts, address.call));
   }
 
   /**
-   * Vectors for the projector: count x features, with labels and small images where there are any. They go into files of
-   * their own beside the event file, which an Output must be able to hold.
+   * Adds a mesh, or a point cloud if no faces are given.
+   *
+   * @param vertices vertices x 3, or batch x vertices x 3
    */
-  addEmbedding(tag: string, vectors: Numbers, step?: Step, options?: EmbeddingOptions): void {
-    const place = this.place('addEmbedding', tag, step);
-    const { output } = this.stream;
-    if (output.file === undefined) throw new TypeError(`${place.what}: this Output takes no companion files`);
-    const { files, entry } = embeddingFiles(place.tag, vectors, place.step, options, place.what);
-    for (const { path, bytes } of files) this.writeFile(path, bytes);
-    this.writeFile(projectorConfigFile, projectorConfigWith(output, entry));
+  addMesh(tag: string, vertices: Numbers, step?: Step, options?: SummaryOptions & MeshOptions): void {
+    const address = this.address('addMesh', tag, step, options);
+    this.write(address, meshSummaries(address.tag, vertices, options, address.call));
   }
 
-  /** The graph of a model: a TensorFlow.js LayersModel or GraphModel, or a GraphDef in its bytes. One for each run. */
+  /**
+   * Adds vectors for the projector, with labels and small images if there are any. They go into files of their own beside
+   * the event file.
+   *
+   * @param vectors count x features
+   * @throws TypeError if the writer's Output takes no companion files
+   */
+  addEmbedding(tag: string, vectors: Numbers, step?: Step, options?: EmbeddingOptions): void {
+    const address = this.address('addEmbedding', tag, step);
+    if (this.ownRun.output.file === undefined) {
+      throw new TypeError(`${address.call}: this Output takes no companion files`);
+    }
+    this.ownRun.addEmbedding(embeddingFiles(address.tag, vectors, address.step, options, address.call));
+  }
+
+  /**
+   * Adds the graph of a model. TensorBoard shows one for each run.
+   *
+   * @param model a TensorFlow.js LayersModel or GraphModel, or the bytes of a GraphDef
+   */
   addGraph(model: GraphLike): void {
     this.addEvent({ wallTime: Date.now() / 1000, step: 0, graph: graphDefOf(model, 'addGraph') });
   }
 
   /**
-   * The hyperparameters of this run, beside its scalars, which are its metrics. A run has one set of them; one that was
-   * written with status 'running' may be written again with the status it ended with.
+   * Adds the hyperparameters of this run, of which its scalars are the metrics. A run has one set of them; a set that was
+   * added with status 'running' may be added again with the status in which the run ended.
    *
-   * @param metrics scalars to be added with them, at `step`: by default that of the tag's latest point, or 0
+   * @param metrics scalars that are added with them, at `step`: by default the step of the tag's latest point, or 0
+   * @throws RangeError if the run has other hyperparameters or has ended
    */
   addHparams(
     hparams: Readonly<Record<string, Hparam>>,
     metrics: Readonly<Record<string, number>> = {},
     options: HparamsOptions & { step?: Step } = {},
   ): void {
-    const place = this.place('addHparams', hparamsTag, 0);
+    const address = this.address('addHparams', hparamsTag, 0);
     const tags = Object.keys(metrics);
     const summaries = hparamsSummaries(hparams, tags, options, 'addHparams');
     for (const tag of tags) {
       if (typeof metrics[tag] === 'number') continue;
-      throw new TypeError(`addHparams: metric ${JSON.stringify(tag)}: expected a number, got ${typeof metrics[tag]}`);
+      throw new TypeError(
+        `addHparams: metric ${JSON.stringify(tag)}: expected a number, got ${describe(metrics[tag])}`,
+      );
     }
-    continueSession(this.stream.output, hparams, options.status);
-    this.write(place, summaries);
-    for (const tag of tags) this.addScalar(tag, metrics[tag], options.step ?? this.stream.lastStepOf(tag) ?? 0);
+    this.ownRun.beginHparams(hparams, options.status);
+    this.write(address, summaries);
+    for (const tag of tags) this.addScalar(tag, metrics[tag], options.step ?? this.ownRun.lastStepOf(tag) ?? 0);
   }
 
-  /** What the custom scalars dashboard shows: charts of several tags, with lines or with margins. One for each run. */
+  /** Adds the layout of the custom scalars dashboard: charts of several tags, with lines or with margins. One for each run. */
   addCustomScalars(layout: CustomScalarsLayout): void {
-    const place = this.place('addCustomScalars', customScalarsTag, 0);
-    this.write(place, customScalarsSummary(layout, 'addCustomScalars'));
+    const address = this.address('addCustomScalars', customScalarsTag, 0);
+    this.write(address, customScalarsSummary(layout, 'addCustomScalars'));
   }
 }

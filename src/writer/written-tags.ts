@@ -1,9 +1,14 @@
+/**
+ * What a Run knows of its tags while it writes; `reader/read-tags.ts` is the other side. TensorBoard takes a tag's
+ * plugin, name and description from the tag's first event in a file, so the first event carries metadata and later ones
+ * leave it out. When a file is replaced or events are lost, every tag starts over.
+ */
 import { warn } from '#platform';
 import type { Step } from '../event/event.js';
 import { scalarBody } from '../event/scalar-record.js';
 import { tensorboard } from '../proto/tensorboard.js';
 
-/** One value of a summary event. */
+/** One value of a summary event, before it is known whether the file has the tag's metadata. */
 export interface TaggedTensor {
   tag: string;
   tensor: tensorboard.ITensorProto;
@@ -11,48 +16,49 @@ export interface TaggedTensor {
   metadata: tensorboard.ISummaryMetadata;
 }
 
-/** What is known of a tag. */
-export interface TagDescription {
+/** What the writer knows of one tag of a run. */
+export interface WrittenTag {
+  /** The metadata of the tag's first event. */
   readonly metadata: tensorboard.ISummaryMetadata;
-  /** True where the file has the metadata. */
-  written: boolean;
-  /** Of a scalar whose metadata the file has: what `writeScalarRecord` needs. */
+  /** Whether the current file holds the metadata. */
+  isDescribed: boolean;
+  /** What `writeScalarRecord` needs. Set if the tag is a scalar and the current file holds its metadata. */
   scalarBody?: Uint8Array;
   /** The step of the tag's latest event. */
   lastStep?: Step;
-  /** True once told that the tag was used for two kinds of summaries. */
+  /** Whether the warning about two kinds of summaries under this tag has been given. */
   warned?: boolean;
 }
 
-/**
- * Which tags the current file describes. TensorBoard takes a tag's plugin, name and description from its first event in
- * a file; the Rust loader drops what has no such event before it.
- */
-export class TagDescriptions {
-  readonly #tags = new Map<string, TagDescription>();
-  #forgotten = 0;
+/** The tags of a run, found by their text. */
+export class WrittenTags {
+  readonly #byText = new Map<string, WrittenTag>();
+  #resets = 0;
 
-  /** Counts how often everything was forgotten: what was encoded before may lack metadata now. */
-  get forgotten(): number {
-    return this.#forgotten;
+  /** How often `reset` was called. An event that was encoded before the latest reset may lack metadata. */
+  get resets(): number {
+    return this.#resets;
   }
 
-  /** What is known of a tag, if anything. */
-  get(tag: string): TagDescription | undefined {
-    return this.#tags.get(tag);
+  /** Returns undefined if the tag is unknown. */
+  find(tag: string): WrittenTag | undefined {
+    return this.#byText.get(tag);
   }
 
-  /** A value as it is to be encoded: with metadata where the file has none of its tag. */
+  /** A value in the form in which it is encoded: with metadata if the file has none for its tag. */
   valueOf({ tag, tensor, metadata }: TaggedTensor): tensorboard.Summary.IValue {
-    const known = this.#tags.get(tag);
-    return known?.written ? { tag, tensor } : { tag, tensor, metadata: known?.metadata ?? metadata };
+    const known = this.#byText.get(tag);
+    return known?.isDescribed ? { tag, tensor } : { tag, tensor, metadata: known?.metadata ?? metadata };
   }
 
-  /** Notes that the file now has a tag's metadata: the tag's first, which all later ones must agree with. */
-  note(tag: string, metadata: tensorboard.ISummaryMetadata): TagDescription {
-    let known = this.#tags.get(tag);
-    if (known === undefined) this.#tags.set(tag, (known = { metadata, written: false }));
-    known.written = true;
+  /**
+   * Records that the file now holds metadata of a tag. The first metadata counts; a later one that names another plugin
+   * is warned of once.
+   */
+  addMetadata(tag: string, metadata: tensorboard.ISummaryMetadata): WrittenTag {
+    let known = this.#byText.get(tag);
+    if (known === undefined) this.#byText.set(tag, (known = { metadata, isDescribed: false }));
+    known.isDescribed = true;
     const first = known.metadata.pluginData?.pluginName;
     const plugin = metadata.pluginData?.pluginName;
     if (first === 'scalars') known.scalarBody ??= scalarBody(tag);
@@ -63,22 +69,22 @@ export class TagDescriptions {
     return known;
   }
 
-  /** Another file begins, or events were lost: the file may have no tag's metadata. */
-  forget(): void {
-    this.#forgotten++;
-    for (const known of this.#tags.values()) {
-      known.written = false;
+  /** Starts over: another file begins, or events were lost, so the file may hold no tag's metadata. */
+  reset(): void {
+    this.#resets++;
+    for (const known of this.#byText.values()) {
+      known.isDescribed = false;
       delete known.scalarBody;
     }
   }
 
   /** Encodes an event again, with the metadata that the file lacks. */
-  complete(event: tensorboard.Event): Uint8Array {
+  encodeAgain(event: tensorboard.Event): Uint8Array {
     for (const value of event.summary?.value ?? []) {
-      const known = this.#tags.get(value.tag ?? '');
-      if (known === undefined || known.written) continue;
+      const known = this.#byText.get(value.tag ?? '');
+      if (known === undefined || known.isDescribed) continue;
       value.metadata ??= known.metadata;
-      this.note(value.tag!, known.metadata);
+      this.addMetadata(value.tag!, known.metadata);
     }
     return tensorboard.Event.encode(event).finish();
   }

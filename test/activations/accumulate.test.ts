@@ -2,16 +2,18 @@ import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Moments, MomentsStrategies } from '../../src/activations/accumulate/accumulator.js';
-import { DeviceMoments } from '../../src/activations/accumulate/on-device.js';
-import { Float64DeviceMoments, hasNativeFloat64 } from '../../src/activations/accumulate/on-device-float64.js';
-import { ChunkedDeviceMoments } from '../../src/activations/accumulate/on-gpu.js';
-import { HostMoments } from '../../src/activations/accumulate/on-host.js';
-import { SharedMomentsWorker, WorkerMoments } from '../../src/activations/accumulate/on-worker.js';
+import type { LayerAccumulator } from '../../src/activations/accumulate/accumulator.js';
+import { AccumulatorFactory } from '../../src/activations/accumulate/choose.js';
+import { DeviceAccumulator, float32Product } from '../../src/activations/accumulate/on-device.js';
+import { float64Product, hasNativeFloat64 } from '../../src/activations/accumulate/on-device-float64.js';
+import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
+import { HostAccumulator } from '../../src/activations/accumulate/on-host.js';
+import { WorkerAccumulator } from '../../src/activations/accumulate/on-worker.js';
 import type { ActivationView } from '../../src/activations/samples.js';
 import { withValues } from '../../src/activations/tensors.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
+import { RemoteAccumulators } from '../../src/statistics/threads/remote-accumulators.js';
 import { decodeNpy } from '../../src/stores/npy.js';
 import { SaturationTracker } from '../../src/tfjs.js';
 import { backends, useBackend } from '../support/backends.js';
@@ -86,24 +88,24 @@ function reference({ values, rows, features }: Data): Float64Array {
   return Float64Array.from(realEigenvalues).sort().reverse();
 }
 
-function feed(moments: Moments, { values, rows, features, batch }: Data): void {
+function feed(accumulator: LayerAccumulator, { values, rows, features, batch }: Data): void {
   for (let from = 0; from < rows; from += batch) {
     const items = Math.min(batch, rows - from);
     tf.tidy(() => {
       const output = tf.tensor2d(values.slice(from * features, (from + items) * features), [items, features]);
-      moments.add({ output, view, items });
+      accumulator.add({ output, view, items });
     });
   }
 }
 
-async function solved(moments: Moments) {
-  const result = await moments.solve({ mean: true }, true);
+async function solved(accumulator: LayerAccumulator) {
+  const result = await accumulator.solve({ mean: true }, true);
   if (result === undefined) throw new Error('nothing was accumulated');
   return result.solved;
 }
 
-const worker = new SharedMomentsWorker(false);
-const narrowWorker = new SharedMomentsWorker(true);
+const worker = RemoteAccumulators.start({ float32Products: false })!;
+const narrowWorker = RemoteAccumulators.start({ float32Products: true })!;
 afterAll(() => {
   worker.close();
   narrowWorker.close();
@@ -112,18 +114,26 @@ const fail = (error: unknown) => {
   throw error;
 };
 let names = 0;
-const strategies: Record<string, { make: () => Moments; within: number; on: (backend: string) => boolean }> = {
-  host: { make: () => new HostMoments(fail), within: 1e-10, on: () => true },
-  'worker thread': { make: () => new WorkerMoments(worker, `layer ${names++}`), within: 1e-10, on: () => true },
+const strategies: Record<string, { make: () => LayerAccumulator; within: number; on: (backend: string) => boolean }> = {
+  host: { make: () => new HostAccumulator(fail), within: 1e-10, on: () => true },
+  'worker thread': {
+    make: () => new WorkerAccumulator(worker, `layer ${names++}`, false),
+    within: 1e-10,
+    on: () => true,
+  },
   'worker thread, float32 products': {
-    make: () => new WorkerMoments(narrowWorker, `layer ${names++}`),
+    make: () => new WorkerAccumulator(narrowWorker, `layer ${names++}`, true),
     within: 1e-7,
     on: () => true,
   },
-  device: { make: () => new DeviceMoments(), within: 1e-7, on: (backend) => backend === 'tensorflow' },
-  'GPU in chunks': { make: () => new ChunkedDeviceMoments(fail), within: 2e-7, on: () => true },
+  device: {
+    make: () => new DeviceAccumulator(float32Product),
+    within: 1e-7,
+    on: (backend) => backend === 'tensorflow',
+  },
+  'GPU in chunks': { make: () => new GpuAccumulator(fail), within: 2e-7, on: () => true },
   'device in float64': {
-    make: () => new Float64DeviceMoments(),
+    make: () => new DeviceAccumulator(float64Product),
     within: 1e-10,
     on: (backend) => backend === 'tensorflow',
   },
@@ -132,16 +142,16 @@ const strategies: Record<string, { make: () => Moments; within: number; on: (bac
 describe.each(backends)('on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
-    await vi.waitUntil(() => worker.running !== undefined && narrowWorker.running !== undefined, 10_000);
+    await vi.waitUntil(() => worker.isRunning && narrowWorker.isRunning, 10_000);
   });
 
   describe.each(Object.entries(strategies).filter(([, { on }]) => on(backend)))('%s', (_name, { make, within }) => {
     it.each(Object.entries(sets))('finds the spectrum of rows with %s', async (_set, data) => {
       const rows = data();
       const expected = reference(rows);
-      const moments = make();
-      feed(moments, rows);
-      const result = await solved(moments);
+      const accumulator = make();
+      feed(accumulator, rows);
+      const result = await solved(accumulator);
       expect(result.count).toBe(rows.rows);
       // float64 ways to 1e-10, float32 products to 1e-7 (summed on a GPU 2e-7) of the largest eigenvalue.
       const tolerance = within * expected[0];
@@ -154,107 +164,108 @@ describe.each(backends)('on %s', (backend) => {
         if (margin < 1e-6) continue;
         expect(found.intrinsicDimensionality(threshold)).toBe(truth.intrinsicDimensionality(threshold));
       }
-      moments.dispose();
+      accumulator.dispose();
     });
 
     it('gives a feature that never varies no variance at all, whatever its value', async () => {
-      const moments = make();
+      const accumulator = make();
       const data = made(6, 600, 100, 0, 0);
       for (let row = 0; row < data.rows; row++) {
         data.values[row * 6 + 1] = 1 / 3;
         data.values[row * 6 + 4] = 12345.678;
       }
-      feed(moments, data);
-      const { covariance, mean } = (await moments.solve({ mean: true, covariance: true }, true))!.solved;
+      feed(accumulator, data);
+      const { covariance, mean } = (await accumulator.solve({ mean: true, covariance: true }, true))!.solved;
       for (let i = 0; i < 6; i++) {
         expect([covariance![6 + i], covariance![24 + i], covariance![i * 6 + 1], covariance![i * 6 + 4]]).toEqual([
           0, 0, 0, 0,
         ]);
       }
       expect([mean![1], mean![4]]).toEqual([Math.fround(1 / 3), Math.fround(12345.678)]);
-      moments.dispose();
+      accumulator.dispose();
     });
 
     it('leaves rows with a NaN or Infinity out and counts them', async () => {
-      const moments = make();
+      const accumulator = make();
       const data = made(5, 3000, 100, 3, 3);
       const kept: number[] = [];
       for (let row = 0; row < 3000; row++) {
         if (row === 0 || row === 7 || row === 150) data.values[row * 5 + (row % 5)] = row === 7 ? Number.NaN : 1 / 0;
         else kept.push(...data.values.slice(row * 5, row * 5 + 5));
       }
-      feed(moments, data);
-      const { eigenvalues, count, rejected } = await solved(moments);
+      feed(accumulator, data);
+      const { eigenvalues, count, rejected } = await solved(accumulator);
       expect({ count, rejected }).toEqual({ count: 2997, rejected: 3 });
       const expected = reference({ ...data, values: Float32Array.from(kept), rows: 2997 });
       for (let i = 0; i < 5; i++) {
         expect(Math.abs(eigenvalues[i] - expected[i]) / expected[0]).toBeLessThan(within);
       }
-      moments.dispose();
+      accumulator.dispose();
     });
 
     it('starts anew after a period, goes on after a peek, and is saved and restored in between', async () => {
-      const moments = make();
+      const accumulator = make();
       const data = made(4, 100, 50, 1, 1);
-      expect(await moments.solve({}, true)).toBeUndefined();
-      feed(moments, data);
-      expect((await moments.solve({}, false))?.solved.count).toBe(100);
-      feed(moments, data);
-      expect((await solved(moments)).count).toBe(200);
-      expect(await moments.solve({}, true)).toBeUndefined();
-      feed(moments, data);
+      expect(await accumulator.solve({}, true)).toBeUndefined();
+      feed(accumulator, data);
+      expect((await accumulator.solve({}, false))?.solved.count).toBe(100);
+      feed(accumulator, data);
+      expect((await solved(accumulator)).count).toBe(200);
+      expect(await accumulator.solve({}, true)).toBeUndefined();
+      feed(accumulator, data);
       // On a GPU, what has not been read back yet is not in it.
-      const saved = CovarianceAccumulator.fromBytes(moments.snapshot()!.toBytes());
+      const saved = CovarianceAccumulator.fromBytes(accumulator.snapshot()!.toBytes());
       expect([0, 100]).toContain(saved.count);
       const before = saved.count;
       const other = make();
       other.restore(saved);
       feed(other, data);
       expect((await solved(other)).count).toBe(before + 100);
-      expect((await solved(moments)).count).toBe(100);
+      expect((await solved(accumulator)).count).toBe(100);
       other.dispose();
-      moments.dispose();
+      accumulator.dispose();
     });
 
     it('leaves no tensor behind', async () => {
       const before = tf.memory().numTensors;
-      const moments = make();
-      feed(moments, made(4, 100, 50, 1, 1));
-      await moments.solve({}, true);
-      feed(moments, made(4, 100, 50, 1, 1));
-      moments.dispose();
+      const accumulator = make();
+      feed(accumulator, made(4, 100, 50, 1, 1));
+      await accumulator.solve({}, true);
+      feed(accumulator, made(4, 100, 50, 1, 1));
+      accumulator.dispose();
       await new Promise((resolve) => setTimeout(resolve, 20));
       expect(tf.memory().numTensors).toBe(before);
     });
   });
 
   it('keeps what the worker thread has no room for', async () => {
-    const moments = new WorkerMoments(worker, `layer ${names++}`);
+    const accumulator = new WorkerAccumulator(worker, `layer ${names++}`, false);
     const output = tf.tensor2d(normals(3 << 20, 5), [(3 << 20) / 4, 4]);
-    for (let pass = 0; pass < 12; pass++) moments.add({ output, view, items: output.shape[0] });
-    expect((await solved(moments)).count).toBe(12 * output.shape[0]);
+    for (let pass = 0; pass < 12; pass++) accumulator.add({ output, view, items: output.shape[0] });
+    expect((await solved(accumulator)).count).toBe(12 * output.shape[0]);
     output.dispose();
   });
 
   it('chooses by backend, shape and precision', () => {
-    const [auto, exact] = [new MomentsStrategies('auto'), new MomentsStrategies('float64')];
+    const [auto, exact] = [new AccumulatorFactory('auto'), new AccumulatorFactory('float64')];
     const conv = { shape: [64, 32, 32, 32], view: { ...view, kind: 'map' as const, spatialRank: 2 }, masked: false };
     const dense = { shape: [128, 512], view, masked: false };
-    const chosen = [auto, exact].map((by) =>
-      [conv, dense].map((output) => by.choose('x', output, 0, fail).constructor),
-    );
-    expect(chosen).toEqual(
+    const chosen = [auto, exact].map((by) => [conv, dense].map((output) => by.choose('x', output, 0, fail)));
+    expect(chosen.map((pair) => pair.map((accumulator) => accumulator.constructor))).toEqual(
       backend === 'tensorflow'
         ? [
-            [DeviceMoments, WorkerMoments],
-            [Float64DeviceMoments, WorkerMoments],
+            [DeviceAccumulator, WorkerAccumulator],
+            [DeviceAccumulator, WorkerAccumulator],
           ]
         : [
-            [HostMoments, HostMoments],
-            [HostMoments, HostMoments],
+            [HostAccumulator, HostAccumulator],
+            [HostAccumulator, HostAccumulator],
           ],
     );
-    expect(auto.choose('x', conv, 100, fail)).toBeInstanceOf(HostMoments);
+    if (backend === 'tensorflow') {
+      expect(chosen.map(([ofConv]) => ofConv.strategy)).toEqual([float32Product.strategy, float64Product.strategy]);
+    }
+    expect(auto.choose('x', conv, 100, fail)).toBeInstanceOf(HostAccumulator);
     expect(hasNativeFloat64()).toBe(backend === 'tensorflow');
     auto.close();
     exact.close();

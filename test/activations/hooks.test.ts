@@ -1,12 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import {
-  isGraphModelNodes,
-  type LayerCall,
-  onGraphModelRun,
-  onLayerCall,
-  startNewPass,
-} from '../../src/activations/hooks.js';
+import { isGraphModelNodes, type LayerCall, onGraphModelRun, onLayerCall } from '../../src/activations/hooks.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
@@ -18,15 +12,15 @@ import { catchWarnings } from '../support/warnings.js';
 
 describe.each(backends)('onLayerCall on %s', (backend) => {
   beforeAll(() => useBackend(backend));
-  const undo: (() => void)[] = [];
+  const hooks: LayerHook[] = [];
   afterEach(() => {
-    for (const each of undo.splice(0)) each();
+    for (const hook of hooks.splice(0)) hook.remove();
   });
 
   /** The shapes of a layer's outputs, pass by pass. */
   function heard(layer: tf.layers.Layer): number[][] {
     const shapes: number[][] = [];
-    undo.push(onLayerCall(layer, ({ output }) => void shapes.push(output.shape)));
+    hooks.push(onLayerCall(layer, ({ output }) => void shapes.push(output.shape)));
     return shapes;
   }
 
@@ -36,7 +30,7 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const x = normalTensor([4, 2], 1);
     const plain = tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync());
     const calls: (LayerCall & { values: ArrayLike<number> })[] = [];
-    undo.push(onLayerCall(layer, (call) => void calls.push({ ...call, values: call.output.dataSync() })));
+    hooks.push(onLayerCall(layer, (call) => void calls.push({ ...call, values: call.output.dataSync() })));
     const hooked = tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync());
     tf.tidy(() => void model.apply(x, { training: true }));
     expect(hooked).toEqual(plain);
@@ -78,7 +72,7 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const shapes = heard(encoder);
     const x = normalTensor([6, 4, 2], 1);
     for (let pass = 0; pass < 2; pass++) {
-      startNewPass();
+      for (const hook of hooks) hook.startNewPass();
       tf.tidy(() => void model.apply(x, training ? { training } : undefined));
     }
     expect(shapes).toEqual([

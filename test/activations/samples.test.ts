@@ -190,11 +190,11 @@ describe('poolPlaces', () => {
 function epoch(budget: SampleBudget, samples: Float32Array | Float64Array, features: number, batch: number) {
   const rows = samples.length / features;
   const accumulator = new CovarianceAccumulator(features);
-  budget.begin(rows);
+  budget.beginEpoch(rows);
   const used: number[] = [];
   for (let start = 0; start < rows; start += batch) {
     const size = Math.min(batch, rows - start);
-    const wanted = budget.take(size);
+    const wanted = budget.rowsToUse(size);
     used.push(wanted);
     for (let k = 0; k < wanted; k++) {
       const row = start + Math.floor((k * size) / wanted);
@@ -202,8 +202,8 @@ function epoch(budget: SampleBudget, samples: Float32Array | Float64Array, featu
     }
   }
   const spectrum = Spectrum.of(accumulator);
-  budget.end();
-  budget.review(spectrum);
+  budget.endEpoch();
+  budget.adaptTo(spectrum);
   return { spectrum, used };
 }
 
@@ -257,8 +257,8 @@ describe('SampleBudget', () => {
 
   it('takes a part of a batch where one batch holds more rows than are needed', () => {
     const budget = new SampleBudget(128);
-    budget.begin(50 * 65_536);
-    const taken = Array.from({ length: 50 }, () => budget.take(65_536));
+    budget.beginEpoch(50 * 65_536);
+    const taken = Array.from({ length: 50 }, () => budget.rowsToUse(65_536));
     expect(Math.max(...taken)).toBe(512);
     expect(taken.filter((rows) => rows > 0).length).toBeGreaterThanOrEqual(16);
     expect(taken.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(64 * 128);
@@ -266,27 +266,27 @@ describe('SampleBudget', () => {
 
   it('takes all rows of a short epoch, and of a first one of unknown length', () => {
     const short = new SampleBudget(64);
-    short.begin(1000);
-    expect(short.take(1000)).toBe(1000);
+    short.beginEpoch(1000);
+    expect(short.rowsToUse(1000)).toBe(1000);
     const unknown = new SampleBudget(100);
-    unknown.begin();
-    const first = Array.from({ length: 10 }, () => unknown.take(10_000));
+    unknown.beginEpoch();
+    const first = Array.from({ length: 10 }, () => unknown.rowsToUse(10_000));
     expect(first).toEqual(new Array(10).fill(10_000));
-    unknown.end();
-    const second = Array.from({ length: 10 }, () => unknown.take(10_000));
+    unknown.endEpoch();
+    const second = Array.from({ length: 10 }, () => unknown.rowsToUse(10_000));
     expect(second.reduce((a, b) => a + b)).toBeLessThan(10_000);
   });
 
   it('learns from the epoch that ended, when the next one has begun and its rows have neighbours that were not counted', () => {
     const budget = new SampleBudget(128);
-    budget.begin();
-    expect(budget.take(100_000)).toBe(100_000);
-    budget.end();
-    const next = Array.from({ length: 20 }, () => budget.take(1000));
+    budget.beginEpoch();
+    expect(budget.rowsToUse(100_000)).toBe(100_000);
+    budget.endEpoch();
+    const next = Array.from({ length: 20 }, () => budget.rowsToUse(1000));
     expect(next).toContain(0);
     const eigenvalues = Float64Array.from({ length: 128 }, (_, i) => Math.exp(-i / 8));
     const needed = rowsNeeded(Spectrum.fromEigenvalues(eigenvalues));
-    budget.review(Spectrum.fromEigenvalues(eigenvalues, { samples: 6_400_000 }));
+    budget.adaptTo(Spectrum.fromEigenvalues(eigenvalues, { samples: 6_400_000 }));
     expect(budget.target).toBe(Math.max(128, needed));
     expect(needed).toBeLessThan(20_000);
   });
@@ -294,8 +294,8 @@ describe('SampleBudget', () => {
   it('takes all rows where more than half of them would be needed', () => {
     const taken = (expected: number) => {
       const budget = new SampleBudget(100);
-      budget.begin(expected);
-      return Array.from({ length: 100 }, () => budget.take(expected / 100)).reduce((a, b) => a + b);
+      budget.beginEpoch(expected);
+      return Array.from({ length: 100 }, () => budget.rowsToUse(expected / 100)).reduce((a, b) => a + b);
     };
     expect(taken(12_000)).toBe(12_000);
     expect(taken(16_000)).toBeLessThan(10_000);
@@ -309,12 +309,12 @@ describe('SampleBudget', () => {
       [100_000, 100_000, 100_000],
       [1_000_000, 65_536, 65_536 + 4096],
     ]) {
-      budget.begin(rows);
-      const taken = Array.from({ length: 100 }, () => budget.take(rows / 100)).reduce((a, b) => a + b);
+      budget.beginEpoch(rows);
+      const taken = Array.from({ length: 100 }, () => budget.rowsToUse(rows / 100)).reduce((a, b) => a + b);
       expect(taken).toBeGreaterThanOrEqual(least);
       expect(taken).toBeLessThanOrEqual(most);
-      budget.end();
-      budget.review(
+      budget.endEpoch();
+      budget.adaptTo(
         Spectrum.fromEigenvalues(
           Float64Array.from({ length: 64 }, (_, i) => 2 ** -i),
           { samples: rows },

@@ -17,7 +17,7 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
   const said = { out: '', err: '', code: 0, files: new Map<string, string | Uint8Array>() };
   const terminal: Terminal = {
     write: (text) => void (said.out += text),
-    complain: (text) => void (said.err += text),
+    writeError: (text) => void (said.err += text),
     colors,
     writeFile: (path, content) => void said.files.set(path, content),
     createFile(path) {

@@ -95,9 +95,9 @@ describe('DirectoryOutput', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'file'), '');
     for (const path of [join(folder, 'file'), join(folder, 'file', 'below')]) {
-      expect(() => new DirectoryOutput(path).prepare(true)).toThrow(path);
-      expect(() => new DirectoryOutput(path).prepare(true)).toThrow(/EEXIST|ENOTDIR/);
-      expect(new DirectoryOutput(path).prepare(false)).toBe(path);
+      expect(() => new DirectoryOutput(path).makeFolder()).toThrow(path);
+      expect(() => new DirectoryOutput(path).makeFolder()).toThrow(/EEXIST|ENOTDIR/);
+      expect(new DirectoryOutput(path).folder).toBe(path);
     }
   });
 

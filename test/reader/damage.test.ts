@@ -5,12 +5,13 @@ import { frameRecord } from '../../src/encoding/record.js';
 import { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import { type EventSource, type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import type { EventInput } from '../../src/reader/byte-source.js';
+import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';
 
-async function all(source: EventSource, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
+async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
   const events: TensorBoardEvent[] = [];
   for await (const event of readEvents(source, options)) events.push(event);
   return events;

@@ -5,13 +5,15 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import { type EventSource, listRuns, type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import type { EventInput } from '../../src/reader/byte-source.js';
+import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import { listRuns } from '../../src/reader/run-files.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
 
-async function all(source: EventSource, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
+async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
   const events: TensorBoardEvent[] = [];
   for await (const event of readEvents(source, options)) events.push(event);
   return events;
@@ -24,7 +26,7 @@ const bytes = goldenBytes(path);
 
 describe('sources', () => {
   const pieces = () => [bytes.subarray(0, 100), new Uint8Array(0), bytes.subarray(100, 101), bytes.subarray(101)];
-  const sources: [string, () => EventSource][] = [
+  const sources: [string, () => EventInput][] = [
     ['a path', () => file],
     ['a file: URL', () => pathToFileURL(file)],
     ['the path of a run folder', () => join(goldenFolder, 'tbx/scalar')],
@@ -50,11 +52,11 @@ describe('sources', () => {
         yield* pieces();
       },
     ],
-  ].map(([name, make]) => [name as string, make as () => EventSource]);
+  ].map(([name, make]) => [name as string, make as () => EventInput]);
 
   it.each(sources)('%s', async (_, make) => {
     const source = make();
-    const events = await all(typeof source === 'function' ? (source as () => EventSource)() : source);
+    const events = await all(typeof source === 'function' ? (source as () => EventInput)() : source);
     expect(events).toEqual(await all(bytes));
     expect(events.length).toBe(records.length);
   });
@@ -67,7 +69,7 @@ describe('sources', () => {
   });
 
   it.each([undefined, null, 7, {}, '', Symbol.iterator])('%s is none', (source) => {
-    expect(() => readEvents(source as EventSource)).toThrow(TypeError);
+    expect(() => readEvents(source as EventInput)).toThrow(TypeError);
   });
 
   it('a response that says no', async () => {
@@ -79,7 +81,7 @@ describe('sources', () => {
   });
 
   it('chunks that are not bytes', async () => {
-    await expect(all(['text'] as unknown as EventSource)).rejects.toThrow('got the string "text"');
+    await expect(all(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
   });
 
   it('an error of the stream comes through', async () => {

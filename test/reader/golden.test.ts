@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import { type EventSource, readEvents } from '../../src/reader/read-events.js';
+import type { EventInput } from '../../src/reader/byte-source.js';
+import { readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { type GoldenEvent, type GoldenValue, goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 
-async function all(source: EventSource): Promise<TensorBoardEvent[]> {
+async function all(source: EventInput): Promise<TensorBoardEvent[]> {
   const events: TensorBoardEvent[] = [];
   for await (const event of readEvents(source)) events.push(event);
   return events;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CovarianceAccumulator, PendingRows } from '../../src/statistics/covariance.js';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Reservoir } from '../../src/statistics/reservoir.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { numbers, numericCases } from '../support/numeric-fixtures.js';
@@ -295,9 +295,11 @@ describe('CovarianceAccumulator', () => {
       expect(() => new CovarianceAccumulator(features)).toThrow(RangeError);
     }
     const accumulator = new CovarianceAccumulator(3);
-    expect(() => accumulator.update([1, 2, 3, 4])).toThrow(/rows of 3 features, but 4 numbers/);
+    expect(() => accumulator.update([1, 2, 3, 4])).toThrow(/update: expected rows of 3 features, got 4 numbers/);
     expect(() => accumulator.update([1, 2, 3], 2)).toThrow(/2 rows of 3 features, got 3/);
-    expect(() => accumulator.merge(new CovarianceAccumulator(4))).toThrow(/4 features into one of 3/);
+    expect(() => accumulator.merge(new CovarianceAccumulator(4))).toThrow(
+      /merge: expected an accumulator of 3 features, got one of 4/,
+    );
     accumulator.update([]);
     expect(accumulator.count).toBe(0);
   });
@@ -329,51 +331,51 @@ describe('CovarianceAccumulator', () => {
   });
 });
 
-describe('PendingRows', () => {
+describe('rows that wait in a CovarianceAccumulator', () => {
   it('stay float32 until one batch is float64, and lose nothing then', () => {
-    const pending = new PendingRows(2);
-    expect(pending.rows).toBeUndefined();
-    const first = Float32Array.of(0.1, 2);
-    pending.widenFor(first);
-    pending.append(first, 10);
-    expect(pending.width).toBe(4);
-    const second = Float64Array.of(0.1, 3);
-    pending.widenFor(second);
-    pending.append(second, 10);
-    expect(pending.rows).toEqual(Float64Array.of(Math.fround(0.1), 2, 0.1, 3));
-    pending.widenFor(first);
-    expect(pending.width).toBe(8);
+    const accumulator = new CovarianceAccumulator(2);
+    expect(accumulator.copyState().rows).toBeUndefined();
+    accumulator.update(Float32Array.of(0.1, 2));
+    expect(accumulator.copyState().rows).toEqual(Float32Array.of(0.1, 2));
+    accumulator.update(Float64Array.of(0.1, 3));
+    expect(accumulator.copyState().rows).toEqual(Float64Array.of(Math.fround(0.1), 2, 0.1, 3));
+    accumulator.update(Float32Array.of(0.5, 4));
+    expect(accumulator.copyState().rows).toEqual(Float64Array.of(Math.fround(0.1), 2, 0.1, 3, 0.5, 4));
   });
 
-  it('take out rows that are not finite, once, and keep the order of the others', () => {
-    const pending = new PendingRows(2);
-    const batch = Float32Array.of(1, 2, Number.NaN, 3, 4, 5, 6, Number.NEGATIVE_INFINITY);
-    pending.widenFor(batch);
-    pending.append(batch, 10);
-    expect(pending.rejectNonFinite()).toBe(2);
-    expect(pending.rejectNonFinite()).toBe(0);
-    pending.append(Float32Array.of(7, 8, Number.NaN, 0), 10);
-    expect(pending.rejectNonFinite()).toBe(1);
-    expect(pending.rows).toEqual(Float32Array.of(1, 2, 4, 5, 7, 8));
+  it('are taken out if they are not finite, once, and the others keep their order', () => {
+    const accumulator = new CovarianceAccumulator(2);
+    accumulator.update(Float32Array.of(1, 2, Number.NaN, 3, 4, 5, 6, Number.NEGATIVE_INFINITY));
+    expect([accumulator.rejected, accumulator.count]).toEqual([2, 2]);
+    expect([accumulator.rejected, accumulator.count]).toEqual([2, 2]);
+    accumulator.update(Float32Array.of(7, 8, Number.NaN, 0));
+    expect([accumulator.rejected, accumulator.count]).toEqual([3, 3]);
+    expect(accumulator.takeState().rows).toEqual(Float32Array.of(1, 2, 4, 5, 7, 8));
   });
 
   it('have a Gram matrix about their mean, exactly zero for rows that are all alike', () => {
-    const gram = (rows: number[]) => new PendingRows(3, Float64Array.from(rows)).gramMatrix().entries;
-    expect(gram([1, 0, 5, 3, 2, 5])).toEqual(Float64Array.of(2, -2, 2));
-    expect(gram([0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.1, 0.2, 0.3])).toEqual(new Float64Array(6));
-    expect(new PendingRows(3, Float64Array.of(1, -9, 2, 3, -11, 2)).largestMean()).toBe(10);
+    const of = (features: number, rows: number[]) => {
+      const accumulator = new CovarianceAccumulator(features);
+      accumulator.update(rows);
+      return accumulator;
+    };
+    const gram = (features: number, rows: number[]) => of(features, rows).spectralMatrix().entries;
+    expect(gram(3, [1, 0, 5, 3, 2, 5])).toEqual(Float64Array.of(2, -2, 2));
+    expect(gram(4, [0.1, 0.2, 0.3, 0.7, 0.1, 0.2, 0.3, 0.7, 0.1, 0.2, 0.3, 0.7])).toEqual(new Float64Array(6));
+    expect(of(3, [1, -9, 2, 3, -11, 2]).largestMean()).toBe(10);
+    expect(new CovarianceAccumulator(3).largestMean()).toBe(0);
   });
 
-  it('give large memory back when they are cleared', () => {
-    const rows = new Float32Array(1000);
-    const pending = new PendingRows(1, rows);
-    pending.clear(1000);
-    pending.append(Float32Array.of(7), 1000);
-    expect(pending.rows?.buffer).toBe(rows.buffer);
-    pending.clear(999);
-    pending.widenFor(rows);
-    pending.append(Float32Array.of(7), 1000);
-    expect(pending.rows?.buffer).not.toBe(rows.buffer);
+  it('give large memory back when they are folded, and go on using small memory', () => {
+    const bytesAfter = (features: number, rows: number) => {
+      const accumulator = new CovarianceAccumulator(features);
+      accumulator.update(new Float32Array(rows * features).fill(1));
+      accumulator.covariance();
+      accumulator.update(new Float32Array(features).fill(7));
+      return accumulator.takeState().rows?.buffer.byteLength;
+    };
+    expect(bytesAfter(3, 100)).toBe(100 * 3 * 4);
+    expect(bytesAfter(1000, 500)).toBe(1 * 1000 * 4);
   });
 });
 

@@ -82,7 +82,9 @@ describe('the shared solver', () => {
   it('rejects with the error of the solver and goes on', async () => {
     const { solver, started } = await freshSolver();
     await expect(solver.solve({ matrix: matrix([1, Number.NaN]) })).rejects.toThrow(RangeError);
-    await expect(solver.solve({ matrix: matrix([1, Number.NaN]) })).rejects.toThrow(/entry \(1, 1\) is NaN/);
+    await expect(solver.solve({ matrix: matrix([1, Number.NaN]) })).rejects.toThrow(
+      /covariance: expected finite numbers, got NaN at entry \(1, 1\)/,
+    );
     expect((await solver.solve({ matrix: matrix([2, 3]) })).eigenvalues).toEqual(Float64Array.of(3, 2));
     expect(started.length).toBe(1);
   });

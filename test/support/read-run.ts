@@ -1,5 +1,6 @@
 import type { SummaryValue } from '../../src/event/event.js';
-import { type EventSource, readEvents } from '../../src/reader/read-events.js';
+import type { EventInput } from '../../src/reader/byte-source.js';
+import { readEvents } from '../../src/reader/read-events.js';
 
 /** One summary of a run, with the step it stands at. */
 export interface ReadSummary {
@@ -11,7 +12,7 @@ export interface ReadSummary {
 }
 
 /** Every summary of a run, in the order of its files. */
-export async function summariesOf(run: EventSource): Promise<ReadSummary[]> {
+export async function summariesOf(run: EventInput): Promise<ReadSummary[]> {
   const read: ReadSummary[] = [];
   for await (const { step, summary } of readEvents(run)) {
     for (const { tag, plugin, value, description } of summary ?? []) {

@@ -2,7 +2,8 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { listRuns, readEvents } from '../../src/reader/read-events.js';
+import { readEvents } from '../../src/reader/read-events.js';
+import { listRuns } from '../../src/reader/run-files.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { tensorBoard } from '../../src/tracker/tensorboard-callback.js';
 import { backends, useBackend } from '../support/backends.js';
@@ -203,11 +204,11 @@ describe.each(backends)('on %s', (backend) => {
 it.each([
   ['', {}, /Invalid logdir/],
   [3, {}, /Invalid logdir: 3/],
-  ['logs', { updateFreq: 'never' }, /updateFreq to be 'batch' or 'epoch', but got never/],
+  ['logs', { updateFreq: 'never' }, /updateFreq: expected 'batch' or 'epoch', got the string "never"/],
   ['logs', { histogramFreq: -1 }, /histogramFreq/],
   ['logs', { saturation: { threshold: 99 } }, /threshold/],
   ['logs', { saturation: { stats: ['lsat_eval'] } }, /stats: expected names/],
-  ['logs', { saturation: 'yes' }, /saturation to be true, false or options, but got yes/],
+  ['logs', { saturation: 'yes' }, /saturation: expected true, false or options, got the string "yes"/],
 ])('tensorBoard(%j, %j) is refused at once', (logdir, args, message) => {
   expect(() => tensorBoard(logdir as never, args as never)).toThrow(message);
 });

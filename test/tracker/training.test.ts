@@ -536,7 +536,9 @@ describe.each(backends)('on %s', (backend) => {
     expect(store.samples()).toEqual({ 'val/latent': 20, 'val/map': 18 });
     expect(() => tracker.observe('', held(tf.zeros([1])), 'val')).toThrow(/name: expected a non-empty string/);
     expect(() => tracker.observe('x', 3 as never, 'val')).toThrow(/observe 'x': expected a tensor/);
-    expect(() => tracker.record('test' as never, () => {})).toThrow(/split: expected 'train' or 'val', got 'test'/);
+    expect(() => tracker.record('test' as never, () => {})).toThrow(
+      /split: expected 'train' or 'val', got the string "test"/,
+    );
   });
 
   it('never lets a failing store reach the training, and throws its error from close', async () => {
@@ -559,12 +561,12 @@ describe('options', () => {
     [{ threshold: 0 }, /threshold: expected a number in \(0, 1\], got 0/],
     [{ threshold: 99 }, /threshold/],
     [{ threshold: '0.9' as never }, /threshold.*'0.9'/],
-    [{ stats: ['lsat_eval' as never] }, /stats: expected names out of .*got 'lsat_eval'/],
-    [{ convMethod: 'typo' as never }, /convMethod: expected one of 'channelwise'.*got 'typo'/],
+    [{ stats: ['lsat_eval' as never] }, /stats: expected names out of .*got the string "lsat_eval"/],
+    [{ convMethod: 'typo' as never }, /convMethod: expected one of 'channelwise'.*got the string "typo"/],
     [{ logInterval: 0 }, /logInterval: expected an integer >= 1, got 0/],
     [{ maxSamples: 1.5 }, /maxSamples/],
     [{ downsample: { size: 0 } }, /downsample.size/],
-    [{ saveTo: ['nowhere' as never] }, /saveTo.*'nowhere'/],
+    [{ saveTo: ['nowhere' as never] }, /saveTo.*"nowhere"/],
     [{ averageSaturation: 'yes' as never }, /averageSaturation: expected true or false/],
     [{ layers: 'conv' as never }, /layers: expected a function/],
   ])('%o is a clear error', (options, message) => {

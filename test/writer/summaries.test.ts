@@ -5,7 +5,7 @@ import { ClosedWriterError } from '../../src/errors.js';
 import { MemoryOutput, type Output } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
-import { continueSession, projectorConfigWith } from '../../src/writer/run.js';
+import { Run } from '../../src/writer/run.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -390,46 +390,66 @@ describe('summaries', () => {
   });
 });
 
-describe('continueSession', () => {
+describe('addHparams of one run', () => {
   it('lets a running session end, in whichever order its hyperparameters are given', () => {
-    const run = new MemoryOutput();
-    continueSession(run, { a: 1, b: true }, 'running');
-    continueSession(run, { b: true, a: 1 }, 'failure');
-    expect(() => continueSession(run, { a: 1, b: true }, 'success')).toThrow('its session has ended');
+    const writer = new SummaryWriter(new MemoryOutput());
+    writer.addHparams({ a: 1, b: true }, {}, { status: 'running' });
+    writer.addHparams({ b: true, a: 1 }, {}, { status: 'failure' });
+    expect(() => writer.addHparams({ a: 1, b: true }, {}, { status: 'success' })).toThrow('its session has ended');
   });
 
   it('refuses other hyperparameters, which TensorBoard would never show, and says what to do', () => {
-    const run = new MemoryOutput();
-    continueSession(run, { lr: 1 });
-    expect(() => continueSession(run, { lr: 2 })).toThrow(RangeError);
-    expect(() => continueSession(run, { lr: 2 })).toThrow("writer.run('name')");
-    expect(() => continueSession(new MemoryOutput(), { lr: 2 })).not.toThrow();
+    const writer = new SummaryWriter(new MemoryOutput());
+    writer.addHparams({ lr: 1 });
+    expect(() => writer.addHparams({ lr: 2 })).toThrow(RangeError);
+    expect(() => writer.addHparams({ lr: 2 })).toThrow("writer.run('name')");
+    expect(() => new SummaryWriter(new MemoryOutput()).addHparams({ lr: 2 })).not.toThrow();
+  });
+
+  it('is shared by all writers of one Output', async () => {
+    const output = new MemoryOutput();
+    const [first, second] = [new SummaryWriter(output), new SummaryWriter(output)];
+    first.addHparams({ lr: 1 }, {}, { status: 'running' });
+    expect(() => second.addHparams({ lr: 2 })).toThrow(RangeError);
+    second.addHparams({ lr: 1 });
+    expect(() => first.addHparams({ lr: 1 })).toThrow('its session has ended');
+    await Promise.all([first.close(), second.close()]);
   });
 });
 
-const entry = (name: string) => ({ tensorName: name, config: `embeddings {\n  tensor_name: "${name}"\n}\n` });
-const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+describe("a run's projector configuration", () => {
+  const entry = (name: string) => ({ tensorName: name, config: `embeddings {\n  tensor_name: "${name}"\n}\n` });
+  const configOf = (output: MemoryOutput) => new TextDecoder().decode(output.files.get('projector_config.pbtxt'));
+  const policy = { maxQueue: 100, flushMillis: 1000, maxBufferedBytes: 1000, maxUnwrittenBytes: 1000 };
 
-describe('projectorConfigWith', () => {
   it('holds all embeddings of a run, in whichever order they come', async () => {
     const output = new MemoryOutput();
-    const late = projectorConfigWith(output, Promise.resolve(entry('late')));
-    const early = projectorConfigWith(output, entry('early')) as Uint8Array;
-    expect(text(early)).toBe(entry('early').config);
-    expect(text(await late)).toBe(entry('early').config + entry('late').config);
+    const run = new Run(output, policy);
+    run.addEmbedding({ files: [], entry: Promise.resolve(entry('late')) });
+    run.addEmbedding({ files: [], entry: entry('early') });
+    expect(configOf(output)).toBe(entry('early').config);
+    await run.flush();
+    expect(configOf(output)).toBe(entry('early').config + entry('late').config);
   });
 
   it('continues the configuration that an earlier program left in the folder', async () => {
     const output = new MemoryOutput();
     await output.file('projector_config.pbtxt', new TextEncoder().encode(entry('before').config));
-    expect(text(projectorConfigWith(output, entry('now')) as Uint8Array)).toBe(
-      entry('before').config + entry('now').config,
-    );
+    new Run(output, policy).addEmbedding({ files: [], entry: entry('now') });
+    expect(configOf(output)).toBe(entry('before').config + entry('now').config);
   });
 
-  it('remembers what it wrote where the Output cannot be read', () => {
-    const output: Output = { write() {}, flush: async () => {}, close: async () => {} };
-    projectorConfigWith(output, entry('a'));
-    expect(text(projectorConfigWith(output, entry('b')) as Uint8Array)).toBe(entry('a').config + entry('b').config);
+  it('remembers what it wrote if the Output cannot be read', () => {
+    const written: string[] = [];
+    const output: Output = {
+      write() {},
+      flush: async () => {},
+      close: async () => {},
+      file: async (_, bytes) => void written.push(new TextDecoder().decode(bytes)),
+    };
+    const run = new Run(output, policy);
+    run.addEmbedding({ files: [], entry: entry('a') });
+    run.addEmbedding({ files: [], entry: entry('b') });
+    expect(written.at(-1)).toBe(entry('a').config + entry('b').config);
   });
 });

@@ -1,8 +1,12 @@
 import { backend, fill, type Tensor2D } from '@tensorflow/tfjs-core';
-import { DeviceMoments } from './on-device.js';
-import type { Reach, ShiftedMoments } from './shift.js';
+import type { DeviceProduct } from './on-device.js';
 
-/** What tfjs-node's addon offers: operations of libtensorflow on tensors known by number. */
+/*
+ * A float64 product on tfjs-node. TensorFlow.js has no float64, but libtensorflow below it does, and tfjs-node's addon
+ * runs its operations on tensors that are known by number. That is a private path: hasNativeFloat64 tries it first.
+ */
+
+/** The part of tfjs-node's addon that is used here. */
 interface NativeBinding {
   TF_FLOAT: number;
   TF_INT32: number;
@@ -19,10 +23,10 @@ interface NativeBackend {
   getInputTensorIds?(tensors: Tensor2D[]): number[];
 }
 
-/** TF_DOUBLE, which the addon knows no name for: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/c/tf_datatype.h */
+/** TF_DOUBLE, for which the addon has no name: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/c/tf_datatype.h */
 const double = 2;
 
-/** float64 on tensors known by number: TensorFlow.js has no such type, but the library below it does. */
+/** float64 operations on tensors that are known by number. */
 class Float64Ops {
   readonly #binding: NativeBinding;
   readonly #backend: NativeBackend;
@@ -45,8 +49,8 @@ class Float64Ops {
     );
   }
 
-  /** a - b; both are given up. */
-  less(a: number, b: number): number {
+  /** a - b; frees both. */
+  difference(a: number, b: number): number {
     const difference = this.#run('Sub', [this.#type('T', double)], [a, b]);
     this.free(a, b);
     return difference;
@@ -58,7 +62,7 @@ class Float64Ops {
     return this.#run('MatMul', attributes, [a, b]);
   }
 
-  /** Of a matrix of so many rows: as a product with ones, in half the time of libtensorflow's Sum. */
+  /** The column sums of a matrix, as a product with ones: it takes half the time of libtensorflow's Sum. */
   sumOfRows(a: number, rows: number): number {
     const ones = fill([rows, 1], 1) as Tensor2D;
     const exactOnes = this.fromFloat32(this.idOf(ones));
@@ -68,7 +72,7 @@ class Float64Ops {
     return result;
   }
 
-  /** The addon reads no float64, but it reads the same bits as pairs of int32. */
+  /** Reads a tensor. The addon cannot read float64, but it can read the same bits as pairs of int32. */
   read(id: number): Float64Array {
     const pairs = this.#run('Bitcast', [this.#type('T', double), this.#type('type', this.#binding.TF_INT32)], [id]);
     const bits = this.#binding.tensorDataSync(pairs);
@@ -95,12 +99,10 @@ class Float64Ops {
   }
 }
 
+/** Whether a backend passed the test, by backend. */
 const tested = new WeakMap<object, boolean>();
 
-/**
- * True where the current backend computes in float64 below TensorFlow.js' types. That is a private path of tfjs-node, so
- * it is tried once before it is trusted.
- */
+/** Whether the current backend computes in float64 below TensorFlow.js' types; each backend is tested once. */
 export function hasNativeFloat64(): boolean {
   const native = backend() as unknown as NativeBackend;
   const known = tested.get(native);
@@ -117,26 +119,24 @@ export function hasNativeFloat64(): boolean {
     works = ops.read(gram)[3] === 16 + 2 ** -40 && ops.read(sums)[1] === 4 + 2 ** -20;
     ops.free(id, exact, gram, sums);
   } catch {
-    // Another addon than the one this was made for: the host computes in float64 as well.
+    // The addon is not the one that this code was written for. The host can compute in float64 as well.
   }
   tested.set(native, works);
   return works;
 }
 
-/** DeviceMoments with a float64 product, through raw tensor ids of tfjs-node: see hasNativeFloat64. */
-export class Float64DeviceMoments extends DeviceMoments {
-  override readonly strategy = 'float64 product on the device';
-
-  protected override readonly reach: Reach = { distance: 1e4, constancy: 1e4 };
-
-  protected override reduce(rows: Tensor2D, shift: Tensor2D | undefined): ShiftedMoments {
+/** The product in float64. Only for backends that pass hasNativeFloat64. */
+export const float64Product: DeviceProduct = {
+  strategy: 'float64 product on the device',
+  reach: { distance: 1e4, constancy: 1e4 },
+  reduce(rows, shift) {
     const ops = new Float64Ops(backend() as unknown as NativeBackend);
     const exactRows = ops.fromFloat32(ops.idOf(rows));
-    const shifted = shift === undefined ? exactRows : ops.less(exactRows, ops.fromFloat32(ops.idOf(shift)));
+    const shifted = shift === undefined ? exactRows : ops.difference(exactRows, ops.fromFloat32(ops.idOf(shift)));
     const sums = ops.sumOfRows(shifted, rows.shape[0]);
     const product = ops.product(shifted, shifted);
     const reduced = { sums: ops.read(sums), product: ops.read(product) };
     ops.free(shifted, sums, product);
     return reduced;
-  }
-}
+  },
+};

@@ -25,8 +25,8 @@ import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { solveLayer } from '../../statistics/spectrum.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
 import { offTape } from '../tensors.js';
-import type { Moments, Pass, SolvedMoments } from './accumulator.js';
-import { centre, checkFeatures, sampleRows } from './shift.js';
+import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
+import { center, checkFeatures, sampleRows } from './shift.js';
 
 /** Passes summed on the device before they are read back. */
 const chunkPasses = 8;
@@ -34,22 +34,23 @@ const chunkPasses = 8;
 /** Numbers that the products of blocks may take on the device: 64 MB. */
 const blockedNumbers = 2 ** 24;
 
-/** Sums over a few passes, on the device, of the finite rows less a shift. */
+/** Sums of the finite rows minus a shift, over a few passes, on the device. */
 interface Chunk {
   passes: number;
   rows: number;
   /** 1 x d */
   shift: Tensor2D;
-  /** Finite rows: a scalar. */
+  /** How many rows were finite: a scalar. */
   count: Tensor;
   /** 1 x d */
   sums: Tensor2D;
   /** d x d */
   product: Tensor2D;
-  /** What rounding took from the product as passes were added. */
+  /** What the product lost to rounding as passes were added. */
   lost: Tensor2D;
 }
 
+/** What is accumulated between two solves. Chunks that are still being read belong to the period in which they ran. */
 interface Period {
   features: number;
   accumulator: CovarianceAccumulator;
@@ -57,17 +58,18 @@ interface Period {
 }
 
 /**
- * Sums passes on a GPU and reads the sums back asynchronously, a few passes at a time, to merge them on the host in
- * float64: nothing ever waits for the device. For backends on which reading stalls or is impossible (WebGL, WebGPU).
- * Rows with a NaN or Infinity are left out, and counted, on the device. See DeviceMoments for the shift.
+ * Sums passes on a GPU, reads the sums asynchronously a few passes at a time, and merges them on the host in float64, so
+ * that nothing ever waits for the device. This is for backends on which a synchronous read stalls or is impossible
+ * (WebGL, WebGPU). Rows with a NaN or Infinity are left out and counted on the device. DeviceAccumulator says what the
+ * shift is for.
  */
-export class ChunkedDeviceMoments implements Moments {
+export class GpuAccumulator implements LayerAccumulator {
   readonly strategy = 'float32 sums on the GPU, read back asynchronously, merged in float64';
   readonly #report: (error: unknown) => void;
   #period: Period | undefined;
   #chunk: Chunk | undefined;
 
-  /** @param report told what goes wrong where no caller can be */
+  /** @param report receives errors that occur when no caller can receive them */
   constructor(report: (error: unknown) => void) {
     this.#report = report;
   }
@@ -86,7 +88,7 @@ export class ChunkedDeviceMoments implements Moments {
     });
   }
 
-  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined> {
     this.#readBack();
     const period = this.#period;
     if (period === undefined) return undefined;
@@ -137,7 +139,7 @@ export class ChunkedDeviceMoments implements Moments {
     chunk?.lost.dispose();
   }
 
-  /** Ends the chunk; its sums join the period's accumulator when they have arrived. */
+  /** Ends the chunk; its sums are merged into the period's accumulator when they arrive. */
   #readBack(): void {
     const chunk = this.#chunk;
     const period = this.#period;
@@ -155,7 +157,7 @@ export class ChunkedDeviceMoments implements Moments {
   }
 }
 
-/** A row of the pass's own plus the mean distance to it: near the mean, and exact where a feature never varies. */
+/** One row of the pass plus the mean distance to it. It is near the mean, and exact for a feature that never varies. */
 function firstShift(x: Tensor2D, finite: Tensor, mask: Tensor2D): Tensor2D {
   const features = x.shape[1];
   const finiteFirst = slice(finite, [0, 0], [1, features]);
@@ -165,7 +167,7 @@ function firstShift(x: Tensor2D, finite: Tensor, mask: Tensor2D): Tensor2D {
   return add(row, div(sum(distances, 0, true), maximum(sum(mask), 1))) as Tensor2D;
 }
 
-/** Products of blocks of rows, added up in a tree: float32 sums lose digits as they grow. */
+/** Products of blocks of rows, added pairwise in a tree, because float32 sums lose digits as they grow. */
 function blockedProduct(shifted: Tensor2D): Tensor2D {
   const [rows, features] = shifted.shape;
   const count = Math.min(256, Math.floor(blockedNumbers / (features * features)), Math.floor(rows / 32));
@@ -189,6 +191,7 @@ function roundingOf(a: Tensor, b: Tensor, total: Tensor): Tensor {
   return add(sub(a, sub(total, seen)), sub(b, seen));
 }
 
+/** Merges a chunk that was read into a period's accumulator. */
 function merge(
   accumulator: CovarianceAccumulator,
   rows: number,
@@ -204,7 +207,7 @@ function merge(
     return;
   }
   const exact = Float64Array.from(product, (value, at) => value + lost[at]);
-  const { offset, scatter } = centre({ sums, product: exact }, count);
+  const { offset, scatter } = center({ sums, product: exact }, count);
   const mean = offset.map((value, i) => shift[i] + value);
   accumulator.updateCentered(count, mean, scatter, rejected);
 }

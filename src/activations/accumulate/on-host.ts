@@ -5,37 +5,37 @@ import { solveLayer } from '../../statistics/spectrum.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
 import { thinned, toSamples } from '../samples.js';
 import { offTape, withValues } from '../tensors.js';
-import type { Moments, Pass, SolvedMoments } from './accumulator.js';
+import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { checkFeatures } from './shift.js';
 
-/** What is added between two takes. Passes still being read back belong to the period in which they ran. */
+/** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
 interface Period {
   accumulator: CovarianceAccumulator | undefined;
   rows: Reservoir | undefined;
   reading: Set<Promise<void>>;
 }
 
-/** The exact way that works everywhere: read the activations and accumulate them in float64 on this thread. */
-export class HostMoments implements Moments {
+/** The exact way that works everywhere: it reads the activations and accumulates them in float64 on this thread. */
+export class HostAccumulator implements LayerAccumulator {
   readonly strategy: string;
-  readonly #later = readsLater();
+  readonly #isAsync = readsAsynchronously();
   readonly #report: (error: unknown) => void;
   readonly #keepRows: number;
   #period = newPeriod();
 
   /**
-   * @param report told what goes wrong where no caller can be
-   * @param keepRows how many samples to keep, chosen at random; 0 for none
+   * @param report receives errors that occur when no caller can receive them
+   * @param keepRows how many samples to keep, chosen at random; default 0
    */
   constructor(report: (error: unknown) => void, keepRows = 0) {
     this.#report = report;
     this.#keepRows = keepRows;
-    this.strategy = this.#later ? 'float64 on the host, read back asynchronously' : 'float64 on the host';
+    this.strategy = this.#isAsync ? 'float64 on the host, read back asynchronously' : 'float64 on the host';
   }
 
   add(pass: Pass): void {
     const period = this.#period;
-    if (!this.#later) {
+    if (!this.#isAsync) {
       withValues(pass.output, (values) => this.#accumulate(period, values, pass.output.shape, pass));
       return;
     }
@@ -58,13 +58,13 @@ export class HostMoments implements Moments {
     });
   }
 
-  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined> {
     const period = this.#period;
     if (endPeriod) this.#period = newPeriod();
     if (period.reading.size > 0) await Promise.all(period.reading);
     const { accumulator, rows } = period;
     if (accumulator === undefined) return undefined;
-    // The cpu backend computes in JavaScript: nothing may slow its loops down.
+    // The cpu backend computes in JavaScript, whose loops become slower once an array was transferred to a thread.
     const copies = getBackend() === 'cpu';
     return { solved: await solveLayer(accumulator, wishes, endPeriod, copies), rows };
   }
@@ -93,8 +93,8 @@ export class HostMoments implements Moments {
   }
 }
 
-/** True where values can only be read asynchronously, or where waiting for them would stall the device. */
-function readsLater(): boolean {
+/** Whether values can only be read asynchronously, or a synchronous read would stall the device. */
+function readsAsynchronously(): boolean {
   const backend = getBackend();
   return backend === 'webgpu' || backend === 'webgl';
 }

@@ -1,54 +1,38 @@
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { solveLayer } from '../../statistics/spectrum.js';
-import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
+import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveWishes } from '../../statistics/threads/solve.js';
 import { type SampleMatrix, thinned, toSamples } from '../samples.js';
 import { withValues } from '../tensors.js';
-import type { Moments, Pass, SolvedMoments } from './accumulator.js';
+import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { checkFeatures } from './shift.js';
 
-/** The one thread of a tracker, for all its layers. It takes a moment to start; it may be that there can be none. */
-export class SharedMomentsWorker {
-  readonly #worker: RemoteAccumulators | undefined;
-  /** How the thread multiplies, in words. */
-  readonly products: string;
-
-  /** @param float32Products see CovarianceAccumulator */
-  constructor(float32Products: boolean) {
-    this.products = float32Products ? 'float32 products, added in float64,' : 'float64';
-    this.#worker = RemoteAccumulators.start({ float32Products });
-  }
-
-  /** The running thread; undefined while it starts, and where there can be none. */
-  get running(): RemoteAccumulators | undefined {
-    return this.#worker?.isRunning ? this.#worker : undefined;
-  }
-
-  close(): void {
-    this.#worker?.close();
-  }
-}
-
 /**
- * Accumulates on a thread of its own, beside the training: this thread only copies the rows. For few rows of
- * many features (dense layers), which are quick to copy and slow to multiply. What comes before the thread runs, and what
- * it cannot keep up with, is accumulated here and joins the rest in the end.
+ * Accumulates on another thread, beside the training: this thread only copies the rows. This is for few rows of many
+ * features (dense layers), which are quick to copy and slow to multiply. Rows that come before the thread runs, or that
+ * the thread has no room for, are accumulated here and merged into the rest at the end.
  */
-export class WorkerMoments implements Moments {
-  readonly #shared: SharedMomentsWorker;
+export class WorkerAccumulator implements LayerAccumulator {
+  readonly #thread: RemoteAccumulators;
   readonly #name: string;
-  /** Moments that this thread has and the other one has not. */
+  readonly #products: string;
+  /** Samples that this thread has accumulated and the other one has not. */
   #own: CovarianceAccumulator | undefined;
   #features: number | undefined;
 
-  /** @param name of the layer and split, in the thread's book of accumulators */
-  constructor(shared: SharedMomentsWorker, name: string) {
-    this.#shared = shared;
+  /**
+   * @param thread which other layers may share; it may still be starting
+   * @param name of the layer and split, unique within the thread
+   * @param float32Products whether the thread was launched with that option
+   */
+  constructor(thread: RemoteAccumulators, name: string, float32Products: boolean) {
+    this.#thread = thread;
     this.#name = name;
+    this.#products = float32Products ? 'float32 products, added in float64,' : 'float64';
   }
 
   get strategy(): string {
-    return this.#shared.running === undefined ? 'float64 on the host' : `${this.#shared.products} in a worker thread`;
+    return this.#thread.isRunning ? `${this.#products} in a worker thread` : 'float64 on the host';
   }
 
   add(pass: Pass): void {
@@ -61,29 +45,29 @@ export class WorkerMoments implements Moments {
     });
   }
 
-  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedMoments | undefined> {
+  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined> {
     const own = this.#own;
-    const worker = this.#shared.running;
+    const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
     if (endPeriod) {
       this.#own = undefined;
       this.#features = undefined;
     }
     if (own !== undefined) {
-      if (!worker?.knows(key)) return { solved: await solveLayer(own, wishes, endPeriod, true) };
-      worker.merge(key, own);
+      if (!thread?.knows(key)) return { solved: await solveLayer(own, wishes, endPeriod, true) };
+      thread.merge(key, own);
       this.#own = undefined;
     }
-    const solved = await worker?.solve(key, wishes, endPeriod);
-    // The thread keeps the book of a layer beyond a period; without rows there is nothing to tell.
+    const solved = await thread?.solve(key, wishes, endPeriod);
+    // The thread remembers a layer beyond a period: its answer may be that there were no rows.
     return solved === undefined || solved.count + solved.rejected === 0 ? undefined : { solved };
   }
 
   snapshot(): CovarianceAccumulator | undefined {
-    const elsewhere = this.#shared.running?.readNow(this.#key);
-    if (elsewhere === undefined) return this.#own;
-    if (this.#own !== undefined) elsewhere.merge(this.#own);
-    return elsewhere;
+    const remote = this.#thread.isRunning ? this.#thread.readNow(this.#key) : undefined;
+    if (remote === undefined) return this.#own;
+    if (this.#own !== undefined) remote.merge(this.#own);
+    return remote;
   }
 
   restore(accumulator: CovarianceAccumulator): void {
@@ -95,14 +79,15 @@ export class WorkerMoments implements Moments {
     this.#own = undefined;
   }
 
-  /** The thread's name for it: a layer that changes its width between periods is another one there. */
+  /** The accumulator's name in the thread. A layer that changes its width between periods gets another one there. */
   get #key(): string {
     return `${this.#name} x ${this.#features}`;
   }
 
   #addSamples({ values, features }: SampleMatrix): void {
-    // Means and the like are float64 and few: not worth a thread, nor rounding them to the float32 that it takes.
-    const isSent = values instanceof Float32Array && this.#shared.running?.update(this.#key, features, values);
+    // The thread takes float32. Float64 samples (means of maps) are few: rounding and sending them is not worth it.
+    const isSent =
+      values instanceof Float32Array && this.#thread.isRunning && this.#thread.update(this.#key, features, values);
     if (isSent) return;
     this.#own ??= new CovarianceAccumulator(features);
     this.#own.update(values);

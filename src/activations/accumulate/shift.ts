@@ -2,27 +2,33 @@ import { reshape, slice, type Tensor, type Tensor2D } from '@tensorflow/tfjs-cor
 import { sampleSize } from '../samples.js';
 import type { Pass } from './accumulator.js';
 
-/** What rows are reduced to: the sums and the product of the rows, each row less a shift (or less nothing). */
+/*
+ * The arithmetic that the two ways on a device share. A pass becomes a matrix of rows on the device (sampleRows), which
+ * is reduced to sums about a shift, a point near the mean; center() moves these sums to the mean itself.
+ */
+
+/** The sums and the product of the rows, after the shift (if there is one) was subtracted from each row. */
 export interface ShiftedMoments {
+  /** One per feature. */
   sums: ArrayLike<number>;
   /** features x features, row-major. */
   product: ArrayLike<number>;
 }
 
-/** The same about the mean of the rows. */
-export interface CentredMoments {
-  /** Mean of the rows less the shift. */
+/** The moments of rows about their mean. */
+export interface CenteredMoments {
+  /** Mean of the rows minus the shift. */
   offset: Float64Array;
   /** Sum of (x - mean)(x - mean)^T, features x features: its lower triangle. */
   scatter: Float64Array;
-  /** Square of the mean's distance from the shift; not finite where a row held a NaN or Infinity. */
+  /** Square of the mean's distance from the shift; not finite if a row held a NaN or Infinity. */
   distance: number;
   /** Largest variance of a feature. */
   widest: number;
 }
 
 /** Moves moments from the shift to the mean, in float64. */
-export function centre({ sums, product }: ShiftedMoments, rows: number): CentredMoments {
+export function center({ sums, product }: ShiftedMoments, rows: number): CenteredMoments {
   const features = sums.length;
   const offset = Float64Array.from(sums, (sum) => sum / rows);
   const scatter = new Float64Array(features * features);
@@ -37,20 +43,20 @@ export function centre({ sums, product }: ShiftedMoments, rows: number): Centred
   return { offset, scatter, distance, widest };
 }
 
-/** How far from the shift a mean may be so that nothing is lost when the shift is zero: see suitsNoShift. */
+/** How far from zero the means may be if rows are multiplied without a shift: see suitsNoShift. */
 export interface Reach {
-  /** Of the squares of all means, in largest eigenvalues. */
+  /** Limit of the sum of the squared means, in units of the largest eigenvalue. */
   distance: number;
-  /** Of the square of one mean, in variances of that feature. */
+  /** Limit of one squared mean, in units of that feature's variance. */
   constancy: number;
 }
 
 /**
  * Whether moments without a shift are as exact as they need to be: the means are not far from zero, and no feature is so
- * nearly constant that rounding could be all of its variance. A feature that is zero throughout is exact.
+ * nearly constant that rounding could make up all of its variance. A feature that is always zero is exact.
  */
 export function suitsNoShift(
-  { offset, scatter, distance, widest }: CentredMoments,
+  { offset, scatter, distance, widest }: CenteredMoments,
   rows: number,
   reach: Reach,
 ): boolean {
@@ -78,14 +84,14 @@ function largestAtLeast(scatter: Float64Array, features: number): number {
   return length > 0 ? image / length : 0;
 }
 
-/** A pass's samples as a tensor of rows x features, on the device; for outputs that are a plain matrix of samples. */
+/** A pass's samples as a tensor of rows x features on the device. The output must be a plain matrix (isPlainMatrix). */
 export function sampleRows({ output, view, items, thinning }: Pass): Tensor2D {
   const batch = output.shape[0] ?? 0;
   const { rows, features } = sampleSize(output.shape, view, items);
   const used: Tensor = items < batch ? slice(output, 0, items) : output;
   const all = reshape(used, [rows, features]) as Tensor2D;
   if (thinning === undefined || thinning.rows >= rows) return all;
-  // Whole steps apart, so that one slice does it: some columns of a wider matrix.
+  // The rows lie a whole number of rows apart, so that one slice picks them: they are columns of a wider matrix.
   const kept = thinning.rows;
   const step = Math.floor(rows / kept);
   const first = Math.floor(thinning.offset * (rows - (kept - 1) * step));
@@ -94,10 +100,10 @@ export function sampleRows({ output, view, items, thinning }: Pass): Tensor2D {
   return slice(wide, [0, (first - start) * features], [kept, features]) as Tensor2D;
 }
 
-/** @throws RangeError when a layer's output changed its width within a period */
+/** @throws RangeError if a layer's output changed its width within a period */
 export function checkFeatures(expected: number, found: number, shape: readonly number[]): void {
   if (expected === found) return;
   throw new RangeError(
-    `expected ${expected} features as in earlier passes, got ${found} from an output of shape [${shape}]`,
+    `output: expected ${expected} features as in earlier passes, got ${found} from an output of shape [${shape}]`,
   );
 }

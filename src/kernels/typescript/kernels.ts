@@ -1,5 +1,12 @@
-import { type NumericKernels, rowStart, type SymmetricMatrix } from '../numeric-kernels.js';
-import { largestEntry, scaleFor, sortDescending, sortPairsDescending } from '../symmetric.js';
+import type { NumericKernels } from '../numeric-kernels.js';
+import {
+  largestEntry,
+  rowStart,
+  type SymmetricMatrix,
+  scaleFor,
+  sortDescending,
+  sortPairsDescending,
+} from '../symmetric.js';
 import { addOuterProducts, addRows } from './moments.js';
 import { qlEigenvalues, qlEigenvectors } from './ql.js';
 import { reflectorRows, tridiagonalize } from './tridiagonal.js';

@@ -1,5 +1,4 @@
-import { joinMeans, keepFiniteRows } from '../moments.js';
-import type { MomentSums, Rows } from '../numeric-kernels.js';
+import { joinMeans, keepFiniteRows, type MomentSums, type Rows } from '../moments.js';
 
 /** Rows taken at once: enough to make the merge of the means negligible, few enough to stay in the cache. */
 const BLOCK_ROWS = 128;

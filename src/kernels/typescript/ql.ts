@@ -1,5 +1,5 @@
 /**
- * Eigenvalues of symmetric tridiagonal matrices by QL iteration. TypeScript twin of src/kernels/ql.as.ts.
+ * Eigenvalues of symmetric tridiagonal matrices by QL iteration. TypeScript twin of src/kernels/wasm/assembly/ql.as.ts.
  *
  * Values only: the square-root-free Pal-Walker-Kahan variant, as described for LAPACK's dsterf
  * (https://netlib.org/lapack/explore-html/d2/d24/group__sterf.html; Parlett, The Symmetric Eigenvalue Problem, 8.15).

@@ -1,7 +1,8 @@
 /**
  * Householder reduction of a symmetric matrix to tridiagonal form, from the last row up (Golub & Van Loan, Matrix
  * Computations, section 8.3.1). Each step's rank-2 update is fused with the next step's matrix-vector product, so the
- * triangle is read and written once per step. TypeScript twin of src/kernels/tridiagonal.as.ts.
+ * triangle is read and written once per step. TypeScript twin of
+ * src/kernels/wasm/assembly/tridiagonal.as.ts.
  */
 export interface Tridiagonal {
   readonly diagonal: Float64Array;

@@ -1,7 +1,12 @@
+import { BAND } from './generated/wasm.js';
 import type { Scratch } from './memory.js';
 
-/** Couplings on either side of the diagonal of the band: BAND of band-reduction.as.ts. */
-const BAND = 32;
+/*
+ * Symmetric matrix -> band -> tridiagonal matrix, in the module's memory: the two stages are band-reduction.as.ts and
+ * bulge-chasing.as.ts, and what is done between them stands here. BAND is the number of couplings on either side of the
+ * band's diagonal.
+ */
+
 /** Numbers from one row of the band to the next, less one column: a row has its band and room for a bulge left of it. */
 const BAND_STRIDE = 3 * BAND;
 

@@ -1,3 +1,9 @@
+import { SPREAD, TILE_ROWS } from './generated/wasm.js';
+
+/*
+ * The memory of the WebAssembly module: its functions, the buffer they work in, and the layout of that buffer for one call.
+ */
+
 /** Functions of kernels.as.ts; addresses in bytes. */
 export interface WasmExports {
   sumColumnsFloat32(rows: number, count: number, features: number, shift: number, sums: number): void;
@@ -80,8 +86,8 @@ export class Scratch {
 
 /** Hands out addresses one behind the other, aligned to 64 bytes. */
 export class Layout {
-  /** Behind what tile-product.as.ts writes: products, and a tile of 193 rows that is spread. */
-  #next = 448 + 193 * 64;
+  /** Behind what tile-product.as.ts writes: products, then from SPREAD on a tile of TILE_ROWS rows of 64 bytes each. */
+  #next = SPREAD + TILE_ROWS * 64;
 
   take(bytes: number): number {
     const address = this.#next;

@@ -1,10 +1,10 @@
-import { joinMeans, keepFiniteRows } from '../moments.js';
-import type { MomentSums, Rows } from '../numeric-kernels.js';
+import { joinMeans, keepFiniteRows, type MomentSums, type Rows } from '../moments.js';
+import { TILE_ROWS } from './generated/wasm.js';
 import { Layout, type Scratch, type WasmExports } from './memory.js';
 
-/** Rows of one block of the moments kernel; one tile row more holds what merges the means (pack.as.ts). */
-export const BLOCK_ROWS = 192;
-const TILE_BYTES = (BLOCK_ROWS + 1) * 4 * 8;
+/** Rows of one block of the moments kernel. A tile's last row holds what merges the means (pack.as.ts). */
+export const BLOCK_ROWS = TILE_ROWS - 1;
+const TILE_BYTES = TILE_ROWS * 4 * 8;
 
 /** One block of rows and the scatter it is added to, in the module's memory. */
 export class MomentsBlock {

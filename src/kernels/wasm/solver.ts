@@ -1,10 +1,7 @@
-import { rowStart, type SymmetricMatrix } from '../numeric-kernels.js';
-import { largestEntry, scaleFor } from '../symmetric.js';
+import { largestEntry, rowStart, type SymmetricMatrix, scaleFor } from '../symmetric.js';
 import { bandWork, tridiagonalizeByBand } from './band.js';
+import { COLLECTED_SWEEPS } from './generated/wasm.js';
 import { Layout, type Scratch } from './memory.js';
-
-/** Sweeps that ql.as.ts collects. */
-const COLLECTED_SWEEPS = 32;
 
 /** A symmetric matrix in the module's memory, scaled to a harmless magnitude. */
 export class Solver {

@@ -1,5 +1,5 @@
 import { kernels } from '../../kernels/kernels.js';
-import type { SymmetricMatrix } from '../../kernels/numeric-kernels.js';
+import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import { type AccumulatorState, CovarianceAccumulator } from '../covariance.js';
 
 /** What is to be found out about the rows of an accumulator, besides the eigenvalues. */

@@ -1,5 +1,5 @@
 // Entry of the WebAssembly module (AssemblyScript, SIMD, float64). The host owns the memory and passes addresses in
-// bytes, aligned to 16; src/kernels/wasm/memory.ts lays them out.
+// bytes, aligned to 16; src/kernels/wasm/ (memory.ts, moments.ts, solver.ts, band.ts) lays them out.
 export { packFloat32, packFloat64, sumColumnsFloat32, sumColumnsFloat64 } from './pack.as';
 export { addOuterProduct, addOuterProducts } from './moments.as';
 export { tridiagonalize, reflectorRows } from './tridiagonal.as';

@@ -1,8 +1,8 @@
-// Eigenvalues of symmetric tridiagonal matrices: see ../../typescript/ql.ts, which says the same with its sources.
+// Eigenvalues of symmetric tridiagonal matrices: see src/kernels/typescript/ql.ts, which says the same with its sources.
 import { get, set } from './vector.as';
 
 /** Sweeps whose rotations are collected before they are applied to the eigenvectors, strip by strip. */
-const COLLECTED: i32 = 32;
+export const COLLECTED_SWEEPS: i32 = 32;
 
 const EPSILON: f64 = 1.1102230246251565e-16;
 const NEGLIGIBLE: f64 = 1e-290;
@@ -46,7 +46,7 @@ function reverse(vector: usize, first: i32, last: i32): void {
  * Replaces d by the eigenvalues, in no order; destroys e (e[i] couples i and i + 1). Returns false when it gave up.
  * Applies every rotation to the rows of `vectors` (`stride` bytes each, a multiple of 64), unless that is 0: then there
  * are no rotations, and a block's e hold their squares (Pal, Walker and Kahan).
- * rotations: room for COLLECTED sweeps of 2 size numbers; ranges: for 2 COLLECTED numbers.
+ * rotations: room for COLLECTED_SWEEPS sweeps of 2 size numbers; ranges: for 2 COLLECTED_SWEEPS numbers.
  */
 export function ql(
   d: usize, e: usize, size: i32, vectors: usize, stride: usize, rotations: usize, ranges: usize,
@@ -94,7 +94,7 @@ export function ql(
         const lowest = sweepVectors(d, e, l, m, rotations + <usize>collected * (<usize>size << 4));
         set(ranges, 2 * collected, <f64>lowest);
         set(ranges, 2 * collected + 1, <f64>m);
-        if (++collected == COLLECTED) {
+        if (++collected == COLLECTED_SWEEPS) {
           applyRotations(vectors, stride, rotations, ranges, collected, size);
           collected = 0;
         }

@@ -1,4 +1,4 @@
-// Householder reduction to tridiagonal form: see ../../typescript/tridiagonal.ts, which says the same without SIMD.
+// Householder reduction to tridiagonal form: see src/kernels/typescript/tridiagonal.ts, which says the same without SIMD.
 import { makeReflector } from './reflector.as';
 import { addScaled, dot, get, set, subtractTwo, sumLanes } from './vector.as';
 

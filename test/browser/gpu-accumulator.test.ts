@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
-import { MomentsStrategies } from '../../src/activations/accumulate/accumulator.js';
-import { ChunkedDeviceMoments } from '../../src/activations/accumulate/on-gpu.js';
+import { AccumulatorFactory } from '../../src/activations/accumulate/choose.js';
+import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
 import type { ActivationView } from '../../src/activations/samples.js';
 import { distance, normals } from '../support/random.js';
 import { describeOn, useBackend } from './backends.js';
@@ -30,13 +30,13 @@ function made(rows: number, features: number, from: number, to: number): Float32
   return values;
 }
 
-describeOn(['webgl', 'webgpu'], 'ChunkedDeviceMoments', (backend) => {
+describeOn(['webgl', 'webgpu'], 'GpuAccumulator', (backend) => {
   beforeAll(() => useBackend(backend));
 
   it('is what a layer with many rows gets', () => {
-    const strategies = new MomentsStrategies('auto');
-    const moments = strategies.choose('layer', { shape: [64, 16], view, masked: false }, 0, fail);
-    expect(moments).toBeInstanceOf(ChunkedDeviceMoments);
+    const factory = new AccumulatorFactory('auto');
+    const accumulator = factory.choose('layer', { shape: [64, 16], view, masked: false }, 0, fail);
+    expect(accumulator).toBeInstanceOf(GpuAccumulator);
   });
 
   it.each([
@@ -49,16 +49,16 @@ describeOn(['webgl', 'webgpu'], 'ChunkedDeviceMoments', (backend) => {
   ])('finds the eigenvalues of float64: %s', async (_name, rows, features, batch, from, to) => {
     const values = made(rows, features, from, to);
     const before = tf.memory().numTensors;
-    const moments = new ChunkedDeviceMoments(fail);
+    const accumulator = new GpuAccumulator(fail);
     for (let row = 0; row < rows; row += batch) {
       const items = Math.min(batch, rows - row);
       tf.tidy(() => {
         const output = tf.tensor2d(values.slice(row * features, (row + items) * features), [items, features]);
-        moments.add({ output, view, items });
+        accumulator.add({ output, view, items });
       });
     }
-    const found = await moments.solve({}, true);
-    moments.dispose();
+    const found = await accumulator.solve({}, true);
+    accumulator.dispose();
     expect(tf.memory().numTensors).toBe(before);
     expect(found?.solved).toMatchObject({ count: rows, rejected: 0 });
     const expected = covarianceEigenvalues(values, features);
@@ -72,18 +72,18 @@ describeOn(['webgl', 'webgpu'], 'ChunkedDeviceMoments', (backend) => {
     const bad = [0, 1, 100, 511];
     for (const [i, row] of bad.entries())
       values[row * features + 2 * i] = [Number.NaN, Infinity, -Infinity, Number.NaN][i];
-    const moments = new ChunkedDeviceMoments(fail);
+    const accumulator = new GpuAccumulator(fail);
     for (const row of [0, 128, 256, 384]) {
       tf.tidy(() =>
-        moments.add({
+        accumulator.add({
           output: tf.tensor2d(values.slice(row * features, (row + 128) * features), [128, features]),
           view,
           items: 128,
         }),
       );
     }
-    const found = await moments.solve({}, true);
-    moments.dispose();
+    const found = await accumulator.solve({}, true);
+    accumulator.dispose();
     expect(found?.solved).toMatchObject({ count: 508, rejected: 4 });
     const good = values.filter((_, i) => !bad.includes(Math.floor(i / features)));
     const expected = covarianceEigenvalues(good, features);
@@ -92,14 +92,14 @@ describeOn(['webgl', 'webgpu'], 'ChunkedDeviceMoments', (backend) => {
 
   it('finds exactly no variance in a feature that never varies', async () => {
     const values = made(4096, 4, 0, 0).map((value, i) => (i % 4 === 2 ? 0.1 : value));
-    const moments = new ChunkedDeviceMoments(fail);
+    const accumulator = new GpuAccumulator(fail);
     for (let row = 0; row < 4096; row += 256) {
       tf.tidy(() =>
-        moments.add({ output: tf.tensor2d(values.slice(row * 4, row * 4 + 1024), [256, 4]), view, items: 256 }),
+        accumulator.add({ output: tf.tensor2d(values.slice(row * 4, row * 4 + 1024), [256, 4]), view, items: 256 }),
       );
     }
-    const found = await moments.solve({ covariance: true }, true);
-    moments.dispose();
+    const found = await accumulator.solve({ covariance: true }, true);
+    accumulator.dispose();
     expect(found!.solved.covariance![10]).toBe(0);
   });
 });

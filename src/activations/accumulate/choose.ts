@@ -1,0 +1,77 @@
+import { getBackend } from '@tensorflow/tfjs-core';
+import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
+import { type ActivationView, isPlainMatrix, sampleSize } from '../samples.js';
+import type { LayerAccumulator } from './accumulator.js';
+import { DeviceAccumulator, float32Product } from './on-device.js';
+import { float64Product, hasNativeFloat64 } from './on-device-float64.js';
+import { GpuAccumulator } from './on-gpu.js';
+import { HostAccumulator } from './on-host.js';
+import { WorkerAccumulator } from './on-worker.js';
+
+/** The first output of a layer, by which the way to accumulate the layer is chosen. */
+export interface FirstOutput {
+  shape: readonly number[];
+  view: ActivationView;
+  masked: boolean;
+}
+
+/**
+ * Rows per feature from which reducing on the device is cheaper than copying the rows out: copying costs the same for
+ * every number, the product costs d per number.
+ */
+const deviceRowsPerFeature = 16;
+
+/**
+ * Makes the accumulators of one recorder: it chooses where each layer is accumulated, and owns the thread that layers
+ * share. The choices follow measurements: see bench/RESULTS.md.
+ */
+export class AccumulatorFactory {
+  readonly #precision: 'auto' | 'float64';
+  #thread: RemoteAccumulators | undefined;
+
+  constructor(precision: 'auto' | 'float64') {
+    this.#precision = precision;
+  }
+
+  /**
+   * Chooses by backend, shape and precision:
+   * - GPU (WebGL, WebGPU): sums on the device, which are read asynchronously. With precision 'float64' the rows are read.
+   * - native: many rows per feature are reduced on the device; few rows go to a worker thread.
+   * - cpu and wasm, and every output that is not a plain matrix of rows: float64 on this thread.
+   *
+   * @param name of the layer and split, unique within this factory
+   * @param output the layer's first output; undefined if a saved state arrives before any output
+   * @param keepRows how many samples to keep for the embedding. Keeping them requires reading them to the host.
+   * @param report receives errors that occur when no caller can receive them
+   */
+  choose(
+    name: string,
+    output: FirstOutput | undefined,
+    keepRows: number,
+    report: (error: unknown) => void,
+  ): LayerAccumulator {
+    const backend = getBackend();
+    if (output === undefined || keepRows > 0) return new HostAccumulator(report, keepRows);
+    const plain = isPlainMatrix(output.shape, output.view, output.masked);
+    const { rows, features } = sampleSize(output.shape, output.view);
+    if (backend === 'webgl' || backend === 'webgpu') {
+      // With fewer rows than features, the rows themselves are less to read than the sums.
+      const onDevice = plain && rows >= features && this.#precision === 'auto';
+      return onDevice ? new GpuAccumulator(report) : new HostAccumulator(report);
+    }
+    if (backend !== 'tensorflow') return new HostAccumulator(report);
+    if (plain && rows >= deviceRowsPerFeature * features) {
+      if (this.#precision === 'auto') return new DeviceAccumulator(float32Product);
+      if (hasNativeFloat64()) return new DeviceAccumulator(float64Product);
+    }
+    const float32Products = this.#precision === 'auto';
+    this.#thread ??= RemoteAccumulators.start({ float32Products });
+    if (this.#thread === undefined) return new HostAccumulator(report);
+    return new WorkerAccumulator(this.#thread, name, float32Products);
+  }
+
+  /** Ends the shared thread; what it accumulated is lost. */
+  close(): void {
+    this.#thread?.close();
+  }
+}
