@@ -1,6 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { isGraphModelNodes, type LayerCall, onGraphModelRun, onLayerCall } from '../../src/activations/hooks.js';
+import {
+  isGraphModelNodes,
+  type LayerCall,
+  type LayerHook,
+  onGraphModelRun,
+  onLayerCall,
+} from '../../src/activations/hooks.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
