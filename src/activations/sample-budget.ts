@@ -1,4 +1,3 @@
-import { rowsNeeded } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { DEFAULT_THRESHOLD } from '../statistics/spectrum-measures.js';
 
@@ -25,7 +24,7 @@ export interface SampleBudgetOptions {
  *
  * The rows are spread evenly over the epoch, since a network changes while it trains. The first epoch takes 64 rows per
  * feature; each epoch's spectrum then tells how many the next one needs so that bias and three standard deviations move
- * the saturation by at most `tolerance` (rowsNeeded). Of layers of fewer than 1 / tolerance features 65,536 rows are
+ * the saturation by at most `tolerance` (Spectrum.rowsNeeded). Of layers of fewer than 1 / tolerance features 65,536 rows are
  * wanted whatever the spectrum: one direction more or less is beyond the tolerance there, and a network that changes from
  * epoch to epoch leaves no certainty about the edge (asked for what the last spectrum needed, the demo's convolutions
  * were one direction of 16 off). Rows count as independent of each other: the caller must not count neighbours.
@@ -94,7 +93,7 @@ export class SampleBudget {
   adaptTo(spectrum: Spectrum): void {
     if (this.#isNarrow) return;
     const options = { threshold: this.#threshold, tolerance: this.#tolerance };
-    const needed = rowsNeeded(spectrum, { ...options, samples: Number.POSITIVE_INFINITY });
+    const needed = spectrum.rowsNeeded({ ...options, samples: Number.POSITIVE_INFINITY });
     // From few rows the spectrum is steeper than the truth and asks for too little: never trust a fall beyond half.
     const least = this.#tookAll ? 0 : this.#lastUsed / 2;
     this.#target = Math.max(needed, least, this.#features);

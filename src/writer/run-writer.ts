@@ -66,7 +66,7 @@ export interface SummaryOptions {
 }
 
 /** The address of a summary in a run: the arguments that all addX have in common, checked. */
-export interface SummaryAddress {
+interface SummaryAddress {
   /** The call, for errors: `addScalar "loss"`. */
   call: string;
   tag: string;
@@ -190,12 +190,17 @@ export abstract class RunWriter implements AsyncDisposable {
   }
 
   /**
-   * Checks what all addX have in common.
+   * Checks the arguments that all addX have in common.
    *
    * @internal
    * @param method the name of the addX, for errors
    */
-  protected address(method: string, tag: string, step: Step | undefined, options: SummaryOptions = {}): SummaryAddress {
+  protected checkAddress(
+    method: string,
+    tag: string,
+    step: Step | undefined,
+    options: SummaryOptions = {},
+  ): SummaryAddress {
     const call = `${method} ${JSON.stringify(tag)}`;
     this.#checkOpen(call);
     checkTag(tag, method);

@@ -49,6 +49,7 @@ describe('scalars', () => {
     diagonalTrace: 16,
     participationRatio: 256 / 88,
     entropyRank: Math.exp(-shares.reduce((sum, p) => sum + p * Math.log(p), 0)),
+    stableRank: 2,
     simpsonIndex: 0.34375,
     conditionNumber: 4,
   };
