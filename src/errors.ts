@@ -14,6 +14,8 @@ export class CorruptRecordError extends Error {
   readonly reason: string;
 
   /**
+   * The message names the place and the reason.
+   *
    * @param reason what is wrong, without the place
    * @param offset position in the source of the damaged record's first byte
    * @param file the file that holds the record
@@ -32,6 +34,8 @@ export class ClosedWriterError extends Error {
   override readonly name = 'ClosedWriterError';
 
   /**
+   * The message names the call and the writer.
+   *
    * @param call the call that came too late, such as `addScalar "loss"`
    * @param logdir the writer's logdir
    */
@@ -47,16 +51,17 @@ export class MissingRendererError extends Error {
   readonly packageName: string;
 
   constructor(packageName: string, options?: { cause?: unknown }) {
+    // Plots are drawn by all three, SVG documents by the last alone.
+    const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;
     super(
-      `Drawing needs the package '${packageName}', which could not be loaded. ` +
-        'Install what draws with: npm install vega vega-lite @resvg/resvg-js',
+      `Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${install}`,
       options,
     );
     this.packageName = packageName;
   }
 }
 
-/** Words a value that came where another was expected, for "expected …, got …": its kind, and the value where it is short. */
+/** Words the value that came instead of what was expected, for "expected …, got …": its kind, and the value if it is short. */
 export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;

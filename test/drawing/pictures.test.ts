@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Canvas, dotsOf, glyphHeight, glyphWidth, widthOf } from '../../src/drawing/canvas.js';
-import { heatMap, viridisColour } from '../../src/drawing/heat-map.js';
+import { heatMap, viridisColor } from '../../src/drawing/heat-map.js';
 import { scatter } from '../../src/drawing/scatter.js';
-import { colourAt, countOf, placesOf } from '../support/drawings.js';
+import { colorAt, countOf, placesOf } from '../support/drawings.js';
 
 describe('a canvas', () => {
   it('is white at first, and filled where it is told to, within its edges', () => {
@@ -10,7 +10,7 @@ describe('a canvas', () => {
     expect(countOf(canvas, [255, 255, 255])).toBe(20);
     canvas.fill(3, -1, 10, 3, [1, 2, 3]);
     expect(countOf(canvas, [1, 2, 3])).toBe(4);
-    expect([colourAt(canvas, 3, 0), colourAt(canvas, 4, 1), colourAt(canvas, 3, 2)]).toEqual([
+    expect([colorAt(canvas, 3, 0), colorAt(canvas, 4, 1), colorAt(canvas, 3, 2)]).toEqual([
       [1, 2, 3],
       [1, 2, 3],
       [255, 255, 255],
@@ -24,7 +24,7 @@ describe('a canvas', () => {
     canvas.text('0.5', 2, 3);
     const dots = [...dotsOf('0.5')];
     expect(countOf(canvas, [40, 40, 40])).toBe(dots.length);
-    for (const { x, y } of dots) expect(colourAt(canvas, 2 + x, 3 + y)).toEqual([40, 40, 40]);
+    for (const { x, y } of dots) expect(colorAt(canvas, 2 + x, 3 + y)).toEqual([40, 40, 40]);
   });
 });
 
@@ -62,37 +62,37 @@ describe('the pixel font', () => {
   });
 });
 
-const grey = [190, 190, 190] as const;
+const gray = [190, 190, 190] as const;
 
-describe('viridisColour', () => {
-  it('goes from dark violet over green to yellow, through the published colours', () => {
+describe('viridisColor', () => {
+  it('goes from dark violet over green to yellow, through the published colors', () => {
     // Matplotlib's viridis at 0, 1/2 and 1.
-    expect(viridisColour(0)).toEqual([68, 1, 84]);
-    expect(viridisColour(0.5)).toEqual([33, 144, 141]);
-    expect(viridisColour(1)).toEqual([253, 231, 37]);
-    expect(viridisColour(1 / 16)).toEqual([70, 23, 103]);
+    expect(viridisColor(0)).toEqual([68, 1, 84]);
+    expect(viridisColor(0.5)).toEqual([33, 144, 141]);
+    expect(viridisColor(1)).toEqual([253, 231, 37]);
+    expect(viridisColor(1 / 16)).toEqual([70, 23, 103]);
   });
 
-  it('draws what lies outside as the nearest end, and NaN as grey', () => {
-    expect([viridisColour(-1), viridisColour(2), viridisColour(Number.NaN)]).toEqual([
+  it('draws what lies outside as the nearest end, and NaN as gray', () => {
+    expect([viridisColor(-1), viridisColor(2), viridisColor(Number.NaN)]).toEqual([
       [68, 1, 84],
       [253, 231, 37],
-      [...grey],
+      [...gray],
     ]);
   });
 });
 
 describe('heatMap', () => {
-  it('draws rows from top to bottom and columns from left to right, each cell in its colour', () => {
+  it('draws rows from top to bottom and columns from left to right, each cell in its color', () => {
     const drawing = heatMap(
       new Map([
         ['first', [0.2, 0.4]],
         ['second', [0.6, Number.NaN]],
       ]),
     );
-    expect(drawing.pixels).toHaveLength(drawing.width * drawing.height * 3);
-    // The colour bar below the cells may hold a pixel column of the same colour.
-    const cell = (value: number) => placesOf(drawing, viridisColour(value)).filter(([, y]) => y < 6 + 2 * 16);
+    expect(drawing.data).toHaveLength(drawing.width * drawing.height * 3);
+    // The color bar below the cells may hold a pixel column of the same color.
+    const cell = (value: number) => placesOf(drawing, viridisColor(value)).filter(([, y]) => y < 6 + 2 * 16);
     const corner = (places: [number, number][]) => [
       Math.min(...places.map(([x]) => x)),
       Math.min(...places.map(([, y]) => y)),
@@ -105,14 +105,14 @@ describe('heatMap', () => {
     expect(corner(gap)).toEqual([left + 24, top + 16]);
   });
 
-  it('ends shorter rows in grey', () => {
+  it('ends shorter rows in gray', () => {
     const drawing = heatMap(
       new Map([
         ['long', [0.1, 0.1, 0.1]],
         ['short', [0.9]],
       ]),
     );
-    expect(countOf(drawing, grey)).toBe(2 * 24 * 16);
+    expect(countOf(drawing, gray)).toBe(2 * 24 * 16);
   });
 
   it('stays a picture with no layers, no epochs, many of both, and names of any kind', () => {
@@ -120,8 +120,8 @@ describe('heatMap', () => {
       Array.from({ length: 120 }, (_, row) => [`层/😀/${'deep/'.repeat(30)}${row}`, Array(2000).fill(row / 120)]),
     );
     for (const rows of [new Map(), new Map([['none', []]]), many]) {
-      const { pixels, width, height } = heatMap(rows, 1_000_000);
-      expect(pixels).toHaveLength(width * height * 3);
+      const { data, width, height } = heatMap(rows, 1_000_000);
+      expect(data).toHaveLength(width * height * 3);
       expect(Math.min(width, height)).toBeGreaterThan(0);
     }
     const { width } = heatMap(many);
@@ -141,8 +141,8 @@ describe('a scatter plot', () => {
 
   it('puts positive values right of and above the origin, both axes on one scale', () => {
     const [right, level] = middle([4, 0]);
-    const [centre, up] = middle([0, 4]);
-    expect([level, centre]).toEqual([200, 200]);
+    const [center, up] = middle([0, 4]);
+    expect([level, center]).toEqual([200, 200]);
     expect(right - 200).toBe(200 - up);
     expect(right).toBeGreaterThan(300);
     // Beside a point twice as far, a point stands half as far out.
@@ -159,6 +159,6 @@ describe('a scatter plot', () => {
     expect(countOf(scatter([0, 0, 0, 0]), dot)).toBe(9);
     const empty = scatter([]);
     expect(countOf(empty, dot)).toBe(0);
-    expect(empty.pixels).toHaveLength(empty.width * empty.height * 3);
+    expect(empty.data).toHaveLength(empty.width * empty.height * 3);
   });
 });

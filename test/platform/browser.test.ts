@@ -1,12 +1,20 @@
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import * as browser from '../../src/platform/browser.js';
 import { startWorker, waitForChange } from '../../src/platform/browser.js';
 import { defaultStoreFiles } from '../../src/platform/browser-folders.js';
 import * as node from '../../src/platform/node.js';
+import type { Platform } from '../../src/platform/platform.js';
 
 describe('a platform', () => {
+  it('Node and browsers both have what Platform lists, and nothing beside it, says the compiler', () => {
+    expectTypeOf({ ...node } satisfies Platform).toHaveProperty('files');
+    expectTypeOf({ ...browser } satisfies Platform).toHaveProperty('files');
+    expectTypeOf<keyof typeof node>().toEqualTypeOf<keyof Platform>();
+    expectTypeOf<keyof typeof browser>().toEqualTypeOf<keyof Platform>();
+  });
+
   it('Node and browsers offer the same primitives, of the same kind', () => {
     const kinds = (platform: object) =>
       Object.entries(platform)

@@ -18,7 +18,6 @@ import {
   screePlot,
   seriesPlot,
   splitsPlot,
-  svgToPng,
 } from '../../src/reports.js';
 import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
@@ -206,7 +205,7 @@ describe('rendering', () => {
   });
 
   it('a scale of nothing is refused', async () => {
-    await expect(svgToPng('<svg/>', { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
+    await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
   });
 
   it('a package that is not installed is named, with the command that installs what draws', async () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { driftOf, eigenvalues, symmetricEigen } from '../../src/statistics/eigenvalues.js';
-import { Spectrum, solveLayer } from '../../src/statistics/spectrum.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
 import {
   entropyRankOf,
   intrinsicDimensionalityOf,
@@ -12,6 +12,7 @@ import {
   simpsonIndexOf,
   stableRankOf,
 } from '../../src/statistics/spectrum-measures.js';
+import { solveInBackground } from '../../src/statistics/threads/solver.js';
 import { index, numbers, numericCases, spectrumValues } from '../support/numeric-fixtures.js';
 import { distance, gaussianRows, twoPassCovariance, uniform } from '../support/random.js';
 
@@ -249,7 +250,7 @@ describe('Spectrum', () => {
     it('finds eigenvectors, covariance and mean when they are wished for', async () => {
       const accumulator = accumulate();
       accumulator.update(new Float64Array(40).fill(Number.NaN));
-      const solved = await solveLayer(accumulator, { vectors: 2, covariance: true, mean: true });
+      const solved = await solveInBackground(accumulator, { vectors: 2, covariance: true, mean: true });
       expect([solved.count, solved.rejected, solved.features]).toEqual([3000, 1, 40]);
       expect(solved.covariance).toEqual(accumulator.covariance());
       expect(solved.mean).toEqual(accumulator.mean());
@@ -265,7 +266,7 @@ describe('Spectrum', () => {
           ),
         ).toBeLessThan(1e-14);
       }
-      expect((await solveLayer(new CovarianceAccumulator(3))).count).toBe(0);
+      expect((await solveInBackground(new CovarianceAccumulator(3))).count).toBe(0);
     });
   });
 });

@@ -112,9 +112,9 @@ describe('imageSummary', () => {
       'a batch',
       { data: new Uint8Array(4), shape: [1, 2, 2, 1] },
       {},
-      'layout HWC needs 3 axes, got the shape [1, 2, 2, 1]',
+      'expected 3 axes for layout HWC, got the shape [1, 2, 2, 1]',
     ],
-    ['a flat array', new Uint8Array(4), {}, 'layout HWC needs 3 axes'],
+    ['a flat array', new Uint8Array(4), {}, 'expected 3 axes for layout HWC'],
     ['no pixels', { data: [], shape: [0, 4] }, {}, 'at least one pixel'],
     ['an unknown layout', [[1]], { layout: 'WH' }, 'expected layout HW, HWC, CHW, got the string "WH"'],
   ])('refuses %s', (_, image, options, message) => {
@@ -176,7 +176,7 @@ describe('encodedSize', () => {
 
   it('refuses another size than the file has', () => {
     expect(() => encodedSize({ encoded: png, width: 16 }, 'image "x"')).toThrow(
-      `image "x": the file's width is 17 pixels, got number 16`,
+      `image "x": expected width to be the file's 17 pixels, got number 16`,
     );
   });
 
@@ -236,7 +236,7 @@ describe('boxesSummary', () => {
     ).not.toThrow();
   });
 
-  it('writes labels in dark ink above their boxes, and gives equal labels one colour', () => {
+  it('writes labels in dark ink above their boxes, and gives equal labels one color', () => {
     const { at, lit } = draw(
       black(60, 80),
       [
@@ -261,7 +261,7 @@ describe('boxesSummary', () => {
     ]);
   });
 
-  it('takes no boxes, and grey images with and without alpha', () => {
+  it('takes no boxes, and gray images with and without alpha', () => {
     expect(draw(black(3, 3), []).png.width).toBe(3);
     expect(draw({ data: Uint8Array.of(9, 100), shape: [1, 1, 2] }, []).at(0, 0)).toEqual([9, 9, 9, 100]);
   });
@@ -336,7 +336,7 @@ describe('videoSummary', () => {
 
   it('refuses no frames, a single image and odd speeds', () => {
     expect(() => gifOf({ data: [], shape: [0, 2, 2] })).toThrow('at least one frame');
-    expect(() => gifOf({ data: new Uint8Array(4), shape: [2, 2] })).toThrow('layout NHWC needs 4 axes');
+    expect(() => gifOf({ data: new Uint8Array(4), shape: [2, 2] })).toThrow('expected 4 axes for layout NHWC');
     for (const fps of [0, -1, 101, Number.NaN])
       expect(() => gifOf({ data: [0], shape: [1, 1, 1] }, { fps })).toThrow('expected fps');
     expect(() => videoSummary({ encoded: new Uint8Array(4) })).toThrow('use addImage');
