@@ -4,14 +4,20 @@
  * its source is not damaged: see `readEvents`.)
  */
 export class CorruptRecordError extends Error {
+  /** Distinguishes this error from others even if it comes from another copy of this package. */
   override readonly name = 'CorruptRecordError';
   /** Position in the source of the damaged record's first byte. */
   readonly offset: number;
-  /** The file that holds the record, where the source was one. */
+  /** The file that holds the record; undefined if the bytes came from no file. */
   readonly file?: string;
   /** What is wrong, without the place. */
   readonly reason: string;
 
+  /**
+   * @param reason what is wrong, without the place
+   * @param offset position in the source of the damaged record's first byte
+   * @param file the file that holds the record
+   */
   constructor(reason: string, offset: number, file?: string, options?: { cause?: unknown }) {
     super(`Damaged record at byte ${offset}${file === undefined ? '' : ` of ${file}`}: ${reason}`, options);
     this.reason = reason;
@@ -22,11 +28,15 @@ export class CorruptRecordError extends Error {
 
 /** A writer was used after `close()`. */
 export class ClosedWriterError extends Error {
+  /** Distinguishes this error from others even if it comes from another copy of this package. */
   override readonly name = 'ClosedWriterError';
 
-  /** @param what the call that came too late, e.g. `addScalar "loss"` */
-  constructor(what: string, logdir: string) {
-    super(`${what}: the writer of '${logdir}' is closed. Open another one: it goes on in a file that sorts later.`);
+  /**
+   * @param call the call that came too late, such as `addScalar "loss"`
+   * @param logdir the writer's logdir
+   */
+  constructor(call: string, logdir: string) {
+    super(`${call}: the writer of '${logdir}' is closed. Open another one: it goes on in a file that sorts later.`);
   }
 }
 

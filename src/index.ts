@@ -22,27 +22,29 @@ export type {
   TextValue,
 } from './event/event.js';
 export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
-export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-folder-output.js';
+export { type BrowserFolderOutput, type ListedFile, openBrowserFolder } from './output/browser-folder-output.js';
 export { DirectoryOutput, type DirectoryOutputOptions } from './output/directory-output.js';
 export { MemoryOutput, type Output } from './output/output.js';
 export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
-export { listRuns } from './reader/run-files.js';
+export { type ListedRun, listRuns } from './reader/run-files.js';
 export type { EpochStatistics, LayerStatistics, Split } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
+export type { ReliabilityOptions, RowsNeededOptions, SampleSizeOptions } from './statistics/sample-size.js';
 export {
   isEstimateReliable,
   rowsNeeded,
-  type SampleSizeOptions,
+  Spectrum,
+  type SpectrumOptions,
   sampleSizeWarning,
   saturationShortfall,
-} from './statistics/sample-size.js';
-export { type IntrinsicDimensionRule, Spectrum, type SpectrumOptions } from './statistics/spectrum.js';
+} from './statistics/spectrum.js';
+export type { IntrinsicDimensionRule } from './statistics/spectrum-measures.js';
 export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
 export { CsvStore, type FileStoreOptions } from './stores/csv-store.js';
 export { EpochTable } from './stores/epoch-table.js';

@@ -70,6 +70,8 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
 export interface RecordedLayer {
   split: Split;
   layer: string;
+  /** Where and in which precision its samples were summed, in words. */
+  strategy: string;
   /** Resolves to undefined if nothing was recorded. */
   solved: Promise<SolvedLayer | undefined>;
 }
@@ -225,7 +227,7 @@ export class ActivationRecorder {
         entry.budget?.endEpoch();
       }
       entry.passes = 0;
-      return { split: entry.split, layer: entry.name, solved };
+      return { split: entry.split, layer: entry.name, strategy: entry.accumulator.strategy, solved };
     });
   }
 

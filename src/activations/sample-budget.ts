@@ -1,4 +1,3 @@
-import { rowsNeeded } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { DEFAULT_THRESHOLD } from '../statistics/spectrum-measures.js';
 
@@ -25,10 +24,10 @@ export interface SampleBudgetOptions {
  *
  * The rows are spread evenly over the epoch, because a network changes while it trains. The first epoch takes 64 rows per
  * feature. Each epoch's spectrum then says how many rows the next epoch needs so that bias and three standard deviations
- * move the saturation by at most `tolerance`. Layers of fewer than 1 / tolerance features need 65,536 rows whatever their
- * spectrum: one direction more or less exceeds the tolerance there, and a network that changes from epoch to epoch leaves
- * no certainty about the edge (with the rows that the last spectrum needed, the demo's convolutions were off by one of 16
- * directions). Rows count as independent of each other: the caller must not count neighbors.
+ * move the saturation by at most `tolerance` (Spectrum.rowsNeeded). Layers of fewer than 1 / tolerance features need 65,536
+ * rows whatever their spectrum: one direction more or less exceeds the tolerance there, and a network that changes from
+ * epoch to epoch leaves no certainty about the edge (with the rows that the last spectrum needed, the demo's convolutions
+ * were off by one of 16 directions). Rows count as independent of each other: the caller must not count neighbors.
  */
 export class SampleBudget {
   readonly #features: number;
@@ -94,7 +93,7 @@ export class SampleBudget {
   adaptTo(spectrum: Spectrum): void {
     if (this.#isNarrow) return;
     const options = { threshold: this.#threshold, tolerance: this.#tolerance };
-    const needed = rowsNeeded(spectrum, { ...options, samples: Number.POSITIVE_INFINITY });
+    const needed = spectrum.rowsNeeded({ ...options, samples: Number.POSITIVE_INFINITY });
     // A spectrum of few rows is steeper than the truth and asks for too few rows: a fall beyond half is not trusted.
     const least = this.#tookAll ? 0 : this.#lastUsed / 2;
     this.#target = Math.max(needed, least, this.#features);

@@ -1,15 +1,13 @@
 /** What the commands read: runs below a path, and tags that match a pattern. */
 import { sourceFiles } from '#platform';
 import { messageOf } from '../errors.js';
-import { listRuns } from '../reader/run-files.js';
+import { type ListedRun, listRuns } from '../reader/run-files.js';
 import { UsageError } from './terminal.js';
 
 /** A run and what to read it from. */
-export interface NamedRun {
-  run: string;
+export interface NamedRun extends ListedRun {
   /** The run's folder or its one file, which `readEvents` takes. */
   source: string;
-  files: string[];
 }
 
 /**

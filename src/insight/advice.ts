@@ -1,5 +1,4 @@
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
-import { isEstimateReliable } from '../statistics/sample-size.js';
 import { type InputSize, unproductiveLayers } from './border.js';
 import type { ReceptiveField } from './receptive-fields.js';
 import { type Tail, type TailOptions, tailOf } from './tail.js';
@@ -201,7 +200,7 @@ function bottlenecks(layers: readonly LayerStatistics[], head: number): Finding[
 function tooFewSamples(layers: readonly LayerStatistics[], threshold: number): Finding[] {
   const short = layers.filter(({ samples, values, features, spectrum }) => {
     if (samples === 0) return false;
-    if (spectrum) return !isEstimateReliable(spectrum, { threshold, samples });
+    if (spectrum) return !spectrum.isReliable({ threshold, samples });
     const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
     return samples < rowsPerDimension * dimension;
   });

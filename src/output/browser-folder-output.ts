@@ -6,6 +6,14 @@ import { appendToFile, filesBelow, folderAt, replaceFile } from '../platform/bro
 import { eventFileName } from './event-file-name.js';
 import { type Output, safePath } from './output.js';
 
+/** A file that `BrowserFolderOutput.list` has found. */
+export interface ListedFile {
+  /** The file's path below the folder, with `/` between its parts. */
+  path: string;
+  /** The file, as it was when it was listed. */
+  file: File;
+}
+
 /** Bytes that wait here while they cannot be written. Beyond it they stay with the writer, whose own limit then counts. */
 const maxWaitingBytes = 2 ** 24;
 /** A page rewrites the file in order to append: it then rests this many times as long as that took, unless it is asked to flush. */
@@ -135,8 +143,8 @@ export class BrowserFolderOutput implements Output {
   }
 
   /** Every file in the folder and below it, sorted by path: to read (`readEvents(file)`), to download, to send. */
-  async list(): Promise<{ path: string; file: File }[]> {
-    const found: { path: string; file: File }[] = [];
+  async list(): Promise<ListedFile[]> {
+    const found: ListedFile[] = [];
     for await (const { handle, path } of filesBelow(await this.handle())) {
       found.push({ path, file: await handle.getFile() });
     }

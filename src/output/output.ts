@@ -48,6 +48,7 @@ export class MemoryOutput implements Output {
   #buffer = new Uint8Array(0);
   #length = 0;
 
+  /** Begins with nothing written. */
   constructor() {
     this.runs = this.#runs;
     this.files = this.#files;

@@ -19,19 +19,26 @@ function isEventFileName(name: string): boolean {
   return name.includes('tfevents') && !name.endsWith('.profile-empty');
 }
 
+/** A run that `listRuns` has found. */
+export interface ListedRun {
+  /** The run's name: the path of its folder below the logdir, with `/` between its parts; '.' for the logdir itself. */
+  run: string;
+  /** The paths of the run's event files, in the order in which they are read. */
+  files: string[];
+}
+
 /**
  * The runs below a folder, as TensorBoard finds them: every folder that holds event files, links followed.
  *
- * @returns the runs sorted by name: `run` is the folder's path below `logdir` with `/` between its parts, or '.' for
- * `logdir` itself; `files` are the paths of its event files in the order in which they are read
+ * @returns the runs, sorted by name
  * @throws TypeError if `logdir` is not a path, Error if it is not a folder
  */
-export async function listRuns(logdir: string | URL): Promise<{ run: string; files: string[] }[]> {
+export async function listRuns(logdir: string | URL): Promise<ListedRun[]> {
   if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
     throw new TypeError(`listRuns: expected the path of a folder, got ${describe(logdir)}`);
   }
   if ((await sourceFiles.kind(logdir)) !== 'folder') throw new Error(`listRuns: there is no folder "${logdir}"`);
-  const runs: { run: string; files: string[] }[] = [];
+  const runs: ListedRun[] = [];
   // A folder may link to one above itself.
   const ancestors: string[] = [];
   const visit = async (folder: string, run: string): Promise<void> => {

@@ -22,6 +22,8 @@ export interface LayerSaturation extends Dimensions {
 export interface LayerStatistics extends LayerSaturation {
   /** The numbers asked for with `stats`; NaN if no row was finite. */
   values: ScalarValues;
+  /** Where and in which precision its samples were summed, in words; absent if that is not known. */
+  strategy?: string;
   /** The eigenvalues; only if asked for, and absent if no row was finite. */
   spectrum?: Spectrum;
   /** features x features, row-major; only if the covariance was asked for. */

@@ -1,6 +1,7 @@
 import { driftOf } from '../statistics/eigenvalues.js';
 import type { Reservoir } from '../statistics/reservoir.js';
-import { type IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
+import { Spectrum } from '../statistics/spectrum.js';
+import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Solved, SolveWishes } from '../statistics/threads/solve.js';
 import type { LayerStatistics, Split } from './epoch.js';
 import { type Dimensions, type ScalarStat, scalarStats } from './stats.js';

@@ -1,20 +1,153 @@
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
-import type { Step } from '../event/event.js';
+import type { DecodedSummary, Step, SummaryValue } from '../event/event.js';
+import { tensorboard } from '../proto/tensorboard.js';
 import { readEvents } from '../reader/read-events.js';
 import { listRuns } from '../reader/run-files.js';
-import type { Spectrum } from '../statistics/spectrum.js';
+import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
+import { DataClass } from '../summaries/plugin-summary.js';
+import { stringTensor } from '../summaries/tensor.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
 import { RunHistory } from './run-history.js';
-import { entriesOf, type ScalarStat, scalarStats } from './stats.js';
+import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
+
+// What a tracker writes into its runs `train` and `val`, and how it is read back: both directions of one format.
+
+/**
+ * What a tracker writes about itself into each of its runs, so that programs need not guess it from names or sentences:
+ * which layers it measured and how. The format, version 1:
+ *
+ * A note is one summary of the tag `saturation-note` whose metadata names the plugin `saturation`, with the content
+ * `{"version":1,"kind":"note"}` and the data class TENSOR (TensorBoard keeps such a tag for a plugin of that name, and
+ * shows nothing of it without one). Its value is a string tensor of rank 0: this object as JSON, in UTF-8; a number that
+ * is not known is null.
+ *
+ * A run has a note at the step of its first epoch, before the epoch's values, and another one at each later epoch whose
+ * note differs. The last note at or before a value says what the value means. A member that readers do not know is to be
+ * ignored; the version grows only if readers of an earlier one would misunderstand a note.
+ */
+export interface SaturationNote {
+  /** Version of this format. */
+  version: 1;
+  /** The package that wrote the note, and its version: `delve-tensorboard 0.1.0`. */
+  writer: string;
+  /** The split that the run holds. */
+  split: Split;
+  /** Fraction of the variance that the counted directions explain, in (0, 1]. */
+  threshold: number;
+  /** How the threshold was applied. */
+  rule: IntrinsicDimensionRule;
+  /** Whether every row counted ('all') or as many as the saturation needs ('auto'). */
+  sampling: 'all' | 'auto';
+  /** For each statistic that was asked for, the part of its tags before the layer: `{"trace":"trace"}` for `trace/fc1`. */
+  tags: Partial<Record<ScalarStat, string>>;
+  /** The layers measured in this epoch, in order of depth. */
+  layers: NotedLayer[];
+}
+
+/** One layer in a {@link SaturationNote}. */
+export interface NotedLayer {
+  /** Name of the layer: the part of its tags after the statistic. */
+  name: string;
+  /** Width of the layer. */
+  features: number;
+  /** Rows that the epoch's values rest on. */
+  samples: number;
+  /** Rows left out because they held a NaN or Infinity. */
+  rejected: number;
+  /** Where and in which precision its samples were summed, in words; absent if that is not known. */
+  strategy?: string;
+}
+
+const noteTag = 'saturation-note';
+const notePlugin = 'saturation';
+const noteVersion = 1;
+/** As package.json has it; a test compares them. */
+export const packageVersion = '0.1.0';
+
+/** How a tracker measures: what a note says beside the layers. */
+export interface NoteOptions extends Required<CountingOptions> {
+  /** The statistics asked for. */
+  scalars: readonly ScalarStat[];
+  /** Whether every row counts or as many as the saturation needs. */
+  sampling: 'all' | 'auto';
+}
+
+/** The note of one run's epoch, as JSON. @param layers those of the run's split */
+export function noteOf(split: Split, layers: readonly LayerStatistics[], options: NoteOptions): string {
+  const { threshold, rule, sampling, scalars } = options;
+  const note: SaturationNote = {
+    version: noteVersion,
+    writer: `delve-tensorboard ${packageVersion}`,
+    split,
+    threshold,
+    rule,
+    sampling,
+    tags: Object.fromEntries(scalars.map((stat) => [stat, scalarStats[stat].tagGroup])),
+    layers: layers.map(({ layer, features, samples, rejected, strategy }) => ({
+      name: layer,
+      features,
+      samples,
+      rejected,
+      strategy,
+    })),
+  };
+  return JSON.stringify(note);
+}
+
+/** Writes what `noteOf` gave into a run. */
+export function writeNote(run: SummaryWriter, json: string, step: Step): void {
+  const utf8 = new TextEncoder();
+  const metadata = {
+    pluginData: {
+      pluginName: notePlugin,
+      content: utf8.encode(JSON.stringify({ version: noteVersion, kind: 'note' })),
+    },
+    dataClass: DataClass.tensor,
+  };
+  const raw = tensorboard.Summary.Value.encode({ tag: noteTag, tensor: stringTensor([json], []), metadata }).finish();
+  const value = { dtype: 'string', shape: [], data: [utf8.encode(json)] };
+  run.addEvent({ wallTime: Date.now() / 1000, step, summary: [{ tag: noteTag, plugin: notePlugin, value, raw }] });
+}
+
+/** The note in a summary of the tag `saturation-note`; undefined if there is none that this version can read. */
+function decodeNote(value: SummaryValue): SaturationNote | undefined {
+  if (typeof value !== 'object' || !('data' in value) || !(value.data[0] instanceof Uint8Array)) return undefined;
+  try {
+    const note: unknown = JSON.parse(new TextDecoder().decode(value.data[0]));
+    return isNote(note) ? note : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isNote(value: unknown): value is SaturationNote {
+  const note = value as Partial<SaturationNote> | null;
+  return (
+    note?.version === noteVersion &&
+    typeof note.threshold === 'number' &&
+    (note.rule === 'paper' || note.rule === 'delve') &&
+    typeof note.tags === 'object' &&
+    note.tags !== null &&
+    Array.isArray(note.layers) &&
+    note.layers.every(isNotedLayer)
+  );
+}
+
+function isNotedLayer(value: unknown): value is NotedLayer {
+  const layer = value as Partial<NotedLayer> | null;
+  const numbers = [layer?.features, layer?.samples, layer?.rejected];
+  return typeof layer?.name === 'string' && numbers.every((number) => typeof (number ?? 0) === 'number');
+}
 
 function percent(threshold: number): string {
   return `${Number((threshold * 100).toPrecision(6))} %`;
 }
 
-function describe(stat: ScalarStat, layer: LayerStatistics, counting: Required<CountingOptions>): string {
+/** What a scalar's chart says about it, in words. */
+function descriptionOf(stat: ScalarStat, layer: LayerStatistics, counting: Required<CountingOptions>): string {
   const rests = `Width d = ${layer.features}, first value from n = ${layer.samples} samples.`;
   const { basis, meaning } = scalarStats[stat];
   const rule = basis === 'threshold' ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
@@ -30,7 +163,7 @@ export function writeLayerStatistics(
 ): void {
   for (const [stat, value] of entriesOf(layer.values)) {
     writer.addScalar(`${scalarStats[stat].tagGroup}/${layer.layer}`, value, step, {
-      description: describe(stat, layer, counting),
+      description: descriptionOf(stat, layer, counting),
     });
   }
   if (layer.spectrum !== undefined) writeSpectrum(writer, layer.layer, layer.spectrum, step);
@@ -123,64 +256,45 @@ export function epochMarkdown(layers: readonly LayerStatistics[], counting: Requ
   return lines.join('\n');
 }
 
-/** Tags that the tracker writes, by their part in front of the layer's name. */
-const groups: Readonly<Record<string, ScalarStat>> = {
-  saturation: 'saturation',
-  'intrinsic-dimensionality': 'intrinsicDimensionality',
-  trace: 'trace',
-};
-
-interface Counting {
+/** What a run says about its values, from its note or from the descriptions of its tags. */
+interface RunFacts {
   threshold: number;
-  rule: 'paper' | 'delve';
+  rule: IntrinsicDimensionRule;
+  /** The statistic of a tag's part before the layer. */
+  stats: ReadonlyMap<string, ScalarStat>;
+  layers: Map<string, Omit<NotedLayer, 'name'>>;
+  /** Whether they come from a note: then a layer that it does not name is none. */
+  isNoted: boolean;
 }
 
-/** What is known of an epoch while its events come in, in any order. */
-interface Growing {
+/** The statistic of each tag's part before the layer, whatever the run says. */
+const statOfGroup = new Map(scalarStatNames.map((stat) => [scalarStats[stat].tagGroup, stat]));
+
+/** An epoch while its events are read, in any order. */
+interface ReadEpoch {
+  threshold: number;
+  rule: IntrinsicDimensionRule;
   layers: Map<string, LayerStatistics>;
   scalars: EpochStatistics['scalars'];
 }
 
 /**
- * Reads back what a tracker wrote below a logdir: saturation and intrinsic dimensionality per layer and epoch from the
- * runs `train` and `val`, and the losses and metrics (`epoch_*`) beside them. Spectra are not in there: TensorBoard's
- * histograms keep 30 buckets of them.
+ * Reads back what a tracker wrote below a logdir: every statistic that is a number per layer and epoch from the runs
+ * `train` and `val`, and the losses and metrics (`epoch_*`) beside them. TensorBoard keeps them in float32. Spectra are
+ * not read: of them TensorBoard's histograms keep 30 buckets.
  *
- * @throws Error where `logdir` is not a folder, RangeError where no run below it holds saturation
+ * @throws Error if `logdir` is not a folder, RangeError if no run below it holds saturation
  */
 export async function readHistory(logdir: string): Promise<RunHistory> {
-  const steps = new Map<number, Growing>();
-  const shapes = new Map<string, { features: number; samples: number }>();
-  const counting: Counting = { threshold: 0.99, rule: 'paper' };
+  const epochs = new Map<number, ReadEpoch>();
   for (const { run, files } of await listRuns(logdir)) {
     const split = splitOf(run);
-    if (!split) continue;
-    for (const file of files) {
-      for await (const event of readEvents(file, { tags: isWanted, onCorrupt: 'stop' })) {
-        for (const { tag, value, description } of event.summary ?? []) {
-          if (typeof value !== 'number') continue;
-          const at = tag.indexOf('/');
-          const stat = at > 0 ? groups[tag.slice(0, at)] : undefined;
-          const step = growing(steps, Number(event.step));
-          if (stat) {
-            const layer = tag.slice(at + 1);
-            const known = shapeFrom(description, counting);
-            if (known) shapes.set(`${split}/${layer}`, known);
-            const statistics = statisticsOf(step, split, layer);
-            statistics.values[stat] = value;
-            if (stat === 'saturation' || stat === 'intrinsicDimensionality') statistics[stat] = value;
-          } else {
-            step.scalars = step.scalars.filter((scalar) => scalar.tag !== tag || scalar.split !== split);
-            step.scalars.push({ tag, value, split });
-          }
-        }
-      }
-    }
+    if (split !== undefined) await readRun(split, files, epochs);
   }
   const history = new RunHistory();
-  for (const [step, { layers, scalars }] of [...steps].sort(([one], [other]) => one - other)) {
-    for (const [key, layer] of layers) Object.assign(layer, shapes.get(key) ?? guessedShape(layer));
-    history.add({ epoch: step - 1, step, ...counting, layers: [...layers.values()], scalars });
+  for (const [step, { layers, ...epoch }] of [...epochs].sort(([one], [other]) => one - other)) {
+    for (const layer of layers.values()) if (Number.isNaN(layer.features)) layer.features = widthOf(layer);
+    history.add({ epoch: step - 1, step, ...epoch, layers: [...layers.values()] });
   }
   if (history.last === undefined) {
     throw new RangeError(`readHistory: expected runs with saturation/<layer> below '${logdir}', found none`);
@@ -194,53 +308,105 @@ function splitOf(run: string): Split | undefined {
   return last === 'train' || last === 'val' ? last : undefined;
 }
 
-function isWanted(tag: string): boolean {
-  return tag.startsWith('epoch_') || groups[tag.slice(0, Math.max(0, tag.indexOf('/')))] !== undefined;
-}
-
-function growing(steps: Map<number, Growing>, step: number): Growing {
-  let found = steps.get(step);
-  if (!found) steps.set(step, (found = { layers: new Map(), scalars: [] }));
-  return found;
-}
-
-function statisticsOf(step: Growing, split: Split, layer: string): LayerStatistics {
-  const key = `${split}/${layer}`;
-  let found = step.layers.get(key);
-  if (!found) {
-    const nan = Number.NaN;
-    found = {
-      split,
-      layer,
-      samples: nan,
-      rejected: 0,
-      features: nan,
-      saturation: nan,
-      intrinsicDimensionality: nan,
-      values: {},
-    };
-    step.layers.set(key, found);
+/** Adds what the files of one run hold to the epochs, by step; what comes later replaces what was there. */
+async function readRun(split: Split, files: readonly string[], epochs: Map<number, ReadEpoch>): Promise<void> {
+  let facts = factsWithoutNote();
+  for (const file of files) {
+    for await (const event of readEvents(file, { tags: isWanted, onCorrupt: 'stop' })) {
+      for (const summary of event.summary ?? []) {
+        if (summary.tag === noteTag) facts = factsOf(decodeNote(summary.value)) ?? facts;
+        else if (typeof summary.value === 'number') {
+          addValue(epochAt(epochs, Number(event.step)), split, summary.tag, summary.value, facts, summary);
+        }
+      }
+    }
   }
+}
+
+function isWanted(tag: string): boolean {
+  return tag.startsWith('epoch_') || tag === noteTag || statOfGroup.has(tag.slice(0, Math.max(0, tag.indexOf('/'))));
+}
+
+function epochAt(epochs: Map<number, ReadEpoch>, step: number): ReadEpoch {
+  let found = epochs.get(step);
+  if (!found) epochs.set(step, (found = { threshold: 0.99, rule: 'paper', layers: new Map(), scalars: [] }));
   return found;
 }
 
-/** The tracker says width, samples and threshold in a tag's description, on its first event. */
-function shapeFrom(
-  description: string | undefined,
-  counting: Counting,
-): { features: number; samples: number } | undefined {
-  if (!description) return undefined;
+/** Adds a number to its epoch: a layer's statistic, or a loss or metric. */
+function addValue(
+  epoch: ReadEpoch,
+  split: Split,
+  tag: string,
+  value: number,
+  facts: RunFacts,
+  { description }: DecodedSummary,
+): void {
+  if (tag.startsWith('epoch_')) {
+    epoch.scalars = epoch.scalars.filter((scalar) => scalar.tag !== tag || scalar.split !== split);
+    epoch.scalars.push({ tag, value, split });
+    return;
+  }
+  const slash = tag.indexOf('/');
+  const stat = facts.stats.get(tag.slice(0, slash));
+  const name = tag.slice(slash + 1);
+  if (stat === undefined) return;
+  if (!facts.isNoted) addDescribedFacts(facts, name, description);
+  const noted = facts.layers.get(name);
+  if (noted === undefined) return;
+  const key = `${split}/${name}`;
+  const layer = epoch.layers.get(key) ?? { split, layer: name, ...noted, ...unmeasured(), values: {} };
+  epoch.layers.set(key, layer);
+  Object.assign(layer, noted);
+  layer.values[stat] = value;
+  if (stat === 'saturation' || stat === 'intrinsicDimensionality') layer[stat] = value;
+  epoch.threshold = facts.threshold;
+  epoch.rule = facts.rule;
+}
+
+function unmeasured() {
+  return { saturation: Number.NaN, intrinsicDimensionality: Number.NaN };
+}
+
+function factsOf(note: SaturationNote | undefined): RunFacts | undefined {
+  if (note === undefined) return undefined;
+  const { threshold, rule, tags, layers } = note;
+  return {
+    threshold,
+    rule,
+    stats: new Map(scalarStatNames.flatMap((stat) => (tags[stat] === undefined ? [] : [[tags[stat], stat]]))),
+    layers: new Map(
+      layers.map(({ name, features, samples, rejected, strategy }) => [
+        name,
+        { features: features ?? Number.NaN, samples: samples ?? Number.NaN, rejected: rejected ?? 0, strategy },
+      ]),
+    ),
+    isNoted: true,
+  };
+}
+
+function factsWithoutNote(): RunFacts {
+  return { threshold: 0.99, rule: 'paper', stats: statOfGroup, layers: new Map(), isNoted: false };
+}
+
+/**
+ * Fills in the facts of a run that has no note, which version 0.1.0 and SaturationWriter write: from the sentence that
+ * describes a tag on its first event (see `descriptionOf`).
+ */
+function addDescribedFacts(facts: RunFacts, layer: string, description = ''): void {
   const counted = /Threshold ([\d.]+) %, (paper|delve) rule/.exec(description);
   if (counted) {
-    counting.threshold = Number(counted[1]) / 100;
-    counting.rule = counted[2] as Counting['rule'];
+    facts.threshold = Number(counted[1]) / 100;
+    facts.rule = counted[2] as IntrinsicDimensionRule;
   }
   const shape = /d = (\d+).*?n = (\d+)/.exec(description);
-  return shape ? { features: Number(shape[1]), samples: Number(shape[2]) } : undefined;
+  if (!shape && facts.layers.has(layer)) return;
+  const [features, samples] = shape ? [Number(shape[1]), Number(shape[2])] : [Number.NaN, Number.NaN];
+  facts.layers.set(layer, { features, samples, rejected: 0 });
 }
 
-/** Width follows from intrinsic dimensionality / saturation. */
-function guessedShape({ values }: LayerStatistics): { features: number; samples: number } {
-  const features = Math.round((values.intrinsicDimensionality ?? Number.NaN) / (values.saturation ?? Number.NaN));
-  return { features: Number.isFinite(features) ? features : Number.NaN, samples: Number.NaN };
+/** A layer's width follows from intrinsic dimensionality / saturation, if both were written and are not 0. */
+function widthOf({ intrinsicDimensionality, saturation }: LayerStatistics): number {
+  const features = Math.round(intrinsicDimensionality / saturation);
+  return Number.isFinite(features) ? features : Number.NaN;
 }

@@ -1,17 +1,18 @@
 /**
  * A uniform random choice of a stream's rows in bounded memory (algorithm R, Vitter 1985,
- * https://doi.org/10.1145/3147.3165). Seeded: the same stream gives the same choice. Rows with a NaN or Infinity are
- * passed over.
+ * https://doi.org/10.1145/3147.3165). It is seeded: the same stream gives the same choice. Rows with a NaN or an Infinity
+ * are skipped.
  */
 export class Reservoir {
-  /** Rows offered so far, without those passed over. */
+  /** Rows offered so far, without the skipped ones. */
   seen = 0;
   readonly #rows: Float32Array[] = [];
   #state: number;
 
   /**
-   * @param capacity rows to keep at most
+   * @param capacity how many rows to keep at most
    * @param features columns of a row
+   * @param seed of the random choice
    */
   constructor(
     readonly capacity: number,
@@ -21,7 +22,11 @@ export class Reservoir {
     this.#state = seed >>> 0;
   }
 
-  /** @param samples n x features, row-major */
+  /**
+   * Offers rows, which are copied as float32 if they are chosen.
+   *
+   * @param samples n x features numbers, row-major; less than a row at the end is ignored
+   */
   add(samples: ArrayLike<number>): void {
     const { features, capacity } = this;
     for (let from = 0; from + features <= samples.length; from += features) {
@@ -36,12 +41,12 @@ export class Reservoir {
     }
   }
 
-  /** The rows kept, each of `features` numbers. */
+  /** The rows chosen so far, each of `features` numbers. */
   rows(): readonly Float32Array[] {
     return this.#rows;
   }
 
-  /** mulberry32: 32 bits of state are plenty to choose rows. */
+  /** A number in [0, 1), by mulberry32: 32 bits of state are plenty to choose rows. */
   #random(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = this.#state;

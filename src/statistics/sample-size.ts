@@ -1,91 +1,71 @@
-import type { Spectrum } from './spectrum.js';
-import { checkedThreshold, DEFAULT_THRESHOLD, type IntrinsicDimensionRule } from './spectrum-measures.js';
+import {
+  checkedThreshold,
+  DEFAULT_THRESHOLD,
+  type IntrinsicDimensionRule,
+  intrinsicDimensionalityOf,
+  traceOf,
+} from './spectrum-measures.js';
 
 /*
- * How far a spectrum from n rows can be trusted.
+ * How far a spectrum of n rows can be trusted: functions of eigenvalues that are sorted in descending order and not
+ * negative. Spectrum offers them as its methods.
  *
- * A sample covariance shows a steeper spectrum than the truth, so the intrinsic dimensionality comes out too low. To
- * first order in 1/n the i-th sample eigenvalue is l_i = L_i + (L_i / n) sum_{j != i} L_j / (L_i - L_j) (Lawley 1956,
+ * A sample covariance shows a steeper spectrum than the population has, so the intrinsic dimensionality comes out too low.
+ * To first order in 1/n the i-th sample eigenvalue is l_i = L_i + (L_i / n) sum_{j != i} L_j / (L_i - L_j) (Lawley 1956,
  * "Tests of significance for the latent roots of covariance and correlation matrices", Biometrika 43). Summed over the
- * first k the pairs among them cancel, so the explained variance c_k comes out too high by
+ * first k, the pairs among them cancel, so the explained variance c_k comes out too high by
  *
  *   B_k = 1 / (n T) * sum_{i <= k < j} L_i L_j / (L_i - L_j),   T = sum of all.
  *
  * Two eigenvalues of a sample repel each other to a distance of about sqrt(L_i L_j / n), which bounds a pair's share.
- * Evaluated at the sample's own eigenvalues this gives about half of the true shortfall once n >= d (simulated with
- * spectra i^-1/2, 1/i, i^-2, exponential, flat and flat with a floor; test/sample-size.test.ts), hence the factor of 2.
- * The spread of c_k about its expectation is that of independent Gaussian rows.
+ * Evaluated at the sample's own eigenvalues, this gives about half of the true shortfall once n >= d (simulated with
+ * spectra i^-1/2, 1/i, i^-2, exponential, flat and flat with a floor; test/statistics/), hence the factor of 2. The
+ * spread of c_k about its expectation is that of independent Gaussian rows.
  */
 
 /** The sample's own spectrum shows about half of the shortfall: see above. */
 const SHORTFALL_FACTOR = 2;
 
-/** Options shared by the functions on sample size. */
+/** Options of the methods of Spectrum that judge its number of rows. */
 export interface SampleSizeOptions {
-  /** Explained-variance threshold in (0, 1]; 0.99. */
+  /** Explained-variance threshold of the saturation that is judged, in (0, 1]; 0.99 by default. */
   threshold?: number;
+  /** Rule of the saturation that `sampleSizeWarning` shows; 'paper' by default. The judgment itself is by 'paper'. */
   rule?: IntrinsicDimensionRule;
-  /** Rows behind the spectrum; by default what the spectrum says. */
+  /** Rows behind the spectrum; by default `spectrum.samples`. */
   samples?: number;
 }
 
-/**
- * By how much the saturation is probably too low because the rows are few: a fraction from 0 to 1, 0 without variance.
- *
- * Rows are taken for independent; neighbouring pixels of one image are worth fewer. RangeError when the number of rows
- * is not known.
- */
-export function saturationShortfall(spectrum: Spectrum, options: SampleSizeOptions = {}): number {
+/** Options of `Spectrum.isReliable` and `Spectrum.sampleSizeWarning`. */
+export interface ReliabilityOptions extends SampleSizeOptions {
+  /** By how much the saturation may be too low, as a fraction of the features; 0.05 by default. */
+  tolerance?: number;
+}
+
+/** Options of `Spectrum.rowsNeeded`. */
+export interface RowsNeededOptions extends SampleSizeOptions {
+  /** By how much the saturation may change, as a fraction of the features; 0.01 by default. */
+  tolerance?: number;
+  /** How many standard deviations of the explained variance must stay within the tolerance; 3 by default. */
+  deviations?: number;
+}
+
+/** See Spectrum.saturationShortfall. */
+export function saturationShortfallOf(eigenvalues: Float64Array, samples: number, options: SampleSizeOptions): number {
   const threshold = checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD);
-  const samples = samplesOf(spectrum, options);
-  const { features } = spectrum;
-  const observed = spectrum.intrinsicDimensionality(threshold);
+  const features = eigenvalues.length;
+  const observed = intrinsicDimensionalityOf(eigenvalues, threshold, 'paper');
   if (observed === 0) return 0;
-  if (hidesDirections(spectrum, samples, threshold)) return 1 - observed / features;
-  return (highestDimension(spectrum.eigenvalues, samples, threshold, observed, 0) - observed) / features;
+  if (hidesDirections(eigenvalues, samples, threshold)) return 1 - observed / features;
+  return (highestDimension(eigenvalues, samples, threshold, observed, 0) - observed) / features;
 }
 
-/**
- * Whether the rows suffice for a saturation that is at most `tolerance` (0.05) too low. With d = 256 and eigenvalues
- * 1/i (true saturation 0.94), 256 rows show 0.67 and 1024 rows 0.89: both say false; 2560 rows show 0.92: true.
- */
-export function isEstimateReliable(
-  spectrum: Spectrum,
-  options: SampleSizeOptions & { tolerance?: number } = {},
-): boolean {
-  return saturationShortfall(spectrum, options) <= (options.tolerance ?? 0.05);
-}
-
-/** One sentence for the user when isEstimateReliable says false; undefined when it says true. */
-export function sampleSizeWarning(
-  layer: string,
-  spectrum: Spectrum,
-  options: SampleSizeOptions & { tolerance?: number } = {},
-): string | undefined {
-  if (isEstimateReliable(spectrum, options)) return undefined;
-  const samples = samplesOf(spectrum, options);
-  const shown = spectrum.saturation(options.threshold, options.rule).toFixed(3);
-  const shortfall = saturationShortfall(spectrum, options).toFixed(2);
-  return (
-    `Layer "${layer}": ${samples} rows are few for ${spectrum.features} features; ` +
-    `its saturation of ${shown} may be up to ${shortfall} too low. Use more rows, for example a larger data set.`
-  );
-}
-
-/**
- * The fewest rows that would show the same saturation as this spectrum, give or take `tolerance` (0.01): bias and
- * `deviations` (3) standard deviations of the explained variance together move it no further. Never more than
- * `spectrum.samples`, where that is known: then all rows are needed.
- */
-export function rowsNeeded(
-  spectrum: Spectrum,
-  options: SampleSizeOptions & { tolerance?: number; deviations?: number } = {},
-): number {
+/** See Spectrum.rowsNeeded. `most`: how many rows there are, or Infinity. */
+export function rowsNeededOf(eigenvalues: Float64Array, most: number, options: RowsNeededOptions): number {
   const { tolerance = 0.01, deviations = 3 } = options;
   const threshold = checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD);
-  const { features, eigenvalues } = spectrum;
-  const most = options.samples ?? spectrum.samples ?? Number.POSITIVE_INFINITY;
-  const observed = spectrum.intrinsicDimensionality(threshold);
+  const features = eigenvalues.length;
+  const observed = intrinsicDimensionalityOf(eigenvalues, threshold, 'paper');
   if (observed === 0) return Math.min(most, features);
   const slack = tolerance * features + 1e-9;
   const suffices = (rows: number): boolean =>
@@ -107,25 +87,19 @@ export function rowsNeeded(
   return high;
 }
 
-function samplesOf(spectrum: Spectrum, options: SampleSizeOptions): number {
-  const samples = options.samples ?? spectrum.samples;
-  if (samples === undefined) throw new RangeError('The spectrum does not say from how many rows it is: pass samples.');
-  return samples;
-}
-
 /**
  * With fewer rows than features, n rows show n - 1 directions and say nothing of the others, unless the eigenvalues
- * vanish well before: here, unless the second half of what n rows can show holds less than a hundredth of the variance
- * that the threshold leaves out.
+ * vanish well before. They count as vanishing if the second half of what n rows can show holds less than a hundredth of
+ * the variance that the threshold leaves out.
  */
-function hidesDirections(spectrum: Spectrum, samples: number, threshold: number): boolean {
-  if (samples > spectrum.features) return false;
+function hidesDirections(eigenvalues: Float64Array, samples: number, threshold: number): boolean {
+  if (samples > eigenvalues.length) return false;
   let tail = 0;
-  for (let i = Math.floor(samples / 2); i < spectrum.features; i++) tail += spectrum.eigenvalues[i];
-  return tail > 0.01 * (1 - threshold) * spectrum.trace;
+  for (let i = Math.floor(samples / 2); i < eigenvalues.length; i++) tail += eigenvalues[i];
+  return tail > 0.01 * (1 - threshold) * traceOf(eigenvalues);
 }
 
-/** The smallest k whose explained variance, less bias and deviations, reaches the threshold. */
+/** The smallest k whose explained variance reaches the threshold even after bias and deviations are subtracted from it. */
 function highestDimension(
   eigenvalues: Float64Array,
   rows: number,
@@ -141,7 +115,7 @@ function highestDimension(
   return eigenvalues.length;
 }
 
-/** The smallest k whose explained variance reaches the threshold with luck: more by the deviations. */
+/** The smallest k whose explained variance reaches the threshold if bias and deviations are added to it. */
 function lowestDimension(
   eigenvalues: Float64Array,
   rows: number,
@@ -184,22 +158,27 @@ class TailSums {
     this.#total = total;
   }
 
+  /** c_k. */
   get explained(): number {
     return this.#head / this.#total;
   }
 
+  /** B_k. */
   get bias(): number {
     return this.#pairs / this.#total;
   }
 
-  /** Gaussian rows: Var c_k = 2 / n ((1 - c)^2 sum_{i <= k} p_i^2 + c^2 sum_{i > k} p_i^2), p_i = l_i / T. */
+  /**
+   * Standard deviation of c_k. Of Gaussian rows, Var c_k = 2 / n ((1 - c)^2 sum_{i <= k} p_i^2 + c^2 sum_{i > k} p_i^2),
+   * p_i = l_i / T.
+   */
   get deviation(): number {
     const c = this.explained;
     const spread = (1 - c) ** 2 * this.#headSquares + c ** 2 * Math.max(0, this.#tailSquares);
     return Math.sqrt((2 / this.#rows) * spread) / this.#total;
   }
 
-  /** From k to k + 1. */
+  /** Goes from k to k + 1. */
   advance(): void {
     const moved = this.#eigenvalues[this.#k];
     for (let i = 0; i < this.#k; i++) this.#pairs -= this.#pair(this.#eigenvalues[i], moved);
@@ -210,7 +189,7 @@ class TailSums {
     this.#tailSquares -= moved * moved;
   }
 
-  /** L_i L_j / (n (L_i - L_j)), bounded where the two are closer than sampling lets them be. */
+  /** L_i L_j / (n (L_i - L_j)), bounded if the two are closer than sampling lets them be. */
   #pair(larger: number, smaller: number): number {
     const product = larger * smaller;
     if (product === 0) return 0;

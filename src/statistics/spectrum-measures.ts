@@ -1,29 +1,46 @@
-/**
- * Measures of a spectrum: functions of eigenvalues that are sorted descending and not negative.
- * All but the determinant and the trace are free of units; all are 0 (or as stated) when there is no variance.
+import { describe } from '../errors.js';
+
+/*
+ * Measures of a spectrum: functions of eigenvalues that are sorted in descending order and not negative, each with its
+ * formula and source. Spectrum offers them as its properties and methods.
+ *
+ * l_i is the i-th eigenvalue, d their number, T = l_1 + ... + l_d the trace, and p_i = l_i / T the fraction of the variance
+ * that direction i explains. The trace has the square of the activations' unit; all other measures here have no unit.
  */
 
-/** 'paper': smallest k with cumulative explained variance >= threshold. 'delve': what delve.metrics executes. */
+/**
+ * How many directions count as intrinsic: 'paper' is the smallest k whose cumulative explained variance reaches the
+ * threshold; 'delve' is what delve.metrics computes, which is usually one less. See `Spectrum.intrinsicDimensionality`.
+ */
 export type IntrinsicDimensionRule = 'paper' | 'delve';
 
-/** Default threshold on the explained variance, as in Delve and in Shenk, Richter et al. 2019 (arXiv:1907.08589). */
+/** Default threshold of the explained variance, as in Delve and in Shenk, Richter et al. 2019 (arXiv:1907.08589). */
 export const DEFAULT_THRESHOLD = 0.99;
 
-/** Returns the rule. @throws RangeError unless it is known */
+/** Returns the threshold. @throws TypeError unless it is a number, RangeError unless it lies in (0, 1] */
+export function checkedThreshold(threshold: number): number {
+  const wrong = `threshold: expected a number in (0, 1], got ${describe(threshold)}`;
+  if (typeof threshold !== 'number') throw new TypeError(wrong);
+  if (!(threshold > 0 && threshold <= 1)) throw new RangeError(wrong);
+  return threshold;
+}
+
+/** Returns the rule. @throws RangeError if it is unknown */
 export function checkedRule(rule: IntrinsicDimensionRule): IntrinsicDimensionRule {
-  if (rule !== 'paper' && rule !== 'delve')
-    throw new RangeError(`rule: expected 'paper' or 'delve', got '${String(rule)}'`);
+  if (rule !== 'paper' && rule !== 'delve') {
+    throw new RangeError(`rule: expected 'paper' or 'delve', got ${describe(rule)}`);
+  }
   return rule;
 }
 
-/** Sum of the eigenvalues. */
+/** Trace of the covariance, the total variance: T = sum l_i. */
 export function traceOf(eigenvalues: Float64Array): number {
   let sum = 0;
   for (const x of eigenvalues) sum += x;
   return sum;
 }
 
-/** Fraction of the trace that the first k eigenvalues hold, for k = 1 .. d; all zero when the trace is. */
+/** Cumulative explained variance: c_k = p_1 + ... + p_k for k = 1 .. d, in [0, 1]. All are 0 if there is no variance. */
 export function explainedVarianceOf(eigenvalues: Float64Array): Float64Array {
   const total = traceOf(eigenvalues);
   const cumulative = new Float64Array(eigenvalues.length);
@@ -37,11 +54,11 @@ export function explainedVarianceOf(eigenvalues: Float64Array): Float64Array {
 }
 
 /**
- * Number of eigendirections that explain `threshold` of the variance; 0 when there is no variance.
+ * Number of eigendirections that explain `threshold` of the variance; 0 if there is no variance.
  *
- * 'paper' (arXiv:1907.08589, arXiv:2006.08679): the smallest k whose cumulative fraction reaches the threshold.
- * 'delve': how many cumulative fractions are below it, which is what delve 0.1.50 computes (delve/metrics.py:7-24), one
- * less than the paper's and 0 where the first direction alone reaches the threshold.
+ * - 'paper' (arXiv:1907.08589, arXiv:2006.08679): the smallest k with c_k >= threshold, from 1 to d.
+ * - 'delve': how many c_k are below the threshold, which is what delve 0.1.50 computes (delve/metrics.py:7-24). It is one
+ *   less than the paper's, and 0 if the first direction alone reaches the threshold.
  */
 export function intrinsicDimensionalityOf(
   eigenvalues: Float64Array,
@@ -62,13 +79,19 @@ export function intrinsicDimensionalityOf(
   return rule === 'delve' ? below : Math.min(below + 1, eigenvalues.length);
 }
 
-/** (sum of eigenvalues)^2 / (sum of squares), from 1 to d (Gao et al. 2017, "A theory of multineuronal dimensionality"). */
+/**
+ * Participation ratio: T^2 / sum l_i^2 = 1 / sum p_i^2, from 1 to d; 0 if there is no variance (Gao et al. 2017, "A theory
+ * of multineuronal dimensionality, dynamics and measurement").
+ */
 export function participationRatioOf(eigenvalues: Float64Array): number {
   const index = simpsonIndexOf(eigenvalues);
   return index === 0 ? 0 : 1 / index;
 }
 
-/** Sum of squared fractions, from 1/d to 1 (Simpson 1949): the chance that two draws share a direction. */
+/**
+ * Simpson index: sum p_i^2, from 1/d to 1; 0 if there is no variance (Simpson 1949, "Measurement of diversity"). It is the
+ * chance that two draws hit the same direction.
+ */
 export function simpsonIndexOf(eigenvalues: Float64Array): number {
   const total = traceOf(eigenvalues);
   if (total === 0) return 0;
@@ -77,7 +100,10 @@ export function simpsonIndexOf(eigenvalues: Float64Array): number {
   return sum;
 }
 
-/** exp of the entropy of the fractions, from 1 to d (Roy & Vetterli 2007, "The effective rank"). */
+/**
+ * Entropy rank: exp(-sum p_i ln p_i), from 1 to d; 0 if there is no variance (Roy & Vetterli 2007, "The effective rank: a
+ * measure of effective dimensionality").
+ */
 export function entropyRankOf(eigenvalues: Float64Array): number {
   const total = traceOf(eigenvalues);
   if (total === 0) return 0;
@@ -90,10 +116,9 @@ export function entropyRankOf(eigenvalues: Float64Array): number {
 }
 
 /**
- * Sum of the eigenvalues over the largest one, from 1 to the rank; 0 when there is no variance. It is the stable rank
- * |X|_F^2 / |X|_2^2 of the centered samples X (Rudelson & Vershynin 2007, "Sampling from large matrices", section 1,
- * arXiv:math/0503442, where it is called the numerical rank). Unlike the rank, it hardly changes when tiny eigenvalues
- * are added.
+ * Stable rank: T / l_1, from 1 to the rank; 0 if there is no variance. It is |X|_F^2 / |X|_2^2 of the centered samples X
+ * (Rudelson & Vershynin 2007, "Sampling from large matrices", section 1, arXiv:math/0503442, where it is called the
+ * numerical rank). Unlike the rank, it hardly changes when tiny eigenvalues are added.
  */
 export function stableRankOf(eigenvalues: Float64Array): number {
   const largest = eigenvalues[0];
@@ -104,11 +129,17 @@ export function stableRankOf(eigenvalues: Float64Array): number {
   return sum;
 }
 
+/** Eigenvalues that a tail must have for powerLawExponentOf. */
+export const MIN_TAIL = 8;
+
 /**
- * Exponent alpha of a power law p(x) ~ x^-alpha fitted to the upper tail of the eigenvalues' distribution: maximum
- * likelihood (Hill's estimator, alpha = 1 + k / sum ln(x_i / x_min)), with x_min where the Kolmogorov-Smirnov distance
- * between tail and fit is least (Clauset, Shalizi & Newman 2009, arXiv:0706.1062, eq. 3.1 and section 3.3). A spectrum
- * whose i-th eigenvalue is i^-a has alpha = 1 + 1/a. NaN with fewer than `MIN_TAIL` eigenvalues above `floor`.
+ * Exponent alpha of a power law p(x) ~ x^-alpha fitted to the upper tail of the eigenvalues' distribution, by maximum
+ * likelihood (Hill's estimator): alpha = 1 + k / sum ln(l_i / x_min) over the k eigenvalues above x_min. x_min is chosen
+ * to make the Kolmogorov-Smirnov distance between tail and fit least (Clauset, Shalizi & Newman 2009, arXiv:0706.1062,
+ * eq. 3.1 and section 3.3). A spectrum whose i-th eigenvalue is i^-a has alpha = 1 + 1/a.
+ *
+ * @param floor eigenvalues up to this one are rounding and are left out
+ * @returns NaN if fewer than MIN_TAIL eigenvalues are left, or no tail can be fitted
  */
 export function powerLawExponentOf(eigenvalues: Float64Array, floor = 0): number {
   let positive = 0;
@@ -133,17 +164,4 @@ export function powerLawExponentOf(eigenvalues: Float64Array, floor = 0): number
     }
   }
   return best;
-}
-
-/** Eigenvalues that a tail must have for powerLawExponentOf. */
-export const MIN_TAIL = 8;
-
-/** Returns the threshold. @throws TypeError unless it is a number, RangeError unless it lies in (0, 1] */
-export function checkedThreshold(threshold: number): number {
-  if (typeof threshold !== 'number') {
-    throw new TypeError(`threshold: expected a number in (0, 1], got ${typeof threshold} '${String(threshold)}'`);
-  }
-  if (!(threshold > 0 && threshold <= 1))
-    throw new RangeError(`threshold: expected a number in (0, 1], got ${threshold}`);
-  return threshold;
 }

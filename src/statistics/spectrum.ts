@@ -1,6 +1,14 @@
+import { describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import type { CovarianceAccumulator } from './covariance.js';
 import { squareMatrix } from './eigenvalues.js';
+import {
+  type ReliabilityOptions,
+  type RowsNeededOptions,
+  rowsNeededOf,
+  type SampleSizeOptions,
+  saturationShortfallOf,
+} from './sample-size.js';
 import {
   DEFAULT_THRESHOLD,
   entropyRankOf,
@@ -18,24 +26,33 @@ import { sharedSolver } from './threads/solver.js';
 
 export type { IntrinsicDimensionRule } from './spectrum-measures.js';
 
+/*
+ * A covariance comes in, as numbers or as an accumulator of rows. Its eigenvalues are solved here or on another thread.
+ * What comes out is a Spectrum, which offers everything that eigenvalues say: spectrum-measures.ts has the formulas,
+ * sample-size.ts judges the number of rows.
+ */
+
 /** Options of `Spectrum.of`, `Spectrum.solve` and `Spectrum.fromEigenvalues`. */
 export interface SpectrumOptions {
-  /** Rows behind the covariance; an accumulator knows its own. */
+  /** Rows behind the covariance. It is ignored for an accumulator, which knows its own. */
   samples?: number;
 }
 
-/** The eigenvalues of a layer's covariance, and what they say about it. */
+/**
+ * The eigenvalues of a layer's covariance, and what they say about the layer. l_i is the i-th eigenvalue, d the number of
+ * features, T the trace, and p_i = l_i / T the fraction of the variance that direction i explains.
+ */
 export class Spectrum {
-  /** Descending; negative values from rounding are set to 0. */
+  /** All d eigenvalues of the covariance, descending; negative ones from rounding are set to 0. */
   readonly eigenvalues: Float64Array;
-  /** Rows behind the covariance, where known. */
+  /** Rows behind the covariance; undefined if that is not known. */
   readonly samples: number | undefined;
-  /** Eigenvalues up to this are rounding: eps * d * largest, as numpy.linalg.matrix_rank has it; 0 for given ones. */
+  /** Eigenvalues up to this are rounding: eps d l_1, as in numpy.linalg.matrix_rank. It is 0 for given eigenvalues. */
   readonly #noise: number;
 
   private constructor(eigenvalues: Float64Array, samples: number | undefined, solved: boolean) {
     if (samples !== undefined && !(Number.isFinite(samples) && samples >= 0)) {
-      throw new RangeError(`samples must be a number of rows, got ${String(samples)}.`);
+      throw new RangeError(`samples: expected a number of rows, got ${describe(samples)}`);
     }
     this.eigenvalues = eigenvalues;
     this.samples = samples;
@@ -43,11 +60,12 @@ export class Spectrum {
   }
 
   /**
-   * The spectrum of a covariance, or of the rows that an accumulator has seen (fewer rows than features: through their
-   * Gram matrix, which is cheaper).
+   * The spectrum of a covariance, or of the rows that an accumulator has seen. If those are fewer than the features, they
+   * are solved through their Gram matrix, which is cheaper.
    *
-   * @param covariance d x d numbers, row-major. RangeError when that is not square, or a number is NaN or infinite, or
-   *   the accumulator has seen no finite row.
+   * @param covariance d x d numbers, row-major, of which the lower triangle is read; or an accumulator
+   * @throws RangeError if the numbers are not a square, or one is NaN or infinite, or the accumulator has seen no finite
+   *   row
    */
   static of(covariance: Float64Array | CovarianceAccumulator, options: SpectrumOptions = {}): Spectrum {
     if (covariance instanceof Float64Array) {
@@ -57,8 +75,10 @@ export class Spectrum {
   }
 
   /**
-   * As `of`, off the main thread where there can be a worker. The input may be changed as soon as this returns. With
-   * `reset`, an accumulator's memory is handed over instead of copied, and it starts afresh.
+   * Does what `of` does off the main thread, if there can be a worker. The input may be changed as soon as this returns.
+   * Rejects with the errors of `of`.
+   *
+   * @param options.reset Hands an accumulator's memory over instead of copying it; the accumulator is empty afterwards
    */
   static async solve(
     covariance: Float64Array | CovarianceAccumulator,
@@ -72,35 +92,39 @@ export class Spectrum {
     return Spectrum.fromSolved(await solveLayer(covariance, {}, options.reset));
   }
 
-  /** The spectrum in what `solveLayer` found. RangeError when no row was used. */
+  /** @internal The spectrum in what `solveLayer` found. @throws RangeError if no row was used */
   static fromSolved(solved: Solved): Spectrum {
-    if (solved.count === 0) throw new RangeError('The accumulator has seen no finite row, so there is no spectrum.');
+    if (solved.count === 0)
+      throw new RangeError('Spectrum: expected an accumulator with finite rows, got no finite row');
     return new Spectrum(clip(solved.eigenvalues), solved.count, true);
   }
 
   /**
-   * A spectrum of known eigenvalues, in any order; negative ones become 0. RangeError when there is none, or one is NaN
-   * or infinite.
+   * A spectrum of known eigenvalues, in any order; negative ones become 0.
+   *
+   * @throws RangeError if there is none, or one is NaN or infinite
    */
   static fromEigenvalues(eigenvalues: ArrayLike<number>, options: SpectrumOptions = {}): Spectrum {
     const values = Float64Array.from(eigenvalues);
-    if (values.length === 0) throw new RangeError('Expected at least one eigenvalue, got none.');
+    if (values.length === 0) throw new RangeError('fromEigenvalues: expected at least one eigenvalue, got none');
     const wrong = values.findIndex((x) => !Number.isFinite(x));
-    if (wrong >= 0) throw new RangeError(`Eigenvalues must be finite, but number ${wrong} is ${values[wrong]}.`);
+    if (wrong >= 0) {
+      throw new RangeError(`fromEigenvalues: expected finite numbers, got ${values[wrong]} at index ${wrong}`);
+    }
     return new Spectrum(clip(values.sort().reverse()), options.samples, false);
   }
 
-  /** Width of the layer: number of eigenvalues. */
+  /** Width of the layer: the number d of features, which is that of the eigenvalues. */
   get features(): number {
     return this.eigenvalues.length;
   }
 
-  /** Total variance: sum of the eigenvalues. */
+  /** Total variance: T = sum l_i, in the square of the activations' unit. */
   get trace(): number {
     return traceOf(this.eigenvalues);
   }
 
-  /** Natural logarithm of the determinant, which neither under- nor overflows; -Infinity when singular up to rounding. */
+  /** Natural logarithm of the determinant: sum ln l_i. -Infinity if the covariance is singular up to rounding. */
   get logDeterminant(): number {
     if (this.#isSingular()) return Number.NEGATIVE_INFINITY;
     let sum = 0;
@@ -108,39 +132,45 @@ export class Spectrum {
     return sum;
   }
 
-  /** Product of the eigenvalues: 0 when singular, and 0 or Infinity where the double range ends; see logDeterminant. */
+  /**
+   * Determinant of the covariance: product of the l_i; 0 if it is singular up to rounding. It is often 0 or Infinity because
+   * doubles have no smaller or larger numbers: logDeterminant tells more.
+   */
   get determinant(): number {
     return Math.exp(this.logDeterminant);
   }
 
-  /** (sum)^2 / sum of squares: effective number of directions, from 1 to d; 0 without variance. */
+  /** Effective number of directions: T^2 / sum l_i^2, from 1 to d (Gao et al. 2017); 0 without variance. */
   get participationRatio(): number {
     return participationRatioOf(this.eigenvalues);
   }
 
-  /** exp(entropy of the explained fractions): effective rank, from 1 to d; 0 without variance. */
+  /** Effective rank: exp(-sum p_i ln p_i), from 1 to d (Roy & Vetterli 2007); 0 without variance. */
   get entropyRank(): number {
     return entropyRankOf(this.eigenvalues);
   }
 
-  /** Sum of the squared explained fractions, from 1/d (all alike) to 1 (one direction); 0 without variance. */
+  /** Concentration of the variance: sum p_i^2, from 1/d (even) to 1 (one direction; Simpson 1949); 0 without variance. */
   get simpsonIndex(): number {
     return simpsonIndexOf(this.eigenvalues);
   }
 
-  /** Sum of the eigenvalues over the largest one (Rudelson & Vershynin 2007), from 1 to the rank; 0 without variance. */
+  /** Stable rank: T / l_1, from 1 to the rank (Rudelson & Vershynin 2007); 0 without variance. */
   get stableRank(): number {
     return stableRankOf(this.eigenvalues);
   }
 
-  /** Largest over smallest eigenvalue; Infinity when singular up to rounding, NaN without variance. */
+  /** Condition number: l_1 / l_d. Infinity if the covariance is singular up to rounding, NaN without variance. */
   get conditionNumber(): number {
     const { eigenvalues, features } = this;
     if (eigenvalues[0] === 0) return Number.NaN;
     return this.#isSingular() ? Number.POSITIVE_INFINITY : eigenvalues[0] / eigenvalues[features - 1];
   }
 
-  /** Power-law exponent of the eigenvalues' upper tail (see powerLawExponentOf); NaN with too few eigenvalues. */
+  /**
+   * Exponent alpha of a power law p(x) ~ x^-alpha fitted to the largest eigenvalues (Clauset, Shalizi & Newman 2009,
+   * arXiv:0706.1062). Eigenvalues i^-a give 1 + 1/a. NaN if fewer than 8 eigenvalues lie above rounding.
+   */
   get powerLawExponent(): number {
     return powerLawExponentOf(this.eigenvalues, this.#noise);
   }
@@ -152,25 +182,92 @@ export class Spectrum {
     return rank;
   }
 
-  /** The k largest eigenvalues. RangeError unless k is a non-negative integer; more than d gives all d. */
+  /** The k largest eigenvalues, descending; all d if k is larger. @throws RangeError if k is not a non-negative integer */
   topK(k: number): Float64Array {
-    if (!Number.isInteger(k) || k < 0) throw new RangeError(`k must be a non-negative integer, got ${String(k)}.`);
+    if (!Number.isInteger(k) || k < 0) {
+      throw new RangeError(`topK: expected a non-negative integer, got ${describe(k)}`);
+    }
     return this.eigenvalues.slice(0, k);
   }
 
-  /** Fraction of the variance that the first k directions hold, for k = 1 .. d, in [0, 1]; all 0 without variance. */
+  /** Cumulative explained variance: p_1 + ... + p_k for k = 1 .. d, in [0, 1]; all 0 without variance. */
   explainedVariance(): Float64Array {
     return explainedVarianceOf(this.eigenvalues);
   }
 
-  /** Directions needed to explain `threshold` of the variance: see intrinsicDimensionalityOf. 0 without variance. */
+  /**
+   * Number of directions that explain `threshold` of the variance; 0 without variance.
+   *
+   * @param threshold in (0, 1]
+   * @param rule 'paper' (Shenk, Richter et al. 2019, arXiv:1907.08589): the smallest k whose cumulative explained variance
+   *   reaches the threshold. 'delve': how many cumulative explained variances are below it, as delve 0.1.50 computes.
+   * @throws TypeError if the threshold is not a number, RangeError if it or the rule is not one of these
+   */
   intrinsicDimensionality(threshold: number = DEFAULT_THRESHOLD, rule: IntrinsicDimensionRule = 'paper'): number {
     return intrinsicDimensionalityOf(this.eigenvalues, threshold, rule);
   }
 
-  /** intrinsicDimensionality / features, from 0 to 1. */
+  /**
+   * Saturation: intrinsicDimensionality(threshold, rule) / features, from 0 to 1 (Shenk, Richter et al. 2019,
+   * arXiv:1907.08589).
+   */
   saturation(threshold: number = DEFAULT_THRESHOLD, rule: IntrinsicDimensionRule = 'paper'): number {
     return this.intrinsicDimensionality(threshold, rule) / this.features;
+  }
+
+  /**
+   * By how much the saturation is probably too low because the rows are few: a fraction of the features, from 0 to 1; 0
+   * without variance. Rows are taken to be independent; neighboring pixels of one image are worth fewer. The formula is
+   * Lawley's (1956): see statistics/sample-size.ts.
+   *
+   * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
+   */
+  saturationShortfall(options: SampleSizeOptions = {}): number {
+    return saturationShortfallOf(this.eigenvalues, this.#samplesOf(options), options);
+  }
+
+  /**
+   * Whether the rows suffice for a saturation that is at most `options.tolerance` (0.05) too low. With d = 256 and
+   * eigenvalues 1/i (true saturation 0.94), 256 rows show 0.67 and 1024 rows 0.89: both give false; 2560 rows show 0.92:
+   * true.
+   *
+   * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
+   */
+  isReliable(options: ReliabilityOptions = {}): boolean {
+    return this.saturationShortfall(options) <= (options.tolerance ?? 0.05);
+  }
+
+  /**
+   * One sentence for users if `isReliable` is false; undefined if it is true.
+   *
+   * @param layer the name that the sentence gives to the layer
+   */
+  sampleSizeWarning(layer: string, options: ReliabilityOptions = {}): string | undefined {
+    if (this.isReliable(options)) return undefined;
+    const shown = this.saturation(options.threshold, options.rule).toFixed(3);
+    const shortfall = this.saturationShortfall(options).toFixed(2);
+    return (
+      `Layer "${layer}": ${this.#samplesOf(options)} rows are few for ${this.features} features; ` +
+      `its saturation of ${shown} may be up to ${shortfall} too low. Use more rows, for example a larger data set.`
+    );
+  }
+
+  /**
+   * The fewest rows that would show the same saturation as this spectrum, give or take `options.tolerance` (0.01): bias
+   * and `options.deviations` (3) standard deviations of the explained variance together move it no further. Never more
+   * than `samples`, if that is known: all rows are needed then.
+   */
+  rowsNeeded(options: RowsNeededOptions = {}): number {
+    const most = options.samples ?? this.samples ?? Number.POSITIVE_INFINITY;
+    return rowsNeededOf(this.eigenvalues, most, options);
+  }
+
+  #samplesOf(options: SampleSizeOptions): number {
+    const samples = options.samples ?? this.samples;
+    if (samples === undefined) {
+      throw new RangeError('samples: expected the number of rows, which this spectrum does not know, got undefined');
+    }
+    return samples;
   }
 
   #isSingular(): boolean {
@@ -183,12 +280,30 @@ function clip(values: Float64Array): Float64Array {
   return values;
 }
 
+/** @deprecated Use `spectrum.saturationShortfall(options)`. */
+export const saturationShortfall = (spectrum: Spectrum, options?: SampleSizeOptions): number =>
+  spectrum.saturationShortfall(options);
+
+/** @deprecated Use `spectrum.isReliable(options)`. */
+export const isEstimateReliable = (spectrum: Spectrum, options?: ReliabilityOptions): boolean =>
+  spectrum.isReliable(options);
+
+/** @deprecated Use `spectrum.sampleSizeWarning(layer, options)`. */
+export const sampleSizeWarning = (
+  layer: string,
+  spectrum: Spectrum,
+  options?: ReliabilityOptions,
+): string | undefined => spectrum.sampleSizeWarning(layer, options);
+
+/** @deprecated Use `spectrum.rowsNeeded(options)`. */
+export const rowsNeeded = (spectrum: Spectrum, options?: RowsNeededOptions): number => spectrum.rowsNeeded(options);
+
 /**
- * Everything that is wished for of an accumulator's rows, off the main thread where there can be a worker: eigenvalues,
- * leading eigenvectors, covariance, mean. Unlike Spectrum.solve, an accumulator without rows is no error.
+ * Everything that is wished for of an accumulator's rows, off the main thread if there can be a worker: eigenvalues,
+ * leading eigenvectors, covariance, mean. Unlike in Spectrum.solve, an accumulator without rows is no error.
  *
- * @param reset Hand the accumulator's memory over instead of copying it, and let it start afresh.
- * @param copies Copy to the thread in any case: see SharedSolver.solve.
+ * @param reset Hands the accumulator's memory over instead of copying it; the accumulator is empty afterwards
+ * @param copies Copies to the thread in any case: see SharedSolver.solve
  */
 export function solveLayer(
   accumulator: CovarianceAccumulator,

@@ -2,7 +2,6 @@ import { warn } from '#platform';
 import type { RecordedLayer } from '../activations/recorder.js';
 import type { EpochStatistics, LayerSaturation, LayerStatistics } from '../saturation/epoch.js';
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
-import { sampleSizeWarning } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 
 /** What an epoch's layers come to. */
@@ -39,7 +38,7 @@ export async function measureEpoch(
   const { threshold, rule } = options;
   const layers: LayerStatistics[] = [];
   const spectra = new Map<string, Spectrum>();
-  for (const { split, layer, solved } of recorded) {
+  for (const { split, layer, strategy, solved } of recorded) {
     const key = `${split}/${layer}`;
     try {
       const taken = await solved;
@@ -55,7 +54,7 @@ export async function measureEpoch(
       );
       if (eigenspace !== undefined) memory.eigenspaces.set(key, eigenspace);
       if (spectrum !== undefined) spectra.set(key, spectrum);
-      layers.push(statistics);
+      layers.push({ ...statistics, strategy });
       warnOfRejected(statistics, at.epoch);
     } catch (error) {
       report(error, `layer '${layer}' (${split})`);
@@ -85,7 +84,7 @@ function warnOfFewSamples(
   const warnings: string[] = [];
   for (const [key, spectrum] of spectra) {
     if (reported.has(key)) continue;
-    const warning = sampleSizeWarning(key, spectrum, { threshold, rule });
+    const warning = spectrum.sampleSizeWarning(key, { threshold, rule });
     if (warning === undefined) continue;
     reported.add(key);
     warnings.push(warning);

@@ -1,7 +1,14 @@
 import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
-import type { EpochStatistics, Split } from '../saturation/epoch.js';
-import { epochMarkdown, writeHeatMap, writeLayerStatistics, writeProfile } from '../saturation/runs.js';
+import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import {
+  epochMarkdown,
+  noteOf,
+  writeHeatMap,
+  writeLayerStatistics,
+  writeNote,
+  writeProfile,
+} from '../saturation/runs.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
@@ -17,6 +24,8 @@ export class TrackerOutlets {
   readonly #report: (error: unknown, where: string) => void;
   readonly #stores: { name: string; store: Store }[] = [];
   readonly #runs = new Map<Split, SummaryWriter>();
+  /** The last note written to each split's run. */
+  readonly #notes = new Map<Split, string>();
   /** Saturation per split, layer and epoch, for the heat map. */
   readonly #history = new Map<Split, Map<string, number[]>>();
   readonly #destination: string | SummaryWriter;
@@ -147,6 +156,7 @@ export class TrackerOutlets {
       if (layers.length === 0) continue;
       const run = this.run(split);
       if (run === undefined) return;
+      this.#try('TensorBoard', () => this.#writeNote(run, split, layers, epoch.step));
       for (const layer of layers) {
         this.#try(`TensorBoard, layer '${layer.layer}'`, () =>
           writeLayerStatistics(run, layer, epoch.step, this.#options),
@@ -162,6 +172,14 @@ export class TrackerOutlets {
       if (isWorthAPicture(history)) writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
       run.addText('saturation-table', epochMarkdown(layers, this.#options), epoch.step);
     }
+  }
+
+  /** Writes what the run's values mean, unless the run's last note says the same. */
+  #writeNote(run: SummaryWriter, split: Split, layers: readonly LayerStatistics[], step: number): void {
+    const note = noteOf(split, layers, this.#options);
+    if (this.#notes.get(split) === note) return;
+    this.#notes.set(split, note);
+    writeNote(run, note, step);
   }
 
   /** Columns of the heat map are the epochs this split had; a layer that came late or stayed away is NaN there. */

@@ -45,16 +45,21 @@ export class RecordBuffer {
   view: DataView;
   readonly #failures = new WriteFailures();
   readonly #output: Output;
-  readonly #onRestart: (kept: Chunk[]) => void;
+  readonly #onRestart: (backlog: Chunk[]) => void;
   readonly #onLoss: () => void;
+  /** Bytes of `bytes` that hold records. */
   #length = 0;
+  /** Events in `bytes`. */
   #events = 0;
-  /** When the oldest event in the buffer was added. */
+  /** When the oldest event in `bytes` was added, in milliseconds. */
   #oldest = 0;
+  /** What the Output has not taken, oldest first. */
   #backlog: Chunk[] = [];
   #backlogBytes = 0;
+  /** When writing is tried again while it fails, in milliseconds. */
   #nextTry = 0;
   #eventsInFile = 0;
+  /** The Output's `restarts`, as far as they have been dealt with. */
   #restarts: number;
   #timerRuns = false;
 
@@ -63,7 +68,7 @@ export class RecordBuffer {
    * @param onRestart changes records that were meant for a file that is gone, so that they can begin a new one
    * @param onLoss called when records have been dropped: a tag's first event may have been among them
    */
-  constructor(output: Output, policy: BufferPolicy, onRestart: (kept: Chunk[]) => void, onLoss: () => void) {
+  constructor(output: Output, policy: BufferPolicy, onRestart: (backlog: Chunk[]) => void, onLoss: () => void) {
     this.#output = output;
     this.policy = policy;
     this.#onRestart = onRestart;
@@ -145,7 +150,10 @@ export class RecordBuffer {
     this.#failures.addLoss(events, reason, error);
   }
 
-  /** Writes what is pending, at once, and resolves when the Output has brought it to its destination. */
+  /**
+   * Writes what is pending, at once, and resolves when the Output has brought it to its destination. Rejects with the
+   * first error if something is not there, or with the number of events lost since the last flush.
+   */
   async flush(): Promise<void> {
     await this.#flushOutput();
     this.#failures.check(false);
@@ -190,8 +198,8 @@ export class RecordBuffer {
       const now = Date.now();
       const left = this.#backlog.length > 0 ? 0 : this.policy.flushMillis - (now - this.#oldest);
       if (left <= 0) this.writeOut(now);
-      if (this.isPending)
-        this.#startTimer(left > 0 ? Math.min(left, this.policy.flushMillis) : this.policy.flushMillis);
+      if (!this.isPending) return;
+      this.#startTimer(left > 0 ? Math.min(left, this.policy.flushMillis) : this.policy.flushMillis);
     };
     unref(setTimeout(onTime, Math.min(Math.max(millis, 1), maxTimerMillis)));
   }
@@ -296,7 +304,7 @@ class WriteFailures {
     warn(`${messageOf(error)}. Events are kept in memory and are written as soon as that works again.`);
   }
 
-  /** @param error the cause; while writing fails, the first error is */
+  /** @param error the cause, unless writing fails already: then the first error is the cause */
   addLoss(events: number, reason: string, error?: unknown): void {
     if (!this.#failing && this.#lostUnreported === 0) this.#first = error;
     this.#lost += events;

@@ -190,12 +190,17 @@ export abstract class RunWriter implements AsyncDisposable {
   }
 
   /**
-   * Checks what all addX have in common.
+   * Checks the arguments that all addX have in common.
    *
    * @internal
    * @param method the name of the addX, for errors
    */
-  protected address(method: string, tag: string, step: Step | undefined, options: SummaryOptions = {}): SummaryAddress {
+  protected checkAddress(
+    method: string,
+    tag: string,
+    step: Step | undefined,
+    options: SummaryOptions = {},
+  ): SummaryAddress {
     const call = `${method} ${JSON.stringify(tag)}`;
     this.#checkOpen(call);
     checkTag(tag, method);

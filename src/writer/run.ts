@@ -30,16 +30,19 @@ const fileVersion = 'brain.Event:2';
  * `close` reject with whatever went wrong later.
  */
 export class Run {
+  /** Where the run is written. */
   readonly output: Output;
   readonly #records: RecordBuffer;
   readonly #queue = new OrderedQueue();
   readonly #tags = new WrittenTags();
   /** Companion files that are being written. */
   readonly #files = new Set<Promise<void>>();
+  /** Values that have been claimed, by their owners. */
   readonly #claims = new WeakMap<object, Set<string>>();
   readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
+  /** The hyperparameters that have been added. */
   #hparams: { text: string; ended: boolean } | undefined;
   /** What has been written for the projector: embeddings whose values come late are added to it in turn. */
   #projectorConfig: string | undefined;
@@ -121,7 +124,7 @@ export class Run {
   }
 
   /**
-   * Hides the points at `step` and later of the files that stand in the run's folder, on both of TensorBoard's loaders.
+   * Hides the points at `step` and later in the files that are in the run's folder, on both of TensorBoard's loaders.
    * The Python loader purges at every session start but the first it sees, so two are written.
    * Source: tensorboard/backend/event_processing/plugin_event_accumulator.py, _CheckForRestartAndMaybePurge.
    */
@@ -180,7 +183,7 @@ export class Run {
   }
 
   /**
-   * Decides who writes what several would write to this run: returns true for the first call with a value, false for
+   * Decides who writes a value that several callers would write: returns true for the first call with it, and false for
    * later ones.
    *
    * @param owner what the value belongs to, such as one training; its claims are forgotten with it
@@ -233,6 +236,7 @@ export class Run {
     }
   }
 
+  /** Whether values or files are still being computed. */
   get #isComputing(): boolean {
     return this.#queue.unresolved > 0 || this.#files.size > 0;
   }
@@ -303,6 +307,7 @@ function bytesOf(values: TaggedTensor[]): number {
   return bytes;
 }
 
+/** The event that begins every file. */
 function firstRecord(): Uint8Array {
   return encodeEvent({ wallTime: Date.now() / 1000, step: 0, fileVersion, sourceWriter });
 }

@@ -1,5 +1,5 @@
 /**
- * The public writer: one method per kind of summary. Each checks what all of them share (`address`), turns its data into a
+ * The public writer: one method per kind of summary. Each checks what all of them share (`checkAddress`), turns its data into a
  * summary by a function of `summaries/`, and hands it to `write`. A scalar whose tag the file knows takes a shorter way.
  */
 import { warn } from '#platform';
@@ -61,7 +61,7 @@ export class SummaryWriter extends RunWriter {
     if (typeof value === 'number' && options === undefined && Number.isSafeInteger(step) && !this.isClosed) {
       if (this.ownRun.addScalar(tag, value, step as Step, undefined)) return;
     }
-    const address = this.address('addScalar', tag, step, options);
+    const address = this.checkAddress('addScalar', tag, step, options);
     const number = readScalar(value, address.call);
     if (typeof number === 'number' && this.ownRun.addScalar(address.tag, number, address.step, address.wallTime))
       return;
@@ -73,7 +73,7 @@ export class SummaryWriter extends RunWriter {
    * that holds the tag `mainTag`.
    */
   addScalars(mainTag: string, values: Readonly<Record<string, Numbers>>, step?: Step, options?: SummaryOptions): void {
-    const address = this.address('addScalars', mainTag, step, options);
+    const address = this.checkAddress('addScalars', mainTag, step, options);
     if (typeof values !== 'object' || values === null) {
       throw new TypeError(`${address.call}: expected an object of numbers, got ${describe(values)}`);
     }
@@ -90,7 +90,7 @@ export class SummaryWriter extends RunWriter {
    * @param options `buckets`: the number of buckets, 30 by default
    */
   addHistogram(tag: string, values: Numbers, step?: Step, options?: SummaryOptions & { buckets?: number }): void {
-    const address = this.address('addHistogram', tag, step, options);
+    const address = this.checkAddress('addHistogram', tag, step, options);
     const summarize = (numbers: ArrayLike<number>) => {
       const { buckets, rejected } = bucketize(numbers, options?.buckets, address.call);
       if (rejected > 0 && !this.#partialHistograms.has(address.tag)) {
@@ -112,7 +112,7 @@ export class SummaryWriter extends RunWriter {
    * @param buckets k x 3 numbers, row-major: left edge, right edge, count
    */
   addHistogramRaw(tag: string, buckets: ArrayLike<number>, step?: Step, options?: SummaryOptions): void {
-    const address = this.address('addHistogramRaw', tag, step, options);
+    const address = this.checkAddress('addHistogramRaw', tag, step, options);
     this.write(address, histogramSummary(checkBuckets(buckets, address.call)));
   }
 
@@ -122,7 +122,7 @@ export class SummaryWriter extends RunWriter {
    * @param markdown markdown; or a table, as rows of cells that are markdown
    */
   addText(tag: string, markdown: Text, step?: Step, options?: SummaryOptions): void {
-    const address = this.address('addText', tag, step, options);
+    const address = this.checkAddress('addText', tag, step, options);
     this.write(address, textSummary(markdown, address.call));
   }
 
@@ -133,7 +133,7 @@ export class SummaryWriter extends RunWriter {
    * and plain arrays 0..1); a canvas's ImageData; or a PNG, JPEG or GIF file as `{ encoded }`
    */
   addImage(tag: string, image: Image, step?: Step, options?: SummaryOptions & ImageOptions): void {
-    const address = this.address('addImage', tag, step, options);
+    const address = this.checkAddress('addImage', tag, step, options);
     this.write(address, imageSummary(image, options, address.call));
   }
 
@@ -143,7 +143,7 @@ export class SummaryWriter extends RunWriter {
    * @param images batch x height x width x channels unless `layout` says otherwise, pixels as in addImage
    */
   addImages(tag: string, images: Image, step?: Step, options?: SummaryOptions & ImagesOptions): void {
-    const address = this.address('addImages', tag, step, options);
+    const address = this.checkAddress('addImages', tag, step, options);
     this.write(address, imagesSummary(images, options, address.call));
   }
 
@@ -160,7 +160,7 @@ export class SummaryWriter extends RunWriter {
     step?: Step,
     options?: SummaryOptions & BoxesOptions,
   ): void {
-    const address = this.address('addImageWithBoxes', tag, step, options);
+    const address = this.checkAddress('addImageWithBoxes', tag, step, options);
     this.write(address, boxesSummary(image, boxes, options, address.call));
   }
 
@@ -170,7 +170,7 @@ export class SummaryWriter extends RunWriter {
    * @param svg an SVG document
    */
   addFigure(tag: string, svg: string, step?: Step, options?: SummaryOptions): void {
-    const address = this.address('addFigure', tag, step, options);
+    const address = this.checkAddress('addFigure', tag, step, options);
     checkSvg(svg, address.call);
     const drawn = renderFigure(svg, address.call);
     this.write(
@@ -185,7 +185,7 @@ export class SummaryWriter extends RunWriter {
    * @param frames time x height x width x channels, pixels as in addImage
    */
   addVideo(tag: string, frames: Image, step?: Step, options?: SummaryOptions & VideoOptions): void {
-    const address = this.address('addVideo', tag, step, options);
+    const address = this.checkAddress('addVideo', tag, step, options);
     this.write(address, videoSummary(frames, options, address.call));
   }
 
@@ -195,7 +195,7 @@ export class SummaryWriter extends RunWriter {
    * @param samples numbers in [-1, 1] of shape [frames] or [frames, 2]
    */
   addAudio(tag: string, samples: Numbers, step?: Step, options?: SummaryOptions & AudioOptions): void {
-    const address = this.address('addAudio', tag, step, options);
+    const address = this.checkAddress('addAudio', tag, step, options);
     this.write(address, audioSummary(samples, options, address.call));
   }
 
@@ -212,13 +212,13 @@ export class SummaryWriter extends RunWriter {
     step?: Step,
     options?: SummaryOptions & PrCurveOptions,
   ): void {
-    const address = this.address('addPrCurve', tag, step, options);
+    const address = this.checkAddress('addPrCurve', tag, step, options);
     this.write(address, prCurveSummary(labels, predictions, options, address.call));
   }
 
   /** Adds a precision-recall curve that was counted elsewhere. */
   addPrCurveRaw(tag: string, counts: PrCounts, step?: Step, options?: SummaryOptions): void {
-    const address = this.address('addPrCurveRaw', tag, step, options);
+    const address = this.checkAddress('addPrCurveRaw', tag, step, options);
     this.write(address, prCurveRawSummary(counts, address.call));
   }
 
@@ -228,7 +228,7 @@ export class SummaryWriter extends RunWriter {
    * @param vertices vertices x 3, or batch x vertices x 3
    */
   addMesh(tag: string, vertices: Numbers, step?: Step, options?: SummaryOptions & MeshOptions): void {
-    const address = this.address('addMesh', tag, step, options);
+    const address = this.checkAddress('addMesh', tag, step, options);
     this.write(address, meshSummaries(address.tag, vertices, options, address.call));
   }
 
@@ -240,7 +240,7 @@ export class SummaryWriter extends RunWriter {
    * @throws TypeError if the writer's Output takes no companion files
    */
   addEmbedding(tag: string, vectors: Numbers, step?: Step, options?: EmbeddingOptions): void {
-    const address = this.address('addEmbedding', tag, step);
+    const address = this.checkAddress('addEmbedding', tag, step);
     if (this.ownRun.output.file === undefined) {
       throw new TypeError(`${address.call}: this Output takes no companion files`);
     }
@@ -268,7 +268,7 @@ export class SummaryWriter extends RunWriter {
     metrics: Readonly<Record<string, number>> = {},
     options: HparamsOptions & { step?: Step } = {},
   ): void {
-    const address = this.address('addHparams', hparamsTag, 0);
+    const address = this.checkAddress('addHparams', hparamsTag, 0);
     const tags = Object.keys(metrics);
     const summaries = hparamsSummaries(hparams, tags, options, 'addHparams');
     for (const tag of tags) {
@@ -284,7 +284,7 @@ export class SummaryWriter extends RunWriter {
 
   /** Adds the layout of the custom scalars dashboard: charts of several tags, with lines or with margins. One for each run. */
   addCustomScalars(layout: CustomScalarsLayout): void {
-    const address = this.address('addCustomScalars', customScalarsTag, 0);
+    const address = this.checkAddress('addCustomScalars', customScalarsTag, 0);
     this.write(address, customScalarsSummary(layout, 'addCustomScalars'));
   }
 }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SampleBudget } from '../../src/activations/sample-budget.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
-import { rowsNeeded } from '../../src/statistics/sample-size.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { numericCases } from '../support/numeric-fixtures.js';
 import { gaussianRows } from '../support/random.js';
@@ -105,7 +104,7 @@ describe('SampleBudget', () => {
     const next = Array.from({ length: 20 }, () => budget.rowsToUse(1000));
     expect(next).toContain(0);
     const eigenvalues = Float64Array.from({ length: 128 }, (_, i) => Math.exp(-i / 8));
-    const needed = rowsNeeded(Spectrum.fromEigenvalues(eigenvalues));
+    const needed = Spectrum.fromEigenvalues(eigenvalues).rowsNeeded();
     budget.adaptTo(Spectrum.fromEigenvalues(eigenvalues, { samples: 6_400_000 }));
     expect(budget.target).toBe(Math.max(128, needed));
     expect(needed).toBeLessThan(20_000);

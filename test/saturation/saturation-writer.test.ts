@@ -110,7 +110,7 @@ describe('SaturationWriter', () => {
       expect(() => writer.addSaturationProfile(new Map([['fc', spectrum]]), 0, { threshold })).toThrow(/threshold/);
     }
     expect(() => writer.addSaturation('fc', spectrum, 0, { rule: 'mine' as never })).toThrow(
-      /rule: expected 'paper' or 'delve', got 'mine'/,
+      /rule: expected 'paper' or 'delve', got the string "mine"/,
     );
   });
 });

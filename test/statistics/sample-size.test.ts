@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { isEstimateReliable, rowsNeeded, Spectrum, sampleSizeWarning, saturationShortfall } from '../../src/index.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
-import {
-  isEstimateReliable,
-  rowsNeeded,
-  sampleSizeWarning,
-  saturationShortfall,
-} from '../../src/statistics/sample-size.js';
-import { Spectrum } from '../../src/statistics/spectrum.js';
 import { gaussianRows } from '../support/random.js';
 
 const decays: Record<string, (i: number) => number> = {
@@ -39,7 +33,7 @@ describe('saturationShortfall', () => {
       const truth = Spectrum.fromEigenvalues(variances).saturation(threshold);
       const spectrum = sampled(variances, times * features, 17 * times);
       const actual = truth - spectrum.saturation(threshold);
-      const predicted = saturationShortfall(spectrum, { threshold });
+      const predicted = spectrum.saturationShortfall({ threshold });
       if (times === 1) expect(predicted).toBeGreaterThanOrEqual(0.4 * actual - 0.02);
       else expect(Math.abs(predicted - actual)).toBeLessThanOrEqual(0.35 * actual + 0.03);
     }
@@ -47,34 +41,36 @@ describe('saturationShortfall', () => {
 
   it('is what remains where fewer rows than features hide the other directions', () => {
     const spectrum = sampled(variancesOf('1/i', features), 40, 1);
-    expect(spectrum.saturation() + saturationShortfall(spectrum)).toBe(1);
+    expect(spectrum.saturation() + spectrum.saturationShortfall()).toBe(1);
     // Rank 30 shows in full within 100 rows: nothing is hidden.
-    expect(saturationShortfall(sampled(variancesOf('rank 30', features), 100, 2))).toBeLessThan(0.03);
+    expect(sampled(variancesOf('rank 30', features), 100, 2).saturationShortfall()).toBeLessThan(0.03);
   });
 
   it('is 0 without variance, and needs to know the number of rows', () => {
-    expect(saturationShortfall(Spectrum.fromEigenvalues([0, 0], { samples: 1 }))).toBe(0);
-    expect(() => saturationShortfall(Spectrum.fromEigenvalues([1, 1]))).toThrow(/pass samples/);
-    expect(saturationShortfall(Spectrum.fromEigenvalues([1, 1e-9]), { samples: 1000 })).toBe(0);
+    expect(Spectrum.fromEigenvalues([0, 0], { samples: 1 }).saturationShortfall()).toBe(0);
+    expect(() => Spectrum.fromEigenvalues([1, 1]).saturationShortfall()).toThrow(
+      'samples: expected the number of rows, which this spectrum does not know, got undefined',
+    );
+    expect(Spectrum.fromEigenvalues([1, 1e-9]).saturationShortfall({ samples: 1000 })).toBe(0);
   });
 });
 
-describe('isEstimateReliable', () => {
+describe('isReliable', () => {
   const variances = variancesOf('1/i', 256);
 
   it("warns on Delve's example: 256 features, 1/i, 256 rows (0.67 instead of 0.94)", () => {
     const spectrum = sampled(variances, 256, 3);
     expect(spectrum.intrinsicDimensionality()).toBeLessThan(190);
-    expect(isEstimateReliable(spectrum)).toBe(false);
-    expect(sampleSizeWarning('dense_1', spectrum)).toMatch(/^Layer "dense_1": 256 rows are few for 256 features/);
+    expect(spectrum.isReliable()).toBe(false);
+    expect(spectrum.sampleSizeWarning('dense_1')).toMatch(/^Layer "dense_1": 256 rows are few for 256 features/);
   });
 
   it('is content with 2560 rows', () => {
     const spectrum = sampled(variances, 2560, 4);
     expect(Math.abs(spectrum.saturation() - 241 / 256)).toBeLessThan(0.05);
-    expect(isEstimateReliable(spectrum)).toBe(true);
-    expect(sampleSizeWarning('dense_1', spectrum)).toBeUndefined();
-    expect(isEstimateReliable(spectrum, { tolerance: 0.001 })).toBe(false);
+    expect(spectrum.isReliable()).toBe(true);
+    expect(spectrum.sampleSizeWarning('dense_1')).toBeUndefined();
+    expect(spectrum.isReliable({ tolerance: 0.001 })).toBe(false);
   });
 });
 
@@ -88,7 +84,7 @@ describe('rowsNeeded', () => {
     whole.update(rows);
     const spectrum = Spectrum.of(whole);
     for (const threshold of [0.9, 0.99]) {
-      const needed = rowsNeeded(spectrum, { threshold });
+      const needed = spectrum.rowsNeeded({ threshold });
       expect(needed).toBeLessThanOrEqual(all);
       const some = new CovarianceAccumulator(features);
       for (let k = 0; k < needed; k++) {
@@ -102,11 +98,22 @@ describe('rowsNeeded', () => {
 
   it('asks for far fewer than all where the spectrum is steep', () => {
     const spectrum = Spectrum.fromEigenvalues(variancesOf('i^-2', 512), { samples: 1e6 });
-    expect(rowsNeeded(spectrum)).toBeLessThan(50_000);
+    expect(spectrum.rowsNeeded()).toBeLessThan(50_000);
   });
 
   it('asks for all rows where the threshold lies on the edge between two dimensions', () => {
     const spectrum = Spectrum.fromEigenvalues([9, 1], { samples: 5000 });
-    expect(rowsNeeded(spectrum, { threshold: 0.9 })).toBe(5000);
+    expect(spectrum.rowsNeeded({ threshold: 0.9 })).toBe(5000);
   });
+});
+
+it('the functions of 0.1.0 give what the methods give', () => {
+  const spectrum = sampled(variancesOf('1/i', 64), 100, 6);
+  expect(saturationShortfall(spectrum)).toBe(spectrum.saturationShortfall());
+  expect(saturationShortfall(spectrum, { samples: 500 })).toBe(spectrum.saturationShortfall({ samples: 500 }));
+  expect(isEstimateReliable(spectrum)).toBe(spectrum.isReliable());
+  expect(isEstimateReliable(spectrum, { tolerance: 0.9 })).toBe(true);
+  expect(sampleSizeWarning('a', spectrum)).toBe(spectrum.sampleSizeWarning('a'));
+  expect(rowsNeeded(spectrum)).toBe(spectrum.rowsNeeded());
+  expect(rowsNeeded(spectrum, { samples: 1e6 })).toBe(spectrum.rowsNeeded({ samples: 1e6 }));
 });

@@ -180,7 +180,9 @@ describe('Spectrum', () => {
     const spectrum = Spectrum.fromEigenvalues([1]);
     for (const threshold of [0, -1, 1.01, 99, Number.NaN])
       expect(() => spectrum.saturation(threshold)).toThrow(RangeError);
-    expect(() => spectrum.saturation(0.9, 'pca' as 'paper')).toThrow(/'paper' or 'delve', got 'pca'/);
+    expect(() => spectrum.saturation(0.9, 'pca' as 'paper')).toThrow(
+      /rule: expected 'paper' or 'delve', got the string "pca"/,
+    );
     expect(() => spectrum.topK(-1)).toThrow(RangeError);
   });
 

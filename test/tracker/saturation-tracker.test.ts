@@ -576,9 +576,9 @@ describe.each(backends)('on %s', (backend) => {
 
 describe('options', () => {
   it.each([
-    [{ threshold: 0 }, /threshold: expected a number in \(0, 1\], got 0/],
+    [{ threshold: 0 }, /threshold: expected a number in \(0, 1\], got number 0/],
     [{ threshold: 99 }, /threshold/],
-    [{ threshold: '0.9' as never }, /threshold.*'0.9'/],
+    [{ threshold: '0.9' as never }, /threshold: expected .*, got the string "0.9"/],
     [{ stats: ['lsat_eval' as never] }, /stats: expected names out of .*got the string "lsat_eval"/],
     [{ convMethod: 'typo' as never }, /convMethod: expected one of 'channelwise'.*got the string "typo"/],
     [{ logInterval: 0 }, /logInterval: expected an integer >= 1, got 0/],

@@ -85,6 +85,7 @@ describe.each(backends)('on %s', (backend) => {
         'intrinsic-dimensionality/hidden',
         'intrinsic-dimensionality/output',
         'saturation-heat-map',
+        'saturation-note',
         'saturation-profile',
         'saturation-table',
         'saturation/hidden',
@@ -98,7 +99,11 @@ describe.each(backends)('on %s', (backend) => {
       expect(repeated(summaries)).toEqual([]);
       for (const tag of expected) {
         const steps = pointsOf(summaries, tag).map(([step]) => step);
-        const once = { custom_scalars__config__: [0], 'saturation-summary': [3] } as Record<string, number[]>;
+        const once: Record<string, number[]> = {
+          custom_scalars__config__: [0],
+          'saturation-note': [1],
+          'saturation-summary': [3],
+        };
         expect([tag, steps]).toEqual([tag, once[tag] ?? [1, 2, 3]]);
       }
     }
@@ -202,6 +207,7 @@ describe.each(backends)('on %s', (backend) => {
       'determinant/output',
       'diagonal-trace/hidden',
       'diagonal-trace/output',
+      'saturation-note',
       'trace/hidden',
       'trace/output',
     ]);

@@ -1,0 +1,228 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { TensorValue } from '../../src/event/event.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
+import { readEvents } from '../../src/reader/read-events.js';
+import type { EpochStatistics } from '../../src/saturation/epoch.js';
+import { packageVersion, readHistory, type SaturationNote, writeNote } from '../../src/saturation/runs.js';
+import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
+import { scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { EpochTable } from '../../src/stores/epoch-table.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { normalTensor } from '../support/backends.js';
+import { temporaryFolder } from '../support/event-files.js';
+import { dense } from '../support/models.js';
+import { pointsOf, summariesOf } from '../support/read-run.js';
+import { RecordingStore } from '../support/recording-store.js';
+
+beforeEach(() => {
+  vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Tracks one pass of so many rows per epoch and split; returns what the tracker measured. */
+async function track(
+  logdir: string,
+  epochs: readonly Partial<Record<'train' | 'val', number>>[],
+  options: SaturationOptions = {},
+): Promise<EpochStatistics[]> {
+  const recorded = new RecordingStore();
+  const model = dense.build();
+  const tracker = new SaturationTracker(logdir, model, { ...options, saveTo: ['tensorboard', recorded] });
+  for (const rows of epochs) {
+    for (const split of ['train', 'val'] as const) {
+      if (rows[split] === undefined) continue;
+      const x = normalTensor([rows[split], 6], rows[split]);
+      tracker.record(split, () => tf.tidy(() => void model.predictOnBatch(x)));
+    }
+    await tracker.addSaturations();
+  }
+  await tracker.close();
+  return recorded.epochs;
+}
+
+/** The notes of a run with their steps, as JSON says them. */
+async function notesOf(run: string): Promise<[number, SaturationNote][]> {
+  const points = pointsOf(await summariesOf(run), 'saturation-note');
+  return points.map(([step, value]) => {
+    const [text] = (value as TensorValue).data as Uint8Array[];
+    return [step, JSON.parse(new TextDecoder().decode(text))];
+  });
+}
+
+describe('what a tracker wrote, read back', () => {
+  it('is every number, with the width, the samples and the way of each layer', async () => {
+    const logdir = temporaryFolder();
+    const epochs = [{ train: 60, val: 30 }, { train: 60 }, { train: 80, val: 40 }];
+    const measured = await track(logdir, epochs, { stats: [...scalarStatNames], threshold: 0.9, rule: 'delve' });
+    const history = await readHistory(logdir);
+    expect(history.epochs).toHaveLength(3);
+    for (const [index, read] of history.epochs.entries()) {
+      const { layers, ...epoch } = measured[index];
+      expect(read).toMatchObject({ ...epoch, threshold: 0.9, rule: 'delve' });
+      expect(read.layers).toHaveLength(layers.length);
+      for (const { spectrum, covariance, ...layer } of layers) {
+        const found = read.layers.find((each) => each.split === layer.split && each.layer === layer.layer);
+        // TensorBoard has float32.
+        const values = Object.fromEntries(Object.entries(layer.values).map(([stat, x]) => [stat, Math.fround(x)]));
+        expect(found).toMatchObject({ ...layer, values, saturation: Math.fround(layer.saturation) });
+        expect(layer.strategy).toMatch(/float64/);
+      }
+    }
+  });
+
+  it('says how many rows were not finite', async () => {
+    const logdir = temporaryFolder();
+    const model = dense.build();
+    const tracker = new SaturationTracker(logdir, model);
+    tracker.observe('mine', tf.tensor2d([1, 2, Number.NaN, 4, 3, 7], [3, 2]), 'val');
+    await tracker.addSaturations(7);
+    await tracker.close();
+    const { last } = await readHistory(logdir);
+    expect(last).toMatchObject({ step: 7, layers: [{ layer: 'mine', samples: 2, rejected: 1, features: 2 }] });
+  });
+
+  it('holds no layer that the tracker did not measure, whatever tags others wrote beside it', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60 }]);
+    const other = new SummaryWriter(join(logdir, 'train'));
+    other.addScalar('trace/stack', 5, 1);
+    other.addScalar('saturation/color', 0.5, 1);
+    await other.close();
+    const history = await readHistory(logdir);
+    expect(history.layerNames()).toEqual(['hidden', 'output']);
+  });
+
+  it('of version 0.1.0 holds every number too: the sentences of its tags say what notes say today', async () => {
+    const folder = fileURLToPath(new URL('../fixtures/tracker-0.1.0', import.meta.url));
+    const truth = EpochTable.parse(readFileSync(join(folder, 'expected.csv'), 'utf8'));
+    const history = await readHistory(folder);
+    expect(history.epochs.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 3],
+    ]);
+    let compared = 0;
+    for (const { epoch, threshold, rule, layers } of history.epochs) {
+      expect([threshold, rule]).toEqual([0.975, 'delve']);
+      expect(layers).toHaveLength(6);
+      for (const { split, layer, samples, features, values } of layers) {
+        const column = (name: string) => `${split === 'val' ? 'eval' : 'train'}-${name}_${layer}`;
+        expect(samples).toBe(truth.value(epoch, column('samples')));
+        expect(features).toBe(truth.value(epoch, column('features')));
+        for (const stat of scalarStatNames) {
+          const name = column(scalarStats[stat].column);
+          if (!truth.columns.includes(name) || Number.isNaN(truth.value(epoch, name))) continue;
+          expect(values[stat], `epoch ${epoch}, ${name}`).toBe(Math.fround(truth.value(epoch, name)));
+          compared++;
+        }
+      }
+    }
+    // Six layers, three epochs and twelve statistics, without the drift of the first epoch and with no exponent of five or fewer eigenvalues.
+    expect(compared).toBeGreaterThan(6 * 3 * 10);
+    expect(history.scalars().map(({ name, split }) => `${split} ${name}`)).toContain('val epoch_loss');
+  });
+});
+
+describe('the note in a run', () => {
+  it('is one JSON object: the layers in order of depth, and how they were measured', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60, val: 30 }], { stats: ['lsat', 'entropyRank', 'spectrum'], threshold: 0.9 });
+    const strategy = 'float64 on the host';
+    expect(await notesOf(join(logdir, 'val'))).toEqual([
+      [
+        1,
+        {
+          version: 1,
+          writer: `delve-tensorboard ${packageVersion}`,
+          split: 'val',
+          threshold: 0.9,
+          rule: 'paper',
+          sampling: 'all',
+          tags: { saturation: 'saturation', entropyRank: 'entropy-rank' },
+          layers: [
+            { name: 'hidden', features: 8, samples: 30, rejected: 0, strategy },
+            { name: 'output', features: 3, samples: 30, rejected: 0, strategy },
+          ],
+        },
+      ],
+    ]);
+  });
+
+  it('comes before the values, with what makes both of TensorBoard’s loaders keep it for a plugin', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60 }]);
+    const tags: string[] = [];
+    let raw: Uint8Array | undefined;
+    for await (const { summary } of readEvents(join(logdir, 'train'))) {
+      for (const each of summary ?? []) {
+        tags.push(each.tag);
+        if (each.tag === 'saturation-note') raw = each.raw;
+      }
+    }
+    expect(tags.indexOf('saturation-note')).toBeLessThan(tags.indexOf('saturation/hidden'));
+    const { metadata, tensor } = tensorboard.Summary.Value.decode(raw!);
+    expect(metadata!.pluginData!.pluginName).toBe('saturation');
+    expect(JSON.parse(new TextDecoder().decode(metadata!.pluginData!.content!))).toEqual({ version: 1, kind: 'note' });
+    expect(metadata!.dataClass).toBe(tensorboard.DataClass.DATA_CLASS_TENSOR);
+    expect(tensor!.dtype).toBe(tensorboard.DataType.DT_STRING);
+    expect(tensor!.tensorShape!.dim).toEqual([]);
+  });
+
+  it('is written once, and again at an epoch that it does not fit', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60, val: 30 }, { train: 60, val: 30 }, { train: 80, val: 30 }, { train: 80 }]);
+    const samples = async (split: string) =>
+      (await notesOf(join(logdir, split))).map(([step, { layers }]) => [step, layers[0].samples]);
+    expect(await samples('train')).toEqual([
+      [1, 60],
+      [3, 80],
+    ]);
+    expect(await samples('val')).toEqual([[1, 30]]);
+  });
+
+  it('is written anew by a tracker that goes on, so that each program’s values have its own', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60 }, { train: 60 }], { threshold: 0.9 });
+    await track(logdir, [{ train: 60 }], { threshold: 0.8, initialEpoch: 1 });
+    const history = await readHistory(logdir);
+    expect(history.epochs.map(({ step, threshold }) => [step, threshold])).toEqual([
+      [1, 0.9],
+      [2, 0.8],
+    ]);
+  });
+
+  it.each([
+    ['is no JSON', 'version 1'],
+    ['is null', 'null'],
+    ['is of a later version', '{"version":2,"threshold":0.5,"rule":"paper","tags":{},"layers":[]}'],
+    ['lacks a member', '{"version":1,"threshold":0.5,"rule":"paper","layers":[]}'],
+    [
+      'holds another type',
+      '{"version":1,"threshold":0.5,"rule":"paper","tags":{},"layers":[{"name":"fc","samples":"9"}]}',
+    ],
+  ])('that %s is passed over: the sentences beside it say the same', async (_, json) => {
+    const logdir = temporaryFolder();
+    const writer = new SaturationWriter(join(logdir, 'train'));
+    writeNote(writer, json, 1);
+    writer.addSaturation('fc', Spectrum.fromEigenvalues([5, 3, 2, 0], { samples: 640 }), 1, { threshold: 0.75 });
+    await writer.close();
+    expect((await readHistory(logdir)).last).toMatchObject({
+      threshold: 0.75,
+      layers: [{ layer: 'fc', samples: 640, features: 4, saturation: 0.5, intrinsicDimensionality: 2 }],
+    });
+  });
+
+  it('names the version that package.json has', () => {
+    const path = fileURLToPath(new URL('../../package.json', import.meta.url));
+    expect(JSON.parse(readFileSync(path, 'utf8')).version).toBe(packageVersion);
+  });
+});
