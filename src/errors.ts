@@ -47,9 +47,10 @@ export class MissingRendererError extends Error {
   readonly packageName: string;
 
   constructor(packageName: string, options?: { cause?: unknown }) {
+    // Plots are drawn by all three, SVG documents by the last alone.
+    const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;
     super(
-      `Drawing needs the package '${packageName}', which could not be loaded. ` +
-        'Install what draws with: npm install vega vega-lite @resvg/resvg-js',
+      `Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${install}`,
       options,
     );
     this.packageName = packageName;

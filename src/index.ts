@@ -59,12 +59,12 @@ export type { ChartCategory, CustomScalarsLayout, MarginChart, MultilineChart } 
 export type { EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
 export type { Hparam, HparamDomain, HparamsOptions, HparamsStatus } from './summaries/hparams.js';
-export type { CanvasPixels, EncodedImage, Image, ImageOptions, ImagesOptions } from './summaries/image.js';
+export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
 export type { MeshOptions } from './summaries/mesh.js';
 export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';
-export type { ImageLayout, ImagesLayout } from './summaries/pixels.js';
+export type { CanvasPixels, ImageLayout, ImagesLayout } from './summaries/pixels.js';
 export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
-export type { Text } from './summaries/text.js';
+export type { MarkdownInput, Text } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
 export { type StoreName, storeOf } from './tracker/store-of.js';
 export type { SummaryOptions, SummaryWriterOptions } from './writer/run-writer.js';

@@ -35,7 +35,6 @@ export {
   type Renderers,
   renderPng,
   renderSvg,
-  svgToPng,
   type VegaLiteModule,
   type VegaModule,
 } from './reports/render.js';

@@ -2,7 +2,7 @@ import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import type { SolveWishes } from '../statistics/threads/solve.js';
+import type { SolveOptions } from '../statistics/threads/solve.js';
 import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js';
 import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
 import {
@@ -213,12 +213,12 @@ export class ActivationRecorder {
    *
    * @param endPeriod whether the next pass starts a new period
    */
-  solve(wishes: SolveWishes, endPeriod: boolean): RecordedLayer[] {
+  solve(options: SolveOptions, endPeriod: boolean): RecordedLayer[] {
     const order = new Map(this.#tracked.map(({ name }, index) => [name, index]));
     const used = [...this.#entries.values()].filter((entry) => entry.isUsed);
     used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
     return used.map((entry) => {
-      const solved = entry.accumulator.solve(wishes, endPeriod);
+      const solved = entry.accumulator.solve(options, endPeriod);
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
       solved.catch(() => {});
       if (endPeriod) {

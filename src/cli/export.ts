@@ -4,13 +4,13 @@ import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/ev
 import { readEvents } from '../reader/read-events.js';
 import { jsonStep } from './inspect.js';
 import { findRuns, tagFilter } from './runs.js';
-import { type Terminal, UsageError } from './terminal.js';
+import { plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported. */
 export const exportKinds = ['scalars', 'histograms', 'text', 'images', 'audio'] as const;
 
 /** Options of `export`, as typed. */
-export interface ExportOptions {
+interface ExportOptions {
   kind?: string;
   format?: string;
   out?: string;
@@ -66,6 +66,7 @@ class Batch {
   }
 }
 
+/** A summary and where it was found. */
 interface Found {
   run: string;
   event: TensorBoardEvent;
@@ -96,14 +97,15 @@ async function writeCsv(found: AsyncIterable<Found>, kind: string, write: (text:
   }
 }
 
-/** The rows a value makes. */
+/** The rows of a table that a value makes; each holds the cells after the common columns. */
 function cellsOf(value: SummaryValue): string[][] {
   if (typeof value === 'number') return [[String(value)]];
   if ('strings' in value) return value.strings.map((text) => [text]);
   if ('buckets' in value) {
     const rows: string[][] = [];
-    for (let at = 0; at < value.buckets.length; at += 3)
+    for (let at = 0; at < value.buckets.length; at += 3) {
       rows.push(Array.from(value.buckets.subarray(at, at + 3), String));
+    }
     return rows;
   }
   return [];
@@ -148,7 +150,7 @@ async function exportFiles(terminal: Terminal, found: AsyncIterable<Found>, fold
       written++;
     }
   }
-  terminal.write(`${written} file${written === 1 ? '' : 's'} in ${folder}\n`);
+  terminal.write(`${plural(written, 'file')} in ${folder}\n`);
 }
 
 /** The name of a run or tag as the name of one file: it cannot lead out of the folder, and no two names become the same. */

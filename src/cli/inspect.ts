@@ -4,7 +4,7 @@ import type { Step, SummaryValue } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
 import { scanFile } from '../reader/scan.js';
 import { findRuns, tagFilter } from './runs.js';
-import { styled, type Terminal, table } from './terminal.js';
+import { plural, styled, type Terminal, table } from './terminal.js';
 
 /** What `inspect` shows of one tag of a run. */
 interface TagReport {
@@ -80,7 +80,7 @@ function jsonOf({ run, tags }: { run: string; tags: TagReport[] }): object {
   };
 }
 
-/** JSON has no integers beyond 2^53: those are text. */
+/** A step as JSON, which has no integers beyond 2^53: those become text. */
 export function jsonStep(step: Step): number | string {
   return typeof step === 'bigint' ? String(step) : step;
 }
@@ -112,10 +112,6 @@ function valueText(value: SummaryValue): string {
 
 function round(value: number): string {
   return String(Number(value.toPrecision(4)));
-}
-
-function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
 }
 
 function shorten(text: string): string {

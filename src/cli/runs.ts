@@ -5,7 +5,7 @@ import { type ListedRun, listRuns } from '../reader/run-files.js';
 import { UsageError } from './terminal.js';
 
 /** A run and what to read it from. */
-export interface NamedRun extends ListedRun {
+interface NamedRun extends ListedRun {
   /** The run's folder or its one file, which `readEvents` takes. */
   source: string;
 }

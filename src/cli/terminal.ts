@@ -52,3 +52,8 @@ export function table(terminal: Terminal, header: string[], rows: string[][], nu
       .trimEnd();
   return [styled(terminal, 'bold', line(header)), ...clean.map(line)].map((text) => `${text}\n`).join('');
 }
+
+/** A number of things, such as '1 file' or '2 files'. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

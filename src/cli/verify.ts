@@ -2,7 +2,7 @@
 import { EventDecoder } from '../reader/event-decoder.js';
 import { scanFile } from '../reader/scan.js';
 import { findRuns } from './runs.js';
-import { printable, styled, type Terminal, UsageError } from './terminal.js';
+import { plural, printable, styled, type Terminal, UsageError } from './terminal.js';
 
 /** `verify`: reads every record of every file. Resolves to the exit code, which is 1 if one is damaged. */
 export async function verify(terminal: Terminal, paths: string[]): Promise<number> {
@@ -16,21 +16,21 @@ export async function verify(terminal: Terminal, paths: string[]): Promise<numbe
       for (const file of run.files) {
         files++;
         const { damage, records, tornBytes, tornOffset } = await scanFile(file, decoder);
-        const sound = `${records} record${records === 1 ? '' : 's'}`;
+        const sound = plural(records, 'record');
         if (damage) {
           damaged++;
-          const where = `damaged at byte ${damage.offset}, after ${sound}: ${damage.reason}`;
-          terminal.write(`${styled(terminal, 'red', 'damaged')}  ${printable(file)}: ${printable(where)}\n`);
+          const problem = `damaged at byte ${damage.offset}, after ${sound}: ${damage.reason}`;
+          terminal.write(`${styled(terminal, 'red', 'damaged')}  ${printable(file)}: ${printable(problem)}\n`);
         } else if (tornBytes > 0) {
           torn++;
-          const where = `${sound}, then ${tornBytes} bytes of one that is cut off, from byte ${tornOffset}`;
-          terminal.write(`${styled(terminal, 'yellow', 'torn')}     ${printable(file)}: ${where}\n`);
+          const problem = `${sound}, then ${tornBytes} bytes of one that is cut off, from byte ${tornOffset}`;
+          terminal.write(`${styled(terminal, 'yellow', 'torn')}     ${printable(file)}: ${problem}\n`);
         } else {
           terminal.write(`${styled(terminal, 'green', 'ok')}       ${printable(file)}: ${sound}\n`);
         }
       }
     }
   }
-  terminal.write(`${files} file${files === 1 ? '' : 's'}, ${damaged} damaged, ${torn} with a torn tail\n`);
+  terminal.write(`${plural(files, 'file')}, ${damaged} damaged, ${torn} with a torn tail\n`);
   return damaged > 0 ? 1 : 0;
 }

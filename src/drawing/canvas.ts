@@ -1,46 +1,73 @@
-/** RGB pixels, height x width x 3. */
-export interface Drawing {
-  pixels: Uint8Array;
-  height: number;
-  width: number;
-}
+/**
+ * A surface to draw rectangles and text on, and the bitmap font that the text is drawn with, so that a label can be
+ * written into an image even if there are no fonts.
+ */
+import type { Pixels } from './png.js';
 
 /** Red, green and blue, 0 to 255. */
-export type Colour = readonly [number, number, number];
+export type Color = readonly [number, number, number];
 
-const ink: Colour = [40, 40, 40];
+const ink: Color = [40, 40, 40];
 
-/** White paper to draw on; what lies beyond its edges is not drawn. */
-export class Canvas implements Drawing {
-  readonly pixels: Uint8Array;
+/** Pixels that can be drawn on. What lies outside its edges is not drawn. */
+export class Canvas implements Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 3 | 4;
+  readonly data: Uint8Array;
 
+  /** A white canvas, or one with other pixels: `data` is height x width x channels, row-major. */
   constructor(
-    readonly width: number,
-    readonly height: number,
+    width: number,
+    height: number,
+    channels: 3 | 4 = 3,
+    data: Uint8Array = new Uint8Array(width * height * channels).fill(255),
   ) {
-    this.pixels = new Uint8Array(width * height * 3).fill(255);
+    this.width = width;
+    this.height = height;
+    this.channels = channels;
+    this.data = data;
   }
 
-  fill(x: number, y: number, width: number, height: number, colour: Colour): void {
-    const [left, right] = [Math.max(0, x), Math.min(this.width, x + width)];
-    for (let row = Math.max(0, y); row < Math.min(this.height, y + height); row++) {
-      for (let column = left; column < right; column++) this.pixels.set(colour, (row * this.width + column) * 3);
+  /** A canvas with a copy of an image. A gray image becomes RGB, so that it can be drawn on in color. */
+  static from({ width, height, channels, data }: Pixels): Canvas {
+    if (channels >= 3) return new Canvas(width, height, channels as 3 | 4, data.slice());
+    const canvas = new Canvas(width, height, channels === 1 ? 3 : 4);
+    for (let from = 0, to = 0; from < data.length; from += channels, to += canvas.channels) {
+      canvas.data.fill(data[from], to, to + 3);
+      if (channels === 2) canvas.data[to + 3] = data[from + 1];
+    }
+    return canvas;
+  }
+
+  /** Fills a rectangle with an opaque color. */
+  fill(left: number, top: number, width: number, height: number, color: Color): void {
+    const { channels, data } = this;
+    const [firstColumn, endColumn] = [Math.max(0, left), Math.min(this.width, left + width)];
+    const endRow = Math.min(this.height, top + height);
+    for (let row = Math.max(0, top); row < endRow; row++) {
+      for (let column = firstColumn; column < endColumn; column++) {
+        const at = (row * this.width + column) * channels;
+        data.set(color, at);
+        if (channels === 4) data[at + 3] = 255;
+      }
     }
   }
 
-  text(text: string, x: number, y: number): void {
-    for (const dot of dotsOf(text)) this.fill(x + dot.x, y + dot.y, 1, 1, ink);
+  /** Writes text whose top left corner is at `left`, `top`. A dot of the font is `size` x `size` pixels. */
+  text(text: string, left: number, top: number, color: Color = ink, size = 1): void {
+    for (const dot of dotsOf(text)) this.fill(left + dot.x * size, top + dot.y * size, size, size, color);
   }
 }
 
 /** Height of every glyph in dots. */
 export const glyphHeight = 7;
-/** Width of every glyph in dots; one more lies between two. */
+/** Width of every glyph in dots; one more dot separates two glyphs. */
 export const glyphWidth = 5;
 
 /**
- * A font of 5 x 7 dots for the printable ASCII characters, so that a label can be written into an image wherever there is
- * no font. One character of the string is one row, from the top: a digit in base 32, whose five bits are the dots.
+ * A font of 5 x 7 dots for the printable ASCII characters: after each character, its seven rows from the top. A row is a
+ * digit in base 32, whose five bits are the dots.
  */
 const glyphs = [
   ' 0000000 !4444404 "aaa0000 #aavavaa $4fke5u4 %op248j3 &cik8lid \'4480000 (2488842 )8422248 *04lel40 +044v440 ,0000c48',
@@ -63,7 +90,7 @@ for (const line of glyphs) {
   }
 }
 
-/** The dots of a text, left to right and top to bottom; characters the font lacks are question marks. */
+/** The dots of a text, glyph by glyph; characters that the font lacks become question marks. */
 export function* dotsOf(text: string): Iterable<{ x: number; y: number }> {
   let left = 0;
   for (const character of text) {

@@ -1,17 +1,23 @@
+/** PNG files from pixels. */
 import { encode } from 'fast-png';
-import { type DeflateEffort, nativeZlib } from '#platform';
+import { nativeZlib } from '#platform';
+import type { DeflateEffort } from '../platform/platform.js';
 
-/** Pixels of 8 bits: grey, grey + alpha, RGB or RGBA, row after row. */
+/** An image of 8 bits per channel. */
 export interface Pixels {
+  /** Pixels per row. */
   readonly width: number;
+  /** Number of rows. */
   readonly height: number;
+  /** 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. */
   readonly channels: 1 | 2 | 3 | 4;
+  /** height x width x channels, row-major. */
   readonly data: Uint8Array;
 }
 
 /**
- * Encodes pixels as PNG. In Node it filters and deflates with the native zlib (4 to 8 times faster than JavaScript's deflate
- * and half the size, measured on 256 x 256 RGB); elsewhere fast-png does it. Both lose nothing.
+ * Encodes pixels as a PNG file, without loss. In Node the native zlib deflates (4 to 8 times faster than JavaScript's deflate
+ * and half the size, measured on 256 x 256 RGB); in browsers the package fast-png does.
  */
 export function encodePng(pixels: Pixels): Uint8Array {
   if (nativeZlib === undefined) return encode({ ...pixels, depth: 8 });
@@ -22,22 +28,22 @@ export function encodePng(pixels: Pixels): Uint8Array {
 
 /** https://www.w3.org/TR/png-3/#5PNG-file-signature */
 const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-/** Colour type by number of channels: https://www.w3.org/TR/png-3/#6Colour-values */
-const colourTypes = { 1: 0, 2: 4, 3: 2, 4: 6 } as const;
-/** Each byte minus the one of the pixel to its left: https://www.w3.org/TR/png-3/#9Filter-types */
+/** Color type by number of channels: https://www.w3.org/TR/png-3/#6Colour-values */
+const colorTypes = { 1: 0, 2: 4, 3: 2, 4: 6 } as const;
+/** A byte is stored as its difference to the same byte of the pixel to its left: https://www.w3.org/TR/png-3/#9Filter-types */
 const subFilter = 1;
 const noFilter = 0;
 
 /**
- * Differences to the left neighbour deflate far better than pixels, and the filter costs one subtraction per byte.
- * Rows that repeat few values (drawings) stay as they are: there the differences would only break up runs.
+ * Differences to the left neighbor deflate far better than pixels, and the filter costs one subtraction per byte. Rows that
+ * repeat few values (drawings) stay unfiltered: differences would only break up their runs.
  */
-function filterRows({ width, height, channels, data }: Pixels, isWorthIt: boolean): Uint8Array {
+function filterRows({ width, height, channels, data }: Pixels, isFiltered: boolean): Uint8Array {
   const stride = width * channels;
   const rows = new Uint8Array((stride + 1) * height);
   for (let y = 0, to = 0, from = 0; y < height; y++, from += stride) {
     const end = from + stride;
-    if (!isWorthIt || isFlat(data, from, end, channels)) {
+    if (!isFiltered || isFlat(data, from, end, channels)) {
       rows[to++] = noFilter;
       rows.set(data.subarray(from, end), to);
       to += stride;
@@ -50,6 +56,7 @@ function filterRows({ width, height, channels, data }: Pixels, isWorthIt: boolea
   return rows;
 }
 
+/** Whether most pixels of a row equal the one to their left. */
 function isFlat(data: Uint8Array, from: number, end: number, channels: number): boolean {
   let equal = 0;
   let compared = 0;
@@ -58,15 +65,16 @@ function isFlat(data: Uint8Array, from: number, end: number, channels: number): 
 }
 
 /**
- * Searching for repetitions costs most where there are none. How many bits a difference holds on average, of every 17th byte,
- * tells beforehand: drawings and gradients hold few, photographs 4 to 6, and from noise no effort takes off anything.
+ * Estimates how well an image will deflate, because searching for repetitions costs most if there are none. The estimate is
+ * the entropy of the differences between neighbors in bits, sampled at every 17th byte: low for drawings and gradients, 4
+ * to 6 for photographs, and close to 8 for noise, which cannot be made smaller.
  */
 function effortFor({ channels, data }: Pixels): DeflateEffort {
   const counts = new Uint32Array(256);
-  let looked = 0;
-  for (let i = channels; i < data.length; i += 17, looked++) counts[(data[i] - data[i - channels]) & 255]++;
+  let sampled = 0;
+  for (let i = channels; i < data.length; i += 17, sampled++) counts[(data[i] - data[i - channels]) & 255]++;
   let bits = 0;
-  for (const count of counts) if (count > 0) bits -= (count / looked) * Math.log2(count / looked);
+  for (const count of counts) if (count > 0) bits -= (count / sampled) * Math.log2(count / sampled);
   if (bits > 7.6) return 'none';
   return bits > 3 ? 'runs' : 'search';
 }
@@ -92,7 +100,7 @@ function assemble(
     view.setUint32(start, width);
     view.setUint32(start + 4, height);
     png[start + 8] = 8;
-    png[start + 9] = colourTypes[channels];
+    png[start + 9] = colorTypes[channels];
   });
   chunk('IDAT', deflated.length, (start) => png.set(deflated, start));
   chunk('IEND', 0, () => {});

@@ -12,8 +12,9 @@ const maxStep = 2n ** 63n - 1n;
  * @throws TypeError
  */
 export function checkTag(tag: unknown, what: string): asserts tag is string {
-  if (typeof tag !== 'string') throw new TypeError(`${what}: expected the tag to be a string, got ${describe(tag)}`);
-  if (tag === '') throw new TypeError(`${what}: expected the tag to be a non-empty string, got ''`);
+  if (typeof tag !== 'string' || tag === '') {
+    throw new TypeError(`${what}: expected the tag to be a non-empty string, got ${describe(tag)}`);
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ import protobuf from 'protobufjs/minimal.js';
 import { describe, messageOf } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { checkStep, checkWallTime, wellFormed } from './check-arguments.js';
+import { sessionStatuses } from './encode-event.js';
 import type { TensorBoardEvent } from './event.js';
 
 /** The members of an event's oneof: an event holds one of these, or none. */
@@ -16,8 +17,6 @@ const members = ['fileVersion', 'graph', 'metaGraph', 'runMetadata', 'logMessage
  * would then fail for the whole logdir.
  */
 type ContentCheck = (plugin: string, content: Uint8Array) => void;
-
-const statuses = ['unspecified', 'start', 'stop', 'checkpoint'];
 
 /**
  * The event in a form that no loader stumbles over: text is repaired, and everything else that would stop a loader is
@@ -46,8 +45,8 @@ export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck):
       throw new TypeError(`addEvent: expected ${name} to be a Uint8Array, got ${describe(bytes)}`);
     }
   }
-  if (sessionLog !== undefined && !statuses.includes(sessionLog.status)) {
-    const expected = `addEvent: expected sessionLog.status to be one of ${statuses.join(', ')}`;
+  if (sessionLog !== undefined && !sessionStatuses.includes(sessionLog.status)) {
+    const expected = `addEvent: expected sessionLog.status to be one of ${sessionStatuses.join(', ')}`;
     throw new TypeError(`${expected}, got ${describe(sessionLog.status)}`);
   }
   if (logMessage !== undefined && !Number.isInteger(logMessage.level)) {

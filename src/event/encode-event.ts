@@ -7,12 +7,8 @@ import protobuf from 'protobufjs/minimal.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { Step, TensorBoardEvent } from './event.js';
 
-const sessionStatus = {
-  unspecified: tensorboard.SessionLog.SessionStatus.STATUS_UNSPECIFIED,
-  start: tensorboard.SessionLog.SessionStatus.START,
-  stop: tensorboard.SessionLog.SessionStatus.STOP,
-  checkpoint: tensorboard.SessionLog.SessionStatus.CHECKPOINT,
-} as const;
+/** The states of a session, at the positions that are their numbers in SessionLog.SessionStatus. */
+export const sessionStatuses = ['unspecified', 'start', 'stop', 'checkpoint'] as const;
 
 /** A step as protobufjs takes an int64: a number if that is exact, otherwise a Long. */
 export function stepProto(step: Step): number | Long {
@@ -38,7 +34,7 @@ export function encodeEvent(event: TensorBoardEvent): Uint8Array {
   if (logMessage !== undefined) message.logMessage = logMessage;
   if (sessionLog !== undefined) {
     message.sessionLog = {
-      status: sessionStatus[sessionLog.status],
+      status: sessionStatuses.indexOf(sessionLog.status),
       checkpointPath: sessionLog.checkpointPath ?? '',
       msg: sessionLog.message ?? '',
     };

@@ -17,8 +17,8 @@ export interface DirectoryOutputOptions {
  * written to. `new SummaryWriter('logs')` makes one; make one yourself to wrap it in an Output of your own.
  *
  * The file's name sorts after those of all event files in the folder, and the file is made exclusively, so that writers in
- * other processes and threads get files of their own. If the file is removed or changed by somebody else, the write at
- * hand throws and the next one begins a new file (see `restarts`).
+ * other processes and threads get files of their own. If somebody else removes or changes the file, the next write throws
+ * and the one after it begins a new file (see `restarts`).
  */
 export class DirectoryOutput implements Output {
   /** The folder as it was given. */

@@ -1,20 +1,20 @@
+/** The browsers' side of `Platform`: pages and web workers. */
 import { messageOf } from '../errors.js';
-import type { DrawnSvg, NativeZlib } from './node.js';
-import type { Files, SourceFiles, WorkerListener, WorkerThread } from './platform.js';
+import type { DrawnSvg, Files, NativeZlib, SourceFiles, WorkerListener, WorkerThread } from './platform.js';
 
 export { defaultStoreFiles } from './browser-folders.js';
 
 /** A page has no synchronous file system. */
 export const files: Files | undefined = undefined;
 
-/** A page does not know its computer's name; its own host stands for it. */
+/** A page does not know its computer's name, so this is the page's own host. */
 export function hostname(): string {
   return globalThis.location?.hostname ?? '';
 }
 
 const pageNumber = Math.floor(Math.random() * 2 ** 31);
 
-/** A page has no process number; one by chance keeps pages and workers apart that write to one folder. */
+/** A page has no process number. A random one distinguishes pages and workers that write to one folder. */
 export function processId(): number {
   return pageNumber;
 }
@@ -34,7 +34,7 @@ export function onExit(callback: (final: boolean) => void): void {
 /** A page receives no signals. */
 export function handleSignals(): void {}
 
-/** Says something on the console's warning channel. */
+/** Writes a warning to the console. */
 export function warn(message: string): void {
   console.warn(`(delve-tensorboard) ${message}`);
 }
@@ -42,7 +42,7 @@ export function warn(message: string): void {
 /** A page's timers never keep it alive. */
 export function unref(_timer: ReturnType<typeof setTimeout>): void {}
 
-/** A browser's console shows ANSI colour codes as text. */
+/** A browser's console shows ANSI color codes as text. */
 export function terminalHasColors(): boolean {
   return false;
 }
@@ -52,16 +52,19 @@ export function writesToTerminal(): boolean {
   return false;
 }
 
-/** Nothing: see writesToTerminal. */
+/** Does nothing: see writesToTerminal. */
 export function writeTerminal(_text: string): void {}
-
-export type { DeflateEffort } from './node.js';
 
 /** Browsers have no synchronous native deflate. */
 export const nativeZlib: NativeZlib | undefined = undefined;
 
-/** Draws an SVG document as the page would show it, on white. Workers have no means to: there it is an error. */
-export async function drawSvg(svg: string): Promise<DrawnSvg> {
+/**
+ * Draws an SVG document on white as the page would show it.
+ *
+ * @param scale pixels per unit of the document
+ * @throws Error if the document cannot be drawn; always in a worker, which cannot draw SVG
+ */
+export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
   if (typeof Image === 'undefined')
     throw new Error('the SVG could not be drawn: this worker has no Image; call addFigure in the page');
   const image = new Image();
@@ -69,17 +72,17 @@ export async function drawSvg(svg: string): Promise<DrawnSvg> {
   try {
     image.src = url;
     await image.decode();
-    const { naturalWidth: width, naturalHeight: height } = image;
+    const width = Math.ceil(image.naturalWidth * scale);
+    const height = Math.ceil(image.naturalHeight * scale);
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
     context.fillStyle = 'white';
     context.fillRect(0, 0, width, height);
-    context.drawImage(image, 0, 0);
+    context.drawImage(image, 0, 0, width, height);
     const file = await canvas.convertToBlob({ type: 'image/png' });
     return { encoded: new Uint8Array(await file.arrayBuffer()), width, height };
-  } catch (error) {
-    const message = messageOf(error);
-    throw new Error(`the SVG could not be drawn: ${message}`, { cause: error });
+  } catch (cause) {
+    throw new Error(`the SVG could not be drawn: ${messageOf(cause)}`, { cause });
   } finally {
     URL.revokeObjectURL(url);
   }
@@ -102,8 +105,8 @@ export const sourceFiles: SourceFiles = {
 };
 
 /**
- * Starts a thread that runs `source`, a classic script that sets `globalThis.onmessage`; undefined where there are no
- * workers. A content security policy without `worker-src blob:` shows as an error or as an onError that comes later.
+ * Starts a thread that runs `source`, a classic script that sets `globalThis.onmessage`; returns undefined if there are no
+ * workers. If a content security policy lacks `worker-src blob:`, `onError` may be called later.
  */
 export function startWorker(source: string, listener: WorkerListener): WorkerThread | undefined {
   if (typeof Worker === 'undefined' || typeof Blob === 'undefined') return undefined;
@@ -118,7 +121,7 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
   }
   const release = () => URL.revokeObjectURL(url);
   worker.addEventListener('message', (event) => {
-    release(); // the script has been read once it speaks; revoking twice does nothing
+    release(); // the script has been loaded once it sends a message; revoking twice does nothing
     listener.onMessage(event.data);
   });
   worker.addEventListener('error', (event) => {
@@ -133,7 +136,10 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
   };
 }
 
-/** A page's main thread must not wait; a worker may. False where it could not, or when the time is over. */
+/**
+ * Waits until `counter[0]` is no longer `seen`; returns false after the time has passed, and at once on a page's main
+ * thread, which must not wait.
+ */
 export function waitForChange(counter: Int32Array, seen: number, milliseconds = 10_000): boolean {
   try {
     return Atomics.wait(counter, 0, seen, milliseconds) !== 'timed-out';

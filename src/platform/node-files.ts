@@ -1,3 +1,4 @@
+/** Node's file system, as `Platform` wants it: for event files, for readers and for stores. */
 import {
   closeSync,
   fstatSync,
@@ -19,7 +20,7 @@ import type { Files, SourceFiles, StoreFiles } from './platform.js';
 
 const readBytes = 1 << 20;
 
-/** The file system of Node. No file stays open between two calls, so any number of event files costs no descriptor. */
+/** The synchronous file system. No file stays open between two calls, so any number of event files costs no descriptor. */
 export const files: Files | undefined = {
   resolve: (path) => resolve(path),
   join: (folder, name) => join(folder, name),
@@ -40,7 +41,7 @@ export const files: Files | undefined = {
   append(path, bytes, size) {
     let descriptor: number;
     try {
-      // Not 'a', which would make a new file where the old one was deleted.
+      // 'a' would make a new file if the old one was deleted.
       descriptor = openSync(path, 'r+');
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return false;
@@ -89,7 +90,7 @@ function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
-/** Node's file system, for reading. */
+/** The file system that event files are read from. */
 export const sourceFiles: SourceFiles = {
   kind: async (path) => kindOf(await ifThere(stat(path))),
   async list(folder) {
@@ -131,6 +132,7 @@ function kindOf(entry: { isDirectory(): boolean } | undefined): 'file' | 'folder
   return entry.isDirectory() ? 'folder' : 'file';
 }
 
+/** Resolves to undefined if there is nothing at the path. */
 async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise;
@@ -141,7 +143,7 @@ async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Files below the working directory as it is now: a later chdir does not move a store's files. */
+/** Files below the working directory of this moment: a later chdir does not move a store's files. */
 export function defaultStoreFiles(): StoreFiles {
   const base = process.cwd();
   const at = (path: string) => resolve(base, path);

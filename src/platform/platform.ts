@@ -1,83 +1,163 @@
 /**
+ * What Node and browsers do differently, as one interface: `#platform` is either `node.ts` or `browser.ts`, and each exports
+ * everything that `Platform` lists. The test of this room has the compiler check that.
+ */
+
+/** The functions and constants that `#platform` exports. */
+export interface Platform {
+  /** The synchronous file system that event files are written to; undefined in browsers. */
+  readonly files: Files | undefined;
+  /** The file system that event files are read from. */
+  readonly sourceFiles: SourceFiles;
+  /** The files of stores that are given none: in the working directory, or in the origin private file system. */
+  defaultStoreFiles(): StoreFiles;
+  /** The computer's name, or the page's host; '' if there is none. */
+  hostname(): string;
+  /** A number that distinguishes this program from others that write to the same folder. Worker threads of Node share it. */
+  processId(): number;
+  /**
+   * Calls back synchronously when the program ends in any way that still runs code. The callback's argument is false if the
+   * program may go on: a signal was handled, or a page was hidden.
+   */
+  onExit(callback: (final: boolean) => void): void;
+  /** Runs the exit callbacks when SIGINT or SIGTERM comes, then lets the signal do what it would have done. */
+  handleSignals(): void;
+  /** Shows a warning where the platform shows warnings. */
+  warn(message: string): void;
+  /** Keeps a timer from keeping the program alive. */
+  unref(timer: ReturnType<typeof setTimeout>): void;
+  /** Whether colors may be written to the terminal. */
+  terminalHasColors(): boolean;
+  /** Whether progress can be shown: standard error is a terminal. */
+  writesToTerminal(): boolean;
+  /** Writes to the terminal beside the program's own output. */
+  writeTerminal(text: string): void;
+  /** The native zlib; undefined in browsers, which have no synchronous deflate. */
+  readonly nativeZlib: NativeZlib | undefined;
+  /**
+   * Draws an SVG document on white, with the fonts of the system.
+   *
+   * @param scale pixels per unit of the document; 1 by default
+   * @throws Error if the document cannot be drawn, MissingRendererError if the package that draws is not installed
+   */
+  drawSvg(svg: string, scale?: number): Promise<DrawnSvg>;
+  /**
+   * Starts a thread that runs `source`, a classic script that sets `globalThis.onmessage`; returns undefined if threads are
+   * not available. The thread does not keep the program alive unless asked to.
+   */
+  startWorker(source: string, listener: WorkerListener): WorkerThread | undefined;
+  /**
+   * Waits until `counter[0]` is no longer `seen`; returns false if this thread must not wait, or after the time (10 s by
+   * default) has passed.
+   */
+  waitForChange(counter: Int32Array, seen: number, milliseconds?: number): boolean;
+}
+
+/** How hard deflate looks for repetitions: anywhere before, in runs of one byte only, or not at all (bytes are stored). */
+export type DeflateEffort = 'search' | 'runs' | 'none';
+
+/** The parts of zlib that an image encoder needs. */
+export interface NativeZlib {
+  /** Deflates into the zlib format. On bytes without repetitions 'runs' is several times faster than 'search', 'none' than both. */
+  deflate(bytes: Uint8Array, effort: DeflateEffort): Uint8Array;
+  /** CRC-32 (ISO 3309), continued from `previous` if that is given. */
+  crc32(bytes: Uint8Array, previous?: number): number;
+}
+
+/** A picture drawn from an SVG document. */
+export interface DrawnSvg {
+  /** A PNG file. */
+  readonly encoded: Uint8Array;
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+}
+
+/**
  * The few things an event file needs of a file system, all synchronous: they run inside training loops and at process
- * exit, where nothing can be awaited. Every function throws the file system's own error, with its `code`.
+ * exit, when nothing can be awaited. Every function throws the file system's own error, with its `code`.
  */
 export interface Files {
   /** The absolute path of a path relative to the working directory as it is now. */
   resolve(path: string): string;
   /** A path below a folder; `name` uses `/`. */
   join(folder: string, name: string): string;
-  /** The one true path of an existing folder, links and letter case resolved. */
+  /** The canonical path of an existing folder: links and letter case are resolved. */
   realPath(path: string): string;
-  /** Makes a folder and those it lies in. */
+  /** Makes a folder and its missing parents. */
   makeDirectory(path: string): void;
   /** The names in a folder. */
   list(path: string): string[];
-  /** Makes an empty file; false where the name is taken. */
+  /** Makes an empty file; returns false if the name is taken. */
   create(path: string): boolean;
   /**
-   * Appends all bytes or none to a file that is expected to hold `size` bytes. False, and nothing written, where the
+   * Appends all bytes or none to a file that is expected to hold `size` bytes. Returns false, and writes nothing, if the
    * file is gone or has another size.
    */
   append(path: string, bytes: Uint8Array, size: number): boolean;
-  /** Replaces a file's content in one step, making the folders it lies in. */
+  /** Replaces a file's content in one step and makes missing folders on its path. */
   write(path: string, bytes: Uint8Array): void;
-  /** A file's bytes, piece by piece; each piece is valid until the next. */
+  /** A file's bytes in pieces; each piece is valid until the next one is asked for. */
   read(path: string): Iterable<Uint8Array>;
 }
 
 /** The few things a reader of event files needs of a file system. Every function rejects with the file system's own error. */
 export interface SourceFiles {
-  /** What is at a path or a `file:` URL, links followed; undefined where there is nothing. */
+  /** What is at a path or a `file:` URL, links followed; undefined if there is nothing. */
   kind(path: string | URL): Promise<'file' | 'folder' | undefined>;
-  /** What a folder holds, in no particular order, links followed. What vanishes meanwhile is left out. */
+  /** What a folder holds, in no particular order, links followed. Entries that vanish meanwhile are left out. */
   list(folder: string | URL): Promise<{ name: string; path: string; kind: 'file' | 'folder' }[]>;
-  /** The one true path of a folder, links resolved. */
+  /** The canonical path of a folder: links are resolved. */
   realPath(folder: string): Promise<string>;
-  /** A file's length; undefined where it is gone. A pipe has none: Infinity. */
+  /** A file's length; undefined if it is gone, Infinity for a pipe, which has none. */
   size(path: string): Promise<number | undefined>;
-  /** A `file:` URL as a path; a path as it is. */
+  /** A `file:` URL as a path; a path is returned as it is. */
   path(path: string | URL): string;
+  /** Opens a file for reading. */
   open(path: string): Promise<OpenFile>;
 }
 
 /** A file open for reading. */
 export interface OpenFile {
-  /** Reads what is at `position` (of a pipe: what comes next) into the buffer's front and resolves to its length, 0 at the end. */
+  /** Reads what is at `position` (for a pipe, what comes next) into the buffer and resolves to its length, 0 at the end. */
   read(buffer: Uint8Array, position: number): Promise<number>;
+  /** Closes the file. */
   close(): Promise<void>;
 }
 
 /**
- * The few things a store needs of a file system. Paths use `/`; relative ones are below the working directory
- * (Node) or the origin private file system (browsers).
+ * The few things a store needs of a file system. Paths use `/`; relative ones start at the working directory
+ * (Node) or at the root of the origin private file system (browsers).
  */
 export interface StoreFiles {
-  /** The file's bytes, or undefined where there is no such file. */
+  /** The file's bytes, or undefined if there is no such file. */
   read(path: string): Promise<Uint8Array | undefined>;
   /**
-   * Replaces the file's content in one step and makes the folders it lies in: a reader, or a crash in the middle,
-   * finds either the old content or the new, never a part of it.
+   * Replaces the file's content in one step and makes missing folders on its path: a reader, or whoever comes after a
+   * crash, finds either the old content or the new, never a part of it.
    */
   write(path: string, bytes: Uint8Array): Promise<void>;
-  /** Every file at any depth below a folder, as paths relative to it, sorted; empty where there is no such folder. */
+  /** Every file at any depth below a folder, as paths relative to it, sorted; empty if there is no such folder. */
   list(folder: string): Promise<string[]>;
-  /** Removes a file; no error where there is none. */
+  /** Removes a file; does nothing if there is none. */
   remove(path: string): Promise<void>;
 }
 
-/** A thread that runs a script of ours, alike in Node and in browsers. */
+/** A thread that runs a script of this package, the same in Node and in browsers. */
 export interface WorkerThread {
-  /** Sends a message; the buffers of `transfer` move with it. */
+  /** Sends a message and transfers the buffers. */
   post(message: unknown, transfer: ArrayBuffer[]): void;
-  /** Whether a message that is still to come keeps the program alive. A thread starts without. */
+  /** Says whether the thread keeps the program alive, for as long as an answer is awaited. At first it does not. */
   setRef(keepsAlive: boolean): void;
+  /** Ends the thread at once. */
   terminate(): void;
 }
 
 /** What a thread reports. */
 export interface WorkerListener {
+  /** The thread sent a message. */
   onMessage(message: unknown): void;
-  /** The thread could not start, or died. Nothing follows. */
+  /** The thread could not start, or died. No message follows. */
   onError(error: Error): void;
 }

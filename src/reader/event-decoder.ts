@@ -4,7 +4,7 @@
  */
 import { decodeMessage, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
-import { readStep } from '../event/encode-event.js';
+import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
@@ -14,7 +14,6 @@ const { LogMessage, SessionLog, SourceMetadata, TaggedRunMetadata } = tensorboar
 
 /** More summaries in one event are refused: two bytes of a file can stand for a summary of hundreds of bytes in memory. */
 const maxSummaries = 2 ** 20;
-const sessionStatuses = ['unspecified', 'start', 'stop', 'checkpoint'] as const;
 const absent: Uint8Array = new Uint8Array(0);
 
 /**
@@ -87,8 +86,9 @@ export class EventDecoder {
       found++;
       const decoded = this.#readValue(bytes, wire.rangeStart, wire.rangeEnd);
       if (decoded === undefined) continue;
-      if (summary.length === maxSummaries)
+      if (summary.length === maxSummaries) {
         throw new RangeError(`expected at most ${maxSummaries} summaries in an event, got more`);
+      }
       summary.push(decoded);
     }
     return found;

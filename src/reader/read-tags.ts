@@ -14,7 +14,7 @@ const empty: Uint8Array = new Uint8Array(0);
 const maxPlainTags = 2 ** 16;
 
 /** What the reader knows of one tag of a run. */
-export interface ReadTag extends PluginMetadata {
+interface ReadTag extends PluginMetadata {
   /** The tag's text; one string for all its events. */
   readonly tag: string;
   /** The tag's UTF-8 bytes. */

@@ -9,7 +9,7 @@ import { CorruptRecordError, messageOf } from '../errors.js';
 import { chunkBytes } from './run-files.js';
 
 /** What the records of one file are, and how the file ends. */
-export interface Scan {
+interface Scan {
   /** The number of records before the end or the first damage. */
   readonly records: number;
   /** Bytes of a record that is cut off at the end; 0 if the file ends between two records or is damaged. */
@@ -21,7 +21,7 @@ export interface Scan {
 }
 
 /** Decodes records, as EventDecoder does. */
-export interface RecordDecoder<T> {
+interface RecordDecoder<T> {
   /** Decodes the payload in `bytes[start, end)`, which is valid only during the call. If it throws, the record is damaged. */
   decode(bytes: Uint8Array, start: number, end: number): T;
 }

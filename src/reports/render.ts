@@ -1,3 +1,4 @@
+import { drawSvg } from '#platform';
 import { MissingRendererError } from '../errors.js';
 import type { PlotSpec } from './plot-spec.js';
 
@@ -57,26 +58,17 @@ export interface PngOptions extends Renderers {
 }
 
 /**
- * Turns an SVG document (what `renderSvg` gives, or anyone's) into a PNG file's bytes, with the fonts of the system.
- * @throws MissingRendererError when \@resvg/resvg-js is not installed
+ * Draws a plot as a PNG file's bytes, with the fonts of the system: in Node by the package \@resvg/resvg-js, in a page by the
+ * page itself.
+ *
+ * @throws MissingRendererError if a package that draws is not installed
  */
-export async function svgToPng(svg: string, options: PngOptions = {}): Promise<Uint8Array> {
-  const scale = options.scale ?? 2;
-  if (!(scale > 0 && Number.isFinite(scale))) {
-    throw new RangeError(`svgToPng: expected scale to be a positive number, got ${scale}`);
-  }
-  const { Resvg } = await loadRenderer<typeof import('@resvg/resvg-js')>('@resvg/resvg-js');
-  const drawn = new Resvg(svg, {
-    fitTo: { mode: 'zoom', value: scale },
-    font: { loadSystemFonts: true },
-    background: 'white',
-  }).render();
-  return drawn.asPng();
-}
-
-/** Draws a plot as a PNG file's bytes. */
 export async function renderPng(spec: PlotSpec, options: PngOptions = {}): Promise<Uint8Array> {
-  return svgToPng(await renderSvg(spec, options), options);
+  const { scale = 2 } = options;
+  if (!(scale > 0 && Number.isFinite(scale))) {
+    throw new RangeError(`renderPng: expected scale to be a positive number, got ${scale}`);
+  }
+  return (await drawSvg(await renderSvg(spec, options), scale)).encoded;
 }
 
 /** Vega-Lite would otherwise warn on the console. */

@@ -2,7 +2,7 @@ import { driftOf } from '../statistics/eigenvalues.js';
 import type { Reservoir } from '../statistics/reservoir.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
-import type { Solved, SolveWishes } from '../statistics/threads/solve.js';
+import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
 import type { LayerStatistics, Split } from './epoch.js';
 import { type Dimensions, type ScalarStat, scalarStats } from './stats.js';
 
@@ -42,7 +42,7 @@ export interface Measured {
 }
 
 /** What must be solved for these statistics, besides the eigenvalues. */
-export function wishesFor({ scalars, covariance, embedding }: MeasureOptions): SolveWishes {
+export function solveOptionsFor({ scalars, covariance, embedding }: MeasureOptions): SolveOptions {
   // How many eigenvectors lead is known only with the eigenvalues, so that drift asks for all.
   const vectors = needsEigenvectors(scalars) ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
   return { vectors, covariance, mean: embedding };

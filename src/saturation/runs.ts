@@ -208,8 +208,8 @@ export function writeHeatMap(
   step: Step,
   firstEpoch = 1,
 ): void {
-  const { pixels, height, width } = heatMap(history, firstEpoch);
-  writer.addImage('saturation-heat-map', { data: pixels, shape: [height, width, 3] }, step, {
+  const { data, height, width } = heatMap(history, firstEpoch);
+  writer.addImage('saturation-heat-map', { data, shape: [height, width, 3] }, step, {
     description:
       'Saturation: rows are layers by depth, columns epochs; dark 0, bright 1, grey where there was none. The last epoch’s value stands on the right.',
   });
@@ -222,8 +222,8 @@ export function writeHeatMap(
  * @param points n x 2, row-major
  */
 export function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
-  const { pixels, height, width } = scatter(points);
-  writer.addImage(`embedding/${layer}`, { data: pixels, shape: [height, width, 3] }, step, {
+  const { data, height, width } = scatter(points);
+  writer.addImage(`embedding/${layer}`, { data, shape: [height, width, 3] }, step, {
     description: `${points.length / 2} samples on the first two principal axes of the layer, about their mean.`,
   });
   writer.addEmbedding(`embedding/${layer}`, { data: points, shape: [points.length / 2, 2] }, 0);

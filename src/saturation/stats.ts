@@ -121,6 +121,15 @@ const table = {
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.entropyRank,
   },
+  stableRank: {
+    column: 'stable-rank',
+    tagGroup: 'stable-rank',
+    head: 'stable rank',
+    title: 'stable rank',
+    meaning: 'Effective number of directions: sum of eigenvalues over the largest one.',
+    basis: 'eigenvalues',
+    of: (spectrum) => spectrum.stableRank,
+  },
   simpsonIndex: {
     column: 'simpson-index',
     tagGroup: 'simpson-index',

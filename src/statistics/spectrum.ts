@@ -21,8 +21,8 @@ import {
   stableRankOf,
   traceOf,
 } from './spectrum-measures.js';
-import { type Solved, type SolveWishes, solveAccumulator } from './threads/solve.js';
-import { sharedSolver } from './threads/solver.js';
+import { type Solved, solveAccumulator } from './threads/solve.js';
+import { sharedSolver, solveInBackground } from './threads/solver.js';
 
 export type { IntrinsicDimensionRule } from './spectrum-measures.js';
 
@@ -89,10 +89,10 @@ export class Spectrum {
       const { eigenvalues } = await sharedSolver.solve({ matrix });
       return new Spectrum(clip(eigenvalues), options.samples, true);
     }
-    return Spectrum.fromSolved(await solveLayer(covariance, {}, options.reset));
+    return Spectrum.fromSolved(await solveInBackground(covariance, {}, options.reset));
   }
 
-  /** @internal The spectrum in what `solveLayer` found. @throws RangeError if no row was used */
+  /** @internal The spectrum in what `solveInBackground` found. @throws RangeError if no row was used */
   static fromSolved(solved: Solved): Spectrum {
     if (solved.count === 0)
       throw new RangeError('Spectrum: expected an accumulator with finite rows, got no finite row');
@@ -297,20 +297,3 @@ export const sampleSizeWarning = (
 
 /** @deprecated Use `spectrum.rowsNeeded(options)`. */
 export const rowsNeeded = (spectrum: Spectrum, options?: RowsNeededOptions): number => spectrum.rowsNeeded(options);
-
-/**
- * Everything that is wished for of an accumulator's rows, off the main thread if there can be a worker: eigenvalues,
- * leading eigenvectors, covariance, mean. Unlike in Spectrum.solve, an accumulator without rows is no error.
- *
- * @param reset Hands the accumulator's memory over instead of copying it; the accumulator is empty afterwards
- * @param copies Copies to the thread in any case: see SharedSolver.solve
- */
-export function solveLayer(
-  accumulator: CovarianceAccumulator,
-  wishes: SolveWishes = {},
-  reset = false,
-  copies = false,
-): Promise<Solved> {
-  const state = reset ? accumulator.takeState() : accumulator.copyState();
-  return sharedSolver.solve({ state, wishes }, copies);
-}

@@ -11,13 +11,13 @@ const { AudioPluginData, Summary } = tensorboard;
 
 /** Options of addAudio. */
 export interface AudioOptions {
-  /** Frames per second; 44100. */
+  /** Frames per second, a whole number. Default: 44100. */
   sampleRate?: number;
 }
 
 /**
- * Sound for TensorBoard's audio dashboard: a WAV file of 16-bit PCM. Samples in [-1, 1] are clipped to it and NaN is silence;
- * an Int16Array is taken as the samples of the file.
+ * Sound for TensorBoard's audio dashboard: a WAV file of 16-bit PCM. Samples are clipped to [-1, 1] and NaN becomes silence;
+ * an Int16Array holds the samples of the file itself.
  *
  * @param samples shape [frames] (mono), [frames, 1] or [frames, 2] (stereo)
  */
@@ -30,10 +30,10 @@ export function audioSummary(samples: Numbers, options: AudioOptions = {}, what 
   }
   return whenRead(readNumbers(samples, what), (numbers) => ({
     plugin: 'audio',
-    // Without the encoding TensorBoard serves the file as application/octet-stream and no player takes it.
+    // Without the encoding TensorBoard serves the file as application/octet-stream, which no player accepts.
     content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }).finish(),
     dataClass: DataClass.blobSequence,
-    // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample once a data class is there.
+    // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample if there is a data class.
     tensor: stringTensor([encodeWav(numbers, sampleRate, what)], [1]),
   }));
 }
@@ -42,7 +42,7 @@ const headerSize = 44;
 const bytesPerSample = 2;
 
 /**
- * A canonical WAV file: RIFF header, fmt chunk, data chunk of 16-bit little-endian PCM.
+ * A canonical WAV file: a RIFF header, an fmt chunk and a data chunk of 16-bit little-endian PCM.
  * Source: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
  */
 function encodeWav(samples: NumericArray, sampleRate: number, what: string): Uint8Array {
@@ -55,7 +55,7 @@ function encodeWav(samples: NumericArray, sampleRate: number, what: string): Uin
   }
   const dataSize = values.length * bytesPerSample;
   if (dataSize + headerSize - 8 > 0xffffffff)
-    throw new RangeError(`${what}: ${values.length} samples exceed the 4 GiB of a WAV file`);
+    throw new RangeError(`${what}: expected samples that fit the 4 GiB of a WAV file, got ${values.length}`);
   const bytes = new Uint8Array(headerSize + dataSize);
   const view = new DataView(bytes.buffer);
   const ascii = (at: number, text: string) => {
@@ -68,7 +68,7 @@ function encodeWav(samples: NumericArray, sampleRate: number, what: string): Uin
   view.setUint16(20, 1, true); // WAVE_FORMAT_PCM
   view.setUint16(22, channels, true);
   view.setUint32(24, sampleRate, true);
-  view.setUint32(28, Math.min(sampleRate * channels * bytesPerSample, 0xffffffff), true); // bytes per second: players only estimate with it
+  view.setUint32(28, Math.min(sampleRate * channels * bytesPerSample, 0xffffffff), true); // bytes per second, which players only estimate with
   view.setUint16(32, channels * bytesPerSample, true);
   view.setUint16(34, 8 * bytesPerSample, true);
   ascii(36, 'data');

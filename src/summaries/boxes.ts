@@ -1,26 +1,20 @@
-import { dotsOf, glyphHeight, widthOf } from '../drawing/canvas.js';
-import { encodePng, type Pixels } from '../drawing/png.js';
+/** Images with labeled boxes: the boxes are drawn into the pixels before they are encoded. */
+import { Canvas, type Color, glyphHeight, widthOf } from '../drawing/canvas.js';
+import { encodePng } from '../drawing/png.js';
 import { describe } from '../errors.js';
-import {
-  type EncodedImage,
-  encodedSummary,
-  type Image,
-  type ImageOptions,
-  isEncodedImage,
-  readImage,
-} from './image.js';
+import { encodedSummary, type ImageOptions, isEncodedImage } from './image.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
-import { toPixels } from './pixels.js';
+import { type CanvasPixels, readPixelNumbers, toPixels } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 
 /** Options of addImageWithBoxes. */
 export interface BoxesOptions extends ImageOptions {
-  /** A text for each box, drawn at its top left corner; boxes of one text have one colour. */
+  /** A text for each box, drawn at its top left corner; boxes with the same text have the same color. Default: no texts. */
   labels?: readonly string[];
 }
 
-/** Told apart by colour-blind readers too: Okabe and Ito, https://jfly.uni-koeln.de/color/ (without black). */
-const colours = [
+/** Color-blind readers can distinguish these: Okabe and Ito, https://jfly.uni-koeln.de/color/ (without black). */
+const colors: readonly Color[] = [
   [230, 159, 0],
   [86, 180, 233],
   [0, 158, 115],
@@ -28,40 +22,40 @@ const colours = [
   [0, 114, 178],
   [213, 94, 0],
   [204, 121, 167],
-] as const;
-type Colour = readonly [number, number, number];
+];
 
 /**
- * An image with boxes drawn into its pixels. Boxes are clipped at the image's border.
+ * An image with boxes drawn into its pixels, clipped at the image's border.
  *
- * @param boxes n x 4: xMin, yMin, xMax, yMax in pixels, from the top left corner
+ * @param boxes n x 4: xMin, yMin, xMax, yMax in pixels from the top left corner, each xMin <= xMax and yMin <= yMax
  */
 export function boxesSummary(
-  image: Exclude<Image, EncodedImage>,
+  image: Numbers | CanvasPixels,
   boxes: Numbers,
   options: BoxesOptions = {},
   what = 'image with boxes',
 ): Later<PluginSummary> {
   if (isEncodedImage(image)) throw new TypeError(`${what}: expected pixels to draw into, got an encoded image`);
   return whenAllRead(
-    [readImage(image, what), readNumbers(boxes, `${what}, boxes`)] as const,
+    [readPixelNumbers(image, what), readNumbers(boxes, `${what}, boxes`)] as const,
     (read: readonly [NumericArray, NumericArray]) => {
-      const corners = checkBoxes(read[1], options.labels, what);
-      const canvas = coloured(toPixels(read[0], options.layout, what));
+      const rectangles = readBoxes(read[1], options.labels, what);
+      const canvas = Canvas.from(toPixels(read[0], options.layout, what));
       const size = Math.max(1, Math.round(Math.min(canvas.width, canvas.height) / 300));
-      const kinds = new Map<string, Colour>();
-      for (const [i, [xMin, yMin, xMax, yMax]] of corners.entries()) {
+      const colorOf = colorPicker();
+      for (const [i, [xMin, yMin, xMax, yMax]] of rectangles.entries()) {
         const label = options.labels?.[i];
-        const colour = colourOf(label ?? String(i), kinds);
-        drawFrame(canvas, xMin, yMin, xMax, yMax, 2 * size, colour);
-        if (label) drawLabel(canvas, label, xMin, yMin, size, colour);
+        const color = colorOf(label ?? String(i));
+        drawFrame(canvas, xMin, yMin, xMax, yMax, 2 * size, color);
+        if (label) drawLabel(canvas, label, xMin, yMin, size, color);
       }
       return encodedSummary(canvas.width, canvas.height, [encodePng(canvas)]);
     },
   );
 }
 
-function checkBoxes({ values, shape }: NumericArray, labels: readonly string[] | undefined, what: string): number[][] {
+/** Checks boxes and labels; returns each box's corners, rounded to pixels. */
+function readBoxes({ values, shape }: NumericArray, labels: readonly string[] | undefined, what: string): number[][] {
   const isEmpty = shape.length === 1 && shape[0] === 0;
   if (!isEmpty && (shape.length !== 2 || shape[1] !== 4)) {
     throw new RangeError(`${what}: expected boxes of shape [n, 4], got [${shape.join(', ')}]`);
@@ -82,66 +76,41 @@ function checkBoxes({ values, shape }: NumericArray, labels: readonly string[] |
   });
 }
 
-function colourOf(kind: string, kinds: Map<string, Colour>): Colour {
-  let colour = kinds.get(kind);
-  if (colour === undefined) {
-    colour = colours[kinds.size % colours.length];
-    kinds.set(kind, colour);
-  }
-  return colour;
+/** Gives every kind of box a color of its own, as long as there are colors. */
+function colorPicker(): (kind: string) => Color {
+  const picked = new Map<string, Color>();
+  return (kind) => {
+    const color = picked.get(kind) ?? colors[picked.size % colors.length];
+    picked.set(kind, color);
+    return color;
+  };
 }
 
-/** A copy to draw on, with colours where the image is grey. */
-function coloured({ width, height, channels, data }: Pixels): Pixels {
-  if (channels >= 3) return { width, height, channels, data: data.slice() };
-  const wider = channels === 1 ? 3 : 4;
-  const pixels = new Uint8Array(width * height * wider);
-  for (let from = 0, to = 0; from < data.length; from += channels, to += wider) {
-    pixels.fill(data[from], to, to + 3);
-    if (channels === 2) pixels[to + 3] = data[from + 1];
-  }
-  return { width, height, channels: wider, data: pixels };
-}
-
-function fill(canvas: Pixels, left: number, top: number, right: number, bottom: number, colour: Colour): void {
-  const { width, height, channels, data } = canvas;
-  for (let y = Math.max(0, top); y < Math.min(height, bottom); y++) {
-    for (let x = Math.max(0, left); x < Math.min(width, right); x++) {
-      const at = (y * width + x) * channels;
-      data.set(colour, at);
-      if (channels === 4) data[at + 3] = 255;
-    }
-  }
-}
-
+/** Draws the outline of a box, `line` pixels wide; its right and bottom edge include the pixels at xMax and yMax. */
 function drawFrame(
-  canvas: Pixels,
+  canvas: Canvas,
   xMin: number,
   yMin: number,
   xMax: number,
   yMax: number,
   line: number,
-  colour: Colour,
+  color: Color,
 ): void {
-  fill(canvas, xMin, yMin, xMax + 1, yMin + line, colour);
-  fill(canvas, xMin, yMax + 1 - line, xMax + 1, yMax + 1, colour);
-  fill(canvas, xMin, yMin, xMin + line, yMax + 1, colour);
-  fill(canvas, xMax + 1 - line, yMin, xMax + 1, yMax + 1, colour);
+  const [width, height] = [xMax + 1 - xMin, yMax + 1 - yMin];
+  canvas.fill(xMin, yMin, width, line, color);
+  canvas.fill(xMin, yMax + 1 - line, width, line, color);
+  canvas.fill(xMin, yMin, line, height, color);
+  canvas.fill(xMax + 1 - line, yMin, line, height, color);
 }
 
-/** Above the box, or inside it where there is no room; moved left where it would leave the image. */
-function drawLabel(canvas: Pixels, label: string, xMin: number, yMin: number, size: number, colour: Colour): void {
+/** Draws a label above the box, or inside it if there is no room above, and moved left if it would leave the image. */
+function drawLabel(canvas: Canvas, label: string, xMin: number, yMin: number, size: number, color: Color): void {
   const width = (widthOf(label) + 4) * size;
   const height = (glyphHeight + 4) * size;
   const left = Math.max(0, Math.min(xMin, canvas.width - width));
   const top = Math.max(0, yMin - height >= 0 ? yMin - height : yMin);
-  fill(canvas, left, top, left + width, top + height, colour);
-  const [red, green, blue] = colour;
+  canvas.fill(left, top, width, height, color);
+  const [red, green, blue] = color;
   const isBright = 0.299 * red + 0.587 * green + 0.114 * blue > 140; // luma, ITU-R BT.601
-  const ink: Colour = isBright ? [0, 0, 0] : [255, 255, 255];
-  for (const dot of dotsOf(label)) {
-    const x = left + (dot.x + 2) * size;
-    const y = top + (dot.y + 2) * size;
-    fill(canvas, x, y, x + size, y + size, ink);
-  }
+  canvas.text(label, left + 2 * size, top + 2 * size, isBright ? [0, 0, 0] : [255, 255, 255], size);
 }

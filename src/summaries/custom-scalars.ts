@@ -6,29 +6,35 @@ import { tensorboard } from '../proto/tensorboard.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor } from './tensor.js';
 
-/** A chart with a line for every scalar tag that matches one of the regular expressions (Python's syntax), in every run. */
+/** A chart with a line for every scalar tag of every run that matches one of several regular expressions. */
 export interface MultilineChart {
+  /** Shown above the chart. */
   readonly title: string;
+  /** Regular expressions in Python's syntax; a tag that contains no special characters matches itself. */
   readonly multiline: readonly string[];
 }
 
-/** A chart with a line between two others, filled between them: three scalar tags for each series. */
+/** A chart with a line and a filled margin around it, for each of several series. */
 export interface MarginChart {
+  /** Shown above the chart. */
   readonly title: string;
+  /** Three scalar tags for each series: of the line, and of the margin's lower and upper edge. */
   readonly margin: readonly { readonly value: string; readonly lower: string; readonly upper: string }[];
 }
 
 /** A group of charts. */
 export interface ChartCategory {
+  /** Shown above the charts. */
   readonly title: string;
+  /** The charts in their order. */
   readonly charts: readonly (MultilineChart | MarginChart)[];
-  /** True: the group is folded up at first. */
+  /** Whether the group is collapsed at first. Default: false. */
   readonly closed?: boolean;
 }
 
 /**
- * What TensorBoard's custom scalars dashboard shows. Layouts of all runs are merged.
- * tensorboardX's and torch's form is read too: `{ category: { chart: ['Multiline', tags] | ['Margin', [value, lower, upper]] } }`.
+ * What TensorBoard's custom scalars dashboard shows; the layouts of all runs are merged. The form of tensorboardX and torch
+ * is accepted, too: `{ category: { chart: ['Multiline', tags] | ['Margin', [value, lower, upper]] } }`.
  */
 export type CustomScalarsLayout =
   | { readonly categories: readonly ChartCategory[] }
@@ -37,7 +43,11 @@ export type CustomScalarsLayout =
 /** The tag under which TensorBoard looks for the layout. */
 export const customScalarsTag = 'custom_scalars__config__';
 
-/** The layout as TensorBoard stores it, under the tag `custom_scalars__config__`. */
+/**
+ * A layout as TensorBoard stores it, to be written under `customScalarsTag`.
+ *
+ * @throws TypeError or RangeError that names the part of the layout that is wrong
+ */
 export function customScalarsSummary(layout: CustomScalarsLayout, what = 'custom scalars'): PluginSummary {
   const category = readCategories(layout, what).map(({ title, charts, closed }) => ({
     title,
@@ -108,8 +118,7 @@ function checkChart(chart: MultilineChart | MarginChart, where: string): void {
 }
 
 function checkText(text: unknown, where: string): void {
-  if (typeof text !== 'string' || text === '')
-    throw new TypeError(`${where}: expected a text, got ${text === '' ? 'an empty one' : describe(text)}`);
+  if (typeof text !== 'string' || text === '') throw new TypeError(`${where}: expected a text, got ${describe(text)}`);
 }
 
 /** The layout in a custom scalars tensor. */

@@ -1,26 +1,31 @@
+/**
+ * Embeddings for TensorBoard's projector. They are not in the event file: vectors, labels and a sheet of small images are
+ * files beside it, which an entry of `projector_config.pbtxt` lists.
+ */
 import { encodePng, type Pixels } from '../drawing/png.js';
 import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
 import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
-import { type Image, isEncodedImage, readImage } from './image.js';
+import { type ImageInput, isEncodedImage } from './image.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead, whenRead } from './numbers.js';
-import { toPixelsBatch } from './pixels.js';
+import { readPixelNumbers, toPixelsBatch } from './pixels.js';
 
 /** Options of addEmbedding. */
 export interface EmbeddingOptions {
-  /** A label for each vector, or a row of several. */
+  /** A label for each vector, or a row of several labels. Default: no labels. */
   metadata?: readonly string[] | readonly (readonly string[])[];
-  /** Names of the columns, where metadata has several. Default: label, column 2, column 3 ... */
+  /** Names of the columns, if metadata has several. Default: label, column 2, column 3 ... */
   metadataHeader?: readonly string[];
-  /** A small image for each vector, batch x height x width (x channels), pixels as in addImages. */
-  labelImages?: Image;
+  /** A small image for each vector, batch x height x width (x channels), pixels as in addImages. Default: no images. */
+  labelImages?: ImageInput;
 }
 
-/** What the projector needs of one embedding: companion files, and an entry of projector_config.pbtxt. */
-export interface Embedding {
-  /** Paths relative to the run's folder. */
+/** What the projector needs of one embedding. */
+export interface ProjectorFiles {
+  /** Files beside the event file; paths are relative to the run's folder. */
   readonly files: readonly { readonly path: string; readonly bytes: Later<Uint8Array> }[];
+  /** The entry of projector_config.pbtxt. */
   readonly entry: Later<EmbeddingEntry>;
 }
 
@@ -35,14 +40,15 @@ export interface EmbeddingEntry {
 /** The projector's configuration, beside the event files of a run. */
 export const projectorConfigFile = 'projector_config.pbtxt';
 
-/** Browsers and GPUs take no larger texture everywhere: the projector's documentation names this limit. */
+/** The projector's documentation names this limit: not all browsers and GPUs accept larger textures. */
 const maxSpriteSide = 8192;
 
 /**
- * Vectors for TensorBoard's projector.
+ * The projector's files for one embedding.
  *
  * @param vectors count x features, finite
- * @throws RangeError where metadata or images are not as many as vectors, a vector is not finite or the sprite would be too large
+ * @throws TypeError if metadata holds anything but strings; RangeError if there are not as many labels or images as vectors,
+ * a vector is not finite, or the images' sheet would be too large. Values that come later reject instead
  */
 export function embeddingFiles(
   tag: string,
@@ -50,7 +56,7 @@ export function embeddingFiles(
   step: Step,
   options: EmbeddingOptions = {},
   what = 'embedding',
-): Embedding {
+): ProjectorFiles {
   const { metadata, metadataHeader, labelImages } = options;
   if (isEncodedImage(labelImages))
     throw new TypeError(`${what}: expected labelImages to be a batch of pixels, got an encoded image`);
@@ -69,7 +75,7 @@ export function embeddingFiles(
   if (labelImages === undefined) return { files, entry: entryOf(tensorName, lines) };
   const path = `${folder}/sprite.png`;
   const sprite = whenAllRead(
-    [numbers, readImage(labelImages, `${what}, labelImages`)] as const,
+    [numbers, readPixelNumbers(labelImages, `${what}, labelImages`)] as const,
     ([read, pixels]: readonly [NumericArray, NumericArray]) => {
       const images = toPixelsBatch(pixels, undefined, `${what}, labelImages`);
       return { images, bytes: encodePng(spriteOf(images, read.shape[0], what)) };
@@ -88,23 +94,23 @@ function entryOf(tensorName: string, lines: readonly string[]): EmbeddingEntry {
 }
 
 /**
- * The configuration with an embedding added; an earlier one of the same name is replaced.
+ * Adds an embedding to the projector's configuration; an earlier one of the same name is replaced.
  *
- * @param config the whole configuration so far: what other programs have written stays
+ * @param config the whole configuration so far; the entries of other programs stay in it
  */
 export function addToProjectorConfig(config: string, entry: EmbeddingEntry): string {
   const name = `  tensor_name: ${quote(entry.tensorName)}\n`;
-  const kept = config.split(/^(?=embeddings \{)/m).filter((block) => !block.includes(name));
-  const before = kept.join('');
+  const others = config.split(/^(?=embeddings \{)/m).filter((block) => !block.includes(name));
+  const before = others.join('');
   return `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${entry.config}`;
 }
 
-/** At least five digits, as tensorboardX and torch have it. */
+/** A step as at least five digits, as tensorboardX and torch write it. */
 function stepText(step: Step): string {
   return step < 0 ? `-${String(-step).padStart(5, '0')}` : String(step).padStart(5, '0');
 }
 
-/** A name that no file system reads as a path; what had to be changed is told apart by a checksum. */
+/** A tag as a name that no file system reads as a path. If that changes it, a checksum keeps it distinct from others. */
 function folderName(tag: string): string {
   const safe = tag.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 100);
   const isSafe = safe === tag && !/^\.|\.$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(tag) && tag !== '';
@@ -125,8 +131,8 @@ function quote(text: string): string {
 }
 
 /**
- * Tab-separated text, not raw floats: TensorBoard takes raw floats that happen to be valid UTF-8 (0.5, 0.5, ...) for text and
- * answers HTTP 500. Numbers are written with the digits that float32, in which they are read, tells apart.
+ * Vectors as tab-separated text, not raw floats: TensorBoard takes raw floats that happen to be valid UTF-8 (0.5, 0.5, ...)
+ * for text and answers HTTP 500. Numbers get the digits that float32 distinguishes, because the projector reads float32.
  */
 function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Array {
   const [count, features] = shape;
@@ -151,14 +157,14 @@ function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Arra
   return concat(blocks);
 }
 
-/** 7 digits where they are read back as the same float32, else 9, which always are. */
+/** A number with 7 digits if they are read back as the same float32, else with 9, which always are. */
 function float32Text(value: number): number {
   const float = Math.fround(value);
   const short = Number(float.toPrecision(7));
   return Math.fround(short) === float ? short : Number(float.toPrecision(9));
 }
 
-/** A first row of names is there exactly where there are several columns: so the projector tells whether it is one. */
+/** Labels as tab-separated text. The projector takes the first row for names exactly if there are several columns. */
 function encodeMetadata(
   metadata: readonly string[] | readonly (readonly string[])[],
   header: readonly string[] | undefined,
@@ -190,7 +196,7 @@ function encodeMetadata(
   return utf8.encode(lines.join(''));
 }
 
-/** The format knows no quoting, and the projector skips blank lines, which would shift all labels after one. */
+/** The format has no quoting, and the projector skips blank lines, which would shift all labels after them. */
 function tsvLine(cells: readonly string[]): string {
   const line = cells.map((cell) => cell.replace(/[\t\n\r\u2028\u2029]/g, ' ')).join('\t');
   const zeroWidthSpace = '\u200b';
@@ -198,8 +204,8 @@ function tsvLine(cells: readonly string[]): string {
 }
 
 /**
- * All images in rows of the smallest square sheet that holds them. The projector takes its columns and its rows for granted:
- * with fewer rows some points are black.
+ * Puts all images in rows on the smallest square sheet that holds them. The projector assumes as many rows as columns: with
+ * fewer rows some points would be black.
  */
 function spriteOf(images: readonly Pixels[], count: number, what: string): Pixels {
   if (images.length !== count)
@@ -208,7 +214,7 @@ function spriteOf(images: readonly Pixels[], count: number, what: string): Pixel
   const side = Math.ceil(Math.sqrt(count));
   if (side * width > maxSpriteSide || side * height > maxSpriteSide) {
     throw new RangeError(
-      `${what}: ${count} labelImages of ${width} x ${height} make a sprite of ${side * width} x ${side * height} pixels, and the projector shows at most ${maxSpriteSide} a side: use smaller or fewer images`,
+      `${what}: expected labelImages whose sheet has at most ${maxSpriteSide} pixels per side, got ${count} of ${width} x ${height}, which need ${side * width} x ${side * height}: use smaller or fewer images`,
     );
   }
   const stride = side * width * channels;

@@ -1,4 +1,9 @@
+/**
+ * Nodes of a GraphDef: those of a TensorFlow.js GraphModel, read from either of the two places where it keeps its graph, and
+ * the attributes that any node may have.
+ */
 import { tensorboard } from '../proto/tensorboard.js';
+import { dataTypeOf } from './tensor-types.js';
 
 /** What this package needs of a converted model; a TensorFlow.js GraphModel is one. */
 export interface GraphModelLike {
@@ -14,7 +19,7 @@ export interface GraphModelLike {
   readonly weights?: Record<string, object[]>;
 }
 
-/** A GraphModel keeps the graph it was loaded from, as the JSON form of a GraphDef, and the graph it runs. */
+/** A GraphModel keeps the graph it was loaded from, in the JSON form of a GraphDef, and the graph it executes. */
 interface LoadedGraph {
   artifacts?: { modelTopology?: { node?: JsonNode[] } };
   executor?: { graph?: { nodes?: Record<string, ExecutedNode> } };
@@ -35,13 +40,13 @@ interface ExecutedNode {
   attrParams?: Record<string, { value?: unknown }>;
 }
 
-/** True for a model that keeps its graph in one of the two places. */
+/** Whether a model keeps its graph in one of the two places. */
 export function isGraphModel(model: unknown): model is GraphModelLike {
   if (typeof model !== 'object' || model === null) return false;
   return storedNodes(model) !== undefined || executedNodes(model) !== undefined;
 }
 
-/** The operations of a GraphModel. Values of constants stay out: TensorBoard shows types and shapes only. */
+/** The operations of a GraphModel. Values of constants are left out: TensorBoard shows only types and shapes. */
 export function graphModelNodes(model: GraphModelLike): tensorboard.INodeDef[] {
   const stored = storedNodes(model);
   if (stored !== undefined) return stored.map(fromJson);
@@ -77,7 +82,10 @@ function fromJson({ name, op, input = [], device = '', attr = {} }: JsonNode): t
   };
 }
 
-/** protobuf's JSON form: bytes are base64, 64-bit integers strings, enumerations names. https://protobuf.dev/programming-guides/json/ */
+/**
+ * An attribute from protobuf's JSON form, in which bytes are base64, 64-bit integers strings and enumerations names.
+ * Source: https://protobuf.dev/programming-guides/json/
+ */
 function attributeFromJson(value: Record<string, unknown>): tensorboard.IAttrValue {
   if ('s' in value) return { s: bytesFromJson(value.s) };
   if ('i' in value) return { i: Number(value.i) };
@@ -108,7 +116,7 @@ function bytesFromJson(value: unknown): Uint8Array {
   try {
     return Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
   } catch {
-    return new TextEncoder().encode(value); // some converters wrote the text itself
+    return new TextEncoder().encode(value); // some converters write the text itself
   }
 }
 
@@ -132,7 +140,7 @@ function tensorFromJson(value: unknown): tensorboard.ITensorProto {
 
 const utf8 = new TextEncoder();
 
-/** An attribute of a graph's node, as TensorBoard shows it beside the graph: undefined where there is nothing to show. */
+/** A value as an attribute, which TensorBoard shows beside the graph; undefined if it cannot be shown. */
 export function attribute(value: unknown): tensorboard.IAttrValue | undefined {
   switch (typeof value) {
     case 'string':
@@ -150,26 +158,16 @@ export function attribute(value: unknown): tensorboard.IAttrValue | undefined {
   return undefined;
 }
 
-/** Shapes under the name that TensorBoard writes on edges; a length that varies (null) is -1. */
+/** Shapes as the attribute `outputShapesKey`; a length that varies (null) is -1. */
 export function outputShapes(shapes: readonly (readonly (number | null)[])[]): tensorboard.IAttrValue {
   return { list: { shape: shapes.map((shape) => ({ dim: shape.map((size) => ({ size: size ?? -1 })) })) } };
 }
 
-/** The attribute that TensorBoard reads shapes from. */
+/** The name of the attribute whose shapes TensorBoard writes on edges. */
 export const outputShapesKey = '_output_shapes';
 
-/** A data type by its TensorFlow.js or Keras name. */
-export function dataType(dtype: unknown): tensorboard.IAttrValue | undefined {
-  const types: Record<string, tensorboard.DataType> = {
-    float32: tensorboard.DataType.DT_FLOAT,
-    int32: tensorboard.DataType.DT_INT32,
-    bool: tensorboard.DataType.DT_BOOL,
-    string: tensorboard.DataType.DT_STRING,
-    complex64: tensorboard.DataType.DT_COMPLEX64,
-    float64: tensorboard.DataType.DT_DOUBLE,
-    float16: tensorboard.DataType.DT_HALF,
-    uint8: tensorboard.DataType.DT_UINT8,
-    int64: tensorboard.DataType.DT_INT64,
-  };
-  return typeof dtype === 'string' && Object.hasOwn(types, dtype) ? { type: types[dtype] } : undefined;
+/** A data type as an attribute, by its TensorFlow.js or Keras name; undefined if the name is none. */
+export function dataType(name: unknown): tensorboard.IAttrValue | undefined {
+  const type = dataTypeOf(name);
+  return type === undefined ? undefined : { type };
 }

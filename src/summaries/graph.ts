@@ -1,15 +1,17 @@
+/** Graphs of models, as GraphDef bytes, for TensorBoard's graphs dashboard. */
 import { describe } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type GraphModelLike, graphModelNodes, isGraphModel } from './graph-nodes.js';
 import { isLayersModel, type LayersModelLike, layersModelNodes } from './layers-graph.js';
 
-/** What addGraph draws: a TensorFlow.js LayersModel or GraphModel, or a GraphDef in its protobuf bytes (a frozen .pb file). */
+/** What addGraph draws: a TensorFlow.js LayersModel or GraphModel, or the bytes of a GraphDef (a frozen .pb file). */
 export type GraphLike = LayersModelLike | GraphModelLike | Uint8Array;
 
 /**
- * The graph of a model as GraphDef bytes, for TensorBoard's graphs dashboard. A LayersModel gives a node for each layer, with
- * every edge, its settings, output shape and number of parameters; layers of a nested model stand in a box of its name. A
- * GraphModel gives its operations.
+ * The graph of a model as GraphDef bytes. A LayersModel has a node for each layer, with all edges, its settings, output shape
+ * and number of parameters; layers of a nested model are drawn in a box of its name. A GraphModel has its operations.
+ *
+ * @throws TypeError if the model is none of these, or has no nodes
  */
 export function graphDefOf(model: GraphLike, what = 'graph'): Uint8Array {
   if (model instanceof Uint8Array) return checkGraphDef(model, what);
@@ -22,7 +24,7 @@ function encode(node: tensorboard.INodeDef[]): Uint8Array {
   return tensorboard.GraphDef.encode({ node }).finish();
 }
 
-/** TensorBoard would show bytes that are none as an empty page. */
+/** Checks that bytes are a GraphDef: TensorBoard would show an empty page for others. */
 function checkGraphDef(bytes: Uint8Array, what: string): Uint8Array {
   let nodes = 0;
   try {
@@ -32,6 +34,6 @@ function checkGraphDef(bytes: Uint8Array, what: string): Uint8Array {
       cause: error,
     });
   }
-  if (nodes === 0) throw new TypeError(`${what}: expected a GraphDef of at least one node`);
+  if (nodes === 0) throw new TypeError(`${what}: expected a GraphDef of at least one node, got none`);
   return bytes;
 }

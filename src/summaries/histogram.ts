@@ -12,21 +12,22 @@ import { doubleTensor, isNumeric } from './tensor.js';
 /** How many buckets TF2 and tfjs-node use. */
 export const defaultBuckets = 30;
 
-/** Buckets of equal width, and how many values could not be put into any. */
-export interface Histogram {
+/** The counts of `bucketize`. */
+interface Histogram {
   /** k x 3, row-major: left edge, right edge, count. */
   readonly buckets: Float64Array;
-  /** Values left out because they are NaN or infinite. */
+  /** How many values were left out because they are NaN or infinite. */
   readonly rejected: number;
 }
 
 /**
- * Sorts values into buckets of equal width exactly as TF2's `tf.summary.histogram` does
- * (https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/plugins/histogram/summary_v2.py): the first left edge
- * is the minimum, the last right edge the maximum; where all values are equal every bucket is [v, v] and the last counts
- * them; without values all rows are zero. Any finite float64 range works. NaN and ±Infinity are counted and left out.
+ * Counts values into buckets of equal width exactly as TF2's `tf.summary.histogram` does: the first left edge is the minimum,
+ * the last right edge the maximum; if all values are equal, every bucket is [v, v] and the last one counts them; without
+ * values all rows are zero. Any finite float64 range works. NaN and ±Infinity are left out, and counted.
+ * Source: https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/plugins/histogram/summary_v2.py
  *
- * @param count how many buckets, 1 or more
+ * @param count number of buckets, 1 or more
+ * @throws RangeError if it is not
  */
 export function bucketize(values: ArrayLike<number>, count: number = defaultBuckets, what = 'histogram'): Histogram {
   if (!Number.isSafeInteger(count) || count < 1) {
@@ -74,18 +75,18 @@ export function bucketize(values: ArrayLike<number>, count: number = defaultBuck
   return { buckets, rejected };
 }
 
-/** The smallest and the largest value; both NaN where some value is NaN or infinite. */
+/** The smallest and the largest value; both are NaN if some value is NaN or infinite. */
 function extremesOf(values: ArrayLike<number>): { min: number; max: number } {
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
-  let strange = 0;
+  let notFinite = 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    strange += value - value; // 0 for finite values, NaN for all others
+    notFinite += value - value; // 0 for finite values, NaN for all others
     if (value < min) min = value;
     if (value > max) max = value;
   }
-  return strange === 0 ? { min, max } : { min: Number.NaN, max: Number.NaN };
+  return notFinite === 0 ? { min, max } : { min: Number.NaN, max: Number.NaN };
 }
 
 function countNotFinite(values: ArrayLike<number>): number {
@@ -94,7 +95,7 @@ function countNotFinite(values: ArrayLike<number>): number {
   return count;
 }
 
-/** Values that are all finite, in a range with nothing to watch out for: nearly every histogram there is. */
+/** Counts values that are all finite, in a range that needs no special care: nearly every histogram. */
 function countPlain(
   values: ArrayLike<number>,
   start: number,
@@ -102,7 +103,7 @@ function countPlain(
   buckets: Float64Array,
   count: number,
 ): void {
-  // Values near each other fall into one bucket; counting every other one elsewhere spares waiting for the last count.
+  // Adjacent values often fall into the same bucket. Two tables spare each count from waiting for the previous one.
   const even = new Int32Array(count + 1);
   const odd = new Int32Array(count + 1);
   const paired = values.length - (values.length % 2);
@@ -129,10 +130,11 @@ export function histogramSummary(buckets: Float64Array): PluginSummary {
 }
 
 /**
- * Buckets that the caller has counted, checked: left <= right, no bucket begins before the one before it ends, counts are
- * not negative (they may be fractions: weights), nothing is NaN or infinite.
+ * Copies and checks buckets that the caller has counted. Counts may be fractions, such as weights.
  *
  * @param buckets k x 3, row-major: left edge, right edge, count
+ * @throws RangeError if left > right, a bucket begins before the previous one ends, a count is negative, or anything is NaN or
+ * infinite
  */
 export function checkBuckets(buckets: ArrayLike<number>, what = 'histogram'): Float64Array {
   if (buckets.length % 3 !== 0) {
@@ -149,7 +151,7 @@ export function checkBuckets(buckets: ArrayLike<number>, what = 'histogram'): Fl
     if (left > right) throw new RangeError(`${row}: expected left <= right, got ${left} and ${right}`);
     if (at > 0 && left < checked[at - 2]) {
       throw new RangeError(
-        `${row}: expected it to begin at or after ${checked[at - 2]}, where the one before it ends, got ${left}`,
+        `${row}: expected it to begin at or after ${checked[at - 2]}, the end of the previous one, got ${left}`,
       );
     }
     if (!(count >= 0 && count < Number.POSITIVE_INFINITY))

@@ -9,35 +9,36 @@ import { tensorboard } from '../proto/tensorboard.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { floatTensor } from './tensor.js';
 
-/** A hyperparameter's value: a boolean stays one. */
+/** A hyperparameter's value. */
 export type Hparam = string | number | boolean;
 
 /** The values a hyperparameter may take in an experiment: a list of values of one type, or a range of numbers. */
 export type HparamDomain = readonly Hparam[] | { readonly min: number; readonly max: number };
 
-/** How a session (this run) ended, or that it has not. */
+/** How a session, which is a run, ended; 'running' if it has not ended. */
 export type HparamsStatus = 'success' | 'failure' | 'running';
 
 /** Options of addHparams. */
 export interface HparamsOptions {
-  /** Sessions of one name are shown as repetitions of one set of hyperparameters. Default: the run's own. */
+  /** Sessions of the same name are shown as repetitions of one set of hyperparameters. Default: the run's own name. */
   name?: string;
-  /** 'success'. */
+  /** How the session ended. Default: 'success'. */
   status?: HparamsStatus;
   /**
-   * The hyperparameters of the whole experiment and what they may be. TensorBoard takes this list, where one run has it, for
-   * all runs; without it the columns are what the runs have. Hyperparameters that are left out are added without a domain.
+   * The hyperparameters of the whole experiment and their possible values. If one run has this list, TensorBoard uses it for
+   * all runs. Hyperparameters of the run that are not listed are added without a domain. Default: no list; TensorBoard's
+   * columns are the hyperparameters that the runs have.
    */
   domains?: Readonly<Record<string, HparamDomain>>;
-  /** Seconds since the epoch; now. */
+  /** When the session started, in seconds since 1970. Default: now. */
   startTime?: number;
-  /** Seconds since the epoch; now, unless the status is 'running'. */
+  /** When the session ended, in seconds since 1970; not used if the status is 'running'. Default: now. */
   endTime?: number;
 }
 
 const { HparamDataType, HParamsPluginData } = tensorboard;
 
-/** Every tag that the hparams plugin reads begins with this; its summaries have the rest as suffix. */
+/** Every tag that the hparams plugin reads begins with this; its summaries carry the rest as suffix. */
 export const hparamsTag = '_hparams_/';
 
 const statuses: Record<HparamsStatus, tensorboard.HparamsStatus> = {
@@ -54,10 +55,11 @@ const dataTypes: Record<'string' | 'boolean' | 'number', tensorboard.HparamDataT
 };
 
 /**
- * Hyperparameters for TensorBoard's hparams dashboard, inside the run they belong to: all scalars of the run are its metrics.
+ * Hyperparameters for TensorBoard's hparams dashboard, to be written into the run that they belong to. All scalars of the run
+ * are its metrics.
  *
  * @param metrics names of the scalar tags that `domains` lists as metrics
- * @throws TypeError where a value is not a string, number or boolean; RangeError where it is NaN, infinite or outside its domain
+ * @throws TypeError if a value is not a string, number or boolean; RangeError if it is NaN, infinite or outside its domain
  */
 export function hparamsSummaries(
   hparams: Readonly<Record<string, Hparam>>,
@@ -96,7 +98,7 @@ export function hparamsSummaries(
   return summaries;
 }
 
-/** The plugin reads the metadata and no value: an empty tensor stands for one, as TF2 writes it. */
+/** The plugin reads the metadata and no value, so the tensor is empty, as TF2 writes it. */
 function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): PluginSummary {
   return {
     plugin: 'hparams',
@@ -113,7 +115,7 @@ function hparamValue(value: unknown, what: string): tensorboard.IHparamValue {
   if (typeof value !== 'number') {
     throw new TypeError(`${what}: expected a string, number or boolean, got ${describe(value)}`);
   }
-  // TensorBoard answers its page in JSON, which has neither.
+  // TensorBoard sends its page JSON, which has neither NaN nor Infinity.
   if (!Number.isFinite(value)) throw new RangeError(`${what}: expected a finite number, got ${value}`);
   return { numberValue: value };
 }
@@ -156,10 +158,10 @@ function checkDomains(
     const where = `${what}: domain of ${name}`;
     const value = hparams[name];
     if (isList(domain)) {
-      if (domain.length === 0) throw new RangeError(`${where}: expected at least one value`);
-      const odd = domain.find((each) => typeof each !== typeof domain[0]);
-      if (odd !== undefined)
-        throw new TypeError(`${where}: expected values of one type, got ${describe(domain[0])} and ${describe(odd)}`);
+      if (domain.length === 0) throw new RangeError(`${where}: expected at least one value, got none`);
+      const other = domain.find((each) => typeof each !== typeof domain[0]);
+      if (other !== undefined)
+        throw new TypeError(`${where}: expected values of one type, got ${describe(domain[0])} and ${describe(other)}`);
       if (value !== undefined && !domain.includes(value))
         throw new RangeError(`${what}: ${name}: expected one of ${domain.join(', ')}, got ${value}`);
     } else {

@@ -1,14 +1,17 @@
+/** Nodes of a GraphDef for the layers of a TensorFlow.js LayersModel, read from its configuration and from the live layers. */
+import { describe } from '../errors.js';
 import type { tensorboard } from '../proto/tensorboard.js';
 import { attribute, dataType, outputShapes, outputShapesKey } from './graph-nodes.js';
 
-/** A TensorFlow.js LayersModel, Sequential or functional: what is needed of it. */
+/** The part of a TensorFlow.js LayersModel, Sequential or functional, that addGraph uses. */
 export interface LayersModelLike {
-  /** With (null, false) the model's configuration as an object, as tf.LayersModel gives it. */
+  /** Called with (null, false), returns the model's configuration as an object, as tf.LayersModel does. */
   toJSON(unused?: unknown, returnString?: boolean): unknown;
+  /** The model's layers. */
   readonly layers: readonly unknown[];
 }
 
-/** True for anything with layers that can state its configuration. */
+/** Whether a value has layers and a configuration. */
 export function isLayersModel(model: unknown): model is LayersModelLike {
   if (typeof model !== 'object' || model === null) return false;
   const { toJSON, layers } = model as Partial<LayersModelLike>;
@@ -31,18 +34,26 @@ interface LiveLayer {
   countParams?(): number;
 }
 
-/** A node for each layer of a model, nested ones below `<model>/`. */
+/**
+ * A node for each layer of a model; the names of a nested model's layers begin with `<model>/`.
+ *
+ * @throws TypeError if the model's configuration lists no layers
+ */
 export function layersModelNodes(model: LayersModelLike, what: string): tensorboard.INodeDef[] {
   const json = model.toJSON(null, false);
   const root = (typeof json === 'string' ? JSON.parse(json) : json) as LayerConfig;
-  if (!Array.isArray(root?.config?.layers)) throw new TypeError(`${what}: the model's toJSON() states no layers`);
+  if (!Array.isArray(root?.config?.layers)) {
+    throw new TypeError(`${what}: expected a model whose toJSON() lists its layers, got ${describe(root)}`);
+  }
   const nodes: tensorboard.INodeDef[] = [];
   addModel(root, '', [], model as unknown as LiveLayer, nodes);
   return nodes;
 }
 
 /**
- * @param calls the inputs of each call of this model by the one around it
+ * Appends the nodes of a model, nested or not.
+ *
+ * @param calls the inputs of each call of this model by the model around it
  */
 function addModel(
   model: LayerConfig,
@@ -86,7 +97,7 @@ function isFunctional(model: LayerConfig): boolean {
   return Array.isArray(model.config.input_layers) && Array.isArray(model.config.output_layers);
 }
 
-/** The name of the tensor a layer gives out: for a nested model that of the layer inside it. */
+/** The name of a layer's output tensor: for a nested model, that of the layer inside it which computes it. */
 function outputOf(layer: LayerConfig, index: number, scope: string): string {
   const inner = layer.config.layers;
   if (!inner) return tensorName(`${scope}${nodeName(layer)}`, index);
@@ -103,8 +114,8 @@ function refTo([name, index]: [string, number], layers: ReadonlyMap<string, Laye
 }
 
 /**
- * All [layer name, tensor index] in a part of the configuration, whichever nesting it has: Keras 2 and TensorFlow.js write
- * [name, node index, tensor index, kwargs], Keras 3 an object with a `keras_history` of the first three.
+ * All [layer name, tensor index] in a part of the configuration, however deeply it is nested: Keras 2 and TensorFlow.js
+ * write [name, node index, tensor index, kwargs], Keras 3 an object with a `keras_history` of the first three.
  */
 function tensorRefs(part: unknown): [string, number][] {
   if (Array.isArray(part)) {
@@ -132,7 +143,7 @@ function layerNode(
   return { name: `${scope}${nodeName(layer)}`, op: layer.class_name, input: inputs, attr };
 }
 
-/** A Sequential model's configuration does not name its input. */
+/** The input of a Sequential model, whose configuration does not name it. */
 function inputNodeOf(layer: LayerConfig, scope: string): tensorboard.INodeDef {
   const shape = firstShape(layer);
   const attr: Record<string, tensorboard.IAttrValue> = {};
@@ -146,7 +157,10 @@ function firstShape(layer: LayerConfig): (number | null)[] | undefined {
   return layer.config.layers?.[0] && firstShape(layer.config.layers[0]);
 }
 
-/** Settings as attributes: of an initializer, a constraint or a wrapped layer its class, of a wrapped layer its settings too. */
+/**
+ * Adds a layer's settings as attributes. An initializer, a constraint or a wrapped layer is shown by its class; the settings
+ * of a wrapped layer are added, too.
+ */
 function addAttributes(
   config: Record<string, unknown>,
   prefix: string,
@@ -168,11 +182,12 @@ function addAttributes(
 }
 
 function shapesOf(live: LiveLayer | undefined): (number | null)[][] | undefined {
-  const shape = attempt(() => live?.outputShape); // throws for a layer that is called with inputs of several shapes
+  const shape = attempt(() => live?.outputShape); // throws if the layer is called with inputs of several shapes
   if (!Array.isArray(shape)) return undefined;
   return Array.isArray(shape[0]) ? shape : [shape];
 }
 
+/** Returns undefined if `read` throws. */
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -189,7 +204,7 @@ function nodeName(layer: LayerConfig): string {
   return safe(nameOf(layer));
 }
 
-/** A colon would be read as a tensor's number, a caret as a control edge. */
+/** Replaces colons, which would be read as a tensor's number, and carets, which would be read as control edges. */
 function safe(name: string): string {
   return name.replace(/[:^]/g, '_');
 }

@@ -8,11 +8,14 @@ import { floatTensor, int32Tensor, uint8Tensor } from './tensor.js';
 
 /** Options of addMesh. */
 export interface MeshOptions {
-  /** RGB 0..255 (whole numbers, of whichever type), one for each vertex: vertices x 3, or batch x vertices x 3. */
+  /** The color of each vertex, RGB in whole numbers 0..255: vertices x 3, or batch x vertices x 3. Default: the viewer's. */
   colors?: Numbers;
-  /** Three vertex numbers for each triangle: faces x 3, or batch x faces x 3. Without them the vertices are a point cloud. */
+  /** Three vertex indices for each triangle: faces x 3, or batch x faces x 3. Default: none, the vertices are a point cloud. */
   faces?: Numbers;
-  /** Camera, lights and material of the scene, by three.js class names: https://github.com/tensorflow/tensorboard/tree/master/tensorboard/plugins/mesh */
+  /**
+   * Camera, lights and material of the scene, by three.js class names. Default: the viewer's.
+   * See https://github.com/tensorflow/tensorboard/tree/master/tensorboard/plugins/mesh
+   */
   config?: object;
 }
 
@@ -32,8 +35,9 @@ type Part = keyof typeof partTypes;
  * A mesh or point cloud for TensorBoard's mesh dashboard: one summary for its vertices and one each for faces and colors,
  * with the suffixes that TF2 gives them.
  *
- * @param tag the user's tag: the parts name it, so that the dashboard finds them
+ * @param tag the user's tag: every part states it, so that the dashboard finds the parts of a mesh
  * @param vertices x, y, z of each: vertices x 3, or batch x vertices x 3
+ * @throws RangeError if a shape or a value is none of these, or the parts do not fit each other
  */
 export function meshSummaries(
   tag: string,
@@ -88,15 +92,15 @@ function checkPart(part: Part, { values, shape }: NumericArray, vertices: readon
   const limit = part === 'faces' ? vertices[1] - 1 : 255;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    const isRight =
+    const isValid =
       part === 'vertices' ? Number.isFinite(value) : Number.isInteger(value) && value >= 0 && value <= limit;
-    if (isRight) continue;
+    if (isValid) continue;
     const expected = part === 'vertices' ? 'finite coordinates' : `whole numbers from 0 to ${limit}`;
     throw new RangeError(`${what}: expected ${expected}, got ${value} at position ${i}`);
   }
 }
 
-/** A tensor of a mesh with what its metadata says of it. */
+/** One tensor of a mesh, with what its metadata says about it. */
 export function decodeMesh(tensor: TensorValue, content: Uint8Array): MeshValue | undefined {
   const mesh = tryDecodeMessage(MeshPluginData, content);
   const part = mesh && Object.values(partTypes).find(({ contentType }) => contentType === mesh.contentType);

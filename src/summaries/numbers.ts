@@ -1,5 +1,11 @@
+/**
+ * Everything that stands for numbers in an addX call becomes a flat array with a shape and a type (`readNumbers`): plain
+ * numbers, typed arrays, nested arrays, and tensors, recognized by their methods so that TensorFlow.js is not imported. A
+ * tensor on WebGPU can be read only asynchronously; `Later`, `whenRead` and `whenAllRead` carry on with either kind.
+ */
 import { describe, messageOf } from '../errors.js';
-/** The typed arrays a number can come in. 64-bit integers are read as float64. */
+
+/** The typed arrays that numbers can come in. 64-bit integers are read as float64. */
 export type TypedArray =
   | Int8Array
   | Uint8Array
@@ -14,49 +20,59 @@ export type TypedArray =
   | BigUint64Array;
 
 /**
- * Anything that holds numbers as a TensorFlow.js tensor does: a `tf.Tensor` or `tf.Variable` passes without this
- * package importing TensorFlow.js. `dataSync` is preferred; where it is absent or throws (WebGPU), `data` is awaited.
+ * Anything that holds numbers as a TensorFlow.js tensor does: a `tf.Tensor` or `tf.Variable` is accepted without this
+ * package importing TensorFlow.js. `dataSync` is preferred; if it is absent or throws (WebGPU), `data` is awaited.
  */
 export interface TensorLike {
+  /** The length of each axis; [] for a single number. */
   readonly shape: readonly number[];
-  /** 'float32', 'int32', 'bool', 'uint8' ...; without it the type of the values tells. */
+  /** 'float32', 'int32', 'bool', 'uint8' ...; the type of the values decides if it is left out. */
   readonly dtype?: string;
+  /** Whether the tensor's memory has been released; such a tensor is refused. */
   readonly isDisposed?: boolean;
+  /** The values in row-major order. */
   dataSync?(): ArrayLike<number> | ArrayLike<bigint>;
+  /** Resolves to the values in row-major order. */
   data(): Promise<ArrayLike<number> | ArrayLike<bigint>>;
 }
 
-/** A flat array with its shape beside it, row-major: what ndarray libraries hold. */
+/** A flat array with its shape beside it, as ndarray libraries hold it. */
 export interface ShapedArray {
+  /** The values in row-major order, as many as the product of `shape`. */
   readonly data: TypedArray | readonly number[];
+  /** The length of each axis; [] for a single number. */
   readonly shape: readonly number[];
 }
 
-/** Arrays of arrays of numbers or booleans, all rows of one length. Rows may be typed arrays. */
+/** Arrays of arrays of numbers or booleans, in which all rows of an axis have the same length. Rows may be typed arrays. */
 export type NestedArray = readonly (number | boolean | TypedArray | NestedArray)[];
 
 /** Everything that can stand for numbers in an addX call. */
 export type Numbers = number | boolean | TypedArray | NestedArray | TensorLike | ShapedArray;
 
-/** What the numbers were before they were read: it decides whether pixels are 0..255 or 0..1, and what a label may be. */
-export type NumericType = 'float64' | 'float32' | 'int32' | 'uint8' | 'bool';
+/** The type of numbers before they were read: it decides whether pixels are 0..255 or 0..1. */
+type NumericType = 'float64' | 'float32' | 'int32' | 'uint8' | 'bool';
 
-/** Numbers read: flat, row-major, with their shape ([] for a single number). */
+/** Numbers that have been read: a flat array in row-major order, with shape and type. */
 export interface NumericArray {
-  /** As many as the product of `shape`. May be the caller's own memory: read it at once, never write to it. */
+  /** As many values as the product of `shape`. May be the caller's own memory: read it at once, never write to it. */
   readonly values: Exclude<TypedArray, BigInt64Array | BigUint64Array>;
+  /** The length of each axis; [] for a single number. */
   readonly shape: readonly number[];
   readonly dtype: NumericType;
 }
 
+/** A value, or a promise of it because a tensor cannot be read synchronously. */
+export type Later<T> = T | Promise<T>;
+
 /**
- * Reads numbers of any accepted kind. Everything is read during the call; only a tensor that cannot be read
- * synchronously (WebGPU) gives a promise, which rejects (naming `what`) where its values never come.
+ * Reads numbers of any accepted kind. Everything is read during the call, except for a tensor that cannot be read
+ * synchronously (WebGPU): then a promise is returned, which rejects if its values cannot be read.
  *
  * @param what names the values in errors, e.g. `histogram "weights"`
- * @throws TypeError where something is not a number, RangeError where rows differ in length or values do not fill the shape
+ * @throws TypeError if something is not a number, RangeError if rows differ in length or values do not fill the shape
  */
-export function readNumbers(value: Numbers, what: string): NumericArray | Promise<NumericArray> {
+export function readNumbers(value: Numbers, what: string): Later<NumericArray> {
   if (typeof value === 'number') return { values: Float64Array.of(value), shape: [], dtype: 'float64' };
   if (typeof value === 'boolean') return { values: Uint8Array.of(value ? 1 : 0), shape: [], dtype: 'bool' };
   if (isTypedArray(value)) return shaped(value, [value.length], what);
@@ -68,27 +84,27 @@ export function readNumbers(value: Numbers, what: string): NumericArray | Promis
   );
 }
 
-/** True for every typed array, including those of another realm; false for a DataView. */
+/** Whether a value is a typed array, of this realm or another; a DataView is not. */
 export function isTypedArray(value: unknown): value is TypedArray {
   return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }
 
-/** True for an object with a shape and a `data()` method, as tensors have. */
-export function isTensorLike(value: unknown): value is TensorLike {
+/** Whether a value has a shape and a `data()` or `dataSync()` method, as tensors have. */
+function isTensorLike(value: unknown): value is TensorLike {
   if (typeof value !== 'object' || value === null) return false;
   const tensor = value as Partial<TensorLike>;
   return Array.isArray(tensor.shape) && (typeof tensor.data === 'function' || typeof tensor.dataSync === 'function');
 }
 
-/** True for a flat array with its shape beside it. */
-export function isShapedArray(value: unknown): value is ShapedArray {
+/** Whether a value is a flat array with its shape beside it. */
+function isShapedArray(value: unknown): value is ShapedArray {
   if (typeof value !== 'object' || value === null) return false;
   const array = value as Partial<ShapedArray>;
   return Array.isArray(array.shape) && (isTypedArray(array.data) || Array.isArray(array.data));
 }
 
 /** How many numbers a shape holds: 1 for []. */
-export function sizeOf(shape: readonly number[]): number {
+function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, length) => size * length, 1);
 }
 
@@ -98,8 +114,12 @@ function shaped(
   what: string,
   dtype?: string,
 ): NumericArray {
-  if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0) || sizeOf(shape) !== data.length) {
-    throw new RangeError(`${what}: ${data.length} values do not fill the shape [${shape.join(', ')}]`);
+  if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
+    throw new RangeError(`${what}: expected a shape of whole numbers, got [${shape.join(', ')}]`);
+  }
+  const size = sizeOf(shape);
+  if (size !== data.length) {
+    throw new RangeError(`${what}: expected ${size} values for the shape [${shape.join(', ')}], got ${data.length}`);
   }
   if (!isTypedArray(data))
     return { values: flatten(data, data.length, what), shape, dtype: numericType(dtype, undefined, what) };
@@ -131,8 +151,9 @@ function numericType(dtype: string | undefined, values: TypedArray | undefined, 
   return 'int32';
 }
 
-function readTensor(tensor: TensorLike, what: string): NumericArray | Promise<NumericArray> {
-  if (tensor.isDisposed === true) throw new TypeError(`${what}: the tensor is disposed`);
+function readTensor(tensor: TensorLike, what: string): Later<NumericArray> {
+  if (tensor.isDisposed === true)
+    throw new TypeError(`${what}: expected a tensor that is not disposed, got a disposed one`);
   numericType(tensor.dtype, undefined, what); // refuses strings and complex numbers before reading them
   const asArray = (data: ArrayLike<number> | ArrayLike<bigint>) => shapedTensor(tensor, data, what);
   let cause: unknown;
@@ -141,7 +162,7 @@ function readTensor(tensor: TensorLike, what: string): NumericArray | Promise<Nu
     try {
       data = tensor.dataSync();
     } catch (error) {
-      cause = error; // WebGPU cannot read synchronously: its values come later
+      cause = error; // WebGPU cannot read synchronously: data() is awaited instead
     }
     if (data !== undefined) return asArray(data);
   }
@@ -153,7 +174,7 @@ function readTensor(tensor: TensorLike, what: string): NumericArray | Promise<Nu
   });
 }
 
-/** The caller may dispose the tensor while its values are on their way, so they are read from a clone (no copy in tfjs). */
+/** Reads from a clone, which tfjs makes without copying: the caller may dispose the tensor before its values arrive. */
 async function readLater(
   tensor: TensorLike & { clone?(): TensorLike & { dispose?(): void } },
 ): Promise<ArrayLike<number> | ArrayLike<bigint>> {
@@ -184,11 +205,11 @@ function readNested(rows: NestedArray, what: string): NumericArray {
   }
   const values = new Float64Array(sizeOf(shape));
   const end = copyRows(rows, shape, 0, values, 0, what);
-  const dtype = end > 0 && isNestedBoolean(rows) ? 'bool' : uint8Rows(inner) ? 'uint8' : 'float64';
+  const dtype = end > 0 && isNestedBoolean(rows) ? 'bool' : isUint8(inner) ? 'uint8' : 'float64';
   return { values, shape, dtype };
 }
 
-function uint8Rows(row: unknown): boolean {
+function isUint8(row: unknown): boolean {
   return row instanceof Uint8Array || row instanceof Uint8ClampedArray;
 }
 
@@ -202,6 +223,7 @@ function flatten(row: readonly unknown[], length: number, what: string): Float64
   return values;
 }
 
+/** Copies the rows of one axis to `offset`; returns where they end. */
 function copyRows(
   rows: NestedArray,
   shape: number[],
@@ -214,9 +236,9 @@ function copyRows(
   for (const row of rows) {
     const length = Array.isArray(row) || isTypedArray(row) ? row.length : undefined;
     if (length !== shape[axis + 1]) {
-      const came = length === undefined ? describe(row) : `a row of ${length}`;
+      const found = length === undefined ? describe(row) : `a row of ${length}`;
       throw new RangeError(
-        `${what}: expected every row on axis ${axis} to hold ${shape[axis + 1]} values, got ${came}`,
+        `${what}: expected every row on axis ${axis} to hold ${shape[axis + 1]} values, got ${found}`,
       );
     }
     if (!isTypedArray(row)) offset = copyRows(row as NestedArray, shape, axis + 1, values, offset, what);
@@ -242,27 +264,24 @@ function copyNumbers(row: readonly unknown[], values: Float64Array, offset: numb
   return offset + row.length;
 }
 
-/** A value that is there, or that comes later because a tensor cannot be read synchronously. */
-export type Later<T> = T | Promise<T>;
-
-/** Goes on with a value, at once where it is there. */
+/** Calls `next` with a value: at once, or when its promise resolves. */
 export function whenRead<T, R>(value: Later<T>, next: (value: T) => R): Later<R> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
 /**
- * Goes on with several values, at once where all are there. Where one comes later, numbers that are there are copied: the
- * caller may use their memory for something else by then.
+ * Calls `next` with several values: at once, or when all promises have resolved. In the latter case numbers that were read
+ * at once are copied, because the caller may overwrite their memory before the others arrive.
  */
 export function whenAllRead<T extends readonly unknown[], R>(
   values: { readonly [K in keyof T]: Later<T[K]> },
   next: (values: T) => R,
 ): Later<R> {
   if (!values.some((value) => value instanceof Promise)) return next(values as unknown as T);
-  return Promise.all(values.map(keep)).then((read) => next(read as unknown as T));
+  return Promise.all(values.map(copyNumericArray)).then((read) => next(read as unknown as T));
 }
 
-function keep(value: unknown): unknown {
+function copyNumericArray(value: unknown): unknown {
   const numbers = value as Partial<NumericArray> | undefined;
   return numbers?.values === undefined ? value : { ...numbers, values: numbers.values.slice() };
 }

@@ -1,50 +1,78 @@
+/**
+ * Images as numbers become pixels of 8 bits: a canvas's ImageData or numbers of any accepted kind are read
+ * (`readPixelNumbers`), and their axes, channels and range are turned into what the encoders of PNG and GIF take.
+ */
 import type { Pixels } from '../drawing/png.js';
 import { describe } from '../errors.js';
-import type { NumericArray } from './numbers.js';
+import { isTypedArray, type Later, type Numbers, type NumericArray, readNumbers } from './numbers.js';
 
-/** Where the axes of one image are: height, width, channels. */
+/** Order of the axes of one image: height, width, channels. */
 export type ImageLayout = 'HWC' | 'CHW' | 'HW';
-/** Where the axes of a batch of images are. */
+/** Order of the axes of a batch of images: N is the number of images. */
 export type ImagesLayout = 'NHWC' | 'NCHW' | 'NHW';
 
+/** Pixels as a canvas gives them (ImageData). */
+export interface CanvasPixels {
+  /** RGBA, 0..255: height x width x 4, row-major. */
+  readonly data: Uint8ClampedArray | Uint8Array;
+  /** Pixels per row. */
+  readonly width: number;
+  /** Number of rows. */
+  readonly height: number;
+}
+
+/** Reads an image, or a batch of images, that is not encoded yet. */
+export function readPixelNumbers(image: Numbers | CanvasPixels, what: string): Later<NumericArray> {
+  if (isCanvasPixels(image)) {
+    return readNumbers({ data: image.data, shape: [image.height, image.width, 4] }, what);
+  }
+  return readNumbers(image, what);
+}
+
+function isCanvasPixels(image: unknown): image is CanvasPixels {
+  if (typeof image !== 'object' || image === null || 'shape' in image) return false;
+  const { data, width, height } = image as Partial<CanvasPixels>;
+  return isTypedArray(data) && typeof width === 'number' && typeof height === 'number';
+}
+
 /**
- * Numbers -> pixels of 8 bits. uint8 and int32 numbers are 0..255 and clamped to it, booleans are black and white, all others
- * are 0..1 and clamped to it; NaN becomes 0.
+ * Turns the numbers of one image into pixels of 8 bits. Numbers of type uint8 and int32 are 0..255 and clamped to that range,
+ * booleans are black and white, all others are 0..1 and clamped to that range; NaN becomes 0.
  *
- * @param layout default: HW for two axes, HWC for three
+ * @param layout HW by default for two axes, HWC for three
+ * @throws RangeError if the shape does not fit the layout or holds no pixel, or there are not 1 to 4 channels
  */
 export function toPixels(image: NumericArray, layout: ImageLayout | undefined, what: string): Pixels {
   const { shape } = image;
-  const axes = layout ?? (shape.length === 2 ? 'HW' : 'HWC');
-  return batchToPixels(
-    { ...image, shape: [1, ...shape] },
-    checkLayout(axes, ['HW', 'HWC', 'CHW'], shape, what),
-    what,
-  )[0];
+  const known = checkLayout(layout ?? (shape.length === 2 ? 'HW' : 'HWC'), ['HW', 'HWC', 'CHW'], shape, what);
+  return imagesOf({ ...image, shape: [1, ...shape] }, known, what)[0];
 }
 
 /**
- * A batch of numbers -> its images, as `toPixels` reads each.
+ * Turns the numbers of a batch into its images, each as `toPixels` does.
  *
- * @param layout default: NHW for three axes, NHWC for four
+ * @param layout NHW by default for three axes, NHWC for four
+ * @throws RangeError as `toPixels` does
  */
 export function toPixelsBatch(images: NumericArray, layout: ImagesLayout | undefined, what: string): Pixels[] {
   const { shape } = images;
-  const axes = layout ?? (shape.length === 3 ? 'NHW' : 'NHWC');
-  const known = checkLayout(axes, ['NHW', 'NHWC', 'NCHW'], shape, what);
-  return batchToPixels(images, known.slice(1) as ImageLayout, what);
+  const known = checkLayout(layout ?? (shape.length === 3 ? 'NHW' : 'NHWC'), ['NHW', 'NHWC', 'NCHW'], shape, what);
+  return imagesOf(images, known.slice(1) as ImageLayout, what);
 }
 
 function checkLayout<L extends string>(layout: L, known: readonly L[], shape: readonly number[], what: string): L {
-  if (!known.includes(layout))
+  if (!known.includes(layout)) {
     throw new RangeError(`${what}: expected layout ${known.join(', ')}, got ${describe(layout)}`);
+  }
   if (layout.length !== shape.length) {
-    throw new RangeError(`${what}: layout ${layout} needs ${layout.length} axes, got the shape [${shape.join(', ')}]`);
+    throw new RangeError(
+      `${what}: expected ${layout.length} axes for layout ${layout}, got the shape [${shape.join(', ')}]`,
+    );
   }
   return layout;
 }
 
-function batchToPixels(images: NumericArray, layout: string, what: string): Pixels[] {
+function imagesOf(images: NumericArray, layout: ImageLayout, what: string): Pixels[] {
   const [count, ...axes] = images.shape;
   const channelsFirst = layout === 'CHW';
   const height = axes[channelsFirst ? 1 : 0];
@@ -52,7 +80,7 @@ function batchToPixels(images: NumericArray, layout: string, what: string): Pixe
   const channels = layout === 'HW' ? 1 : axes[channelsFirst ? 0 : 2];
   if (channels !== 1 && channels !== 2 && channels !== 3 && channels !== 4) {
     throw new RangeError(
-      `${what}: expected 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA) channels in layout ${layout}, got ${channels} in the shape [${axes.join(', ')}]`,
+      `${what}: expected 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA) channels in layout ${layout}, got ${channels} in the shape [${axes.join(', ')}]`,
     );
   }
   if (height < 1 || width < 1)

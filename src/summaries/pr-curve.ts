@@ -1,3 +1,4 @@
+/** Precision-recall curves: counted from labels and predictions, or from counts that the caller has made. */
 import { describe } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
@@ -6,28 +7,34 @@ import { floatTensor } from './tensor.js';
 
 /** Options of addPrCurve. */
 export interface PrCurveOptions {
-  /** How many thresholds lie evenly from 0 to 1, ends included; 201, at least 2. */
+  /** How many thresholds are spread evenly from 0 to 1, ends included; at least 2. Default: 201. */
   thresholds?: number;
-  /** How much each label counts: as many as labels, or one for all. 1. */
+  /** How much each label counts: one weight per label, or one for all. Default: 1. */
   weights?: Numbers;
 }
 
 /**
- * Counts that the caller has made, one for each threshold i / (n - 1), i = 0 .. n - 1: a prediction at or above the threshold
- * counts as positive. Where precision or recall are left out they are computed.
+ * Counts that the caller has made, one for each of n thresholds i / (n - 1), i = 0 .. n - 1. A prediction at or above the
+ * threshold counts as positive.
  */
 export interface PrCounts {
+  /** Positive labels that are predicted as positive. */
   readonly truePositives: ArrayLike<number>;
+  /** Negative labels that are predicted as positive. */
   readonly falsePositives: ArrayLike<number>;
+  /** Negative labels that are predicted as negative. */
   readonly trueNegatives: ArrayLike<number>;
+  /** Positive labels that are predicted as negative. */
   readonly falseNegatives: ArrayLike<number>;
+  /** True positives over all predicted positives, 0 to 1; computed from the counts by default. */
   readonly precision?: ArrayLike<number>;
+  /** True positives over all positive labels, 0 to 1; computed from the counts by default. */
   readonly recall?: ArrayLike<number>;
 }
 
-/** TF's default (tensorboard/plugins/pr_curve/summary.py). */
+/** TensorBoard's default. Source: tensorboard/plugins/pr_curve/summary.py */
 const defaultThresholds = 201;
-/** Stands for zero in denominators, as TF has it. */
+/** Replaces zero in denominators. Source: the same file. */
 const minimumCount = 1e-7;
 
 /**
@@ -36,6 +43,7 @@ const minimumCount = 1e-7;
  *
  * @param labels 0 or 1, or booleans
  * @param predictions in [0, 1], as many as labels
+ * @throws RangeError if labels, predictions or weights are outside their range, or differ in number
  */
 export function prCurveSummary(
   labels: Numbers,
@@ -55,7 +63,11 @@ export function prCurveSummary(
   );
 }
 
-/** A precision-recall curve whose counts the caller has made. */
+/**
+ * A precision-recall curve whose counts the caller has made.
+ *
+ * @throws RangeError if rows differ in length, or hold negative counts or ratios outside [0, 1]
+ */
 export function prCurveRawSummary(counts: PrCounts, what = 'pr curve'): PluginSummary {
   const thresholds = counts.truePositives?.length;
   checkThresholds(thresholds, what);
@@ -71,7 +83,7 @@ export function prCurveRawSummary(counts: PrCounts, what = 'pr curve'): PluginSu
 
 function checkThresholds(thresholds: number, what: string): void {
   if (!Number.isSafeInteger(thresholds) || thresholds < 2) {
-    throw new RangeError(`${what}: expected at least 2 thresholds, got ${describe(thresholds)}`);
+    throw new RangeError(`${what}: expected a whole number of at least 2 thresholds, got ${describe(thresholds)}`);
   }
 }
 
@@ -145,7 +157,7 @@ function encodeCounts(counts: PrCounts): PluginSummary {
   };
 }
 
-/** part / (part + rest), 0 where both are. */
+/** part / (part + rest), or 0 if both are 0. */
 function ratios(part: ArrayLike<number>, rest: ArrayLike<number>): Float64Array {
   return Float64Array.from(part, (value, i) => value / Math.max(minimumCount, value + rest[i]));
 }

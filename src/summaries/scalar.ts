@@ -1,13 +1,13 @@
 /** Scalars: one float32 number per step. */
 import { describe } from '../errors.js';
 import type { TensorValue } from '../event/event.js';
-import { type Numbers, type NumericArray, readNumbers } from './numbers.js';
+import { type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { floatTensor, isNumeric } from './tensor.js';
 
 /**
- * A scalar as TF2 writes it: float32 of rank 0. TensorBoard's Rust loader shows no other type or rank, so a number
- * beyond float32's range becomes ±Infinity. NaN and ±Infinity are allowed: TensorBoard marks them in the chart.
+ * A scalar as TF2 writes it: float32 of rank 0. TensorBoard's Rust loader shows no other type or rank, so a number beyond
+ * float32's range becomes ±Infinity. NaN and ±Infinity are accepted: TensorBoard marks them in the chart.
  */
 export function scalarSummary(value: number): PluginSummary {
   return { plugin: 'scalars', dataClass: DataClass.scalar, tensor: floatTensor([value], []) };
@@ -23,10 +23,9 @@ export function decodeScalar({ data, dtype }: TensorValue): number | undefined {
  *
  * @throws RangeError if there is none or more than one
  */
-export function readScalar(value: Numbers, what: string): number | Promise<number> {
+export function readScalar(value: Numbers, what: string): Later<number> {
   if (typeof value === 'number') return value;
-  const numbers = readNumbers(value, what);
-  return numbers instanceof Promise ? numbers.then((read) => single(read, what)) : single(numbers, what);
+  return whenRead(readNumbers(value, what), (numbers) => single(numbers, what));
 }
 
 function single(numbers: NumericArray, what: string): number {

@@ -1,3 +1,4 @@
+/** The table of TensorFlow's data types: how the elements of each are stored in a TensorProto, and what it is called. */
 import { fromLittleEndian } from '../encoding/bytes.js';
 import { type WireReader, WireType } from '../encoding/protobuf.js';
 import type { TensorValue } from '../event/event.js';
@@ -5,7 +6,7 @@ import { tensorboard } from '../proto/tensorboard.js';
 
 const { DataType } = tensorboard;
 
-/** Typed arrays a tensor's numbers are read into. */
+/** The typed arrays that a tensor's numbers are read into. */
 export type NumericData = Exclude<TensorValue['data'], Uint8Array[]>;
 
 /** How the elements of one DataType are stored in a TensorProto. */
@@ -18,9 +19,9 @@ export interface TensorLayout {
   readonly field: number;
   /** Wire type of one such element. */
   readonly wireType: number;
-  /** Elements of `tensor_content`, which is `bytes` times as long and little-endian. */
+  /** Converts `tensor_content`: little-endian elements of `bytes` bytes each. */
   fromContent(content: Uint8Array): NumericData;
-  /** Memory for elements that are stored one by one. */
+  /** Allocates memory for elements that are stored one by one. */
   allocate(elements: number): NumericData;
   /** Reads one element stored in `field`. */
   read(wire: WireReader): number | bigint;
@@ -100,7 +101,7 @@ function readBool(wire: WireReader): number {
 const intVal = 7;
 
 /**
- * By DataType; strings and what has no typed array are not among them. Sources:
+ * By DataType. Strings, and types without a typed array, have no row. Sources:
  * https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/types.proto and tensor.proto
  */
 export const tensorLayouts: ReadonlyMap<number, TensorLayout> = new Map([
@@ -119,8 +120,16 @@ export const tensorLayouts: ReadonlyMap<number, TensorLayout> = new Map([
   [DataType.DT_BFLOAT16, sixteenBitFloats('bfloat16', fromBfloat16)],
 ]);
 
-/** 'complex64' for DT_COMPLEX64; 'type 99' for what this package does not know. */
+/** TensorFlow's name of a type without a row: 'complex64' for DT_COMPLEX64, 'type 99' for an unknown one. */
 export function tensorTypeName(dtype: number): string {
   const name = DataType[dtype] as string | undefined;
   return name === undefined ? `type ${dtype}` : name.slice('DT_'.length).toLowerCase();
+}
+
+const typesByName = new Map([...tensorLayouts].map(([type, { name }]) => [name, type]));
+typesByName.set('string', DataType.DT_STRING).set('complex64', DataType.DT_COMPLEX64);
+
+/** The DataType of a name as TensorFlow.js and Keras use it; undefined if the name is none. */
+export function dataTypeOf(name: unknown): tensorboard.DataType | undefined {
+  return typesByName.get(name as string);
 }

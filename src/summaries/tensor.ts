@@ -1,3 +1,9 @@
+/**
+ * TensorProto, in both directions. Writers put numbers into `tensor_content` and strings into `string_val`; the reader also
+ * takes tensors whose elements are stored one by one, checks what they claim before it allocates anything, and returns typed
+ * arrays.
+ * Source: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/tensor.proto
+ */
 import { toLittleEndian } from '../encoding/bytes.js';
 import { WireReader, WireType } from '../encoding/protobuf.js';
 import type { TensorValue } from '../event/event.js';
@@ -8,32 +14,86 @@ const { DataType } = tensorboard;
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder();
 
+/** A float32 tensor. Both of TensorBoard's loaders draw scalars and PR curves of this type only. */
+export function floatTensor(values: ArrayLike<number>, shape: readonly number[]): tensorboard.ITensorProto {
+  return numericTensor(DataType.DT_FLOAT, toLittleEndian(Float32Array.from(values)), shape);
+}
+
+/** A float64 tensor; the values must not change before it is encoded. */
+export function doubleTensor(values: Float64Array, shape: readonly number[]): tensorboard.ITensorProto {
+  return numericTensor(DataType.DT_DOUBLE, toLittleEndian(values), shape);
+}
+
+/** An int32 tensor. */
+export function int32Tensor(values: ArrayLike<number>, shape: readonly number[]): tensorboard.ITensorProto {
+  return numericTensor(DataType.DT_INT32, toLittleEndian(Int32Array.from(values)), shape);
+}
+
+/** A uint8 tensor. */
+export function uint8Tensor(values: ArrayLike<number>, shape: readonly number[]): tensorboard.ITensorProto {
+  return numericTensor(DataType.DT_UINT8, Uint8Array.from(values), shape);
+}
+
+/** A tensor of strings: text is encoded as UTF-8, bytes are stored as they are. */
+export function stringTensor(
+  strings: readonly (string | Uint8Array)[],
+  shape: readonly number[],
+): tensorboard.ITensorProto {
+  return {
+    dtype: DataType.DT_STRING,
+    tensorShape: shapeProto(shape),
+    stringVal: strings.map((text) => (typeof text === 'string' ? utf8Encoder.encode(text) : text)),
+  };
+}
+
+function numericTensor(
+  dtype: tensorboard.DataType,
+  tensorContent: Uint8Array,
+  shape: readonly number[],
+): tensorboard.ITensorProto {
+  return { dtype, tensorShape: shapeProto(shape), tensorContent };
+}
+
+function shapeProto(shape: readonly number[]): tensorboard.ITensorShapeProto {
+  return { dim: shape.map((size) => ({ size })) };
+}
+
+/** The text in one string of a tensor; what is not UTF-8 becomes U+FFFD. */
+export function textOf(bytes: Uint8Array): string {
+  return utf8Decoder.decode(bytes);
+}
+
+/** Whether a tensor of this type holds real numbers. */
+export function isNumeric(dtype: string): boolean {
+  return /^(u?int|b?float|bool)/.test(dtype);
+}
+
 /**
- * A tensor may store one value for all its elements. It is spelled out up to this many, so that a few bytes that claim
- * a giant shape allocate nothing.
+ * A tensor may store one value for all its elements. It is repeated at most this often, so that a few bytes that claim a
+ * giant shape allocate nothing.
  */
 const maxRepeated = 2 ** 20;
-/** More strings in one tensor are refused: two bytes of a file are enough for one that takes a hundred in memory. */
+/** More strings in one tensor are refused: two bytes of a file suffice for a string that takes a hundred in memory. */
 const maxStrings = 2 ** 20;
 /** TensorFlow's own limit. Source: tensorflow/core/framework/tensor_shape.h (MaxDimensions). */
 const maxDimensions = 254;
 
 const empty: Uint8Array = new Uint8Array(0);
 
-/** What a summary that holds no value at all is read as. */
+/** The tensor that a summary without any value is read as. */
 export function nullTensor(): TensorValue {
   return { dtype: 'float32', shape: [0], data: new Float32Array(0) };
 }
 
 /**
- * Reads a TensorProto that nobody vouches for. Its elements are counted before anything is allocated for them, and
- * numbers go straight into a typed array: protobufjs would hold each in an object or an array slot first, which lets a
- * small file take many times its size.
+ * Decodes a TensorProto from an untrusted source. Its elements are counted before anything is allocated for them, and numbers
+ * are read directly into a typed array: protobufjs would hold each in an object or an array slot first, so that a small file
+ * could take many times its size.
  *
- * Strings and the stored bytes of types without a typed array are views of `bytes`.
+ * Strings, and the stored bytes of types without a typed array, are views of `bytes`.
  *
- * @throws RangeError when it is not a TensorProto, a dimension is negative, or the shape does not go with the number of
- * elements stored
+ * @throws RangeError if it is not a TensorProto, a dimension is negative, or the shape does not match the number of elements
+ * stored
  */
 export function decodeTensor(bytes: Uint8Array): TensorValue {
   const wire = new WireReader();
@@ -51,7 +111,7 @@ export function decodeTensor(bytes: Uint8Array): TensorValue {
     throw new RangeError(`a ${name} tensor of ${describeShape(shape)} with ${content.length} bytes of content`);
   }
   const stored = countValues(wire, bytes, layout);
-  // Writers of summaries without values leave out the shape, too.
+  // Writers of summaries without values leave out the shape as well.
   if (stored === 0 && shape.length === 0) return { dtype: name, shape: [0], data: layout.allocate(0) };
   if (stored !== elements) checkRepeat(name, shape, elements, stored);
   return { dtype: name, shape, data: readValues(wire, bytes, layout, elements) };
@@ -63,7 +123,7 @@ interface Frame {
   content: Uint8Array;
 }
 
-/** Everything of a TensorProto but the elements that are stored one by one. */
+/** Reads everything of a TensorProto except the elements that are stored one by one. */
 function readFrame(wire: WireReader, bytes: Uint8Array): Frame {
   let dtype = 0;
   let content: Uint8Array = empty;
@@ -119,7 +179,7 @@ function readDimension(wire: WireReader, bytes: Uint8Array, start: number, end: 
   return size;
 }
 
-/** How many elements are stored one by one; proto3 packs them, older writers may not have. */
+/** Counts the elements that are stored one by one; proto3 packs them, older writers may not. */
 function countValues(wire: WireReader, bytes: Uint8Array, layout: TensorLayout): number {
   const { field, wireType } = layout;
   const width = wireType === WireType.fixed32 ? 4 : 8;
@@ -140,7 +200,7 @@ function countValues(wire: WireReader, bytes: Uint8Array, layout: TensorLayout):
   return count;
 }
 
-/** Reads elements stored one by one; a single one fills the tensor. */
+/** Reads the elements that are stored one by one; a single one fills the tensor. */
 function readValues(wire: WireReader, bytes: Uint8Array, layout: TensorLayout, elements: number): NumericData {
   const { field, wireType } = layout;
   const values = layout.allocate(elements);
@@ -181,23 +241,13 @@ function decodeStrings(wire: WireReader, bytes: Uint8Array, shape: number[]): Te
   return { dtype: 'string', shape, data: new Array<Uint8Array>(elements).fill(strings[0]) };
 }
 
-/** The text in one string of a tensor; what is not UTF-8 becomes U+FFFD. */
-export function textOf(bytes: Uint8Array): string {
-  return utf8Decoder.decode(bytes);
-}
-
-/** Whether a tensor of this type holds real numbers. */
-export function isNumeric(dtype: string): boolean {
-  return /^(u?int|b?float|bool)/.test(dtype);
-}
-
-/** One value may stand for all elements; any other mismatch is an error, as it is for TensorBoard. */
+/** Accepts a single value for all elements; any other mismatch is an error, as it is for TensorBoard. */
 function checkRepeat(name: string, shape: number[], elements: number, stored: number): void {
   if (stored === 1 && elements <= maxRepeated) return;
   throw new RangeError(`a ${name} tensor of ${describeShape(shape)} with ${stored} value${stored === 1 ? '' : 's'}`);
 }
 
-/** Infinity rather than a wrong number where the product is beyond every memory. */
+/** The product of a shape; Infinity, instead of an inexact number, if it is beyond 2^53. */
 function countElements(shape: readonly number[]): number {
   if (shape.includes(0)) return 0;
   let elements = 1;
@@ -208,60 +258,4 @@ function countElements(shape: readonly number[]): number {
 function describeShape(shape: readonly number[]): string {
   const shown = shape.slice(0, 8).join(', ');
   return `shape [${shown}${shape.length > 8 ? `, ... ${shape.length} dimensions` : ''}]`;
-}
-
-/**
- * A TensorProto of float32 numbers in `tensor_content` (raw little-endian bytes). Both of TensorBoard's loaders draw
- * scalars and PR curves of this type only.
- */
-export function floatTensor(values: ArrayLike<number>, shape: readonly number[]): tensorboard.ITensorProto {
-  return {
-    dtype: tensorboard.DataType.DT_FLOAT,
-    tensorShape: shapeProto(shape),
-    tensorContent: toLittleEndian(Float32Array.from(values)),
-  };
-}
-
-/** A TensorProto of float64 numbers in `tensor_content`; the values must not change before it is encoded. */
-export function doubleTensor(values: Float64Array, shape: readonly number[]): tensorboard.ITensorProto {
-  return {
-    dtype: tensorboard.DataType.DT_DOUBLE,
-    tensorShape: shapeProto(shape),
-    tensorContent: toLittleEndian(values),
-  };
-}
-
-/** A TensorProto of int32 numbers in `tensor_content`. */
-export function int32Tensor(values: ArrayLike<number>, shape: readonly number[]): tensorboard.ITensorProto {
-  return {
-    dtype: tensorboard.DataType.DT_INT32,
-    tensorShape: shapeProto(shape),
-    tensorContent: toLittleEndian(Int32Array.from(values)),
-  };
-}
-
-/** A TensorProto of uint8 numbers in `tensor_content`. */
-export function uint8Tensor(values: ArrayLike<number>, shape: readonly number[]): tensorboard.ITensorProto {
-  return {
-    dtype: tensorboard.DataType.DT_UINT8,
-    tensorShape: shapeProto(shape),
-    tensorContent: Uint8Array.from(values),
-  };
-}
-
-/** A TensorProto of strings: text is encoded as UTF-8, bytes go in as they are. */
-export function stringTensor(
-  strings: readonly (string | Uint8Array)[],
-  shape: readonly number[],
-): tensorboard.ITensorProto {
-  return {
-    dtype: tensorboard.DataType.DT_STRING,
-    tensorShape: shapeProto(shape),
-    stringVal: strings.map((text) => (typeof text === 'string' ? utf8Encoder.encode(text) : text)),
-  };
-}
-
-/** A shape as TensorBoard stores it; [] is a single value. */
-export function shapeProto(shape: readonly number[]): tensorboard.ITensorShapeProto {
-  return { dim: shape.map((size) => ({ size })) };
 }

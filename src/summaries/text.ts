@@ -4,33 +4,36 @@ import type { TensorValue, TextValue } from '../event/event.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor, textOf } from './tensor.js';
 
-/** Markdown, or a table: rows of cells, each cell markdown. */
-export type Text = string | readonly string[] | readonly (readonly string[])[];
+/** Markdown; or a table as rows of cells, each cell markdown; or a table of one column as its cells. */
+export type MarkdownInput = string | readonly string[] | readonly (readonly string[])[];
+
+/** @deprecated Use MarkdownInput. */
+export type Text = MarkdownInput;
 
 /**
- * Text for TensorBoard's text dashboard, which renders markdown. A string is one text; rows of strings are drawn as a
- * table (all rows of one length); a flat list of strings is a table of one column.
+ * Text for TensorBoard's text dashboard, which renders markdown. A string is one text; rows of strings, all of the same
+ * length, are drawn as a table; a flat list of strings as a table of one column.
  *
  * @throws TypeError if a cell is not a string, RangeError if rows differ in length or the table is empty
  */
-export function textSummary(text: Text, what = 'text'): PluginSummary {
+export function textSummary(text: MarkdownInput, what = 'text'): PluginSummary {
   const { strings, shape } = readText(text, what);
   return { plugin: 'text', dataClass: DataClass.tensor, tensor: stringTensor(strings, shape) };
 }
 
-/** The strings of a text's tensor, with its shape. */
+/** The texts in a tensor of strings, with its shape. */
 export function decodeText({ data, dtype, shape }: TensorValue): TextValue | undefined {
   return dtype === 'string' ? { shape, strings: (data as Uint8Array[]).map(textOf) } : undefined;
 }
 
-function readText(text: Text, what: string): { strings: readonly string[]; shape: number[] } {
+function readText(text: MarkdownInput, what: string): { strings: readonly string[]; shape: number[] } {
   if (typeof text === 'string') return { strings: [text], shape: [] };
   if (!Array.isArray(text)) throw new TypeError(`${what}: expected a string or rows of strings, got ${describe(text)}`);
-  if (text.length === 0) throw new RangeError(`${what}: expected a table of at least one row`);
+  if (text.length === 0) throw new RangeError(`${what}: expected a table of at least one row, got an empty array`);
   const rows = text as readonly (string | readonly string[])[];
   if (!Array.isArray(rows[0])) return { strings: checkCells(rows, what), shape: [rows.length] };
   const columns = rows[0].length;
-  if (columns === 0) throw new RangeError(`${what}: expected a table of at least one column`);
+  if (columns === 0) throw new RangeError(`${what}: expected a table of at least one column, got an empty first row`);
   const strings = rows.flatMap((row, index) => {
     if (!Array.isArray(row))
       throw new TypeError(`${what}: row ${index}: expected an array of strings, got ${describe(row)}`);

@@ -1,49 +1,53 @@
+/** Videos: frames are encoded as an animated GIF, which TensorBoard's images dashboard plays. */
 import * as gifencModule from 'gifenc';
 import type { Pixels } from '../drawing/png.js';
 import { describe } from '../errors.js';
-import { encodedSummary, type Image, isEncodedImage, readImage } from './image.js';
+import { encodedSummary, type ImageInput, isEncodedImage } from './image.js';
 import { type Later, whenRead } from './numbers.js';
-import { type ImagesLayout, toPixelsBatch } from './pixels.js';
+import { type ImagesLayout, readPixelNumbers, toPixelsBatch } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 
-// Node sees gifenc's CommonJS build, whose names are all on the default export; bundlers see its ES module, where they are not.
+// Node loads gifenc's CommonJS build, whose names are all on the default export; bundlers load its ES module, which exports them.
 const gifenc = typeof gifencModule.GIFEncoder === 'function' ? gifencModule : gifencModule.default;
 
 /** Options of addVideo. */
 export interface VideoOptions {
-  /** Frames per second; 4. A GIF counts in hundredths of a second, so at most 50 are told apart by players. */
+  /**
+   * Frames per second, above 0 and at most 100. Default: 4. GIF measures time in hundredths of a second, so players
+   * distinguish at most 50.
+   */
   fps?: number;
-  /** N is time here. Default: NHW where there are three axes, else NHWC. */
+  /** Order of the axes, of which N is time. Default: NHW if there are three, else NHWC. */
   layout?: ImagesLayout;
 }
 
-const maxColours = 256;
+const maxColors = 256;
 const maxSide = 65535;
 
 /**
- * Frames as an animated GIF that repeats for ever, shown in TensorBoard's images dashboard. A frame of at most 256 colours
- * (grey ones always) is kept exactly; others are reduced to their best 256. Transparency is drawn over black.
+ * Frames as an animated GIF that repeats forever, for TensorBoard's images dashboard. A frame of at most 256 colors (as gray
+ * frames always are) is encoded exactly; the colors of others are reduced to 256. Transparency is drawn over black.
  *
  * @param frames time x height x width x channels, pixels as in addImage
  */
-export function videoSummary(frames: Image, options: VideoOptions = {}, what = 'video'): Later<PluginSummary> {
+export function videoSummary(frames: ImageInput, options: VideoOptions = {}, what = 'video'): Later<PluginSummary> {
   const { fps = 4 } = options;
   if (!(fps > 0 && fps <= 100))
     throw new RangeError(`${what}: expected fps to be above 0 and at most 100, got ${describe(fps)}`);
   if (isEncodedImage(frames))
     throw new TypeError(`${what}: expected frames of pixels, got an encoded image: use addImage`);
-  return whenRead(readImage(frames, what), (numbers) => {
+  return whenRead(readPixelNumbers(frames, what), (numbers) => {
     const pixels = toPixelsBatch(numbers, options.layout, what);
     if (pixels.length === 0)
       throw new RangeError(`${what}: expected at least one frame, got the shape [${numbers.shape.join(', ')}]`);
     const { width, height } = pixels[0];
     if (width > maxSide || height > maxSide)
-      throw new RangeError(`${what}: a GIF has at most ${maxSide} pixels a side, got ${width} x ${height}`);
+      throw new RangeError(`${what}: expected at most ${maxSide} pixels per side of a GIF, got ${width} x ${height}`);
     return encodedSummary(width, height, [encodeGif(pixels, fps)]);
   });
 }
 
-/** https://www.w3.org/Graphics/GIF/spec-gif89a.txt */
+/** Source: https://www.w3.org/Graphics/GIF/spec-gif89a.txt */
 function encodeGif(frames: readonly Pixels[], fps: number): Uint8Array {
   const encoder = gifenc.GIFEncoder();
   for (const frame of frames) {
@@ -59,38 +63,40 @@ interface IndexedFrame {
   palette: number[][];
 }
 
+/** The frame with its own colors as palette; undefined if there are too many. */
 function exactPalette({ channels, data }: Pixels): IndexedFrame | undefined {
   const index = new Uint8Array(data.length / channels);
   const indexOf = new Map<number, number>();
   for (let pixel = 0, at = 0; pixel < index.length; pixel++, at += channels) {
-    const colour = colourAt(data, at, channels);
-    let entry = indexOf.get(colour);
+    const color = colorAt(data, at, channels);
+    let entry = indexOf.get(color);
     if (entry === undefined) {
-      if (indexOf.size === maxColours) return undefined;
+      if (indexOf.size === maxColors) return undefined;
       entry = indexOf.size;
-      indexOf.set(colour, entry);
+      indexOf.set(color, entry);
     }
     index[pixel] = entry;
   }
-  const palette = [...indexOf.keys()].map((colour) => [colour >> 16, (colour >> 8) & 255, colour & 255]);
+  const palette = [...indexOf.keys()].map((color) => [color >> 16, (color >> 8) & 255, color & 255]);
   return { index, palette };
 }
 
+/** The frame with its colors reduced to a palette. */
 function quantizedPalette({ channels, data }: Pixels): IndexedFrame {
   const rgba = new Uint8Array((data.length / channels) * 4);
   for (let at = 0, to = 0; at < data.length; at += channels, to += 4) {
-    const colour = colourAt(data, at, channels);
-    rgba[to] = colour >> 16;
-    rgba[to + 1] = (colour >> 8) & 255;
-    rgba[to + 2] = colour & 255;
+    const color = colorAt(data, at, channels);
+    rgba[to] = color >> 16;
+    rgba[to + 1] = (color >> 8) & 255;
+    rgba[to + 2] = color & 255;
     rgba[to + 3] = 255;
   }
-  const palette = gifenc.quantize(rgba, maxColours);
+  const palette = gifenc.quantize(rgba, maxColors);
   return { index: gifenc.applyPalette(rgba, palette), palette };
 }
 
-/** The colour of a pixel as 0xrrggbb; a GIF knows no half transparency. */
-function colourAt(data: Uint8Array, at: number, channels: number): number {
+/** The color of a pixel over black, as 0xrrggbb. */
+function colorAt(data: Uint8Array, at: number, channels: number): number {
   if (channels === 1) return data[at] * 0x010101;
   if (channels === 3) return (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
   const opacity = data[at + channels - 1] / 255;

@@ -1,6 +1,6 @@
 import type { ActivationRecorder, RecordedLayer } from '../activations/recorder.js';
 import type { EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
-import { wishesFor } from '../saturation/measure-layer.js';
+import { solveOptionsFor } from '../saturation/measure-layer.js';
 import { EpochMemory, measureEpoch } from './measure-epoch.js';
 import type { ResolvedOptions } from './options.js';
 import type { TrackerOutlets } from './results.js';
@@ -55,7 +55,7 @@ export class EpochWriter {
     step?: number;
   } = {}): Promise<LayerSaturation[]> {
     this.epoch = epoch + 1;
-    const recorded = this.#recorder.solve(wishesFor(this.#options), this.#options.resetCovariance);
+    const recorded = this.#recorder.solve(solveOptionsFor(this.#options), this.#options.resetCovariance);
     const scalars = this.#scalars;
     this.#scalars = [];
     const written = this.#lastEpoch.then(() => this.#write(recorded, { epoch, step, scalars }));

@@ -4,7 +4,7 @@ import { writesToTerminal, writeTerminal } from '#platform';
 import { type Batch, inputsOf, runOnBatch } from '../activations/batches.js';
 import { type GraphModelNodes, isGraphModelNodes } from '../activations/hooks.js';
 import { ActivationRecorder } from '../activations/recorder.js';
-import { wishesFor } from '../saturation/measure-layer.js';
+import { solveOptionsFor } from '../saturation/measure-layer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { FailureLog } from './failures.js';
 import { EpochMemory, measureEpoch } from './measure-epoch.js';
@@ -43,7 +43,7 @@ export async function extractSaturation(
       if (progress) writeTerminal(`\rextracting saturation: ${count} batches`);
     }
     if (count === 0) throw new RangeError('batches: expected at least one batch, got none');
-    const recorded = recorder.solve(wishesFor(resolved), true);
+    const recorded = recorder.solve(solveOptionsFor(resolved), true);
     const at = { epoch: 0, step: 1, scalars: [] };
     const { spectra } = await measureEpoch(recorded, at, resolved, new EpochMemory(), failures.add);
     failures.throwAll();

@@ -3,7 +3,7 @@
  * bounded backlog and are offered again, or are lost and counted. Adding never throws; `flush` and `close` reject.
  */
 import { unref, warn } from '#platform';
-import { recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/record.js';
+import { frameRecord, recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/record.js';
 import { messageOf } from '../errors.js';
 import type { Output } from '../output/output.js';
 
@@ -126,10 +126,7 @@ export class RecordBuffer {
       this.commit(sealRecord(this.bytes, this.view, start, payload.length), now);
       return;
     }
-    const bytes = new Uint8Array(size);
-    bytes.set(payload, recordHeaderBytes);
-    sealRecord(bytes, new DataView(bytes.buffer), 0, payload.length);
-    this.#push({ bytes, events: 1 });
+    this.#push({ bytes: frameRecord(payload), events: 1 });
     this.writeOut(now);
     if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
   }

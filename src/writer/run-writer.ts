@@ -66,7 +66,7 @@ export interface SummaryOptions {
 }
 
 /** The address of a summary in a run: the arguments that all addX have in common, checked. */
-export interface SummaryAddress {
+interface SummaryAddress {
   /** The call, for errors: `addScalar "loss"`. */
   call: string;
   tag: string;

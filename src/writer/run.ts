@@ -13,7 +13,7 @@ import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js'
 import { DirectoryOutput } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { addToProjectorConfig, type Embedding, projectorConfigFile } from '../summaries/embedding.js';
+import { addToProjectorConfig, type ProjectorFiles, projectorConfigFile } from '../summaries/embedding.js';
 import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
 import { type Later, whenRead } from '../summaries/numbers.js';
 import { OrderedQueue } from './ordered-queue.js';
@@ -151,7 +151,7 @@ export class Run {
   }
 
   /** Writes the files of an embedding, and the projector's configuration with the embedding in it. */
-  addEmbedding({ files, entry }: Embedding): void {
+  addEmbedding({ files, entry }: ProjectorFiles): void {
     for (const { path, bytes } of files) this.#addFile(path, bytes);
     const config = whenRead(entry, (read) => {
       this.#projectorConfig = addToProjectorConfig(this.#projectorConfig ?? this.#earlierProjectorConfig(), read);

@@ -13,21 +13,19 @@ import { type GraphLike, graphDefOf } from '../summaries/graph.js';
 import { bucketize, checkBuckets, histogramSummary } from '../summaries/histogram.js';
 import { type Hparam, type HparamsOptions, hparamsSummaries, hparamsTag } from '../summaries/hparams.js';
 import {
-  type CanvasPixels,
-  checkSvg,
-  encodedSummary,
-  type Image,
+  figureSummary,
+  type ImageInput,
   type ImageOptions,
   type ImagesOptions,
   imageSummary,
   imagesSummary,
-  renderFigure,
 } from '../summaries/image.js';
 import { type MeshOptions, meshSummaries } from '../summaries/mesh.js';
 import { type Numbers, readNumbers } from '../summaries/numbers.js';
+import type { CanvasPixels } from '../summaries/pixels.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from '../summaries/pr-curve.js';
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
-import { type Text, textSummary } from '../summaries/text.js';
+import { type MarkdownInput, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
 import { RunWriter, type SummaryOptions } from './run-writer.js';
 
@@ -121,7 +119,7 @@ export class SummaryWriter extends RunWriter {
    *
    * @param markdown markdown; or a table, as rows of cells that are markdown
    */
-  addText(tag: string, markdown: Text, step?: Step, options?: SummaryOptions): void {
+  addText(tag: string, markdown: MarkdownInput, step?: Step, options?: SummaryOptions): void {
     const address = this.checkAddress('addText', tag, step, options);
     this.write(address, textSummary(markdown, address.call));
   }
@@ -132,7 +130,7 @@ export class SummaryWriter extends RunWriter {
    * @param image pixels, height x width x channels unless `layout` says otherwise (uint8 and int32 are 0..255, float arrays
    * and plain arrays 0..1); a canvas's ImageData; or a PNG, JPEG or GIF file as `{ encoded }`
    */
-  addImage(tag: string, image: Image, step?: Step, options?: SummaryOptions & ImageOptions): void {
+  addImage(tag: string, image: ImageInput, step?: Step, options?: SummaryOptions & ImageOptions): void {
     const address = this.checkAddress('addImage', tag, step, options);
     this.write(address, imageSummary(image, options, address.call));
   }
@@ -142,7 +140,7 @@ export class SummaryWriter extends RunWriter {
    *
    * @param images batch x height x width x channels unless `layout` says otherwise, pixels as in addImage
    */
-  addImages(tag: string, images: Image, step?: Step, options?: SummaryOptions & ImagesOptions): void {
+  addImages(tag: string, images: ImageInput, step?: Step, options?: SummaryOptions & ImagesOptions): void {
     const address = this.checkAddress('addImages', tag, step, options);
     this.write(address, imagesSummary(images, options, address.call));
   }
@@ -171,12 +169,7 @@ export class SummaryWriter extends RunWriter {
    */
   addFigure(tag: string, svg: string, step?: Step, options?: SummaryOptions): void {
     const address = this.checkAddress('addFigure', tag, step, options);
-    checkSvg(svg, address.call);
-    const drawn = renderFigure(svg, address.call);
-    this.write(
-      address,
-      drawn.then(({ encoded, width, height }) => encodedSummary(width, height, [encoded])),
-    );
+    this.write(address, figureSummary(svg, address.call));
   }
 
   /**
@@ -184,7 +177,7 @@ export class SummaryWriter extends RunWriter {
    *
    * @param frames time x height x width x channels, pixels as in addImage
    */
-  addVideo(tag: string, frames: Image, step?: Step, options?: SummaryOptions & VideoOptions): void {
+  addVideo(tag: string, frames: ImageInput, step?: Step, options?: SummaryOptions & VideoOptions): void {
     const address = this.checkAddress('addVideo', tag, step, options);
     this.write(address, videoSummary(frames, options, address.call));
   }

@@ -17,7 +17,7 @@ export interface TaggedTensor {
 }
 
 /** What the writer knows of one tag of a run. */
-export interface WrittenTag {
+interface WrittenTag {
   /** The metadata of the tag's first event. */
   readonly metadata: tensorboard.ISummaryMetadata;
   /** Whether the current file holds the metadata. */

@@ -1,38 +1,38 @@
 import { describe, expect, it } from 'vitest';
-import { heatMap, viridisColour } from '../../src/drawing/heat-map.js';
+import { heatMap, viridisColor } from '../../src/drawing/heat-map.js';
 import { countOf, placesOf } from '../support/drawings.js';
 
-const grey = [190, 190, 190] as const;
+const gray = [190, 190, 190] as const;
 
-describe('viridisColour', () => {
-  it('goes from dark violet over green to yellow, through the published colours', () => {
+describe('viridisColor', () => {
+  it('goes from dark violet over green to yellow, through the published colors', () => {
     // Matplotlib's viridis at 0, 1/2 and 1.
-    expect(viridisColour(0)).toEqual([68, 1, 84]);
-    expect(viridisColour(0.5)).toEqual([33, 144, 141]);
-    expect(viridisColour(1)).toEqual([253, 231, 37]);
-    expect(viridisColour(1 / 16)).toEqual([70, 23, 103]);
+    expect(viridisColor(0)).toEqual([68, 1, 84]);
+    expect(viridisColor(0.5)).toEqual([33, 144, 141]);
+    expect(viridisColor(1)).toEqual([253, 231, 37]);
+    expect(viridisColor(1 / 16)).toEqual([70, 23, 103]);
   });
 
-  it('draws what lies outside as the nearest end, and NaN as grey', () => {
-    expect([viridisColour(-1), viridisColour(2), viridisColour(Number.NaN)]).toEqual([
+  it('draws what lies outside as the nearest end, and NaN as gray', () => {
+    expect([viridisColor(-1), viridisColor(2), viridisColor(Number.NaN)]).toEqual([
       [68, 1, 84],
       [253, 231, 37],
-      [...grey],
+      [...gray],
     ]);
   });
 });
 
 describe('heatMap', () => {
-  it('draws rows from top to bottom and columns from left to right, each cell in its colour', () => {
+  it('draws rows from top to bottom and columns from left to right, each cell in its color', () => {
     const drawing = heatMap(
       new Map([
         ['first', [0.2, 0.4]],
         ['second', [0.6, Number.NaN]],
       ]),
     );
-    expect(drawing.pixels).toHaveLength(drawing.width * drawing.height * 3);
-    // The colour bar below the cells may hold a pixel column of the same colour.
-    const cell = (value: number) => placesOf(drawing, viridisColour(value)).filter(([, y]) => y < 6 + 2 * 16);
+    expect(drawing.data).toHaveLength(drawing.width * drawing.height * 3);
+    // The color bar below the cells may hold a pixel column of the same color.
+    const cell = (value: number) => placesOf(drawing, viridisColor(value)).filter(([, y]) => y < 6 + 2 * 16);
     const corner = (places: [number, number][]) => [
       Math.min(...places.map(([x]) => x)),
       Math.min(...places.map(([, y]) => y)),
@@ -45,14 +45,14 @@ describe('heatMap', () => {
     expect(corner(gap)).toEqual([left + 24, top + 16]);
   });
 
-  it('ends shorter rows in grey', () => {
+  it('ends shorter rows in gray', () => {
     const drawing = heatMap(
       new Map([
         ['long', [0.1, 0.1, 0.1]],
         ['short', [0.9]],
       ]),
     );
-    expect(countOf(drawing, grey)).toBe(2 * 24 * 16);
+    expect(countOf(drawing, gray)).toBe(2 * 24 * 16);
   });
 
   it('stays a picture with no layers, no epochs, many of both, and names of any kind', () => {
@@ -60,8 +60,8 @@ describe('heatMap', () => {
       Array.from({ length: 120 }, (_, row) => [`层/😀/${'deep/'.repeat(30)}${row}`, Array(2000).fill(row / 120)]),
     );
     for (const rows of [new Map(), new Map([['none', []]]), many]) {
-      const { pixels, width, height } = heatMap(rows, 1_000_000);
-      expect(pixels).toHaveLength(width * height * 3);
+      const { data, width, height } = heatMap(rows, 1_000_000);
+      expect(data).toHaveLength(width * height * 3);
       expect(Math.min(width, height)).toBeGreaterThan(0);
     }
     const { width } = heatMap(many);

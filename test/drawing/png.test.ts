@@ -27,8 +27,8 @@ function decode(bytes: Uint8Array) {
 function rgbaOf({ width, height, channels, data }: Pixels) {
   const rgba: number[] = [];
   for (let at = 0; at < data.length; at += channels) {
-    const grey = channels < 3;
-    rgba.push(data[at], data[at + (grey ? 0 : 1)], data[at + (grey ? 0 : 2)]);
+    const gray = channels < 3;
+    rgba.push(data[at], data[at + (gray ? 0 : 1)], data[at + (gray ? 0 : 2)]);
     rgba.push(channels % 2 === 0 ? data[at + channels - 1] : 255);
   }
   return { width, height, data: rgba };

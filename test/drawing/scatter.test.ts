@@ -13,8 +13,8 @@ function middle(points: number[]): [number, number] {
 
 it('puts positive values right of and above the origin, both axes on one scale', () => {
   const [right, level] = middle([4, 0]);
-  const [centre, up] = middle([0, 4]);
-  expect([level, centre]).toEqual([200, 200]);
+  const [center, up] = middle([0, 4]);
+  expect([level, center]).toEqual([200, 200]);
   expect(right - 200).toBe(200 - up);
   expect(right).toBeGreaterThan(300);
   // Beside a point twice as far, a point stands half as far out.
@@ -31,5 +31,5 @@ it('draws points that are all the same, and none', () => {
   expect(countOf(scatter([0, 0, 0, 0]), dot)).toBe(9);
   const empty = scatter([]);
   expect(countOf(empty, dot)).toBe(0);
-  expect(empty.pixels).toHaveLength(empty.width * empty.height * 3);
+  expect(empty.data).toHaveLength(empty.width * empty.height * 3);
 });

@@ -1,6 +1,14 @@
-import { expect, test, vi } from 'vitest';
+import { expect, expectTypeOf, test, vi } from 'vitest';
 import * as browser from '../../src/platform/browser.js';
 import * as node from '../../src/platform/node.js';
+import type { Platform } from '../../src/platform/platform.js';
+
+test('Node and browsers both have what Platform lists, and nothing beside it, says the compiler', () => {
+  expectTypeOf({ ...node } satisfies Platform).toHaveProperty('files');
+  expectTypeOf({ ...browser } satisfies Platform).toHaveProperty('files');
+  expectTypeOf<keyof typeof node>().toEqualTypeOf<keyof Platform>();
+  expectTypeOf<keyof typeof browser>().toEqualTypeOf<keyof Platform>();
+});
 
 test('Node and browsers offer the same primitives, of the same kind', () => {
   const kinds = (platform: object) =>

@@ -3,7 +3,7 @@ import * as vega from 'vega';
 import * as vegaLite from 'vega-lite';
 import { describe, expect, test } from 'vitest';
 import { loadRenderer } from '../../src/reports/render.js';
-import { addPlots, MissingRendererError, profilePlot, renderPng, renderSvg, svgToPng } from '../../src/reports.js';
+import { addPlots, MissingRendererError, profilePlot, renderPng, renderSvg } from '../../src/reports.js';
 
 const plot = profilePlot({ labels: ['conv1', 'conv2', 'logits'], values: [0.2, 0.8, 0.4] });
 
@@ -34,7 +34,7 @@ describe('rendering', () => {
   });
 
   test('a scale of nothing is refused', async () => {
-    await expect(svgToPng('<svg/>', { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
+    await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
   });
 
   test('a package that is not installed is named, with the command that installs what draws', async () => {

@@ -1,6 +1,6 @@
 import { Matrix, SingularValueDecomposition } from 'ml-matrix';
 import { describe, expect, it } from 'vitest';
-import { type Eigenspace, measureLayer, wishesFor } from '../../src/saturation/measure-layer.js';
+import { type Eigenspace, measureLayer, solveOptionsFor } from '../../src/saturation/measure-layer.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Reservoir } from '../../src/statistics/reservoir.js';
 import { solveAccumulator } from '../../src/statistics/threads/solve.js';
@@ -14,7 +14,7 @@ function measure(rows: Float64Array, features: number, options: SaturationOption
   accumulator.update(rows);
   const reservoir = new Reservoir(1000, features);
   reservoir.add(rows);
-  const solved = solveAccumulator(accumulator, wishesFor(resolved));
+  const solved = solveAccumulator(accumulator, solveOptionsFor(resolved));
   return measureLayer('train', 'fc', solved, resolved.embedding ? reservoir : undefined, resolved, previous);
 }
 
@@ -49,6 +49,7 @@ describe('scalars', () => {
     diagonalTrace: 16,
     participationRatio: 256 / 88,
     entropyRank: Math.exp(-shares.reduce((sum, p) => sum + p * Math.log(p), 0)),
+    stableRank: 2,
     simpsonIndex: 0.34375,
     conditionNumber: 4,
   };
@@ -203,12 +204,12 @@ describe('rows that are not finite', () => {
   });
 });
 
-describe('wishesFor', () => {
+describe('solveOptionsFor', () => {
   it('asks for no more than is needed', () => {
-    const wishes = (stats: SaturationOptions['stats']) => wishesFor(resolveOptions({ stats }));
-    expect(wishes(['lsat', 'spectrum'])).toEqual({ vectors: 0, covariance: false, mean: false });
-    expect(wishes(['cov'])).toEqual({ vectors: 0, covariance: true, mean: false });
-    expect(wishes(['embed'])).toEqual({ vectors: 2, covariance: false, mean: true });
-    expect(wishes(['drift']).vectors).toBe(Number.POSITIVE_INFINITY);
+    const options = (stats: SaturationOptions['stats']) => solveOptionsFor(resolveOptions({ stats }));
+    expect(options(['lsat', 'spectrum'])).toEqual({ vectors: 0, covariance: false, mean: false });
+    expect(options(['cov'])).toEqual({ vectors: 0, covariance: true, mean: false });
+    expect(options(['embed'])).toEqual({ vectors: 2, covariance: false, mean: true });
+    expect(options(['drift']).vectors).toBe(Number.POSITIVE_INFINITY);
   });
 });

@@ -36,8 +36,8 @@ describe('RemoteAccumulators', () => {
       for (const { name, features, parts } of layers) {
         const here = new CovarianceAccumulator(features, { float32Products });
         for (const part of parts) here.update(part);
-        const wishes = { vectors: 2, covariance: true, mean: true };
-        expect(await worker.solve(name, wishes)).toEqual(solveAccumulator(here, wishes));
+        const options = { vectors: 2, covariance: true, mean: true };
+        expect(await worker.solve(name, options)).toEqual(solveAccumulator(here, options));
         const copy = worker.readNow(name);
         expect(copy?.covariance()).toEqual(here.covariance());
         expect(copy?.count).toBe(here.count);

@@ -56,7 +56,7 @@ describe('the shared solver', () => {
     const requests = [3, 1, 2].map((k) => {
       const accumulator = new CovarianceAccumulator(30);
       accumulator.update(gaussianRows(500, new Float64Array(30).fill(k), k));
-      return { state: accumulator.copyState(), wishes: {} };
+      return { state: accumulator.copyState(), options: {} };
     });
     const expected = requests.map((request) => solveRequest(structuredClone(request)));
     const solved = await Promise.all(

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
-import { Spectrum, solveLayer } from '../../src/statistics/spectrum.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { solveInBackground } from '../../src/statistics/threads/solver.js';
 import { index, numbers, numericCases, spectrumValues } from '../support/numeric-fixtures.js';
 import { distance, gaussianRows, twoPassCovariance } from '../support/random.js';
 
@@ -239,7 +240,7 @@ describe('Spectrum', () => {
     it('finds eigenvectors, covariance and mean when they are wished for', async () => {
       const accumulator = accumulate();
       accumulator.update(new Float64Array(40).fill(Number.NaN));
-      const solved = await solveLayer(accumulator, { vectors: 2, covariance: true, mean: true });
+      const solved = await solveInBackground(accumulator, { vectors: 2, covariance: true, mean: true });
       expect([solved.count, solved.rejected, solved.features]).toEqual([3000, 1, 40]);
       expect(solved.covariance).toEqual(accumulator.covariance());
       expect(solved.mean).toEqual(accumulator.mean());
@@ -255,7 +256,7 @@ describe('Spectrum', () => {
           ),
         ).toBeLessThan(1e-14);
       }
-      expect((await solveLayer(new CovarianceAccumulator(3))).count).toBe(0);
+      expect((await solveInBackground(new CovarianceAccumulator(3))).count).toBe(0);
     });
   });
 });

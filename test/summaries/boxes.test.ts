@@ -48,7 +48,7 @@ describe('boxesSummary', () => {
     ).not.toThrow();
   });
 
-  it('writes labels in dark ink above their boxes, and gives equal labels one colour', () => {
+  it('writes labels in dark ink above their boxes, and gives equal labels one color', () => {
     const { at, lit } = draw(
       black(60, 80),
       [
@@ -73,7 +73,7 @@ describe('boxesSummary', () => {
     ]);
   });
 
-  it('takes no boxes, and grey images with and without alpha', () => {
+  it('takes no boxes, and gray images with and without alpha', () => {
     expect(draw(black(3, 3), []).png.width).toBe(3);
     expect(draw({ data: Uint8Array.of(9, 100), shape: [1, 1, 2] }, []).at(0, 0)).toEqual([9, 9, 9, 100]);
   });

@@ -180,7 +180,7 @@ describe('embeddingFiles', () => {
       'too large a sprite',
       vectors,
       { labelImages: { data: new Uint8Array(2 * 5000), shape: [2, 1, 5000] } },
-      'sprite of 10000 x 2 pixels',
+      'got 2 of 5000 x 1, which need 10000 x 2',
     ],
   ])('refuses %s', (_, data, options, message) => {
     const call = () => embeddingFiles('e', data as Numbers, 0, options as EmbeddingOptions, 'addEmbedding "e"');

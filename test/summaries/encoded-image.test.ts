@@ -23,7 +23,7 @@ describe('encodedSize', () => {
 
   it('refuses another size than the file has', () => {
     expect(() => encodedSize({ encoded: png, width: 16 }, 'image "x"')).toThrow(
-      `image "x": the file's width is 17 pixels, got number 16`,
+      `image "x": expected width to be the file's 17 pixels, got number 16`,
     );
   });
 

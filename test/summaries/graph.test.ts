@@ -146,7 +146,11 @@ describe('graphDefOf anything else', () => {
     ['no bytes', new Uint8Array(0), 'at least one node'],
     ['an object', {}, 'got an object of class Object'],
     ['null', null, 'got null'],
-    ['a model that states no layers', { layers: [], toJSON: () => ({}) }, 'states no layers'],
+    [
+      'a model that states no layers',
+      { layers: [], toJSON: () => ({}) },
+      'expected a model whose toJSON() lists its layers',
+    ],
   ])('refuses %s', (_, model, message) => {
     expect(() => graphDefOf(model as GraphLike, 'addGraph')).toThrow(TypeError);
     expect(() => graphDefOf(model as GraphLike, 'addGraph')).toThrow(message);

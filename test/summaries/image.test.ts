@@ -108,9 +108,9 @@ describe('imageSummary', () => {
       'a batch',
       { data: new Uint8Array(4), shape: [1, 2, 2, 1] },
       {},
-      'layout HWC needs 3 axes, got the shape [1, 2, 2, 1]',
+      'expected 3 axes for layout HWC, got the shape [1, 2, 2, 1]',
     ],
-    ['a flat array', new Uint8Array(4), {}, 'layout HWC needs 3 axes'],
+    ['a flat array', new Uint8Array(4), {}, 'expected 3 axes for layout HWC'],
     ['no pixels', { data: [], shape: [0, 4] }, {}, 'at least one pixel'],
     ['an unknown layout', [[1]], { layout: 'WH' }, 'expected layout HW, HWC, CHW, got the string "WH"'],
   ])('refuses %s', (_, image, options, message) => {

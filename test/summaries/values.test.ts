@@ -60,7 +60,9 @@ describe('readNumbers', () => {
       shape: [2, 2],
       dtype: 'uint8',
     });
-    expect(wrong({ data: [1, 2, 3], shape: [2, 2] })).toThrow('histogram "w": 3 values do not fill the shape [2, 2]');
+    expect(wrong({ data: [1, 2, 3], shape: [2, 2] })).toThrow(
+      'histogram "w": expected 4 values for the shape [2, 2], got 3',
+    );
   });
 
   it('gives back any rectangular array', () => {
@@ -153,7 +155,7 @@ describe('readNumbers of a tensor', () => {
     expect(wrong(tf.complex([1], [2]))).toThrow('dtype complex64');
     const tensor = tf.scalar(1);
     tensor.dispose();
-    expect(wrong(tensor)).toThrow('histogram "w": the tensor is disposed');
+    expect(wrong(tensor)).toThrow('histogram "w": expected a tensor that is not disposed');
   });
 });
 

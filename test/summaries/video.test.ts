@@ -58,7 +58,7 @@ describe('videoSummary', () => {
 
   it('refuses no frames, a single image and odd speeds', () => {
     expect(() => gifOf({ data: [], shape: [0, 2, 2] })).toThrow('at least one frame');
-    expect(() => gifOf({ data: new Uint8Array(4), shape: [2, 2] })).toThrow('layout NHWC needs 4 axes');
+    expect(() => gifOf({ data: new Uint8Array(4), shape: [2, 2] })).toThrow('expected 4 axes for layout NHWC');
     for (const fps of [0, -1, 101, Number.NaN])
       expect(() => gifOf({ data: [0], shape: [1, 1, 1] }, { fps })).toThrow('expected fps');
     expect(() => videoSummary({ encoded: new Uint8Array(4) })).toThrow('use addImage');

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { Reservoir } from '../../statistics/reservoir.js';
-import type { Solved, SolveWishes } from '../../statistics/threads/solve.js';
+import type { Solved, SolveOptions } from '../../statistics/threads/solve.js';
 import type { ActivationView, Thinning } from '../samples.js';
 
 /**
@@ -19,7 +19,7 @@ export interface LayerAccumulator {
    *
    * @param endPeriod whether the next pass starts a new period
    */
-  solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined>;
+  solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined>;
   /**
    * The samples of the running period that have arrived so far, for saving. The result may be the live accumulator:
    * read it before the next pass. Undefined if there are none.

@@ -11,8 +11,8 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
-import { solveLayer } from '../../statistics/spectrum.js';
-import type { SolveWishes } from '../../statistics/threads/solve.js';
+import type { SolveOptions } from '../../statistics/threads/solve.js';
+import { solveInBackground } from '../../statistics/threads/solver.js';
 import { offTape, withValues } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { center, checkFeatures, type Reach, type ShiftedMoments, sampleRows, suitsNoShift } from './shift.js';
@@ -70,10 +70,10 @@ export class DeviceAccumulator implements LayerAccumulator {
     );
   }
 
-  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
     const accumulator = this.#accumulator;
     if (endPeriod) this.#accumulator = undefined;
-    return accumulator && { solved: await solveLayer(accumulator, wishes, endPeriod, true) };
+    return accumulator && { solved: await solveInBackground(accumulator, options, endPeriod, true) };
   }
 
   snapshot(): CovarianceAccumulator | undefined {

@@ -22,8 +22,8 @@ import {
   zerosLike,
 } from '@tensorflow/tfjs-core';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
-import { solveLayer } from '../../statistics/spectrum.js';
-import type { SolveWishes } from '../../statistics/threads/solve.js';
+import type { SolveOptions } from '../../statistics/threads/solve.js';
+import { solveInBackground } from '../../statistics/threads/solver.js';
 import { offTape } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { center, checkFeatures, sampleRows } from './shift.js';
@@ -88,13 +88,13 @@ export class GpuAccumulator implements LayerAccumulator {
     });
   }
 
-  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
     this.#readBack();
     const period = this.#period;
     if (period === undefined) return undefined;
     if (endPeriod) this.#period = undefined;
     while (period.reading.size > 0) await Promise.all(period.reading);
-    return { solved: await solveLayer(period.accumulator, wishes, endPeriod) };
+    return { solved: await solveInBackground(period.accumulator, options, endPeriod) };
   }
 
   snapshot(): CovarianceAccumulator | undefined {

@@ -1,8 +1,8 @@
 import { getBackend, keep } from '@tensorflow/tfjs-core';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
-import { solveLayer } from '../../statistics/spectrum.js';
-import type { SolveWishes } from '../../statistics/threads/solve.js';
+import type { SolveOptions } from '../../statistics/threads/solve.js';
+import { solveInBackground } from '../../statistics/threads/solver.js';
 import { thin, toSamples } from '../samples.js';
 import { asFloat32, offTape, withValues } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
@@ -57,7 +57,7 @@ export class HostAccumulator implements LayerAccumulator {
     });
   }
 
-  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
     const period = this.#period;
     if (endPeriod) this.#period = newPeriod();
     if (period.reading.size > 0) await Promise.all(period.reading);
@@ -65,7 +65,7 @@ export class HostAccumulator implements LayerAccumulator {
     if (accumulator === undefined) return undefined;
     // The cpu backend computes in JavaScript, whose loops become slower once an array was transferred to a thread.
     const copies = getBackend() === 'cpu';
-    return { solved: await solveLayer(accumulator, wishes, endPeriod, copies), rows };
+    return { solved: await solveInBackground(accumulator, options, endPeriod, copies), rows };
   }
 
   snapshot(): CovarianceAccumulator | undefined {

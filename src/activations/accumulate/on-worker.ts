@@ -1,7 +1,7 @@
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
-import { solveLayer } from '../../statistics/spectrum.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
-import type { SolveWishes } from '../../statistics/threads/solve.js';
+import type { SolveOptions } from '../../statistics/threads/solve.js';
+import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type SampleMatrix, thin, toSamples } from '../samples.js';
 import { withValues } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
@@ -45,7 +45,7 @@ export class WorkerAccumulator implements LayerAccumulator {
     });
   }
 
-  async solve(wishes: SolveWishes, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
     const own = this.#own;
     const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
@@ -54,11 +54,11 @@ export class WorkerAccumulator implements LayerAccumulator {
       this.#features = undefined;
     }
     if (own !== undefined) {
-      if (!thread?.knows(key)) return { solved: await solveLayer(own, wishes, endPeriod, true) };
+      if (!thread?.knows(key)) return { solved: await solveInBackground(own, options, endPeriod, true) };
       thread.merge(key, own);
       this.#own = undefined;
     }
-    const solved = await thread?.solve(key, wishes, endPeriod);
+    const solved = await thread?.solve(key, options, endPeriod);
     // The thread remembers a layer beyond a period: its answer may be that there were no rows.
     return solved === undefined || solved.count + solved.rejected === 0 ? undefined : { solved };
   }

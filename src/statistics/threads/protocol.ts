@@ -1,5 +1,5 @@
 import type { AccumulatorState } from '../covariance.js';
-import type { Solved, SolveRequest, SolveWishes } from './solve.js';
+import type { Solved, SolveOptions, SolveRequest } from './solve.js';
 
 /*
  * What the host (the thread that trains) and a worker thread say to each other.
@@ -43,7 +43,7 @@ export type ToWorker =
    */
   | { type: 'save'; name: string; into: SharedArrayBuffer; length: SharedArrayBuffer }
   /** Question: solve the accumulator of this name, and clear it afterwards if `reset`. No result if there is none. */
-  | { type: 'solveNamed'; id: number; name: string; wishes: SolveWishes; reset: boolean };
+  | { type: 'solveNamed'; id: number; name: string; options: SolveOptions; reset: boolean };
 
 /** A message that the worker answers. */
 export type Question = Extract<ToWorker, { id: number }>;

@@ -2,7 +2,7 @@ import { waitForChange } from '#platform';
 import { describe } from '../../errors.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import { type Command, IS_RUNNING, RING_COUNTERS, SEGMENTS_READ, type Segment } from './protocol.js';
-import type { Solved, SolveWishes } from './solve.js';
+import type { Solved, SolveOptions } from './solve.js';
 import { ComputeThread } from './thread.js';
 
 /*
@@ -104,10 +104,10 @@ export class RemoteAccumulators {
   }
 
   /** Solves what was added under a name so far. Resolves to undefined if the name is unknown. */
-  async solve(name: string, wishes: SolveWishes = {}, reset = false): Promise<Solved | undefined> {
+  async solve(name: string, options: SolveOptions = {}, reset = false): Promise<Solved | undefined> {
     if (!this.#features.has(name)) return undefined;
     this.#announce();
-    return this.#thread.ask({ type: 'solveNamed', name, wishes, reset });
+    return this.#thread.ask({ type: 'solveNamed', name, options, reset });
   }
 
   /**

@@ -2,38 +2,45 @@ import { kernels } from '../../kernels/kernels.js';
 import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import { type AccumulatorState, CovarianceAccumulator } from '../covariance.js';
 
-/** What is to be found out about the rows of an accumulator, besides the eigenvalues. */
-export interface SolveWishes {
-  /** How many leading eigenvectors; 0 or absent: none, which is several times cheaper. */
+/*
+ * The work of a solver thread, as a function from plain arrays to plain arrays: an accumulator or a matrix goes in,
+ * eigenvalues and whatever else was asked for come out. It does not matter on which thread it runs.
+ */
+
+/** What to compute besides the eigenvalues. */
+export interface SolveOptions {
+  /** How many leading eigenvectors; none by default, which is several times cheaper. */
   vectors?: number;
-  /** The covariance itself. */
+  /** Whether to return the covariance; false by default. */
   covariance?: boolean;
-  /** Mean of each feature. */
+  /** Whether to return the mean of each feature; false by default. */
   mean?: boolean;
 }
 
-/** Everything that was asked of one accumulator. Plain arrays, so that it travels between threads. */
+/** What was computed of one accumulator. Its arrays are plain, so that it travels between threads. */
 export interface Solved {
+  /** Columns of the sample matrix. */
   features: number;
   /** Rows used. */
   count: number;
   /** Rows left out because of a NaN or an Infinity. */
   rejected: number;
-  /** `features` eigenvalues, descending, not clipped; none where no row was used. */
+  /** `features` eigenvalues of the covariance, descending, not clipped; empty if no row was used. */
   eigenvalues: Float64Array;
-  /** Leading eigenvectors by rows. */
+  /** Leading eigenvectors by rows of `features` numbers, if asked for. */
   vectors?: Float64Array;
-  /** Population covariance, features x features. */
+  /** Population covariance, features x features, if asked for. */
   covariance?: Float64Array;
+  /** Mean of each feature, if asked for. */
   mean?: Float64Array;
 }
 
-/** Eigenvalues, and what else is wished for, of the rows of an accumulator. */
-export function solveAccumulator(accumulator: CovarianceAccumulator, wishes: SolveWishes = {}): Solved {
+/** Computes the eigenvalues of an accumulator's rows, and what `options` ask for. An accumulator without rows is no error. */
+export function solveAccumulator(accumulator: CovarianceAccumulator, options: SolveOptions = {}): Solved {
   const { features, count, rejected } = accumulator;
   const solved: Solved = { features, count, rejected, eigenvalues: new Float64Array(0) };
   if (count === 0) return solved;
-  const wanted = Math.min(wishes.vectors ?? 0, features);
+  const wanted = Math.min(options.vectors ?? 0, features);
   const largestMean = accumulator.largestMean();
   if (wanted > 0) {
     // The Gram matrix has eigenvectors of its own, of the rows instead of the features.
@@ -44,14 +51,14 @@ export function solveAccumulator(accumulator: CovarianceAccumulator, wishes: Sol
     const values = kernels().eigenvalues(accumulator.spectralMatrix());
     solved.eigenvalues = covarianceValues(values, features, count, largestMean);
   }
-  if (wishes.covariance) solved.covariance = accumulator.covariance();
-  if (wishes.mean) solved.mean = accumulator.mean();
+  if (options.covariance) solved.covariance = accumulator.covariance();
+  if (options.mean) solved.mean = accumulator.mean();
   return solved;
 }
 
 /**
- * Eigenvalues of the scatter, divided by n and filled up with zeros. A total variance below what rounding leaves of the
- * mean, d (1e-12 max |mean|)^2, is none: all zeros then.
+ * Eigenvalues of the scatter, divided by n and filled up with zeros. All are zeros if the total variance is not above what
+ * rounding leaves of the mean, d (1e-12 max |mean|)^2.
  */
 function covarianceValues(scatter: Float64Array, features: number, count: number, largestMean: number): Float64Array {
   const values = new Float64Array(features);
@@ -63,14 +70,14 @@ function covarianceValues(scatter: Float64Array, features: number, count: number
   return total <= features * (1e-12 * largestMean) ** 2 ? values.fill(0) : values;
 }
 
-/** One piece of work for a solver thread. */
-export type SolveRequest = { matrix: SymmetricMatrix } | { state: AccumulatorState; wishes: SolveWishes };
+/** One piece of work. */
+export type SolveRequest = { matrix: SymmetricMatrix } | { state: AccumulatorState; options: SolveOptions };
 
-/** Does a SolveRequest on this thread. For a bare matrix the result's count and rejected are 0. */
+/** Does a piece of work on the calling thread. The result of a matrix has a count and a rejected of 0. */
 export function solveRequest(request: SolveRequest): Solved {
   if ('matrix' in request) {
     const eigenvalues = kernels().eigenvalues(request.matrix);
     return { features: eigenvalues.length, count: 0, rejected: 0, eigenvalues };
   }
-  return solveAccumulator(CovarianceAccumulator.fromState(request.state), request.wishes);
+  return solveAccumulator(CovarianceAccumulator.fromState(request.state), request.options);
 }

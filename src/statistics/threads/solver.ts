@@ -1,6 +1,7 @@
 import { unref } from '#platform';
+import type { CovarianceAccumulator } from '../covariance.js';
 import { buffersOf } from './protocol.js';
-import { type Solved, type SolveRequest, solveRequest } from './solve.js';
+import { type Solved, type SolveOptions, type SolveRequest, solveRequest } from './solve.js';
 import { ComputeThread, NoThreadError } from './thread.js';
 
 /*
@@ -60,3 +61,19 @@ class SharedSolver {
 
 /** The solver of this program. */
 export const sharedSolver = new SharedSolver();
+
+/**
+ * Does what `solveAccumulator` does on the shared solver. The accumulator may be changed as soon as this returns.
+ *
+ * @param reset Hands the accumulator's memory over instead of copying it; the accumulator is empty afterwards
+ * @param copies Copies to the thread in any case: see SharedSolver.solve
+ */
+export function solveInBackground(
+  accumulator: CovarianceAccumulator,
+  options: SolveOptions = {},
+  reset = false,
+  copies = false,
+): Promise<Solved> {
+  const state = reset ? accumulator.takeState() : accumulator.copyState();
+  return sharedSolver.solve({ state, options }, copies);
+}

@@ -24,20 +24,20 @@ interface Scope {
 const scope = globalThis as unknown as Scope;
 const accumulators = new Map<string, CovarianceAccumulator>();
 let ring: { rows: Float32Array; counters: Int32Array } | undefined;
-let options = { float32Products: false };
+let accumulatorOptions = { float32Products: false };
 
 scope.onmessage = ({ data: message }) => {
   switch (message.type) {
     case 'ring':
       ring = { rows: new Float32Array(message.rows), counters: new Int32Array(message.counters) };
-      options = { float32Products: message.float32Products };
+      accumulatorOptions = { float32Products: message.float32Products };
       Atomics.store(ring.counters, IS_RUNNING, 1);
       break;
     case 'update':
       for (const segment of message.segments) update(segment);
       break;
     case 'merge':
-      merge(message.name, CovarianceAccumulator.fromState(message.state, options));
+      merge(message.name, CovarianceAccumulator.fromState(message.state, accumulatorOptions));
       break;
     case 'save':
       save(message);
@@ -52,7 +52,7 @@ function update({ name, features, start, length }: Segment): void {
   const { rows, counters } = ring!;
   let accumulator = accumulators.get(name);
   if (!accumulator) {
-    accumulator = new CovarianceAccumulator(features, options);
+    accumulator = new CovarianceAccumulator(features, accumulatorOptions);
     accumulators.set(name, accumulator);
   }
   accumulator.update(rows.subarray(start, start + length));
@@ -86,10 +86,10 @@ function answer(question: Question): void {
   }
 }
 
-function solveNamed({ name, wishes, reset }: Extract<ToWorker, { type: 'solveNamed' }>): Solved | undefined {
+function solveNamed({ name, options, reset }: Extract<ToWorker, { type: 'solveNamed' }>): Solved | undefined {
   const accumulator = accumulators.get(name);
   if (!accumulator) return undefined;
-  const solved = solveAccumulator(accumulator, wishes);
+  const solved = solveAccumulator(accumulator, options);
   if (reset) accumulator.reset();
   return solved;
 }
