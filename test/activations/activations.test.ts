@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type ActivationView, thinned, toSamples } from '../../src/activations/samples.js';
+import { type ActivationView, thin, toSamples } from '../../src/activations/samples.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { decodeNpy } from '../../src/stores/npy.js';
@@ -88,14 +88,12 @@ describe('toSamples', () => {
 
   it('thins the samples: even distances, from an offset on; every sample has its turn', () => {
     const samples = { values: Float32Array.from({ length: 40 }, (_, i) => i), rows: 20, features: 2 };
-    expect([...thinned(samples, { rows: 4, offset: 0.5 }).values]).toEqual([4, 5, 14, 15, 24, 25, 34, 35]);
-    expect([...thinned(samples, { rows: 3, offset: 0.99 }).values]).toEqual([12, 13, 26, 27, 38, 39]);
-    const seen = new Set(
-      [0, 0.2, 0.4, 0.6, 0.8].flatMap((offset) => [...thinned(samples, { rows: 4, offset }).values]),
-    );
+    expect([...thin(samples, { rows: 4, offset: 0.5 }).values]).toEqual([4, 5, 14, 15, 24, 25, 34, 35]);
+    expect([...thin(samples, { rows: 3, offset: 0.99 }).values]).toEqual([12, 13, 26, 27, 38, 39]);
+    const seen = new Set([0, 0.2, 0.4, 0.6, 0.8].flatMap((offset) => [...thin(samples, { rows: 4, offset }).values]));
     expect(seen.size).toBe(40);
-    expect(thinned(samples, { rows: 20, offset: 0.9 })).toBe(samples);
-    expect(thinned(samples, undefined)).toBe(samples);
+    expect(thin(samples, { rows: 20, offset: 0.9 })).toBe(samples);
+    expect(thin(samples, undefined)).toBe(samples);
   });
 
   it('reads only the first items when told so', () => {

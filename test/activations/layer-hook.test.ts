@@ -94,14 +94,17 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     freeWeights(model);
   });
 
-  it('tells two listeners of one layer apart', () => {
+  it('tells two listeners of one layer apart: a new pass of one is none of the other', () => {
     const layer = tf.layers.lstm({ units: 2, returnState: true, inputShape: [3, 2] });
     const input = tf.input({ shape: [3, 2] });
     const model = tf.model({ inputs: input, outputs: layer.apply(input) as tf.SymbolicTensor[] });
     const [first, second] = [heard(layer), heard(layer)];
     const x = normalTensor([4, 3, 2], 1);
-    tf.tidy(() => void model.predict(x));
+    tf.tidy(() => void model.apply(x));
     expect([first.length, second.length]).toEqual([1, 1]);
+    hooks[0].startNewPass();
+    tf.tidy(() => void model.apply(x));
+    expect([first.length, second.length]).toEqual([2, 1]);
     x.dispose();
     freeWeights(model);
   });

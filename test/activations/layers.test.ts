@@ -94,13 +94,13 @@ describe('trackedLayers', () => {
 
   it('says what it expected when nothing is left to track', () => {
     const model = tf.sequential({ layers: [tf.layers.flatten({ inputShape: [2, 2], name: 'flat' })] });
-    expect(() => names(model)).toThrow(/none of its layers has a width to track.*flat/);
+    expect(() => names(model)).toThrow(/model: expected a layer with a width to track.*got .*flat/);
     const dense = tf.sequential({ layers: [tf.layers.dense({ inputShape: [2], units: 2, name: 'one' })] });
-    expect(() => names(dense, () => false)).toThrow(/the filter keeps none.*one/);
+    expect(() => names(dense, () => false)).toThrow(/layers: expected the filter to keep at least one layer.*one/);
     expect(() => names(dense, (() => 3) as never)).toThrow(
       /layers: expected the filter to return a boolean or a string for layer 'one', got number 3/,
     );
     expect(() => names(dense.layers[0] as never)).toThrow(/A single layer goes in a list/);
-    expect(() => names([3] as never)).toThrow(/expected a list of TensorFlow.js layers, but it holds number 3/);
+    expect(() => names([3] as never)).toThrow(/expected a list of TensorFlow.js layers, got a list with number 3/);
   });
 });

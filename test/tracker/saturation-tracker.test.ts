@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { backends, normals, normalTensor, trainsConvolutions, useBackend } from '../support/backends.js';
+import { backends, freeWeights, normals, normalTensor, trainsConvolutions, useBackend } from '../support/backends.js';
 import { convolutional, dense, embedding, recurrent, shared, type Trainable, trainables } from '../support/models.js';
 import { RecordingStore } from '../support/recording-store.js';
 
@@ -361,6 +361,33 @@ describe.each(backends)('on %s', (backend) => {
     expect(ownKeysOf(net)).toEqual(keys);
   });
 
+  it('counts a layer of several outputs once per pass for each of two trackers, whatever the other one records', async () => {
+    const input = tf.input({ shape: [4, 2] });
+    const encoder = tf.layers.lstm({ units: 3, returnState: true, name: 'encoder' });
+    const net = tf.model({ inputs: input, outputs: encoder.apply(input) as tf.SymbolicTensor[] });
+    const [first, second] = [0, 1].map(() => new SaturationTracker('unused', net, { saveTo: [new RecordingStore()] }));
+    // On the very same tensor, of which only a new record makes another pass.
+    const x = held(normalTensor([6, 4, 2], 1));
+    const pass = () => tf.tidy(() => void net.apply(x));
+    first.record('train', pass);
+    first.record('train', pass);
+    second.record('train', pass);
+    first.record('val', () => second.record('val', pass));
+    const counts = async (tracker: SaturationTracker) =>
+      (await tracker.addSaturations()).map(({ split, layer, samples }) => [split, layer, samples]);
+    expect(await counts(first)).toEqual([
+      ['train', 'encoder', 12],
+      ['val', 'encoder', 6],
+    ]);
+    expect(await counts(second)).toEqual([
+      ['train', 'encoder', 6],
+      ['val', 'encoder', 6],
+    ]);
+    await first.close();
+    await second.close();
+    freeWeights(net);
+  });
+
   it('reads masked steps as padding: tokens of an embedding are the words only', async () => {
     if (!trainsConvolutions(backend)) return;
     const store = new RecordingStore();
@@ -506,7 +533,9 @@ describe.each(backends)('on %s', (backend) => {
     expect(b.samples).toBe(30);
     expect(relativeError(b.covariance!, a.covariance!)).toBeLessThan(1e-12);
     expect(() => after.restore(bytes.subarray(0, 90))).toThrow(RangeError);
-    expect(() => after.restore(new Uint8Array(100))).toThrow(/not from SaturationTracker.toBytes/);
+    expect(() => after.restore(new Uint8Array(100))).toThrow(
+      /restore: expected the bytes of SaturationTracker.toBytes, got/,
+    );
     const damaged = bytes.slice();
     damaged[damaged.indexOf('{'.charCodeAt(0))] = 0;
     expect(() => after.restore(damaged)).toThrow(RangeError);
