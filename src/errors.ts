@@ -14,6 +14,8 @@ export class CorruptRecordError extends Error {
   readonly reason: string;
 
   /**
+   * The message names the place and the reason.
+   *
    * @param reason what is wrong, without the place
    * @param offset position in the source of the damaged record's first byte
    * @param file the file that holds the record
@@ -32,6 +34,8 @@ export class ClosedWriterError extends Error {
   override readonly name = 'ClosedWriterError';
 
   /**
+   * The message names the call and the writer.
+   *
    * @param call the call that came too late, such as `addScalar "loss"`
    * @param logdir the writer's logdir
    */
@@ -59,7 +63,7 @@ export class MissingRendererError extends Error {
   }
 }
 
-/** Words a value that came where another was expected, for "expected …, got …": its kind, and the value where it is short. */
+/** Words the value that came instead of what was expected, for "expected …, got …": its kind, and the value if it is short. */
 export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;

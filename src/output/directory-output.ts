@@ -32,6 +32,8 @@ export class DirectoryOutput implements Output {
   #restarts = 0;
 
   /**
+   * Makes no file and no folder yet.
+   *
    * @param logdir the folder; it is made when the first records come, if it is missing
    * @throws TypeError if `logdir` is not a non-empty string, or if there is no file system, as in browsers
    */

@@ -95,6 +95,8 @@ export abstract class RunWriter implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /**
+   * Opens a run. A folder's event file is made when the first event is written.
+   *
    * @param logdir a folder, which is made if it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default. Or any
    * Output.
    * @throws TypeError or RangeError if an argument is wrong, Error if the folder cannot be made
