@@ -1,26 +1,33 @@
 import type { layers } from '@tensorflow/tfjs-layers';
 import { describe } from '../errors.js';
+import { classNames, isModelLike, leafPaths } from '../insight/layer-graph.js';
 
 /** A TensorFlow.js layer. */
 export type Layer = layers.Layer;
 
-/** A layer whose output is tracked, under the name it has in tags, tables and files. */
+/*
+ * Which layers of a model are tracked, under which names, and how their outputs are to be read.
+ */
+
+/** A layer whose output is tracked. */
 export interface TrackedLayer {
+  /** In tags, tables and files. */
   readonly name: string;
   readonly layer: Layer;
-  /** What the output is made of where its rank leaves a choice: a map (N, ...space, C) or a sequence (N, T, C). */
+  /** What an output of rank 3 is: a map (N, space, C) or a sequence (N, T, C). */
   readonly kind: 'map' | 'sequence';
-  /** True for recurrent layers, whose last time step stands for the sequence unless asked otherwise. */
+  /** Whether the layer is recurrent: by default, its last time step stands for the sequence. */
   readonly recurrent: boolean;
-  /** Of maps, how many dimensions of space there are (1 to 3); leading ones beyond these are steps of time. */
+  /** How many dimensions of space a map has (1 to 3), before which steps of time may stand; 0 if that is unknown. */
   readonly spatialRank: number;
-  /** True where channels come before space. */
+  /** Whether channels come before space. */
   readonly channelsFirst: boolean;
 }
 
 /**
- * Keeps, drops or renames a layer. It is asked for every leaf layer: `false` drops it, a string keeps it under that
- * name (any layer, an activation or a normalisation too), `true` keeps it if it is one that is tracked anyway.
+ * Keeps, drops or renames a layer. It is called for every layer that is not a model itself: `false` drops the layer, a
+ * string keeps it under that name (any layer, also an activation or a normalization), and `true` keeps it if it is tracked
+ * by default.
  */
 export type LayerFilter = (layer: Layer) => boolean | string;
 
@@ -37,7 +44,7 @@ const convolutions = new Set([
 const recurrents = new Set(['RNN', 'SimpleRNN', 'GRU', 'LSTM', 'Bidirectional']);
 const others = new Set(['Dense', 'Embedding']);
 
-/** Layers of TensorFlow.js that only pass on, rescale, merge or reshape what others computed. */
+/** Layers of TensorFlow.js that only pass on, rescale, merge or reshape what other layers computed. */
 const passThrough = new Set(
   (
     'InputLayer Activation ReLU LeakyReLU PReLU ELU ThresholdedReLU Softmax Dropout SpatialDropout1D AlphaDropout ' +
@@ -48,34 +55,19 @@ const passThrough = new Set(
   ).split(' '),
 );
 
-interface Container extends Layer {
-  readonly layers: Layer[];
-}
-
-function isContainer(layer: Layer): layer is Container {
-  return Array.isArray((layer as Partial<Container>).layers);
-}
-
-/** The first class name known to us on the way up the prototype chain, so that subclasses count as what they extend. */
+/** The name of the nearest class that is known here, so that a subclass counts as the class it extends. */
 function knownClass(layer: Layer): string | undefined {
-  for (let proto = Object.getPrototypeOf(layer); proto !== null; proto = Object.getPrototypeOf(proto)) {
-    const name = (proto.constructor as { className?: string }).className;
-    if (name !== undefined && isKnown(name)) return name;
-  }
-  return undefined;
-}
-
-function isKnown(className: string): boolean {
-  return (
-    convolutions.has(className) ||
-    recurrents.has(className) ||
-    others.has(className) ||
-    passThrough.has(className) ||
-    className === 'TimeDistributed'
+  return classNames(layer).find(
+    (name) =>
+      convolutions.has(name) ||
+      recurrents.has(name) ||
+      others.has(name) ||
+      passThrough.has(name) ||
+      name === 'TimeDistributed',
   );
 }
 
-/** The class that decides how a layer's output is read: for TimeDistributed, the class of the layer it wraps. */
+/** The class by which a layer's output is read: for TimeDistributed, the class of the layer it wraps. */
 function outputClass(layer: Layer): string | undefined {
   const name = knownClass(layer);
   const inner = (layer as { layer?: Layer }).layer;
@@ -83,7 +75,7 @@ function outputClass(layer: Layer): string | undefined {
 }
 
 /**
- * True for layers with directions of their own to count: dense, convolutional, recurrent and embedding layers, their
+ * Whether a layer has directions of its own to count: dense, convolutional, recurrent and embedding layers, their
  * subclasses and wrappers, and custom layers that hold weights.
  */
 export function isTrackedByDefault(layer: Layer): boolean {
@@ -104,42 +96,32 @@ function trackedLayer(name: string, layer: Layer): TrackedLayer {
   };
 }
 
-/** Every leaf layer below a model, in order, with its path below the model (`block/conv_1`). Each layer once. */
-function leavesOf(layersOfModel: readonly Layer[], prefix: string, seen: Set<Layer>): { path: string; layer: Layer }[] {
-  const leaves: { path: string; layer: Layer }[] = [];
-  for (const layer of layersOfModel) {
-    if (seen.has(layer)) continue;
-    seen.add(layer);
-    const path = prefix + layer.name;
-    if (isContainer(layer)) leaves.push(...leavesOf(layer.layers, `${path}/`, seen));
-    else leaves.push({ path, layer });
-  }
-  return leaves;
-}
-
 /**
- * The layers of a model (or of a list of layers and models) to track, in the order the data passes them.
- * A layer of a nested model is called `<model>/<layer>`; a name that comes twice gets `_2`, `_3`, ...
+ * The layers of a model (or of a list of layers and models) to track, in the order in which data passes them. The name of
+ * a layer in a nested model is `<model>/<layer>`; a name that occurs again gets `_2`, `_3`, ...
  *
- * @throws TypeError when the model has no layers, RangeError when the filter keeps none.
+ * @param filter default: the layers that are tracked by default, and all layers that stand in the list themselves
+ * @throws TypeError if the model has no layers, RangeError if the filter keeps none
  */
 export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFilter): TrackedLayer[] {
   const explicit = Array.isArray(model);
-  if (!explicit && !isContainer(model as Layer)) {
+  if (!explicit && !isModelLike(model)) {
     throw new TypeError(
-      `model: expected a LayersModel, a list of layers or { model, nodes }, got ${describe(model)}. A single layer goes in a list: [layer].`,
+      `model: expected a LayersModel, a list of layers or { model, nodes }, got ${describe(model)}. A single layer goes in a list: [layer]`,
     );
   }
-  const roots = explicit ? (model as readonly Layer[]) : (model as Container).layers;
+  const roots = explicit
+    ? (model as readonly Layer[])
+    : (model as unknown as { readonly layers: readonly Layer[] }).layers;
   for (const root of roots) {
     if (root === null || typeof root !== 'object' || typeof root.call !== 'function') {
-      throw new TypeError(`model: expected a list of TensorFlow.js layers, but it holds ${describe(root)}`);
+      throw new TypeError(`model: expected a list of TensorFlow.js layers, got a list with ${describe(root)}`);
     }
   }
   const taken = new Set<string>();
   const tracked: TrackedLayer[] = [];
-  const leaves = leavesOf(roots, '', new Set());
-  for (const { path, layer } of leaves) {
+  const leaves = leafPaths(roots);
+  for (const [layer, path] of leaves) {
     const usual = isTrackedByDefault(layer) || (explicit && roots.includes(layer));
     const verdict = filter === undefined ? usual : filter(layer);
     if (typeof verdict !== 'boolean' && typeof verdict !== 'string') {
@@ -155,11 +137,11 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
     tracked.push(trackedLayer(name, layer));
   }
   if (tracked.length === 0) {
-    const names = leaves.map((leaf) => leaf.path).join(', ');
+    const names = [...leaves.values()].join(', ');
     throw new RangeError(
       filter === undefined
-        ? `model: none of its layers has a width to track (dense, convolutional, recurrent, embedding or custom with weights); it has: ${names}`
-        : `layers: the filter keeps none of the model's layers: ${names}`,
+        ? `model: expected a layer with a width to track (dense, convolutional, recurrent, embedding or custom with weights), got ${names}`
+        : `layers: expected the filter to keep at least one layer, got false for all of ${names}`,
     );
   }
   return tracked;

@@ -1,25 +1,33 @@
+import { concat } from '../encoding/bytes.js';
+import { describe } from '../errors.js';
 import type { Split } from '../saturation/epoch.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 
-/** One layer's moments in the middle of an epoch. */
+/*
+ * A tracker in the middle of an epoch, written as bytes and read back: another process can go on from there.
+ */
+
+/** What one layer in one split has accumulated in the middle of an epoch. */
 export interface SavedLayer {
   split: Split;
   layer: string;
+  /** Passes since the epoch began, used or not. */
   passes: number;
+  /** Items (images, sequences) used since the epoch began. */
   items: number;
   accumulator: CovarianceAccumulator;
 }
 
-/** What a tracker needs to go on in another process. */
+/** What a tracker needs in order to go on in another process. */
 export interface SavedState {
-  /** Epochs whose saturations were added. */
+  /** The epoch that was being recorded, from 0. */
   epoch: number;
   layers: SavedLayer[];
 }
 
 const magic = 'delve-tracker/1\n';
 
-/** The state as bytes: a line with the version, a line of JSON, then the accumulators one after another. */
+/** Encodes a state: a line with the version, a line of JSON, then the accumulators one after another. */
 export function encodeState(state: SavedState): Uint8Array {
   const bodies = state.layers.map((saved) => saved.accumulator.toBytes());
   const entries = state.layers.map(({ split, layer, passes, items }, index) => ({
@@ -30,21 +38,12 @@ export function encodeState(state: SavedState): Uint8Array {
     bytes: bodies[index].length,
   }));
   const head = new TextEncoder().encode(`${magic}${JSON.stringify({ epoch: state.epoch, entries })}\n`);
-  const bytes = new Uint8Array(head.length + bodies.reduce((sum, body) => sum + body.length, 0));
-  bytes.set(head);
-  let at = head.length;
-  for (const body of bodies) {
-    bytes.set(body, at);
-    at += body.length;
-  }
-  return bytes;
+  return concat([head, ...bodies]);
 }
 
-interface SavedEntry {
-  split: Split;
-  layer: string;
-  passes: number;
-  items: number;
+/** A layer in the line of JSON. */
+interface SavedEntry extends Omit<SavedLayer, 'accumulator'> {
+  /** Length of its accumulator. */
   bytes: number;
 }
 
@@ -52,21 +51,27 @@ function headOf(json: string): { epoch: number; entries: SavedEntry[] } {
   try {
     return JSON.parse(json);
   } catch (cause) {
-    throw new RangeError('restore: the bytes are damaged: their list of layers is not readable', { cause });
+    throw new RangeError('restore: expected a list of layers, got damaged bytes', { cause });
   }
 }
 
-/** @throws RangeError when the bytes are not a whole state */
+/** Decodes a state. @throws TypeError or RangeError if the bytes are not a whole state */
 export function decodeState(bytes: Uint8Array): SavedState {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError('restore: expected the bytes of SaturationTracker.toBytes');
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(`restore: expected the bytes of SaturationTracker.toBytes, got ${describe(bytes)}`);
+  }
   const start = new TextDecoder().decode(bytes.subarray(0, magic.length));
   const end = bytes.indexOf(10, magic.length);
-  if (start !== magic || end < 0) throw new RangeError('restore: these bytes are not from SaturationTracker.toBytes');
+  if (start !== magic || end < 0) {
+    throw new RangeError('restore: expected the bytes of SaturationTracker.toBytes, got bytes that start otherwise');
+  }
   const head = headOf(new TextDecoder().decode(bytes.subarray(magic.length, end)));
   let at = end + 1;
   const layers = head.entries.map(({ split, layer, passes, items, bytes: length }) => {
     if (at + length > bytes.length) {
-      throw new RangeError(`restore: the bytes end within layer '${layer}' (${split}): ${bytes.length} bytes`);
+      throw new RangeError(
+        `restore: expected ${at + length} bytes up to the end of layer '${layer}' (${split}), got ${bytes.length}`,
+      );
     }
     const accumulator = CovarianceAccumulator.fromBytes(bytes.slice(at, at + length));
     at += length;

@@ -1,22 +1,41 @@
-import { backend, customGrad, engine, getBackend, scalar, type Tensor, zerosLike } from '@tensorflow/tfjs-core';
+import {
+  backend,
+  customGrad,
+  engine,
+  getBackend,
+  scalar,
+  type Tensor,
+  type TypedArray,
+  zerosLike,
+} from '@tensorflow/tfjs-core';
+
+/*
+ * What a hook may do with a live tensor: read its values without leaving garbage behind (withValues), and compute with it
+ * without leaving a trace on the gradient tape (offTape).
+ */
+
+/** The values as float32; they are copied only if they are of another type. */
+export function asFloat32(values: TypedArray): Float32Array {
+  return values instanceof Float32Array ? values : Float32Array.from(values);
+}
 
 /**
- * Bytes from which a copy is worth giving back. It detaches an ArrayBuffer, after which V8 checks every access to typed
- * arrays on this thread: TensorFlow.js' own loops over large tensors take 1.7 times as long (8 of 165 ms of a
+ * Bytes from which it pays to release a copy. Releasing detaches an ArrayBuffer, after which V8 checks every access to
+ * typed arrays on this thread: TensorFlow.js' own loops over large tensors take 1.7 times as long (8 of 165 ms of a
  * convolutional network's step).
  */
 const leastReleased = 2 ** 16;
 
 /**
- * Reads a tensor and hands its values to `use`, which must not keep them: where they are a large copy, made for this call,
- * its memory is given back right after. Left to the garbage collector, megabytes read in every short training step make it
- * mark the whole heap several times a second, on processors that the training needs. For what is little beside the step, as
- * products of convolutions are, `dataSync` does.
+ * Reads a tensor and passes its values to `use`, which must not keep them: a large copy that was made for this call is
+ * released right after it. If the garbage collector had to release megabytes in every short training step, it would mark
+ * the whole heap several times a second, on processors that the training needs. For values that are small beside the step,
+ * such as products of convolutions, `dataSync` is enough.
  */
 export function withValues<T>(tensor: Tensor, use: (values: Float32Array) => T): T {
   const values = tensor.dataSync();
   try {
-    return use(values instanceof Float32Array ? values : Float32Array.from(values));
+    return use(asFloat32(values));
   } finally {
     if (values.byteLength >= leastReleased && isCopy(tensor)) release(values);
   }
@@ -25,7 +44,7 @@ export function withValues<T>(tensor: Tensor, use: (values: Float32Array) => T):
 /** A port that nobody listens to. */
 let nowhere: MessagePort | undefined;
 
-/** Gives back an array's memory, which nobody may use afterwards: what is transferred to a closed port is freed at once. */
+/** Frees an array's memory, which nobody may use afterwards: what is transferred to a closed port is freed at once. */
 function release({ buffer }: { buffer: ArrayBufferLike }): void {
   if (nowhere === undefined && typeof MessageChannel !== 'undefined') {
     const { port1, port2 } = new MessageChannel();
@@ -35,23 +54,23 @@ function release({ buffer }: { buffer: ArrayBufferLike }): void {
   nowhere?.postMessage(null, [buffer as ArrayBuffer]);
 }
 
-/** Whether reading this tensor copies it. In doubt it does not: a backend's own array or the program's must stay. */
+/** Whether reading this tensor copies it. If in doubt, it does not: arrays of the backend or the program must stay. */
 function isCopy(tensor: Tensor): boolean {
   const name = getBackend();
   if (name === 'wasm') return true;
   if (name !== 'tensorflow') return false;
-  // tfjs-node keeps the array that a tensor was made of until an operation needs the tensor, and gives that one out.
+  // tfjs-node keeps the array from which a tensor was made until an operation needs the tensor, and returns that array.
   const { tensorMap } = backend() as { tensorMap?: { get(dataId: object): { values?: unknown } | undefined } };
   return tensorMap?.get(tensor.dataId)?.values === null;
 }
 
-/** Runs tensor operations off the gradient tape: what a hook computes must not be kept for the backward pass. */
+/** Runs tensor operations off the gradient tape, so that nothing they compute is kept for the backward pass. */
 export function offTape(x: Tensor, fn: (x: Tensor) => void): void {
   if (engine().state.gradientDepth === 0) {
     fn(x);
     return;
   }
-  // Inside a custom gradient's forward function TensorFlow.js records nothing: the public way off the tape.
+  // TensorFlow.js records nothing inside a custom gradient's forward function: this is the public way off the tape.
   const detached = customGrad((...args) => {
     fn(args[0] as Tensor);
     return { value: scalar(0), gradFunc: () => zerosLike(x) };

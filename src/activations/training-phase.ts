@@ -4,11 +4,16 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import { type Around, wrapMethod } from './wrap-method.js';
 
+/*
+ * Whether a pass of data is training or validation. TensorFlow.js does not say: it is inferred from how fit and
+ * fitDataset run, by wrapping the methods that they and users call.
+ */
+
 type Method = (...args: unknown[]) => unknown;
 
 interface RunningFit {
   model: { isTraining?: boolean; history?: object };
-  /** The fit's own: every fit makes a new one before it begins. */
+  /** Identifies the fit: every fit makes a new history before it begins. */
   history: object | undefined;
 }
 
@@ -18,31 +23,31 @@ interface RunningFit {
  * Training passes are those that TensorFlow.js runs with `training: true` under the gradient tape of a running fit.
  * Validation passes are those of fit's own validation: `testLoop` called by `fit`, `evaluate`/`evaluateDataset` called by
  * `fitDataset` on its validation data. A user's `predict`, `evaluate` or `apply`, also from a callback in the middle of
- * a fit, belongs to neither. An explicit `record(split, fn)` goes before all of this.
+ * a fit, belongs to neither. An explicit `record(split, fn)` takes precedence over all of this.
  */
 export class TrainingPhase {
   #explicit: { split: Split }[] = [];
   #fitting: RunningFit | undefined;
   #validating = 0;
   #byUser = 0;
-  /** Fits under way whose validation data is marked. */
+  /** How many fits are running whose validation data is marked. */
   #marking = 0;
   #awaitsValidation = false;
   #duringFit: (() => void)[] = [];
   #always: (() => void)[] = [];
 
-  /** The split of the pass that is running now; undefined for passes that count for none. */
+  /** The split of the pass that is running now; undefined for a pass that belongs to none. */
   current(training: boolean): Split | undefined {
     if (this.#explicit.length > 0) return this.#explicit[this.#explicit.length - 1].split;
     const fit = this.#fitting;
-    // A fit that threw never said that it ended; the next one, without our callback, is not ours.
+    // A fit that threw never said that it ended. The next fit, without our callback, must not count.
     if (fit === undefined || fit.model.isTraining !== true || fit.model.history !== fit.history) return undefined;
     if (this.#byUser > 0) return undefined;
     if (this.#validating > 0) return training ? undefined : 'val';
     return training && engine().state.gradientDepth > 0 ? 'train' : undefined;
   }
 
-  /** Counts every pass that runs inside `fn` for one split; for async functions until their promise settles. */
+  /** Counts every pass that runs inside `fn` for one split; inside an async function, until its promise settles. */
   record<T>(split: Split, fn: () => T): T {
     const entry = { split };
     const leave = () => {
@@ -62,7 +67,7 @@ export class TrainingPhase {
     return result;
   }
 
-  /** Watches the `fitDataset` of a model, which alone knows what it validates on. Until `unwatch`. */
+  /** Watches, until unwatch(), the `fitDataset` of a model: it alone knows the data on which it validates. */
   watch(model: LayersModel): void {
     this.#always.push(
       wrapMethod(model, 'fitDataset', (original, _self, args) =>
@@ -76,9 +81,9 @@ export class TrainingPhase {
   }
 
   /**
-   * Called when a fit begins.
+   * Starts a fit.
    *
-   * @param model the one that runs it (of a Sequential: the model inside it)
+   * @param model the one that runs the fit (for a Sequential, the model inside it)
    * @param onDataset true for fitDataset, false for fit
    */
   beginFit(model: LayersModel, onDataset: boolean): void {
@@ -100,12 +105,12 @@ export class TrainingPhase {
     wrap('predictLoop', (original, _self, args) => this.#asUser(original, args));
   }
 
-  /** Called when an epoch of a fit begins. */
+  /** Starts an epoch of a fit. */
   beginEpoch(): void {
     this.#awaitsValidation = true;
   }
 
-  /** Called when a fit has ended; also before the next one, since a fit that throws never says that it ended. */
+  /** Ends a fit. beginFit() does so as well, because a fit that throws never says that it ended. */
   endFit(): void {
     restoreAll(this.#duringFit);
     this.#fitting = undefined;
@@ -113,15 +118,15 @@ export class TrainingPhase {
     this.#byUser = 0;
   }
 
-  /** Leaves every model as it was. */
+  /** Restores every model as it was. */
   unwatch(): void {
     this.endFit();
     restoreAll(this.#always);
   }
 
   /**
-   * Of a fitDataset that began before it was watched: the first call of an epoch that passes just the options that
-   * fitDataset does. This is as much as can be known from inside.
+   * Whether a call is the first one of an epoch that passes exactly the options that fitDataset passes. If fitDataset began
+   * before it was watched, this is all that can be known from inside.
    */
   #isFirstLikeFitDatasets(args: unknown[]): boolean {
     if (this.#marking > 0 || !this.#awaitsValidation) return false;
@@ -148,7 +153,7 @@ export class TrainingPhase {
   }
 }
 
-/** What some fitDataset was given to validate on, as the objects it hands to evaluate. */
+/** The objects that stand in for the validation data of a fitDataset: it passes them to evaluate. */
 const validationSources = new WeakSet<object>();
 
 function isMarked(source: unknown): boolean {
@@ -156,8 +161,8 @@ function isMarked(source: unknown): boolean {
 }
 
 /**
- * fitDataset validates through the public evaluate and evaluateDataset, as a user's callback may on the same data.
- * So it is given stand-ins of its own for the validation data, by which its calls are told apart.
+ * Runs a fitDataset with stand-ins for its validation data. fitDataset validates through the public evaluate and
+ * evaluateDataset, which a user's callback may call on the same data: the stand-ins tell its own calls apart.
  */
 function markedFitDataset(original: Method, args: unknown[]): unknown {
   const [dataset, options] = args as [unknown, { validationData?: unknown } | undefined];
@@ -185,7 +190,7 @@ function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null)?.then === 'function';
 }
 
-/** Runs `body` between `enter` and `leave`; for a promise, `leave` waits until it settles. */
+/** Runs `body` between `enter` and `leave`; if `body` returns a promise, `leave` runs when it settles. */
 function during(enter: () => void, leave: () => void, body: () => unknown): unknown {
   enter();
   let result: unknown;
@@ -200,7 +205,7 @@ function during(enter: () => void, leave: () => void, body: () => unknown): unkn
   return result;
 }
 
-/** An equal object of another identity: a dataset by its iterator, tensors by a clone (which shares the values). */
+/** An equal object of another identity: of a data set by its iterator, of a tensor by a clone that shares the values. */
 function standIn(validationData: unknown, clones: Tensor[]): unknown {
   if (Array.isArray(validationData)) return [cloned(validationData[0], clones), ...validationData.slice(1)];
   const dataset = validationData as { iterator?: () => unknown; size?: unknown };

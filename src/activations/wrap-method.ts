@@ -1,3 +1,7 @@
+/*
+ * Methods of models and layers are replaced on single objects, and put back. All hooks of this package stand on this.
+ */
+
 type Method = (...args: unknown[]) => unknown;
 
 /** Runs in place of a method: `original` is the method itself, or the next wrap below. */
@@ -5,7 +9,7 @@ export type Around = (original: Method, self: unknown, args: unknown[]) => unkno
 
 interface Wrapped {
   arounds: Around[];
-  /** What the object had of its own before, to be put back; usually nothing. */
+  /** The property that the object itself had before, to be put back; usually there was none. */
   before: PropertyDescriptor | undefined;
   wrapper: Method;
 }
@@ -13,16 +17,17 @@ interface Wrapped {
 const wrapped = new WeakMap<object, Map<string, Wrapped>>();
 
 /**
- * Has a method of one object run through `around`, until the returned function is called. The object gets one property,
- * not enumerable (so that neither configuration nor saved files show it), however many wraps there are; they may be
- * taken off in any order, and with the last one the object is as it was. Does nothing where there is no such method.
+ * Replaces a method of one object by `around`, until the returned function is called. However many wraps there are, the
+ * object gets one property, which is not enumerable, so that neither its configuration nor saved files show it. Wraps may
+ * be removed in any order; when the last one is removed, the object is as it was. If there is no such method, nothing
+ * happens.
  */
 export function wrapMethod(object: object, name: string, around: Around): () => void {
   const target = object as Record<string, unknown>;
   const original = target[name];
   if (typeof original !== 'function') return () => {};
   const known = wrapped.get(object)?.get(name);
-  // Somebody may have replaced the method since it was wrapped: then theirs is wrapped anew.
+  // Someone may have replaced the method since it was wrapped: then the replacement is wrapped anew.
   const entry = known !== undefined && known.wrapper === original ? known : install(target, name, original as Method);
   entry.arounds.push(around);
   return () => {
@@ -32,7 +37,7 @@ export function wrapMethod(object: object, name: string, around: Around): () => 
     if (entry.arounds.length > 0) return;
     const methods = wrapped.get(object);
     if (methods?.get(name) === entry) methods.delete(name);
-    // A wrapper of somebody else's around ours stays; ours below it only passes on.
+    // If someone else wrapped our wrapper, it stays in place and only passes calls on.
     if (Object.getOwnPropertyDescriptor(object, name)?.value !== entry.wrapper) return;
     if (entry.before === undefined) delete target[name];
     else Object.defineProperty(object, name, entry.before);

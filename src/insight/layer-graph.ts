@@ -37,16 +37,16 @@ export function checkModel(caller: string, model: unknown): asserts model is Mod
   }
 }
 
-/** Leaf layers by path (`block/conv_1`), in the order of `model.layers`: the names that the tracker gives them. */
-export function leafPaths(model: ModelLike): Map<LayerLike, string> {
-  const paths = new Map<LayerLike, string>();
-  const visit = (layers: readonly LayerLike[], prefix: string) => {
-    for (const layer of layers) {
-      if (isModelLike(layer)) visit(layer.layers, `${prefix}${layer.name}/`);
+/** Every layer below some layers and models that is not a model itself, in order, with its path (`block/conv_1`). */
+export function leafPaths<T extends LayerLike>(layers: readonly T[]): Map<T, string> {
+  const paths = new Map<T, string>();
+  const visit = (those: readonly T[], prefix: string) => {
+    for (const layer of those) {
+      if (isModelLike(layer)) visit(layer.layers as unknown as readonly T[], `${prefix}${layer.name}/`);
       else if (!paths.has(layer)) paths.set(layer, prefix + layer.name);
     }
   };
-  visit(model.layers, '');
+  visit(layers, '');
   return paths;
 }
 

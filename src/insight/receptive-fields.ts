@@ -59,7 +59,7 @@ export function receptiveFields(model: ModelLike, options: ReceptiveFieldOptions
   const walk = new Walk(options);
   walk.run(model, new Map());
   const fields: ReceptiveField[] = [];
-  for (const [layer, path] of leafPaths(model)) {
+  for (const [layer, path] of leafPaths(model.layers)) {
     const seen = walk.seen.get(layer);
     if (seen && layer.getClassName() !== 'InputLayer') fields.push(describe(layer, path, seen, options));
   }

@@ -15,6 +15,7 @@ import {
 import { initializers, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
 import { outputRows } from '../activations/samples.js';
+import { asFloat32 } from '../activations/tensors.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
@@ -207,15 +208,8 @@ export class PcaLayer extends layers.Layer {
     const steps = mask as Tensor | null | undefined;
     // A mask of earlier layers stays in the arguments of later ones: it counts only where it fits.
     const fits = input.rank === 3 && steps?.shape?.[0] === input.shape[0] && steps.shape[1] === input.shape[1];
-    const values = input.dataSync();
-    this.#rows.update(
-      outputRows(
-        values instanceof Float32Array ? values : Float32Array.from(values),
-        input.shape,
-        this.#downsample,
-        fits ? steps.dataSync() : undefined,
-      ),
-    );
+    const values = asFloat32(input.dataSync());
+    this.#rows.update(outputRows(values, input.shape, this.#downsample, fits ? steps.dataSync() : undefined).values);
   }
 
   /** Turns the rows seen since the last evaluation into axes. */

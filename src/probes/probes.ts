@@ -2,8 +2,8 @@ import { keep, slice, type Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { onLayerCall } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
-import type { SampleMatrix } from '../activations/samples.js';
-import { poolPlaces } from '../activations/samples.js';
+import { lastSteps, poolPlaces, type SampleMatrix } from '../activations/samples.js';
+import { asFloat32 } from '../activations/tensors.js';
 import { LogisticRegression, type LogisticRegressionOptions } from './logistic-regression.js';
 
 /** Inputs of a model and the class of each. */
@@ -129,17 +129,9 @@ async function activationsOf(
 }
 
 async function readRows(entry: TrackedLayer, tensor: Tensor, maxPlaces: number): Promise<SampleMatrix> {
-  const values = (await tensor.data()) as Float32Array | Int32Array;
+  const values = asFloat32(await tensor.data());
   const { shape } = tensor;
-  if (entry.recurrent && shape.length === 3) {
-    const [rows, steps, features] = shape as [number, number, number];
-    const last = new Float32Array(rows * features);
-    for (let row = 0; row < rows; row++) {
-      const from = (row * steps + steps - 1) * features;
-      last.set(values.subarray(from, from + features), row * features);
-    }
-    return { values: last, rows, features };
-  }
+  if (entry.recurrent && shape.length === 3) return lastSteps(values, shape);
   return poolPlaces(values, shape, maxPlaces, entry.channelsFirst);
 }
 

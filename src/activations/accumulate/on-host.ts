@@ -3,8 +3,8 @@ import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
-import { thinned, toSamples } from '../samples.js';
-import { offTape, withValues } from '../tensors.js';
+import { thin, toSamples } from '../samples.js';
+import { asFloat32, offTape, withValues } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { checkFeatures } from './shift.js';
 
@@ -46,8 +46,7 @@ export class HostAccumulator implements LayerAccumulator {
       const reading = copy
         .data()
         .then((read) => {
-          const values = read instanceof Float32Array ? read : Float32Array.from(read);
-          this.#accumulate(period, values, shape, { view, mask, items, thinning });
+          this.#accumulate(period, asFloat32(read), shape, { view, mask, items, thinning });
         })
         .catch(this.#report)
         .finally(() => {
@@ -82,7 +81,7 @@ export class HostAccumulator implements LayerAccumulator {
   }
 
   #accumulate(period: Period, values: Float32Array, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
-    const samples = thinned(toSamples(values, shape, pass.view, pass.mask, pass.items), pass.thinning);
+    const samples = thin(toSamples(values, shape, pass.view, pass.mask, pass.items), pass.thinning);
     period.accumulator ??= new CovarianceAccumulator(samples.features);
     checkFeatures(period.accumulator.features, samples.features, shape);
     period.accumulator.update(samples.values);

@@ -2,7 +2,7 @@ import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
-import { type SampleMatrix, thinned, toSamples } from '../samples.js';
+import { type SampleMatrix, thin, toSamples } from '../samples.js';
 import { withValues } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { checkFeatures } from './shift.js';
@@ -38,7 +38,7 @@ export class WorkerAccumulator implements LayerAccumulator {
   add(pass: Pass): void {
     const { output, view, mask, items, thinning } = pass;
     withValues(output, (values) => {
-      const samples = thinned(toSamples(values, output.shape, view, mask, items), thinning);
+      const samples = thin(toSamples(values, output.shape, view, mask, items), thinning);
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, output.shape);
       this.#addSamples(samples);
