@@ -116,7 +116,7 @@ describe('probeLayers', () => {
       /expected 400 labels in train\.ys.*got 1/,
     );
     await expect(probeLayers(network(), fitted, { xs: 3 as never, ys: [1] })).rejects.toThrow(
-      /test\.xs to be a tensor, got 3/,
+      /test\.xs to be a tensor, got number 3/,
     );
   });
 });
