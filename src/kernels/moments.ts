@@ -86,7 +86,7 @@ export function joinMeans(moments: MomentSums, batchOffset: Float64Array, batchC
 }
 
 /** Moves the rows that hold only finite numbers to the front of `rows`; returns how many they are. */
-export function keepFiniteRows(rows: Float32Array | Float64Array, count: number, features: number): number {
+export function keepFiniteRows(rows: Rows, count: number, features: number): number {
   let kept = 0;
   for (let i = 0; i < count; i++) {
     const start = i * features;

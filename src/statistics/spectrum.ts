@@ -133,8 +133,8 @@ export class Spectrum {
   }
 
   /**
-   * Determinant of the covariance: product of the l_i; 0 if it is singular up to rounding. It is often 0 or Infinity because
-   * doubles have no smaller or larger numbers: logDeterminant tells more.
+   * Determinant of the covariance: product of the l_i; 0 if it is singular up to rounding. It also leaves the range of
+   * doubles, as 0 or Infinity, in most wide layers: use `logDeterminant` there.
    */
   get determinant(): number {
     return Math.exp(this.logDeterminant);

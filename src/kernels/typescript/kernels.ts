@@ -11,7 +11,10 @@ import { addOuterProducts, addRows } from './moments.js';
 import { qlEigenvalues, qlEigenvectors } from './ql.js';
 import { reflectorRows, tridiagonalize } from './tridiagonal.js';
 
-/** The kernels where WebAssembly SIMD is missing or forbidden: same algorithms, three to seven times slower. */
+/**
+ * The kernels for platforms on which WebAssembly SIMD is missing or forbidden: the same algorithms, three to seven times
+ * slower.
+ */
 export const typescriptKernels: NumericKernels = {
   name: 'typescript',
   addRows,

@@ -1,18 +1,18 @@
 import { joinMeans, keepFiniteRows, type MomentSums, type Rows } from '../moments.js';
 
-/** Rows taken at once: enough to make the merge of the means negligible, few enough to stay in the cache. */
+/** Rows of one block: enough to make the merge of the means negligible, few enough to stay in the cache. */
 const BLOCK_ROWS = 128;
 
 /** TypeScript twin of the WebAssembly moments kernel: see NumericKernels.addRows. */
 export function addRows(moments: MomentSums, rows: Rows, first: number, count: number): number {
   const { features } = moments;
-  const centred = new Float64Array(Math.min(BLOCK_ROWS, count) * features);
+  const centered = new Float64Array(Math.min(BLOCK_ROWS, count) * features);
   let rejected = 0;
   for (let done = 0; done < count; done += BLOCK_ROWS) {
     const size = Math.min(BLOCK_ROWS, count - done);
     const start = (first + done) * features;
-    centred.set(rows.subarray(start, start + size * features));
-    const kept = addBlock(moments, centred, size);
+    centered.set(rows.subarray(start, start + size * features));
+    const kept = addBlock(moments, centered, size);
     rejected += size - kept;
   }
   return rejected;
@@ -28,8 +28,8 @@ function addBlock(moments: MomentSums, block: Float64Array, size: number): numbe
     means = columnMeans(block, kept, features, shift);
   }
   for (let j = 0; j < features; j++) {
-    const centre = shift[j] + means[j];
-    for (let p = j, end = kept * features; p < end; p += features) block[p] -= centre;
+    const center = shift[j] + means[j];
+    for (let p = j, end = kept * features; p < end; p += features) block[p] -= center;
   }
   addOuterProducts(moments.scatter, block, kept, features);
   addOuterProducts(moments.scatter, joinMeans(moments, means, kept), 1, features);
@@ -45,7 +45,10 @@ function columnMeans(rows: Float64Array, count: number, features: number, shift:
   return means;
 }
 
-/** packed += rows^T rows: see NumericKernels. Four rows at a time, so that each sum is loaded and stored once for four products. */
+/**
+ * packed += rows^T rows: see NumericKernels.addOuterProducts. It takes four rows at a time, so that each sum is loaded and
+ * stored once for four products.
+ */
 export function addOuterProducts(packed: Float64Array, rows: Float64Array, count: number, features: number): void {
   let row = 0;
   for (; row + 4 <= count; row += 4) {

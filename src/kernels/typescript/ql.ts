@@ -1,17 +1,17 @@
 /**
- * Eigenvalues of symmetric tridiagonal matrices by QL iteration. TypeScript twin of src/kernels/wasm/assembly/ql.as.ts.
+ * Eigenvalues of symmetric tridiagonal matrices by QL iteration: TypeScript twin of src/kernels/wasm/assembly/ql.as.ts.
  *
  * Values only: the square-root-free Pal-Walker-Kahan variant, as described for LAPACK's dsterf
  * (https://netlib.org/lapack/explore-html/d2/d24/group__sterf.html; Parlett, The Symmetric Eigenvalue Problem, 8.15).
- * With vectors: implicit QL with Wilkinson's shift (Parlett, 8.11). Both work block by block, and turn a block round
- * when its large end is at the bottom: plain QL does not converge on strongly graded matrices.
+ * With vectors: implicit QL with Wilkinson's shift (Parlett, 8.11). Both work block by block, and reverse a block whose
+ * large end is at the bottom: plain QL does not converge on strongly graded matrices.
  */
 
 /** Half the spacing of doubles at 1, LAPACK's dlamch('Epsilon'). */
 const EPSILON = 2 ** -53;
-/** Squared couplings below this are noise beside a matrix of norm 1, even where the diagonal is zero. */
+/** Squared couplings below this are noise beside a matrix of norm 1, even if the diagonal is zero. */
 const NEGLIGIBLE = 1e-290;
-/** Sweeps per eigenvalue before giving up: LAPACK's limit. About two are usual. */
+/** Sweeps per eigenvalue after which the iteration gives up: LAPACK's limit. About two are usual. */
 const MAX_SWEEPS = 30;
 
 /** Scales the matrix to norm 1; returns the norm. */
@@ -27,7 +27,7 @@ function normalize(diagonal: Float64Array, offDiagonal: Float64Array): number {
   return norm;
 }
 
-/** End of the block that starts at `first`; the coupling behind it is set to zero. */
+/** Last row of the block that starts at `first`; the coupling behind it is set to zero. */
 function blockEnd(diagonal: Float64Array, offDiagonal: Float64Array, first: number): number {
   let last = first;
   for (; last < diagonal.length - 1; last++) {
@@ -49,7 +49,7 @@ function notConverged(): Error {
   return new Error('The eigenvalue iteration did not converge; please report the matrix.');
 }
 
-/** Replaces `diagonal` by the eigenvalues, in no order; destroys `offDiagonal` (entry i couples i and i + 1). */
+/** Replaces `diagonal` by the eigenvalues, in no particular order; destroys `offDiagonal` (entry i couples i and i + 1). */
 export function qlEigenvalues(diagonal: Float64Array, offDiagonal: Float64Array): void {
   const norm = normalize(diagonal, offDiagonal);
   if (norm === 0) return;
@@ -120,8 +120,8 @@ function sweepValues(diagonal: Float64Array, squares: Float64Array, l: number, m
 }
 
 /**
- * As qlEigenvalues, and applies every rotation to the rows of `vectors` (size x size): given the rows of Q^T they
- * become the eigenvectors, row i belonging to diagonal[i].
+ * Does what qlEigenvalues does, and applies every rotation to the rows of `vectors` (size x size): if they are the rows of
+ * Q^T, they become the eigenvectors, and row i belongs to diagonal[i].
  */
 export function qlEigenvectors(diagonal: Float64Array, offDiagonal: Float64Array, vectors: Float64Array): void {
   const size = diagonal.length;

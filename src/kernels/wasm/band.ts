@@ -7,18 +7,21 @@ import type { Scratch } from './memory.js';
  * band's diagonal.
  */
 
-/** Numbers from one row of the band to the next, less one column: a row has its band and room for a bulge left of it. */
+/**
+ * Numbers from an entry of the band to the entry below it, in the same column. A row has room for its band and for a bulge
+ * left of it.
+ */
 const BAND_STRIDE = 3 * BAND;
 
-/** Bytes of work area that the two stages need; the band itself takes the first's place. */
+/** Bytes of the work area of both stages; the band takes the place of the first stage's vectors. */
 export function bandWork(size: number): number {
   const vectors = 11 * BAND * (size + 40);
   const squares = 12 * BAND * BAND;
   return (vectors + squares) * 8;
 }
 
-/** Addresses in bytes. */
-interface At {
+/** Where a matrix and the results lie in the memory: addresses in bytes. */
+interface Addresses {
   readonly size: number;
   /** Bytes per row of the matrix. */
   readonly stride: number;
@@ -28,12 +31,12 @@ interface At {
   readonly work: number;
 }
 
-/** Matrix -> band -> tridiagonal, which has the same eigenvalues; destroys the matrix. */
-export function tridiagonalizeByBand({ buffer, exports }: Scratch, at: At): void {
+/** Reduces the matrix to a band and that to tridiagonal form, with the same eigenvalues; destroys the matrix. */
+export function tridiagonalizeByBand({ buffer, exports }: Scratch, at: Addresses): void {
   const { size, stride, matrix, diagonal, offDiagonal, work } = at;
   exports.reduceToBand(matrix, size, stride, work);
   const memory = new Float64Array(buffer);
-  // Behind the vectors that chaseBulges works with: 2 BAND rows of zeros, then the band.
+  // Behind the vectors that chaseBulges works with come 2 BAND rows of zeros, then the band.
   const zeros = work / 8 + 6 * BAND;
   const origin = zeros + 2 * BAND * (BAND_STRIDE + 1);
   memory.fill(0, zeros, origin + size * (BAND_STRIDE + 1));

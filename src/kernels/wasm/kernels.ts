@@ -5,13 +5,14 @@ import { Scratch } from './memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './moments.js';
 import { Solver } from './solver.js';
 
-/** From this size on eigenvalues alone are found in two stages, by way of a band; measured. */
+/** From this size on it is faster to find eigenvalues without vectors in two stages, by way of a band; measured. */
 const BAND_FROM = 1792;
 
 /**
- * Throws where WebAssembly or its SIMD is missing or forbidden.
+ * The kernels in WebAssembly: the module that scripts/build.mjs compiles from assembly/ and stores as a string, with a
+ * memory that each call lays out afresh. Throws if WebAssembly or its SIMD is missing or forbidden.
  *
- * @param bandFrom for tests: the size from which eigenvalues alone are found by way of a band
+ * @param bandFrom for tests: the size from which eigenvalues without vectors are found by way of a band
  */
 export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
   const module = new WebAssembly.Module(Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0)));
@@ -37,7 +38,7 @@ export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
       block.load(packed);
       for (let done = 0; done < count; done += BLOCK_ROWS) {
         const size = Math.min(BLOCK_ROWS, count - done);
-        block.addUncentred(rows.subarray(done * features, (done + size) * features), size);
+        block.addUncentered(rows.subarray(done * features, (done + size) * features), size);
       }
       block.store(packed);
     },

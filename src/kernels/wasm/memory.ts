@@ -12,12 +12,12 @@ export interface WasmExports {
     rows: number,
     count: number,
     features: number,
-    centre: number,
+    center: number,
     tiles: number,
     first: number,
     narrow: boolean,
   ): void;
-  packFloat64(rows: number, count: number, features: number, centre: number, tiles: number, first: number): void;
+  packFloat64(rows: number, count: number, features: number, center: number, tiles: number, first: number): void;
   addOuterProduct(row: number, features: number, packed: number): void;
   addOuterProducts(tiles: number, count: number, features: number, packed: number, narrow: boolean): void;
   tridiagonalize(
@@ -44,13 +44,14 @@ export interface WasmExports {
 }
 
 const PAGE_BYTES = 65536;
-/** A solver's memory beyond this is given back when it is done: WebAssembly memory cannot shrink. */
+/** Memory beyond this is given back after solving: the whole memory is replaced, because it cannot shrink. */
 const KEPT_BYTES = 64 << 20;
 
-/** The module's memory, used afresh by each call. */
+/** The module and its memory, which each call uses afresh. */
 export class Scratch {
   readonly #module: WebAssembly.Module;
   #memory!: WebAssembly.Memory;
+  /** The module's functions, which work in this memory; `reserve` may replace them. */
   exports!: WasmExports;
 
   constructor(module: WebAssembly.Module) {
@@ -65,9 +66,10 @@ export class Scratch {
   }
 
   /**
-   * Makes room for `bytes`; what was in the memory may be gone. A memory that is too small is replaced, not grown: growing
-   * detaches its ArrayBuffer, and from the first such moment on V8 checks for it in every access to a typed array on
-   * this thread (TensorFlow.js' cpu backend, whose products are loops in JavaScript, then takes 15 % longer for a step).
+   * Makes room for `bytes`; the memory's content may be lost. A memory that is too small is replaced, not grown: growing
+   * detaches its ArrayBuffer, and from the first such moment on V8 checks for detached buffers in every access to a typed
+   * array on this thread (TensorFlow.js' cpu backend, whose products are loops in JavaScript, then takes 15 % longer for a
+   * step).
    */
   reserve(bytes: number): ArrayBuffer {
     const size = this.#memory.buffer.byteLength;
@@ -75,26 +77,30 @@ export class Scratch {
     return this.#memory.buffer;
   }
 
+  /** The memory as it is now; `reserve` may replace it. */
   get buffer(): ArrayBuffer {
     return this.#memory.buffer;
   }
 
+  /** Gives large memory back. */
   release(): void {
     if (this.#memory.buffer.byteLength > KEPT_BYTES) this.#instantiate(PAGE_BYTES);
   }
 }
 
-/** Hands out addresses one behind the other, aligned to 64 bytes. */
+/** Addresses for one call, one behind another, aligned to 64 bytes. */
 export class Layout {
   /** Behind what tile-product.as.ts writes: products, then from SPREAD on a tile of TILE_ROWS rows of 64 bytes each. */
   #next = SPREAD + TILE_ROWS * 64;
 
+  /** The address of the next `bytes` bytes. */
   take(bytes: number): number {
     const address = this.#next;
     this.#next += (bytes + 63) & ~63;
     return address;
   }
 
+  /** How many bytes the memory must have. */
   get bytes(): number {
     return this.#next;
   }

@@ -3,8 +3,9 @@ import { bandWork, tridiagonalizeByBand } from './band.js';
 import { COLLECTED_SWEEPS } from './generated/wasm.js';
 import { Layout, type Scratch } from './memory.js';
 
-/** A symmetric matrix in the module's memory, scaled to a harmless magnitude. */
+/** A symmetric matrix in the module's memory, scaled to a harmless magnitude and reduced to tridiagonal form. */
 export class Solver {
+  /** By what the matrix was multiplied; divide the eigenvalues by it. */
   readonly scale: number;
   readonly #scratch: Scratch;
   readonly #size: number;
@@ -14,7 +15,7 @@ export class Solver {
     number
   >;
 
-  /** @param aim 'valuesByBand' reduces in two stages: faster for matrices that outgrow the cache */
+  /** @param aim What is to be found. 'valuesByBand' reduces in two stages, which is faster beyond the size of the cache. */
   constructor(scratch: Scratch, matrix: SymmetricMatrix, aim: 'values' | 'valuesByBand' | 'vectors') {
     const byBand = aim === 'valuesByBand';
     const { size, entries } = matrix;
@@ -46,12 +47,14 @@ export class Solver {
     else exports.tridiagonalize(at, size, this.#stride, diagonal, offDiagonal, tau, work);
   }
 
+  /** The eigenvalues of the scaled matrix, in no particular order. */
   values(): Float64Array {
     const { diagonal, offDiagonal } = this.#at;
     if (!this.#scratch.exports.ql(diagonal, offDiagonal, this.#size, 0, 0, 0, 0)) throw notConverged();
     return new Float64Array(this.#scratch.buffer, diagonal, this.#size).slice();
   }
 
+  /** The eigenvalues of the scaled matrix, in no particular order, and the eigenvectors by rows in the same order. */
   valuesAndVectors(): { diagonal: Float64Array; vectors: Float64Array } {
     const { diagonal, offDiagonal, tau, matrix, vectors, ranges, rotations } = this.#at;
     const size = this.#size;
@@ -66,7 +69,7 @@ export class Solver {
   }
 }
 
-/** Bytes per row: an odd number of cache lines, so that a column of the matrix does not fall into few sets of a cache. */
+/** Bytes per row: an odd number of cache lines, so that a column of the matrix is not mapped to few sets of a cache. */
 function strideOf(size: number): number {
   return (((size + 7) >> 3) | 1) * 64;
 }

@@ -4,8 +4,8 @@ import type { Solved, SolveOptions, SolveRequest } from './solve.js';
 /*
  * What the host (the thread that trains) and a worker thread say to each other.
  *
- * A worker first says that it is ready. The host then sends messages, which the worker handles one after another, in the
- * order sent. A message with an `id` is a question: the worker answers it with a message of the same id.
+ * A worker says once that it is ready. It handles the host's messages, which may have been sent before that, one after
+ * another in the order sent. A message with an `id` is a question: the worker answers it with a message of the same id.
  *
  * Rows of samples do not travel in messages but through a ring: shared memory into which the host copies segments, one
  * behind another, and from which the worker reads them in the same order. A second piece of shared memory holds the

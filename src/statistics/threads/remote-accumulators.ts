@@ -49,8 +49,8 @@ export class RemoteAccumulators {
   }
 
   /**
-   * Starts the thread, which takes a moment: rows may be added as soon as `isRunning` is true. Returns undefined where
-   * memory cannot be shared (a page that is not cross-origin isolated): accumulate on the host there.
+   * Starts the thread, which takes a moment: rows may be added as soon as `isRunning` is true. Returns undefined if
+   * memory cannot be shared (in a page that is not cross-origin isolated): accumulate on the host then.
    *
    * @param options.float32Products see CovarianceAccumulator; false by default
    */

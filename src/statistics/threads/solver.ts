@@ -13,7 +13,7 @@ import { ComputeThread, NoThreadError } from './thread.js';
 const IDLE_MILLISECONDS = 10_000;
 
 /**
- * Solves requests one after another on a worker thread, or on the calling thread where there can be no worker. It keeps
+ * Solves requests one after another on a worker thread, or on the calling thread if there can be no worker. It keeps
  * the program alive only while a request is open.
  */
 class SharedSolver {

@@ -60,7 +60,7 @@ function update({ name, features, start, length }: Segment): void {
   Atomics.notify(counters, SEGMENTS_READ);
 }
 
-/** An accumulator that arrives where none has rows takes that place, so that it stays the same to the last bit. */
+/** Takes an incoming accumulator as it is, to the last bit, if there are no rows to merge it with. */
 function merge(name: string, incoming: CovarianceAccumulator): void {
   const present = accumulators.get(name);
   if (present === undefined || present.count + present.rejected === 0) accumulators.set(name, incoming);

@@ -1,7 +1,7 @@
-// Rows of samples -> column tiles of 32 bytes per row, centred in float64: four float64 columns or eight float32 ones.
+// Rows of samples -> column tiles of 32 bytes per row, centered in float64: four float64 columns or eight float32 ones.
 
 /** Rows a tile has room for: a block of 192 and one more for the merge of the means. An odd number, so that the same
- * row of neighbouring tiles does not fall into the same set of the cache. */
+ * row of neighboring tiles does not fall into the same set of the cache. */
 export const TILE_ROWS: i32 = 193;
 /** Rows packed together: as many as an 8-way first-level cache holds when their distance is a power of two. */
 const STRIPE: i32 = 8;
@@ -40,11 +40,11 @@ function sumColumns<T>(rows: usize, count: i32, features: i32, shift: usize, sum
 }
 
 /**
- * tiles[j / w][first + r][j % w] = x[r][j] - centre[j], w = 4 columns of float64 or, `narrow`, 8 of float32.
+ * tiles[j / w][first + r][j % w] = x[r][j] - center[j], w = 4 columns of float64 or, `narrow`, 8 of float32.
  * Columns beyond the last are whatever follows in the memory (at most 64 bytes are read there); nothing is made of them.
  */
 function pack<T>(
-  rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32, narrow: bool,
+  rows: usize, count: i32, features: i32, center: usize, tiles: usize, first: i32, narrow: bool,
 ): void {
   const stride = <usize>features * sizeof<T>();
   const logWidth = narrow ? 3 : 2;
@@ -55,7 +55,7 @@ function pack<T>(
     for (let j = 0; j < padded; j += 4) {
       let from = rows + <usize>r0 * stride + <usize>j * sizeof<T>();
       let to = tiles + (<usize>((j >> logWidth) * TILE_ROWS + first + r0) << 5) + (<usize>(j & inTile) << 2);
-      const c = centre + (<usize>j << 3);
+      const c = center + (<usize>j << 3);
       const low = v128.load(c), high = v128.load(c, 16);
       for (let r = 0; r < size; r++, from += stride, to += 32) {
         const x = f64x2.sub(loadLow<T>(from), low), y = f64x2.sub(loadHigh<T>(from), high);
@@ -80,11 +80,11 @@ export function sumColumnsFloat64(rows: usize, count: i32, features: i32, shift:
 }
 
 export function packFloat32(
-  rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32, narrow: bool,
+  rows: usize, count: i32, features: i32, center: usize, tiles: usize, first: i32, narrow: bool,
 ): void {
-  pack<f32>(rows, count, features, centre, tiles, first, narrow);
+  pack<f32>(rows, count, features, center, tiles, first, narrow);
 }
 
-export function packFloat64(rows: usize, count: i32, features: i32, centre: usize, tiles: usize, first: i32): void {
-  pack<f64>(rows, count, features, centre, tiles, first, false);
+export function packFloat64(rows: usize, count: i32, features: i32, center: usize, tiles: usize, first: i32): void {
+  pack<f64>(rows, count, features, center, tiles, first, false);
 }
