@@ -1,17 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TrainingPhase } from '../../src/activations/training-phase.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { backends, normalTensor, seedWeights, useBackend } from '../support/backends.js';
-import { dense } from '../support/models.js';
+import { backends, useBackend } from '../support/backends.js';
+import { dense, normalTensor, seedWeights } from '../support/models.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
 
-beforeEach(() => {
-  vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+catchWarnings();
 
 describe('record', () => {
   const phase = () => new TrainingPhase();

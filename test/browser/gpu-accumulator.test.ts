@@ -3,8 +3,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { AccumulatorFactory } from '../../src/activations/accumulate/choose.js';
 import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
 import type { ActivationView } from '../../src/activations/samples.js';
-import { distance } from '../support/random.js';
-import { normals } from '../support/seeded.js';
+import { distance, normals } from '../support/random.js';
 import { describeOn, useBackend } from './backends.js';
 import { covarianceEigenvalues } from './reference.js';
 

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { normalTensor } from '../support/backends.js';
-import { dense } from '../support/models.js';
+import { dense, normalTensor } from '../support/models.js';
 import { describeWithTensorBoard, LOADERS, startTensorBoard, temporaryLogdir } from './harness.js';
 
 /** A TensorBoard plugin that answers what the loader holds for it: a plugin named `saturation` gets the notes. */

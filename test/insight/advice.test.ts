@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type AdviceOptions, adviceMarkdown, adviseOn, type FindingKind } from '../../src/insight/advice.js';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
+import { tailOf } from '../../src/insight/tail.js';
 import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 
@@ -25,12 +26,12 @@ function find(of: EpochStatistics, kind: FindingKind, options?: AdviceOptions) {
 const healthy = [0.2, 0.35, 0.4, 0.3, 0.9];
 
 describe('adviseOn', () => {
-  test('says nothing about a network of which 20 to 40 % is used throughout', () => {
+  it('says nothing about a network of which 20 to 40 % is used throughout', () => {
     expect(adviseOn(epoch(healthy))).toEqual([]);
     expect(adviseOn({ ...epoch([]), layers: [] })).toEqual([]);
   });
 
-  test('names a tail with both saturations, and what to try', () => {
+  it('names a tail with both saturations, and what to try', () => {
     const finding = find(epoch([0.3, 0.75, 0.4, 0.05, 0.03, 0.9]), 'tail');
     expect(finding.layers).toEqual(['l4', 'l5']);
     expect(finding.text).toContain('saturation 0.040 on average, against 0.75 in `l2`');
@@ -38,7 +39,7 @@ describe('adviseOn', () => {
     expect(finding.source.url).toBe('https://arxiv.org/abs/2006.08679');
   });
 
-  test('with probes it says whether the tail adds accuracy', () => {
+  it('with probes it says whether the tail adds accuracy', () => {
     const profile = epoch([0.3, 0.75, 0.05, 0.03, 0.9]);
     const probes = (before: number, end: number) => [
       { layer: 'l1', accuracy: 0.5 },
@@ -55,7 +56,7 @@ describe('adviseOn', () => {
     expect(find(profile, 'tail', inOrder(0.84, 0.9)).text).toContain('The probe speaks against leaving them out');
   });
 
-  test('with receptive fields it names the border, and whether saturation agrees', () => {
+  it('with receptive fields it names the border, and whether saturation agrees', () => {
     const field = (layer: string, minBefore: number, min: number): ReceptiveField => ({
       layer,
       className: 'Conv2D',
@@ -77,13 +78,13 @@ describe('adviseOn', () => {
     expect(kinds(epoch(healthy), { receptiveFields, inputSize: 20 })).toEqual([]);
   });
 
-  test('a layer whose output never varies is dead', () => {
+  it('a layer whose output never varies is dead', () => {
     const finding = find(epoch([0.3, 0, 0.3, 0.9]), 'dead');
     expect(finding.layers).toEqual(['l2']);
     expect(finding.text).toContain('the same for every one of 100000 samples (no variance in any of 64 features)');
   });
 
-  test('a full layer that is no wider than its neighbours is a bottleneck; a full wide one is not', () => {
+  it('a full layer that is no wider than its neighbours is a bottleneck; a full wide one is not', () => {
     const full = epoch([0.3, 0.95, 0.3, 0.9], { 1: { features: 16 } });
     expect(find(full, 'bottleneck').text).toContain('`l2` (0.95 of 16 features)');
     expect(kinds(epoch([0.3, 0.95, 0.3, 0.9], { 0: { features: 32 }, 1: { features: 128 } }))).not.toContain(
@@ -95,7 +96,7 @@ describe('adviseOn', () => {
     expect(kinds(epoch([0.3, 0.3, 0.95, 1], { 3: { features: 10 } }))).toContain('bottleneck');
   });
 
-  test('fewer than ten samples per dimension found are too few', () => {
+  it('fewer than ten samples per dimension found are too few', () => {
     // A saturation of 0.3 in 64 features: 19 dimensions.
     expect(kinds(epoch([0.3, 0.3, 0.9], { 0: { samples: 190 } }))).toEqual([]);
     const finding = find(epoch([0.3, 0.3, 0.9], { 0: { samples: 189 } }), 'samples');
@@ -103,19 +104,19 @@ describe('adviseOn', () => {
     expect(finding.text).toContain('`l1` (189 samples of 64 features)');
   });
 
-  test('rows with NaN are told first, with their number', () => {
+  it('rows with NaN are told first, with their number', () => {
     const findings = adviseOn(epoch(healthy, { 1: { rejected: 64, samples: 128 }, 2: { rejected: 3 } }));
     expect(findings[0]!.kind).toBe('nonFinite');
     expect(findings[0]!.text).toContain('64 of 192 rows in `l2`');
   });
 
-  test('mean saturation outside 20 to 40 % says in which direction to scale, the tail and the head not counted', () => {
+  it('mean saturation outside 20 to 40 % says in which direction to scale, the tail and the head not counted', () => {
     expect(find(epoch([0.1, 0.12, 0.14, 0.9]), 'width').text).toMatch(/is 0\.12;.*20 to 40 %.*narrower/);
     expect(find(epoch([0.6, 0.7, 0.6, 0.9]), 'width').text).toMatch(/is 0\.63;.*wider layers/);
     expect(kinds(epoch([0.3, 0.35, 0.02, 0.02, 0.9]))).toEqual(['tail']);
   });
 
-  test('judges training samples where there are some, else validation', () => {
+  it('judges training samples where there are some, else validation', () => {
     const both = epoch(healthy);
     const dead = epoch([0, 0]).layers.map((layer): LayerStatistics => ({ ...layer, split: 'val' }));
     expect(kinds({ ...both, layers: [...both.layers, ...dead] })).toEqual([]);
@@ -125,7 +126,7 @@ describe('adviseOn', () => {
 });
 
 describe('adviceMarkdown', () => {
-  test('links the papers and shows the numbers it rests on', () => {
+  it('links the papers and shows the numbers it rests on', () => {
     const text = adviceMarkdown(epoch([0.3, 0.75, 0.05, 0.03, 0.9]), { probes: [{ layer: 'l1', accuracy: 0.5 }] });
     expect(text).toContain('### What saturation suggests after epoch 5');
     expect(text).toContain('(https://arxiv.org/abs/2006.08679)');
@@ -136,22 +137,102 @@ describe('adviceMarkdown', () => {
     expect(lines).toHaveLength(2 + 5);
   });
 
-  test('a healthy network is told so, and a name cannot break the table', () => {
+  it('a healthy network is told so, and a name cannot break the table', () => {
     const text = adviceMarkdown(epoch(healthy, { 0: { layer: 'a|b' } }));
     expect(text).toContain('Nothing stands out');
     expect(text).toContain('| a\\|b | 64 |');
   });
 
-  test('what was not measured is left blank', () => {
+  it('what was not measured is left blank', () => {
     const text = adviceMarkdown(epoch([0.3, 0.3, 0.9], { 0: { values: { saturation: Number.NaN } } }));
     expect(text).toContain('| l1 | 64 | 100000 |  |  |');
   });
 });
 
-test('with a spectrum at hand, its shape decides whether the samples are enough', () => {
+it('with a spectrum at hand, its shape decides whether the samples are enough', () => {
   // 1/i in 256 dimensions: 256 rows show 172 of the true 241 (measured with Gaussian samples), 10,240 show 240.
   const spectrum = Spectrum.fromEigenvalues(Float64Array.from({ length: 256 }, (_, index) => 1 / (index + 1)));
   const of = (samples: number) => epoch([0.3, 0.3, 0.9], { 1: { features: 256, samples, spectrum } });
   expect(find(of(256), 'samples').layers).toEqual(['l2']);
   expect(kinds(of(10_240))).toEqual([]);
+});
+
+const of = (...values: number[]) => ({ labels: values.map((_, index) => `l${index + 1}`), values });
+
+describe('tailOf, on profiles worked out by hand', () => {
+  it('VGG-16 on CIFAR-10 as published: conv9 to conv13 and the dense layer, behind a peak in conv7', () => {
+    // Read off the figure in Delve's README (epoch 88, 92.57 %); the last value is the output layer.
+    const values = [0.14, 0.4, 0.46, 0.67, 0.63, 0.73, 0.77, 0.42, 0.19, 0.13, 0.05, 0.045, 0.045, 0.02, 0.7];
+    const labels = [...Array.from({ length: 13 }, (_, index) => `conv${index + 1}`), 'fc1', 'fc2'];
+    const tail = tailOf({ labels, values });
+    expect(tail.layers).toEqual(['conv9', 'conv10', 'conv11', 'conv12', 'conv13', 'fc1']);
+    expect(tail.peak).toEqual({ layer: 'conv7', saturation: 0.77 });
+    expect(tail.limit).toBeCloseTo(0.77 / 3, 12);
+    expect(tail.saturation).toBeCloseTo((0.19 + 0.13 + 0.05 + 0.045 + 0.045 + 0.02) / 6, 12);
+  });
+
+  it('ResNet-18 at 32 pixels as in the README: .65 to .75, then 0.02', () => {
+    expect(tailOf(of(0.65, 0.7, 0.75, 0.7, 0.68, 0.02, 0.02, 0.02, 0.6)).layers).toEqual(['l6', 'l7', 'l8']);
+  });
+
+  it('a network whose layers all work has none', () => {
+    expect(tailOf(of(0.2, 0.4, 0.5, 0.45, 0.4, 0.35, 0.8)).layers).toEqual([]);
+  });
+
+  it('a pyramid that narrows down to half is healthy', () => {
+    expect(tailOf(of(0.6, 0.5, 0.4, 0.3, 0.25, 0.9)).layers).toEqual([]);
+  });
+
+  it('low layers at the beginning are no tail', () => {
+    expect(tailOf(of(0.05, 0.04, 0.5, 0.6, 0.9)).layers).toEqual([]);
+  });
+
+  it('a dip in the middle is no tail: only what goes on to the end counts', () => {
+    expect(tailOf(of(0.6, 0.05, 0.05, 0.5, 0.1, 0.1, 0.9)).layers).toEqual(['l5', 'l6']);
+    expect(tailOf(of(0.6, 0.05, 0.05, 0.5, 0.9)).layers).toEqual([]);
+  });
+
+  it('one low layer in front of the output is not called a tail unless asked', () => {
+    expect(tailOf(of(0.6, 0.5, 0.05, 0.9)).layers).toEqual([]);
+    expect(tailOf(of(0.6, 0.5, 0.05, 0.9), { minLength: 1 }).layers).toEqual(['l3']);
+  });
+
+  it('the head is not judged, however many layers it has', () => {
+    expect(tailOf(of(0.6, 0.5, 0.1, 0.1), { head: 0 }).layers).toEqual(['l3', 'l4']);
+    expect(tailOf(of(0.6, 0.5, 0.1, 0.1, 0.5, 0.9), { head: 2 }).layers).toEqual(['l3', 'l4']);
+    expect(tailOf(of(0.6), { head: 3 }).layers).toEqual([]);
+  });
+
+  it('the ratio decides how far below the peak a tail is', () => {
+    expect(tailOf(of(0.8, 0.3, 0.3, 0.9), { ratio: 0.5 }).layers).toEqual(['l2', 'l3']);
+    expect(tailOf(of(0.8, 0.3, 0.3, 0.9), { ratio: 0.25 }).layers).toEqual([]);
+  });
+
+  it('dead layers are part of a tail, layers without a value neither of it nor an end to it', () => {
+    expect(tailOf(of(0.6, 0.1, Number.NaN, 0, 0.9)).layers).toEqual(['l2', 'l4']);
+    expect(tailOf(of(0, 0, 0, 0)).layers).toEqual([]);
+  });
+
+  it('takes a map too, and an empty one', () => {
+    expect(
+      tailOf(
+        new Map([
+          ['a', 0.9],
+          ['b', 0.1],
+          ['c', 0.1],
+          ['out', 1],
+        ]),
+      ).layers,
+    ).toEqual(['b', 'c']);
+    const none = tailOf(new Map());
+    expect(none.layers).toEqual([]);
+    expect(none.saturation).toBeNaN();
+  });
+
+  it('bad options are named', () => {
+    expect(() => tailOf(of(1), { ratio: 1 })).toThrow(/ratio in \(0, 1\), got 1/);
+    expect(() => tailOf(of(1), { head: -1 })).toThrow(/head.*-1/);
+    expect(() => tailOf(of(1), { minLength: 0 })).toThrow(/minLength.*0/);
+    expect(() => tailOf({ labels: ['a'], values: [] })).toThrow(/1 labels and 0 values/);
+  });
 });

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { borderLayer, inputSizeRange, unproductiveLayers } from '../../src/insight/border.js';
 import { type ReceptiveField, receptiveFields } from '../../src/insight/receptive-fields.js';
 
@@ -56,7 +56,7 @@ function resNet50(): tf.LayersModel {
 }
 
 describe('receptive fields, worked out by hand', () => {
-  test('VGG-16: every pool doubles what a 3x3 convolution adds', () => {
+  it('VGG-16: every pool doubles what a 3x3 convolution adds', () => {
     const fields = receptiveFields(vgg16(32));
     // 1+2+2; pool +1, jump 2; +4+4; pool +2, jump 4; +8*3; pool +4, jump 8; +16*3; pool +8, jump 16; +32*3.
     const expected = { conv1: 3, conv2: 5, pool1: 6, conv3: 10, conv4: 14, pool2: 16, conv5: 24, conv6: 32, conv7: 40 };
@@ -80,7 +80,7 @@ describe('receptive fields, worked out by hand', () => {
     ]);
   });
 
-  test('VGG-16 on 32 pixels: what reaches conv7 has seen all 32, so conv7 is the border', () => {
+  it('VGG-16 on 32 pixels: what reaches conv7 has seen all 32, so conv7 is the border', () => {
     expect(borderLayer(vgg16(32))).toBe('conv7');
     expect(unproductiveLayers(vgg16(32))).toEqual(['conv7', 'conv8', 'conv9', 'conv10', 'conv11', 'conv12', 'conv13']);
     // conv12 has seen 164 pixels when 165 come in: conv13 still adds. At 164 it does not.
@@ -89,7 +89,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(inputSizeRange(vgg16(32))).toEqual({ min: [196, 196], max: [196, 196] });
   });
 
-  test('one path of a residual block skips the convolutions, so min and max part', () => {
+  it('one path of a residual block skips the convolutions, so min and max part', () => {
     const input = tf.input({ shape: [16, 16, 1] });
     const a = conv('a').apply(input);
     const b = conv('b').apply(a);
@@ -109,7 +109,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(unproductiveLayers(fields, 4)).toEqual(['c']);
   });
 
-  test('ResNet-50: identity paths keep the smallest at the stem, as receptive_field_analysis_toolbox has it', () => {
+  it('ResNet-50: identity paths keep the smallest at the stem, as receptive_field_analysis_toolbox has it', () => {
     const fields = receptiveFields(resNet50());
     // Stem 7, pool 7 + 2 * 2 = 11, jump 4. All 3x3: +2*4*3, +2*4 +2*8*3, +2*8 +2*16*5, +2*16 +2*32*2 on the long path.
     expect(sizes(fields, 'stem', 'b1_3', 'b2_1', 'b2_4', 'b3_6', 'b4_3')).toEqual([
@@ -123,7 +123,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(inputSizeRange(resNet50())).toEqual({ min: [75, 75], max: [427, 427] });
   });
 
-  test('dilation: kernel 3 at rates 1, 2, 4 reaches 2, 4, 8 further', () => {
+  it('dilation: kernel 3 at rates 1, 2, 4 reaches 2, 4, 8 further', () => {
     const model = tf.sequential({
       layers: [
         conv('a', 3, { inputShape: [20, 20, 1] }),
@@ -140,7 +140,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(borderLayer(model, 8)).toBeUndefined();
   });
 
-  test('strides multiply: AlexNet up to its last pool sees 195 pixels', () => {
+  it('strides multiply: AlexNet up to its last pool sees 195 pixels', () => {
     const model = tf.sequential({
       layers: [
         conv('c1', 11, { strides: 4, inputShape: [224, 224, 3] }),
@@ -160,7 +160,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(receptiveFields(model).at(-1)!.axes[0]!.stride).toBe(32);
   });
 
-  test('MobileNet blocks: the depthwise convolution grows, the pointwise does not, and batch norm passes on', () => {
+  it('MobileNet blocks: the depthwise convolution grows, the pointwise does not, and batch norm passes on', () => {
     const model = tf.sequential({
       layers: [
         conv('stem', 3, { strides: 2, inputShape: [32, 32, 3] }),
@@ -181,7 +181,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(unproductiveLayers(model, 7)).toEqual(['dw1', 'dw2', 'pw2', 'sep']);
   });
 
-  test('one dimension: a WaveNet stack of kernel 2 with rates 1, 2, 4, 8 sees 16 samples', () => {
+  it('one dimension: a WaveNet stack of kernel 2 with rates 1, 2, 4, 8 sees 16 samples', () => {
     const model = tf.sequential();
     [1, 2, 4, 8].forEach((dilationRate, index) => {
       const first = index === 0 ? { inputShape: [64, 1] } : {};
@@ -206,7 +206,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(inputSizeRange(model)).toEqual({ min: [27], max: [27] });
   });
 
-  test('kernels that are not square: each axis on its own, and the border needs both', () => {
+  it('kernels that are not square: each axis on its own, and the border needs both', () => {
     const model = tf.sequential({
       layers: [conv('a', [3, 5], { inputShape: [9, 9, 1] }), conv('b', [3, 5]), conv('c', [3, 5])],
     });
@@ -221,7 +221,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(inputSizeRange(model)).toEqual({ min: [7, 13], max: [7, 13] });
   });
 
-  test('an inception module: 1x1, 3x3, 5x5 and pool side by side', () => {
+  it('an inception module: 1x1, 3x3, 5x5 and pool side by side', () => {
     const input = tf.input({ shape: [28, 28, 1] });
     const stem = conv('stem', 3, { strides: 2 }).apply(input) as tf.SymbolicTensor;
     const module = (x: tf.SymbolicTensor, at: string) =>
@@ -246,7 +246,7 @@ describe('receptive fields, worked out by hand', () => {
     ]);
   });
 
-  test('squeeze and excitation: the gate sees everything, the smallest stays that of the map', () => {
+  it('squeeze and excitation: the gate sees everything, the smallest stays that of the map', () => {
     const input = tf.input({ shape: [12, 12, 4] });
     const map = conv('map', 3, { filters: 4 }).apply(input) as tf.SymbolicTensor;
     const squeezed = layers.globalAveragePooling2d({ name: 'squeeze' }).apply(map);
@@ -264,7 +264,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(inputSizeRange(model)).toEqual({ min: [5, 5], max: [3, 3] });
   });
 
-  test('a U-Net: going up halves the jump again', () => {
+  it('a U-Net: going up halves the jump again', () => {
     const input = tf.input({ shape: [16, 16, 1] });
     const down = conv('down').apply(input) as tf.SymbolicTensor;
     const bottom = conv('bottom').apply(layers.maxPooling2d({ name: 'pool', poolSize: 2 }).apply(down));
@@ -287,7 +287,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(fields.find(({ layer }) => layer === 'transposed')!.axes[0]!.stride).toBe(1);
   });
 
-  test('three dimensions and a nested model, named by path', () => {
+  it('three dimensions and a nested model, named by path', () => {
     const inner = tf.sequential({
       name: 'block',
       layers: [
@@ -305,7 +305,7 @@ describe('receptive fields, worked out by hand', () => {
     ]);
   });
 
-  test('a layer that is used twice sees what either use sees', () => {
+  it('a layer that is used twice sees what either use sees', () => {
     const input = tf.input({ shape: [9, 9, 1] });
     const shared = conv('shared');
     const once = shared.apply(input);
@@ -313,7 +313,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(sizes(receptiveFields(tf.model({ inputs: input, outputs: twice })), 'shared')).toEqual([[3, 5]]);
   });
 
-  test('sequences: recurrent layers see all of time, tokens of an embedding one, dense layers on tokens no more', () => {
+  it('sequences: recurrent layers see all of time, tokens of an embedding one, dense layers on tokens no more', () => {
     const model = tf.sequential({
       layers: [
         layers.embedding({ name: 'tokens', inputDim: 10, outputDim: 4, inputLength: 12 }),
@@ -336,7 +336,7 @@ describe('receptive fields, worked out by hand', () => {
     ]);
   });
 
-  test('an image given as a row of 784 numbers becomes space where it is reshaped', () => {
+  it('an image given as a row of 784 numbers becomes space where it is reshaped', () => {
     const model = tf.sequential({
       layers: [
         layers.reshape({ name: 'image', targetShape: [28, 28, 1], inputShape: [784] }),
@@ -361,7 +361,7 @@ describe('receptive fields, worked out by hand', () => {
     ]);
   });
 
-  test('time-distributed convolutions see one frame each, and time stays its own axis', () => {
+  it('time-distributed convolutions see one frame each, and time stays its own axis', () => {
     const model = tf.sequential({
       layers: [
         layers.timeDistributed({
@@ -380,7 +380,7 @@ describe('receptive fields, worked out by hand', () => {
 });
 
 describe('the border', () => {
-  test('a kernel that covers all of the map that comes in acts as a dense layer', () => {
+  it('a kernel that covers all of the map that comes in acts as a dense layer', () => {
     const model = tf.sequential({
       layers: [conv('a', 3, { inputShape: [8, 8, 1] }), pool('p'), conv('b', 5), conv('c', 5)],
     });
@@ -391,7 +391,7 @@ describe('the border', () => {
     expect(unproductiveLayers(model, 13)).toEqual([]);
   });
 
-  test('a custom layer works place by place unless its window is told', () => {
+  it('a custom layer works place by place unless its window is told', () => {
     class Blur extends layers.Layer {
       static className = 'BlurForReceptiveFields';
     }
@@ -405,7 +405,7 @@ describe('the border', () => {
     expect(sizes(told, 'blur', 'b').map(([size]) => size)).toEqual([7, 9]);
   });
 
-  test('what cannot be answered says what was expected', () => {
+  it('what cannot be answered says what was expected', () => {
     expect(() => receptiveFields({} as never)).toThrow(/receptiveFields: expected a tf\.LayersModel.*Object/);
     expect(() => receptiveFields(tf.sequential({ name: 'empty' }))).toThrow(/'empty' is not built/);
     const open = tf.sequential({ layers: [conv('a', 3, { inputShape: [null, null, 1] as never })] });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { orthonormalBasis, principalAxes } from '../../src/pca/principal-axes.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { principalReference } from '../support/affine-projection.js';
-import { normals } from '../support/backends.js';
+import { normals } from '../support/random.js';
 
 describe('principalAxes', () => {
   const data = Float64Array.from(normals(200 * 6, 1), (value, k) => 5 + value * ((k % 6) + 1));

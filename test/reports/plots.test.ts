@@ -1,15 +1,26 @@
-import { describe, expect, test } from 'vitest';
+import { Resvg } from '@resvg/resvg-js';
+import { decode } from 'fast-png';
+import * as vega from 'vega';
+import * as vegaLite from 'vega-lite';
+import { describe, expect, it } from 'vitest';
+import { PlotStore } from '../../src/reports/plot-store.js';
+import { estimateTextBetter, loadRenderer, textWidth } from '../../src/reports/render.js';
 import {
+  addPlots,
   embeddingPlot,
   heatMapPlot,
+  MissingRendererError,
   type PlotSpec,
   profilePlot,
   receptiveFieldPlot,
+  renderPng,
   renderSvg,
   screePlot,
   seriesPlot,
   splitsPlot,
 } from '../../src/reports.js';
+import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
+import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 
 /** Every text in a drawing, in order. */
 const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
@@ -43,7 +54,7 @@ function everyPlot(count: number): Record<string, PlotSpec> {
 
 describe('plots by depth', () => {
   for (const count of [1, 3, 16, 60]) {
-    test(`with ${count} layers every name is there once per axis, in order, and short enough to read`, async () => {
+    it(`with ${count} layers every name is there once per axis, in order, and short enough to read`, async () => {
       for (const [plot, spec] of Object.entries(everyPlot(count))) {
         const drawn = texts(await renderSvg(spec)).filter((text) => text?.includes('conv2d_'));
         expect(drawn, plot).toHaveLength(count);
@@ -55,12 +66,12 @@ describe('plots by depth', () => {
     });
   }
 
-  test('two layers of one name keep a place each', async () => {
+  it('two layers of one name keep a place each', async () => {
     const drawn = texts(await renderSvg(profilePlot({ labels: ['dense', 'dense', 'out'], values: [0.1, 0.2, 0.3] })));
     expect(drawn.filter((text) => text === 'dense')).toHaveLength(2);
   });
 
-  test('the values stand in the specification as they were given; what is not finite is left out', () => {
+  it('the values stand in the specification as they were given; what is not finite is left out', () => {
     const rows = rowsOf(profilePlot({ labels: ['a', 'b', 'c'], values: Float64Array.of(0.25, Number.NaN, 1) }));
     expect(rows.map(({ name, value }) => [name, value])).toEqual([
       ['a', 0.25],
@@ -71,13 +82,13 @@ describe('plots by depth', () => {
     expect(fields).toEqual([{ layer: 0, name: 'a', min: 3, max: null }]);
   });
 
-  test('a specification is plain JSON', () => {
+  it('a specification is plain JSON', () => {
     for (const spec of [...Object.values(everyPlot(3)), screePlot({ label: 'a', eigenvalues: [2, 1] })]) {
       expect(JSON.parse(JSON.stringify(spec))).toEqual(spec);
     }
   });
 
-  test('saturation is drawn on [0, 1] whatever its values, other metrics are not; the title says which', async () => {
+  it('saturation is drawn on [0, 1] whatever its values, other metrics are not; the title says which', async () => {
     const low = texts(await renderSvg(profilePlot({ labels: ['a', 'b'], values: [0.01, 0.02] })));
     expect(low).toContain('1.0');
     expect(low).toContain('Saturation by depth');
@@ -86,12 +97,12 @@ describe('plots by depth', () => {
     expect(trace).toContain('Trace by depth');
   });
 
-  test('accuracy and loss are written below the title, to four digits', async () => {
+  it('accuracy and loss are written below the title, to four digits', async () => {
     const spec = profilePlot({ labels: ['a'], values: [1] }, { metrics: { accuracy: 0.92571, loss: 0.3 } });
     expect(texts(await renderSvg(spec))).toContain('accuracy 0.9257 · loss 0.3');
   });
 
-  test('lists that do not belong together are refused, with both lengths', () => {
+  it('lists that do not belong together are refused, with both lengths', () => {
     expect(() => profilePlot({ labels: ['a', 'b'], values: [1] })).toThrow(/2 labels\), got 1/);
     expect(() => profilePlot({ labels: ['a'], values: [1] }, { probes: [] })).toThrow(/probes.*got 0/);
     expect(() => heatMapPlot({ labels: ['a'], epochs: [1, 2], values: [[1]] })).toThrow(/per epoch \(2\), got 1/);
@@ -103,20 +114,20 @@ describe('plots by depth', () => {
 });
 
 describe('the scree plot', () => {
-  test('counts what explains the threshold: .5 + .3 + .2 needs all three for 99 %, two for 80 %', () => {
+  it('counts what explains the threshold: .5 + .3 + .2 needs all three for 99 %, two for 80 %', () => {
     const spectrum = { label: 'fc', eigenvalues: [0.5, 0.3, 0.2] };
     const subtitle = (threshold: number) => (screePlot(spectrum, { threshold }).title as { subtitle: string }).subtitle;
     expect(subtitle(0.99)).toBe('3 of 3 dimensions explain 99 % of the variance (saturation 1)');
     expect(subtitle(0.8)).toBe('2 of 3 dimensions explain 80 % of the variance (saturation 0.667)');
   });
 
-  test('sorts, sets negatives to zero, and ends its cumulative line at 1', () => {
+  it('sorts, sets negatives to zero, and ends its cumulative line at 1', () => {
     const rows = rowsOf(screePlot({ label: 'fc', eigenvalues: [1, -1e-18, 3] })).filter((row) => 'explained' in row);
     expect(rows.map(({ eigenvalue }) => eigenvalue)).toEqual([3, 1, null]);
     expect(rows.map(({ explained }) => explained)).toEqual([0.75, 1, 1]);
   });
 
-  test('a wide spectrum is thinned, but keeps its ends and the crossing', () => {
+  it('a wide spectrum is thinned, but keeps its ends and the crossing', () => {
     const eigenvalues = Float64Array.from({ length: 4096 }, (_, index) => 1 / (index + 1));
     const indices = rowsOf(screePlot({ label: 'fc', eigenvalues })).flatMap(({ index }) =>
       index === undefined ? [] : [index],
@@ -126,20 +137,20 @@ describe('the scree plot', () => {
     expect(indices).toEqual(expect.arrayContaining([1, 2, 3, Number(subtitle), 4096]));
   });
 
-  test('a dead layer has dimension 0 and no line', async () => {
+  it('a dead layer has dimension 0 and no line', async () => {
     const spec = screePlot({ label: 'dead', eigenvalues: [0, 0] });
     expect((spec.title as { subtitle: string }).subtitle).toMatch(/^0 of 2/);
     expect(await renderSvg(spec)).toContain('<svg');
   });
 
-  test('a threshold outside (0, 1] is refused', () => {
+  it('a threshold outside (0, 1] is refused', () => {
     expect(() => screePlot({ label: 'a', eigenvalues: [1] }, { threshold: 99 })).toThrow(
       /threshold in \(0, 1\], got 99/,
     );
   });
 });
 
-test('a metric over the epochs draws the splits it has', async () => {
+it('a metric over the epochs draws the splits it has', async () => {
   const drawn = texts(
     await renderSvg(seriesPlot({ epochs: [1, 2], train: [1, 0.5], val: [1, 0.7] }, { metric: 'epoch_loss' })),
   );
@@ -147,7 +158,7 @@ test('a metric over the epochs draws the splits it has', async () => {
   expect(texts(await renderSvg(seriesPlot({ epochs: [1], all: [1] }, { metric: 'x' })))).not.toContain('all');
 });
 
-test('embeddings are thinned evenly, one panel per layer', () => {
+it('embeddings are thinned evenly, one panel per layer', () => {
   const points = Float64Array.from({ length: 10_000 }, (_, at) => at);
   const spec = embeddingPlot(
     [
@@ -163,4 +174,175 @@ test('embeddings are thinned evenly, one panel per layer', () => {
     { first: 100, second: 101 },
   ]);
   expect(rows).toHaveLength(101);
+});
+
+const plot = profilePlot({ labels: ['conv1', 'conv2', 'logits'], values: [0.2, 0.8, 0.4] });
+
+describe('rendering', () => {
+  it('a plot becomes an SVG document with its names, and the packages may be handed in', async () => {
+    const svg = await renderSvg(plot);
+    expect(svg).toMatch(/^<svg[^>]+xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+    expect(svg).toContain('logits');
+    expect(await renderSvg(plot, { vega: vega as never, vegaLite: vegaLite as never })).toBe(svg);
+  });
+
+  it('a PNG has the size of its drawing times the scale, a white ground, and the line in its colour', async () => {
+    const svg = await renderSvg(plot);
+    const width = Number(/width="([\d.]+)"/.exec(svg)![1]);
+    const once = decode(await renderPng(plot, { scale: 1 }));
+    const twice = decode(await renderPng(plot));
+    expect(Math.abs(once.width - width)).toBeLessThanOrEqual(1);
+    expect(Math.abs(twice.width - 2 * width)).toBeLessThanOrEqual(2);
+    expect([...once.data.slice(0, 4)]).toEqual([255, 255, 255, 255]);
+    const blue = Array.from({ length: once.width * once.height }, (_, at) =>
+      once.data.slice(at * 4, at * 4 + 3),
+    ).filter(([r, g, b]) => r === 0x21 && g === 0x66 && b === 0xac);
+    expect(blue.length).toBeGreaterThan(50);
+  });
+
+  it('a specification that Vega-Lite cannot draw rejects', async () => {
+    await expect(renderSvg({ $schema: plot.$schema, mark: 'no such mark' })).rejects.toThrow();
+  });
+
+  it('a scale of nothing is refused', async () => {
+    await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
+  });
+
+  it('a package that is not installed is named, with the command that installs what draws', async () => {
+    const missing = loadRenderer('vega-that-nobody-installed');
+    await expect(missing).rejects.toThrow(MissingRendererError);
+    await expect(missing).rejects.toThrow(/'vega-that-nobody-installed'.*npm install vega vega-lite @resvg\/resvg-js/);
+    await expect(missing).rejects.toMatchObject({ packageName: 'vega-that-nobody-installed' });
+  });
+});
+
+it('addPlots hands one figure per tag to the writer', async () => {
+  const calls: unknown[][] = [];
+  await addPlots({ addFigure: (...call) => void calls.push(call) }, { 'saturation/profile': plot, other: plot }, 4);
+  expect(calls.map(([tag, svg, step]) => [tag, String(svg).slice(0, 4), step])).toEqual([
+    ['saturation/profile', '<svg', 4],
+    ['other', '<svg', 4],
+  ]);
+});
+
+describe('the width of a text', () => {
+  /** What resvg measures in the fonts of this machine. */
+  function measured(text: string, fontSize: number, weight: string): number {
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="2000" height="100"><text x="10" y="50" font-family="DejaVu Sans" font-size="${fontSize}" font-weight="${weight}">${text}</text></svg>`;
+    return new Resvg(svg, { font: { loadSystemFonts: true } }).getBBox()?.width ?? 0;
+  }
+
+  it.each([
+    ['encoder/stage_1/conv2d_12', 11, 'normal'],
+    ['Saturation and receptive field by depth', 15, 'bold'],
+    ['features_conv13', 11, 'normal'],
+    ['WWMM illicit', 12, 'normal'],
+  ])('%s is estimated within a fifth of what is drawn', (text, fontSize, weight) => {
+    const drawn = measured(text, fontSize as number, weight as string);
+    // A machine without any font draws nothing to compare with.
+    if (drawn === 0) return;
+    const estimate = textWidth(text, fontSize as number, weight === 'bold');
+    expect(estimate / drawn).toBeGreaterThan(0.8);
+    expect(estimate / drawn).toBeLessThan(1.25);
+  });
+
+  it("vega's own estimate is back after a drawing, also after one that failed and two at once", async () => {
+    const { textMetrics } = vega as unknown as { textMetrics: { width: unknown; estimateWidth: unknown } };
+    const before = textMetrics.width;
+    const plot = profilePlot({ labels: ['a'], values: [1] });
+    await Promise.allSettled([renderSvg(plot), renderSvg(plot), renderSvg({ $schema: '', mark: 'none' })]);
+    expect(textMetrics.width).toBe(before);
+  });
+
+  it('a measure that someone else set is left alone', () => {
+    const own = () => 7;
+    const metrics = { width: own, estimateWidth: () => 1 };
+    estimateTextBetter(metrics)();
+    expect(metrics.width).toBe(own);
+    expect(() => estimateTextBetter(undefined)()).not.toThrow();
+  });
+});
+
+function layer(name: string, split: 'train' | 'val', more: Partial<LayerStatistics> = {}): LayerStatistics {
+  const values = {
+    saturation: 0.25,
+    intrinsicDimensionality: 4,
+    trace: 2,
+    determinant: 0.5,
+    diagonalTrace: 2,
+    entropyRank: 3,
+  };
+  const { saturation, intrinsicDimensionality } = values;
+  return {
+    split,
+    layer: name,
+    samples: 100,
+    rejected: 0,
+    features: 16,
+    saturation,
+    intrinsicDimensionality,
+    values,
+    ...more,
+  };
+}
+
+const epoch = (number: number, layers: LayerStatistics[]): EpochStatistics => ({
+  epoch: number,
+  step: number + 1,
+  threshold: 0.99,
+  rule: 'paper',
+  layers,
+  scalars: [{ tag: 'accuracy', value: 0.9, split: 'train' }],
+});
+
+describe('PlotStore', () => {
+  it("names its files as Delve's plot writer does, one per statistic, split and epoch", async () => {
+    const files = new MemoryStoreFiles();
+    const store = new PlotStore('runs/vgg', { files });
+    await store.add(epoch(0, [layer('a', 'train'), layer('b', 'train'), layer('a', 'val')]));
+    await store.add(epoch(1, [layer('a', 'train')]));
+    const stats = ['lsat', 'idim', 'trc', 'det', 'dtrc', 'entropyRank'];
+    const expected = [
+      ...stats.map((stat) => `runs/vgg_${stat}_train_epoch_0.png`),
+      ...stats.map((stat) => `runs/vgg_${stat}_eval_epoch_0.png`),
+      ...stats.map((stat) => `runs/vgg_${stat}_train_epoch_1.png`),
+    ];
+    expect([...files.files.keys()].sort()).toEqual(expected.sort());
+    for (const bytes of files.files.values()) expect(decode(bytes).width).toBeGreaterThan(300);
+  });
+
+  it('layers, metric, split, epoch and accuracy are in the picture', async () => {
+    const files = new MemoryStoreFiles();
+    await new PlotStore('x', { files, format: 'svg' }).add(epoch(3, [layer('conv_1', 'train'), layer('fc', 'train')]));
+    const svg = new TextDecoder().decode(files.files.get('x_lsat_train_epoch_3.svg'));
+    for (const text of ['conv_1', 'fc', 'Saturation by depth, train, epoch 3', 'accuracy 0.9'])
+      expect(svg).toContain(text);
+  });
+
+  it('embeddings of a split come in one picture, also beside layers without one', async () => {
+    const files = new MemoryStoreFiles();
+    const embedded = layer('a', 'train', { values: {}, embedding: Float64Array.of(1, 2, 3, 4) });
+    await new PlotStore('x', { files, format: 'svg' }).add(epoch(0, [embedded, layer('b', 'train', { values: {} })]));
+    expect([...files.files.keys()]).toEqual(['x_embed_train_epoch_0.svg']);
+  });
+
+  it('a layer that saw no finite row leaves a gap and no error', async () => {
+    const files = new MemoryStoreFiles();
+    const silent = layer('b', 'train', { samples: 0, values: { saturation: Number.NaN } });
+    await new PlotStore('x', { files, format: 'svg' }).add(
+      epoch(0, [layer('a', 'train', { values: { saturation: 1 } }), silent]),
+    );
+    expect([...files.files.keys()]).toEqual(['x_lsat_train_epoch_0.svg']);
+  });
+
+  it('an epoch without layers writes nothing', async () => {
+    const files = new MemoryStoreFiles();
+    await new PlotStore('x', { files }).add(epoch(0, []));
+    expect(files.files.size).toBe(0);
+  });
+
+  it('bad options are named', () => {
+    expect(() => new PlotStore('')).toThrow(/savefile to be a path/);
+    expect(() => new PlotStore('x', { format: 'gif' as never })).toThrow(/'png' or 'svg', got 'gif'/);
+  });
 });

@@ -1,9 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { readFile } from 'node:fs/promises';
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
 import { reportHtml } from '../../src/reports/report.js';
+import { ReportStore, writeReport } from '../../src/reports/report-store.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../../src/saturation/epoch.js';
 import { RunHistory } from '../../src/saturation/run-history.js';
+import { readHistory } from '../../src/saturation/runs.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
+import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { temporaryFolder } from '../support/folders.js';
 
 function history(layers: number, epochs: number, name = (layer: number) => `block_${layer}/conv2d`): RunHistory {
   const result = new RunHistory();
@@ -42,7 +49,7 @@ function history(layers: number, epochs: number, name = (layer: number) => `bloc
 const count = (html: string, what: RegExp) => [...html.matchAll(what)].length;
 
 describe('reportHtml', () => {
-  test('holds every figure, the findings, and a row per layer and split', async () => {
+  it('holds every figure, the findings, and a row per layer and split', async () => {
     const html = await reportHtml(history(6, 3), { title: 'VGG on digits' });
     expect(html).toMatch(/^<!doctype html>/);
     expect(html).toContain('<title>VGG on digits</title>');
@@ -54,14 +61,14 @@ describe('reportHtml', () => {
     expect(count(html, /<td>block_\d\/conv2d<\/td>/g)).toBe(12);
   });
 
-  test('is one file: no script, no style sheet, no picture from elsewhere', async () => {
+  it('is one file: no script, no style sheet, no picture from elsewhere', async () => {
     const html = await reportHtml(history(3, 2));
     expect(html).not.toMatch(/<script|<link|<img|@import|url\((?!#)/i);
     expect(count(html, /\bsrc=/g)).toBe(0);
     expect(html).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">');
   });
 
-  test('receptive fields and probes are drawn and listed where they are given', async () => {
+  it('receptive fields and probes are drawn and listed where they are given', async () => {
     const receptiveFields = Array.from({ length: 3 }, (_, layer): ReceptiveField => {
       const axis = {
         min: 3 + 2 * layer,
@@ -89,7 +96,7 @@ describe('reportHtml', () => {
     expect(html).toContain('class="border"');
   });
 
-  test('names from outside cannot become markup', async () => {
+  it('names from outside cannot become markup', async () => {
     const html = await reportHtml(
       history(3, 1, (layer) => `<b>${layer}</b>&"`),
       { title: '<i>' },
@@ -98,13 +105,88 @@ describe('reportHtml', () => {
     expect(html).toContain('&lt;b&gt;0&lt;/b&gt;&amp;&quot;');
   });
 
-  test('no two elements of the page share an id', async () => {
+  it('no two elements of the page share an id', async () => {
     const html = await reportHtml(history(4, 3));
     const ids = [...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  test('an empty history is refused', async () => {
+  it('an empty history is refused', async () => {
     await expect(reportHtml(new RunHistory())).rejects.toThrow(/at least one epoch/);
+  });
+});
+
+describe('a report of a tracked training', () => {
+  const folder = temporaryFolder(afterAll);
+  const epochs: EpochStatistics[] = [];
+  const reported = new MemoryStoreFiles();
+  let losses: number[];
+
+  beforeAll(async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({ name: 'first', units: 6, activation: 'relu', inputShape: [4] }),
+        tf.layers.dense({ name: 'second/inner', units: 5 }),
+        tf.layers.dense({ name: 'out', units: 1 }),
+      ],
+    });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const xs = tf.randomNormal([40, 4], 0, 1, 'float32', 1);
+    const collect = { add: (epoch: EpochStatistics) => void epochs.push(epoch) };
+    const tracker = new SaturationTracker(folder, model, {
+      threshold: 0.9,
+      saveTo: ['tensorboard', collect, new ReportStore('report.html', { files: reported, title: 'Small' })],
+    });
+    const fitted = await model.fit(xs, xs.sum(1, true), {
+      epochs: 3,
+      verbose: 0,
+      validationSplit: 0.25,
+      callbacks: [tracker.callback()],
+    });
+    losses = fitted.history.loss as number[];
+    await tracker.close();
+  });
+
+  it('the store writes one page when the tracker closes, spectra included', () => {
+    expect([...reported.files.keys()]).toEqual(['report.html']);
+    const html = new TextDecoder().decode(reported.files.get('report.html'));
+    expect(html).toContain('<h1>Small</h1>');
+    for (const text of ['first', 'second/inner', 'Spectrum of out']) expect(html).toContain(text);
+  });
+
+  it('the event files give back what the tracker measured: values, widths, samples, threshold, losses', async () => {
+    const history = await readHistory(folder);
+    expect(history.epochs.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 3],
+    ]);
+    expect(history.last).toMatchObject({ threshold: 0.9, rule: 'paper' });
+    for (const measured of epochs) {
+      const read = history.epochs.find(({ epoch }) => epoch === measured.epoch)!;
+      for (const { split, layer, features, samples, values } of measured.layers) {
+        const found = read.layers.find((each) => each.split === split && each.layer === layer);
+        expect(found, `${split}/${layer}`).toMatchObject({ features, samples });
+        expect(found!.values.saturation).toBeCloseTo(values.saturation!, 6);
+        expect(found!.values.intrinsicDimensionality).toBe(values.intrinsicDimensionality);
+      }
+    }
+    const loss = history.scalars().find(({ name, split }) => name === 'epoch_loss' && split === 'train');
+    expect(loss!.values).toHaveLength(losses.length);
+    for (const [epoch, value] of loss!.values.entries()) expect(value).toBeCloseTo(losses[epoch]!, 5);
+  });
+
+  it('writeReport puts the page into the logdir and says where', async () => {
+    const path = await writeReport(folder);
+    expect(path).toBe(`${folder}/report.html`);
+    expect(await readFile(path, 'utf8')).toContain('epoch_loss');
+  });
+
+  it('a folder without saturation is refused by name; no page comes from no epoch', async () => {
+    await expect(writeReport(temporaryFolder())).rejects.toThrow(/found none/);
+    const files = new MemoryStoreFiles();
+    await new ReportStore('x.html', { files }).close();
+    expect(files.files.size).toBe(0);
+    expect(() => new ReportStore('')).toThrow(/path of an HTML file/);
   });
 });

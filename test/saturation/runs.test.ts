@@ -15,9 +15,8 @@ import { EpochTable } from '../../src/stores/epoch-table.js';
 import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { normalTensor } from '../support/backends.js';
-import { temporaryFolder } from '../support/event-files.js';
-import { dense } from '../support/models.js';
+import { temporaryFolder } from '../support/folders.js';
+import { dense, normalTensor } from '../support/models.js';
 import { pointsOf, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
 

@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,8 +11,8 @@ import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
 import { resolveOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { normalTensor } from '../support/backends.js';
-import { dense } from '../support/models.js';
+import { temporaryFolder } from '../support/folders.js';
+import { dense, normalTensor } from '../support/models.js';
 import { type ReadSummary, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
 
@@ -21,7 +20,7 @@ import { RecordingStore } from '../support/recording-store.js';
 // added one day needs no test of its own for that.
 
 const rows = Object.entries(scalarStats);
-const folder = mkdtempSync(join(tmpdir(), 'stats-'));
+const folder = temporaryFolder(afterAll);
 const logdir = join(folder, 'run');
 const recorded = new RecordingStore();
 const printed: string[] = [];
@@ -51,8 +50,6 @@ beforeAll(async () => {
   await tracker.close();
   summaries = await summariesOf(join(logdir, 'train'));
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The value that the tracker measured of the layer `hidden` in the second epoch. */
 function measured(stat: string): number {

@@ -1,19 +1,131 @@
-import { readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { decodeNpy, encodeNpy } from '../../src/stores/npy.js';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { decodeEpochCounter, decodeNpy, encodeEpochCounter, encodeNpy } from '../../src/stores/npy.js';
+import { NpyStore } from '../../src/stores/npy-store.js';
+import { epochOf, layer } from '../support/epochs.js';
+import { temporaryFolder } from '../support/folders.js';
 
-const folder = new URL('../fixtures/delve_outputs/run/', import.meta.url);
-const delveFile = (name: string, epoch: number) => readFileSync(new URL(`${name}/${name}_epoch${epoch}.npy`, folder));
+describe('NpyStore', () => {
+  const delveFolder = fileURLToPath(new URL('../fixtures/delve_outputs/run', import.meta.url));
 
-/** A file in the words of the format's specification, for types and orders that this library does not write. */
-function npyBytes(descr: string, fortran: boolean, shape: string, values: Uint8Array): Uint8Array {
-  const header = `{'descr': '${descr}', 'fortran_order': ${fortran ? 'True' : 'False'}, 'shape': ${shape}, }\n`;
-  const prefix = [0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0];
-  return Uint8Array.from([...prefix, ...Buffer.from(header), ...values]);
-}
+  let folder: string;
+  beforeEach(() => {
+    folder = temporaryFolder();
+  });
+
+  const array = (name: string, epoch: number, run = 'run') =>
+    decodeNpy(readFileSync(join(folder, run, name, `${name}_epoch${epoch}.npy`)));
+  const filesOf = (run = 'run') =>
+    readdirSync(join(folder, run), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => entry.name)
+      .sort();
+
+  it("writes Delve's folders: statistics with a leading _, the user's scalars without", async () => {
+    const covariance = Float64Array.of(4, 0, 0, 1);
+    const spectrum = Spectrum.of(covariance);
+    const embedding = Float64Array.of(1, 2, 3, 4, 5, 6);
+    const store = new NpyStore(join(folder, 'run'));
+    await store.add(
+      epochOf(
+        0,
+        [layer('fc', 'train', { features: 2, covariance, spectrum, embedding }), layer('fc', 'val')],
+        [{ tag: 'train_accuracy', value: 0.5 }],
+      ),
+    );
+    expect(array('train_accuracy', 0)).toEqual({ dtype: 'float64', shape: [], values: Float64Array.of(0.5) });
+    expect(array('_train-saturation_fc', 0).values[0]).toBe(0.375);
+    expect(array('_eval-intrinsic-dimensionality_fc', 0)).toMatchObject({ dtype: 'int64', shape: [] });
+    expect(array('_train-covariance-matrix_fc', 0)).toMatchObject({ shape: [2, 2], values: covariance });
+    expect(array('_train-spectrum_fc', 0)).toMatchObject({ shape: [2], values: Float64Array.of(4, 1) });
+    expect(array('_train-embedded-sample_fc', 0)).toMatchObject({ shape: [3, 2], values: embedding });
+    expect(array('_train-samples_fc', 0).values[0]).toBe(640);
+  });
+
+  it("continues a folder that Delve wrote: earlier files untouched, later ones gone, Delve's counter kept true", async () => {
+    cpSync(delveFolder, join(folder, 'run'), { recursive: true });
+    const store = new NpyStore(join(folder, 'run'));
+    await store.resume(2);
+    const delve = readdirSync(delveFolder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.name.endsWith('.npy'))
+      .map((entry) => entry.name);
+    expect(filesOf().filter((name) => name.endsWith('.npy'))).toEqual(
+      delve.filter((name) => !name.endsWith('_epoch2.npy')).sort(),
+    );
+    await store.add(epochOf(2, [layer('fc_one', 'train')]));
+    expect(array('_train-saturation_fc_one', 1).values[0]).toBe(0.6);
+    expect(array('_train-saturation_fc_one', 2).values[0]).toBe(0.375);
+    const counter = decodeEpochCounter(readFileSync(join(folder, 'run/epoch_counter.pkl')))!;
+    expect([...counter].slice(0, 2)).toEqual([
+      ['train_accuracy', 1],
+      ['_train-saturation_fc_one', 2],
+    ]);
+    expect(counter.get('_eval-saturation_block-0')).toBe(1);
+  });
+
+  it('removes what an earlier run left at its first epoch or later, so that no run shows parts of two', async () => {
+    const first = new NpyStore(join(folder, 'run'));
+    for (const epoch of [0, 1, 2]) await first.add(epochOf(epoch, [layer('fc', 'train')]));
+    await new NpyStore(join(folder, 'run')).add(epochOf(0, [layer('fc', 'train')]));
+    expect(filesOf().filter((name) => name.includes('saturation'))).toEqual(['_train-saturation_fc_epoch0.npy']);
+  });
+
+  it('leaves files alone that are not of its form', async () => {
+    await new NpyStore(folder).add(epochOf(0, [layer('fc', 'train')]));
+    cpSync(join(delveFolder, '../embed_expected.npy'), join(folder, 'mine_epoch7.npy'));
+    await new NpyStore(folder).add(epochOf(0, [layer('fc', 'train')]));
+    expect(readdirSync(folder)).toContain('mine_epoch7.npy');
+  });
+
+  it.each(['../../out', '/etc/x', 'a/b', 'C:\\x', '..', 'line\nbreak', 'x'.repeat(300)])(
+    'keeps layer %o inside its folder',
+    async (name) => {
+      const store = new NpyStore(join(folder, 'run'));
+      await store.add(epochOf(0, [layer(name, 'train')], [{ tag: name, value: 1 }]));
+      expect(readdirSync(folder)).toEqual(['run']);
+      const entries = readdirSync(join(folder, 'run'), { recursive: true, withFileTypes: true });
+      // Five values, each in a folder of its own, and the counter.
+      expect(entries.filter((entry) => entry.isDirectory())).toHaveLength(5);
+      expect(entries.filter((entry) => entry.isFile())).toHaveLength(6);
+    },
+  );
+
+  it('saves the last value of a scalar that came several times in an epoch', async () => {
+    const store = new NpyStore(join(folder, 'run'));
+    const scalars = [1, 2, 3, 4, 5, 6, 7, 8].map((value) => ({ tag: 'lr', value }));
+    await store.add(epochOf(0, [layer('fc', 'train')], scalars));
+    expect(array('lr', 0).values[0]).toBe(8);
+  });
+
+  it('writes a count that is NaN as a float', async () => {
+    const values = { intrinsicDimensionality: Number.NaN };
+    await new NpyStore(join(folder, 'run')).add(epochOf(0, [layer('fc', 'train', { values })]));
+    expect(array('_train-intrinsic-dimensionality_fc', 0)).toMatchObject({ dtype: 'float64' });
+    expect(array('_train-intrinsic-dimensionality_fc', 0).values[0]).toBeNaN();
+  });
+
+  it('makes no folder before there is something to save', () => {
+    new NpyStore(join(folder, 'run'));
+    expect(readdirSync(folder)).toEqual([]);
+    expect(() => new NpyStore('')).toThrow(TypeError);
+  });
+});
 
 describe('npy', () => {
+  const folder = new URL('../fixtures/delve_outputs/run/', import.meta.url);
+  const delveFile = (name: string, epoch: number) => readFileSync(new URL(`${name}/${name}_epoch${epoch}.npy`, folder));
+
+  /** A file in the words of the format's specification, for types and orders that this library does not write. */
+  function npyBytes(descr: string, fortran: boolean, shape: string, values: Uint8Array): Uint8Array {
+    const header = `{'descr': '${descr}', 'fortran_order': ${fortran ? 'True' : 'False'}, 'shape': ${shape}, }\n`;
+    const prefix = [0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0];
+    return Uint8Array.from([...prefix, ...Buffer.from(header), ...values]);
+  }
+
   it("reads Delve's files", () => {
     expect(decodeNpy(delveFile('train_accuracy', 1))).toEqual({
       dtype: 'float64',
@@ -68,5 +180,37 @@ describe('npy', () => {
 
   it('refuses a shape that does not hold the values', () => {
     expect(() => encodeNpy({ dtype: 'float64', shape: [2, 2], values: new Float64Array(3) })).toThrow(RangeError);
+  });
+});
+
+const delvePickle = readFileSync(new URL('../fixtures/delve_outputs/run/epoch_counter.pkl', import.meta.url));
+
+describe('the epoch counter', () => {
+  it('is read from the pickle that Delve wrote, in its order', () => {
+    const counter = decodeEpochCounter(delvePickle)!;
+    expect(counter.size).toBe(25);
+    expect([...counter.keys()].slice(0, 3)).toEqual([
+      'train_accuracy',
+      '_train-saturation_fc_one',
+      '_train-intrinsic-dimensionality_fc_one',
+    ]);
+    expect(new Set(counter.values())).toEqual(new Set([2]));
+  });
+
+  it('comes back from its own pickle', () => {
+    const counter = new Map([
+      ['größe', 0],
+      ['b', 255],
+      ['c', 70_000],
+    ]);
+    expect(decodeEpochCounter(encodeEpochCounter(counter))).toEqual(counter);
+  });
+
+  it.each([
+    ['no bytes', new Uint8Array()],
+    ['a torn file', delvePickle.subarray(0, 100)],
+    ['a pickle that would call a function', Uint8Array.from(Buffer.from("cos\nsystem\n(S'true'\ntR."))],
+  ])('is undefined for %s', (_, bytes) => {
+    expect(decodeEpochCounter(bytes)).toBeUndefined();
   });
 });

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { decodeSummaryValue } from '../../src/summaries/plugins.js';
+import { decodeTensor } from '../../src/summaries/tensor.js';
 
 const { DataType, HistogramProto, Summary, TensorProto } = tensorboard;
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -14,7 +15,7 @@ const decodeV1 = (field: number, bytes: Uint8Array) =>
   decodeSummaryValue({ plugin: '', content: new Uint8Array(0) }, { field, bytes });
 
 describe('a scalar is a number whatever tensor holds it', () => {
-  test.each([
+  it.each([
     ['float32, rank 0', { dtype: DataType.DT_FLOAT, tensorShape: {}, floatVal: [1.5] }, 1.5],
     ['float64, which the Rust loader drops', { dtype: DataType.DT_DOUBLE, doubleVal: [0.1] }, 0.1],
     ['shape [1], which the Rust loader drops', { dtype: DataType.DT_FLOAT, tensorShape: shape(1), floatVal: [2] }, 2],
@@ -25,7 +26,7 @@ describe('a scalar is a number whatever tensor holds it', () => {
     expect(decodeAs('scalars', tensor)).toBe(value);
   });
 
-  test('several numbers, or a text, stay a tensor', () => {
+  it('several numbers, or a text, stay a tensor', () => {
     const two = { dtype: DataType.DT_FLOAT, tensorShape: shape(2), floatVal: [1, 2] };
     expect(decodeAs('scalars', two)).toEqual({ dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) });
     expect(decodeAs('scalars', { dtype: DataType.DT_STRING, stringVal: [utf8('1')] })).toMatchObject({
@@ -35,18 +36,18 @@ describe('a scalar is a number whatever tensor holds it', () => {
 });
 
 describe('a histogram', () => {
-  test('is k x 3 in float64, from float32, too', () => {
+  it('is k x 3 in float64, from float32, too', () => {
     const tensor = { dtype: DataType.DT_FLOAT, tensorShape: shape(2, 3), floatVal: [0, 1, 5, 1, 2, 6] };
     expect(decodeAs('histograms', tensor)).toEqual({ buckets: Float64Array.of(0, 1, 5, 1, 2, 6) });
   });
 
-  test('of another shape stays a tensor', () => {
+  it('of another shape stays a tensor', () => {
     const tensor = { dtype: DataType.DT_DOUBLE, tensorShape: shape(3, 2), doubleVal: [0, 1, 5, 1, 2, 6] };
     expect(decodeAs('histograms', tensor)).toMatchObject({ dtype: 'float64', shape: [3, 2] });
   });
 
   // Expectations: what tensorboard 2.21's data_compat.migrate_value makes of the same HistogramProto.
-  test.each([
+  it.each([
     [
       'v1, empty buckets at both ends dropped, min and max at the outside',
       { min: -2, max: 3, bucketLimit: [-2.5, -1, 0, 1, 4, 1e308], bucket: [0, 2, 0, 1, 3, 0] },
@@ -59,7 +60,7 @@ describe('a histogram', () => {
     expect(decodeV1(5, HistogramProto.encode(histogram).finish())).toEqual({ buckets: Float64Array.from(buckets) });
   });
 
-  test('v1 with more limits than counts is an error', () => {
+  it('v1 with more limits than counts is an error', () => {
     const histogram = HistogramProto.encode({ bucketLimit: [1, 2, 3], bucket: [1] }).finish();
     expect(() => decodeV1(5, histogram)).toThrow('3 bucket limits and 1 count');
   });
@@ -68,7 +69,7 @@ describe('a histogram', () => {
 describe('images', () => {
   const image = Uint8Array.of(1, 2, 3);
 
-  test('v2: width, height, any number of images', () => {
+  it('v2: width, height, any number of images', () => {
     for (const count of [0, 1, 3]) {
       const stringVal = [utf8('12'), utf8('7'), ...new Array<Uint8Array>(count).fill(image)];
       const value = decodeAs('images', { dtype: DataType.DT_STRING, tensorShape: shape(2 + count), stringVal });
@@ -76,7 +77,7 @@ describe('images', () => {
     }
   });
 
-  test('without a size stay a tensor', () => {
+  it('without a size stay a tensor', () => {
     const stringVal = [utf8('wide'), utf8('7'), image];
     expect(decodeAs('images', { dtype: DataType.DT_STRING, tensorShape: shape(3), stringVal })).toMatchObject({
       dtype: 'string',
@@ -84,27 +85,27 @@ describe('images', () => {
     });
   });
 
-  test('v1', () => {
+  it('v1', () => {
     const stored = Summary.Image.encode({ width: 3, height: 4, colorspace: 3, encodedImageString: image }).finish();
     expect(decodeV1(4, new Uint8Array(stored))).toEqual({ width: 3, height: 4, encoded: [image] });
   });
 });
 
 describe('audio and text', () => {
-  test('TF2 clips lose their label column, and keep the labels', () => {
+  it('TF2 clips lose their label column, and keep the labels', () => {
     const stringVal = ['a', 'label a', 'b', 'label b'].map(utf8);
     const content = Uint8Array.of(0x10, 11);
     const value = decodeAs('audio', { dtype: DataType.DT_STRING, tensorShape: shape(2, 2), stringVal }, content);
     expect(value).toMatchObject({ labels: ['label a', 'label b'], contentType: 'audio/wav', encoded: { length: 2 } });
   });
 
-  test('a clip whose metadata does not say what it is', () => {
+  it('a clip whose metadata does not say what it is', () => {
     const tensor = { dtype: DataType.DT_STRING, tensorShape: shape(1), stringVal: [utf8('x')] };
     expect(decodeAs('audio', tensor)).not.toHaveProperty('contentType');
     expect(decodeAs('audio', tensor, Uint8Array.of(0xff))).not.toHaveProperty('contentType');
   });
 
-  test('a table of texts keeps its shape', () => {
+  it('a table of texts keeps its shape', () => {
     const stringVal = ['a', 'b', 'ç', 'd', 'e', 'f'].map(utf8);
     expect(decodeAs('text', { dtype: DataType.DT_STRING, tensorShape: shape(2, 3), stringVal })).toEqual({
       shape: [2, 3],
@@ -113,11 +114,178 @@ describe('audio and text', () => {
   });
 });
 
-test('a plugin nobody knows gets its tensor', () => {
+it('a plugin nobody knows gets its tensor', () => {
   const tensor = { dtype: DataType.DT_INT32, tensorShape: shape(2), intVal: [1, -2] };
   expect(decodeAs('mine', tensor)).toEqual({ dtype: 'int32', shape: [2], data: Int32Array.of(1, -2) });
 });
 
-test('what is not the message it should be is an error', () => {
+it('what is not the message it should be is an error', () => {
   for (const field of [4, 5, 6, 8]) expect(() => decodeV1(field, Uint8Array.of(0x0f))).toThrow();
+});
+
+const decode = (tensor: tensorboard.ITensorProto) => decodeTensor(new Uint8Array(TensorProto.encode(tensor).finish()));
+
+/** numpy 2: np.array(values, dtype).tobytes().hex(), little-endian. */
+const stored: [string, number, string, unknown][] = [
+  ['float32', DataType.DT_FLOAT, '0000c03f000000c0', Float32Array.of(1.5, -2)],
+  ['float64', DataType.DT_DOUBLE, '000000000000f83f00000000000000c0', Float64Array.of(1.5, -2)],
+  ['int32', DataType.DT_INT32, 'ffffffff00000080', Int32Array.of(-1, -2147483648)],
+  ['uint32', DataType.DT_UINT32, 'ffffffff01000000', Uint32Array.of(4294967295, 1)],
+  ['int16', DataType.DT_INT16, 'ffff0080', Int16Array.of(-1, -32768)],
+  ['uint16', DataType.DT_UINT16, 'ffff0080', Uint16Array.of(65535, 32768)],
+  ['int8', DataType.DT_INT8, 'ff80', Int8Array.of(-1, -128)],
+  ['uint8', DataType.DT_UINT8, 'ff80', Uint8Array.of(255, 128)],
+  ['bool', DataType.DT_BOOL, '0001', Uint8Array.of(0, 1)],
+  ['int64', DataType.DT_INT64, 'ffffffffffffffff0000000000000080', BigInt64Array.of(-1n, -(2n ** 63n))],
+  ['uint64', DataType.DT_UINT64, 'ffffffffffffffff0000000000000080', BigUint64Array.of(2n ** 64n - 1n, 2n ** 63n)],
+  ['float16', DataType.DT_HALF, '003e00c0', Float32Array.of(1.5, -2)],
+  ['bfloat16', DataType.DT_BFLOAT16, 'c03f00c0', Float32Array.of(1.5, -2)],
+];
+
+describe('tensor_content', () => {
+  it.each(stored)('%s', (dtype, type, hex, data) => {
+    const tensor = { dtype: type, tensorShape: shape(2, 1), tensorContent: new Uint8Array(Buffer.from(hex, 'hex')) };
+    expect(decode(tensor)).toEqual({ dtype, shape: [2, 1], data });
+  });
+
+  // IEEE 754-2019, table 3.5 and the usual worked examples.
+  it.each([
+    ['0100', 2 ** -24],
+    ['ff03', 1023 * 2 ** -24],
+    ['0004', 2 ** -14],
+    ['ff7b', 65504],
+    ['007c', Infinity],
+    ['00fc', -Infinity],
+    ['007e', Number.NaN],
+    ['5535', 0.333251953125],
+    ['0080', -0],
+  ])('half precision %s', (hex, value) => {
+    const tensorContent = new Uint8Array(Buffer.from(hex, 'hex'));
+    expect(decode({ dtype: DataType.DT_HALF, tensorShape: {}, tensorContent }).data[0]).toBe(value);
+  });
+
+  it('of types without a typed array is returned as stored', () => {
+    const tensorContent = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+    const read = decode({ dtype: DataType.DT_COMPLEX64, tensorShape: shape(1), tensorContent });
+    expect(read).toEqual({ dtype: 'complex64', shape: [1], data: tensorContent });
+    expect(decode({ dtype: 77 as number, tensorContent }).dtype).toBe('type 77');
+  });
+
+  it.each([
+    [[2], 5],
+    [[2], 12],
+    [[], 8],
+    [[2, 3], 20],
+    [[0], 4],
+    [[1e9, 1e9, 1e9], 4],
+  ])('that does not fill the shape %j is an error', (sizes, bytes) => {
+    const tensor = { dtype: DataType.DT_FLOAT, tensorShape: shape(...sizes), tensorContent: new Uint8Array(bytes) };
+    expect(() => decode(tensor)).toThrow(`a float32 tensor of shape [${sizes.join(', ')}] with ${bytes} bytes`);
+  });
+});
+
+describe('values stored one by one', () => {
+  const values: [string, tensorboard.ITensorProto, unknown][] = [
+    ['float32', { dtype: DataType.DT_FLOAT, floatVal: [1.5, Number.NaN] }, Float32Array.of(1.5, Number.NaN)],
+    ['float64', { dtype: DataType.DT_DOUBLE, doubleVal: [0.1, -Infinity] }, Float64Array.of(0.1, -Infinity)],
+    ['int32', { dtype: DataType.DT_INT32, intVal: [-1, 2147483647] }, Int32Array.of(-1, 2147483647)],
+    ['int16', { dtype: DataType.DT_INT16, intVal: [-1, 3] }, Int16Array.of(-1, 3)],
+    ['int8', { dtype: DataType.DT_INT8, intVal: [-128, 3] }, Int8Array.of(-128, 3)],
+    ['uint8', { dtype: DataType.DT_UINT8, intVal: [255, 3] }, Uint8Array.of(255, 3)],
+    ['uint32', { dtype: DataType.DT_UINT32, uint32Val: [4294967295, 0] }, Uint32Array.of(4294967295, 0)],
+    ['int64', { dtype: DataType.DT_INT64, int64Val: [-1, 300] }, BigInt64Array.of(-1n, 300n)],
+    ['uint64', { dtype: DataType.DT_UINT64, uint64Val: [1, 300] }, BigUint64Array.of(1n, 300n)],
+    ['bool', { dtype: DataType.DT_BOOL, boolVal: [true, false] }, Uint8Array.of(1, 0)],
+    ['float16', { dtype: DataType.DT_HALF, halfVal: [0x3e00, 0xc000] }, Float32Array.of(1.5, -2)],
+    ['bfloat16', { dtype: DataType.DT_BFLOAT16, halfVal: [0x3fc0, 0xc000] }, Float32Array.of(1.5, -2)],
+  ];
+  it.each(values)('%s', (dtype, tensor, data) => {
+    expect(decode({ ...tensor, tensorShape: shape(2) })).toEqual({ dtype, shape: [2], data });
+  });
+
+  it('unpacked, as proto2 writers store them, and packed in several pieces', () => {
+    const floats = [0x2d, 0, 0, 0xc0, 0x3f, 0x2a, 8, 0, 0, 0, 0x40, 0, 0, 0x40, 0x40];
+    const bytes = Uint8Array.from([0x08, 1, 0x12, 4, 0x12, 2, 0x08, 3, ...floats]);
+    expect(decodeTensor(bytes)).toEqual({ dtype: 'float32', shape: [3], data: Float32Array.of(1.5, 2, 3) });
+    const integers = Uint8Array.from([0x08, 3, 0x12, 4, 0x12, 2, 0x08, 3, 0x38, 7, 0x3a, 3, 0x80, 1, 9]);
+    expect(decodeTensor(integers)).toEqual({ dtype: 'int32', shape: [3], data: Int32Array.of(7, 128, 9) });
+  });
+
+  it('one value stands for all, up to a million', () => {
+    expect(decode({ dtype: DataType.DT_FLOAT, tensorShape: shape(2, 2), floatVal: [3] }).data).toEqual(
+      Float32Array.of(3, 3, 3, 3),
+    );
+    const million = { dtype: DataType.DT_INT64, tensorShape: shape(2 ** 20), int64Val: [5] };
+    expect((decode(million).data as BigInt64Array).every((value) => value === 5n)).toBe(true);
+    const more = { dtype: DataType.DT_FLOAT, tensorShape: shape(2 ** 20 + 1), floatVal: [3] };
+    expect(() => decode(more)).toThrow('a float32 tensor of shape [1048577] with 1 value');
+  });
+
+  it('too few or too many are an error', () => {
+    for (const floatVal of [[1, 2], [1, 2, 3, 4], []]) {
+      const tensor = { dtype: DataType.DT_FLOAT, tensorShape: shape(3), floatVal };
+      expect(() => decode(tensor)).toThrow(`shape [3] with ${floatVal.length} values`);
+    }
+  });
+
+  it('cut off in the middle of one is an error', () => {
+    expect(() => decodeTensor(Uint8Array.from([0x08, 1, 0x2a, 5, 0, 0, 0x80, 0x3f, 0]))).toThrow(RangeError);
+  });
+});
+
+describe('strings', () => {
+  const utf8 = (...texts: string[]) => texts.map((text) => new TextEncoder().encode(text));
+
+  it('are bytes of any kind', () => {
+    const stringVal = [...utf8('a', ''), Uint8Array.of(0xff, 0)];
+    const read = decode({ dtype: DataType.DT_STRING, tensorShape: shape(3), stringVal });
+    expect(read).toMatchObject({ dtype: 'string', shape: [3] });
+    expect(read.data.length).toBe(3);
+    for (const [index, expected] of stringVal.entries()) {
+      expect(Array.from(read.data[index] as Uint8Array)).toEqual(Array.from(expected));
+    }
+  });
+
+  it('one stands for all; any other mismatch is an error', () => {
+    const read = decode({ dtype: DataType.DT_STRING, tensorShape: shape(2), stringVal: utf8('x') });
+    expect(read.data.length).toBe(2);
+    const three = { dtype: DataType.DT_STRING, tensorShape: shape(2), stringVal: utf8('a', 'b', 'c') };
+    expect(() => decode(three)).toThrow('a string tensor of shape [2] with 3 values');
+  });
+
+  it('by the million are refused', () => {
+    const empties = new Uint8Array(2 * (2 ** 20 + 1));
+    for (let at = 0; at < empties.length; at += 2) empties[at] = 0x42;
+    expect(() => decodeTensor(Uint8Array.from([0x08, 7, ...empties]))).toThrow('more than 1048576 strings');
+  });
+});
+
+describe('shapes nobody vouches for', () => {
+  it('negative', () => {
+    expect(() => decode({ dtype: DataType.DT_FLOAT, tensorShape: shape(-1) })).toThrow('a dimension of -1');
+  });
+
+  it('giant, with nothing behind them', () => {
+    for (const sizes of [[2 ** 40], [2 ** 30, 2 ** 30], new Array(254).fill(1000)]) {
+      const empty = { dtype: DataType.DT_DOUBLE, tensorShape: shape(...sizes) };
+      expect(() => decode(empty)).toThrow('with 0 values');
+      expect(() => decode({ ...empty, doubleVal: [1] })).toThrow('with 1 value');
+      expect(() => decode({ ...empty, dtype: DataType.DT_STRING, stringVal: [new Uint8Array(1)] })).toThrow('string');
+    }
+    expect(() => decode({ dtype: DataType.DT_FLOAT, tensorShape: shape(...new Array(255).fill(1)) })).toThrow(
+      'more than 254 dimensions',
+    );
+  });
+
+  it('beyond what a number can count', () => {
+    // dim { size: 2^53 }, a varint of eight bytes.
+    const size = [0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10];
+    expect(() => decodeTensor(Uint8Array.from([0x08, 1, 0x12, 11, 0x12, 9, ...size]))).toThrow('a dimension of 9007');
+  });
+
+  it('absent, with no values: a summary that holds none', () => {
+    expect(decode({})).toEqual({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
+    expect(decode({ dtype: DataType.DT_FLOAT })).toEqual({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
+    expect(decode({ dtype: DataType.DT_STRING })).toEqual({ dtype: 'string', shape: [0], data: [] });
+  });
 });

@@ -2,8 +2,6 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 
-export * from './seeded.js';
-
 const require = createRequire(import.meta.url);
 
 /** The backends to test on: DELVE_TEST_BACKENDS as a comma list out of cpu, wasm, tensorflow; default cpu and wasm. */

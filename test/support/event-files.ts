@@ -1,16 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { RecordReader } from '../../src/encoding/record.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
-
-/** A folder that is gone after the test. */
-export function temporaryFolder(): string {
-  const path = realpathSync(mkdtempSync(join(tmpdir(), 'delve-events-')));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
 
 /** Names of the event files in a folder, in TensorBoard's order. */
 export function eventFiles(folder: string): string[] {

@@ -16,6 +16,11 @@ export function normal(seed: number): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 
+/** The first `count` of them, in float32. */
+export function normals(count: number, seed: number): Float32Array {
+  return Float32Array.from({ length: count }, normal(seed));
+}
+
 /** Rows of independent features whose variances are `variances`, about `mean`. */
 export function gaussianRows(rows: number, variances: ArrayLike<number>, seed: number, mean = 0): Float64Array {
   const next = normal(seed);

@@ -1,9 +1,8 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PcaLayer, pcaLayer, setPcaThresholds } from '../../src/pca/pca-model.js';
 import { CsvStore } from '../../src/stores/csv-store.js';
 import { EpochTable } from '../../src/stores/epoch-table.js';
@@ -13,10 +12,13 @@ import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
 import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { storeOf } from '../../src/tracker/store-of.js';
-import { normals, normalTensor } from '../support/backends.js';
 import { epochOf, layer } from '../support/epochs.js';
+import { temporaryFolder } from '../support/folders.js';
+import { normalTensor } from '../support/models.js';
+import { normals } from '../support/random.js';
 import { pointsOf, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
 
 // One test per known error of Delve 0.1.50 that could have a twin here. A row's letter and number stand in its name.
 
@@ -31,10 +33,7 @@ describe("Delve's errors have no twin in the stores", () => {
   let folder: string;
   beforeEach(() => {
     files = new MemoryStoreFiles();
-    folder = mkdtempSync(join(tmpdir(), 'delve-bugs-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
+    folder = temporaryFolder();
   });
 
   it('B09: an epoch without validation, and the same epoch twice in a row, are saved', async () => {
@@ -159,12 +158,9 @@ describe("Delve's errors have no twin in the stores", () => {
 });
 
 describe("Delve's errors have no twin in the PCA layers", () => {
+  catchWarnings();
   beforeEach(async () => {
     await tf.setBackend('cpu');
-    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-  });
-  afterEach(() => {
-    vi.restoreAllMocks();
   });
 
   /** Rows on a line through a point far from the origin: one dimension holds all of their variance. */
@@ -256,14 +252,12 @@ describe("Delve's errors have no twin in the PCA layers", () => {
 describe("Delve's errors have no twin in the tracker", () => {
   const disposables: { dispose(): unknown }[] = [];
   let folder: string;
+  catchWarnings();
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'delve-bugs-'));
+    folder = temporaryFolder();
     await tf.setBackend('cpu');
-    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
   });
   afterEach(() => {
-    vi.restoreAllMocks();
-    rmSync(folder, { recursive: true, force: true });
     for (const each of disposables.splice(0)) each.dispose();
   });
 

@@ -8,9 +8,8 @@ import { Spectrum } from '../../src/statistics/spectrum.js';
 import { ConsoleStore } from '../../src/stores/console-store.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
-import { normalTensor } from '../support/backends.js';
-import { temporaryFolder } from '../support/event-files.js';
-import { dense } from '../support/models.js';
+import { temporaryFolder } from '../support/folders.js';
+import { dense, normalTensor } from '../support/models.js';
 import { RecordingStore } from '../support/recording-store.js';
 
 afterEach(() => {

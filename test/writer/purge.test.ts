@@ -1,12 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Long from 'long';
-import { expect, test } from 'vitest';
+import { expect, it } from 'vitest';
 import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { lastPointsBefore } from '../../src/writer/purge.js';
-import { decodeRecords, eventFiles, eventsIn, scalarsOf, temporaryFolder } from '../support/event-files.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
 
 /** A run that crashed after step 9, in which one tag was written on even steps only and one from step 5 on. */
 async function crashedRun(): Promise<string> {
@@ -29,7 +30,7 @@ const resumed = async (logdir: string, purgeStep: number | bigint) => {
   return eventsIn(logdir).slice(1 + 10 + 5 + 5 + 1);
 };
 
-test('the resumed file begins with two session starts and the last kept point of each tag that has points to hide', async () => {
+it('the resumed file begins with two session starts and the last kept point of each tag that has points to hide', async () => {
   const logdir = await crashedRun();
   const events = await resumed(logdir, 5);
   expect(eventFiles(logdir).length).toBe(2);
@@ -48,7 +49,7 @@ test('the resumed file begins with two session starts and the last kept point of
   expect(even.metadata?.pluginData?.pluginName).toBe('scalars');
 });
 
-test('what is kept stays at its wall time', async () => {
+it('what is kept stays at its wall time', async () => {
   const logdir = temporaryFolder();
   const writer = new SummaryWriter(logdir);
   writer.addScalar('loss', 1, 1, { wallTime: 1000 });
@@ -62,14 +63,14 @@ test('what is kept stays at its wall time', async () => {
   expect(kept).toMatchObject({ wallTime: 1000 });
 });
 
-test('a folder without earlier files gets the session starts only', async () => {
+it('a folder without earlier files gets the session starts only', async () => {
   const logdir = temporaryFolder();
   const writer = new SummaryWriter(logdir, { purgeStep: 3 });
   await writer.close();
   expect(eventsIn(logdir).map(({ sessionLog }) => sessionLog?.status)).toEqual([undefined, 1, 1]);
 });
 
-test('runs purge their own files', async () => {
+it('runs purge their own files', async () => {
   const logdir = temporaryFolder();
   const writer = new SummaryWriter(logdir);
   for (let step = 0; step < 5; step++) writer.run('train').addScalar('loss', step, step);
@@ -80,7 +81,7 @@ test('runs purge their own files', async () => {
   expect(scalarsOf(eventsIn(join(logdir, 'train'))).map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 1]);
 });
 
-test('damaged and torn files are read up to the damage', async () => {
+it('damaged and torn files are read up to the damage', async () => {
   const logdir = temporaryFolder();
   const record = (step: number) =>
     frameRecord(tensorboard.Event.encode({ step, summary: { value: [{ tag: 'torn', simpleValue: step }] } }).finish());
@@ -97,7 +98,7 @@ test('damaged and torn files are read up to the damage', async () => {
   expect(events.at(-1)!.summary!.value![0]).toMatchObject({ tag: 'torn', simpleValue: 1 });
 });
 
-test('v1 values, several values in one event, steps beyond 2^53 and the order of files are respected', () => {
+it('v1 values, several values in one event, steps beyond 2^53 and the order of files are respected', () => {
   const file = (...events: tensorboard.IEvent[]) =>
     events.map((event) => frameRecord(tensorboard.Event.encode(event).finish()));
   const big = 2n ** 60n;

@@ -1,0 +1,370 @@
+import { readFileSync } from 'node:fs';
+import * as tf from '@tensorflow/tfjs';
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { LayerAccumulator } from '../../src/activations/accumulate/accumulator.js';
+import { AccumulatorFactory } from '../../src/activations/accumulate/choose.js';
+import { DeviceAccumulator, float32Product } from '../../src/activations/accumulate/on-device.js';
+import { float64Product, hasNativeFloat64 } from '../../src/activations/accumulate/on-device-float64.js';
+import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
+import { HostAccumulator } from '../../src/activations/accumulate/on-host.js';
+import { WorkerAccumulator } from '../../src/activations/accumulate/on-worker.js';
+import type { ActivationView } from '../../src/activations/samples.js';
+import { withValues } from '../../src/activations/tensors.js';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { RemoteAccumulators } from '../../src/statistics/threads/remote-accumulators.js';
+import { decodeNpy } from '../../src/stores/npy.js';
+import { SaturationTracker } from '../../src/tfjs.js';
+import { backends, useBackend } from '../support/backends.js';
+import { normals } from '../support/random.js';
+import { RecordingStore } from '../support/recording-store.js';
+
+const view: ActivationView = {
+  kind: 'sequence',
+  spatialRank: 0,
+  channelsFirst: false,
+  convMethod: 'channelwise',
+  timeseriesMethod: 'tokens',
+};
+
+interface Data {
+  values: Float32Array;
+  rows: number;
+  features: number;
+  batch: number;
+}
+
+const fixtures = new URL('../fixtures/numeric/', import.meta.url);
+const index = JSON.parse(readFileSync(new URL('index.json', fixtures), 'utf8'));
+
+function fixture(name: string): Data {
+  const { values, shape } = decodeNpy(readFileSync(new URL(`${name}/x.npy`, fixtures)), name);
+  return {
+    values: Float32Array.from(values),
+    rows: shape[0],
+    features: shape[1],
+    batch: index.cases[name].batch_sizes[0],
+  };
+}
+
+/** Normal rows with deviations 1/i, times scale, about a mean that moves from `from` to `to`. */
+function made(features: number, rows: number, batch: number, from: number, to: number): Data {
+  const values = normals(rows * features, 3);
+  for (let row = 0; row < rows; row++) {
+    const mean = from + ((to - from) * row) / rows;
+    for (let i = 0; i < features; i++) {
+      values[row * features + i] = mean * (1 + (i % 3)) + values[row * features + i] / (i + 1);
+    }
+  }
+  return { values, rows, features, batch };
+}
+
+const sets: Record<string, () => Data> = {
+  'n > d': () => fixture('n_gt_d'),
+  'post-ReLU with dead units': () => fixture('relu_sparse'),
+  'rank 7 of 48': () => fixture('rank_deficient'),
+  'mean 1e4 times the deviation': () => fixture('mean_1e4_std_1'),
+  'mean 1e5 times the deviation': () => made(24, 4000, 200, 1e5, 1e5),
+  'a mean that drifts by 200 deviations': () => made(24, 4000, 100, 0, 200),
+};
+
+/** Eigenvalues of the two-pass covariance, by ml-matrix, descending. */
+function reference({ values, rows, features }: Data): Float64Array {
+  const mean = new Float64Array(features);
+  for (let row = 0; row < rows; row++) for (let i = 0; i < features; i++) mean[i] += values[row * features + i] / rows;
+  const covariance = Matrix.zeros(features, features);
+  for (let i = 0; i < features; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let row = 0; row < rows; row++) {
+        sum += (values[row * features + i] - mean[i]) * (values[row * features + j] - mean[j]);
+      }
+      covariance.set(i, j, sum / rows);
+      covariance.set(j, i, sum / rows);
+    }
+  }
+  const { realEigenvalues } = new EigenvalueDecomposition(covariance, { assumeSymmetric: true });
+  return Float64Array.from(realEigenvalues).sort().reverse();
+}
+
+function feed(accumulator: LayerAccumulator, { values, rows, features, batch }: Data): void {
+  for (let from = 0; from < rows; from += batch) {
+    const items = Math.min(batch, rows - from);
+    tf.tidy(() => {
+      const output = tf.tensor2d(values.slice(from * features, (from + items) * features), [items, features]);
+      accumulator.add({ output, view, items });
+    });
+  }
+}
+
+async function solved(accumulator: LayerAccumulator) {
+  const result = await accumulator.solve({ mean: true }, true);
+  if (result === undefined) throw new Error('nothing was accumulated');
+  return result.solved;
+}
+
+const worker = RemoteAccumulators.start({ float32Products: false })!;
+const narrowWorker = RemoteAccumulators.start({ float32Products: true })!;
+afterAll(() => {
+  worker.close();
+  narrowWorker.close();
+});
+const fail = (error: unknown) => {
+  throw error;
+};
+let names = 0;
+const strategies: Record<string, { make: () => LayerAccumulator; within: number; on: (backend: string) => boolean }> = {
+  host: { make: () => new HostAccumulator(fail), within: 1e-10, on: () => true },
+  'worker thread': {
+    make: () => new WorkerAccumulator(worker, `layer ${names++}`, false),
+    within: 1e-10,
+    on: () => true,
+  },
+  'worker thread, float32 products': {
+    make: () => new WorkerAccumulator(narrowWorker, `layer ${names++}`, true),
+    within: 1e-7,
+    on: () => true,
+  },
+  device: {
+    make: () => new DeviceAccumulator(float32Product),
+    within: 1e-7,
+    on: (backend) => backend === 'tensorflow',
+  },
+  'GPU in chunks': { make: () => new GpuAccumulator(fail), within: 2e-7, on: () => true },
+  'device in float64': {
+    make: () => new DeviceAccumulator(float64Product),
+    within: 1e-10,
+    on: (backend) => backend === 'tensorflow',
+  },
+};
+
+describe.each(backends)('on %s', (backend) => {
+  beforeAll(async () => {
+    await useBackend(backend);
+    await vi.waitUntil(() => worker.isRunning && narrowWorker.isRunning, 10_000);
+  });
+
+  describe.each(Object.entries(strategies).filter(([, { on }]) => on(backend)))('%s', (_name, { make, within }) => {
+    it.each(Object.entries(sets))('finds the spectrum of rows with %s', async (_set, data) => {
+      const rows = data();
+      const expected = reference(rows);
+      const accumulator = make();
+      feed(accumulator, rows);
+      const result = await solved(accumulator);
+      expect(result.count).toBe(rows.rows);
+      // float64 ways to 1e-10, float32 products to 1e-7 (summed on a GPU 2e-7) of the largest eigenvalue.
+      const tolerance = within * expected[0];
+      for (let i = 0; i < expected.length; i++) {
+        expect(Math.abs(result.eigenvalues[i] - Math.max(0, expected[i])), `eigenvalue ${i}`).toBeLessThan(tolerance);
+      }
+      const [found, truth] = [Spectrum.fromSolved(result), Spectrum.fromEigenvalues(expected)];
+      for (const threshold of [0.9, 0.97, 0.99, 0.999]) {
+        const margin = truth.explainedVariance().reduce((least, c) => Math.min(least, Math.abs(c - threshold)), 1);
+        if (margin < 1e-6) continue;
+        expect(found.intrinsicDimensionality(threshold)).toBe(truth.intrinsicDimensionality(threshold));
+      }
+      accumulator.dispose();
+    });
+
+    it('gives a feature that never varies no variance at all, whatever its value', async () => {
+      const accumulator = make();
+      const data = made(6, 600, 100, 0, 0);
+      for (let row = 0; row < data.rows; row++) {
+        data.values[row * 6 + 1] = 1 / 3;
+        data.values[row * 6 + 4] = 12345.678;
+      }
+      feed(accumulator, data);
+      const { covariance, mean } = (await accumulator.solve({ mean: true, covariance: true }, true))!.solved;
+      for (let i = 0; i < 6; i++) {
+        expect([covariance![6 + i], covariance![24 + i], covariance![i * 6 + 1], covariance![i * 6 + 4]]).toEqual([
+          0, 0, 0, 0,
+        ]);
+      }
+      expect([mean![1], mean![4]]).toEqual([Math.fround(1 / 3), Math.fround(12345.678)]);
+      accumulator.dispose();
+    });
+
+    it('leaves rows with a NaN or Infinity out and counts them', async () => {
+      const accumulator = make();
+      const data = made(5, 3000, 100, 3, 3);
+      const kept: number[] = [];
+      for (let row = 0; row < 3000; row++) {
+        if (row === 0 || row === 7 || row === 150) data.values[row * 5 + (row % 5)] = row === 7 ? Number.NaN : 1 / 0;
+        else kept.push(...data.values.slice(row * 5, row * 5 + 5));
+      }
+      feed(accumulator, data);
+      const { eigenvalues, count, rejected } = await solved(accumulator);
+      expect({ count, rejected }).toEqual({ count: 2997, rejected: 3 });
+      const expected = reference({ ...data, values: Float32Array.from(kept), rows: 2997 });
+      for (let i = 0; i < 5; i++) {
+        expect(Math.abs(eigenvalues[i] - expected[i]) / expected[0]).toBeLessThan(within);
+      }
+      accumulator.dispose();
+    });
+
+    it('starts anew after a period, goes on after a peek, and is saved and restored in between', async () => {
+      const accumulator = make();
+      const data = made(4, 100, 50, 1, 1);
+      expect(await accumulator.solve({}, true)).toBeUndefined();
+      feed(accumulator, data);
+      expect((await accumulator.solve({}, false))?.solved.count).toBe(100);
+      feed(accumulator, data);
+      expect((await solved(accumulator)).count).toBe(200);
+      expect(await accumulator.solve({}, true)).toBeUndefined();
+      feed(accumulator, data);
+      // On a GPU, what has not been read back yet is not in it.
+      const saved = CovarianceAccumulator.fromBytes(accumulator.snapshot()!.toBytes());
+      expect([0, 100]).toContain(saved.count);
+      const before = saved.count;
+      const other = make();
+      other.restore(saved);
+      feed(other, data);
+      expect((await solved(other)).count).toBe(before + 100);
+      expect((await solved(accumulator)).count).toBe(100);
+      other.dispose();
+      accumulator.dispose();
+    });
+
+    it('leaves no tensor behind', async () => {
+      const before = tf.memory().numTensors;
+      const accumulator = make();
+      feed(accumulator, made(4, 100, 50, 1, 1));
+      await accumulator.solve({}, true);
+      feed(accumulator, made(4, 100, 50, 1, 1));
+      accumulator.dispose();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(tf.memory().numTensors).toBe(before);
+    });
+  });
+
+  it('keeps what the worker thread has no room for', async () => {
+    const accumulator = new WorkerAccumulator(worker, `layer ${names++}`, false);
+    const output = tf.tensor2d(normals(3 << 20, 5), [(3 << 20) / 4, 4]);
+    for (let pass = 0; pass < 12; pass++) accumulator.add({ output, view, items: output.shape[0] });
+    expect((await solved(accumulator)).count).toBe(12 * output.shape[0]);
+    output.dispose();
+  });
+
+  it('chooses by backend, shape and precision', () => {
+    const [auto, exact] = [new AccumulatorFactory('auto'), new AccumulatorFactory('float64')];
+    const conv = { shape: [64, 32, 32, 32], view: { ...view, kind: 'map' as const, spatialRank: 2 }, masked: false };
+    const dense = { shape: [128, 512], view, masked: false };
+    const chosen = [auto, exact].map((by) => [conv, dense].map((output) => by.choose('x', output, 0, fail)));
+    expect(chosen.map((pair) => pair.map((accumulator) => accumulator.constructor))).toEqual(
+      backend === 'tensorflow'
+        ? [
+            [DeviceAccumulator, WorkerAccumulator],
+            [DeviceAccumulator, WorkerAccumulator],
+          ]
+        : [
+            [HostAccumulator, HostAccumulator],
+            [HostAccumulator, HostAccumulator],
+          ],
+    );
+    if (backend === 'tensorflow') {
+      expect(chosen.map(([ofConv]) => ofConv.strategy)).toEqual([float32Product.strategy, float64Product.strategy]);
+    }
+    expect(auto.choose('x', conv, 100, fail)).toBeInstanceOf(HostAccumulator);
+    expect(hasNativeFloat64()).toBe(backend === 'tensorflow');
+    auto.close();
+    exact.close();
+  });
+});
+
+describe('reading tensors back', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  /** What a hook would have kept against the rules. */
+  function valuesOf(tensor: tf.Tensor): Float32Array {
+    return withValues(tensor, (values) => values);
+  }
+
+  describe.each(backends)('withValues on %s', (backend) => {
+    it('hands over the values', async () => {
+      await useBackend(backend);
+      const product = tf.tensor1d([1, -2, 3]).mul(2);
+      expect(withValues(product, (values) => [...values])).toEqual([2, -4, 6]);
+      expect(withValues(tf.tensor1d([1, 2], 'int32').add(1), (values) => values)).toBeInstanceOf(Float32Array);
+      expect([...product.dataSync()]).toEqual([2, -4, 6]);
+    });
+
+    it('leaves the array alone that a tensor was made of', async () => {
+      await useBackend(backend);
+      const own = Float32Array.of(1, 2, 3);
+      const tensor = tf.tensor1d(own);
+      valuesOf(tensor);
+      valuesOf(tensor.reshape([3, 1]));
+      expect([...own]).toEqual([1, 2, 3]);
+      expect([...tensor.dataSync()]).toEqual([1, 2, 3]);
+    });
+
+    it('gives the memory of a large copy back, also when its user throws', async () => {
+      await useBackend(backend);
+      const tensor = tf.fill([20_000], 1).add(1);
+      // What the cpu backend gives out is its own.
+      const left = backend === 'cpu' ? 20_000 : 0;
+      expect(valuesOf(tensor)).toHaveLength(left);
+      let seen = new Float32Array();
+      const throwing = () =>
+        withValues(tensor, (values) => {
+          seen = values as Float32Array<ArrayBuffer>;
+          throw new Error('no');
+        });
+      expect(throwing).toThrow('no');
+      expect(seen).toHaveLength(left);
+      expect(tensor.dataSync().every((value) => value === 2)).toBe(true);
+      expect(valuesOf(tf.fill([100], 1).add(1))).toHaveLength(100);
+    });
+  });
+
+  const untouched = [
+    ['cpu', 'dense'],
+    ['tensorflow', 'convolutional'],
+  ].filter(([backend]) => backends.includes(backend));
+
+  it.each(untouched)(
+    'detaches nothing on %s where %s layers train: loops over typed arrays would become slower',
+    async (backend, kind) => {
+      await useBackend(backend);
+      const detached = vi.fn();
+      // All ways by which this project could: memory that grows, and arrays handed to a thread or a port.
+      const { Worker, MessagePort } = await import('node:worker_threads');
+      const { grow } = WebAssembly.Memory.prototype;
+      vi.spyOn(WebAssembly.Memory.prototype, 'grow').mockImplementation(function (this: WebAssembly.Memory, pages) {
+        detached('grow');
+        return grow.call(this, pages);
+      });
+      for (const sender of [Worker.prototype, MessagePort.prototype]) {
+        const post = sender.postMessage;
+        vi.spyOn(sender, 'postMessage').mockImplementation(function (this: typeof sender, message, transfer) {
+          if (Array.isArray(transfer) && transfer.some((part) => part instanceof ArrayBuffer)) detached('transfer');
+          post.call(this, message, transfer as never);
+        });
+      }
+      const model = tf.sequential({
+        layers:
+          kind === 'dense'
+            ? [tf.layers.dense({ inputShape: [20], units: 100 }), tf.layers.dense({ units: 2 })]
+            : [
+                tf.layers.reshape({ inputShape: [20], targetShape: [5, 4, 1] }),
+                tf.layers.conv2d({ filters: 64, kernelSize: 2, padding: 'same' }),
+                tf.layers.flatten(),
+                tf.layers.dense({ units: 2 }),
+              ],
+      });
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const store = new RecordingStore();
+      const tracker = new SaturationTracker('unused', model, { saveTo: [store], stats: ['saturation', 'spectrum'] });
+      await model.fit(tf.randomNormal([600, 20]), tf.randomNormal([600, 2]), {
+        epochs: 2,
+        batchSize: 100,
+        verbose: 0,
+        callbacks: [tracker.callback()],
+      });
+      await tracker.close();
+      expect(store.epochs[1].layers.map(({ samples }) => samples)).toEqual([kind === 'dense' ? 600 : 12_000, 600]);
+      expect(detached).not.toHaveBeenCalled();
+    },
+  );
+});

@@ -1,0 +1,358 @@
+import * as tf from '@tensorflow/tfjs';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  isGraphModelNodes,
+  type LayerCall,
+  type LayerHook,
+  onGraphModelRun,
+  onLayerCall,
+} from '../../src/activations/hooks.js';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
+import { extractSaturation } from '../../src/tracker/extract-saturation.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { backends, useBackend } from '../support/backends.js';
+import { freeWeights, normalTensor } from '../support/models.js';
+import { normals } from '../support/random.js';
+import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
+
+describe.each(backends)('onLayerCall on %s', (backend) => {
+  beforeAll(() => useBackend(backend));
+  const hooks: LayerHook[] = [];
+  afterEach(() => {
+    for (const hook of hooks.splice(0)) hook.remove();
+  });
+
+  /** The shapes of a layer's outputs, pass by pass. */
+  function heard(layer: tf.layers.Layer): number[][] {
+    const shapes: number[][] = [];
+    hooks.push(onLayerCall(layer, ({ output }) => void shapes.push(output.shape)));
+    return shapes;
+  }
+
+  it('hears a layer with what it was given and what it put out, and changes nothing', () => {
+    const layer = tf.layers.dense({ units: 3, inputShape: [2] });
+    const model = tf.sequential({ layers: [layer, tf.layers.dropout({ rate: 0.5, seed: 1 })] });
+    const x = normalTensor([4, 2], 1);
+    const plain = tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync());
+    const calls: (LayerCall & { values: ArrayLike<number> })[] = [];
+    hooks.push(onLayerCall(layer, (call) => void calls.push({ ...call, values: call.output.dataSync() })));
+    const hooked = tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync());
+    tf.tidy(() => void model.apply(x, { training: true }));
+    expect(hooked).toEqual(plain);
+    expect(calls.map(({ layer: of, kwargs, values }) => [of.name, kwargs.training, Array.from(values)])).toEqual([
+      [layer.name, undefined, [...plain]],
+      [layer.name, true, [...plain]],
+    ]);
+    x.dispose();
+    model.dispose();
+  });
+
+  it('hears layers inside wrappers and cells, and nested models in first place, which TensorFlow.js flattens', () => {
+    const inner = tf.layers.dense({ units: 3, inputShape: [2] });
+    const block = tf.sequential({ layers: [inner] });
+    const model = tf.sequential({ layers: [block, tf.layers.dense({ units: 1 })] });
+    const shapes = heard(inner);
+    const wrapped = tf.layers.dense({ units: 2 });
+    const each = tf.sequential({ layers: [tf.layers.timeDistributed({ layer: wrapped, inputShape: [4, 2] })] });
+    const steps = heard(wrapped);
+    const x = normalTensor([5, 2], 1);
+    const sequence = normalTensor([5, 4, 2], 1);
+    tf.tidy(() => {
+      model.predict(x);
+      each.predict(sequence);
+    });
+    expect(shapes).toEqual([[5, 3]]);
+    expect(steps.every(([items, units]) => items === 5 && units === 2)).toBe(true);
+    expect(steps.length).toBeGreaterThan(0);
+    tf.dispose([x, sequence]);
+    freeWeights(model);
+    freeWeights(each);
+  });
+
+  it.each([undefined, true])('hears a layer whose outputs are all used once per pass (training: %s)', (training) => {
+    const input = tf.input({ shape: [4, 2] });
+    const encoder = tf.layers.lstm({ units: 3, returnState: true });
+    const outputs = encoder.apply(input) as tf.SymbolicTensor[];
+    const model = tf.model({ inputs: input, outputs });
+    const shapes = heard(encoder);
+    const x = normalTensor([6, 4, 2], 1);
+    for (let pass = 0; pass < 2; pass++) {
+      for (const hook of hooks) hook.startNewPass();
+      tf.tidy(() => void model.apply(x, training ? { training } : undefined));
+    }
+    expect(shapes).toEqual([
+      [6, 3],
+      [6, 3],
+    ]);
+    x.dispose();
+    freeWeights(model);
+  });
+
+  it('hears a layer of several outputs that stands in two places once for each', () => {
+    const [a, b] = [tf.input({ shape: [4, 2] }), tf.input({ shape: [4, 2] })];
+    const encoder = tf.layers.lstm({ units: 3, returnState: true });
+    const [, hiddenA, cellA] = encoder.apply(a) as tf.SymbolicTensor[];
+    const [, hiddenB, cellB] = encoder.apply(b) as tf.SymbolicTensor[];
+    // In this order TensorFlow.js goes back and forth between the two places.
+    const sum = tf.layers.add().apply([hiddenA, hiddenB, cellA, cellB]) as tf.SymbolicTensor;
+    const model = tf.model({ inputs: [a, b], outputs: sum });
+    const shapes = heard(encoder);
+    const [x, y] = [normalTensor([6, 4, 2], 1), normalTensor([6, 4, 2], 2)];
+    for (let pass = 0; pass < 3; pass++) tf.tidy(() => void model.apply([x, y], { training: true }));
+    expect(shapes).toHaveLength(6);
+    tf.tidy(() => void model.predict([x, y]));
+    expect(shapes).toHaveLength(8);
+    tf.dispose([x, y]);
+    freeWeights(model);
+  });
+
+  it('tells two listeners of one layer apart: a new pass of one is none of the other', () => {
+    const layer = tf.layers.lstm({ units: 2, returnState: true, inputShape: [3, 2] });
+    const input = tf.input({ shape: [3, 2] });
+    const model = tf.model({ inputs: input, outputs: layer.apply(input) as tf.SymbolicTensor[] });
+    const [first, second] = [heard(layer), heard(layer)];
+    const x = normalTensor([4, 3, 2], 1);
+    tf.tidy(() => void model.apply(x));
+    expect([first.length, second.length]).toEqual([1, 1]);
+    hooks[0].startNewPass();
+    tf.tidy(() => void model.apply(x));
+    expect([first.length, second.length]).toEqual([2, 1]);
+    x.dispose();
+    freeWeights(model);
+  });
+});
+
+const float = { type: 'DT_FLOAT' };
+const shapeOf = (...sizes: number[]) => ({ dim: sizes.map((size) => ({ size: String(size) })) });
+const node = (name: string, op: string, input: string[] = [], attr: object = {}) => ({
+  name,
+  op,
+  input,
+  attr: { T: float, ...attr },
+});
+
+/** x (? x 4) -> MatMul w (4 x 6) -> Relu -> two heads, as tensorflowjs_converter writes it. */
+const topology = {
+  node: [
+    node('x', 'Placeholder', [], { dtype: float, shape: { shape: shapeOf(-1, 4) } }),
+    ...(
+      [
+        ['w', 4, 6],
+        ['left/w', 6, 2],
+        ['right/w', 6, 3],
+      ] as const
+    ).map(([name, rows, columns]) =>
+      node(name, 'Const', [], {
+        dtype: float,
+        value: { tensor: { dtype: 'DT_FLOAT', tensorShape: shapeOf(rows, columns) } },
+      }),
+    ),
+    node('hidden/MatMul', 'MatMul', ['x', 'w'], { transpose_a: { b: false }, transpose_b: { b: false } }),
+    node('hidden/Relu', 'Relu', ['hidden/MatMul']),
+    node('left', 'MatMul', ['hidden/Relu', 'left/w'], { transpose_a: { b: false }, transpose_b: { b: false } }),
+    node('right', 'MatMul', ['hidden/Relu', 'right/w'], { transpose_a: { b: false }, transpose_b: { b: false } }),
+  ],
+  versions: { producer: 1 },
+};
+
+/** @param heads which of 'left' and 'right' are outputs: the nodes that nothing consumes */
+async function load(heads: readonly string[]): Promise<tf.GraphModel> {
+  const nodes = topology.node.filter(
+    ({ name }) => !/^(left|right)/.test(name) || heads.some((head) => name.startsWith(head)),
+  );
+  const weightSpecs = nodes
+    .filter(({ op }) => op === 'Const')
+    .map(({ name, attr }) => ({
+      name,
+      shape: (
+        attr as unknown as { value: { tensor: { tensorShape: ReturnType<typeof shapeOf> } } }
+      ).value.tensor.tensorShape.dim.map(({ size }) => Number(size)),
+      dtype: 'float32' as const,
+    }));
+  const size = weightSpecs.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0);
+  return tf.loadGraphModel(
+    tf.io.fromMemory({
+      modelTopology: { ...topology, node: nodes },
+      weightSpecs,
+      weightData: normals(size, 3).buffer as ArrayBuffer,
+    }),
+  );
+}
+
+describe.each(backends)('on %s', (backend) => {
+  let one: tf.GraphModel;
+  let two: tf.GraphModel;
+  let x: tf.Tensor;
+  beforeAll(async () => {
+    await useBackend(backend);
+  });
+  catchWarnings();
+  beforeEach(async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => {});
+    one = await load(['left']);
+    two = await load(['left', 'right']);
+    x = normalTensor([20, 4], 1);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    one.dispose();
+    two.dispose();
+    x.dispose();
+  });
+
+  it('tracks intermediate nodes of a GraphModel by name, inside record only', async () => {
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker(
+      'unused',
+      { model: one, nodes: ['hidden/Relu', 'hidden/MatMul', 'hidden/Relu'] },
+      { saveTo: [store], stats: ['covariance', 'saturation'] },
+    );
+    expect(tracker.layerNames).toEqual(['hidden/Relu', 'hidden/MatMul']);
+    expect(tracker.isRecording).toBe(true);
+    tf.tidy(() => void one.predict(x));
+    tracker.record('val', () => tf.tidy(() => void one.predict(x)));
+    tracker.record('train', () => tf.tidy(() => void one.execute(x, 'left')));
+    await tracker.addSaturations();
+    await tracker.close();
+    expect(store.samples()).toEqual({
+      'val/hidden/Relu': 20,
+      'val/hidden/MatMul': 20,
+      'train/hidden/Relu': 20,
+      'train/hidden/MatMul': 20,
+    });
+    const expected = new CovarianceAccumulator(6);
+    tf.tidy(() => expected.update(x.matMul(one.weights.w[0]).relu().dataSync()));
+    const found = store.layer('val', 'hidden/Relu').covariance!;
+    for (let i = 0; i < 36; i++) expect(found[i]).toBeCloseTo(expected.covariance()[i], 5);
+  });
+
+  it('returns what each call would have returned: a tensor, a list, the order asked for', async () => {
+    const calls: [string, () => unknown][] = [
+      ['predict, one output', () => one.predict(x)],
+      ['predict, two outputs', () => two.predict(x)],
+      ['predict with inputs by name', () => two.predict({ x })],
+      ['predict with a list of inputs', () => one.predict([x])],
+      ['execute', () => one.execute(x)],
+      ['execute, a name', () => two.execute(x, 'right')],
+      ['execute, a list of one name', () => two.execute(x, ['right'])],
+      ['execute, names in another order', () => two.execute(x, ['right', 'left'])],
+      ['execute, a name that is tracked as well', () => two.execute(x, ['hidden/Relu'])],
+      ['execute, twice the same name', () => two.execute(x, ['left', 'left'])],
+    ];
+    for (const [name, call] of calls) {
+      const plain = valuesOf(call());
+      const tracker = new SaturationTracker(
+        'unused',
+        {
+          model: name.includes('one output') || name === 'execute' || name.includes('list of inputs') ? one : two,
+          nodes: ['hidden/Relu'],
+        },
+        { saveTo: [new RecordingStore()] },
+      );
+      tracker.record('val', () => expect(valuesOf(call()), name).toEqual(plain));
+      expect(valuesOf(call()), name).toEqual(plain);
+      expect((await tracker.addSaturations()).map(({ samples }) => samples)).toEqual([20]);
+      await tracker.close();
+    }
+  });
+
+  it('works through executeAsync as well', async () => {
+    const plain = valuesOf(await two.executeAsync(x, ['left', 'right']));
+    const tracker = new SaturationTracker(
+      'unused',
+      { model: two, nodes: ['hidden/Relu'] },
+      { saveTo: [new RecordingStore()] },
+    );
+    const found = await tracker.record('val', () => two.executeAsync(x, ['left', 'right']));
+    expect(valuesOf(found)).toEqual(plain);
+    expect((await tracker.addSaturations()).map(({ samples }) => samples)).toEqual([20]);
+    await tracker.close();
+  });
+
+  it('leaves no tensor behind, and every tensor of the caller and of the model alive', async () => {
+    const nodes = ['x', 'w', 'hidden/Relu', 'left'];
+    const tracker = new SaturationTracker('unused', { model: one, nodes }, { saveTo: [new RecordingStore()] });
+    const run = () => tracker.record('val', () => tf.dispose(one.predict(x)));
+    run();
+    await tracker.addSaturations();
+    const before = tf.memory().numTensors;
+    for (let i = 0; i < 5; i++) run();
+    tracker.record('val', () => tf.dispose(one.execute({ x }, ['hidden/Relu', 'left'])));
+    expect(tf.memory().numTensors).toBe(before);
+    expect([x.isDisposed, one.weights.w[0].isDisposed]).toEqual([false, false]);
+    expect((await tracker.addSaturations()).map(({ layer, samples }) => [layer, samples])).toEqual([
+      ['x', 120],
+      ['w', 24],
+      ['hidden/Relu', 120],
+      ['left', 120],
+    ]);
+    await tracker.close();
+  });
+
+  it('leaves the model as it was, by close and by abort', async () => {
+    const controller = new AbortController();
+    const keys = Reflect.ownKeys(one);
+    const nodes = ['hidden/Relu'];
+    const first = new SaturationTracker('unused', { model: one, nodes }, { saveTo: [new RecordingStore()] });
+    const second = new SaturationTracker(
+      'unused',
+      { model: one, nodes },
+      { saveTo: [new RecordingStore()], signal: controller.signal },
+    );
+    await first.close();
+    expect(first.isRecording).toBe(false);
+    controller.abort();
+    expect(Reflect.ownKeys(one)).toEqual(keys);
+    await second.close();
+  });
+
+  it('stops and resumes', async () => {
+    const tracker = new SaturationTracker(
+      'unused',
+      { model: one, nodes: ['hidden/Relu'] },
+      { saveTo: [new RecordingStore()] },
+    );
+    const run = () => tracker.record('val', () => tf.tidy(() => void one.predict(x)));
+    tracker.stop();
+    run();
+    expect(await tracker.addSaturations()).toEqual([]);
+    tracker.resume();
+    run();
+    expect((await tracker.addSaturations())[0].samples).toBe(20);
+    await tracker.close();
+  });
+
+  it('gives extractSaturation the spectra of its nodes', async () => {
+    const spectra = await extractSaturation({ model: one, nodes: ['hidden/Relu', 'left'] }, [x, { xs: { x } }], {
+      progress: false,
+    });
+    expect([...spectra].map(([name, { samples, features }]) => [name, samples, features])).toEqual([
+      ['hidden/Relu', 40, 6],
+      ['left', 40, 2],
+    ]);
+  });
+
+  it('says what is wrong: no nodes, nodes the model has not', async () => {
+    expect(
+      () => new SaturationTracker('unused', { model: one, nodes: [] }, { saveTo: [new RecordingStore()] }),
+    ).toThrow(/nodes: expected at least one/);
+    expect(isGraphModelNodes({ model: one })).toBe(false);
+    expect(isGraphModelNodes(null)).toBe(false);
+    const undo = onGraphModelRun(
+      { model: one, nodes: ['nowhere'] },
+      () => true,
+      () => {},
+    );
+    expect(() => one.predict(x)).toThrow(/nowhere/);
+    undo();
+    tf.dispose(one.predict(x));
+  });
+});
+
+function valuesOf(result: unknown): unknown {
+  const read = (tensor: tf.Tensor) => [tensor.shape, [...tensor.dataSync()]];
+  const values = Array.isArray(result) ? result.map(read) : read(result as tf.Tensor);
+  tf.dispose(result as tf.Tensor);
+  return values;
+}

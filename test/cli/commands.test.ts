@@ -1,0 +1,302 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type CommandLine, main } from '../../src/cli/main.js';
+import type { Terminal } from '../../src/cli/terminal.js';
+import { MemoryOutput } from '../../src/output/output.js';
+import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/folders.js';
+import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
+import { Programs } from '../support/programs.js';
+
+async function cli(positionals: string[], values: CommandLine['values'] = {}, colors = false) {
+  const said = { out: '', err: '', code: 0, files: new Map<string, string | Uint8Array>() };
+  const terminal: Terminal = {
+    write: (text) => void (said.out += text),
+    writeError: (text) => void (said.err += text),
+    colors,
+    writeFile: (path, content) => void said.files.set(path, content),
+    createFile(path) {
+      said.files.set(path, '');
+      return { write: (text) => void said.files.set(path, `${said.files.get(path)}${text}`), close: () => {} };
+    },
+  };
+  said.code = await main(terminal, { positionals, values }, '1.2.3');
+  return said;
+}
+
+const scalarFile = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
+
+/** A logdir of two runs, one of which ends in damage. */
+async function damagedLogdir(): Promise<{ logdir: string; offset: number }> {
+  const logdir = temporaryFolder();
+  const writer = new SummaryWriter(logdir);
+  writer.addScalar('loss', 0.5, 1);
+  writer.run('val').addScalar('loss', 0.25, 1);
+  await writer.close();
+  const { offset } = scalarFile.records[2];
+  const bytes = goldenBytes(scalarFile.path);
+  bytes[offset + 14] ^= 1;
+  mkdirSync(join(logdir, 'broken'));
+  writeFileSync(join(logdir, 'broken/a.tfevents'), bytes);
+  return { logdir, offset };
+}
+
+describe('inspect', () => {
+  it('shows a padded row for every tag of every run', async () => {
+    const { code, err, out } = await cli(['inspect', join(goldenFolder, 'recommended')]);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const lines = out.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^run {2}tag +plugin +count {2}steps {2}last$/);
+    const row = (tag: string) => lines.find((line) => line.startsWith(`r    ${tag} `));
+    expect(row('loss')).toMatch(/^r {4}loss +scalars +5 {2}0\.\.4 +0\.2$/);
+    expect(row('img')).toMatch(/images +1 {2}0 +2 images of 6 x 8$/);
+    expect(row('w/h')).toMatch(/histograms +1 {2}0 +10 in \[-1, 2\]$/);
+    expect(row('w/empty')).toMatch(/ empty$/);
+    expect(row('(graph)')).toMatch(/ graph +1 {2}0 +54 bytes$/);
+    expect(row('_hparams_/session_start_info')).toMatch(/lr=0\.1 opt=sgd bn=true$/);
+    expect(row('m_FACE')).toMatch(/face of m, \[1, 4, 3\]$/);
+  });
+
+  it('--tags and --json', async () => {
+    const { out } = await cli(['inspect', join(goldenFolder, 'tbx/scalar')], { tags: '^big', json: true });
+    expect(JSON.parse(out)).toEqual([
+      {
+        run: '.',
+        tags: [
+          { tag: 'big/step', plugin: 'scalars', count: 9, firstStep: 0, lastStep: '4611686018427387904', last: 1 },
+        ],
+      },
+    ]);
+  });
+
+  it('says which file is damaged, shows the rest, and exits with 1', async () => {
+    const { logdir, offset } = await damagedLogdir();
+    const { code, err, out } = await cli(['inspect', logdir]);
+    expect(code).toBe(1);
+    expect(err).toMatch(`Damaged record at byte ${offset} of ${join(logdir, 'broken/a.tfevents')}`);
+    expect(out).toMatch(/^val +loss +scalars +1 +1 +0\.25$/m);
+  });
+
+  it('tags that would command the terminal are shown, not obeyed', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    writer.addScalar('\u001b]0;owned\u0007', 1, 0);
+    await writer.close();
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, output.bytes);
+    const { out } = await cli(['inspect', file]);
+    expect(out).toContain('\\u001b]0;owned\\u0007');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the very thing that must not be there
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+  });
+});
+
+describe('verify', () => {
+  it('of sound files', async () => {
+    const { code, out } = await cli(['verify', goldenFolder]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/43 files, 0 damaged, 0 with a torn tail\n$/);
+    for (const { path, records } of goldenFiles) expect(out).toContain(`${path}: ${records.length} record`);
+  });
+
+  it('names damage with its byte and exits with 1', async () => {
+    const { logdir, offset } = await damagedLogdir();
+    const { code, out } = await cli(['verify', logdir]);
+    expect(code).toBe(1);
+    expect(out).toMatch(`broken/a.tfevents: damaged at byte ${offset}, after 2 records: its `);
+    expect(out).toMatch(/3 files, 1 damaged, 0 with a torn tail\n$/);
+  });
+
+  it('a torn tail is told and is no damage', async () => {
+    const file = join(temporaryFolder(), 'a.tfevents');
+    const { offset } = scalarFile.records[3];
+    writeFileSync(file, goldenBytes(scalarFile.path).subarray(0, offset + 7));
+    const { code, out } = await cli(['verify', file, file]);
+    expect(code).toBe(0);
+    expect(out).toContain(`3 records, then 7 bytes of one that is cut off, from byte ${offset}`);
+    expect(out).toMatch(/2 files, 0 damaged, 2 with a torn tail\n$/);
+  });
+});
+
+describe('export', () => {
+  it('scalars as CSV that a CSV parser reads', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    const tag = 'a "quoted", tag\nof two lines';
+    writer.addScalar(tag, Number.NaN, 2n ** 62n, { wallTime: 1.5 });
+    writer.addScalar('loss', 0.5, -3, { wallTime: 2 });
+    writer.addText('ignored', 'text', 0);
+    await writer.close();
+    const { code, out } = await cli(['export', logdir]);
+    expect(code).toBe(0);
+    expect(parse(out, { columns: true })).toEqual([
+      { run: '.', tag, step: '4611686018427387904', wall_time: '1.5', value: 'NaN' },
+      { run: '.', tag: 'loss', step: '-3', wall_time: '2', value: '0.5' },
+    ]);
+  });
+
+  it('as JSON, into a file', async () => {
+    const { files, out } = await cli(['export', join(goldenFolder, 'torch/scalars')], {
+      format: 'json',
+      out: 'x/y.json',
+    });
+    expect(out).toBe('');
+    const rows = JSON.parse(files.get('x/y.json') as string);
+    const stored = goldenFiles
+      .filter((file) => file.path.startsWith('torch/scalars/'))
+      .flatMap(({ path, records }) =>
+        records.flatMap(({ event }) =>
+          (event.summary?.value ?? []).map(({ simple_value, tag }) => ({
+            run: path.split('/')[2],
+            tag,
+            step: Number(event.step ?? 0),
+            wallTime: event.wall_time,
+            value: simple_value,
+          })),
+        ),
+      );
+    expect(stored.length).toBe(4);
+    expect(rows).toEqual(stored);
+    expect(JSON.parse((await cli(['export', join(goldenFolder, 'torch/text')], { format: 'json' })).out)).toEqual([]);
+  });
+
+  it('histograms and texts', async () => {
+    const histogram = await cli(['export', join(goldenFolder, 'recommended')], { kind: 'histograms', tags: '^w/h$' });
+    expect(parse(histogram.out, { columns: true })).toMatchObject([
+      { left: '-1', right: '0', count: '3' },
+      { left: '0', right: '1', count: '5' },
+      { left: '1', right: '2', count: '2' },
+    ]);
+    const text = await cli(['export', join(goldenFolder, 'tbx/text')], { kind: 'text', format: 'json' });
+    expect(JSON.parse(text.out)[1]).toMatchObject({ step: 1, value: ['héllo 世界 🚀'] });
+  });
+
+  it('images and sounds byte for byte, wherever their tags would lead', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const [stored] = goldenFiles
+      .flatMap(({ records }) => records)
+      .flatMap(({ event }) => event.summary?.value ?? [])
+      .flatMap(({ image }) => (image ? [image] : []));
+    const png = new Uint8Array(Buffer.from(stored.encoded_image_string, 'base64'));
+    const image = { encoded: png, width: stored.width, height: stored.height };
+    const tags = ['../../up', '..', '/etc/passwd', 'a/b', 'a%2Fb', 'nul\u0000', 'x'.repeat(5000), 'x'.repeat(5001)];
+    for (const tag of tags) writer.addImage(tag, image, 7);
+    writer.addImage('a/b', image, 7);
+    await writer.close();
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, output.bytes);
+    const { files, out } = await cli(['export', file], { kind: 'images', out: 'shots' });
+    expect(out).toBe('9 files in shots\n');
+    expect(files.size).toBe(9);
+    for (const [path, content] of files) {
+      expect(dirname(path)).toBe('shots/root');
+      expect(path.length).toBeLessThan(200);
+      expect(path).toMatch(/\.7(\.again1)?\.png$/);
+      expect(content).toEqual(png);
+    }
+    const sounds = await cli(['export', join(goldenFolder, 'recommended')], { kind: 'audio', out: 'wav' });
+    expect([...sounds.files.keys()]).toEqual(['wav/r/snd1.0.wav', 'wav/r/snd2.0.wav']);
+  });
+
+  it('of a damaged file is an error, not half a table', async () => {
+    const { logdir } = await damagedLogdir();
+    await expect(cli(['export', logdir])).rejects.toThrow('Damaged record');
+  });
+});
+
+describe('report', () => {
+  it('draws a run that a tracker wrote as one page, and names the file', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SaturationWriter(logdir).run('train');
+    const spectra = { first: [4, 2, 1, 0.5], second: [3, 0.01, 0.001] };
+    for (const step of [1, 2]) {
+      for (const [layer, eigenvalues] of Object.entries(spectra)) {
+        writer.addSaturation(layer, Spectrum.fromEigenvalues(eigenvalues, { samples: 100 }), step);
+      }
+    }
+    await writer.close();
+    const out = join(logdir, 'pages/run.html');
+    expect(await cli(['report', logdir], { out })).toMatchObject({ code: 0, err: '', out: `${out}\n` });
+    const html = readFileSync(out, 'utf8');
+    for (const text of ['first', 'second', '<svg']) expect(html).toContain(text);
+    expect(await cli(['report'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('expected the path of a logdir'),
+    });
+    await expect(cli(['report', temporaryFolder()])).rejects.toThrow(/found none/);
+  }, 60_000);
+});
+
+describe('the command line', () => {
+  it('help and version', async () => {
+    expect(await cli([], { help: true })).toMatchObject({ code: 0, out: expect.stringContaining('Usage:') });
+    expect(await cli([], { version: true })).toMatchObject({ code: 0, out: '1.2.3\n' });
+    expect(await cli([])).toMatchObject({ code: 2, out: expect.stringContaining('Usage:') });
+  });
+
+  it.each<[string[], CommandLine['values'], RegExp]>([
+    [['dance'], {}, /there is no command "dance"/],
+    [['inspect'], {}, /expected the path/],
+    [['verify'], {}, /expected the path/],
+    [['inspect', '/nowhere/at/all'], {}, /there is no file or folder "\/nowhere\/at\/all"/],
+    [['inspect', '.', '.'], {}, /expected one path, got 2/],
+    [['inspect', goldenFolder], { tags: '(' }, /--tags: /],
+    [['export', goldenFolder], { kind: 'meshes' }, /--kind: expected scalars, .*got "meshes"/],
+    [['export', goldenFolder], { format: 'xml' }, /--format: expected csv or json, got "xml"/],
+    [['export', goldenFolder], { kind: 'images' }, /--out: expected the folder/],
+  ])('%j %j is refused', async (positionals, values, message) => {
+    const { code, err, out } = await cli(positionals, values);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(message);
+  });
+
+  it('a folder without event files', async () => {
+    expect(await cli(['inspect', temporaryFolder()])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching('no event file'),
+    });
+  });
+
+  it('colours where the terminal has them', async () => {
+    const { out } = await cli(['verify', join(goldenFolder, scalarFile.path)], {}, true);
+    expect(out).toMatch('\u001b[32mok\u001b[39m');
+  });
+});
+
+describe('as a program', () => {
+  const programs = new Programs('src/cli.ts');
+  afterAll(() => programs.remove());
+  const command = join(programs.folder, 'src/cli.js');
+
+  it('exits with the code of its command', async () => {
+    const { logdir } = await damagedLogdir();
+    expect(() => execFileSync(process.execPath, [command, 'verify', logdir], { stdio: 'pipe' })).toThrow(
+      expect.objectContaining({ status: 1 }),
+    );
+    expect(() => execFileSync(process.execPath, [command, '--unknown'], { stdio: 'pipe' })).toThrow(
+      expect.objectContaining({ status: 2 }),
+    );
+    const out = join(logdir, 'made/here/scalars.csv');
+    execFileSync(process.execPath, [command, 'export', join(goldenFolder, 'tbx/scalar'), '--out', out]);
+    expect(parse(readFileSync(out), { columns: true }).length).toBe(scalarFile.records.length - 1);
+  });
+
+  it('ends quietly when nobody reads on', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    for (let step = 0; step < 20_000; step++) writer.addScalar('loss', step, step);
+    await writer.close();
+    const child = spawn(process.execPath, [command, 'export', logdir], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let complaint = '';
+    child.stderr.on('data', (text) => (complaint += text));
+    child.stdout.once('data', () => child.stdout.destroy());
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect({ code, complaint }).toEqual({ code: 0, complaint: '' });
+  });
+});

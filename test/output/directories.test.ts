@@ -1,0 +1,196 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { openBrowserFolder } from '../../src/index.js';
+import { DirectoryOutput } from '../../src/output/directory-output.js';
+import { eventFileName } from '../../src/output/event-file-name.js';
+import { safePath } from '../../src/output/output.js';
+import { eventFiles } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+
+describe('DirectoryOutput', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const bytes = Uint8Array.of(1, 2, 3);
+
+  it('the name has ten digits of seconds, host, process, padded counter and suffix', () => {
+    const folder = temporaryFolder();
+    vi.useFakeTimers({ now: 1_234_567_890_999 });
+    new DirectoryOutput(folder, { filenameSuffix: '.v2' }).write(bytes);
+    const [name] = eventFiles(folder);
+    expect(name).toMatch(/^events\.out\.tfevents\.1234567890\.[-\w.]+\.\d+\.\d{5}\.v2$/);
+    expect(name).toContain(`.${process.pid}.`);
+  });
+
+  it('seconds before 2001 are padded', () => {
+    const folder = temporaryFolder();
+    vi.useFakeTimers({ now: 5000 });
+    new DirectoryOutput(folder).write(bytes);
+    expect(eventFiles(folder)[0]).toMatch(/tfevents\.0000000005\./);
+  });
+
+  it('files sort in the order they were begun: within a second, and after the clock stepped back', () => {
+    const folder = temporaryFolder();
+    const begun: (string | undefined)[] = [];
+    for (const now of [2e12, 2e12, 2e12 + 10, 1e12, 1e12, 3e12, 2e12]) {
+      vi.useFakeTimers({ now });
+      const output = new DirectoryOutput(folder);
+      output.write(bytes);
+      begun.push(output.path);
+    }
+    expect(begun).toEqual(eventFiles(folder).map((name) => join(folder, name)));
+    expect(new Set(begun).size).toBe(7);
+  });
+
+  it("a file sorts after every other writer's in the folder", () => {
+    const folder = temporaryFolder();
+    vi.useFakeTimers({ now: 1.6e12 });
+    for (const name of ['events.out.tfevents.1700000000.vm', 'events.out.tfevents.1600000000.zz.9.9.v2', 'notes.txt']) {
+      writeFileSync(join(folder, name), '');
+    }
+    const output = new DirectoryOutput(folder);
+    output.write(bytes);
+    expect(eventFiles(folder).at(-1)).toMatch(/tfevents\.1700000001\./);
+  });
+
+  it('a name that is taken at the last moment is left alone and the counter goes up', () => {
+    const folder = temporaryFolder();
+    vi.useFakeTimers({ now: 9_999_999_999_000 });
+    // The seconds cannot go beyond ten digits, so both writers want one name.
+    const outputs = [new DirectoryOutput(folder), new DirectoryOutput(folder)];
+    for (const [index, output] of outputs.entries()) output.write(Uint8Array.of(index));
+    expect(eventFiles(folder).map((name) => join(folder, name))).toEqual(outputs.map(({ path }) => path));
+    expect(outputs.map(({ path }) => [...readFileSync(path!)])).toEqual([[0], [1]]);
+  });
+
+  it('a suffix cannot lead out of the folder', () => {
+    const folder = temporaryFolder();
+    const output = new DirectoryOutput(join(folder, 'in'), { filenameSuffix: '/../../x\0' });
+    output.write(bytes);
+    expect(eventFiles(join(folder, 'in'))[0]).toMatch(/\.\d{5}_.._.._x_$/);
+  });
+
+  it.each(['../../out', '/etc/out', 'a/../../../out', '..\\..\\out', 'x\0y', '....//', '~/x', 'C:\\x'])(
+    'the run and the companion file called %j stay in the folder',
+    async (name) => {
+      const folder = temporaryFolder();
+      const inside = join(folder, 'logdir');
+      const output = new DirectoryOutput(inside);
+      const run = output.run(name);
+      run.write(bytes);
+      await output.file(`${name}/x.tsv`, bytes);
+      expect(run.path!.startsWith(`${inside}/`)).toBe(true);
+      expect(eventFiles(folder)).toEqual([]);
+      rmSync(inside, { recursive: true });
+      mkdirSync(inside);
+      expect(existsSync(join(folder, 'out'))).toBe(false);
+      expect(existsSync('/etc/out')).toBe(false);
+    },
+  );
+
+  it('a logdir that is a file, or below one, is an error that names it', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'file'), '');
+    for (const path of [join(folder, 'file'), join(folder, 'file', 'below')]) {
+      expect(() => new DirectoryOutput(path).makeFolder()).toThrow(path);
+      expect(() => new DirectoryOutput(path).makeFolder()).toThrow(/EEXIST|ENOTDIR/);
+      expect(new DirectoryOutput(path).folder).toBe(path);
+    }
+  });
+
+  it.each([
+    ['removed', (path: string) => rmSync(path)],
+    ['shortened', (path: string) => truncateSync(path, 1)],
+    ['appended to', (path: string) => writeFileSync(path, 'more', { flag: 'a' })],
+  ])('a file that was %s is left as it is, and the next write begins another', (_, change) => {
+    const folder = temporaryFolder();
+    const output = new DirectoryOutput(folder);
+    output.write(bytes);
+    const first = output.path!;
+    change(first);
+    const changed = existsSync(first) ? readFileSync(first) : undefined;
+    expect(() => output.write(bytes)).toThrow(first);
+    expect(output.restarts).toBe(1);
+    output.write(bytes);
+    expect(output.path).not.toBe(first);
+    expect([...readFileSync(output.path!)]).toEqual([1, 2, 3]);
+    expect(existsSync(first) ? readFileSync(first) : undefined).toEqual(changed);
+  });
+
+  it('a deleted folder is made again', () => {
+    const folder = join(temporaryFolder(), 'a', 'b');
+    const output = new DirectoryOutput(folder);
+    output.write(bytes);
+    rmSync(join(folder, '..'), { recursive: true });
+    expect(() => output.write(bytes)).toThrow(/removed/);
+    output.write(bytes);
+    expect(eventFiles(folder).length).toBe(1);
+  });
+});
+
+describe('names of event files', () => {
+  it('sorts after every event file in the folder, whatever the clock says, and never repeats', () => {
+    const late = 'events.out.tfevents.9000000000.elsewhere.1.0';
+    const names = Array.from({ length: 20 }, () => eventFileName(['model.json', late], '.v2'));
+    for (const name of names) expect(name).toMatch(/^events\.out\.tfevents\.9000000001\.[-\w.]+\.\d+\.\d{5}\.v2$/);
+    expect([...names].sort()).toEqual(names);
+    expect(new Set(names).size).toBe(20);
+    expect(eventFileName([], '')).toMatch(new RegExp(`tfevents\\.${String(Date.now()).slice(0, 8)}`));
+  });
+});
+
+describe('safePath', () => {
+  it.each([
+    ['train', 'train'],
+    ['loss/train', 'loss/train'],
+    ['/abs//path/', 'abs/path'],
+    ['../up', '__/up'],
+    ['a/../b', 'a/__/b'],
+    ['a/./b', 'a/b'],
+    ['...', '...'],
+    ['c:\\x', 'c:_x'],
+    ['nul\0', 'nul_'],
+    ['12:30 ä 😀', '12:30 ä 😀'],
+  ])('%j is %j', (name, path) => {
+    expect(safePath(name)).toBe(path);
+  });
+
+  it.each(['', '/', '.', './/.'])('%j names nothing', (name) => {
+    expect(() => safePath(name)).toThrow(RangeError);
+  });
+
+  it('whatever the name, the path lies below the folder, and is its own safe path', () => {
+    const part = fc.constantFrom('..', '.', '/', '\\', '\0', 'a', '~', ' ', '%2e', 'é');
+    const names = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(part).map((parts) => parts.join('')),
+    );
+    fc.assert(
+      fc.property(names, (name) => {
+        let path: string;
+        try {
+          path = safePath(name);
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+          return;
+        }
+        expect(isAbsolute(path)).toBe(false);
+        expect(resolve('/logdir', path).startsWith('/logdir/')).toBe(true);
+        expect(path).not.toContain('\0');
+        expect(safePath(path)).toBe(path);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('openBrowserFolder', () => {
+  // What it does in a page is tested in one: test/browser/browser-folder-output.test.ts.
+  it('says where there is no browser to write to', async () => {
+    await expect(openBrowserFolder('runs/a')).rejects.toThrow(TypeError);
+    await expect(openBrowserFolder('runs/a')).rejects.toThrow(/'runs\/a': there is no origin private file system here/);
+  });
+});

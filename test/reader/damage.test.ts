@@ -1,0 +1,89 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { frameRecord } from '../../src/encoding/record.js';
+import { CorruptRecordError } from '../../src/errors.js';
+import type { TensorBoardEvent } from '../../src/event/event.js';
+import { MemoryOutput } from '../../src/output/output.js';
+import type { EventInput } from '../../src/reader/byte-source.js';
+import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/folders.js';
+import { goldenBytes, goldenFiles } from '../support/golden.js';
+
+async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
+  const events: TensorBoardEvent[] = [];
+  for await (const event of readEvents(source, options)) events.push(event);
+  return events;
+}
+
+const folder = temporaryFolder;
+const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
+const bytes = goldenBytes(path);
+
+function damaged(record: number): Uint8Array {
+  const copy = bytes.slice();
+  copy[records[record].offset + 12] ^= 1;
+  return copy;
+}
+
+describe('damage', () => {
+  it('throws by default, after everything before it, with its place', async () => {
+    const run = folder();
+    const name = join(run, 'a.tfevents');
+    writeFileSync(name, damaged(3));
+    const events: TensorBoardEvent[] = [];
+    const error = await (async () => {
+      for await (const event of readEvents(run)) events.push(event);
+    })().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(CorruptRecordError);
+    expect(error).toMatchObject({ offset: records[3].offset, file: name });
+    expect(events).toEqual((await all(bytes)).slice(0, 3));
+  });
+
+  it('a record with a good checksum that is not an event is damage, too', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    writer.addScalar('t', 1, 1);
+    await writer.flush();
+    const source = [output.bytes.slice(), frameRecord(Uint8Array.of(0x1a, 0x05, 0x41))];
+    await expect(all(source)).rejects.toMatchObject({
+      name: 'CorruptRecordError',
+      offset: output.bytes.length,
+      reason: expect.stringContaining('it is not an event'),
+    });
+  });
+
+  it("'stop' ends there", async () => {
+    expect(await all(damaged(3), { onCorrupt: 'stop' })).toEqual((await all(bytes)).slice(0, 3));
+    const run = folder();
+    writeFileSync(join(run, '1.tfevents'), damaged(2));
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    expect((await all(run, { onCorrupt: 'stop' })).length).toBe(2);
+  });
+
+  it("'nextFile' goes on with the run's next file", async () => {
+    const run = folder();
+    writeFileSync(join(run, '1.tfevents'), damaged(2));
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    expect((await all(run, { onCorrupt: 'nextFile' })).length).toBe(2 + records.length);
+    expect((await all(damaged(2), { onCorrupt: 'nextFile' })).length).toBe(2);
+  });
+
+  it('after it the iteration is over', async () => {
+    const iterator = readEvents(damaged(0));
+    await expect(iterator.next()).rejects.toThrow(CorruptRecordError);
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('a torn tail is none: the file ends before it', async () => {
+    for (const cut of [1, 11, 12, 30]) {
+      const { offset } = records[4];
+      expect((await all(bytes.subarray(0, offset + cut))).length).toBe(4);
+    }
+  });
+
+  it('a cap of the caller', async () => {
+    await expect(all(bytes, { maxRecordBytes: 10 })).rejects.toMatchObject({ offset: 0 });
+  });
+});

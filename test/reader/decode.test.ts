@@ -1,0 +1,217 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { TensorBoardEvent } from '../../src/event/event.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
+import { EventDecoder } from '../../src/reader/event-decoder.js';
+import { readEvents } from '../../src/reader/read-events.js';
+import { goldenFolder } from '../support/golden.js';
+
+async function all(path: string): Promise<TensorBoardEvent[]> {
+  const events: TensorBoardEvent[] = [];
+  for await (const event of readEvents(path)) events.push(event);
+  return events;
+}
+
+const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
+  const bytes = tensorboard.Event.encode(message).finish();
+  return decoder.decode(bytes, 0, bytes.length);
+};
+
+describe('what plugins keep elsewhere', () => {
+  it('hyperparameters and the end of a session, as tensorboardX writes them', async () => {
+    const path = join(goldenFolder, 'tbx/hparams/trial0/events.out.tfevents.1700000000.vm');
+    const values = (await all(path)).flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'hparams');
+    expect(values.map(({ tag }) => tag)).toEqual([
+      '_hparams_/experiment',
+      '_hparams_/session_start_info',
+      '_hparams_/session_end_info',
+    ]);
+    expect(values[0].value).toMatchObject({
+      experiment: {
+        hparams: expect.arrayContaining([
+          { name: 'lr', type: 'number' },
+          { name: 'bn', type: 'boolean' },
+        ]),
+      },
+    });
+    expect(values[1].value).toMatchObject({ sessionStart: { hparams: { opt: 'sgd', bn: true, lr: 0.1 } } });
+    expect(values[2].value).toMatchObject({ sessionEnd: { status: 'success' } });
+  });
+
+  it('a mesh says which of its tensors is which, on later events, too', () => {
+    const decoder = new EventDecoder();
+    const content = tensorboard.MeshPluginData.encode({ name: 'm', contentType: 2, jsonConfig: '{}' }).finish();
+    const tensor = { dtype: 3, tensorShape: { dim: [{ size: 1 }] }, intVal: [7] };
+    const metadata = { pluginData: { pluginName: 'mesh', content } };
+    for (const value of [
+      { tag: 'm_FACE', tensor, metadata },
+      { tag: 'm_FACE', tensor },
+    ]) {
+      expect(decode({ summary: { value: [value] } }, decoder)?.summary?.[0].value).toEqual({
+        dtype: 'int32',
+        shape: [1],
+        data: Int32Array.of(7),
+        mesh: 'm',
+        content: 'face',
+        config: '{}',
+      });
+    }
+  });
+
+  it('the layout of custom scalars', async () => {
+    const events = await all(join(goldenFolder, 'tbx/custom_scalars/events.out.tfevents.1700000000.vm'));
+    const [layout] = events.flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'custom_scalars');
+    expect(layout.value).toMatchObject({
+      layout: {
+        categories: [
+          {
+            title: 'Loss',
+            charts: [
+              { title: 'both', multiline: ['custom/a', 'custom/b'] },
+              { title: 'band', margin: [{ value: 'custom/v', lower: 'custom/lo', upper: 'custom/hi' }] },
+            ],
+          },
+        ],
+      },
+    });
+  });
+
+  it('metadata that no plugin understands does not make a summary unreadable', () => {
+    const metadata = { pluginData: { pluginName: 'hparams', content: Uint8Array.of(0xff, 0xff) } };
+    const event = decode({ summary: { value: [{ tag: 'h', metadata }] } });
+    expect(event?.summary?.[0].value).toEqual({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
+  });
+});
+
+describe('tags', () => {
+  it('the first plugin named draws the tag, and a later name does not change that', () => {
+    const decoder = new EventDecoder();
+    const tensor = { dtype: 1, tensorShape: {}, floatVal: [1.5] };
+    const named = (pluginName: string) => ({ tag: 't', tensor, metadata: { pluginData: { pluginName } } });
+    const plugins = [{ tag: 't', tensor }, named('scalars'), { tag: 't', tensor }, named('other')].map(
+      (value) => decode({ summary: { value: [value] } }, decoder)?.summary?.[0].plugin,
+    );
+    expect(plugins).toEqual(['', 'scalars', 'scalars', 'scalars']);
+  });
+
+  it('display name and description belong to the record that holds them', () => {
+    const decoder = new EventDecoder();
+    const described = { tag: 't', simpleValue: 1, metadata: { displayName: 'T', summaryDescription: 'about' } };
+    const read = (value: tensorboard.Summary.IValue) => decode({ summary: { value: [value] } }, decoder)?.summary?.[0];
+    expect(read(described)).toMatchObject({ displayName: 'T', description: 'about', plugin: 'scalars' });
+    expect(read({ tag: 't', simpleValue: 2 })).not.toHaveProperty('displayName');
+    expect(read(described)).toMatchObject({ displayName: 'T', description: 'about' });
+  });
+
+  it('what is not wanted is asked about once and not decoded', () => {
+    const asked: string[] = [];
+    const decoder = new EventDecoder((tag) => {
+      asked.push(tag);
+      return tag === 'keep';
+    });
+    const broken = { tag: 'drop', tensor: { dtype: 1, tensorShape: { dim: [{ size: -1 }] } } };
+    const keep = { tag: 'keep', simpleValue: 3 };
+    expect(decode({ summary: { value: [broken] } }, decoder)).toBeUndefined();
+    expect(decode({ summary: { value: [broken, keep] } }, decoder)?.summary?.map(({ tag }) => tag)).toEqual(['keep']);
+    expect(decode({ fileVersion: 'brain.Event:2' }, decoder)).toMatchObject({ fileVersion: 'brain.Event:2' });
+    expect(asked).toEqual(['drop', 'keep']);
+  });
+
+  it('a hundred thousand tags keep their plugins', () => {
+    const decoder = new EventDecoder();
+    const tensor = { dtype: 1, tensorShape: {}, floatVal: [1] };
+    const metadata = { pluginData: { pluginName: 'scalars' } };
+    decode({ summary: { value: [{ tag: 'first', tensor, metadata }] } }, decoder);
+    const plain = Array.from({ length: 100_000 }, (_, index) => ({ tag: `t${index}`, simpleValue: index }));
+    const summary = decode({ summary: { value: plain } }, decoder)?.summary;
+    expect(summary?.every(({ tag, value }) => tag === `t${value}`)).toBe(true);
+    expect(decode({ summary: { value: [{ tag: 'first', tensor }] } }, decoder)?.summary?.[0].value).toBe(1);
+  });
+});
+
+describe('events', () => {
+  it('steps beyond 2^53 are bigints, exact', () => {
+    const bytes = (step: bigint) => {
+      // Field 2, a varint of the 64 bits of the step.
+      const out = [0x10];
+      for (let rest = BigInt.asUintN(64, step); ; rest >>= 7n) {
+        if (rest < 128n) return Uint8Array.from([...out, Number(rest)]);
+        out.push(Number(rest & 127n) | 128);
+      }
+    };
+    const read = (step: bigint) => {
+      const stored = bytes(step);
+      return new EventDecoder().decode(stored, 0, stored.length)?.step;
+    };
+    for (const step of [0n, 1n, -1n, -5n, 2n ** 31n, 2n ** 32n, 2n ** 53n - 1n, -(2n ** 53n) + 1n]) {
+      expect(read(step)).toBe(Number(step));
+    }
+    for (const step of [2n ** 53n, -(2n ** 53n), 2n ** 62n + 1n, 2n ** 63n - 1n, -(2n ** 63n)]) {
+      expect(read(step)).toBe(step);
+    }
+  });
+
+  it('session logs, log messages and meta graphs', () => {
+    expect(decode({ sessionLog: { status: 3, checkpointPath: 'c', msg: 'm' } })).toEqual({
+      wallTime: 0,
+      step: 0,
+      sessionLog: { status: 'checkpoint', checkpointPath: 'c', message: 'm' },
+    });
+    expect(decode({ logMessage: { level: 30, message: 'careful' } })?.logMessage).toEqual({
+      level: 30,
+      message: 'careful',
+    });
+    expect(decode({ metaGraphDef: Uint8Array.of(1, 2) })?.metaGraph).toEqual(Uint8Array.of(1, 2));
+  });
+
+  it('of two kinds in one record the last counts, as in every protobuf parser', () => {
+    const first = tensorboard.Event.encode({ wallTime: 2, graphDef: Uint8Array.of(1) }).finish();
+    const second = tensorboard.Event.encode({ fileVersion: 'v', sourceMetadata: { writer: 'w' } }).finish();
+    const bytes = new Uint8Array([...first, ...second]);
+    expect(new EventDecoder().decode(bytes, 0, bytes.length)).toEqual({
+      wallTime: 2,
+      step: 0,
+      fileVersion: 'v',
+      sourceWriter: 'w',
+    });
+  });
+
+  it('unknown fields, groups among them, are passed over', () => {
+    const event = tensorboard.Event.encode({ wallTime: 2, fileVersion: 'v' }).finish();
+    const group = [0x9b, 0x06, 0x08, 0x01, 0x9c, 0x06]; // field 99: a group that holds field 1
+    const text = [0xa2, 0x06, 0x01, 0x41]; // field 100: one byte
+    const bytes = new Uint8Array([...group, ...text, ...event]);
+    expect(new EventDecoder().decode(bytes, 0, bytes.length)).toMatchObject({ wallTime: 2, fileVersion: 'v' });
+  });
+
+  it.each([
+    ['cut off in a number', [0x10, 0x80]],
+    ['cut off in a double', [0x09, 0, 0, 0]],
+    ['a text longer than the record', [0x1a, 0x7f, 0x41]],
+    ['a text that is not UTF-8', [0x1a, 0x01, 0xff]],
+    ['field number 0', [0x00, 0x00]],
+    ['an end without a group', [0x9c, 0x06]],
+    ['a group without an end', [0x9b, 0x06, 0x08, 0x01]],
+    ['wire type 6', [0x16]],
+    ['a varint of 11 bytes', [0x10, ...new Array(10).fill(0xff), 1]],
+    ['groups nested ten thousand deep', new Array(20_000).fill(0).map((_, at) => (at % 2 === 0 ? 0x9b : 0x06))],
+  ])('%s is an error', (_, bytes) => {
+    const stored = Uint8Array.from(bytes);
+    expect(() => new EventDecoder().decode(stored, 0, stored.length)).toThrow();
+  });
+
+  it('an error inside a summary names its tag', () => {
+    const value = [{ tag: 'bad/one', tensor: { dtype: 1, tensorShape: { dim: [{ size: -3 }] } } }];
+    expect(() => decode({ summary: { value } })).toThrow('summary "bad/one": a tensor with a dimension of -3');
+  });
+
+  it('what is decoded shares no memory with the bytes it came from', () => {
+    const bytes = tensorboard.Event.encode({
+      summary: { value: [{ tag: 'i', image: { width: 1, height: 1, encodedImageString: Uint8Array.of(9, 9) } }] },
+    }).finish();
+    const event = new EventDecoder().decode(bytes, 0, bytes.length);
+    const before = structuredClone(event);
+    bytes.fill(0xff);
+    expect(event).toEqual(before);
+  });
+});

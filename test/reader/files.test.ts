@@ -1,0 +1,329 @@
+import { createReadStream, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { TensorBoardEvent } from '../../src/event/event.js';
+import { MemoryOutput } from '../../src/output/output.js';
+import type { EventInput } from '../../src/reader/byte-source.js';
+import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import { listRuns } from '../../src/reader/run-files.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/folders.js';
+import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
+import { Programs } from '../support/programs.js';
+
+async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
+  const events: TensorBoardEvent[] = [];
+  for await (const event of readEvents(source, options)) events.push(event);
+  return events;
+}
+
+const folder = temporaryFolder;
+const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
+const file = join(goldenFolder, path);
+const bytes = goldenBytes(path);
+
+describe('sources', () => {
+  const pieces = () => [bytes.subarray(0, 100), new Uint8Array(0), bytes.subarray(100, 101), bytes.subarray(101)];
+  const sources: [string, () => EventInput][] = [
+    ['a path', () => file],
+    ['a file: URL', () => pathToFileURL(file)],
+    ['the path of a run folder', () => join(goldenFolder, 'tbx/scalar')],
+    ['a Uint8Array', () => bytes],
+    ['a Buffer that is a part of a larger one', () => Buffer.concat([Buffer.alloc(3), bytes]).subarray(3)],
+    ['an ArrayBuffer', () => bytes.slice().buffer],
+    [
+      'a SharedArrayBuffer',
+      () => {
+        const shared = new SharedArrayBuffer(bytes.length);
+        new Uint8Array(shared).set(bytes);
+        return shared;
+      },
+    ],
+    ['a Blob', () => new Blob([bytes.slice()])],
+    ['a Response', () => new Response(bytes.slice())],
+    ['a ReadableStream', () => new Blob([bytes.slice()]).stream()],
+    ['a Node stream', () => createReadStream(file, { highWaterMark: 77 })],
+    ['an iterable of chunks', pieces],
+    [
+      'an async iterable of chunks',
+      async function* () {
+        yield* pieces();
+      },
+    ],
+  ].map(([name, make]) => [name as string, make as () => EventInput]);
+
+  it.each(sources)('%s', async (_, make) => {
+    const source = make();
+    const events = await all(typeof source === 'function' ? (source as () => EventInput)() : source);
+    expect(events).toEqual(await all(bytes));
+    expect(events.length).toBe(records.length);
+  });
+
+  it('nothing at all', async () => {
+    expect(await all(new Uint8Array(0))).toEqual([]);
+    expect(await all([])).toEqual([]);
+    expect(await all(new Response(null))).toEqual([]);
+    expect(await all(folder())).toEqual([]);
+  });
+
+  it.each([undefined, null, 7, {}, '', Symbol.iterator])('%s is none', (source) => {
+    expect(() => readEvents(source as EventInput)).toThrow(TypeError);
+  });
+
+  it('a response that says no', async () => {
+    await expect(all(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
+  });
+
+  it('a path where nothing is', async () => {
+    await expect(all(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
+  });
+
+  it('chunks that are not bytes', async () => {
+    await expect(all(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
+  });
+
+  it('an error of the stream comes through', async () => {
+    const failing = async function* () {
+      yield bytes.subarray(0, 200);
+      throw new Error('connection lost');
+    };
+    const events: TensorBoardEvent[] = [];
+    await expect(async () => {
+      for await (const event of readEvents(failing())) events.push(event);
+    }).rejects.toThrow('connection lost');
+    expect(events.length).toBe(records.filter(({ length, offset }) => offset + length + 16 <= 200).length);
+  });
+
+  it('leaving the loop cancels the stream', async () => {
+    let cancelled = false;
+    const stream = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(bytes.slice()),
+      cancel: () => void (cancelled = true),
+    });
+    for await (const _ of readEvents(stream)) break;
+    expect(cancelled).toBe(true);
+  });
+});
+
+describe('a run folder', () => {
+  it('its files in the order of their names; what is not an event file is passed over', async () => {
+    const run = folder();
+    const write = async (name: string, step: number) => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      writer.addText('t', name, step);
+      await writer.close();
+      writeFileSync(join(run, name), output.bytes);
+    };
+    await write('events.out.tfevents.1700000010.b', 3);
+    await write('events.out.tfevents.1700000009.b', 2);
+    await write('events.out.tfevents.1700000009.a', 1);
+    await write('events.out.tfevents.17.profile-empty', 9);
+    writeFileSync(join(run, 'notes.txt'), 'not an event file');
+    mkdirSync(join(run, 'tfevents-folder'));
+    const steps = (await all(run)).filter((event) => event.summary).map((event) => event.step);
+    expect(steps).toEqual([1, 2, 3]);
+  });
+
+  it('remembers the plugin of a tag from one file to the next', async () => {
+    const run = folder();
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    writer.addHistogram('h', [1, 2, 3], 0);
+    writer.addHistogram('h', [1, 2, 3], 1);
+    await writer.close();
+    const stored = output.bytes;
+    const lengths = [];
+    for (let at = 0; at < stored.length; at += 16 + lengths.at(-1)!) {
+      lengths.push(new DataView(stored.buffer, stored.byteOffset + at).getUint32(0, true));
+    }
+    const last = lengths.at(-1)! + 16;
+    writeFileSync(join(run, '1.tfevents'), stored.subarray(0, stored.length - last));
+    writeFileSync(join(run, '2.tfevents'), stored.subarray(stored.length - last));
+    const plugins = (await all(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
+    expect(plugins).toEqual(['histograms', 'histograms']);
+  });
+});
+
+describe('listRuns', () => {
+  it('finds every folder that holds event files, the root as "."', async () => {
+    const logdir = folder();
+    for (const run of ['.', 'train', 'val/deep', 'empty']) mkdirSync(join(logdir, run), { recursive: true });
+    for (const name of ['x.tfevents.2', 'train/x.tfevents.2', 'train/x.tfevents.1', 'val/deep/x.tfevents.1']) {
+      writeFileSync(join(logdir, name), bytes);
+    }
+    writeFileSync(join(logdir, 'empty/notes.txt'), '');
+    expect(await listRuns(logdir)).toEqual([
+      { run: '.', files: [join(logdir, 'x.tfevents.2')] },
+      { run: 'train', files: [join(logdir, 'train/x.tfevents.1'), join(logdir, 'train/x.tfevents.2')] },
+      { run: 'val/deep', files: [join(logdir, 'val/deep/x.tfevents.1')] },
+    ]);
+    expect(await listRuns(pathToFileURL(logdir))).toEqual(await listRuns(logdir));
+  });
+
+  it('follows links, and ends where one leads back up', async () => {
+    const logdir = folder();
+    const elsewhere = folder();
+    writeFileSync(join(elsewhere, 'x.tfevents'), bytes);
+    symlinkSync(elsewhere, join(logdir, 'linked'));
+    symlinkSync(logdir, join(elsewhere, 'up'));
+    symlinkSync(join(logdir, 'nowhere'), join(logdir, 'dangling'));
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['linked']);
+  });
+
+  it('of what is not a folder is an error', async () => {
+    await expect(listRuns(file)).rejects.toThrow('there is no folder');
+    await expect(listRuns(join(folder(), 'nowhere'))).rejects.toThrow('there is no folder');
+    await expect(listRuns(7 as unknown as string)).rejects.toThrow(TypeError);
+  });
+});
+
+describe('options', () => {
+  it('tags', async () => {
+    const run = join(goldenFolder, 'tbx/custom_scalars');
+    const tags = (await all(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
+    expect(tags.length).toBeGreaterThan(0);
+    expect(new Set(tags.map(({ tag }) => tag))).toEqual(new Set(['custom/a']));
+  });
+
+  it('an error of the tags function is its own, not damage', async () => {
+    const tags = () => {
+      throw new SyntaxError('mine');
+    };
+    await expect(all(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
+  });
+
+  it('a signal that is aborted before, or while a stream hangs', async () => {
+    const reason = new Error('enough');
+    await expect(all(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const hanging = async function* () {
+      yield bytes.subarray(0, 100);
+      await new Promise(() => {});
+    };
+    const controller = new AbortController();
+    const reading = all(hanging(), { signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 20);
+    await expect(reading).rejects.toBe(reason);
+  });
+
+  it.each([
+    { onCorrupt: 'ignore' },
+    { follow: 1 },
+    { tags: 'loss' },
+    { signal: {} },
+    { maxRecordBytes: 0 },
+    { pollInterval: Number.NaN },
+  ])('%j is refused', (options) => {
+    expect(() => readEvents(bytes, options as unknown as ReadEventsOptions)).toThrow(/^readEvents: /);
+  });
+});
+
+it('events asked for all at once come in order', async () => {
+  const iterator = readEvents(file);
+  const results = await Promise.all(Array.from({ length: records.length + 2 }, () => iterator.next()));
+  expect(results.map(({ done }) => done)).toEqual([...records.map(() => false), true, true]);
+  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await all(bytes));
+});
+
+describe('what SummaryWriter writes, readEvents reads', () => {
+  const step = fc.oneof(fc.maxSafeInteger(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }));
+  const normal = (value: number | bigint) => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
+  const tag = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
+  const wallTime = fc.double({ min: 0, max: 1e11, noNaN: true });
+
+  it('scalars, texts and raw histograms of any tag, step and time', async () => {
+    const entry = fc.record({
+      tag,
+      step,
+      wallTime,
+      value: fc.oneof(
+        fc.float(),
+        fc.string({ unit: 'grapheme' }),
+        fc.array(fc.tuple(fc.double({ noNaN: true }), fc.nat(1000)), { maxLength: 5 }),
+      ),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(entry, { selector: (one) => one.tag, maxLength: 20 }), async (entries) => {
+        const output = new MemoryOutput();
+        const writer = new SummaryWriter(output);
+        const expected: [string, string, number | bigint, number, unknown][] = [];
+        for (const { step, tag, value, wallTime } of entries) {
+          const options = { wallTime };
+          if (typeof value === 'number') {
+            writer.addScalar(tag, value, step, options);
+            expected.push([tag, 'scalars', normal(step), wallTime, value]);
+          } else if (typeof value === 'string') {
+            writer.addText(tag, value, step, options);
+            expected.push([tag, 'text', normal(step), wallTime, { shape: [], strings: [value] }]);
+          } else {
+            const edges = value.map(([edge]) => edge).sort((a, b) => a - b);
+            const rows = value.slice(1).flatMap(([, count], row) => [edges[row], edges[row + 1], count]);
+            if (rows.some((number) => !Number.isFinite(number))) continue;
+            writer.addHistogramRaw(tag, rows, step, options);
+            expected.push([tag, 'histograms', normal(step), wallTime, { buckets: Float64Array.from(rows) }]);
+          }
+        }
+        await writer.close();
+        const read = (await all(output.bytes)).flatMap((event) =>
+          (event.summary ?? []).map((one) => [one.tag, one.plugin, event.step, event.wallTime, one.value]),
+        );
+        expect(read).toEqual(expected);
+      }),
+      { numRuns: 200, seed: 3 },
+    );
+  });
+});
+
+describe('programs that read', () => {
+  const programs = new Programs();
+  afterAll(() => programs.remove());
+  const importing = "import { readEvents } from './src/index.js';\n";
+
+  it('end when they stop asking, though they follow and never close', async () => {
+    const run = temporaryFolder();
+    writeFileSync(join(run, '1.tfevents'), bytes);
+    const { ended } = programs.start(
+      `${importing}const iterator = readEvents(process.argv[2], { follow: true, pollInterval: 60_000 });
+      console.log((await iterator.next()).value.fileVersion);`,
+      [run],
+    );
+    expect(await ended).toMatchObject({ code: 0, stdout: 'brain.Event:2\n', stderr: '' });
+  });
+
+  it('stay alive while they wait for what is to come', async () => {
+    const run = temporaryFolder();
+    const { ended } = programs.start(
+      `${importing}for await (const event of readEvents(process.argv[2], { follow: true, pollInterval: 20 })) {
+        console.log(event.wallTime);
+        break;
+      }`,
+      [run],
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    writeFileSync(join(run, '1.tfevents'), bytes);
+    expect(await ended).toMatchObject({ code: 0, stdout: '1700000000.25\n' });
+  });
+
+  it('read half a gigabyte in less than 200 MB', async () => {
+    const { ended } = programs.start(
+      `${importing}
+      import { createReadStream, openSync, writeSync } from 'node:fs';
+      import { MemoryOutput } from './src/index.js';
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      for (let step = 0; step < 1000; step++) writer.addScalar('loss', step, step);
+      writer.addHistogramRaw('large', new Float64Array(3 * 40_000), 0);
+      await writer.close();
+      const file = openSync(process.argv[2], 'w');
+      let size = 0;
+      while (size < 2 ** 29) size += writeSync(file, output.bytes);
+      let events = 0;
+      for await (const event of readEvents(process.argv[2])) events++;
+      console.log(events % 1002, size / events > 400, process.resourceUsage().maxRSS < 200_000);`,
+      [join(temporaryFolder(), 'large.tfevents')],
+    );
+    expect(await ended).toMatchObject({ stderr: '', stdout: '0 true true\n' });
+  });
+});

@@ -1,0 +1,149 @@
+import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CorruptRecordError } from '../../src/errors.js';
+import type { TensorBoardEvent } from '../../src/event/event.js';
+import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/folders.js';
+import { goldenBytes, goldenFiles } from '../support/golden.js';
+
+const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
+const bytes = goldenBytes(path);
+const endOf = (index: number) => records[index].offset + 16 + records[index].length;
+
+/** A reader that follows, and what it has read; `until(n)` resolves when it has read n events. */
+function follow(source: string, options: ReadEventsOptions = {}) {
+  const controller = new AbortController();
+  const events: TensorBoardEvent[] = [];
+  let wake = () => {};
+  const ended = (async () => {
+    const reading = readEvents(source, { follow: true, pollInterval: 5, signal: controller.signal, ...options });
+    for await (const event of reading) {
+      events.push(event);
+      wake();
+    }
+  })();
+  ended.catch(() => wake());
+  const until = async (count: number) => {
+    while (events.length < count) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if (events.length < count) await Promise.race([ended, Promise.resolve()]);
+    }
+  };
+  return { events, until, ended, stop: () => controller.abort(new Error('stopped')) };
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 40));
+
+describe('following', () => {
+  it('a file that grows, record by record and in the middle of records', async () => {
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, bytes.subarray(0, endOf(1)));
+    const reader = follow(file);
+    await reader.until(2);
+    for (const [from, to, count] of [
+      [endOf(1), endOf(2), 3],
+      [endOf(2), endOf(5), 6],
+    ]) {
+      appendFileSync(file, bytes.subarray(from, to));
+      await reader.until(count);
+    }
+    // A torn tail: the length alone, then a part of the content, then the rest.
+    for (const [from, to] of [
+      [endOf(5), endOf(5) + 12],
+      [endOf(5) + 12, endOf(6) - 6],
+    ]) {
+      appendFileSync(file, bytes.subarray(from, to));
+      await pause();
+      expect(reader.events.length).toBe(6);
+    }
+    appendFileSync(file, bytes.subarray(endOf(6) - 6));
+    await reader.until(records.length);
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+    const whole: TensorBoardEvent[] = [];
+    for await (const event of readEvents(bytes)) whole.push(event);
+    expect(reader.events).toEqual(whole);
+  });
+
+  it('a run folder: files that come later, and files that go on growing beside them', async () => {
+    const run = temporaryFolder();
+    const reader = follow(run);
+    await pause();
+    writeFileSync(join(run, '1.tfevents'), bytes.subarray(0, endOf(2) + 5));
+    await reader.until(3);
+    writeFileSync(join(run, '2.tfevents'), bytes.subarray(0, endOf(0)));
+    await reader.until(4);
+    appendFileSync(join(run, '1.tfevents'), bytes.subarray(endOf(2) + 5, endOf(3)));
+    await reader.until(5);
+    appendFileSync(join(run, '2.tfevents'), bytes.subarray(endOf(0), endOf(1)));
+    await reader.until(6);
+    rmSync(join(run, '1.tfevents'));
+    writeFileSync(join(run, '3.tfevents'), bytes);
+    await reader.until(6 + records.length);
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+  });
+
+  it('a SummaryWriter at work', async () => {
+    const run = temporaryFolder();
+    const writer = new SummaryWriter(run);
+    const reader = follow(run);
+    for (let step = 0; step < 5; step++) {
+      writer.addScalar('loss', step / 2, step);
+      await writer.flush();
+      await reader.until(step + 2);
+    }
+    await writer.close();
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+    expect(reader.events.slice(1).map((event) => event.summary?.[0].value)).toEqual([0, 0.5, 1, 1.5, 2]);
+  });
+
+  it('a file that shrinks is damage; one that is deleted may come back', async () => {
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, bytes);
+    const reader = follow(file);
+    await reader.until(records.length);
+    renameSync(file, `${file}.away`);
+    await pause();
+    renameSync(`${file}.away`, file);
+    await pause();
+    truncateSync(file, 100);
+    await expect(reader.ended).rejects.toBeInstanceOf(CorruptRecordError);
+    await expect(reader.ended).rejects.toMatchObject({ offset: bytes.length, file });
+    expect(reader.events.length).toBe(records.length);
+  });
+
+  it("with 'nextFile' damage costs the rest of its file only", async () => {
+    const run = temporaryFolder();
+    const damaged = bytes.slice();
+    damaged[endOf(1) + 12] ^= 1;
+    writeFileSync(join(run, '1.tfevents'), damaged);
+    const reader = follow(run, { onCorrupt: 'nextFile' });
+    await reader.until(2);
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    await reader.until(2 + records.length);
+    appendFileSync(join(run, '1.tfevents'), bytes);
+    await pause();
+    expect(reader.events.length).toBe(2 + records.length);
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+  });
+
+  it('ends when the iterator is returned while it waits', async () => {
+    const run = temporaryFolder();
+    const iterator = readEvents(run, { follow: true, pollInterval: 10_000 });
+    const waiting = iterator.next();
+    await pause();
+    await iterator.return?.();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
+  it('where nothing is to begin with is an error', async () => {
+    await expect(follow(join(temporaryFolder(), 'nowhere')).ended).rejects.toThrow('there is no file or folder');
+  });
+});

@@ -1,0 +1,97 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { MemoryOutput, SummaryWriter } from '../../src/index.js';
+import { decodeRecords } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
+
+catchWarnings();
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A writer into memory, and what it has written so far. */
+function inMemory() {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  const events = async () => {
+    await writer.flush();
+    return decodeRecords(output.bytes);
+  };
+  return { output, writer, events };
+}
+
+describe('bad arguments throw from the call, name what is wrong, and write nothing', () => {
+  const bad: [string, (writer: SummaryWriter) => void, ErrorConstructor, RegExp][] = [
+    ['an empty tag', (w) => w.addScalar('', 1, 1), TypeError, /non-empty/],
+    ['a tag that is a number', (w) => w.addScalar(5 as never, 1, 1), TypeError, /string, got number 5/],
+    ['no tag', (w) => w.addText(undefined as never, 'x', 1), TypeError, /string, got undefined/],
+    ['a fraction as step', (w) => w.addScalar('a', 1, 2.7), RangeError, /addScalar "a".*integer, got 2.7/],
+    ['NaN as step', (w) => w.addHistogram('a', [1], Number.NaN), RangeError, /integer, got NaN/],
+    ['a string as step', (w) => w.addScalar('a', 1, '1' as never), TypeError, /integer.*got the string "1"/],
+    ['null as step', (w) => w.addScalar('a', 1, null as never), TypeError, /integer.*got null/],
+    ['a step beyond 64 bits', (w) => w.addScalar('a', 1, 2n ** 63n), RangeError, /64 bits/],
+    ['a step far beyond 64 bits', (w) => w.addScalar('a', 1, 1e30), RangeError, /64 bits/],
+    ['a string as value', (w) => w.addScalar('a', 'x' as never, 1), TypeError, /addScalar "a"/],
+    ['no value', (w) => w.addScalar('a', undefined as never, 1), TypeError, /undefined/],
+    ['two numbers as value', (w) => w.addScalar('a', [1, 2], 1), RangeError, /single number/],
+    ['NaN as wall time', (w) => w.addScalar('a', 1, 1, { wallTime: Number.NaN }), RangeError, /wallTime.*NaN/],
+    ['a Date as wall time', (w) => w.addScalar('a', 1, 1, { wallTime: new Date() as never }), TypeError, /wallTime/],
+    ['a number as description', (w) => w.addText('a', 'b', 1, { description: 5 as never }), TypeError, /description/],
+    ['no buckets', (w) => w.addHistogram('a', [1], 1, { buckets: 0 }), RangeError, /buckets/],
+    ['half a bucket', (w) => w.addHistogramRaw('a', [1, 2], 1), RangeError, /k x 3/],
+    ['a number as text', (w) => w.addText('a', 5 as never, 1), TypeError, /string/],
+    ['null as scalars', (w) => w.addScalars('a', null as never, 1), TypeError, /object/],
+    ['a run without a name', (w) => w.run(''), RangeError, /name/],
+    ['a run called by a number', (w) => w.run(5 as never), TypeError, /string/],
+    ['nothing as event', (w) => w.addEvent(undefined as never), TypeError, /addEvent/],
+  ];
+  it.each(bad)('%s', async (_, call, type, message) => {
+    const { writer, events, output } = inMemory();
+    expect(() => call(writer)).toThrow(type);
+    expect(() => call(writer)).toThrow(message);
+    expect((await events()).filter(({ summary }) => summary)).toEqual([]);
+    expect(output.runs.size).toBe(0);
+  });
+
+  it.each([
+    [{ maxQueue: 0 }, RangeError],
+    [{ maxQueue: Number.NaN }, RangeError],
+    [{ flushSecs: -1 }, RangeError],
+    [{ flushSecs: '1' as never }, TypeError],
+    [{ maxBufferedBytes: 0 }, RangeError],
+    [{ filenameSuffix: 5 as never }, TypeError],
+    [{ purgeStep: 1.5 }, RangeError],
+    [{ handleSignals: 'yes' as never }, TypeError],
+  ])('the option %j', (options, type) => {
+    expect(() => new SummaryWriter(new MemoryOutput(), options)).toThrow(type);
+    expect(() => new SummaryWriter(new MemoryOutput(), options)).toThrow(Object.keys(options)[0]);
+  });
+
+  it.each(['', null, 5, {}])('the logdir %j', (logdir) => {
+    expect(() => new SummaryWriter(logdir as never)).toThrow(TypeError);
+  });
+
+  it('a logdir that is a file', () => {
+    const path = join(temporaryFolder(), 'file');
+    writeFileSync(path, 'mine');
+    expect(() => new SummaryWriter(path)).toThrow(path);
+    expect(() => new SummaryWriter(join(path, 'below'))).toThrow(/ENOTDIR/);
+    expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+});
+
+it('no tag and no run name makes a file outside the logdir', async () => {
+  const folder = temporaryFolder();
+  const logdir = join(folder, 'logdir');
+  const writer = new SummaryWriter(logdir);
+  for (const name of ['../out', '/tmp/../out', '..', 'a/../../..', '\0', '\\..\\out', './../x', `${folder}/out`]) {
+    writer.addScalar(name, 1, 1);
+    writer.run(name).addScalar('loss', 1, 1);
+    writer.addScalars(name, { [name]: 1 }, 1);
+  }
+  await writer.close();
+  expect(readdirSync(folder)).toEqual(['logdir']);
+  expect(existsSync('/tmp/out')).toBe(false);
+});

@@ -1,0 +1,95 @@
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SummaryWriter } from '../../src/index.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+import { Programs } from '../support/programs.js';
+
+let programs: Programs;
+beforeAll(() => {
+  programs = new Programs();
+});
+afterAll(() => programs.remove());
+
+const thousand = Array.from({ length: 1000 }, (_, step) => step);
+
+it('writers of one real folder share one file, by whatever path, until the last is closed', async () => {
+  const logdir = temporaryFolder();
+  mkdirSync(join(logdir, 'real'));
+  symlinkSync(join(logdir, 'real'), join(logdir, 'link'));
+  const first = new SummaryWriter(join(logdir, 'real'));
+  const second = new SummaryWriter(join(logdir, 'link', '..', 'link', '.'));
+  first.addScalar('loss', 1, 1);
+  second.addScalar('loss', 2, 2);
+  await first.close();
+  second.addScalar('loss', 3, 3);
+  await second.close();
+  expect(eventFiles(join(logdir, 'real')).length).toBe(1);
+  expect(stepsIn(join(logdir, 'real'))).toEqual([1, 2, 3]);
+  const described = eventsIn(join(logdir, 'real')).filter(({ summary }) => summary?.value?.[0].metadata);
+  expect(described.length).toBe(1);
+});
+
+it('a run and a writer of its folder share one file', async () => {
+  const logdir = temporaryFolder();
+  const parent = new SummaryWriter(logdir);
+  const direct = new SummaryWriter(join(logdir, 'train'));
+  parent.run('train').addScalar('loss', 1, 1);
+  direct.addScalar('loss', 2, 2);
+  await parent.close();
+  direct.addScalar('loss', 3, 3);
+  await direct.close();
+  expect(eventFiles(join(logdir, 'train')).length).toBe(1);
+  expect(stepsIn(join(logdir, 'train'))).toEqual([1, 2, 3]);
+});
+
+it('of two writers of one folder the stricter limits hold', async () => {
+  const logdir = temporaryFolder();
+  const first = new SummaryWriter(logdir);
+  const second = new SummaryWriter(logdir, { maxQueue: 1 });
+  first.addScalar('loss', 1, 1);
+  expect(stepsIn(logdir)).toEqual([1]);
+  await Promise.all([first.close(), second.close()]);
+});
+
+it('a writer opened after the last was closed begins another file that sorts later', async () => {
+  const logdir = temporaryFolder();
+  for (const step of [1, 2, 3]) {
+    const writer = new SummaryWriter(logdir);
+    writer.addScalar('loss', step, step);
+    await writer.close();
+  }
+  expect(eventFiles(logdir).length).toBe(3);
+  expect(stepsIn(logdir)).toEqual([1, 2, 3]);
+});
+
+it('workers and forked programs that write to one folder at once lose nothing: each has its file', async () => {
+  const logdir = temporaryFolder();
+  const ending = await programs.run(
+    `import { fork } from 'node:child_process';
+    import { Worker, isMainThread, workerData, threadId } from 'node:worker_threads';
+    const [, program, logdir, name] = process.argv;
+    const tag = isMainThread ? (name ?? 'main') : workerData;
+    const writer = new SummaryWriter(logdir);
+    for (let step = 0; step < 100; step++) writer.addScalar(tag, step, step);
+    if (isMainThread && name === undefined) {
+      for (let i = 0; i < 4; i++) {
+        new Worker(program, { argv: [logdir], workerData: 'worker' + i });
+        fork(program, [logdir, 'fork' + i]);
+      }
+    }`,
+    [logdir],
+  );
+  expect(ending).toMatchObject({ code: 0, stderr: '' });
+  const files = eventFiles(logdir);
+  expect(files.length).toBe(9);
+  const tags = new Set<string>();
+  for (const name of files) {
+    const points = scalarsOf(decodeRecords(readFileSync(join(logdir, name))));
+    expect(points.map(({ step }) => step)).toEqual(thousand.slice(0, 100));
+    expect(new Set(points.map(({ tag }) => tag)).size).toBe(1);
+    tags.add(points[0].tag);
+  }
+  expect(tags.size).toBe(9);
+});

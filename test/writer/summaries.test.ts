@@ -1,0 +1,455 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ClosedWriterError } from '../../src/errors.js';
+import { MemoryOutput, type Output } from '../../src/output/output.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
+import { readEvents } from '../../src/reader/read-events.js';
+import { Run } from '../../src/writer/run.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
+import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
+
+describe('events', () => {
+  const warnings = catchWarnings();
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** A writer into memory, and what it has written so far. */
+  function inMemory() {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const events = async () => {
+      await writer.flush();
+      return decodeRecords(output.bytes);
+    };
+    return { output, writer, events };
+  }
+
+  // Written by Python's protobuf; both of TensorBoard's loaders show it alike (test/fixtures/events/golden.json).
+  const recommended = readFileSync('test/fixtures/events/recommended/r/events.out.tfevents.1700000000.host.1.0');
+
+  it('scalars are written as the recommended encoding has them, byte for byte', async () => {
+    const { output, writer } = inMemory();
+    writer.addScalar('loss', 1, 0, { wallTime: 1700000001, displayName: 'Loss!', description: '**md**' });
+    writer.addScalar('loss', 0.5, 1, { wallTime: 1700000002 });
+    await writer.flush();
+    const bytes = Buffer.from(output.bytes);
+    const first = bytes.length - (2 * 16 + 61 + 33);
+    expect(bytes.subarray(first).toString('hex')).toBe(recommended.subarray(48, 48 + 2 * 16 + 61 + 33).toString('hex'));
+  });
+
+  it('a file begins with the version and who wrote it', async () => {
+    const { writer, events } = inMemory();
+    writer.addScalar('loss', 1, 1);
+    const [first] = await events();
+    expect(first.fileVersion).toBe('brain.Event:2');
+    expect(first.sourceMetadata?.writer).toBe('delve-tensorboard');
+    expect(first.wallTime).toBeCloseTo(Date.now() / 1000, -1);
+  });
+
+  it('a tag is described on its first event only, by every method', async () => {
+    const { writer, events } = inMemory();
+    const options = { displayName: 'name', description: 'text' };
+    for (const step of [1, 2]) {
+      writer.addScalar('scalar', 1, step, options);
+      writer.addHistogram('histogram', [1, 2], step, options);
+      writer.addHistogramRaw('raw', [0, 1, 5], step, options);
+      writer.addText('text', 'hello', step, options);
+    }
+    const values = (await events()).slice(1).map(({ summary }) => summary!.value![0]);
+    for (const { metadata } of values.slice(0, 4)) {
+      expect(metadata).toMatchObject({ displayName: 'name', summaryDescription: 'text' });
+    }
+    expect(values.slice(0, 4).map(({ metadata }) => [metadata?.pluginData?.pluginName, metadata?.dataClass])).toEqual([
+      ['scalars', 1],
+      ['histograms', 2],
+      ['histograms', 2],
+      ['text', 2],
+    ]);
+    for (const { metadata } of values.slice(4)) expect(metadata ?? undefined).toBeUndefined();
+  });
+
+  it('steps may be negative, beyond 2^31, beyond 2^53, and bigint', async () => {
+    const { writer, events } = inMemory();
+    const steps = [0, -5, 2 ** 31, 2 ** 53, 2n ** 62n, -(2n ** 63n), 2n ** 63n - 1n];
+    for (const step of steps) writer.addScalar('loss', 1, step);
+    expect((await events()).slice(1).map(({ step }) => BigInt(String(step)))).toEqual(steps.map(BigInt));
+  });
+
+  it('an array or tensor of one number is a scalar', async () => {
+    const { writer, events } = inMemory();
+    writer.addScalar('loss', [2], 1);
+    writer.addScalar('loss', Float32Array.of(3), 2);
+    writer.addScalar(
+      'loss',
+      { shape: [], dataSync: () => Float32Array.of(4), data: async () => Float32Array.of(4) },
+      3,
+    );
+    writer.addScalar('loss', [[true]], 4);
+    expect(scalarsOf(await events()).map(({ value }) => value)).toEqual([2, 3, 4, 1]);
+  });
+
+  it('a number beyond float32 becomes Infinity, and NaN stays NaN', async () => {
+    const { writer, events } = inMemory();
+    for (const [step, value] of [1e300, -1e300, Number.NaN, 1e-300].entries()) writer.addScalar('loss', value, step);
+    expect(scalarsOf(await events()).map(({ value }) => value)).toEqual([Infinity, -Infinity, NaN, 0]);
+  });
+
+  it('addScalars writes one run per key below the main tag, all with the main tag', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.addScalars('acc/top1', { train: 0.5, val: [0.25] }, 3, { wallTime: 7 });
+    writer.addScalars('acc/top1', { train: 0.75 }, 4);
+    await writer.close();
+    expect(stepsIn(join(logdir, 'acc/top1/train'), 'acc/top1')).toEqual([3, 4]);
+    expect(scalarsOf(eventsIn(join(logdir, 'acc/top1/val')))).toEqual([{ tag: 'acc/top1', step: 3, value: 0.25 }]);
+    expect(eventFiles(logdir)).toEqual([]);
+  });
+
+  it('addEvent writes every event of every fixture back as it was', async () => {
+    const { readEvents } = await import('../../src/index.js');
+    const folder = 'test/fixtures/events';
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.includes('tfevents'),
+    );
+    expect(files.length).toBeGreaterThan(10);
+    for (const name of files) {
+      const source = readFileSync(join(folder, name));
+      const { writer, output } = inMemory();
+      for await (const event of readEvents(new Uint8Array(source))) writer.addEvent(event);
+      await writer.flush();
+      expect(decodeRecords(output.bytes), name).toEqual(decodeRecords(source));
+    }
+  });
+
+  it('a histogram tells once per tag how many values were NaN or infinite; of none at all it is empty', async () => {
+    const { writer, events } = inMemory();
+    writer.addHistogram('weights', [1, Number.NaN, 2, Infinity], 1, { buckets: 1 });
+    writer.addHistogram('weights', [Number.NaN], 2, { buckets: 1 });
+    writer.addHistogram('nothing', [], 3, { buckets: 1 });
+    expect(warnings).toEqual(['addHistogram "weights": 2 of 4 values are NaN or infinite and were left out']);
+    const counts = (await events()).slice(1).map(({ summary }) => {
+      const bytes = summary!.value![0].tensor!.tensorContent!;
+      return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(16, true);
+    });
+    expect(counts).toEqual([2, 0, 0]);
+  });
+
+  it('a step left out is 0, and warned of once, the second time', async () => {
+    const { writer, events } = inMemory();
+    writer.addScalar('loss', 1);
+    writer.addScalar('other', 1);
+    expect(warnings).toEqual([]);
+    writer.addScalar('loss', 2);
+    writer.addScalar('loss', 3);
+    expect(warnings).toEqual([expect.stringContaining('addScalar "loss"')]);
+    expect((await events()).every(({ step }) => Number(step) === 0)).toBe(true);
+  });
+
+  it('a tag used for two kinds is warned of once, and written all the same', async () => {
+    const { writer, events } = inMemory();
+    writer.addScalar('x', 1, 1);
+    for (const step of [2, 3]) writer.addText('x', 'text', step);
+    expect(warnings).toEqual([expect.stringMatching(/'x' holds scalars .* text/)]);
+    expect((await events()).length).toBe(4);
+  });
+
+  it('half a character in a tag or description becomes U+FFFD, since text that is not UTF-8 stops a loader', async () => {
+    const { writer, output } = inMemory();
+    for (const step of [1, 2]) writer.addScalar('a\ud800b', 1, step, { description: '\udc00', displayName: 'x\ud83d' });
+    await writer.flush();
+    const strict = new TextDecoder('utf-8', { fatal: true });
+    const at = Buffer.from(output.bytes).indexOf('a\ufffdb');
+    expect(strict.decode(output.bytes.subarray(at, at + 5))).toBe('a\ufffdb');
+    expect(
+      decodeRecords(output.bytes)
+        .slice(1)
+        .map(({ summary }) => summary!.value![0].tag),
+    ).toEqual(['a\ufffdb', 'a\ufffdb']);
+    expect(Buffer.from(output.bytes).includes(Buffer.from([0xed, 0xa0, 0x80]))).toBe(false);
+  });
+});
+
+describe('summaries', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = temporaryFolder();
+  });
+
+  async function summariesIn(source: string | Uint8Array) {
+    const found: {
+      tag: string;
+      plugin: string;
+      step: number | bigint;
+      value: object | number;
+      displayName?: string;
+    }[] = [];
+    for await (const { step, summary } of readEvents(source)) {
+      for (const { tag, plugin, value, displayName } of summary ?? [])
+        found.push({ tag, plugin, step, value, displayName });
+    }
+    return found;
+  }
+
+  /** A tensor whose values come after a while, as WebGPU's do. */
+  const late = (shape: number[], values: number[], dtype = 'float32') => ({
+    shape,
+    dtype,
+    dataSync() {
+      throw new Error('WebGPU cannot');
+    },
+    data: () => new Promise<number[]>((resolve) => setTimeout(() => resolve(values), 20)),
+  });
+
+  describe('every addX of SummaryWriter', () => {
+    it('reads back as the kind it was written as, with its tag, step and display name', async () => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      const options = { displayName: 'shown' };
+      const pixels = { data: new Uint8Array(12), shape: [2, 2, 3] };
+      const counts = { truePositives: [1, 0], falsePositives: [1, 0], trueNegatives: [0, 1], falseNegatives: [0, 1] };
+      writer.addImage('image', pixels, 1, options);
+      writer.addImages('images', { data: new Uint8Array(8), shape: [2, 2, 2] }, 2, options);
+      writer.addImageWithBoxes('boxes', pixels, [[0, 0, 1, 1]], 3, options);
+      writer.addFigure('figure', '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="5"/>', 4, options);
+      writer.addVideo('video', { data: new Uint8Array(8), shape: [2, 2, 2] }, 5, options);
+      writer.addAudio('audio', [0, 1], 6, options);
+      writer.addPrCurve('curve', [1, 0], [0.5, 0.5], 7, options);
+      writer.addPrCurveRaw('raw', counts, 8, options);
+      writer.addMesh('mesh', [[0, 0, 0]], 9, { ...options, faces: [[0, 0, 0]] });
+      writer.addHparams({ lr: 1 });
+      writer.addCustomScalars({ categories: [] });
+      await writer.close();
+      const found = await summariesIn(output.bytes);
+      expect(found.map(({ tag, plugin, step, displayName }) => [tag, plugin, step, displayName])).toEqual([
+        ['image', 'images', 1, 'shown'],
+        ['images', 'images', 2, 'shown'],
+        ['boxes', 'images', 3, 'shown'],
+        ['figure', 'images', 4, 'shown'],
+        ['video', 'images', 5, 'shown'],
+        ['audio', 'audio', 6, 'shown'],
+        ['curve', 'pr_curves', 7, 'shown'],
+        ['raw', 'pr_curves', 8, 'shown'],
+        ['mesh_VERTEX', 'mesh', 9, 'shown'],
+        ['mesh_FACE', 'mesh', 9, 'shown'],
+        ['_hparams_/session_start_info', 'hparams', 0, undefined],
+        ['_hparams_/session_end_info', 'hparams', 0, undefined],
+        ['custom_scalars__config__', 'custom_scalars', 0, undefined],
+      ]);
+      expect(found.find(({ tag }) => tag === 'figure')?.value).toMatchObject({ width: 7, height: 5 });
+    });
+
+    it('keeps its place while its values are on their way', async () => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      writer.addImage('a', late([1, 1], [1]), 0);
+      writer.addScalar('b', 1, 0);
+      writer.addAudio('c', late([2], [0, 1]), 0);
+      writer.addPrCurve('d', late([2], [1, 0]), [0.5, 0.1], 0);
+      writer.addMesh('e', late([1, 3], [1, 2, 3]), 0);
+      writer.addVideo('f', late([1, 1, 1], [1]), 0);
+      writer.addImageWithBoxes('g', late([2, 2], [0, 0, 0, 0]), late([1, 4], [0, 0, 1, 1]), 0);
+      writer.addScalar('b', 2, 1);
+      await writer.close();
+      const tags = (await summariesIn(output.bytes)).map(({ tag }) => tag);
+      expect(tags).toEqual(['a', 'b', 'c', 'd', 'e_VERTEX', 'f', 'g', 'b']);
+    });
+
+    it('names the call and the tag in every error', () => {
+      const writer = new SummaryWriter(new MemoryOutput());
+      const calls: [string, () => void][] = [
+        ['addImage "x"', () => writer.addImage('x', [[[[1]]]])],
+        ['addImages "x"', () => writer.addImages('x', [[1]])],
+        ['addImageWithBoxes "x"', () => writer.addImageWithBoxes('x', [[1]], [[1]])],
+        ['addFigure "x"', () => writer.addFigure('x', 'no svg')],
+        ['addVideo "x"', () => writer.addVideo('x', [[1]])],
+        ['addAudio "x"', () => writer.addAudio('x', 1)],
+        ['addPrCurve "x"', () => writer.addPrCurve('x', [2], [1])],
+        ['addPrCurveRaw "x"', () => writer.addPrCurveRaw('x', {} as never)],
+        ['addMesh "x"', () => writer.addMesh('x', [1])],
+        ['addEmbedding "x"', () => writer.addEmbedding('x', [1])],
+        ['addGraph', () => writer.addGraph({} as never)],
+        ['addHparams', () => writer.addHparams({ a: Number.NaN })],
+        ['addCustomScalars', () => writer.addCustomScalars(null as never)],
+        ['addHparams: metric "m"', () => writer.addHparams({ a: 1 }, { m: '1' as never })],
+      ];
+      for (const [start, call] of calls) expect(call).toThrow(new RegExp(`^${start}`));
+    });
+
+    it('throws ClosedWriterError after close', async () => {
+      const writer = new SummaryWriter(new MemoryOutput());
+      await writer.close();
+      expect(() => writer.addImage('x', [[1]])).toThrow(ClosedWriterError);
+      expect(() => writer.addEmbedding('x', [[1]])).toThrow(ClosedWriterError);
+      expect(() => writer.addGraph(tensorboard.GraphDef.encode({ node: [{ name: 'a' }] }).finish())).toThrow(
+        ClosedWriterError,
+      );
+      expect(() => writer.addHparams({ a: 1 })).toThrow(ClosedWriterError);
+    });
+  });
+
+  describe('addGraph', () => {
+    it('writes the graph into an event of its own', async () => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      const graph = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] }).finish();
+      writer.addGraph(graph);
+      await writer.close();
+      const graphs = [];
+      for await (const event of readEvents(output.bytes)) if (event.graph) graphs.push(event.graph);
+      expect(graphs.map((bytes) => Array.from(bytes))).toEqual([Array.from(graph)]);
+    });
+  });
+
+  describe('addHparams', () => {
+    it("adds metrics at the step of the tag's latest point, so that none before is hidden", async () => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      for (let step = 0; step < 3; step++) writer.addScalar('loss', 1, step);
+      writer.addHparams({ lr: 0.1 }, { loss: 0.5, fresh: 2 });
+      await writer.close();
+      const scalars = (await summariesIn(output.bytes)).filter(({ plugin }) => plugin === 'scalars');
+      expect(scalars.slice(3).map(({ tag, step, value }) => [tag, step, value])).toEqual([
+        ['loss', 2, 0.5],
+        ['fresh', 0, 2],
+      ]);
+    });
+
+    it('adds them where it is told to', async () => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      writer.addHparams({ lr: 0.1 }, { loss: 0.5 }, { step: 9 });
+      await writer.close();
+      expect((await summariesIn(output.bytes)).at(-1)).toMatchObject({ tag: 'loss', step: 9 });
+    });
+
+    it('ends a session that was running, and refuses what TensorBoard would not show', async () => {
+      const writer = new SummaryWriter(new MemoryOutput());
+      writer.addHparams({ lr: 0.1 }, {}, { status: 'running' });
+      expect(() => writer.addHparams({ lr: 0.2 })).toThrow(RangeError);
+      writer.addHparams({ lr: 0.1 });
+      expect(() => writer.addHparams({ lr: 0.1 })).toThrow('its session has ended');
+      writer.run('other').addHparams({ lr: 0.2 });
+    });
+  });
+
+  describe('addEmbedding', () => {
+    const configOf = (run: string) => readFileSync(join(run, 'projector_config.pbtxt'), 'utf8');
+
+    it('writes its files at once, beside an event file that makes the run exist', async () => {
+      const writer = new SummaryWriter(folder);
+      writer.addEmbedding('words', [[1, 2]], 3, { metadata: ['a'] });
+      expect(readFileSync(join(folder, '00003/words/tensors.tsv'), 'utf8')).toBe('1\t2\n');
+      expect(readFileSync(join(folder, '00003/words/metadata.tsv'), 'utf8')).toBe('a\n');
+      expect(configOf(folder)).toContain('tensor_path: "00003/words/tensors.tsv"');
+      await writer.close();
+      const events = [];
+      for await (const event of readEvents(folder)) events.push(event);
+      expect(events.length).toBe(1);
+    });
+
+    it('keeps the embeddings of earlier calls, earlier writers and vectors that come later', async () => {
+      const first = new SummaryWriter(folder);
+      first.addEmbedding('a', late([1, 2], [5, 6]), 0);
+      first.addEmbedding('b', [[1]], 0);
+      await first.close();
+      const second = new SummaryWriter(folder);
+      second.addEmbedding('c', [[1]], 0);
+      await second.close();
+      expect([...configOf(folder).matchAll(/tensor_name: "(.*)"/g)].map(([, name]) => name).sort()).toEqual([
+        'a:00000',
+        'b:00000',
+        'c:00000',
+      ]);
+      expect(readFileSync(join(folder, '00000/a/tensors.tsv'), 'utf8')).toBe('5\t6\n');
+    });
+
+    it('refuses an Output that takes no files', () => {
+      const output: Output = { write() {}, flush: async () => {}, close: async () => {} };
+      expect(() => new SummaryWriter(output).addEmbedding('a', [[1]], 0)).toThrow(
+        'addEmbedding "a": this Output takes no companion files',
+      );
+    });
+  });
+
+  describe('a figure that cannot be drawn', () => {
+    catchWarnings();
+
+    it('rejects flush and loses nothing else', async () => {
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      writer.addFigure('f', '<svg><g></svg>', 0);
+      writer.addScalar('s', 1, 0);
+      await expect(writer.flush()).rejects.toThrow('addFigure "f": the SVG could not be drawn');
+      await writer.close().catch(() => {});
+      expect((await summariesIn(output.bytes)).map(({ tag }) => tag)).toEqual(['s']);
+    });
+  });
+});
+
+describe('addHparams of one run', () => {
+  it('lets a running session end, in whichever order its hyperparameters are given', () => {
+    const writer = new SummaryWriter(new MemoryOutput());
+    writer.addHparams({ a: 1, b: true }, {}, { status: 'running' });
+    writer.addHparams({ b: true, a: 1 }, {}, { status: 'failure' });
+    expect(() => writer.addHparams({ a: 1, b: true }, {}, { status: 'success' })).toThrow('its session has ended');
+  });
+
+  it('refuses other hyperparameters, which TensorBoard would never show, and says what to do', () => {
+    const writer = new SummaryWriter(new MemoryOutput());
+    writer.addHparams({ lr: 1 });
+    expect(() => writer.addHparams({ lr: 2 })).toThrow(RangeError);
+    expect(() => writer.addHparams({ lr: 2 })).toThrow("writer.run('name')");
+    expect(() => new SummaryWriter(new MemoryOutput()).addHparams({ lr: 2 })).not.toThrow();
+  });
+
+  it('is shared by all writers of one Output', async () => {
+    const output = new MemoryOutput();
+    const [first, second] = [new SummaryWriter(output), new SummaryWriter(output)];
+    first.addHparams({ lr: 1 }, {}, { status: 'running' });
+    expect(() => second.addHparams({ lr: 2 })).toThrow(RangeError);
+    second.addHparams({ lr: 1 });
+    expect(() => first.addHparams({ lr: 1 })).toThrow('its session has ended');
+    await Promise.all([first.close(), second.close()]);
+  });
+});
+
+describe("a run's projector configuration", () => {
+  const entry = (name: string) => ({ tensorName: name, config: `embeddings {\n  tensor_name: "${name}"\n}\n` });
+  const configOf = (output: MemoryOutput) => new TextDecoder().decode(output.files.get('projector_config.pbtxt'));
+  const policy = { maxQueue: 100, flushMillis: 1000, maxBufferedBytes: 1000, maxUnwrittenBytes: 1000 };
+
+  it('holds all embeddings of a run, in whichever order they come', async () => {
+    const output = new MemoryOutput();
+    const run = new Run(output, policy);
+    run.addEmbedding({ files: [], entry: Promise.resolve(entry('late')) });
+    run.addEmbedding({ files: [], entry: entry('early') });
+    expect(configOf(output)).toBe(entry('early').config);
+    await run.flush();
+    expect(configOf(output)).toBe(entry('early').config + entry('late').config);
+  });
+
+  it('continues the configuration that an earlier program left in the folder', async () => {
+    const output = new MemoryOutput();
+    await output.file('projector_config.pbtxt', new TextEncoder().encode(entry('before').config));
+    new Run(output, policy).addEmbedding({ files: [], entry: entry('now') });
+    expect(configOf(output)).toBe(entry('before').config + entry('now').config);
+  });
+
+  it('remembers what it wrote if the Output cannot be read', () => {
+    const written: string[] = [];
+    const output: Output = {
+      write() {},
+      flush: async () => {},
+      close: async () => {},
+      file: async (_, bytes) => void written.push(new TextDecoder().decode(bytes)),
+    };
+    const run = new Run(output, policy);
+    run.addEmbedding({ files: [], entry: entry('a') });
+    run.addEmbedding({ files: [], entry: entry('b') });
+    expect(written.at(-1)).toBe(entry('a').config + entry('b').config);
+  });
+});
