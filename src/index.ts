@@ -55,11 +55,18 @@ export type { Store } from './stores/store.js';
 export { StoreList } from './stores/store.js';
 export type { AudioOptions } from './summaries/audio.js';
 export type { BoxesOptions } from './summaries/boxes.js';
-export type { ChartCategory, CustomScalarsLayout, MarginChart, MultilineChart } from './summaries/custom-scalars.js';
+export type {
+  ChartCategory,
+  CustomScalarsLayout,
+  MarginChart,
+  MarginSeries,
+  MultilineChart,
+} from './summaries/custom-scalars.js';
 export type { EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
 export type { Hparam, HparamDomain, HparamsOptions, HparamsStatus } from './summaries/hparams.js';
 export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
+export type { LayersModelLike } from './summaries/layers-graph.js';
 export type { MeshOptions } from './summaries/mesh.js';
 export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';
 export type { CanvasPixels, ImageLayout, ImagesLayout } from './summaries/pixels.js';
