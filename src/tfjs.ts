@@ -25,6 +25,7 @@ export {
   restoreDirections,
   setPcaThresholds,
 } from './pca/pca-model.js';
+export type { PrincipalAxes } from './pca/principal-axes.js';
 export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './probes/probes.js';
 export type { LayerSaturation } from './saturation/epoch.js';
 export type { Stat } from './saturation/stats.js';
