@@ -407,7 +407,7 @@ describe('the border', () => {
 
   it('what cannot be answered says what was expected', () => {
     expect(() => receptiveFields({} as never)).toThrow(/receptiveFields: expected a tf\.LayersModel.*Object/);
-    expect(() => receptiveFields(tf.sequential({ name: 'empty' }))).toThrow(/'empty' is not built/);
+    expect(() => receptiveFields(tf.sequential({ name: 'empty' }))).toThrow(/expected a built model, got 'empty'/);
     const open = tf.sequential({ layers: [conv('a', 3, { inputShape: [null, null, 1] as never })] });
     expect(() => borderLayer(open)).toThrow(/expected an inputSize/);
     expect(() => borderLayer(open, 0)).toThrow(/inputSize to be a number >= 1.*0/);

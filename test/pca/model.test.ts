@@ -186,8 +186,10 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
 
   it('says what is wrong', () => {
     expect(() => setPcaThresholds(model, 3)).toThrow(RangeError);
-    expect(() => randomDirections(model, 0.5)).toThrow('seed must be an integer');
-    expect(() => randomDirections(model, 1)).toThrow("'pca_1' has seen no training");
+    expect(() => randomDirections(model, 0.5)).toThrow('expected an integer as seed');
+    expect(() => randomDirections(model, 1)).toThrow(
+      "PcaLayer 'pca_1': expected axes to replace, got none, because it has seen no training",
+    );
     expect(setPcaThresholds(model, 0.9)[0].dimensions).toBeNaN();
     const bare = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
     expect(() => setPcaThresholds(bare, 0.9)).toThrow('no PCA layers');
