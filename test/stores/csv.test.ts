@@ -117,7 +117,7 @@ describe('CsvStore', () => {
 
   it('does not touch a file that is not such a table', async () => {
     files.files.set('run.csv', Buffer.from('name,age\nx,1\n'));
-    await expect(new CsvStore('run', { files }).add(epochOf(0, []))).rejects.toThrow(/run\.csv is not a table/);
+    await expect(new CsvStore('run', { files }).add(epochOf(0, []))).rejects.toThrow(/run\.csv: expected a table/);
     expect(text()).toBe('name,age\nx,1\n');
   });
 
@@ -215,9 +215,9 @@ describe('EpochTable', () => {
   });
 
   it.each([
-    ['a comma-separated file', 'epoch,loss\n0,1\n', 'must begin with'],
+    ['a comma-separated file', 'epoch,loss\n0,1\n', 'begins with'],
     ['a line with too few cells', ';a;b\n0;1\n', 'line 2'],
-    ['an index that is no epoch', ';a\nmean;1\n', "beginning with 'mean'"],
+    ['an index that is no epoch', ';a\nmean;1\n', 'begin with the string "mean"'],
     ['an open quote', ';"a\n0;1\n', 'quote'],
   ])('refuses %s, naming the file', (_, text, why) => {
     expect(() => EpochTable.parse(text, 'run.csv')).toThrow(RangeError);
@@ -382,12 +382,12 @@ describe('reconstructCsv', () => {
   });
 
   it.each([
-    [{ threshold: 0 }, 'threshold must be in (0, 1], not 0'],
-    [{ threshold: 1.5 }, 'threshold must be in (0, 1], not 1.5'],
-    [{ rule: 'mine' as 'paper' }, "rule must be 'paper' or 'delve'"],
-    [{ stats: ['sat'] }, "Unknown statistic 'sat'"],
-    [{ stats: ['drift'] }, "'drift' was not saved"],
-    [{ threshold: 0.9 }, 'neither covariances nor eigenvalues'],
+    [{ threshold: 0 }, 'threshold: expected a number in (0, 1], got number 0'],
+    [{ threshold: 1.5 }, 'threshold: expected a number in (0, 1], got number 1.5'],
+    [{ rule: 'mine' as 'paper' }, "rule: expected 'paper' or 'delve'"],
+    [{ stats: ['sat'] }, 'got the string "sat"'],
+    [{ stats: ['drift'] }, "got 'drift'"],
+    [{ threshold: 0.9 }, 'saved covariances or eigenvalues, got neither'],
   ])('refuses %o, saying why', async (options, why) => {
     const files = await savedRun();
     await expect(reconstructCsv('run', { ...options, files })).rejects.toThrow(why);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ConsoleStore, epochTable } from '../../src/stores/console-store.js';
+import { ConsoleStore, epochText } from '../../src/stores/console-store.js';
 import {
   decodeFileName,
   delveColumn,
@@ -52,7 +52,7 @@ describe('storedStat', () => {
   });
 
   it.each(['sat', 'toString', ''])('refuses %o, listing what there is', (name) => {
-    expect(() => storedStat(name)).toThrow(/Unknown statistic .*lsat/);
+    expect(() => storedStat(name)).toThrow(/stats: expected names out of .*lsat/);
   });
 });
 
@@ -123,7 +123,7 @@ describe('ConsoleStore', () => {
   });
 
   it('shows every statistic asked for, blank where a layer lacks it', () => {
-    const text = epochTable(
+    const text = epochText(
       epochOf(0, [
         layer('a', 'train', { values: { trace: 1234567, logDeterminant: -Infinity } }),
         layer('b', 'train', { values: { drift: 0.5 } }),
@@ -135,17 +135,17 @@ describe('ConsoleStore', () => {
     expect(b).toEqual(['b', 'train', '640', '8', '0.5']);
   });
 
-  it('has no escape codes unless colours are wanted', () => {
-    expect(epochTable(statistics, false)).not.toContain('\u001b');
-    expect(epochTable(statistics, true)).toContain('\u001b[36m██████\u001b[0m');
+  it('has no escape codes unless colors are wanted', () => {
+    expect(epochText(statistics, false)).not.toContain('\u001b');
+    expect(epochText(statistics, true)).toContain('\u001b[36m██████\u001b[0m');
   });
 
   it('does not let a layer name move the cursor', () => {
-    expect(epochTable(epochOf(0, [layer('a\u001b[2Jb\n', 'train')]))).toContain('a?[2Jb?');
+    expect(epochText(epochOf(0, [layer('a\u001b[2Jb\n', 'train')]))).toContain('a?[2Jb?');
   });
 
   it('prints an epoch without layers', () => {
-    expect(epochTable(epochOf(0, []))).toBe('epoch 0, 99 % of the variance (paper rule)');
+    expect(epochText(epochOf(0, []))).toBe('epoch 0, 99 % of the variance (paper rule)');
   });
 });
 

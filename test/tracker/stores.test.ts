@@ -34,7 +34,7 @@ describe('storeOf', () => {
   });
 
   it('refuses a name that is none, and what is no store', () => {
-    expect(() => storeOf('sqlite' as 'csv', 'run')).toThrow(/Unknown store 'sqlite' in saveTo/);
+    expect(() => storeOf('sqlite' as 'csv', 'run')).toThrow(/saveTo: expected one of .* got the string "sqlite"/);
     expect(() => storeOf({} as 'csv', 'run')).toThrow(TypeError);
     expect(() => storeOf(null as unknown as 'csv', 'run')).toThrow('got null');
   });
