@@ -1,11 +1,31 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concat } from '../../src/encoding/bytes.js';
+import { concat, fnv1a, fnv1aHex, fromLittleEndian, toLittleEndian } from '../../src/encoding/bytes.js';
 import { crc32c, mask, maskedCrc32c } from '../../src/encoding/crc32c.js';
 import { frameRecord, payloadsOf, RecordReader } from '../../src/encoding/record.js';
 import { CorruptRecordError } from '../../src/errors.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';
+
+describe('bytes', () => {
+  // http://www.isthe.com/chongo/tech/comp/fnv/, test vectors of 32-bit FNV-1a.
+  it.each([
+    ['', 0x811c9dc5],
+    ['a', 0xe40c292c],
+    ['foobar', 0xbf9cf968],
+  ])('the FNV-1a hash of "%s" is the published value', (text, expected) => {
+    const bytes = new TextEncoder().encode(`x${text}x`);
+    expect(fnv1a(bytes, 1, bytes.length - 1) >>> 0).toBe(expected);
+    expect(fnv1aHex(text)).toBe(expected.toString(16));
+  });
+
+  it('numbers are stored with the lowest byte first, and read from any place', () => {
+    const stored = toLittleEndian(Int32Array.of(0x01020304, -1));
+    expect([...stored]).toEqual([4, 3, 2, 1, 255, 255, 255, 255]);
+    const unaligned = concat([Uint8Array.of(0), stored]).subarray(1);
+    expect(new Int32Array(fromLittleEndian(unaligned, 4))).toEqual(Int32Array.of(0x01020304, -1));
+  });
+});
 
 describe('CRC-32C', () => {
   const ascii = (text: string) => new TextEncoder().encode(text);
