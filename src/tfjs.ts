@@ -26,7 +26,7 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
-export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './probes/probes.js';
+export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers, type ScalarWriter } from './probes/probes.js';
 export type { ArrayStat, Stat } from './saturation/stats.js';
 export type { GraphModelLike } from './summaries/graph-nodes.js';
 export type { TrackerCallback } from './tracker/callback.js';

@@ -20,7 +20,12 @@ export interface Tail {
   /** Mean saturation of the tail; NaN if there is no tail. */
   readonly saturation: number;
   /** The most saturated layer before the tail, and its saturation. */
-  readonly peak: { readonly layer: string; readonly saturation: number };
+  readonly peak: {
+    /** Name of the layer; empty if no layer is saturated at all. */
+    readonly layer: string;
+    /** Its saturation, in [0, 1]. */
+    readonly saturation: number;
+  };
   /** The saturation below which a layer could belong to the tail. */
   readonly limit: number;
 }
