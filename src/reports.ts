@@ -35,8 +35,6 @@ export {
   type Renderers,
   renderPng,
   renderSvg,
-  type VegaLiteModule,
-  type VegaModule,
 } from './reports/render.js';
 export { type ReportOptions, reportHtml } from './reports/report.js';
 export { ReportStore, type ReportStoreOptions, writeReport } from './reports/report-store.js';

@@ -2,17 +2,19 @@ import { type PlotOptions, type PlotSpec, plainColor, plotSpec, shortLabel } fro
 
 /** Samples of one layer on its first two principal axes. */
 export interface Embedding {
+  /** Name of the layer. */
   label: string;
-  /** n x 2, row-major. */
+  /** Coordinates of the samples, n x 2, row-major. */
   points: ArrayLike<number>;
 }
 
+/** Options of embeddingPlot. */
 export interface EmbeddingPlotOptions extends PlotOptions {
-  /** Samples drawn per layer, taken at equal distances; 1000. */
+  /** Most samples that are drawn of a layer; of more, some are picked at equal distances. Default 1000. */
   maxSamples?: number;
 }
 
-/** Samples on the first two principal axes, one panel per layer, each with its own scale. */
+/** Plots samples on the first two principal axes: one panel per layer, each with a scale of its own. */
 export function embeddingPlot(embeddings: readonly Embedding[], options: EmbeddingPlotOptions = {}): PlotSpec {
   const most = options.maxSamples ?? 1000;
   const axis = (field: string, title: string) => ({

@@ -1,21 +1,27 @@
 import { checkLength, finite, labelExpression, type PlotOptions, type PlotSpec, plotSpec } from './plot-spec.js';
 
-/** One row of numbers per epoch. */
+/** One number per layer and epoch. */
 export interface LayersByEpochs {
-  /** Layer names, input first. */
+  /** Names of the layers, the input's first. */
   labels: readonly string[];
-  /** The epochs (or steps) that `values` holds, in order. */
+  /** The epochs (or steps), in order. */
   epochs: readonly number[];
-  /** `values[e][l]`: the statistic of layer `l` at `epochs[e]`; NaN leaves a hole. */
+  /** `values[e][l]`: the statistic of layer `l` at `epochs[e]`; NaN leaves a gap. */
   values: readonly ArrayLike<number>[];
 }
 
+/** Options of heatMapPlot. */
 export interface HeatMapPlotOptions extends PlotOptions {
-  /** What the values are; 'saturation' fixes the colours to [0, 1]. */
+  /** What the values are. With 'saturation', the default, the colors cover [0, 1]. */
   metric?: string;
 }
 
-/** Layers (from the input, top, to the output, bottom) by epochs, coloured by saturation: viridis on [0, 1]. */
+/**
+ * Plots a number of every layer over the epochs as a heat map in viridis. Layers are rows, from the input at the top to the
+ * output at the bottom.
+ *
+ * @throws RangeError if the lists differ in length
+ */
 export function heatMapPlot({ labels, epochs, values }: LayersByEpochs, options: HeatMapPlotOptions = {}): PlotSpec {
   const metric = options.metric ?? 'saturation';
   if (values.length !== epochs.length) {
@@ -26,7 +32,7 @@ export function heatMapPlot({ labels, epochs, values }: LayersByEpochs, options:
     return labels.map((name, layer) => ({ epoch, layer, name, value: finite(values[row]![layer]!) }));
   });
   const rowHeight = labels.length > 40 ? 13 : 18;
-  // A mark per tick only while the ticks fit: about 40 numbers on the widest plot.
+  // Every epoch gets a tick only while the numbers fit: about 40 on the widest plot.
   const every = Math.ceil(epochs.length / 40);
   return plotSpec(`${metric[0]!.toUpperCase()}${metric.slice(1)}: layers × epochs`, options, {
     data: { values: rows },

@@ -14,31 +14,31 @@ import {
 
 /** One number per layer, in order of depth. */
 export interface Profile {
-  /** Layer names, input first. */
+  /** Names of the layers, the input's first. */
   labels: readonly string[];
   /** One number per layer; NaN leaves a gap. */
   values: ArrayLike<number>;
 }
 
+/** Options of profilePlot. */
 export interface ProfilePlotOptions extends PlotOptions {
-  /** What the values are; 'saturation' fixes the vertical axis to [0, 1]. */
+  /** What the values are. With 'saturation', the default, the vertical axis covers [0, 1]. */
   metric?: string;
-  /** Colour of that split. */
+  /** The split whose color the line gets. */
   split?: 'train' | 'val';
-  /** Test accuracy of a linear probe on each layer, 0..1: a second line beside saturation. */
+  /** Test accuracy of a linear probe on each layer, from 0 to 1: a second line. */
   probes?: ArrayLike<number>;
-  /** The model's own accuracy or loss, written below the title as Delve does: `{ accuracy: 0.925 }`. */
+  /** The model's own accuracy or loss, such as `{ accuracy: 0.925 }`: text below the title, as in Delve's figures. */
   metrics?: Readonly<Record<string, number>>;
   /** Layers to shade, as `tailOf` names them. */
   tail?: readonly string[];
 }
 
-/** Metrics that are fractions and are drawn on [0, 1], whatever their values. */
+/** Metrics that are fractions: they are drawn on [0, 1] whatever their values are. */
 const fractions = new Set(['saturation', 'probe accuracy']);
 
 /**
- * Saturation (or another statistic) by depth: a line with dots, layer names turned by 90 degrees.
- * This is Delve's signature figure (https://arxiv.org/abs/2006.08679); `probes` and `tail` make it the figure of
+ * Plots saturation (or another statistic) by depth: a line with a dot per layer. This is Delve's signature figure (https://arxiv.org/abs/2006.08679); `probes` and `tail` make it the figure of
  * the papers on unproductive layers (https://arxiv.org/abs/2106.12307).
  */
 export function profilePlot({ labels, values }: Profile, options: ProfilePlotOptions = {}): PlotSpec {

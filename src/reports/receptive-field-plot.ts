@@ -10,16 +10,17 @@ import {
   plotSpec,
 } from './plot-spec.js';
 
+/** Options of receptiveFieldPlot. */
 export interface ReceptiveFieldPlotOptions extends PlotOptions {
-  /** Side of the input in pixels (or samples): drawn as a line that the receptive field crosses at the border layer. */
+  /** Side of the input in pixels (or samples): a line that the receptive field crosses at the border layer. */
   inputSize?: number;
 }
 
-/** Receptive fields by depth, with or without what the layers were measured to do. */
+/** Receptive fields by depth, with or without the layers' saturation. */
 export interface ReceptiveFieldProfile {
-  /** Layer names, input first. */
+  /** Names of the layers, the input's first. */
   labels: readonly string[];
-  /** Smallest receptive field over all paths, per layer; Infinity (dense layers) is left out. */
+  /** Smallest receptive field over all paths, per layer. Infinity (dense layers) is not drawn. */
   min: ArrayLike<number>;
   /** Largest receptive field over all paths, per layer. */
   max: ArrayLike<number>;
@@ -28,8 +29,8 @@ export interface ReceptiveFieldProfile {
 }
 
 /**
- * Receptive field beside saturation: saturation above, the receptive field (smallest and largest over all paths, on a
- * logarithmic axis) below, with the input's size as a line. Right of where the smallest receptive field passes
+ * Plots receptive fields by depth: saturation above, the smallest and the largest receptive field over all paths below, on a
+ * logarithmic axis, with the input's size as a line. To the right of the point at which the smallest receptive field crosses
  * the line, layers see nothing new (https://arxiv.org/abs/2106.12307).
  */
 export function receptiveFieldPlot(profile: ReceptiveFieldProfile, options: ReceptiveFieldPlotOptions = {}): PlotSpec {

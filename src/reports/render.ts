@@ -2,28 +2,31 @@ import { drawSvg } from '#platform';
 import { MissingRendererError } from '../errors.js';
 import type { PlotSpec } from './plot-spec.js';
 
-/** What is used of the package vega. */
-export interface VegaModule {
+/** The part of the package vega that is used here. */
+interface VegaModule {
   parse(spec: never): unknown;
   View: new (runtime: never, options: object) => { toSVG(): Promise<string>; finalize(): unknown };
   None: number;
   textMetrics?: unknown;
 }
 
-/** What is used of the package vega-lite. */
-export interface VegaLiteModule {
+/** The part of the package vega-lite that is used here. */
+interface VegaLiteModule {
   compile(spec: never, options: object): { spec: unknown };
 }
 
-/** The packages that draw, for pages: bundlers cannot follow the imports by which Node finds them. */
+/** The packages that draw. A page passes them, because bundlers cannot follow the imports by which Node finds them. */
 export interface Renderers {
+  /** The package vega. Imported by its name if it is not given. */
   vega?: VegaModule;
+  /** The package vega-lite. Imported by its name if it is not given. */
   vegaLite?: VegaLiteModule;
 }
 
 /**
- * Imports an optional package: by a variable, and marked, so that bundlers do not insist on it.
- * @throws MissingRendererError when it is not installed
+ * Imports an optional package. Its name is a variable and the import is marked, so that bundlers do not require it.
+ *
+ * @throws MissingRendererError if it is not installed
  */
 export async function loadRenderer<T>(packageName: string): Promise<T> {
   try {
@@ -35,9 +38,9 @@ export async function loadRenderer<T>(packageName: string): Promise<T> {
 
 /**
  * Draws a plot as an SVG document. Needs no display and no canvas. In Node the packages vega and vega-lite are loaded on
- * the first call; a page hands them in: `renderSvg(spec, { vega, vegaLite })`.
+ * the first call; a page passes them: `renderSvg(spec, { vega, vegaLite })`.
  *
- * @throws MissingRendererError when one of them is not installed
+ * @throws MissingRendererError if one of them is not installed
  */
 export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Promise<string> {
   const vegaLite = renderers.vegaLite ?? (await loadRenderer<VegaLiteModule>('vega-lite'));
@@ -52,8 +55,9 @@ export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Prom
   }
 }
 
+/** Options of renderPng. */
 export interface PngOptions extends Renderers {
-  /** Pixels per unit of the plot; 2, which looks sharp on most screens. */
+  /** Pixels per unit of the plot. Default 2, which looks sharp on most screens. */
   scale?: number;
 }
 
@@ -71,7 +75,7 @@ export async function renderPng(spec: PlotSpec, options: PngOptions = {}): Promi
   return (await drawSvg(await renderSvg(spec, options), scale)).encoded;
 }
 
-/** Vega-Lite would otherwise warn on the console. */
+/** Keeps Vega-Lite from warning on the console. */
 const silent = {
   level: () => silent,
   error: () => silent,
@@ -81,8 +85,8 @@ const silent = {
 };
 
 /**
- * Widths of DejaVu Sans in parts of the font size, by kind of character: the widest of the fonts that figures name, so
- * that text in any of them fits.
+ * Widths of DejaVu Sans as fractions of the font size, by kind of character. Of the fonts that figures name it is the
+ * widest, so text in any of them fits.
  */
 const widths: readonly (readonly [RegExp, number])[] = [
   [/[iljI|.,:;'!\s]/, 0.32],
@@ -92,17 +96,17 @@ const widths: readonly (readonly [RegExp, number])[] = [
   [/[\u1100-\uffef]/, 1],
 ];
 const usual = 0.62;
-/** Bold letters are this much wider. */
+/** The factor by which bold letters are wider. */
 const bold = 1.12;
 
-/** About how wide a text is drawn, in the units of its font size: where there is no canvas to measure it. */
+/** An estimate of the width of a text, in the units of its font size, for use without a canvas that could measure it. */
 export function textWidth(text: string, fontSize: number, isBold = false): number {
   let width = 0;
   for (const character of text) width += widths.find(([kind]) => kind.test(character))?.[1] ?? usual;
   return width * fontSize * (isBold ? bold : 1);
 }
 
-/** The part of vega that says how wide texts are; its `width` may be replaced. */
+/** The part of vega that measures texts. Its `width` may be replaced. */
 export interface TextMetrics {
   width: (item: never, text: unknown) => number;
   estimateWidth: (item: never, text: unknown) => number;
@@ -116,8 +120,9 @@ interface TextItem {
 let users = 0;
 
 /**
- * Without a canvas, vega takes every letter for four fifths of its font size, and a third of a picture is left white.
- * Until the returned function is called, it estimates better; a measure of someone else's is left alone.
+ * Makes vega estimate the width of texts better until the returned function is called. Without a canvas, vega assumes that
+ * every letter is four fifths of its font size wide, which leaves a third of a picture white. A measure that somebody else
+ * has installed is left alone.
  */
 export function estimateTextBetter(metrics: TextMetrics | undefined): () => void {
   if (!metrics || (users === 0 && metrics.width !== metrics.estimateWidth)) return () => {};
@@ -135,12 +140,16 @@ export function estimateTextBetter(metrics: TextMetrics | undefined): () => void
 
 /** The part of a SummaryWriter that takes figures. */
 export interface FigureWriter {
+  /** Adds an SVG document under a tag; see SummaryWriter.addFigure. */
   addFigure(tag: string, svg: string, step?: number | bigint): void;
 }
 
 /**
- * Draws plots and logs them into TensorBoard's Images, one tag each.
- * Resolves when they are drawn and handed to the writer; its flush or close brings them into the file.
+ * Draws plots and writes them to TensorBoard's Images dashboard. Resolves when they are drawn and the writer has them; its
+ * flush or close brings them into the file.
+ *
+ * @param plots by tag
+ * @throws MissingRendererError if a package that draws is not installed
  */
 export async function addPlots(
   writer: FigureWriter,

@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
@@ -6,13 +7,14 @@ import { readHistory } from '../saturation/runs.js';
 import type { Store } from '../stores/store.js';
 import { type ReportOptions, reportHtml } from './report.js';
 
+/** Options of a ReportStore and of writeReport. */
 export interface ReportStoreOptions extends ReportOptions {
-  /** Where the file goes; the working directory in Node. */
+  /** Where the file goes. Default: the file system in Node, the origin private file system in a page. */
   files?: StoreFiles;
 }
 
 /**
- * Writes one `report.html` about a training when its tracker closes:
+ * Writes one HTML page about a training when its tracker closes:
  * `new SaturationTracker(logdir, model, { saveTo: ['tensorboard', new ReportStore('runs/vgg/report.html')] })`.
  */
 export class ReportStore implements Store {
@@ -20,19 +22,26 @@ export class ReportStore implements Store {
   readonly #options: ReportStoreOptions;
   readonly #history = new RunHistory();
 
+  /**
+   * Writes nothing yet.
+   *
+   * @param path of the HTML file; folders in it are made
+   * @throws TypeError if the path is not a non-empty string
+   */
   constructor(path: string, options: ReportStoreOptions = {}) {
     if (typeof path !== 'string' || path === '') {
-      throw new TypeError(`ReportStore: expected the path of an HTML file, got ${String(path)}`);
+      throw new TypeError(`ReportStore: expected the path of an HTML file, got ${describe(path)}`);
     }
     this.#path = path;
     this.#options = options;
   }
 
+  /** Remembers one epoch. */
   add(epoch: EpochStatistics): void {
     this.#history.add(epoch);
   }
 
-  /** Writes the report; nothing where no epoch came. */
+  /** Writes the report, unless there was no epoch. */
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
     const html = await reportHtml(this.#history, this.#options);
@@ -41,8 +50,13 @@ export class ReportStore implements Store {
 }
 
 /**
- * Writes `<logdir>/report.html` about a run that a tracker wrote, from its event files.
+ * Writes a report about a training from the event files of its tracker.
+ *
+ * @param logdir the logdir of the tracker
+ * @param options `path`: where the page goes, `<logdir>/report.html` by default
  * @returns the file's path
+ * @throws Error if `logdir` is not a folder, RangeError if no run in it holds saturation, MissingRendererError if vega or
+ * vega-lite is not installed
  */
 export async function writeReport(
   logdir: string,

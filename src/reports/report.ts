@@ -12,26 +12,27 @@ import { screePlot } from './scree-plot.js';
 import { seriesPlot } from './series-plot.js';
 import { splitsPlot } from './splits-plot.js';
 
+/** Options of reportHtml. */
 export interface ReportOptions extends AdviceOptions {
-  /** Heading of the page; 'Layer saturation'. */
+  /** Heading of the page. Default 'Layer saturation'. */
   title?: string;
-  /** The packages that draw, where Node cannot find them by itself. */
+  /** The packages that draw. Needed if Node cannot find them by itself, and in a page. */
   renderers?: Renderers;
 }
 
 /**
- * One self-contained HTML page about a run, with no scripts and nothing to load: findings in plain words, saturation by
- * depth (with tail and probes), train against validation, heat maps over the epochs, receptive fields, losses and
- * metrics, the numbers as a table, and the spectrum of each layer.
+ * Makes a self-contained HTML page about a run, without scripts: findings in plain words, saturation by depth (with tail
+ * and probes), training against validation, heat maps over the epochs, receptive fields, losses and metrics, the numbers as
+ * a table, and the spectrum of each layer.
  *
- * @throws RangeError when the history is empty, MissingRendererError when vega or vega-lite is not installed
+ * @throws RangeError if the history is empty, MissingRendererError if vega or vega-lite is not installed
  */
 export async function reportHtml(history: RunHistory, options: ReportOptions = {}): Promise<string> {
   const last = history.last;
   if (last === undefined)
     throw new RangeError('reportHtml: expected a history with at least one epoch, got an empty one');
   const draw = async (spec: PlotSpec, caption: string): Promise<Figure> => ({
-    // Screen readers get the caption; a label on every dot would treble the page.
+    // Screen readers get the caption; a label on every dot would triple the size of the page.
     svg: await renderSvg({ ...spec, config: { ...(spec.config as object), aria: false } }, options.renderers),
     caption,
   });
@@ -159,21 +160,21 @@ function tableSection(last: EpochStatistics, options: ReportOptions): string {
   )}</section>`;
 }
 
-/** A column of the table of numbers: its head, and a layer's cell. */
+/** A column of the table of numbers: its head, and the cell of a layer. */
 type Column = [string, (layer: LayerStatistics) => string];
 
 function statColumn(stat: ScalarStat): Column {
   return [scalarStats[stat].title, ({ values }) => numberText(stat, values[stat])];
 }
 
-/** Three decimals of a saturation, whole counts, and four significant digits of everything else. */
+/** Words a number: a saturation has three decimals, a count is whole, anything else has four significant digits. */
 function numberText(stat: ScalarStat, value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return '';
   if (stat === 'saturation') return decimals(value, 3);
   return scalarStats[stat].isCount ? decimals(value, 0) : String(Number(value.toPrecision(4)));
 }
 
-/** Text with `code` in backticks, as HTML. */
+/** Turns text with `code` in backticks into HTML. */
 function inlineCode(text: string): string {
   return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
 }
@@ -192,13 +193,13 @@ function extent(field: { min: number; max: number } | undefined): string {
   return field.min === field.max ? text(field.min) : `${text(field.min)} to ${text(field.max)}`;
 }
 
-/** A drawn plot and what it shows. */
+/** A drawn plot, and a caption that says what it shows. */
 export interface Figure {
   svg: string;
   caption: string;
 }
 
-/** Widest picture that a phone may shrink to its screen; wider ones keep their size and scroll, or nobody could read them. */
+/** Width of the widest picture that a phone may shrink to its screen. A wider one would be unreadable, so it scrolls. */
 const shrinkBelow = 560;
 
 const style = `
@@ -222,7 +223,7 @@ th { font-weight: 600; border-bottom: 2px solid #ccc; }
 summary { cursor: pointer; font-size: 1.2rem; font-weight: 700; margin: 32px 0 8px; }
 `;
 
-/** A whole HTML document: its style within, no scripts, nothing to load. */
+/** A whole HTML document with its style and without scripts. */
 export function page(title: string, sections: readonly string[]): string {
   const name = escapeHtml(title);
   return `<!doctype html>
@@ -241,7 +242,7 @@ ${sections.join('\n')}
 `;
 }
 
-/** A heading and its figures; folded, they cost no room until they are asked for. */
+/** A heading and its figures. If they are folded, they take no space until the reader opens them. */
 export function section(heading: string, figures: readonly Figure[], folded = false): string {
   const body = `<div class="figures">${figures.map((figure, index) => figureHtml(figure, `${heading.replace(/\W+/g, '-')}-${index}-`)).join('\n')}</div>`;
   const name = escapeHtml(heading);
@@ -264,7 +265,7 @@ function figureHtml({ svg, caption }: Figure, idPrefix: string): string {
   return `<figure class="${width <= shrinkBelow ? 'small' : 'wide'}"><div class="scroll">${own}</div><figcaption>${label}</figcaption></figure>`;
 }
 
-/** Several drawings in one document must not share ids (of clips and gradients). */
+/** Makes the ids of a drawing (of clips and gradients) unique: several drawings in one document must not share ids. */
 function uniqueIds(svg: string, prefix: string): string {
   return svg
     .replace(/\sid="([^"]+)"/g, ` id="${prefix}$1"`)

@@ -8,18 +8,23 @@ import {
   splitColors,
 } from './plot-spec.js';
 
-/** A number over the epochs, per split where it has one. */
+/** A number over the epochs: of each split, or of no split. Every list may be absent. */
 export interface SeriesBySplit {
   /** Epochs (or steps), in order. */
   epochs: readonly number[];
-  /** One number per epoch; NaN leaves a gap. Either may be absent. */
+  /** One number per epoch for training; NaN leaves a gap. */
   train?: ArrayLike<number>;
+  /** One number per epoch for validation; NaN leaves a gap. */
   val?: ArrayLike<number>;
-  /** Without a split. */
+  /** One number per epoch that belongs to no split; NaN leaves a gap. */
   all?: ArrayLike<number>;
 }
 
-/** A loss or metric over the epochs, train against validation. */
+/**
+ * Plots a loss or a metric over the epochs, training against validation.
+ *
+ * @throws RangeError if a list has not one number per epoch
+ */
 export function seriesPlot(series: SeriesBySplit, options: PlotOptions & { metric: string }): PlotSpec {
   const colors = { train: splitColors.train, val: splitColors.val, all: plainColor };
   const present = (['train', 'val', 'all'] as const).filter((split) => series[split] !== undefined);

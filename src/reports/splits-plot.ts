@@ -10,14 +10,17 @@ import {
   splitColors,
 } from './plot-spec.js';
 
+/** Options of splitsPlot. */
 export interface SplitsPlotOptions extends PlotOptions {
-  /** What the values are; 'saturation' fixes the vertical axis to [0, 1]. */
+  /** What the values are. With 'saturation', the default, the vertical axis covers [0, 1]. */
   metric?: string;
 }
 
 /**
- * Train against validation per layer: a dot for each and a line between them, so that the gap is what the eye sees.
- * `train` and `val` hold one number per label; NaN leaves a dot out.
+ * Plots training against validation: two dots per layer and a line between them that shows the gap. `train` and `val` hold
+ * one number per label; NaN leaves a dot out.
+ *
+ * @throws RangeError if a list has not one number per label
  */
 export function splitsPlot(
   { labels, train, val }: { labels: readonly string[]; train: ArrayLike<number>; val: ArrayLike<number> },

@@ -343,6 +343,6 @@ describe('PlotStore', () => {
 
   it('bad options are named', () => {
     expect(() => new PlotStore('')).toThrow(/savefile to be a path/);
-    expect(() => new PlotStore('x', { format: 'gif' as never })).toThrow(/'png' or 'svg', got 'gif'/);
+    expect(() => new PlotStore('x', { format: 'gif' as never })).toThrow(/'png' or 'svg', got the string "gif"/);
   });
 });
