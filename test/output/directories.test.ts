@@ -199,11 +199,11 @@ describe('safePath', () => {
     ['c:\\x', 'c:_x'],
     ['nul\0', 'nul_'],
     ['12:30 ä 😀', '12:30 ä 😀'],
-  ])('%j is %j', (name, path) => {
+  ])('%j becomes %j', (name, path) => {
     expect(safePath(name)).toBe(path);
   });
 
-  it.each(['', '/', '.', './/.'])('%j names nothing', (name) => {
+  it.each(['', '/', '.', './/.'])('%j is refused, because it names nothing', (name) => {
     expect(() => safePath(name)).toThrow(RangeError);
   });
 
@@ -234,7 +234,7 @@ describe('safePath', () => {
 
 describe('openBrowserFolder', () => {
   // What it does in a page is tested in one: test/browser/browser-folder-output.test.ts.
-  it('says where there is no browser to write to', async () => {
+  it('rejects if there is no browser to write to', async () => {
     await expect(openBrowserFolder('runs/a')).rejects.toThrow(TypeError);
     await expect(openBrowserFolder('runs/a')).rejects.toThrow(/'runs\/a': there is no origin private file system here/);
   });

@@ -203,7 +203,7 @@ describe.each(backends)('insertPcaLayers on %s', (backend) => {
     tf.dispose([x, y]);
   });
 
-  it('takes a filter, names and the options of the PCA layers', () => {
+  it('accepts a filter, names and the options of the PCA layers', () => {
     const model = kinds['a dense Sequential'].make();
     const copy = insertPcaLayers(model, {
       layers: (layer) => (layer.name === 'a' ? 'first' : layer.name === 'norm' ? 'after_norm' : false),

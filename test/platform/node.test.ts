@@ -172,7 +172,7 @@ describe('defaultStoreFiles', () => {
     expect(await defaultStoreFiles().list(folder)).toEqual(['1.npy', 'x/y/2.npy']);
   });
 
-  it('takes what is not there for nothing', async () => {
+  it('finds nothing if there is no such file', async () => {
     const files = defaultStoreFiles();
     expect(await files.read(`${folder}/none`)).toBeUndefined();
     expect(await files.list(`${folder}/none`)).toEqual([]);
@@ -192,7 +192,7 @@ describe('defaultStoreFiles', () => {
     expect(existsSync(join(folder, 'here.csv'))).toBe(true);
   });
 
-  it.skipIf(process.getuid?.() === 0)('rejects with the reason where it may not write', async () => {
+  it.skipIf(process.getuid?.() === 0)('rejects with the reason if it may not write', async () => {
     chmodSync(folder, 0o500);
     await expect(defaultStoreFiles().write(`${folder}/c.csv`, bytes(''))).rejects.toThrow('EACCES');
   });
@@ -212,7 +212,7 @@ describe('terminalHasColors', () => {
     Object.assign(process.stdout, { isTTY: true, hasColors: real, getColorDepth });
     vi.stubEnv('FORCE_COLOR', undefined);
     vi.stubEnv('NO_COLOR', undefined);
-    // Node takes an unknown CI for a place without colours.
+    // Node takes an unknown CI for a place without colors.
     vi.stubEnv('CI', undefined);
     vi.stubEnv('TERM', 'xterm-256color');
   };
@@ -222,7 +222,7 @@ describe('terminalHasColors', () => {
     expect(terminalHasColors()).toBe(true);
   });
 
-  it('is false where NO_COLOR asks for none, and on a dumb terminal', async () => {
+  it('is false if NO_COLOR is set, and on a dumb terminal', async () => {
     await asTerminal();
     vi.stubEnv('NO_COLOR', '1');
     expect(terminalHasColors()).toBe(false);
@@ -264,7 +264,7 @@ describe('startWorker', () => {
     expect(numbers.length).toBe(0);
   });
 
-  it.runIf(process.platform === 'linux')('gives way to the thread that starts it', async () => {
+  it.runIf(process.platform === 'linux')('yields to the thread that starts it', async () => {
     const source = `
       const { readlinkSync } = process.getBuiltinModule('node:fs');
       postMessage(Number(readlinkSync('/proc/thread-self').split('/').pop()), []);

@@ -33,7 +33,7 @@ describe('CsvStore', () => {
     ]);
   });
 
-  it("leaves the counts out where asked, so that the columns are Delve's and no others", async () => {
+  it("leaves the counts out if asked to, so that the columns are Delve's and no others", async () => {
     const store = new CsvStore('run', { files, counts: false });
     await store.add(epochOf(0, [layer('fc', 'train')]));
     expect(text()).toBe(';train-saturation_fc;train-intrinsic-dimensionality_fc\n0;0.375;3\n');
@@ -108,7 +108,7 @@ describe('CsvStore', () => {
     expect(records()[2]['train-saturation_fc_one']).toBe('0.375');
   });
 
-  it('begins anew at epoch 0', async () => {
+  it('starts again at epoch 0', async () => {
     files.files.set('run.csv', delveCsv);
     await new CsvStore('run', { files }).add(epochOf(0, [layer('other', 'train')]));
     expect(records()).toHaveLength(1);
@@ -145,7 +145,7 @@ describe('CsvStore', () => {
     expect(records()[0]).toMatchObject({ 'train-saturation_fc': '0.375', 'eval-saturation_fc': '0.375' });
   });
 
-  it('takes the path with or without .csv', () => {
+  it('accepts the path with or without .csv', () => {
     expect(new CsvStore('a/run', { files }).path).toBe('a/run.csv');
     expect(new CsvStore('a/run.csv', { files }).path).toBe('a/run.csv');
     expect(new CsvStore('a/run/', { files }).path).toBe('a/run.csv');
@@ -208,7 +208,7 @@ describe('EpochTable', () => {
     expect(table.epochs).toEqual([9, 10, 100]);
   });
 
-  it('takes CRLF and a byte order mark from a spreadsheet', () => {
+  it('accepts CRLF and a byte order mark from a spreadsheet', () => {
     const table = EpochTable.parse('\ufeff;a;b\r\n0;1;2\r\n');
     expect(table.columns).toEqual(['a', 'b']);
     expect(table.value(0, 'b')).toBe(2);
@@ -323,7 +323,7 @@ describe('reconstructCsv', () => {
     expect(before).toBe(4);
   });
 
-  it('takes saved eigenvalues where no covariance was saved', async () => {
+  it('uses saved eigenvalues if no covariance was saved', async () => {
     const files = await savedRun({ spectrum: Spectrum.of(diagonal) });
     const table = await reconstructCsv('run', { threshold: 0.8, files });
     expect(table.value(1, 'train-intrinsic-dimensionality_fc')).toBe(2);
@@ -374,7 +374,7 @@ describe('reconstructCsv', () => {
     );
   });
 
-  it('writes the table where asked', async () => {
+  it('writes the table to the path asked for', async () => {
     const files = await savedRun();
     const table = await reconstructCsv('run/', { savefile: 'tables/again.csv', files });
     const written = new TextDecoder().decode(files.files.get('tables/again.csv'));

@@ -44,7 +44,7 @@ describe('every event is in the file, without close(), after', () => {
   });
 });
 
-it("a program's own signal listeners run, and it goes on, with handleSignals", async () => {
+it("a program's own signal listeners run, and the program goes on, with handleSignals", async () => {
   const logdir = temporaryFolder();
   const ending = await programs.run(
     `${addThousand.replace('flushSecs', 'handleSignals: true, flushSecs')}
@@ -62,7 +62,7 @@ it("a program's own signal listeners run, and it goes on, with handleSignals", a
   expect(stepsIn(logdir)).toEqual([...thousand, 1000]);
 });
 
-it('a listener that ends the program only where it is alone still does, with handleSignals', async () => {
+it('a listener that ends the program only if it is the only one still does, with handleSignals', async () => {
   const ending = await programs.run(
     `${addThousand.replace('flushSecs', 'handleSignals: true, flushSecs')}
     const listener = () => {
@@ -128,7 +128,7 @@ it('a timer writes what waits, and keeps no program alive', async () => {
   expect(stepsIn(logdir)).toEqual([1, 2]);
 });
 
-it('values that are still being computed at exit are counted and told; the events after them are written', async () => {
+it('values that are still being computed at exit are counted and reported; the events after them are written', async () => {
   const logdir = temporaryFolder();
   const ending = await programs.run(
     `const writer = new SummaryWriter(process.argv[2]);
