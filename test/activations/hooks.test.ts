@@ -333,6 +333,20 @@ describe.each(backends)('hooks of a GraphModel on %s', (backend) => {
     ]);
   });
 
+  it('never let an error inside the hook reach the model; close throws it', async () => {
+    const plain = valuesOf(one.predict(x));
+    const tracker = new SaturationTracker(
+      'unused',
+      { model: one, nodes: ['hidden/Relu'] },
+      { saveTo: [new RecordingStore()] },
+    );
+    tf.tidy(() => tracker.observe('hidden/Relu', tf.zeros([3, 5]), 'val'));
+    const before = tf.memory().numTensors;
+    expect(tracker.record('val', () => valuesOf(one.predict(x)))).toEqual(plain);
+    expect(tf.memory().numTensors).toBe(before);
+    await expect(tracker.close()).rejects.toThrow(/layer 'hidden\/Relu': output: expected 5 features.*got 6/);
+  });
+
   it('reject an empty list of nodes and nodes that the model does not have', async () => {
     expect(
       () => new SaturationTracker('unused', { model: one, nodes: [] }, { saveTo: [new RecordingStore()] }),

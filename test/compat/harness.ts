@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, inject, onTestFinished } from 'vitest';
@@ -21,13 +20,6 @@ const environment = inject('tensorboard');
 /** describe, or a skipped describe whose name says why: without Python there is no TensorBoard to ask. */
 export const describeWithTensorBoard: typeof describe | typeof describe.skip =
   'missing' in environment ? describe.skip : describe;
-
-/** A new folder that is gone when the running test has finished. */
-export function temporaryLogdir(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'delve-compat-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** The runs below a logdir: every folder that holds an event file, named as TensorBoard names it ('.' is the logdir itself). */
 function runsOf(logdir: string): Set<string> {
