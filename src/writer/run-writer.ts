@@ -228,9 +228,9 @@ export abstract class RunWriter implements AsyncDisposable {
    * @internal
    */
   protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
-    const { step, wallTime = Date.now() / 1000 } = address;
+    const { call, step, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
-    this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries));
+    this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries), call);
   }
 
   #eachRun(call: (run: this) => Promise<void>): Promise<void>[] {

@@ -31,9 +31,10 @@ describe('nodeFiles', () => {
     const reason = mountSmall(disk);
     if (reason !== undefined) skip(reason);
     const path = join(disk, 'file');
-    files.create(path);
-    expect(files.append(path, new Uint8Array(40_000).fill(1), 0)).toBe(true);
-    expect(() => files.append(path, new Uint8Array(40_000).fill(2), 40_000)).toThrow(/ENOSPC/);
+    const file = files.create(path)!;
+    onTestFinished(() => file.release());
+    expect(file.append(new Uint8Array(40_000).fill(1))).toBe(true);
+    expect(() => file.append(new Uint8Array(40_000).fill(2))).toThrow(/ENOSPC/);
     expect(readFileSync(path)).toEqual(Buffer.alloc(40_000, 1));
   });
 

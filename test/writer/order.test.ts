@@ -79,12 +79,13 @@ it('values that never come are counted, told and rejected; the events around the
 });
 
 it('values that wait too long lose their place instead of filling the memory; nothing is lost', async () => {
-  const queue = new OrderedQueue();
+  const queue = new OrderedQueue(unexpected);
   const written: string[] = [];
   let come!: (value: string) => void;
   const late = new Promise<string>((resolve) => (come = resolve));
   queue.addLater(
     late,
+    'late',
     (value) => written.push(value),
     () => {},
   );
@@ -121,14 +122,14 @@ it('large events wait up to a number of bytes only', async () => {
 });
 
 it('an event that cannot be written when its turn comes is told of, and the rest go on', async () => {
-  const queue = new OrderedQueue();
+  const queue = new OrderedQueue(unexpected);
   const written: string[] = [];
   const failures: unknown[] = [];
   const failure = new Error('on purpose');
   const fail = () => {
     throw failure;
   };
-  queue.addLater(Promise.resolve(), fail, (error) => failures.push(error));
+  queue.addLater(Promise.resolve(), 'late', fail, (error) => failures.push(error));
   queue.add(fail, (error) => failures.push(error), 1);
   queue.add(() => written.push('last'), unexpected, 1);
   await queue.settled();
