@@ -108,7 +108,7 @@ function declarations(path) {
     if (ts.isConstructorDeclaration(node)) found.add(`${owner}.constructor`);
     const isOwner =
       ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node) || (ts.isVariableDeclaration(node) && name);
-    ts.forEachChild(node, (child) => visit(child, isOwner ? name : ts.isObjectLiteralExpression(node) ? owner : owner));
+    ts.forEachChild(node, (child) => visit(child, isOwner ? name : owner));
   };
   ts.forEachChild(source, (node) => visit(node, undefined));
   return found;
@@ -144,19 +144,24 @@ function checkNames(document) {
   }
   for (const line of text.split('\n')) {
     let file;
-    for (const [, code] of line.matchAll(/`([^`]+)`/g)) {
+    let end = -1;
+    for (const { 0: span, 1: code, index } of line.matchAll(/`([^`]+)`/g)) {
       if (FOLDERS.test(code) && !/[*{<…\s]/.test(code)) {
         if (!existsSync(code) && !GENERATED.test(code))
           complaints.push(`${document} names ${code}, which is not there`);
         file = /\.(ts|m?js)$/.test(code) && existsSync(code) ? code : undefined;
-      } else if (file && isWalk(line) && !declarations(file).has(code)) {
-        complaints.push(`${document}: ${file} declares no ${code}`);
+      } else {
+        if (!/^,? $/.test(line.slice(end, index))) file = undefined;
+        if (file && isWalk(line) && !declarations(file).has(code)) {
+          complaints.push(`${document}: ${file} declares no ${code}`);
+        }
       }
+      end = index + span.length;
     }
   }
 }
 
-/** A line of a walk is an item of a numbered list that begins with a file: every name behind a file is declared in it. */
+/** A line of a walk is an item of a numbered list that begins with a file; names right behind a file are declared in it. */
 const isWalk = (line) => /^\d+\. `src\//.test(line);
 
 // ------------------------------------------------------------------------------------------------------------- run it

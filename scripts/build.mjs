@@ -130,7 +130,7 @@ function compileAssembly(file) {
   return bytes;
 }
 
-/** Worker threads run a script that travels as a string: files beside the bundle break in pre-bundlers. */
+/** Bundles what runs in a worker thread into a string: as a file of its own it would be lost by users' bundlers. */
 async function buildWorker() {
   const entry = 'src/statistics/threads/worker.ts';
   if (!existsSync(entry)) return;
@@ -140,6 +140,7 @@ async function buildWorker() {
   const inputs = [
     ...filesBelow('src/kernels', isSource),
     ...filesBelow('src/statistics', isSource),
+    'src/errors.ts',
     'scripts/build.mjs',
   ];
   if (isFresh(inputs, [output])) return;

@@ -46,10 +46,12 @@ export class ClosedWriterError extends Error {
 
 /** An optional package that draws is not installed. */
 export class MissingRendererError extends Error {
+  /** Distinguishes this error from others even if it comes from another copy of this package. */
   override readonly name = 'MissingRendererError';
   /** The package that could not be loaded. */
   readonly packageName: string;
 
+  /** @param packageName the package that could not be loaded */
   constructor(packageName: string, options?: { cause?: unknown }) {
     // Plots are drawn by all three, SVG documents by the last alone.
     const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;

@@ -46,26 +46,31 @@ export {
 } from './statistics/spectrum.js';
 export type { IntrinsicDimensionRule } from './statistics/spectrum-measures.js';
 export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
-export { CsvStore, type FileStoreOptions } from './stores/csv-store.js';
+export { CsvStore, type CsvStoreOptions, type FileStoreOptions } from './stores/csv-store.js';
 export { EpochTable } from './stores/epoch-table.js';
 export { MemoryStoreFiles } from './stores/memory-store-files.js';
 export { NpyStore } from './stores/npy-store.js';
 export { type ReconstructOptions, reconstructCsv } from './stores/reconstruct-csv.js';
 export type { Store } from './stores/store.js';
-export { StoreList } from './stores/store.js';
 export type { AudioOptions } from './summaries/audio.js';
 export type { BoxesOptions } from './summaries/boxes.js';
-export type { ChartCategory, CustomScalarsLayout, MarginChart, MultilineChart } from './summaries/custom-scalars.js';
+export type {
+  ChartCategory,
+  CustomScalarsLayout,
+  MarginChart,
+  MarginSeries,
+  MultilineChart,
+} from './summaries/custom-scalars.js';
 export type { EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
 export type { Hparam, HparamDomain, HparamsOptions, HparamsStatus } from './summaries/hparams.js';
 export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
+export type { LayersModelLike } from './summaries/layers-graph.js';
 export type { MeshOptions } from './summaries/mesh.js';
 export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';
 export type { CanvasPixels, ImageLayout, ImagesLayout } from './summaries/pixels.js';
 export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
 export type { MarkdownInput, Text } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
-export { type StoreName, storeOf } from './tracker/store-of.js';
 export type { SummaryOptions, SummaryWriterOptions } from './writer/run-writer.js';
 export { SummaryWriter } from './writer/summary-writer.js';

@@ -8,7 +8,7 @@
 export { MissingRendererError } from './errors.js';
 export { type AdviceOptions, adviceMarkdown, adviseOn, type Finding, type FindingKind } from './insight/advice.js';
 export { borderLayer, type InputSize, inputSizeRange, unproductiveLayers } from './insight/border.js';
-export type { Window } from './insight/field-of-view.js';
+export type { KernelWindow, Window } from './insight/field-of-view.js';
 export type { LayerLike, ModelLike, SymbolicTensorLike } from './insight/layer-graph.js';
 export {
   type ReceptiveField,

@@ -3,29 +3,46 @@ import { type InputSize, unproductiveLayers } from './border.js';
 import type { ReceptiveField } from './receptive-fields.js';
 import { type Tail, type TailOptions, tailOf } from './tail.js';
 
-/** What a finding is about, gravest first. */
+/*
+ * What an epoch's saturations suggest, as findings (adviseOn) and as a text for people (adviceMarkdown). Each finding is one
+ * function; each rests on numbers of the epoch and on a rule whose source it names.
+ */
+
+/** What a finding is about, most serious first. */
 export type FindingKind = 'nonFinite' | 'dead' | 'tail' | 'border' | 'bottleneck' | 'samples' | 'width';
 
 /** One thing that the numbers suggest. */
 export interface Finding {
+  /** What the finding is about. */
   readonly kind: FindingKind;
   /** The layers concerned, in order of depth. */
   readonly layers: readonly string[];
-  /** What was seen, with the numbers it rests on, and what to try. Markdown, no links. */
+  /** What was seen, with the numbers that it rests on, and what to try. Markdown without links. */
   readonly text: string;
-  /** Where the rule comes from. */
-  readonly source: { readonly title: string; readonly url: string };
+  /** The paper or thread from which the rule comes. */
+  readonly source: {
+    /** Its title and authors. */
+    readonly title: string;
+    /** Where to read it. */
+    readonly url: string;
+  };
 }
 
+/** Options of adviseOn and adviceMarkdown. */
 export interface AdviceOptions extends TailOptions {
-  /** The split to judge; 'train' where it was recorded. */
+  /** The split to judge. Default: 'train' if it was recorded, else 'val'. */
   split?: Split;
-  /** From `receptiveFields(model)`: tells whether a tail comes from too small an input. */
+  /** The result of `receptiveFields(model)`: it shows whether the input is too small for the layers of a tail. */
   receptiveFields?: readonly ReceptiveField[];
-  /** Side of the model's input, needed with `receptiveFields`. */
+  /** Size of the model's inputs in pixels or samples; needed with `receptiveFields`. */
   inputSize?: InputSize;
-  /** From `probeLayers`: accuracy by layer. */
-  probes?: readonly { readonly layer: string; readonly accuracy: number }[];
+  /** The result of `probeLayers`: accuracy by layer. */
+  probes?: readonly {
+    /** The layer's name in a tracker. */
+    readonly layer: string;
+    /** Fraction of the test samples whose class was found, in [0, 1]. */
+    readonly accuracy: number;
+  }[];
 }
 
 const papers = {
@@ -44,21 +61,25 @@ const papers = {
   delve: { title: 'Delve: how to act on the values', url: 'https://github.com/delve-team/delve/issues/43' },
 } as const;
 
-/** A layer that uses this part of its directions and is no wider than its neighbours holds the others back. */
+/** A layer that uses this fraction of its directions and is no wider than its neighbors holds the others back. */
 const saturated = 0.9;
-/** Mean saturation that Delve's maintainers advise to aim for, by scaling all widths alike. */
+/** The range of mean saturation that Delve's maintainers advise to aim for, by scaling all widths alike. */
 const usefulSaturation = [0.2, 0.4] as const;
 /**
- * For layers whose spectrum is not at hand: rows per intrinsic dimension below which the estimate is visibly too low: of a Gaussian in 256 dimensions with a
- * 1/i spectrum (intrinsic dimensionality 241 at 99 %), 4 rows per dimension give 5 % too few and 10 give 2 %.
+ * For layers whose spectrum is not at hand: rows per intrinsic dimension below which the estimate is visibly too low. For a
+ * Gaussian in 256 dimensions with a 1/i spectrum (intrinsic dimensionality 241 at 99 %), 4 rows per dimension give 5 % too
+ * few dimensions, and 10 rows give 2 % too few.
  */
 const rowsPerDimension = 10;
 
 /**
  * Says in plain words what an epoch's saturation suggests: tails, dead layers, saturated bottlenecks, layers with too few
- * samples to tell. Empty when nothing stands out.
+ * samples to judge. Returns an empty list if nothing stands out.
  *
- * The judgement is by rules of thumb; each finding names the paper its rule comes from.
+ * The rules are rules of thumb; each finding names the source of its rule.
+ *
+ * @param epoch what a store receives, e.g. `RunHistory.last`
+ * @throws RangeError if an option is out of its range
  */
 export function adviseOn(epoch: EpochStatistics, options: AdviceOptions = {}): Finding[] {
   const layers = layersToJudge(epoch, options.split);
@@ -105,7 +126,7 @@ function dead(layers: readonly LayerStatistics[]): Finding[] {
     {
       kind: 'dead',
       layers: names(still),
-      text: `${list(still)} put out the same for every one of ${still[0]!.samples} samples (no variance in any of ${still[0]!.features} features). With ReLU this means that every unit is dead: try another initialisation, a lower learning rate or a leaky activation; otherwise take the layer out.`,
+      text: `${list(still)} put out the same for every one of ${still[0]!.samples} samples (no variance in any of ${still[0]!.features} features). With ReLU this means that every unit is dead: try another initialization, a lower learning rate or a leaky activation; otherwise take the layer out.`,
       source: papers.eigenspace,
     },
   ];
@@ -136,17 +157,17 @@ function tailFinding(tail: Tail, options: AdviceOptions): Finding[] {
   ];
 }
 
-/** Accuracy that a probe must gain over the tail before its layers count as useful. */
+/** Least gain in a probe's accuracy over the tail that makes its layers count as useful. */
 const enoughGain = 0.01;
 
-/** What the tail adds to the accuracy of linear probes; NaN where that is not known. */
+/** What the tail adds to the accuracy of linear probes; NaN if that is not known. */
 function probeGain(tail: Tail, { probes = [] }: AdviceOptions): number {
   const at = probes.findIndex(({ layer }) => layer === tail.layers[0]);
   const end = probes.find(({ layer }) => layer === tail.layers.at(-1));
   return at < 1 || !end ? Number.NaN : end.accuracy - probes[at - 1]!.accuracy;
 }
 
-/** Whether classes can be read off better at the tail's end than before it. */
+/** The sentence that compares the probes before and at the end of the tail; empty if there are none. */
 function probeText(tail: Tail, options: AdviceOptions): string {
   const gain = probeGain(tail, options);
   if (Number.isNaN(gain)) return '';
@@ -191,7 +212,7 @@ function bottlenecks(layers: readonly LayerStatistics[], head: number): Finding[
     {
       kind: 'bottleneck',
       layers: names(narrow),
-      text: `${told.join(', ')} use(s) nearly every direction there is, and no neighbour is narrower: what passes through may be cut short. Try more units or filters there.`,
+      text: `${told.join(', ')} use(s) nearly every direction there is, and no neighbor is narrower: what passes through may be cut short. Try more units or filters there.`,
       source: papers.saturation,
     },
   ];
@@ -262,8 +283,10 @@ function inputText(inputSize: InputSize | undefined): string {
 }
 
 /**
- * The end of a training in plain words, as Markdown for `writer.addText` (TensorBoard's Text tab): what the saturation
- * suggests, with links to the papers, and the numbers it rests on as a table.
+ * What an epoch's saturation suggests, as Markdown for `writer.addText` (TensorBoard's Text tab): the findings with links to
+ * their sources, and a table of the numbers on which they rest.
+ *
+ * @throws RangeError if an option is out of its range
  */
 export function adviceMarkdown(epoch: EpochStatistics, options: AdviceOptions = {}): string {
   const layers = layersToJudge(epoch, options.split);
@@ -302,7 +325,7 @@ export function adviceMarkdown(epoch: EpochStatistics, options: AdviceOptions = 
   ].join('\n');
 }
 
-/** A name that cannot end its table cell. */
+/** A name in which no character ends the table cell. */
 function cell(name: string): string {
   return name.replaceAll('|', '\\|');
 }

@@ -1,21 +1,27 @@
-import type { ModelLike } from './layer-graph.js';
-import { checkModel } from './layer-graph.js';
+import { describe } from '../errors.js';
+import { checkModel, type ModelLike } from './layer-graph.js';
 import { type ReceptiveField, receptiveFields } from './receptive-fields.js';
 
-/** Side of the input in pixels or samples; one number for all axes, or one per axis. */
+/*
+ * What receptive fields say about a network and the size of its input: which convolutions see nothing new, and which input
+ * sizes suit the network.
+ */
+
+/** Size of the input in pixels or samples: one number for all axes, or one per axis. */
 export type InputSize = number | readonly number[];
 
 /**
- * Convolutions that cannot add to the solution for inputs of this size, by their receptive fields: those where already
- * what comes in sees the whole input (on every path, along every axis) and the layer itself sees beyond it, and those
- * whose kernel covers all of the map that comes in, so that they act as dense layers.
+ * The convolutions that, by their receptive fields, cannot add to the solution for inputs of this size. They are of two
+ * kinds: the layer's input already sees the whole input of the model (on every path, along every axis) and the layer itself
+ * sees beyond it; or the kernel covers the whole map that comes in, so that the layer acts as a dense one.
  *
- * The rule is that of https://arxiv.org/abs/2106.12307, as MLRichter/receptive_field_analysis_toolbox has it in
+ * The rule is that of https://arxiv.org/abs/2106.12307, as MLRichter/receptive_field_analysis_toolbox implements it in
  * `EnrichedNetworkNode.is_border`.
  *
- * @param model a model, or what `receptiveFields` made of it
- * @param inputSize the size the model is fed with; omitted, the model's own input shape
- * @returns names in order of depth
+ * @param model a model, or the result of `receptiveFields`
+ * @param inputSize size of the inputs; default: the model's own input shape
+ * @returns names of layers, in order of depth
+ * @throws TypeError if the model is not built, RangeError if the size is neither given nor known
  */
 export function unproductiveLayers(model: ModelLike | readonly ReceptiveField[], inputSize?: InputSize): string[] {
   const fields = fieldsOf('unproductiveLayers', model);
@@ -24,30 +30,40 @@ export function unproductiveLayers(model: ModelLike | readonly ReceptiveField[],
   return fields.filter((field) => field.convolutional && isUnproductive(field, size)).map(({ layer }) => layer);
 }
 
-/** The first unproductive convolution: from here on, layers see nothing new. Undefined where all are productive. */
+/**
+ * The first unproductive convolution: from here on, layers see nothing new. Returns undefined if all are productive.
+ *
+ * @param inputSize size of the inputs; default: the model's own input shape
+ */
 export function borderLayer(model: ModelLike | readonly ReceptiveField[], inputSize?: InputSize): string | undefined {
   return unproductiveLayers(model, inputSize)[0];
 }
 
 /**
- * The input sizes that suit a model, per axis: from `min`, the largest of the convolutions' smallest receptive fields
- * (the least size at which all of the network's growth of receptive fields is used), to `max`, the largest receptive field of
- * all (beyond it no convolution sees the whole input).
+ * The input sizes that suit a model: between `min`, where every convolution can find something new, and `max`, beyond which no
+ * convolution sees the whole input.
  *
- * For ResNet-50 this is 75 to 427, as the README of MLRichter/receptive_field_analysis_toolbox has it.
+ * For ResNet-50 this is 75 to 427, as in the README of MLRichter/receptive_field_analysis_toolbox.
  *
- * @throws RangeError when the model has no convolution
+ * @param model a model, or the result of `receptiveFields`
+ * @throws RangeError if the model has no convolution
  */
-export function inputSizeRange(model: ModelLike | readonly ReceptiveField[]): { min: number[]; max: number[] } {
+export function inputSizeRange(model: ModelLike | readonly ReceptiveField[]): {
+  /** Per axis, the largest of the convolutions' smallest receptive fields. */
+  min: number[];
+  /** Per axis, the largest receptive field of any convolution. */
+  max: number[];
+} {
   const fields = fieldsOf('inputSizeRange', model).filter(
     ({ convolutional, axes }) => convolutional && axes.length > 0,
   );
-  if (fields.length === 0)
-    throw new RangeError('inputSizeRange: expected a model with convolutions, got one with none');
+  if (fields.length === 0) {
+    throw new RangeError('inputSizeRange: expected a model with convolutions, got one without');
+  }
   const rank = Math.max(...fields.map(({ axes }) => axes.length));
   const largest = (pick: (axis: ReceptiveField['axes'][number]) => number) =>
     Array.from({ length: rank }, (_, axis) =>
-      // Attention and squeeze-and-excitation see everything; they do not say what the convolutions need.
+      // Attention and squeeze-and-excitation see everything, which says nothing about what convolutions need.
       Math.max(
         1,
         ...fields.flatMap(({ axes }) => (axis < axes.length ? [pick(axes[axis]!)] : [])).filter(Number.isFinite),
@@ -75,7 +91,7 @@ function ownInputSize(caller: string, model: ModelLike | readonly ReceptiveField
   const sides = shape?.slice(1, -1) ?? [];
   if (sides.length === 0 || sides.some((side) => side === null)) {
     throw new RangeError(
-      `${caller}: expected an inputSize, since the model's input shape (${shape ?? 'not given'}) does not say it`,
+      `${caller}: expected an inputSize, because the model's own is not fixed, got the shape [${shape ?? ''}]`,
     );
   }
   return sides as number[];
@@ -84,6 +100,6 @@ function ownInputSize(caller: string, model: ModelLike | readonly ReceptiveField
 function checkSize(caller: string, size: InputSize): void {
   const sides = typeof size === 'number' ? [size] : size;
   if (!Array.isArray(sides) || sides.length === 0 || sides.some((side) => !(Number.isFinite(side) && side >= 1))) {
-    throw new RangeError(`${caller}: expected inputSize to be a number >= 1 or one per axis, got ${String(size)}`);
+    throw new RangeError(`${caller}: expected inputSize to be a number >= 1 or one per axis, got ${describe(size)}`);
   }
 }

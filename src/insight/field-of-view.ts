@@ -1,44 +1,59 @@
+/*
+ * The algebra of receptive fields: what a tensor sees of the input, and how that changes through windows, scalings and
+ * merges. It knows no layers; layer-views.ts says which of these operations a layer is.
+ */
+
 /**
- * How far one place of a feature map sees along one axis of the input, by one path through the network:
- * `size` input places, and `jump` input places from one place of the map to the next (the product of strides so far).
+ * How far one place of a feature map sees along one axis of the input, on one path through the network. A place here is a
+ * pixel of an image, or a step of a sequence.
  */
 export interface Path {
+  /** Width of the field, in places of the input. */
   readonly size: number;
+  /** Distance between the fields of neighboring places, in places of the input: the product of strides so far. */
   readonly jump: number;
 }
 
-/** What a tensor sees of the input: per spatial axis, the paths that lead there. */
+/** What a tensor sees of the input. */
 export interface FieldOfView {
-  /** Per spatial axis; empty for tensors without space (batch x features). */
+  /** Per spatial axis, all paths that lead there; empty for tensors without space (batch x features). */
   readonly axes: readonly (readonly Path[])[];
-  /** True for a tensor without space that was computed from all of the input. */
+  /** Whether the tensor has no space and was computed from all of the input. */
   readonly everything: boolean;
 }
 
-/** A window that moves over an axis: convolution or pooling. */
-export interface Window {
+/** The window of a convolution or pooling layer. Lists have one number per axis; the last one holds for further axes. */
+export interface KernelWindow {
+  /** In places of the layer's input. */
   readonly kernelSize: readonly number[];
+  /** Places from one position of the window to the next. Default 1. */
   readonly strides?: readonly number[];
+  /** Places from one element of the kernel to the next. Default 1. */
   readonly dilationRate?: readonly number[];
 }
 
+/** @deprecated Use KernelWindow, which does not shadow the browser's Window. */
+export type Window = KernelWindow;
+
+/** The path of a place that sees the whole input. */
 export const seesAll: Path = { size: Number.POSITIVE_INFINITY, jump: 1 };
 
-/** The input itself: every place sees itself. */
+/** What the input sees: every place sees itself. */
 export function inputView(axes: number): FieldOfView {
   return { axes: Array.from({ length: axes }, () => [{ size: 1, jump: 1 }]), everything: false };
 }
 
-/** A view of everything, with as many axes as the tensor has. */
+/** What a tensor of so many axes sees if every place sees the whole input. */
 export function wholeView(axes: number): FieldOfView {
   return { axes: Array.from({ length: axes }, () => [seesAll]), everything: true };
 }
 
 /**
- * r_l = r_(l-1) + (k_l - 1) * product of earlier strides, on every path (https://distill.pub/2019/computing-receptive-fields;
+ * A convolution or pooling: r_l = r_(l-1) + (k_l - 1) * product of earlier strides, on every path
+ * (https://distill.pub/2019/computing-receptive-fields;
  * the rule of https://arxiv.org/abs/2106.12307). A dilated kernel reaches over d * (k - 1) + 1 places.
  */
-export function throughWindow(view: FieldOfView, window: Window): FieldOfView {
+export function throughWindow(view: FieldOfView, window: KernelWindow): FieldOfView {
   return {
     ...view,
     axes: view.axes.map((paths, axis) => {
@@ -50,8 +65,8 @@ export function throughWindow(view: FieldOfView, window: Window): FieldOfView {
   };
 }
 
-/** A transposed convolution: a place of its output is reached by ceil(k / s) places of its input, which then stand s times denser. */
-export function throughTransposedWindow(view: FieldOfView, window: Window): FieldOfView {
+/** A transposed convolution: ceil(k / s) places of its input reach a place of its output, whose places are s times denser. */
+export function throughTransposedWindow(view: FieldOfView, window: KernelWindow): FieldOfView {
   return {
     ...view,
     axes: view.axes.map((paths, axis) => {
@@ -62,7 +77,7 @@ export function throughTransposedWindow(view: FieldOfView, window: Window): Fiel
   };
 }
 
-/** Enlarges the map by factors per axis; interpolation also looks at the neighbour. */
+/** A map that is enlarged by one factor per axis. Interpolation also looks at the neighboring place. */
 export function throughScaling(view: FieldOfView, factors: readonly number[], interpolates: boolean): FieldOfView {
   return {
     ...view,
@@ -74,12 +89,12 @@ export function throughScaling(view: FieldOfView, factors: readonly number[], in
   };
 }
 
-/** Space is summed up, flattened or read to its end. */
+/** A tensor for which space was summed up, flattened or read to its end. */
 export function withoutSpace(view: FieldOfView): FieldOfView {
   return { axes: [], everything: view.everything || view.axes.length > 0 };
 }
 
-/** Several tensors meet (Add, Concatenate, ...): every path of each. One without space is spread over all places. */
+/** Several tensors that meet (Add, Concatenate, ...): every path of each. One without space is spread over all places. */
 export function merged(views: readonly FieldOfView[]): FieldOfView {
   if (views.length === 1) return views[0]!;
   const rank = Math.max(...views.map(({ axes }) => axes.length));
@@ -90,8 +105,8 @@ export function merged(views: readonly FieldOfView[]): FieldOfView {
 }
 
 /**
- * Of the paths with one jump only the smallest and the largest can become the overall smallest and largest later,
- * since all of them grow alike. Without this a residual network of 50 blocks would have 2^50 paths.
+ * Keeps the smallest and the largest path of each jump: all paths of one jump grow alike, so that no other path can
+ * become the smallest or largest one later. Without this a residual network of 50 blocks would have 2^50 paths.
  */
 function fewest(paths: readonly Path[]): Path[] {
   const extremes = new Map<number, [number, number]>();

@@ -1,39 +1,63 @@
 import { describe } from '../errors.js';
-/** What is read of a symbolic tensor of TensorFlow.js; a tf.SymbolicTensor is one. */
+
+/*
+ * TensorFlow.js models as far as they are looked at without TensorFlow.js: layers, the tensors between them, their paths
+ * and their classes.
+ */
+
+/** What this package needs of a symbolic tensor; a tf.SymbolicTensor is one. */
 export interface SymbolicTensorLike {
+  /** Unique among all tensors. */
   readonly id: number;
+  /** Batch first; null for a size that is not fixed. */
   readonly shape: readonly (number | null)[];
+  /** The layer that puts the tensor out. */
   readonly sourceLayer: LayerLike;
+  /** Which call of that layer puts the tensor out. */
   readonly nodeIndex: number;
+  /** Which output of that call the tensor is. */
   readonly tensorIndex: number;
 }
 
-/** What is read of a layer; a tf.layers.Layer is one. */
+/** What this package needs of a layer; a tf.layers.Layer is one. */
 export interface LayerLike {
+  /** The layer's name in its model. */
   readonly name: string;
+  /** The name of the layer's class, e.g. 'Conv2D'. */
   getClassName(): string;
+  /** The layer's settings, as they are saved. */
   getConfig(): object;
-  readonly inboundNodes: readonly { readonly inputTensors: readonly SymbolicTensorLike[] }[];
+  /** The calls of the layer, each with its inputs. */
+  readonly inboundNodes: readonly {
+    /** The inputs of one call. */
+    readonly inputTensors: readonly SymbolicTensorLike[];
+  }[];
 }
 
-/** What is read of a model, Sequential or functional; a tf.LayersModel is one. */
+/** What this package needs of a model, Sequential or functional; a tf.LayersModel is one. */
 export interface ModelLike extends LayerLike {
+  /** In the order in which data passes them; models among them are nested. */
   readonly layers: readonly LayerLike[];
+  /** The tensors that the model is fed with. */
   readonly inputs: readonly SymbolicTensorLike[];
+  /** The tensors that the model puts out. */
   readonly outputs: readonly SymbolicTensorLike[];
 }
 
+/** Whether a layer is a model. */
 export function isModelLike(layer: unknown): layer is ModelLike {
   return Array.isArray((layer as Partial<ModelLike> | null)?.layers);
 }
 
-/** Throws a TypeError for anything that is not a built model, naming the function that was given it. */
+/** @throws TypeError if `model` is not a built model; the message begins with `caller` */
 export function checkModel(caller: string, model: unknown): asserts model is ModelLike {
   if (!isModelLike(model)) {
     throw new TypeError(`${caller}: expected a tf.LayersModel (Sequential or functional), got ${describe(model)}`);
   }
   if (!Array.isArray(model.outputs) || model.outputs.length === 0) {
-    throw new TypeError(`${caller}: model '${model.name}' is not built yet: give its first layer an inputShape`);
+    throw new TypeError(
+      `${caller}: expected a built model, got '${model.name}', whose first layer needs an inputShape`,
+    );
   }
 }
 
@@ -50,7 +74,7 @@ export function leafPaths<T extends LayerLike>(layers: readonly T[]): Map<T, str
   return paths;
 }
 
-/** Names of a layer's class and of the classes it extends, nearest first: a subclass of Conv2D is a convolution too. */
+/** The names of a layer's class and of the classes that it extends, nearest first. */
 export function classNames(layer: LayerLike): string[] {
   const names = [layer.getClassName()];
   for (let proto = Object.getPrototypeOf(layer); proto !== null; proto = Object.getPrototypeOf(proto)) {

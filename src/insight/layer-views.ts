@@ -1,27 +1,32 @@
 import {
   type FieldOfView,
   inputView,
+  type KernelWindow,
   merged,
   seesAll,
   throughScaling,
   throughTransposedWindow,
   throughWindow,
-  type Window,
   wholeView,
   withoutSpace,
 } from './field-of-view.js';
 import { classNames, type LayerLike } from './layer-graph.js';
 
+/*
+ * What each class of layer does to the field of view: one row per class in `rules`.
+ */
+
 type Shape = readonly (number | null)[];
 
-/** What a layer is asked about: what comes in, and the shapes on both sides. */
+/** A tensor that passes through a layer. */
 export interface Passage {
   readonly layer: LayerLike;
+  /** What the layer's input sees. */
   readonly view: FieldOfView;
   readonly inputShape: Shape;
   readonly outputShape: Shape;
-  /** The window of a custom layer, where the caller knows one. */
-  readonly window?: Window;
+  /** The window of a custom layer, if the caller knows one. */
+  readonly window?: KernelWindow;
 }
 
 type Rule = (passage: Passage, config: Record<string, unknown>) => FieldOfView;
@@ -62,9 +67,9 @@ const rules: Readonly<Record<string, Rule>> = {
   Bidirectional: recurrent,
   MultiHeadAttention: ({ view }) => wholeView(view.axes.length),
   Dot: ({ outputShape }) => wholeView(spaceRank(outputShape)),
-  // On a map, a dense layer works place by place; on a vector it sees all of it.
+  // On a map, a dense layer works place by place; on a vector, it sees all of it.
   Dense: ({ view }) => (view.axes.length > 0 ? view : wholeView(0)),
-  // Every index becomes a vector: the row of indices becomes an axis.
+  // Every index becomes a vector, so that the row of indices becomes an axis.
   Embedding: ({ inputShape }) => inputView(inputShape.length - 1),
   RepeatVector: ({ view }) => (view.everything ? wholeView(1) : inputView(1)),
   UpSampling2D: ({ view }, config) =>
@@ -76,7 +81,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Permute: permute,
 };
 
-/** What a layer's output sees, from what its input sees. Layers without a rule of their own are taken to work place by place. */
+/** What a layer's output sees. A layer without a rule is taken to work place by place. */
 export function throughLayer(passage: Passage): FieldOfView {
   const { layer, view, window, inputShape, outputShape } = passage;
   const config = layer.getConfig() as Record<string, unknown>;
@@ -91,8 +96,8 @@ export function throughLayer(passage: Passage): FieldOfView {
   return throughScaling(view, ratios(outputShape, inputShape), false);
 }
 
-/** Convolutions extract features over space: the layers that can be productive or not. */
-export function isConvolution(layer: LayerLike, window: Window | undefined): boolean {
+/** Whether a layer is a convolution: these extract features over space, and can be productive or not. */
+export function isConvolution(layer: LayerLike, window: KernelWindow | undefined): boolean {
   return (
     window !== undefined ||
     (layer.getConfig() as Record<string, unknown>).kernelSize !== undefined ||
@@ -100,18 +105,18 @@ export function isConvolution(layer: LayerLike, window: Window | undefined): boo
   );
 }
 
-/** The window of a convolution or pooling layer, [1, ...] for all others. */
-export function kernelOf(layer: LayerLike, window: Window | undefined): readonly number[] {
+/** The kernel size of a convolution or pooling layer; [1] for all others. */
+export function kernelOf(layer: LayerLike, window: KernelWindow | undefined): readonly number[] {
   const config = layer.getConfig() as Record<string, unknown>;
   return (window ?? windowOf(config))?.kernelSize ?? numbers(config.poolSize) ?? [1];
 }
 
-/** Dimensions between batch and channels. */
+/** How many dimensions lie between batch and channels. */
 export function spaceRank(shape: Shape): number {
   return Math.max(0, shape.length - 2);
 }
 
-function windowOf(config: Record<string, unknown>): Window | undefined {
+function windowOf(config: Record<string, unknown>): KernelWindow | undefined {
   const kernelSize = numbers(config.kernelSize);
   if (!kernelSize) return undefined;
   return { kernelSize, strides: numbers(config.strides), dilationRate: numbers(config.dilationRate) };
@@ -126,7 +131,7 @@ function isMerge(layer: LayerLike): boolean {
   return layer.inboundNodes.some(({ inputTensors }) => inputTensors.length > 1);
 }
 
-/** The input's convolution alone is the least a step sees; through the state, a later step sees ever more. */
+/** A step sees at least the convolution of its own input; through the state, a later step sees more and more. */
 function convLstm({ view, outputShape }: Passage, config: Record<string, unknown>): FieldOfView {
   const [, ...space] = view.axes;
   const once = throughWindow({ axes: space, everything: false }, windowOf(config)!);
@@ -137,13 +142,13 @@ function convLstm({ view, outputShape }: Passage, config: Record<string, unknown
 function reshape({ view, inputShape, outputShape }: Passage): FieldOfView {
   const rank = spaceRank(outputShape);
   if (sameSpace(inputShape, outputShape)) return view;
-  // Rows of an unmixed input take the new shape as their space: 784 pixels become an image.
+  // If the input is not mixed yet, the new shape becomes its space: 784 pixels become an image.
   const unmixed = !view.everything && view.axes.every((paths) => paths.every(({ size }) => size === 1));
   if (unmixed) return inputView(rank);
   if (rank === 0) return withoutSpace(view);
   const places = (shape: Shape) =>
     shape.slice(1, -1).reduce<number>((product, side) => product * (side ?? Number.NaN), 1);
-  // Places that are only put in another order (a map as a row of patches) see what they saw.
+  // Places that are only put in another order (a map that becomes a row of patches) see what they saw before.
   if (view.axes.length > 0 && places(inputShape) === places(outputShape)) {
     const all = merged(view.axes.map((paths) => ({ axes: [paths], everything: false }))).axes[0]!;
     return { ...view, axes: Array.from({ length: rank }, () => all) };
@@ -161,7 +166,7 @@ function sameSpace(one: Shape, other: Shape): boolean {
   return one.length === other.length && one.slice(1, -1).every((side, axis) => side === other[axis + 1]);
 }
 
-/** Output places per input place, per axis; 1 where a side is not known. */
+/** Output places per input place, per axis; 1 if a side is not known. */
 function ratios(output: Shape, input: Shape): number[] {
   return output.slice(1, -1).map((side, axis) => {
     const before = input[axis + 1];

@@ -1,4 +1,4 @@
-import { type FieldOfView, inputView, merged, type Path, type Window } from './field-of-view.js';
+import { type FieldOfView, inputView, type KernelWindow, merged, type Path } from './field-of-view.js';
 import {
   checkModel,
   isModelLike,
@@ -9,26 +9,32 @@ import {
 } from './layer-graph.js';
 import { isConvolution, kernelOf, spaceRank, throughLayer } from './layer-views.js';
 
-/** What a layer sees of one axis of the input. Sizes are in places of the input (pixels, samples). */
+/*
+ * From a model to the receptive field of each of its layers: the walk follows the tensors back from the outputs to the
+ * inputs, and sends what they see through every layer on the way.
+ */
+
+/** What a layer sees along one axis of the input. Sizes are in places of the input (pixels, samples). */
 export interface ReceptiveFieldAxis {
-  /** Smallest receptive field over all paths from the input; Infinity where every path sees everything. */
+  /** Smallest receptive field over all paths from the input; Infinity if every path sees everything. */
   readonly min: number;
   /** Largest receptive field over all paths. */
   readonly max: number;
-  /** Input places between neighbouring places of this layer's output: the product of strides so far. */
+  /** Distance between the fields of neighboring places of this layer's output: the product of strides so far. */
   readonly stride: number;
-  /** The layer's own window. */
+  /** Kernel size of the layer itself, in places of its input. */
   readonly kernel: number;
-  /** Smallest receptive field of what comes in. */
+  /** Smallest receptive field of the layer's input. */
   readonly minBefore: number;
-  /** Product of strides of what comes in. */
+  /** Product of the strides before the layer. */
   readonly strideBefore: number;
 }
 
 /** What one layer sees of the input. */
 export interface ReceptiveField {
-  /** The layer's name, as the tracker has it (`block/conv_1` in a nested model). */
+  /** The layer's name in a tracker (`block/conv_1` in a nested model). */
   readonly layer: string;
+  /** E.g. 'Conv2D'. */
   readonly className: string;
   /** Smallest receptive field over all paths, on the axis where it is smallest. Infinity for layers without space. */
   readonly min: number;
@@ -36,23 +42,24 @@ export interface ReceptiveField {
   readonly max: number;
   /** Height and width, or time; empty for layers without space (dense, flattened, pooled). */
   readonly axes: readonly ReceptiveFieldAxis[];
-  /** True for convolutions: the layers that a receptive field can make productive or not. */
+  /** Whether the layer is a convolution: only these can be productive or not by their receptive fields. */
   readonly convolutional: boolean;
 }
 
+/** Options of receptiveFields. */
 export interface ReceptiveFieldOptions {
-  /** Tells the window of custom layers. Without it, a layer of an unknown class is taken to work place by place. */
-  window?: (layer: LayerLike) => Window | undefined;
+  /** Returns the window of a custom layer. By default, a layer of an unknown class is taken to work place by place. */
+  window?: (layer: LayerLike) => KernelWindow | undefined;
 }
 
 /**
- * Receptive fields of every layer: r_l = r_(l-1) + (k_l - 1) * product of earlier strides, smallest and largest over all
+ * The receptive fields of every layer: r_l = r_(l-1) + (k_l - 1) * product of earlier strides, smallest and largest over all
  * paths from the input. Takes Sequential, functional and nested models; counts dilation, strides, pooling, depthwise,
  * separable and transposed convolutions in one to three dimensions. Recurrent and dense layers see everything.
  *
- * @returns in the order of `model.layers`, input layers left out
- * @throws TypeError when the model is not a built tf.LayersModel
- * @see https://arxiv.org/abs/2106.12307 for what it tells about a network
+ * @returns one per layer in the order of `model.layers`, without input layers
+ * @throws TypeError if the model is not a built tf.LayersModel
+ * @see https://arxiv.org/abs/2106.12307 for what receptive fields say about a network
  */
 export function receptiveFields(model: ModelLike, options: ReceptiveFieldOptions = {}): ReceptiveField[] {
   checkModel('receptiveFields', model);
@@ -61,11 +68,12 @@ export function receptiveFields(model: ModelLike, options: ReceptiveFieldOptions
   const fields: ReceptiveField[] = [];
   for (const [layer, path] of leafPaths(model.layers)) {
     const seen = walk.seen.get(layer);
-    if (seen && layer.getClassName() !== 'InputLayer') fields.push(describe(layer, path, seen, options));
+    if (seen && layer.getClassName() !== 'InputLayer') fields.push(fieldOf(layer, path, seen, options));
   }
   return fields;
 }
 
+/** What a layer's input and its output see. */
 interface Seen {
   before: FieldOfView;
   after: FieldOfView;
@@ -73,7 +81,7 @@ interface Seen {
 
 /** Follows symbolic tensors from a model's outputs back to its inputs. */
 class Walk {
-  /** By leaf layer; a layer that is used several times has seen what each use sees. */
+  /** By layer, models left out; a layer that is used several times sees what each of its uses sees. */
   readonly seen = new Map<LayerLike, Seen>();
   readonly #options: ReceptiveFieldOptions;
 
@@ -81,7 +89,7 @@ class Walk {
     this.#options = options;
   }
 
-  /** @param known views of tensors by id: the model's inputs, where they come from a model around it */
+  /** @param known what tensors see, by id: the inputs of a nested model see what the model around it passes in */
   run(model: ModelLike, known: Map<number, FieldOfView>): FieldOfView[] {
     return model.outputs.map((output) => this.#viewOf(output, known));
   }
@@ -119,7 +127,7 @@ class Walk {
     const wrapped = (layer as { layer?: LayerLike }).layer;
     let after: FieldOfView;
     if (wrapped && layer.getClassName() === 'TimeDistributed') {
-      // The wrapped layer sees one time step; time passes by unchanged.
+      // The wrapped layer sees one time step; the axis of time stays as it is.
       const [time, ...space] = before.axes;
       const step = this.#through(wrapped, [{ ...before, axes: space }], withoutTime(inputShape), {
         shape: withoutTime(output.shape),
@@ -143,7 +151,7 @@ function withoutTime(shape: SymbolicTensorLike['shape']): SymbolicTensorLike['sh
   return [shape[0]!, ...shape.slice(2)];
 }
 
-function describe(
+function fieldOf(
   layer: LayerLike,
   path: string,
   { before, after }: Seen,
@@ -152,7 +160,7 @@ function describe(
   const window = options.window?.(layer);
   const kernel = kernelOf(layer, window);
   const axes = after.axes.map((paths, axis) => {
-    // Where the rank changed, axes cannot be told apart any more: the first stands for all.
+    // If the rank changed, axes can no longer be told apart: the first one stands for all.
     const from = before.axes[axis] ?? before.axes[0] ?? paths;
     return {
       min: least(paths),

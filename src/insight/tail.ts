@@ -3,24 +3,30 @@ export type DepthProfile =
   | { readonly labels: readonly string[]; readonly values: ArrayLike<number> }
   | ReadonlyMap<string, number>;
 
+/** Options of tailOf. */
 export interface TailOptions {
-  /** A layer belongs to the tail while its saturation is below this part of the profile's peak; 1/3. */
+  /** A layer may belong to the tail if its saturation is below this fraction of the profile's peak. Default 1/3. */
   ratio?: number;
-  /** Layers at the end that are not judged, because they put out classes rather than features; 1. */
+  /** Number of layers at the end that are not judged, because they put out classes and not features. Default 1. */
   head?: number;
-  /** Fewer layers than this are no tail; 2. */
+  /** Fewest layers that make a tail. Default 2. */
   minLength?: number;
 }
 
-/** What is at the end of a profile. */
+/** The unproductive layers at the end of a profile. */
 export interface Tail {
-  /** The tail's layers in order of depth; empty where there is none. */
+  /** The tail's layers in order of depth; empty if there is no tail. */
   readonly layers: readonly string[];
-  /** Mean saturation of the tail; NaN where there is none. */
+  /** Mean saturation of the tail; NaN if there is no tail. */
   readonly saturation: number;
   /** The most saturated layer before the tail, and its saturation. */
-  readonly peak: { readonly layer: string; readonly saturation: number };
-  /** Saturation below which a layer counted. */
+  readonly peak: {
+    /** Name of the layer; empty if no layer is saturated at all. */
+    readonly layer: string;
+    /** Its saturation, in [0, 1]. */
+    readonly saturation: number;
+  };
+  /** The saturation below which a layer could belong to the tail. */
   readonly limit: number;
 }
 
@@ -28,21 +34,23 @@ export interface Tail {
  * The unproductive layers at the end of a network, by saturation: the longest row of layers up to the head that all
  * stay below a third of the profile's peak.
  *
- * The papers find such tails by eye (saturation falls far below the rest and stays there, while probes show that
- * accuracy no longer grows: https://arxiv.org/abs/2006.08679, https://arxiv.org/abs/2106.12307); the third is ours. It
- * marks conv9 to conv13 of VGG-16 on CIFAR-10 (.19 .13 .05 .045 .045 behind a peak of .77), but not the gentle fall of
- * a healthy pyramid.
+ * The papers find such tails by eye: saturation falls far below the rest and stays there, while probes show that accuracy no
+ * longer grows (https://arxiv.org/abs/2006.08679, https://arxiv.org/abs/2106.12307). The limit of a third is this package's
+ * own. It marks conv9 to conv13 of VGG-16 on CIFAR-10 (.19 .13 .05 .045 .045 behind a peak of .77), but not the gentle fall
+ * of a healthy pyramid.
  *
- * Layers whose saturation is NaN are passed over: they neither belong to a tail nor end it.
+ * Layers whose saturation is NaN neither belong to a tail nor end it.
  *
- * @throws RangeError when an option is out of its range, or labels and values differ in number
+ * @param profile saturation by layer, in order of depth
+ * @throws RangeError if an option is out of its range, or labels and values differ in number
  */
 export function tailOf(profile: DepthProfile, options: TailOptions = {}): Tail {
   const { ratio = 1 / 3, head = 1, minLength = 2 } = options;
   if (!(ratio > 0 && ratio < 1)) throw new RangeError(`tailOf: expected ratio in (0, 1), got ${ratio}`);
-  if (!(Number.isInteger(head) && head >= 0)) throw new RangeError(`tailOf: expected head to be a count, got ${head}`);
+  if (!(Number.isInteger(head) && head >= 0))
+    throw new RangeError(`tailOf: expected head to be an integer >= 0, got ${head}`);
   if (!(Number.isInteger(minLength) && minLength >= 1)) {
-    throw new RangeError(`tailOf: expected minLength to be a count of at least 1, got ${minLength}`);
+    throw new RangeError(`tailOf: expected minLength to be an integer >= 1, got ${minLength}`);
   }
   const entries = profileEntries('tailOf', profile);
   const judged = entries.slice(0, Math.max(0, entries.length - head)).filter(([, value]) => !Number.isNaN(value));

@@ -3,21 +3,28 @@ import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 import { type LayerFilter, trackedLayers } from '../activations/layers.js';
 import { PcaLayer, type PcaLayerOptions, pcaLayerOptions } from './pca-layer.js';
 
-/** Options of insertPcaLayers: those of a PCA layer (its width is kept), and which layers get one. */
+/*
+ * Puts PCA layers into a copy of a model: into its configuration, from which TensorFlow.js makes the copy.
+ */
+
+/** Options of insertPcaLayers: those of a PCA layer apart from its width, which is kept, and which layers get one. */
 export interface InsertPcaLayersOptions extends Omit<PcaLayerOptions, 'name' | 'keepDim'> {
-  /** Keeps or drops layers, as the tracker's `layers` does; a name it gives becomes the PCA layer's. */
+  /**
+   * Which layers get a PCA layer: see LayerFilter. A name that it returns becomes the PCA layer's. Default: the layers that
+   * a tracker tracks by default.
+   */
   layers?: LayerFilter;
 }
 
-/** A layer as a model's configuration has it. */
+/** A layer in a model's configuration. */
 interface LayerConfig {
   name?: string;
   className: string;
   config: ContainerConfig & { name: string };
-  /** Per call: where each input comes from. */
+  /** For each call, where each input comes from. */
   inboundNodes?: NodeInput[][];
 }
-/** Layer, which call of it, which of that call's outputs, further arguments. */
+/** A layer, which of its calls, which output of that call, further arguments. */
 type NodeInput = [layer: string, node: number, tensor: number, kwargs?: object];
 interface ContainerConfig {
   layers?: LayerConfig[];
@@ -28,14 +35,14 @@ interface Container extends layers.Layer {
 }
 
 /**
- * A copy of a model with a PCA layer behind each tracked layer (dense, convolutional, recurrent, ...), named
- * `<layer>_pca`. The weights are kept, the model itself is left as it is, and the copy is disposed of on its own. It is not
- * compiled. Let its PCA layers see data with fitPcaLayers, or train it.
+ * Copies a model, with a PCA layer named `<layer>_pca` behind each tracked layer (dense, convolutional, recurrent, ...). The
+ * copy has the same weights and is disposed of separately; the model is left as it is. The copy is not compiled. Let its PCA
+ * layers learn with fitPcaLayers, or train it.
  *
- * Sequential and functional models, nested ones and shared layers; custom layers must be registered, as for saving. A layer
- * with a fused activation is projected behind that; of a layer with several outputs the first is.
+ * The model may be Sequential or functional, with nested models and shared layers; custom layers must be registered, as for
+ * saving. The projection comes behind a fused activation. Only the first output of a layer is projected.
  *
- * @throws RangeError where no layer is tracked, or one has its channels first: the projection is along the last axis.
+ * @throws RangeError if no layer is tracked, or if one has its channels first, because the projection is along the last axis
  */
 export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOptions = {}): LayersModel {
   const { layers: filter, ...pca } = options;
@@ -45,14 +52,14 @@ export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOpti
     if (tracked.layer instanceof PcaLayer) continue;
     if (tracked.channelsFirst) {
       throw new RangeError(
-        `insertPcaLayers: layer '${tracked.name}' has its channels first, but a PCA layer projects along the last axis. Leave it out with the option \`layers\`.`,
+        `insertPcaLayers: expected channels last, got layer '${tracked.name}', which has its channels first. Leave it out with the option \`layers\``,
       );
     }
     const renamed = filter && typeof filter(tracked.layer) === 'string';
     names.set(tracked.layer, renamed ? tracked.name : `${tracked.layer.name}_pca`);
   }
 
-  // A round through JSON, as saving takes: the copy must share nothing with the model.
+  // Through JSON, as in saving: the copy must share nothing with the model.
   const config = JSON.parse(JSON.stringify(model.getConfig())) as ContainerConfig;
   addToContainer(model as unknown as Container, config, (layer, taken) => {
     const wanted = names.get(layer);
@@ -69,7 +76,7 @@ export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOpti
   return copy;
 }
 
-/** Adds layers to the configuration of a model, and of the models in it, in the place that `pcaFor` asks for. */
+/** Adds a layer behind each layer for which `pcaFor` returns one, in the configuration of a model and its nested models. */
 function addToContainer(
   model: Container,
   config: ContainerConfig,
@@ -90,7 +97,7 @@ function addToContainer(
     taken.add(pca.name);
     replaced.set(layer.name, pca.name);
     const added: LayerConfig = { name: pca.name, className: PcaLayer.className, config: pca };
-    // In a functional model each call of the layer has one of its PCA layer behind it.
+    // In a functional model, a call of the PCA layer follows each call of the layer.
     if (entry.inboundNodes) added.inboundNodes = entry.inboundNodes.map((_, node) => [[layer.name, node, 0, {}]]);
     result.push(added);
   }
@@ -106,7 +113,7 @@ function addToContainer(
   config.layers = result;
 }
 
-/** Gives each layer of the copy the weights of the model's layer of that name. */
+/** Sets the weights of each layer of the copy to those of the model's layer of the same name. */
 function copyWeights(model: Container, copy: Container): void {
   const byName = new Map(copy.layers.map((layer) => [layer.name, layer]));
   for (const layer of model.layers) {

@@ -16,36 +16,87 @@ import { initializers, type LayerVariable, layers, type Shape } from '@tensorflo
 import { warn } from '#platform';
 import { outputRows } from '../activations/samples.js';
 import { asFloat32 } from '../activations/tensors.js';
+import { describe } from '../errors.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import { orthonormalBasis, type PrincipalAxes, principalAxes } from './principal-axes.js';
 
+/*
+ * A PCA layer with its options. In training it accumulates its input; before the next evaluation it turns what it saw into
+ * axes, which are weights of the layer; in evaluation it projects its input on the axes that explain the threshold.
+ */
+
 type CallArguments = Parameters<layers.Layer['call']>[1];
 
+/** Options of a PCA layer. */
+export interface PcaLayerOptions {
+  /** The layer's name in its model. Default: TensorFlow.js makes one up. */
+  name?: string;
+  /** Fraction of the variance, in (0, 1], that the dimensions which pass must explain. Default 0.99. */
+  threshold?: number;
+  /** Which dimensions these are: 'paper' (default), the fewest that reach the threshold; 'delve', as Delve executes it. */
+  rule?: IntrinsicDimensionRule;
+  /**
+   * Whether to project about the mean (default): y = (x - m) E E^T + m. With false, the layer projects about the origin, as
+   * Delve's convolutional layers do: y = x E E^T, with E the eigenvectors of the second moment.
+   */
+  centering?: boolean;
+  /**
+   * Whether the output is as wide as the input (default). With false, it consists of the coordinates in the eigenspace, as
+   * many as there are dimensions. Their number is known only after training, so that this width is null in the model's graph:
+   * such a layer must be the last one, or be followed by layers of any width. In training, the whole input passes.
+   */
+  keepDim?: boolean;
+  /**
+   * Most places per side of a map from which the layer learns: of a longer side, it uses the nearest to evenly spaced ones.
+   * Projecting is not affected. Default: all.
+   */
+  downsample?: number | null;
+}
+
+/** Checks options and fills in the defaults. @throws TypeError or RangeError naming the option */
+export function pcaLayerOptions(options: PcaLayerOptions) {
+  const { threshold = 0.99, rule = 'paper', centering = true, keepDim = true, downsample } = options;
+  checkedThreshold(threshold);
+  checkedRule(rule);
+  for (const [name, value] of Object.entries({ centering, keepDim })) {
+    if (typeof value !== 'boolean') {
+      throw new TypeError(`${name}: expected true or false, got ${describe(value)}`);
+    }
+  }
+  if (downsample != null && !(Number.isInteger(downsample) && downsample > 0)) {
+    throw new RangeError(`downsample: expected a positive integer, got ${describe(downsample)}`);
+  }
+  return { threshold, rule, centering, keepDim, downsample: downsample ?? undefined };
+}
+
 /**
- * A layer that learns on which axes its input varies, and lets only those pass.
+ * A layer that learns along which axes its input varies, and lets only those axes pass.
  *
- * - In training it passes its input on unchanged, gradients too, and takes note of it in float64. A row of its input is
- *   an item of a batch, a place of a map or a step of a sequence (masked steps left out); features are its last axis.
- * - In evaluation it projects on the eigenvectors E of the covariance C that explain the `threshold` of the variance:
- *   y = (x - m) E E^T + m with m the mean, or with `keepDim: false` the coordinates (x - m) E. Training that has gone on since
- *   the last evaluation is taken up first: each epoch's evaluation projects on that epoch's axes.
- * - Before any training it passes its input on, and warns once.
+ * - In training, it passes its input and the gradients on unchanged, and accumulates the input in float64. A row of its
+ *   input is an item of a batch, a place of a map or a step of a sequence (masked steps are left out); features are the
+ *   last axis.
+ * - In evaluation, it projects on the eigenvectors E of the covariance C that explain the `threshold` of the variance: y =
+ *   (x - m) E E^T + m, where m is the mean; with `keepDim: false`, it returns the coordinates (x - m) E. The axes are
+ *   computed anew from what was seen since the last evaluation: each epoch's evaluation projects on that epoch's axes.
+ * - Before any training, it passes its input on and warns once.
  *
- * The mean, all eigenvectors, the eigenvalues and the number of rows are weights (not trained), saved and loaded with the
- * model, so a threshold can be changed at any time. While `trainable` is false the layer takes note of nothing more.
+ * The mean, all eigenvectors, the eigenvalues and the number of rows are weights that are not trained. They are saved and
+ * loaded with the model, so that the threshold can be changed at any time. While `trainable` is false, the layer learns
+ * nothing more.
  *
- * Reading the rows needs a backend with synchronous reads: cpu, wasm, tensorflow, webgl; not webgpu.
+ * Reading the rows needs a backend that reads synchronously: cpu, wasm, tensorflow or webgl, but not webgpu.
  */
 export class PcaLayer extends layers.Layer {
+  /** The name under which TensorFlow.js saves and loads the class. */
   static className = 'PcaLayer';
 
-  /** About the mean (true) or about the origin. */
+  /** Whether the layer projects about the mean (true) or about the origin. */
   readonly centering: boolean;
-  /** Whether the output has the input's width, or the coordinates in the eigenspace only. */
+  /** Whether the output has the input's width (true) or consists of the coordinates in the eigenspace. */
   readonly keepDim: boolean;
-  /** How the threshold is applied. */
+  /** How many dimensions reach the threshold: see IntrinsicDimensionRule. */
   readonly rule: IntrinsicDimensionRule;
   readonly #downsample: number | undefined;
   #threshold: number;
@@ -59,12 +110,12 @@ export class PcaLayer extends layers.Layer {
   #rows: CovarianceAccumulator | undefined;
   #collecting = false;
   #hasWarned = false;
-  /** The spectrum in the weights, and the tensor it was read from: loading a model changes weights behind our back. */
+  /** The spectrum in the weights and the tensor from which it was read: loading a model changes the weights directly. */
   #known: { of: object; spectrum: Spectrum | undefined } | undefined;
-  /** The eigenvectors, while random axes stand in for them. */
+  /** The eigenvectors, while random axes are in their place. */
   #ownAxes: Float32Array | undefined;
 
-  /** @throws TypeError or RangeError for an option out of its range, naming it. */
+  /** @throws TypeError or RangeError if an option is out of its range */
   constructor(options: PcaLayerOptions = {}) {
     super(options);
     const checked = pcaLayerOptions(options);
@@ -76,33 +127,34 @@ export class PcaLayer extends layers.Layer {
     this.supportsMasking = true;
   }
 
-  /** Explained-variance threshold, in (0, 1]. Setting it takes effect at the next evaluation. */
+  /** Fraction of the variance, in (0, 1], that the dimensions which pass explain. The next evaluation uses a new value. */
   get threshold(): number {
     return this.#threshold;
   }
 
+  /** @throws RangeError if the value is not in (0, 1] */
   set threshold(threshold: number) {
     this.#threshold = pcaLayerOptions({ threshold }).threshold;
   }
 
-  /** Features of the input: 0 before the layer is built. */
+  /** Number of features of the input; 0 before the layer is built. */
   get width(): number {
     return this.#width;
   }
 
-  /** The spectrum of the rows seen up to the last training; undefined before any. */
+  /** The spectrum of the rows that were seen in the last training; undefined before any training. */
   get spectrum(): Spectrum | undefined {
-    this.#takeUp();
+    this.#updateAxes();
     return this.#spectrum();
   }
 
-  /** Dimensions that pass at the threshold; undefined before any training. */
+  /** How many dimensions pass at the threshold; undefined before any training. */
   get dimensions(): number | undefined {
     const spectrum = this.spectrum;
     return spectrum && this.#dimensionsOf(spectrum);
   }
 
-  /** Mean, eigenvectors (width x width, column k belongs to eigenvalue k) and eigenvalues; undefined before any training. */
+  /** Mean, eigenvectors (width x width; column k belongs to eigenvalue k) and eigenvalues; undefined before any training. */
   get principalAxes(): PrincipalAxes | undefined {
     const spectrum = this.spectrum;
     if (!spectrum) return undefined;
@@ -115,11 +167,14 @@ export class PcaLayer extends layers.Layer {
     };
   }
 
+  /** Makes the weights. @throws TypeError or RangeError if the input is not a batch of a fixed number of features */
   override build(inputShape: Shape | Shape[]): void {
     const shape = singleShape(inputShape, this.name);
     const width = shape[shape.length - 1];
     if (shape.length < 2 || width === null) {
-      throw new RangeError(`PcaLayer '${this.name}': expected a batch of a known number of features, got [${shape}].`);
+      throw new RangeError(
+        `PcaLayer '${this.name}': expected a batch of a fixed number of features, got the shape [${shape}]`,
+      );
     }
     this.#width = width;
     const weight = (name: string, of: Shape) =>
@@ -127,24 +182,26 @@ export class PcaLayer extends layers.Layer {
     this.#center = weight('mean', [width]);
     this.#axes = weight('eigenvectors', [width, width]);
     this.#eigenvalues = weight('eigenvalues', [width]);
-    // A count, but float32 like every other weight: programs that average or load weights take them all alike.
+    // A count, but float32 like every other weight, because programs that average or load weights treat all alike.
     this.#samples = weight('samples', []);
     super.build(inputShape);
   }
 
+  /** The input's shape; with `keepDim: false`, its last size is null. */
   override computeOutputShape(inputShape: Shape | Shape[]): Shape {
     const shape = singleShape(inputShape, this.name);
-    // How many coordinates there are is known only after training.
+    // The number of coordinates is known only after training.
     return this.keepDim ? shape : [...shape.slice(0, -1), null];
   }
 
+  /** Accumulates and passes on its input (training), or projects it (evaluation). */
   override call(inputs: Tensor | Tensor[], kwargs: CallArguments): Tensor {
     const input = Array.isArray(inputs) ? inputs[0] : inputs;
     if (this.#collecting || kwargs?.training === true) {
       if (this.#collecting || this.trainable) this.#collect(input, kwargs?.mask);
       return input;
     }
-    this.#takeUp();
+    this.#updateAxes();
     const spectrum = this.#spectrum();
     if (!spectrum) {
       if (!this.#hasWarned) {
@@ -156,6 +213,7 @@ export class PcaLayer extends layers.Layer {
     return this.#project(input, this.#dimensionsOf(spectrum));
   }
 
+  /** The options, as they are saved with the model. */
   override getConfig(): serialization.ConfigDict {
     return {
       ...super.getConfig(),
@@ -168,36 +226,40 @@ export class PcaLayer extends layers.Layer {
   }
 
   /**
-   * Begins to take note of every input, in evaluation too, from nothing; the input is passed on unchanged meanwhile.
-   * Ends with {@link endCollecting}.
+   * Forgets what was seen and accumulates every input from now on, in evaluation, too, until {@link endCollecting}. Inputs
+   * pass unchanged meanwhile.
    */
   beginCollecting(): void {
     this.#rows = undefined;
     this.#collecting = true;
   }
 
-  /** Ends {@link beginCollecting} and takes up what was seen. */
+  /** Ends {@link beginCollecting} and computes the axes of what was seen. */
   endCollecting(): void {
     this.#collecting = false;
-    this.#takeUp();
+    this.#updateAxes();
   }
 
   /**
-   * Puts a random orthonormal basis in the place of the eigenvectors: as many dimensions pass as before, but which ones
-   * is up to chance. The eigenvectors come back with {@link restoreAxes}, or with the next training.
+   * Puts a random orthonormal basis in the place of the eigenvectors: as many dimensions pass as before, but other ones.
+   * {@link restoreAxes} and the next training bring the eigenvectors back.
    *
-   * @throws Error before any training: there is no number of dimensions to match.
+   * @param seed an integer; the same seed gives the same basis
+   * @throws Error before any training, because the number of dimensions is unknown
    */
   useRandomAxes(seed: number): void {
     const own = this.principalAxes?.axes;
-    if (!own) throw new Error(`PcaLayer '${this.name}' has seen no training yet, so it has no axes to replace.`);
+    if (!own)
+      throw new Error(
+        `PcaLayer '${this.name}': expected axes to replace, got none, because it has seen no training yet`,
+      );
     const size = this.#width;
     const normal = tidy(() => randomNormal([size, size], 0, 1, 'float32', seed).dataSync());
     this.#ownAxes = own;
     write(this.#axes, orthonormalBasis(normal, size));
   }
 
-  /** Takes back {@link useRandomAxes}. */
+  /** Brings the eigenvectors back after {@link useRandomAxes}. */
   restoreAxes(): void {
     if (this.#ownAxes) write(this.#axes, this.#ownAxes);
     this.#ownAxes = undefined;
@@ -206,14 +268,14 @@ export class PcaLayer extends layers.Layer {
   #collect(input: Tensor, mask: unknown): void {
     this.#rows ??= new CovarianceAccumulator(this.#width);
     const steps = mask as Tensor | null | undefined;
-    // A mask of earlier layers stays in the arguments of later ones: it counts only where it fits.
+    // TensorFlow.js leaves the mask of an earlier layer in the arguments of later ones: it counts only if it fits.
     const fits = input.rank === 3 && steps?.shape?.[0] === input.shape[0] && steps.shape[1] === input.shape[1];
     const values = asFloat32(input.dataSync());
     this.#rows.update(outputRows(values, input.shape, this.#downsample, fits ? steps.dataSync() : undefined).values);
   }
 
-  /** Turns the rows seen since the last evaluation into axes. */
-  #takeUp(): void {
+  /** Computes the axes of the rows that were seen since the last evaluation, if there are any. */
+  #updateAxes(): void {
     const rows = this.#rows;
     if (this.#collecting || !rows || rows.count === 0) return;
     this.#rows = undefined;
@@ -236,7 +298,7 @@ export class PcaLayer extends layers.Layer {
     return this.#known.spectrum;
   }
 
-  /** Where anything varies, at least one dimension passes: Delve's rule counts none if the first reaches the threshold. */
+  /** At least one dimension passes if anything varies: Delve's rule counts none if the first one reaches the threshold. */
   #dimensionsOf(spectrum: Spectrum): number {
     const dimensions = spectrum.intrinsicDimensionality(this.#threshold, this.rule);
     return dimensions === 0 && spectrum.trace > 0 ? 1 : dimensions;
@@ -247,7 +309,7 @@ export class PcaLayer extends layers.Layer {
     return tidy(() => {
       const x = reshape(cast(input, 'float32'), [-1, this.#width]);
       const center = this.#center.read();
-      // A layer that never varied keeps one coordinate, always 0, since many kernels take no empty matrix.
+      // An input that never varied keeps one coordinate, which is always 0, because many kernels take no empty matrix.
       const axes = slice(this.#axes.read(), [0, 0], [this.#width, Math.max(1, dimensions)]) as Tensor2D;
       const coordinates = matMul((this.centering ? sub(x, center) : x) as Tensor2D, axes);
       if (!this.keepDim) return reshape(coordinates, [...input.shape.slice(0, -1), Math.max(1, dimensions)]);
@@ -268,42 +330,5 @@ function write(weight: LayerVariable, values: Float32Array): void {
 function singleShape(inputShape: Shape | Shape[], name: string): Shape {
   if (!Array.isArray(inputShape[0])) return inputShape as Shape;
   if (inputShape.length === 1) return inputShape[0];
-  throw new TypeError(`PcaLayer '${name}': expected one input, got ${inputShape.length}.`);
-}
-
-/** Options of a PCA layer. */
-export interface PcaLayerOptions {
-  /** The layer's name in its model. */
-  name?: string;
-  /** Part of the variance that the dimensions let through must explain, in (0, 1]; 0.99. */
-  threshold?: number;
-  /** Which dimensions these are: `paper` (default), the fewest that reach the threshold, or as Delve executes it. */
-  rule?: IntrinsicDimensionRule;
-  /**
-   * Project about the mean (default): y = (x - m) E E^T + m. With false about the origin, as Delve's convolutional layers do:
-   * y = x E E^T, with E the eigenvectors of the second moment.
-   */
-  centering?: boolean;
-  /**
-   * The output is as wide as the input (default); with false it is the coordinates in the eigenspace, as many as there
-   * are dimensions. How many is known only after training, so in the model's graph that width is null: such a layer is the
-   * last one, or layers of any width follow. In training the whole input passes.
-   */
-  keepDim?: boolean;
-  /** Of a map larger than this, take note of so many places a side only. Projecting is not affected. */
-  downsample?: number | null;
-}
-
-/** The options with their defaults. TypeError or RangeError for one out of its range, naming it. */
-export function pcaLayerOptions(options: PcaLayerOptions) {
-  const { threshold = 0.99, rule = 'paper', centering = true, keepDim = true, downsample } = options;
-  checkedThreshold(threshold);
-  checkedRule(rule);
-  for (const [name, value] of Object.entries({ centering, keepDim })) {
-    if (typeof value !== 'boolean') throw new TypeError(`${name}: expected true or false, got ${String(value)}`);
-  }
-  if (downsample != null && !(Number.isInteger(downsample) && downsample > 0)) {
-    throw new RangeError(`downsample: expected a positive integer, got ${String(downsample)}`);
-  }
-  return { threshold, rule, centering, keepDim, downsample: downsample ?? undefined };
+  throw new TypeError(`PcaLayer '${name}': expected one input, got ${inputShape.length}`);
 }

@@ -1,20 +1,26 @@
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 import { type Batch, runOnBatch } from '../activations/batches.js';
+import { describe } from '../errors.js';
 import { PcaLayer, type PcaLayerOptions } from './pca-layer.js';
+
+/*
+ * All PCA layers of a model at once: what they let through, their thresholds, the data they learn from, and random
+ * directions in the place of their own.
+ */
 
 /** What a PCA layer lets through at its threshold. */
 export interface PcaLayerReport {
   /** The PCA layer's name. */
   name: string;
-  /** Features of its input. */
+  /** Number of features of its input. */
   width: number;
-  /** Dimensions that pass; NaN before any training. */
+  /** How many dimensions pass; NaN before any training. */
   dimensions: number;
-  /** dimensions / width, from 0 to 1; NaN before any training. */
+  /** dimensions / width, in [0, 1]; NaN before any training. */
   saturation: number;
 }
 
-/** The PCA layers of a model, in order, those of nested models included, each once. */
+/** The PCA layers of a model and its nested models, in order, each once. @throws RangeError if there are none */
 export function pcaLayersOf(model: LayersModel): PcaLayer[] {
   const found = new Set<PcaLayer>();
   const search = (layer: layers.Layer) => {
@@ -24,16 +30,17 @@ export function pcaLayersOf(model: LayersModel): PcaLayer[] {
   search(model as unknown as layers.Layer);
   if (found.size === 0) {
     throw new RangeError(
-      `Model '${model.name}' has no PCA layers: put some in with pcaLayer() or insertPcaLayers(model).`,
+      `model: expected PCA layers, as insertPcaLayers(model) or pcaLayer() make them, got '${model.name}' with no PCA layers`,
     );
   }
   return [...found];
 }
 
 /**
- * Sets the threshold of every PCA layer of a model, without any new training, and says what passes now.
+ * Sets the threshold of every PCA layer of a model, without any new training. Returns what passes now.
  *
- * @param threshold Explained variance, in (0, 1], else RangeError. RangeError too where the model has no PCA layer.
+ * @param threshold fraction of the variance, in (0, 1]
+ * @throws RangeError if the threshold is out of its range or the model has no PCA layer
  */
 export function setPcaThresholds(model: LayersModel, threshold: number): PcaLayerReport[] {
   return pcaLayersOf(model).map((layer) => {
@@ -43,22 +50,23 @@ export function setPcaThresholds(model: LayersModel, threshold: number): PcaLaye
 }
 
 /**
- * The control to an experiment with eigenspaces: every PCA layer of the model projects on as many random dimensions as
- * it has eigenvectors at its threshold, and at any threshold set later. Take it back with {@link restoreDirections}.
+ * The control to an experiment with eigenspaces: every PCA layer of the model projects on random dimensions, as many as it
+ * has eigenvectors at its threshold (also if the threshold is changed later). {@link restoreDirections} takes it back.
  *
- * @param seed An integer: the same gives the same directions. Layers differ from each other.
- * @throws RangeError where the model has no PCA layer; Error where one has seen no training yet.
+ * @param seed an integer; the same seed gives the same directions, and layers differ from each other
+ * @throws RangeError if the model has no PCA layer; Error if one of them has seen no training yet
  */
 export function randomDirections(model: LayersModel, seed: number): PcaLayerReport[] {
-  if (!Number.isSafeInteger(seed))
-    throw new RangeError(`randomDirections: seed must be an integer, not ${String(seed)}.`);
+  if (!Number.isSafeInteger(seed)) {
+    throw new RangeError(`randomDirections: expected an integer as seed, got ${describe(seed)}`);
+  }
   return pcaLayersOf(model).map((layer, k) => {
     layer.useRandomAxes(seed + k);
     return report(layer);
   });
 }
 
-/** Takes back {@link randomDirections}: every PCA layer projects on its eigenspace again. */
+/** Makes every PCA layer project on its eigenspace again, after {@link randomDirections}. */
 export function restoreDirections(model: LayersModel): void {
   for (const layer of pcaLayersOf(model)) layer.restoreAxes();
 }
@@ -67,11 +75,11 @@ export function restoreDirections(model: LayersModel): void {
 export type PcaBatch = Batch;
 
 /**
- * Lets the PCA layers of a trained model see data, without training it: the batches pass through as in prediction
- * (no dropout, no change of any other weight), every PCA layer passing its input on. Replaces what they saw before.
+ * Lets the PCA layers of a trained model learn from data, without training it: the batches pass through as in prediction (no
+ * dropout, no change of any other weight), and every PCA layer passes its input on. What the layers saw before is
+ * forgotten. Returns what passes now.
  *
- * @param batches The batches' items come first; for a model with several inputs, arrays of tensors.
- * @throws TypeError where the batches cannot be gone through, RangeError where there is none or the model has no PCA layer.
+ * @throws TypeError if the batches are not iterable, RangeError if there is none or the model has no PCA layer
  */
 export async function fitPcaLayers(
   model: LayersModel,
@@ -79,9 +87,7 @@ export async function fitPcaLayers(
 ): Promise<PcaLayerReport[]> {
   const found = pcaLayersOf(model);
   if (!(Symbol.iterator in Object(batches) || Symbol.asyncIterator in Object(batches))) {
-    throw new TypeError(
-      'fitPcaLayers: batches must be an iterable or async iterable of tensors: an array, or a generator.',
-    );
+    throw new TypeError(`fitPcaLayers: expected an iterable or async iterable of batches, got ${describe(batches)}`);
   }
   let count = 0;
   for (const layer of found) layer.beginCollecting();
@@ -93,7 +99,7 @@ export async function fitPcaLayers(
   } finally {
     for (const layer of found) layer.endCollecting();
   }
-  if (count === 0) throw new RangeError('fitPcaLayers: expected at least one batch, got none.');
+  if (count === 0) throw new RangeError('fitPcaLayers: expected at least one batch, got none');
   return found.map(report);
 }
 
@@ -107,10 +113,12 @@ export type { PcaLayerOptions } from './pca-layer.js';
 export { PcaLayer } from './pca-layer.js';
 
 /**
- * A layer that passes everything on while training, and in evaluation only what lies in the eigenspace of what it saw:
- * put it behind a dense, convolutional or recurrent layer. See {@link PcaLayer}.
+ * Makes a layer that passes everything on in training and, in evaluation, only what lies in the eigenspace of what it saw.
+ * It belongs behind a dense, convolutional or recurrent layer. See {@link PcaLayer}.
  *
  * Importing this module registers the class, so that `loadLayersModel` knows it.
+ *
+ * @throws TypeError or RangeError if an option is out of its range
  */
 export function pcaLayer(options: PcaLayerOptions = {}): PcaLayer {
   return new PcaLayer(options);

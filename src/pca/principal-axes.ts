@@ -2,23 +2,27 @@ import { Matrix, QrDecomposition } from 'ml-matrix';
 import type { CovarianceAccumulator } from '../statistics/covariance.js';
 import { symmetricEigen } from '../statistics/eigenvalues.js';
 
-/** The axes on which a layer's output varies, in the precision a model's weights have. */
+/*
+ * The linear algebra of PCA layers: the principal axes of accumulated rows, and random axes to compare them with.
+ */
+
+/** The axes along which a layer's output varies, in the precision of a model's weights. */
 export interface PrincipalAxes {
-  /** What the axes start from, d numbers: the mean, or zeros where the second moment about the origin was asked for. */
+  /** The point from which the axes start, d numbers: the mean, or zeros for the second moment about the origin. */
   center: Float32Array;
   /** d x d numbers, row-major; column k is the axis with the k-th largest eigenvalue. */
   axes: Float32Array;
-  /** Descending, not negative. */
+  /** d numbers, descending and not negative. */
   eigenvalues: Float32Array;
-  /** Rows they rest on. */
+  /** How many rows they rest on. */
   samples: number;
 }
 
 /**
  * The principal axes of the rows an accumulator has seen.
  *
- * @param centering About the mean (the covariance), or about the origin (the second moment C + m m^T, as Delve's
- *   convolutional layers have it).
+ * @param centering whether the axes are those of the covariance; if not, they are those of the second moment about the
+ *   origin, C + m m^T, which Delve's convolutional layers use
  */
 export function principalAxes(rows: CovarianceAccumulator, centering: boolean): PrincipalAxes {
   const size = rows.features;
@@ -39,17 +43,17 @@ export function principalAxes(rows: CovarianceAccumulator, centering: boolean): 
 }
 
 /**
- * A random orthonormal basis of `size` dimensions, distributed uniformly (Haar): the Q of a QR factorisation of a
+ * A random orthonormal basis of `size` dimensions, distributed uniformly (Haar): the Q of a QR factorization of a
  * matrix of independent normal numbers (Stewart 1980, doi:10.1137/0717034). O(size^3).
  *
- * @param normal size x size independent normal numbers, row-major.
- * @returns size x size numbers, row-major, a basis vector per column.
+ * @param normal size x size independent normal numbers, row-major
+ * @returns size x size numbers, row-major, one basis vector per column
  */
 export function orthonormalBasis(normal: ArrayLike<number>, size: number): Float32Array {
   return size <= libraryWidth ? libraryBasis(normal, size) : gramSchmidtBasis(normal, size);
 }
 
-/** Up to here ml-matrix' QR takes at most a fifth of a second; at 1,024 it takes fourteen. */
+/** Largest size for ml-matrix' QR, which takes a fifth of a second here and 14 seconds at 1,024. */
 const libraryWidth = 256;
 
 function libraryBasis(normal: ArrayLike<number>, size: number): Float32Array {
@@ -61,7 +65,7 @@ function libraryBasis(normal: ArrayLike<number>, size: number): Float32Array {
   const { orthogonalMatrix, upperTriangularMatrix } = new QrDecomposition(matrix);
   const basis = new Float32Array(size * size);
   for (let k = 0; k < size; k++) {
-    // With R's diagonal positive the factorisation is unique, and Q uniformly distributed (Stewart).
+    // With a positive diagonal of R, the factorization is unique and Q is uniformly distributed (Stewart).
     const sign = upperTriangularMatrix.get(k, k) < 0 ? -1 : 1;
     for (let j = 0; j < size; j++) basis[j * size + k] = sign * orthogonalMatrix.get(j, k);
   }
@@ -78,7 +82,7 @@ function gramSchmidtBasis(normal: ArrayLike<number>, size: number): Float32Array
     return sum;
   };
   for (let k = 0; k < size; k++) {
-    // Twice: once leaves errors that grow with the matrix's condition, a second time takes them away.
+    // One pass leaves errors that grow with the condition of the matrix; a second pass removes them.
     for (let pass = 0; pass < 2; pass++) {
       for (let i = 0; i < k; i++) {
         const along = dot(rows[k], rows[i]);

@@ -76,7 +76,7 @@ export const nativeZlib: NativeZlib | undefined = undefined;
  */
 export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
   if (typeof Image === 'undefined')
-    throw new Error('the SVG could not be drawn: this worker has no Image; call addFigure in the page');
+    throw new Error('the SVG could not be drawn: a worker cannot draw, so draw it in the page');
   const image = new Image();
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
   try {

@@ -1,6 +1,6 @@
 /**
  * What Node and browsers do differently, as one interface: `#platform` is either `node.ts` or `browser.ts`, and each exports
- * everything that `Platform` lists. The test of this room has the compiler check that.
+ * everything that `Platform` lists, which the compiler checks in test/platform/browser.test.ts.
  */
 
 /** The functions and constants that `#platform` exports. */

@@ -1,25 +1,31 @@
 import type { SampleMatrix } from '../activations/samples.js';
 import { type MinimizeOptions, minimize } from './minimize.js';
 
+/** Options of a logistic regression. */
 export interface LogisticRegressionOptions extends MinimizeOptions {
   /**
-   * Weight of the squared coefficients: the objective is the sum of the samples' cross-entropies + l2 / 2 * |W|^2, biases
-   * free. 1, which is scikit-learn's C = 1.
+   * Weight of the squared coefficients: the objective is the sum of the samples' cross-entropies + l2 / 2 * |W|^2, without
+   * the biases. Default 1, which is scikit-learn's C = 1.
    */
   l2?: number;
 }
 
 /**
- * Multinomial logistic regression, solved to its one optimum: the probe of
- * https://arxiv.org/abs/1610.01644 as the papers on saturation use it (scikit-learn's LogisticRegression, C = 1).
+ * Multinomial logistic regression, solved to its only optimum: the probe of https://arxiv.org/abs/1610.01644 as the papers on
+ * saturation use it (scikit-learn's LogisticRegression with C = 1).
  */
 export class LogisticRegression {
+  /** Number of classes. */
   readonly classes: number;
+  /** Numbers per sample. */
   readonly features: number;
   /** features x classes, row-major. */
   readonly weights: Float64Array;
+  /** One per class. */
   readonly bias: Float64Array;
+  /** Whether the solver reached its tolerance. */
   readonly converged: boolean;
+  /** How many steps the solver took. */
   readonly iterations: number;
 
   private constructor(
@@ -38,8 +44,9 @@ export class LogisticRegression {
   }
 
   /**
-   * Fits to samples and their classes 0, 1, ... (as many classes as the largest label says).
-   * @throws RangeError when labels and rows differ in number, a label is no class, or a value is not finite
+   * Fits samples and their classes 0, 1, ..., of which the largest label is the last one.
+   *
+   * @throws RangeError if labels and rows differ in number, a label is not a class, or a value is not finite
    */
   static fit(
     samples: SampleMatrix,
@@ -52,7 +59,7 @@ export class LogisticRegression {
     const classes = countClasses(labels, rows);
     const { standard, mean, scale } = standardize(samples, classes, l2);
     const solution = new Float64Array((features + 1) * classes);
-    // Tolerance is per sample, so that it means the same for few and many.
+    // The tolerance is per sample, so that it means the same for few samples and for many.
     const tolerance = (options.tolerance ?? 1e-5) * rows;
     const result = minimize(crossEntropy(standard, labels, rows, features, classes, scale, l2), solution, {
       ...options,
@@ -135,9 +142,9 @@ function standardize({ values, rows, features }: SampleMatrix, classes: number, 
   }
   for (let feature = 0; feature < features; feature++) {
     if (!Number.isFinite(scale[feature]!)) {
-      throw new RangeError(`LogisticRegression: expected finite values, but feature ${feature} holds NaN or Infinity`);
+      throw new RangeError(`LogisticRegression: expected finite values, got NaN or Infinity in feature ${feature}`);
     }
-    // A column that never varies says nothing: its weight stays 0 at any scale.
+    // The weight of a column that never varies stays 0 at any scale.
     scale[feature] = Math.sqrt(scale[feature]! + penalty) || 1;
   }
   const standard = new Float64Array(rows * features);

@@ -1,21 +1,26 @@
-/** A smooth function: its value at x, with its gradient written into `gradient`. */
+/*
+ * A minimizer for smooth convex functions of many variables: limited-memory BFGS.
+ */
+
+/** A smooth function: returns its value at x and writes its gradient into `gradient`. */
 export type Objective = (x: Float64Array, gradient: Float64Array) => number;
 
+/** When to stop. */
 export interface MinimizeOptions {
-  /** Stops when no component of the gradient is larger than this; 1e-5. */
+  /** The solver stops when no component of the gradient is larger than this (per sample, in a regression). Default 1e-5. */
   tolerance?: number;
-  /** Most steps; 1000. */
+  /** Most steps. Default 1000. */
   maxIterations?: number;
 }
 
-/** Pairs of steps and gradient changes that stand for the curvature. */
+/** How many pairs of steps and gradient changes represent the curvature. */
 const memory = 12;
 
 /**
- * Minimises a smooth convex function by limited-memory BFGS with a backtracking line search
+ * Minimizes a smooth convex function by limited-memory BFGS with a backtracking line search
  * (Nocedal & Wright, Numerical Optimization, algorithms 7.4, 7.5 and 3.1).
  *
- * @param x start; holds the minimum afterwards
+ * @param x the starting point, which is overwritten with the minimum
  * @returns whether the tolerance was reached, and in how many steps
  */
 export function minimize(
@@ -35,7 +40,7 @@ export function minimize(
     quasiNewtonDirection(direction, gradient, pairs);
     let slope = dot(direction, gradient);
     if (!(slope < 0)) {
-      // Rounding spoiled the curvature: start again downhill.
+      // Rounding has spoiled the curvature: start again down the gradient.
       pairs.length = 0;
       for (let i = 0; i < x.length; i++) direction[i] = -gradient[i]!;
       slope = dot(direction, gradient);
@@ -47,7 +52,7 @@ export function minimize(
       nextValue = objective(nextX, nextGradient);
       if (nextValue <= value + 1e-4 * step * slope) break;
     }
-    // No step goes down any more: this is the minimum as far as float64 can tell.
+    // No step leads down any more: this is the minimum within the precision of float64.
     if (!(nextValue < value)) return { converged: largest(gradient) <= tolerance, iterations: iteration, value };
     remember(pairs, x, nextX, gradient, nextGradient);
     x.set(nextX);
@@ -57,7 +62,7 @@ export function minimize(
   return { converged: false, iterations: maxIterations, value };
 }
 
-/** direction = -H * gradient, H being the inverse curvature that the remembered pairs imply. */
+/** direction = -H * gradient, where H is the inverse curvature that the remembered pairs imply. */
 function quasiNewtonDirection(
   direction: Float64Array,
   gradient: Float64Array,
@@ -83,6 +88,7 @@ function quasiNewtonDirection(
   }
 }
 
+/** Adds a pair, in the place of the oldest one if there are enough. */
 function remember(
   pairs: { s: Float64Array; y: Float64Array; rho: number }[],
   x: Float64Array,

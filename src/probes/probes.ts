@@ -4,54 +4,64 @@ import { onLayerCall } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
 import { lastSteps, poolPlaces, type SampleMatrix } from '../activations/samples.js';
 import { asFloat32 } from '../activations/tensors.js';
+import { describe } from '../errors.js';
 import { LogisticRegression, type LogisticRegressionOptions } from './logistic-regression.js';
+
+/*
+ * Linear probes: the output of each layer, read as one row per sample, is what a logistic regression gets; its accuracy on
+ * other samples says how well the classes can be read from the layer.
+ */
 
 /** Inputs of a model and the class of each. */
 export interface ProbeSamples {
-  /** What model.predict takes, all samples in one tensor (or one per input). */
+  /** What model.predict takes: all samples in one tensor, or in one tensor per input. */
   xs: Tensor | Tensor[];
-  /** Classes 0, 1, ...: numbers, a tensor of them, or a one-hot tensor (samples x classes). */
+  /** The classes 0, 1, ...: one number per sample, a tensor of them, or a one-hot tensor (samples x classes). */
   ys: ArrayLike<number> | Tensor;
 }
 
-/** Where accuracies go; a SummaryWriter is one. */
+/** What writes the accuracies; a SummaryWriter is one. */
 export interface ScalarWriter {
+  /** Writes one accuracy, in [0, 1]. */
   addScalar(tag: string, value: number, step?: number | bigint): void;
 }
 
+/** Options of probeLayers. The solver stops at a tolerance of 1e-4 or after 300 steps by default. */
 export interface ProbeOptions extends LogisticRegressionOptions {
-  /** Keeps, drops or renames layers, as the tracker's option of that name. */
+  /** Keeps, drops or renames layers: see LayerFilter. Default: the layers that a tracker tracks by default. */
   layers?: LayerFilter;
-  /** Samples per forward pass; 128. */
+  /** Samples per forward pass. Default 128. */
   batchSize?: number;
-  /** Places that a map's space is averaged down to before it is fitted; 16 (4 x 4). */
+  /** Most places to which the space of a map is averaged down before the fit. Default 16 (4 x 4). */
   maxPlaces?: number;
-  /** Writes each accuracy as `probe-accuracy/<layer>` beside `saturation/<layer>`. */
+  /** Writes each accuracy as `probe-accuracy/<layer>`, beside `saturation/<layer>`. Default: none is written. */
   writer?: ScalarWriter;
+  /** The step at which accuracies are written. Default: the writer's. */
   step?: number | bigint;
 }
 
-/** How well the classes can be read off one layer by a linear model. */
+/** How well a linear model reads the classes from one layer. */
 export interface Probe {
+  /** The layer's name in a tracker. */
   layer: string;
-  /** Width of what was fitted. */
+  /** Number of features that the linear model got. */
   features: number;
-  /** On the test samples, in [0, 1]. */
+  /** Fraction of the test samples whose class was found, in [0, 1]. */
   accuracy: number;
-  /** On the samples it was fitted to. */
+  /** The same fraction of the training samples. */
   trainAccuracy: number;
-  /** False when the solver stopped before its tolerance. */
+  /** Whether the solver reached its tolerance. */
   converged: boolean;
 }
 
 /**
- * Fits a logistic regression on the output of every tracked layer and tells its accuracy on the test samples, in order
- * of depth. Where it no longer grows, the layers behind add nothing to the solution (https://arxiv.org/abs/1610.01644;
- * beside saturation: https://arxiv.org/abs/2006.08679).
+ * Fits a logistic regression to the output of every tracked layer, and returns its accuracy on the test samples, in order of
+ * depth. From the layer where the accuracy stops growing, layers add nothing to the solution
+ * (https://arxiv.org/abs/1610.01644; beside saturation: https://arxiv.org/abs/2006.08679).
  *
- * Maps are averaged down to 4 x 4 places, recurrent layers give their last step. The model is left as it was.
+ * Maps are averaged down to 4 x 4 places; recurrent layers are read at their last step. The model is left as it was.
  *
- * @throws TypeError, RangeError when samples and labels do not belong together, or activations are not finite
+ * @throws TypeError or RangeError if samples and labels differ in number, or an activation is not finite
  */
 export async function probeLayers(
   model: LayersModel,
@@ -68,7 +78,7 @@ export async function probeLayers(
   for (const { name } of tracked) {
     const fitted = trainRows.get(name);
     const tested = testRows.get(name);
-    // A layer that a forward pass does not reach (another output's, a second model's) has nothing to fit.
+    // A layer that the forward pass does not reach (in front of another output, in a second model) has nothing to fit.
     if (!fitted || !tested) continue;
     const regression = LogisticRegression.fit(fitted, trainLabels, { ...stoppingRule, ...options });
     const probe = {
@@ -84,9 +94,10 @@ export async function probeLayers(
   return probes;
 }
 
-/** scikit-learn's default tolerance: the accuracy no longer changes, and wide layers take seconds rather than minutes. */
+/** The tolerance is scikit-learn's default: accuracies no longer change, and wide layers take seconds, not minutes. */
 const stoppingRule = { tolerance: 1e-4, maxIterations: 300 } as const;
 
+/** The rows of each layer over all samples, by name. */
 async function activationsOf(
   model: LayersModel,
   tracked: readonly TrackedLayer[],
@@ -99,7 +110,7 @@ async function activationsOf(
   let caught = new Map<TrackedLayer, Tensor>();
   const hooks = tracked.map((entry) =>
     onLayerCall(entry.layer, ({ output }) => {
-      // Of a layer that is used several times in a pass, the first use.
+      // If a layer is used several times in a pass, its first use counts.
       if (!caught.has(entry)) caught.set(entry, keep(output.clone()));
     }),
   );
@@ -148,7 +159,8 @@ function joined(parts: readonly SampleMatrix[]): SampleMatrix {
 
 async function labelsOf(split: string, { xs, ys }: ProbeSamples): Promise<ArrayLike<number>> {
   const samples = (Array.isArray(xs) ? xs[0] : xs)?.shape?.[0];
-  if (samples === undefined) throw new TypeError(`probeLayers: expected ${split}.xs to be a tensor, got ${String(xs)}`);
+  if (samples === undefined)
+    throw new TypeError(`probeLayers: expected ${split}.xs to be a tensor, got ${describe(xs)}`);
   let labels: ArrayLike<number>;
   if (typeof (ys as Tensor)?.data === 'function') {
     const tensor = ys as Tensor;

@@ -17,16 +17,17 @@ import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
  *
  * Rows first wait in a buffer. They are folded into the moments (mean and scatter, kernels/moments.ts) when so many wait
  * that the buffer would outgrow the scatter, or when someone asks for the mean or the covariance. Whether a waiting row
- * is finite is only checked when that matters, so that adding rows costs no more than a copy.
+ * is finite is checked only when that matters, so that adding rows costs no more than a copy.
  */
 
-/** Waiting rows from which they are folded, once there is a scatter. Rows of many features take more memory, so fewer wait. */
+/** How many rows may wait once there is a scatter. Rows of many features take more memory, so fewer of them wait. */
 function foldRowsOf(features: number): number {
   return features > 768 ? BLOCK_ROWS : 2 * BLOCK_ROWS;
 }
 
 /** What a CovarianceAccumulator consists of; plain arrays, so that it travels between threads. */
 export interface AccumulatorState {
+  /** Columns of the sample matrix. */
   features: number;
   /** Rows left out so far; waiting rows that have not been checked are not among them. */
   rejected: number;

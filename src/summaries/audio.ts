@@ -21,20 +21,20 @@ export interface AudioOptions {
  *
  * @param samples shape [frames] (mono), [frames, 1] or [frames, 2] (stereo)
  */
-export function audioSummary(samples: Numbers, options: AudioOptions = {}, what = 'audio'): Later<PluginSummary> {
+export function audioSummary(samples: Numbers, options: AudioOptions = {}, call = 'audio'): Later<PluginSummary> {
   const { sampleRate = 44100 } = options;
   if (!Number.isSafeInteger(sampleRate) || sampleRate < 1 || sampleRate > 0xffffffff) {
     throw new RangeError(
-      `${what}: expected sampleRate to be a whole number of frames per second, got ${describe(sampleRate)}`,
+      `${call}: expected sampleRate to be a whole number of frames per second, got ${describe(sampleRate)}`,
     );
   }
-  return whenRead(readNumbers(samples, what), (numbers) => ({
+  return whenRead(readNumbers(samples, call), (numbers) => ({
     plugin: 'audio',
     // Without the encoding TensorBoard serves the file as application/octet-stream, which no player accepts.
     content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }).finish(),
     dataClass: DataClass.blobSequence,
     // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample if there is a data class.
-    tensor: stringTensor([encodeWav(numbers, sampleRate, what)], [1]),
+    tensor: stringTensor([encodeWav(numbers, sampleRate, call)], [1]),
   }));
 }
 
@@ -45,17 +45,17 @@ const bytesPerSample = 2;
  * A canonical WAV file: a RIFF header, an fmt chunk and a data chunk of 16-bit little-endian PCM.
  * Source: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
  */
-function encodeWav(samples: NumericArray, sampleRate: number, what: string): Uint8Array {
+function encodeWav(samples: NumericArray, sampleRate: number, call: string): Uint8Array {
   const { values, shape } = samples;
   const channels = shape.length === 1 ? 1 : shape[1];
   if (shape.length < 1 || shape.length > 2 || (channels !== 1 && channels !== 2)) {
     throw new RangeError(
-      `${what}: expected samples of shape [frames], [frames, 1] or [frames, 2], got [${shape.join(', ')}]`,
+      `${call}: expected samples of shape [frames], [frames, 1] or [frames, 2], got [${shape.join(', ')}]`,
     );
   }
   const dataSize = values.length * bytesPerSample;
   if (dataSize + headerSize - 8 > 0xffffffff)
-    throw new RangeError(`${what}: expected samples that fit the 4 GiB of a WAV file, got ${values.length}`);
+    throw new RangeError(`${call}: expected samples that fit the 4 GiB of a WAV file, got ${values.length}`);
   const bytes = new Uint8Array(headerSize + dataSize);
   const view = new DataView(bytes.buffer);
   const ascii = (at: number, text: string) => {

@@ -33,14 +33,14 @@ export function boxesSummary(
   image: Numbers | CanvasPixels,
   boxes: Numbers,
   options: BoxesOptions = {},
-  what = 'image with boxes',
+  call = 'image with boxes',
 ): Later<PluginSummary> {
-  if (isEncodedImage(image)) throw new TypeError(`${what}: expected pixels to draw into, got an encoded image`);
+  if (isEncodedImage(image)) throw new TypeError(`${call}: expected pixels to draw into, got an encoded image`);
   return whenAllRead(
-    [readPixelNumbers(image, what), readNumbers(boxes, `${what}, boxes`)] as const,
+    [readPixelNumbers(image, call), readNumbers(boxes, `${call}, boxes`)] as const,
     (read: readonly [NumericArray, NumericArray]) => {
-      const rectangles = readBoxes(read[1], options.labels, what);
-      const canvas = Canvas.from(toPixels(read[0], options.layout, what));
+      const rectangles = readBoxes(read[1], options.labels, call);
+      const canvas = Canvas.from(toPixels(read[0], options.layout, call));
       const size = Math.max(1, Math.round(Math.min(canvas.width, canvas.height) / 300));
       const colorOf = colorPicker();
       for (const [i, [xMin, yMin, xMax, yMax]] of rectangles.entries()) {
@@ -55,23 +55,23 @@ export function boxesSummary(
 }
 
 /** Checks boxes and labels; returns each box's corners, rounded to pixels. */
-function readBoxes({ values, shape }: NumericArray, labels: readonly string[] | undefined, what: string): number[][] {
+function readBoxes({ values, shape }: NumericArray, labels: readonly string[] | undefined, call: string): number[][] {
   const isEmpty = shape.length === 1 && shape[0] === 0;
   if (!isEmpty && (shape.length !== 2 || shape[1] !== 4)) {
-    throw new RangeError(`${what}: expected boxes of shape [n, 4], got [${shape.join(', ')}]`);
+    throw new RangeError(`${call}: expected boxes of shape [n, 4], got [${shape.join(', ')}]`);
   }
   const count = values.length / 4;
   if (labels !== undefined && labels.length !== count)
-    throw new RangeError(`${what}: expected ${count} labels, got ${labels.length}`);
+    throw new RangeError(`${call}: expected ${count} labels, got ${labels.length}`);
   return Array.from({ length: count }, (_, i) => {
     const box = Array.from(values.subarray(4 * i, 4 * i + 4));
     const [xMin, yMin, xMax, yMax] = box;
     if (!box.every(Number.isFinite) || xMin > xMax || yMin > yMax) {
-      throw new RangeError(`${what}: box ${i}: expected xMin <= xMax and yMin <= yMax, got [${box.join(', ')}]`);
+      throw new RangeError(`${call}: box ${i}: expected xMin <= xMax and yMin <= yMax, got [${box.join(', ')}]`);
     }
     const label: unknown = labels === undefined ? '' : labels[i];
     if (typeof label !== 'string')
-      throw new TypeError(`${what}: label ${i}: expected a string, got ${describe(label)}`);
+      throw new TypeError(`${call}: label ${i}: expected a string, got ${describe(label)}`);
     return box.map(Math.round);
   });
 }

@@ -10,16 +10,26 @@ import { stringTensor } from './tensor.js';
 export interface MultilineChart {
   /** Shown above the chart. */
   readonly title: string;
-  /** Regular expressions in Python's syntax; a tag that contains no special characters matches itself. */
+  /** Regular expressions in Python's syntax. */
   readonly multiline: readonly string[];
+}
+
+/** The scalar tags of one series of a MarginChart. */
+export interface MarginSeries {
+  /** Tag of the line. */
+  readonly value: string;
+  /** Tag of the margin's lower edge. */
+  readonly lower: string;
+  /** Tag of the margin's upper edge. */
+  readonly upper: string;
 }
 
 /** A chart with a line and a filled margin around it, for each of several series. */
 export interface MarginChart {
   /** Shown above the chart. */
   readonly title: string;
-  /** Three scalar tags for each series: of the line, and of the margin's lower and upper edge. */
-  readonly margin: readonly { readonly value: string; readonly lower: string; readonly upper: string }[];
+  /** The series, in the order in which they are drawn. */
+  readonly margin: readonly MarginSeries[];
 }
 
 /** A group of charts. */
@@ -37,7 +47,10 @@ export interface ChartCategory {
  * is accepted, too: `{ category: { chart: ['Multiline', tags] | ['Margin', [value, lower, upper]] } }`.
  */
 export type CustomScalarsLayout =
-  | { readonly categories: readonly ChartCategory[] }
+  | {
+      /** The groups of charts in their order. */
+      readonly categories: readonly ChartCategory[];
+    }
   | { readonly [category: string]: { readonly [chart: string]: readonly ['Multiline' | 'Margin', readonly string[]] } };
 
 /** The tag under which TensorBoard looks for the layout. */
@@ -48,8 +61,8 @@ export const customScalarsTag = 'custom_scalars__config__';
  *
  * @throws TypeError or RangeError that names the part of the layout that is wrong
  */
-export function customScalarsSummary(layout: CustomScalarsLayout, what = 'custom scalars'): PluginSummary {
-  const category = readCategories(layout, what).map(({ title, charts, closed }) => ({
+export function customScalarsSummary(layout: CustomScalarsLayout, call = 'custom scalars'): PluginSummary {
+  const category = readCategories(layout, call).map(({ title, charts, closed }) => ({
     title,
     closed: closed === true,
     chart: charts.map(chartProto),
@@ -67,58 +80,58 @@ function chartProto(chart: MultilineChart | MarginChart): tensorboard.IChart {
   return { title, margin: { series: chart.margin.map(({ value, lower, upper }) => ({ value, lower, upper })) } };
 }
 
-function readCategories(layout: CustomScalarsLayout, what: string): readonly ChartCategory[] {
+function readCategories(layout: CustomScalarsLayout, call: string): readonly ChartCategory[] {
   if (typeof layout !== 'object' || layout === null)
-    throw new TypeError(`${what}: expected a layout, got ${describe(layout)}`);
+    throw new TypeError(`${call}: expected a layout, got ${describe(layout)}`);
   if (Array.isArray(layout.categories)) {
     return layout.categories.map((category: ChartCategory, i) => {
-      const where = `${what}: categories[${i}]`;
-      checkText(category.title, `${where}.title`);
+      const path = `${call}: categories[${i}]`;
+      checkText(category.title, `${path}.title`);
       if (!Array.isArray(category.charts))
-        throw new TypeError(`${where}.charts: expected an array, got ${describe(category.charts)}`);
-      for (const [j, chart] of category.charts.entries()) checkChart(chart, `${where}.charts[${j}]`);
+        throw new TypeError(`${path}.charts: expected an array, got ${describe(category.charts)}`);
+      for (const [j, chart] of category.charts.entries()) checkChart(chart, `${path}.charts[${j}]`);
       return category;
     });
   }
   return Object.entries(layout).map(([title, charts]) => {
     if (typeof charts !== 'object' || charts === null)
-      throw new TypeError(`${what}: ${title}: expected charts, got ${describe(charts)}`);
+      throw new TypeError(`${call}: ${title}: expected charts, got ${describe(charts)}`);
     return {
       title,
-      charts: Object.entries(charts).map(([name, chart]) => fromTuple(name, chart, `${what}: ${title}: ${name}`)),
+      charts: Object.entries(charts).map(([name, chart]) => fromTuple(name, chart, `${call}: ${title}: ${name}`)),
     };
   });
 }
 
-function fromTuple(title: string, chart: unknown, where: string): MultilineChart | MarginChart {
+function fromTuple(title: string, chart: unknown, path: string): MultilineChart | MarginChart {
   const [kind, tags] = Array.isArray(chart) ? chart : [];
   if ((kind !== 'Multiline' && kind !== 'Margin') || !Array.isArray(tags)) {
     throw new TypeError(
-      `${where}: expected ['Multiline', tags] or ['Margin', [value, lower, upper]], got ${describe(chart)}`,
+      `${path}: expected ['Multiline', tags] or ['Margin', [value, lower, upper]], got ${describe(chart)}`,
     );
   }
-  for (const tag of tags) checkText(tag, where);
+  for (const tag of tags) checkText(tag, path);
   if (kind === 'Multiline') return { title, multiline: tags };
-  if (tags.length !== 3) throw new RangeError(`${where}: expected the 3 tags value, lower, upper, got ${tags.length}`);
+  if (tags.length !== 3) throw new RangeError(`${path}: expected the 3 tags value, lower, upper, got ${tags.length}`);
   return { title, margin: [{ value: tags[0], lower: tags[1], upper: tags[2] }] };
 }
 
-function checkChart(chart: MultilineChart | MarginChart, where: string): void {
-  checkText(chart?.title, `${where}.title`);
+function checkChart(chart: MultilineChart | MarginChart, path: string): void {
+  checkText(chart?.title, `${path}.title`);
   const { multiline, margin } = chart as Partial<MultilineChart & MarginChart>;
   if (Array.isArray(multiline) === Array.isArray(margin)) {
     throw new TypeError(
-      `${where}: expected either multiline or margin to be an array, got ${describe(multiline ?? margin)}`,
+      `${path}: expected either multiline or margin to be an array, got ${describe(multiline ?? margin)}`,
     );
   }
-  for (const [i, tag] of multiline?.entries() ?? []) checkText(tag, `${where}.multiline[${i}]`);
+  for (const [i, tag] of multiline?.entries() ?? []) checkText(tag, `${path}.multiline[${i}]`);
   for (const [i, series] of margin?.entries() ?? []) {
-    for (const key of ['value', 'lower', 'upper'] as const) checkText(series?.[key], `${where}.margin[${i}].${key}`);
+    for (const key of ['value', 'lower', 'upper'] as const) checkText(series?.[key], `${path}.margin[${i}].${key}`);
   }
 }
 
-function checkText(text: unknown, where: string): void {
-  if (typeof text !== 'string' || text === '') throw new TypeError(`${where}: expected a text, got ${describe(text)}`);
+function checkText(text: unknown, path: string): void {
+  if (typeof text !== 'string' || text === '') throw new TypeError(`${path}: expected a text, got ${describe(text)}`);
 }
 
 /** The layout in a custom scalars tensor. */

@@ -55,30 +55,30 @@ export function embeddingFiles(
   vectors: Numbers,
   step: Step,
   options: EmbeddingOptions = {},
-  what = 'embedding',
+  call = 'embedding',
 ): ProjectorFiles {
   const { metadata, metadataHeader, labelImages } = options;
   if (isEncodedImage(labelImages))
-    throw new TypeError(`${what}: expected labelImages to be a batch of pixels, got an encoded image`);
+    throw new TypeError(`${call}: expected labelImages to be a batch of pixels, got an encoded image`);
   const folder = `${stepText(step)}/${folderName(tag)}`;
   const tensorName = `${tag}:${stepText(step)}`;
   const tensors = `${folder}/tensors.tsv`;
   const lines = [`tensor_name: ${quote(tensorName)}`, `tensor_path: ${quote(tensors)}`];
-  const numbers = readNumbers(vectors, what);
-  const files = [{ path: tensors, bytes: whenRead(numbers, (read) => encodeVectors(read, what)) }];
+  const numbers = readNumbers(vectors, call);
+  const files = [{ path: tensors, bytes: whenRead(numbers, (read) => encodeVectors(read, call)) }];
   if (metadata !== undefined) {
     const path = `${folder}/metadata.tsv`;
-    const text = (read: NumericArray) => encodeMetadata(metadata, metadataHeader, read.shape[0], what);
+    const text = (read: NumericArray) => encodeMetadata(metadata, metadataHeader, read.shape[0], call);
     files.push({ path, bytes: whenRead(numbers, text) });
     lines.push(`metadata_path: ${quote(path)}`);
   }
   if (labelImages === undefined) return { files, entry: entryOf(tensorName, lines) };
   const path = `${folder}/sprite.png`;
   const sprite = whenAllRead(
-    [numbers, readPixelNumbers(labelImages, `${what}, labelImages`)] as const,
+    [numbers, readPixelNumbers(labelImages, `${call}, labelImages`)] as const,
     ([read, pixels]: readonly [NumericArray, NumericArray]) => {
-      const images = toPixelsBatch(pixels, undefined, `${what}, labelImages`);
-      return { images, bytes: encodePng(spriteOf(images, read.shape[0], what)) };
+      const images = toPixelsBatch(pixels, undefined, `${call}, labelImages`);
+      return { images, bytes: encodePng(spriteOf(images, read.shape[0], call)) };
     },
   );
   files.push({ path, bytes: whenRead(sprite, ({ bytes }) => bytes) });
@@ -134,10 +134,10 @@ function quote(text: string): string {
  * Vectors as tab-separated text, not raw floats: TensorBoard takes raw floats that happen to be valid UTF-8 (0.5, 0.5, ...)
  * for text and answers HTTP 500. Numbers get the digits that float32 distinguishes, because the projector reads float32.
  */
-function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Array {
+function encodeVectors({ values, shape }: NumericArray, call: string): Uint8Array {
   const [count, features] = shape;
   if (shape.length !== 2 || count < 1 || features < 1) {
-    throw new RangeError(`${what}: expected the shape [count, features], got [${shape.join(', ')}]`);
+    throw new RangeError(`${call}: expected the shape [count, features], got [${shape.join(', ')}]`);
   }
   const blocks: Uint8Array[] = [];
   let text = '';
@@ -145,7 +145,7 @@ function encodeVectors({ values, shape }: NumericArray, what: string): Uint8Arra
     for (let column = 0; column < features; column++, at++) {
       const value = values[at];
       if (!Number.isFinite(value))
-        throw new RangeError(`${what}: expected finite vectors, got ${value} in vector ${row}`);
+        throw new RangeError(`${call}: expected finite vectors, got ${value} in vector ${row}`);
       text += Number.isInteger(value) ? value : float32Text(value);
       text += column === features - 1 ? '\n' : '\t';
     }
@@ -169,27 +169,27 @@ function encodeMetadata(
   metadata: readonly string[] | readonly (readonly string[])[],
   header: readonly string[] | undefined,
   count: number,
-  what: string,
+  call: string,
 ): Uint8Array {
   if (!Array.isArray(metadata))
-    throw new TypeError(`${what}: expected metadata to be an array, got ${describe(metadata)}`);
+    throw new TypeError(`${call}: expected metadata to be an array, got ${describe(metadata)}`);
   if (metadata.length !== count)
-    throw new RangeError(`${what}: expected metadata for ${count} vectors, got ${metadata.length} rows`);
+    throw new RangeError(`${call}: expected metadata for ${count} vectors, got ${metadata.length} rows`);
   const rows = (metadata as readonly (string | readonly string[])[]).map(
     (row) => (Array.isArray(row) ? row : [row]) as readonly string[],
   );
   const columns = rows[0].length;
   for (const [i, row] of rows.entries()) {
     if (row.length !== columns || columns === 0) {
-      throw new RangeError(`${what}: metadata row ${i}: expected ${Math.max(columns, 1)} columns, got ${row.length}`);
+      throw new RangeError(`${call}: metadata row ${i}: expected ${Math.max(columns, 1)} columns, got ${row.length}`);
     }
-    const odd = row.find((cell) => typeof cell !== 'string');
-    if (odd !== undefined || row.includes(undefined as unknown as string)) {
-      throw new TypeError(`${what}: metadata row ${i}: expected strings, got ${describe(odd)}`);
+    const other = row.find((cell) => typeof cell !== 'string');
+    if (other !== undefined || row.includes(undefined as unknown as string)) {
+      throw new TypeError(`${call}: metadata row ${i}: expected strings, got ${describe(other)}`);
     }
   }
   if (header !== undefined && header.length !== columns) {
-    throw new RangeError(`${what}: expected metadataHeader to name ${columns} columns, got ${header.length}`);
+    throw new RangeError(`${call}: expected metadataHeader to name ${columns} columns, got ${header.length}`);
   }
   const names = header ?? rows[0].map((_, i) => (i === 0 ? 'label' : `column ${i + 1}`));
   const lines = (columns > 1 ? [names, ...rows] : rows).map(tsvLine);
@@ -207,14 +207,14 @@ function tsvLine(cells: readonly string[]): string {
  * Puts all images in rows on the smallest square sheet that holds them. The projector assumes as many rows as columns: with
  * fewer rows some points would be black.
  */
-function spriteOf(images: readonly Pixels[], count: number, what: string): Pixels {
+function spriteOf(images: readonly Pixels[], count: number, call: string): Pixels {
   if (images.length !== count)
-    throw new RangeError(`${what}: expected labelImages for ${count} vectors, got ${images.length}`);
+    throw new RangeError(`${call}: expected labelImages for ${count} vectors, got ${images.length}`);
   const { width, height, channels } = images[0];
   const side = Math.ceil(Math.sqrt(count));
   if (side * width > maxSpriteSide || side * height > maxSpriteSide) {
     throw new RangeError(
-      `${what}: expected labelImages whose sheet has at most ${maxSpriteSide} pixels per side, got ${count} of ${width} x ${height}, which need ${side * width} x ${side * height}: use smaller or fewer images`,
+      `${call}: expected labelImages whose sheet has at most ${maxSpriteSide} pixels per side, got ${count} of ${width} x ${height}, which need ${side * width} x ${side * height}: use smaller or fewer images`,
     );
   }
   const stride = side * width * channels;

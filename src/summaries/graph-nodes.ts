@@ -11,11 +11,14 @@ export interface GraphModelLike {
   execute(inputs: unknown, outputs?: string | string[]): unknown;
   /** The same for models with control flow. */
   executeAsync?(inputs: unknown, outputs?: string | string[]): Promise<unknown>;
-  /** Names of the nodes that the model puts out. */
+  /** Names of the nodes whose values are the model's outputs. */
   readonly outputNodes?: string[];
   /** The same for models that have no `outputNodes`. */
-  readonly outputs?: { name: string }[];
-  /** Tensors of the model, by name of their node. */
+  readonly outputs?: {
+    /** Name of the node. */
+    name: string;
+  }[];
+  /** Tensors of the model's weights, by name of their node. */
   readonly weights?: Record<string, object[]>;
 }
 

@@ -8,16 +8,17 @@ import { isLayersModel, type LayersModelLike, layersModelNodes } from './layers-
 export type GraphLike = LayersModelLike | GraphModelLike | Uint8Array;
 
 /**
- * The graph of a model as GraphDef bytes. A LayersModel has a node for each layer, with all edges, its settings, output shape
- * and number of parameters; layers of a nested model are drawn in a box of its name. A GraphModel has its operations.
+ * The graph of a model as GraphDef bytes. The nodes of a LayersModel are its layers, with all edges, settings, output shapes
+ * and numbers of parameters; layers of a nested model are drawn in a box of its name. The nodes of a GraphModel are its
+ * operations.
  *
  * @throws TypeError if the model is none of these, or has no nodes
  */
-export function graphDefOf(model: GraphLike, what = 'graph'): Uint8Array {
-  if (model instanceof Uint8Array) return checkGraphDef(model, what);
-  if (isLayersModel(model)) return encode(layersModelNodes(model, what));
+export function graphDefOf(model: GraphLike, call = 'graph'): Uint8Array {
+  if (model instanceof Uint8Array) return checkGraphDef(model, call);
+  if (isLayersModel(model)) return encode(layersModelNodes(model, call));
   if (isGraphModel(model)) return encode(graphModelNodes(model));
-  throw new TypeError(`${what}: expected a LayersModel, a GraphModel or GraphDef bytes, got ${describe(model)}`);
+  throw new TypeError(`${call}: expected a LayersModel, a GraphModel or GraphDef bytes, got ${describe(model)}`);
 }
 
 function encode(node: tensorboard.INodeDef[]): Uint8Array {
@@ -25,15 +26,15 @@ function encode(node: tensorboard.INodeDef[]): Uint8Array {
 }
 
 /** Checks that bytes are a GraphDef: TensorBoard would show an empty page for others. */
-function checkGraphDef(bytes: Uint8Array, what: string): Uint8Array {
+function checkGraphDef(bytes: Uint8Array, call: string): Uint8Array {
   let nodes = 0;
   try {
     nodes = tensorboard.GraphDef.decode(bytes).node.length;
-  } catch (error) {
-    throw new TypeError(`${what}: expected the bytes of a GraphDef, got ${bytes.length} bytes that are none`, {
-      cause: error,
+  } catch (cause) {
+    throw new TypeError(`${call}: expected the bytes of a GraphDef, got ${bytes.length} bytes that are none`, {
+      cause,
     });
   }
-  if (nodes === 0) throw new TypeError(`${what}: expected a GraphDef of at least one node, got none`);
+  if (nodes === 0) throw new TypeError(`${call}: expected a GraphDef of at least one node, got none`);
   return bytes;
 }

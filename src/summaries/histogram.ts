@@ -10,7 +10,7 @@ import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { doubleTensor, isNumeric } from './tensor.js';
 
 /** How many buckets TF2 and tfjs-node use. */
-export const defaultBuckets = 30;
+const defaultBuckets = 30;
 
 /** The counts of `bucketize`. */
 interface Histogram {
@@ -29,9 +29,9 @@ interface Histogram {
  * @param count number of buckets, 1 or more
  * @throws RangeError if it is not
  */
-export function bucketize(values: ArrayLike<number>, count: number = defaultBuckets, what = 'histogram'): Histogram {
+export function bucketize(values: ArrayLike<number>, count: number = defaultBuckets, call = 'histogram'): Histogram {
   if (!Number.isSafeInteger(count) || count < 1) {
-    throw new RangeError(`${what}: expected buckets to be a whole number of at least 1, got ${describe(count)}`);
+    throw new RangeError(`${call}: expected buckets to be a whole number of at least 1, got ${describe(count)}`);
   }
   const length = values.length;
   let { min, max } = extremesOf(values);
@@ -136,16 +136,16 @@ export function histogramSummary(buckets: Float64Array): PluginSummary {
  * @throws RangeError if left > right, a bucket begins before the previous one ends, a count is negative, or anything is NaN or
  * infinite
  */
-export function checkBuckets(buckets: ArrayLike<number>, what = 'histogram'): Float64Array {
+export function checkBuckets(buckets: ArrayLike<number>, call = 'histogram'): Float64Array {
   if (buckets.length % 3 !== 0) {
-    throw new RangeError(`${what}: expected k x 3 numbers (left, right, count), got ${buckets.length}`);
+    throw new RangeError(`${call}: expected k x 3 numbers (left, right, count), got ${buckets.length}`);
   }
   const checked = Float64Array.from(buckets);
   for (let at = 0; at < checked.length; at += 3) {
     const left = checked[at];
     const right = checked[at + 1];
     const count = checked[at + 2];
-    const row = `${what}: bucket ${at / 3}`;
+    const row = `${call}: bucket ${at / 3}`;
     if (!Number.isFinite(left) || !Number.isFinite(right))
       throw new RangeError(`${row}: expected finite edges, got ${left} and ${right}`);
     if (left > right) throw new RangeError(`${row}: expected left <= right, got ${left} and ${right}`);

@@ -13,7 +13,14 @@ import { floatTensor } from './tensor.js';
 export type Hparam = string | number | boolean;
 
 /** The values a hyperparameter may take in an experiment: a list of values of one type, or a range of numbers. */
-export type HparamDomain = readonly Hparam[] | { readonly min: number; readonly max: number };
+export type HparamDomain =
+  | readonly Hparam[]
+  | {
+      /** The smallest possible value. */
+      readonly min: number;
+      /** The largest possible value. */
+      readonly max: number;
+    };
 
 /** How a session, which is a run, ended; 'running' if it has not ended. */
 export type HparamsStatus = 'success' | 'failure' | 'running';
@@ -65,25 +72,25 @@ export function hparamsSummaries(
   hparams: Readonly<Record<string, Hparam>>,
   metrics: readonly string[] = [],
   options: HparamsOptions = {},
-  what = 'hparams',
+  call = 'hparams',
 ): PluginSummary[] {
   const { name = '', status = 'success', domains } = options;
   if (!Object.hasOwn(statuses, status)) {
-    throw new TypeError(`${what}: expected status 'success', 'failure' or 'running', got ${describe(status)}`);
+    throw new TypeError(`${call}: expected status 'success', 'failure' or 'running', got ${describe(status)}`);
   }
   if (typeof hparams !== 'object' || hparams === null) {
-    throw new TypeError(`${what}: expected an object of hyperparameters, got ${describe(hparams)}`);
+    throw new TypeError(`${call}: expected an object of hyperparameters, got ${describe(hparams)}`);
   }
   const startTimeSecs = options.startTime ?? Date.now() / 1000;
   const values = Object.fromEntries(
-    Object.entries(hparams).map(([key, value]) => [key, hparamValue(value, `${what}: ${key}`)]),
+    Object.entries(hparams).map(([key, value]) => [key, hparamValue(value, `${call}: ${key}`)]),
   );
   const summaries: PluginSummary[] = [];
   if (domains !== undefined) {
-    checkDomains(hparams, domains, what);
+    checkDomains(hparams, domains, call);
     const experiment = {
       timeCreatedSecs: startTimeSecs,
-      hparamInfos: hparamInfos(hparams, domains, what),
+      hparamInfos: hparamInfos(hparams, domains, call),
       metricInfos: metricInfos(metrics),
     };
     summaries.push(tagged('experiment', { experiment }));
@@ -109,21 +116,21 @@ function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): Plu
   };
 }
 
-function hparamValue(value: unknown, what: string): tensorboard.IHparamValue {
+function hparamValue(value: unknown, call: string): tensorboard.IHparamValue {
   if (typeof value === 'boolean') return { boolValue: value };
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value !== 'number') {
-    throw new TypeError(`${what}: expected a string, number or boolean, got ${describe(value)}`);
+    throw new TypeError(`${call}: expected a string, number or boolean, got ${describe(value)}`);
   }
   // TensorBoard sends its page JSON, which has neither NaN nor Infinity.
-  if (!Number.isFinite(value)) throw new RangeError(`${what}: expected a finite number, got ${value}`);
+  if (!Number.isFinite(value)) throw new RangeError(`${call}: expected a finite number, got ${value}`);
   return { numberValue: value };
 }
 
 function hparamInfos(
   hparams: Readonly<Record<string, Hparam>>,
   domains: Readonly<Record<string, HparamDomain>>,
-  what: string,
+  call: string,
 ): tensorboard.IHparamInfo[] {
   const names = new Set([...Object.keys(domains), ...Object.keys(hparams)]);
   return [...names].map((name): tensorboard.IHparamInfo => {
@@ -132,7 +139,7 @@ function hparamInfos(
     if (!isList(domain)) {
       return { name, type: dataTypes.number, domainInterval: { minValue: domain.min, maxValue: domain.max } };
     }
-    const values = domain.map((value) => hparamValue(value, `${what}: domain of ${name}`));
+    const values = domain.map((value) => hparamValue(value, `${call}: domain of ${name}`));
     return { name, type: dataTypeOf(domain[0]), domainDiscrete: { values } };
   });
 }
@@ -152,25 +159,25 @@ function isList(domain: HparamDomain): domain is readonly Hparam[] {
 function checkDomains(
   hparams: Readonly<Record<string, Hparam>>,
   domains: Readonly<Record<string, HparamDomain>>,
-  what: string,
+  call: string,
 ): void {
   for (const [name, domain] of Object.entries(domains)) {
-    const where = `${what}: domain of ${name}`;
+    const path = `${call}: domain of ${name}`;
     const value = hparams[name];
     if (isList(domain)) {
-      if (domain.length === 0) throw new RangeError(`${where}: expected at least one value, got none`);
+      if (domain.length === 0) throw new RangeError(`${path}: expected at least one value, got none`);
       const other = domain.find((each) => typeof each !== typeof domain[0]);
       if (other !== undefined)
-        throw new TypeError(`${where}: expected values of one type, got ${describe(domain[0])} and ${describe(other)}`);
+        throw new TypeError(`${path}: expected values of one type, got ${describe(domain[0])} and ${describe(other)}`);
       if (value !== undefined && !domain.includes(value))
-        throw new RangeError(`${what}: ${name}: expected one of ${domain.join(', ')}, got ${value}`);
+        throw new RangeError(`${call}: ${name}: expected one of ${domain.join(', ')}, got ${value}`);
     } else {
       const { min, max } = domain ?? {};
       if (!(Number.isFinite(min) && Number.isFinite(max) && min <= max)) {
-        throw new RangeError(`${where}: expected values or { min, max } with min <= max, got ${describe(domain)}`);
+        throw new RangeError(`${path}: expected values or { min, max } with min <= max, got ${describe(domain)}`);
       }
       if (value !== undefined && !(typeof value === 'number' && value >= min && value <= max)) {
-        throw new RangeError(`${what}: ${name}: expected a number from ${min} to ${max}, got ${describe(value)}`);
+        throw new RangeError(`${call}: ${name}: expected a number from ${min} to ${max}, got ${describe(value)}`);
       }
     }
   }

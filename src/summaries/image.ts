@@ -59,26 +59,26 @@ export function isEncodedImage(image: unknown): image is EncodedImage {
 }
 
 /** One image for TensorBoard's images dashboard, encoded as PNG unless it is encoded already. */
-export function imageSummary(image: ImageInput, options: ImageOptions = {}, what = 'image'): Later<PluginSummary> {
+export function imageSummary(image: ImageInput, options: ImageOptions = {}, call = 'image'): Later<PluginSummary> {
   if (isEncodedImage(image)) {
-    const { width, height } = encodedSize(image, what);
+    const { width, height } = encodedSize(image, call);
     // A copy: the summary may have to wait for earlier ones, and the caller may overwrite the file meanwhile.
     return encodedSummary(width, height, [new Uint8Array(image.encoded)]);
   }
-  return whenRead(readPixelNumbers(image, what), (numbers) => pngSummary([toPixels(numbers, options.layout, what)]));
+  return whenRead(readPixelNumbers(image, call), (numbers) => pngSummary([toPixels(numbers, options.layout, call)]));
 }
 
 /** Several images of one size under one tag; TensorBoard shows them as samples beside each other. */
-export function imagesSummary(images: ImageInput, options: ImagesOptions = {}, what = 'images'): Later<PluginSummary> {
+export function imagesSummary(images: ImageInput, options: ImagesOptions = {}, call = 'images'): Later<PluginSummary> {
   const { maxOutputs = Number.POSITIVE_INFINITY } = options;
   if (!(maxOutputs >= 1))
-    throw new RangeError(`${what}: expected maxOutputs to be at least 1, got ${describe(maxOutputs)}`);
+    throw new RangeError(`${call}: expected maxOutputs to be at least 1, got ${describe(maxOutputs)}`);
   if (isEncodedImage(images))
-    throw new TypeError(`${what}: expected a batch of pixels, got an encoded image: use addImage`);
-  return whenRead(readPixelNumbers(images, what), (numbers) => {
+    throw new TypeError(`${call}: expected a batch of pixels, got an encoded image: use addImage`);
+  return whenRead(readPixelNumbers(images, call), (numbers) => {
     if (numbers.shape[0] === 0)
-      throw new RangeError(`${what}: expected at least one image, got the shape [${numbers.shape.join(', ')}]`);
-    return pngSummary(toPixelsBatch(numbers, options.layout, what).slice(0, maxOutputs));
+      throw new RangeError(`${call}: expected at least one image, got the shape [${numbers.shape.join(', ')}]`);
+    return pngSummary(toPixelsBatch(numbers, options.layout, call).slice(0, maxOutputs));
   });
 }
 
@@ -88,14 +88,14 @@ export function imagesSummary(images: ImageInput, options: ImagesOptions = {}, w
  *
  * @throws TypeError if it is no SVG document
  */
-export function figureSummary(svg: string, what = 'figure'): Promise<PluginSummary> {
+export function figureSummary(svg: string, call = 'figure'): Promise<PluginSummary> {
   if (typeof svg !== 'string' || !/<(?:\w+:)?svg[\s>/]/.test(svg)) {
-    throw new TypeError(`${what}: expected an SVG document, got ${describe(svg)}`);
+    throw new TypeError(`${call}: expected an SVG document, got ${describe(svg)}`);
   }
   return drawSvg(svg).then(
     ({ encoded, width, height }) => encodedSummary(width, height, [encoded]),
     (cause) => {
-      throw new Error(`${what}: ${messageOf(cause)}`, { cause });
+      throw new Error(`${call}: ${messageOf(cause)}`, { cause });
     },
   );
 }
@@ -123,17 +123,17 @@ interface Size {
  *
  * @throws TypeError if the bytes are none of these, RangeError if a width or height is given that is not the file's
  */
-export function encodedSize(image: EncodedImage, what: string): Size {
+export function encodedSize(image: EncodedImage, call: string): Size {
   const bytes: unknown = image.encoded;
   if (!(bytes instanceof Uint8Array))
-    throw new TypeError(`${what}: expected encoded to be a Uint8Array, got ${describe(bytes)}`);
+    throw new TypeError(`${call}: expected encoded to be a Uint8Array, got ${describe(bytes)}`);
   const size = pngSize(bytes) ?? gifSize(bytes) ?? jpegSize(bytes);
   if (size === undefined)
-    throw new TypeError(`${what}: expected encoded to be a PNG, JPEG or GIF file, got ${bytes.length} other bytes`);
+    throw new TypeError(`${call}: expected encoded to be a PNG, JPEG or GIF file, got ${bytes.length} other bytes`);
   for (const side of ['width', 'height'] as const) {
     if (image[side] !== undefined && image[side] !== size[side]) {
       throw new RangeError(
-        `${what}: expected ${side} to be the file's ${size[side]} pixels, got ${describe(image[side])}`,
+        `${call}: expected ${side} to be the file's ${size[side]} pixels, got ${describe(image[side])}`,
       );
     }
   }

@@ -39,11 +39,11 @@ interface LiveLayer {
  *
  * @throws TypeError if the model's configuration lists no layers
  */
-export function layersModelNodes(model: LayersModelLike, what: string): tensorboard.INodeDef[] {
+export function layersModelNodes(model: LayersModelLike, call: string): tensorboard.INodeDef[] {
   const json = model.toJSON(null, false);
   const root = (typeof json === 'string' ? JSON.parse(json) : json) as LayerConfig;
   if (!Array.isArray(root?.config?.layers)) {
-    throw new TypeError(`${what}: expected a model whose toJSON() lists its layers, got ${describe(root)}`);
+    throw new TypeError(`${call}: expected a model whose toJSON() lists its layers, got ${describe(root)}`);
   }
   const nodes: tensorboard.INodeDef[] = [];
   addModel(root, '', [], model as unknown as LiveLayer, nodes);

@@ -43,17 +43,17 @@ export function meshSummaries(
   tag: string,
   vertices: Numbers,
   options: MeshOptions = {},
-  what = 'mesh',
+  call = 'mesh',
 ): Later<PluginSummary[]> {
   const given = { vertices, faces: options.faces, colors: options.colors };
   const parts = (Object.keys(given) as Part[]).filter((part) => given[part] !== undefined && given[part] !== null);
   const jsonConfig = JSON.stringify(options.config ?? {});
   return whenAllRead(
-    parts.map((part) => readNumbers(given[part] as Numbers, `${what}, ${part}`)),
+    parts.map((part) => readNumbers(given[part] as Numbers, `${call}, ${part}`)),
     (read) => {
-      const arrays = read.map((numbers, i) => batchOfTriples(numbers, `${what}, ${parts[i]}`));
+      const arrays = read.map((numbers, i) => batchOfTriples(numbers, `${call}, ${parts[i]}`));
       const shapes = Object.fromEntries(parts.map((part, i) => [part, arrays[i].shape]));
-      for (const [i, array] of arrays.entries()) checkPart(parts[i], array, shapes.vertices, `${what}, ${parts[i]}`);
+      for (const [i, array] of arrays.entries()) checkPart(parts[i], array, shapes.vertices, `${call}, ${parts[i]}`);
       const components = parts.reduce((mask, part) => mask | (1 << partTypes[part].contentType), 0);
       return arrays.map(({ values, shape }, i): PluginSummary => {
         const { contentType, tagSuffix, tensorOf } = partTypes[parts[i]];
@@ -75,19 +75,19 @@ export function meshSummaries(
   );
 }
 
-function batchOfTriples({ values, shape, dtype }: NumericArray, what: string): NumericArray {
+function batchOfTriples({ values, shape, dtype }: NumericArray, call: string): NumericArray {
   const batched = shape.length === 2 ? [1, ...shape] : shape;
   if (batched.length !== 3 || batched[2] !== 3) {
-    throw new RangeError(`${what}: expected the shape [n, 3] or [batch, n, 3], got [${shape.join(', ')}]`);
+    throw new RangeError(`${call}: expected the shape [n, 3] or [batch, n, 3], got [${shape.join(', ')}]`);
   }
   return { values, shape: batched, dtype };
 }
 
-function checkPart(part: Part, { values, shape }: NumericArray, vertices: readonly number[], what: string): void {
+function checkPart(part: Part, { values, shape }: NumericArray, vertices: readonly number[], call: string): void {
   if (shape[0] !== vertices[0])
-    throw new RangeError(`${what}: expected a batch of ${vertices[0]}, as of vertices, got ${shape[0]}`);
+    throw new RangeError(`${call}: expected a batch of ${vertices[0]}, as of vertices, got ${shape[0]}`);
   if (part === 'colors' && shape[1] !== vertices[1]) {
-    throw new RangeError(`${what}: expected a color for each of ${vertices[1]} vertices, got ${shape[1]}`);
+    throw new RangeError(`${call}: expected a color for each of ${vertices[1]} vertices, got ${shape[1]}`);
   }
   const limit = part === 'faces' ? vertices[1] - 1 : 255;
   for (let i = 0; i < values.length; i++) {
@@ -96,7 +96,7 @@ function checkPart(part: Part, { values, shape }: NumericArray, vertices: readon
       part === 'vertices' ? Number.isFinite(value) : Number.isInteger(value) && value >= 0 && value <= limit;
     if (isValid) continue;
     const expected = part === 'vertices' ? 'finite coordinates' : `whole numbers from 0 to ${limit}`;
-    throw new RangeError(`${what}: expected ${expected}, got ${value} at position ${i}`);
+    throw new RangeError(`${call}: expected ${expected}, got ${value} at position ${i}`);
   }
 }
 

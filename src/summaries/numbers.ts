@@ -69,18 +69,18 @@ export type Later<T> = T | Promise<T>;
  * Reads numbers of any accepted kind. Everything is read during the call, except for a tensor that cannot be read
  * synchronously (WebGPU): then a promise is returned, which rejects if its values cannot be read.
  *
- * @param what names the values in errors, e.g. `histogram "weights"`
+ * @param call names the values in errors, e.g. `histogram "weights"`
  * @throws TypeError if something is not a number, RangeError if rows differ in length or values do not fill the shape
  */
-export function readNumbers(value: Numbers, what: string): Later<NumericArray> {
+export function readNumbers(value: Numbers, call: string): Later<NumericArray> {
   if (typeof value === 'number') return { values: Float64Array.of(value), shape: [], dtype: 'float64' };
   if (typeof value === 'boolean') return { values: Uint8Array.of(value ? 1 : 0), shape: [], dtype: 'bool' };
-  if (isTypedArray(value)) return shaped(value, [value.length], what);
-  if (Array.isArray(value)) return readNested(value as NestedArray, what);
-  if (isTensorLike(value)) return readTensor(value, what);
-  if (isShapedArray(value)) return shaped(value.data, value.shape, what);
+  if (isTypedArray(value)) return shaped(value, [value.length], call);
+  if (Array.isArray(value)) return readNested(value as NestedArray, call);
+  if (isTensorLike(value)) return readTensor(value, call);
+  if (isShapedArray(value)) return shaped(value.data, value.shape, call);
   throw new TypeError(
-    `${what}: expected a number, a typed array, an array of numbers or a tensor, got ${describe(value)}`,
+    `${call}: expected a number, a typed array, an array of numbers or a tensor, got ${describe(value)}`,
   );
 }
 
@@ -111,25 +111,25 @@ function sizeOf(shape: readonly number[]): number {
 function shaped(
   data: TypedArray | readonly number[],
   shape: readonly number[],
-  what: string,
+  call: string,
   dtype?: string,
 ): NumericArray {
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw new RangeError(`${what}: expected a shape of whole numbers, got [${shape.join(', ')}]`);
+    throw new RangeError(`${call}: expected a shape of whole numbers, got [${shape.join(', ')}]`);
   }
   const size = sizeOf(shape);
   if (size !== data.length) {
-    throw new RangeError(`${what}: expected ${size} values for the shape [${shape.join(', ')}], got ${data.length}`);
+    throw new RangeError(`${call}: expected ${size} values for the shape [${shape.join(', ')}], got ${data.length}`);
   }
   if (!isTypedArray(data))
-    return { values: flatten(data, data.length, what), shape, dtype: numericType(dtype, undefined, what) };
+    return { values: flatten(data, data.length, call), shape, dtype: numericType(dtype, undefined, call) };
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     return { values: Float64Array.from(data, Number), shape, dtype: 'float64' };
   }
-  return { values: data, shape, dtype: numericType(dtype, data, what) };
+  return { values: data, shape, dtype: numericType(dtype, data, call) };
 }
 
-function numericType(dtype: string | undefined, values: TypedArray | undefined, what: string): NumericType {
+function numericType(dtype: string | undefined, values: TypedArray | undefined, call: string): NumericType {
   switch (dtype) {
     case 'bool':
     case 'uint8':
@@ -141,7 +141,7 @@ function numericType(dtype: string | undefined, values: TypedArray | undefined, 
       break;
     case 'string':
     case 'complex64':
-      throw new TypeError(`${what}: expected a tensor of real numbers, got one of dtype ${dtype}`);
+      throw new TypeError(`${call}: expected a tensor of real numbers, got one of dtype ${dtype}`);
     default:
       if (/^u?int/.test(dtype)) return 'int32';
   }
@@ -151,11 +151,11 @@ function numericType(dtype: string | undefined, values: TypedArray | undefined, 
   return 'int32';
 }
 
-function readTensor(tensor: TensorLike, what: string): Later<NumericArray> {
+function readTensor(tensor: TensorLike, call: string): Later<NumericArray> {
   if (tensor.isDisposed === true)
-    throw new TypeError(`${what}: expected a tensor that is not disposed, got a disposed one`);
-  numericType(tensor.dtype, undefined, what); // refuses strings and complex numbers before reading them
-  const asArray = (data: ArrayLike<number> | ArrayLike<bigint>) => shapedTensor(tensor, data, what);
+    throw new TypeError(`${call}: expected a tensor that is not disposed, got a disposed one`);
+  numericType(tensor.dtype, undefined, call); // refuses strings and complex numbers before reading them
+  const asArray = (data: ArrayLike<number> | ArrayLike<bigint>) => shapedTensor(tensor, data, call);
   let cause: unknown;
   if (typeof tensor.dataSync === 'function') {
     let data: ArrayLike<number> | ArrayLike<bigint> | undefined;
@@ -167,10 +167,10 @@ function readTensor(tensor: TensorLike, what: string): Later<NumericArray> {
     if (data !== undefined) return asArray(data);
   }
   if (typeof tensor.data !== 'function') {
-    throw new TypeError(`${what}: the tensor could not be read: ${messageOf(cause)}`, { cause });
+    throw new TypeError(`${call}: the tensor could not be read: ${messageOf(cause)}`, { cause });
   }
   return readLater(tensor).then(asArray, (error) => {
-    throw new Error(`${what}: the tensor could not be read: ${messageOf(error)}`, { cause: error });
+    throw new Error(`${call}: the tensor could not be read: ${messageOf(error)}`, { cause: error });
   });
 }
 
@@ -186,12 +186,12 @@ async function readLater(
   }
 }
 
-function shapedTensor(tensor: TensorLike, data: ArrayLike<number> | ArrayLike<bigint>, what: string): NumericArray {
+function shapedTensor(tensor: TensorLike, data: ArrayLike<number> | ArrayLike<bigint>, call: string): NumericArray {
   const values = isTypedArray(data) ? data : Float64Array.from(data as ArrayLike<number>);
-  return shaped(values, tensor.shape, what, tensor.dtype);
+  return shaped(values, tensor.shape, call, tensor.dtype);
 }
 
-function readNested(rows: NestedArray, what: string): NumericArray {
+function readNested(rows: NestedArray, call: string): NumericArray {
   const shape: number[] = [];
   let inner: unknown = rows;
   while (Array.isArray(inner)) {
@@ -201,10 +201,10 @@ function readNested(rows: NestedArray, what: string): NumericArray {
   if (isTypedArray(inner)) shape.push(inner.length);
   if (shape.length === 1) {
     const dtype = rows.length > 0 && rows.every((value) => typeof value === 'boolean') ? 'bool' : 'float64';
-    return { values: flatten(rows as readonly number[], rows.length, what), shape, dtype };
+    return { values: flatten(rows as readonly number[], rows.length, call), shape, dtype };
   }
   const values = new Float64Array(sizeOf(shape));
-  const end = copyRows(rows, shape, 0, values, 0, what);
+  const end = copyRows(rows, shape, 0, values, 0, call);
   const dtype = end > 0 && isNestedBoolean(rows) ? 'bool' : isUint8(inner) ? 'uint8' : 'float64';
   return { values, shape, dtype };
 }
@@ -217,9 +217,9 @@ function isNestedBoolean(value: unknown): boolean {
   return Array.isArray(value) ? value.every(isNestedBoolean) : typeof value === 'boolean';
 }
 
-function flatten(row: readonly unknown[], length: number, what: string): Float64Array {
+function flatten(row: readonly unknown[], length: number, call: string): Float64Array {
   const values = new Float64Array(length);
-  copyNumbers(row, values, 0, what);
+  copyNumbers(row, values, 0, call);
   return values;
 }
 
@@ -230,20 +230,20 @@ function copyRows(
   axis: number,
   values: Float64Array,
   offset: number,
-  what: string,
+  call: string,
 ): number {
-  if (axis === shape.length - 1) return copyNumbers(rows, values, offset, what);
+  if (axis === shape.length - 1) return copyNumbers(rows, values, offset, call);
   for (const row of rows) {
     const length = Array.isArray(row) || isTypedArray(row) ? row.length : undefined;
     if (length !== shape[axis + 1]) {
       const found = length === undefined ? describe(row) : `a row of ${length}`;
       throw new RangeError(
-        `${what}: expected every row on axis ${axis} to hold ${shape[axis + 1]} values, got ${found}`,
+        `${call}: expected every row on axis ${axis} to hold ${shape[axis + 1]} values, got ${found}`,
       );
     }
-    if (!isTypedArray(row)) offset = copyRows(row as NestedArray, shape, axis + 1, values, offset, what);
+    if (!isTypedArray(row)) offset = copyRows(row as NestedArray, shape, axis + 1, values, offset, call);
     else if (axis + 1 !== shape.length - 1) {
-      throw new RangeError(`${what}: expected arrays of one depth, got ${describe(row)} on axis ${axis}`);
+      throw new RangeError(`${call}: expected arrays of one depth, got ${describe(row)} on axis ${axis}`);
     } else {
       for (let i = 0; i < row.length; i++) values[offset + i] = Number(row[i]);
       offset += row.length;
@@ -252,12 +252,12 @@ function copyRows(
   return offset;
 }
 
-function copyNumbers(row: readonly unknown[], values: Float64Array, offset: number, what: string): number {
+function copyNumbers(row: readonly unknown[], values: Float64Array, offset: number, call: string): number {
   for (let i = 0; i < row.length; i++) {
     const value = row[i];
     if (typeof value !== 'number' && typeof value !== 'boolean') {
       const ErrorType = Array.isArray(value) || isTypedArray(value) ? RangeError : TypeError;
-      throw new ErrorType(`${what}: expected a number at position ${offset + i}, got ${describe(value)}`);
+      throw new ErrorType(`${call}: expected a number at position ${offset + i}, got ${describe(value)}`);
     }
     values[offset + i] = Number(value);
   }

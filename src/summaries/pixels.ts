@@ -22,11 +22,11 @@ export interface CanvasPixels {
 }
 
 /** Reads an image, or a batch of images, that is not encoded yet. */
-export function readPixelNumbers(image: Numbers | CanvasPixels, what: string): Later<NumericArray> {
+export function readPixelNumbers(image: Numbers | CanvasPixels, call: string): Later<NumericArray> {
   if (isCanvasPixels(image)) {
-    return readNumbers({ data: image.data, shape: [image.height, image.width, 4] }, what);
+    return readNumbers({ data: image.data, shape: [image.height, image.width, 4] }, call);
   }
-  return readNumbers(image, what);
+  return readNumbers(image, call);
 }
 
 function isCanvasPixels(image: unknown): image is CanvasPixels {
@@ -42,10 +42,10 @@ function isCanvasPixels(image: unknown): image is CanvasPixels {
  * @param layout HW by default for two axes, HWC for three
  * @throws RangeError if the shape does not fit the layout or holds no pixel, or there are not 1 to 4 channels
  */
-export function toPixels(image: NumericArray, layout: ImageLayout | undefined, what: string): Pixels {
+export function toPixels(image: NumericArray, layout: ImageLayout | undefined, call: string): Pixels {
   const { shape } = image;
-  const known = checkLayout(layout ?? (shape.length === 2 ? 'HW' : 'HWC'), ['HW', 'HWC', 'CHW'], shape, what);
-  return imagesOf({ ...image, shape: [1, ...shape] }, known, what)[0];
+  const known = checkLayout(layout ?? (shape.length === 2 ? 'HW' : 'HWC'), ['HW', 'HWC', 'CHW'], shape, call);
+  return imagesOf({ ...image, shape: [1, ...shape] }, known, call)[0];
 }
 
 /**
@@ -54,25 +54,25 @@ export function toPixels(image: NumericArray, layout: ImageLayout | undefined, w
  * @param layout NHW by default for three axes, NHWC for four
  * @throws RangeError as `toPixels` does
  */
-export function toPixelsBatch(images: NumericArray, layout: ImagesLayout | undefined, what: string): Pixels[] {
+export function toPixelsBatch(images: NumericArray, layout: ImagesLayout | undefined, call: string): Pixels[] {
   const { shape } = images;
-  const known = checkLayout(layout ?? (shape.length === 3 ? 'NHW' : 'NHWC'), ['NHW', 'NHWC', 'NCHW'], shape, what);
-  return imagesOf(images, known.slice(1) as ImageLayout, what);
+  const known = checkLayout(layout ?? (shape.length === 3 ? 'NHW' : 'NHWC'), ['NHW', 'NHWC', 'NCHW'], shape, call);
+  return imagesOf(images, known.slice(1) as ImageLayout, call);
 }
 
-function checkLayout<L extends string>(layout: L, known: readonly L[], shape: readonly number[], what: string): L {
+function checkLayout<L extends string>(layout: L, known: readonly L[], shape: readonly number[], call: string): L {
   if (!known.includes(layout)) {
-    throw new RangeError(`${what}: expected layout ${known.join(', ')}, got ${describe(layout)}`);
+    throw new RangeError(`${call}: expected layout ${known.join(', ')}, got ${describe(layout)}`);
   }
   if (layout.length !== shape.length) {
     throw new RangeError(
-      `${what}: expected ${layout.length} axes for layout ${layout}, got the shape [${shape.join(', ')}]`,
+      `${call}: expected ${layout.length} axes for layout ${layout}, got the shape [${shape.join(', ')}]`,
     );
   }
   return layout;
 }
 
-function imagesOf(images: NumericArray, layout: ImageLayout, what: string): Pixels[] {
+function imagesOf(images: NumericArray, layout: ImageLayout, call: string): Pixels[] {
   const [count, ...axes] = images.shape;
   const channelsFirst = layout === 'CHW';
   const height = axes[channelsFirst ? 1 : 0];
@@ -80,11 +80,11 @@ function imagesOf(images: NumericArray, layout: ImageLayout, what: string): Pixe
   const channels = layout === 'HW' ? 1 : axes[channelsFirst ? 0 : 2];
   if (channels !== 1 && channels !== 2 && channels !== 3 && channels !== 4) {
     throw new RangeError(
-      `${what}: expected 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA) channels in layout ${layout}, got ${channels} in the shape [${axes.join(', ')}]`,
+      `${call}: expected 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA) channels in layout ${layout}, got ${channels} in the shape [${axes.join(', ')}]`,
     );
   }
   if (height < 1 || width < 1)
-    throw new RangeError(`${what}: expected at least one pixel, got the shape [${axes.join(', ')}]`);
+    throw new RangeError(`${call}: expected at least one pixel, got the shape [${axes.join(', ')}]`);
   const size = height * width * channels;
   const bytes = toBytes(images);
   return Array.from({ length: count }, (_, index) => {

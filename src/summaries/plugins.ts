@@ -81,7 +81,7 @@ export interface PluginMetadata {
 }
 
 /** The member of Summary.Value's oneof that a record holds, undecoded. */
-export interface StoredValue {
+interface StoredValue {
   /** Field number: 3 old-style histogram, 4 image, 5 histogram, 6 audio, 8 tensor; 0 if there is none. */
   field: number;
   /** The field's message. */

@@ -49,17 +49,17 @@ export function prCurveSummary(
   labels: Numbers,
   predictions: Numbers,
   options: PrCurveOptions = {},
-  what = 'pr curve',
+  call = 'pr curve',
 ): Later<PluginSummary> {
   const { thresholds = defaultThresholds, weights = 1 } = options;
-  checkThresholds(thresholds, what);
+  checkThresholds(thresholds, call);
   return whenAllRead(
     [
-      readNumbers(labels, `${what}, labels`),
-      readNumbers(predictions, `${what}, predictions`),
-      readNumbers(weights, `${what}, weights`),
+      readNumbers(labels, `${call}, labels`),
+      readNumbers(predictions, `${call}, predictions`),
+      readNumbers(weights, `${call}, weights`),
     ] as const,
-    (numbers: readonly NumericArray[]) => encodeCounts(countAll(numbers[0], numbers[1], numbers[2], thresholds, what)),
+    (numbers: readonly NumericArray[]) => encodeCounts(countAll(numbers[0], numbers[1], numbers[2], thresholds, call)),
   );
 }
 
@@ -68,30 +68,30 @@ export function prCurveSummary(
  *
  * @throws RangeError if rows differ in length, or hold negative counts or ratios outside [0, 1]
  */
-export function prCurveRawSummary(counts: PrCounts, what = 'pr curve'): PluginSummary {
+export function prCurveRawSummary(counts: PrCounts, call = 'pr curve'): PluginSummary {
   const thresholds = counts.truePositives?.length;
-  checkThresholds(thresholds, what);
+  checkThresholds(thresholds, call);
   for (const name of ['truePositives', 'falsePositives', 'trueNegatives', 'falseNegatives'] as const) {
-    checkRow(counts[name], name, thresholds, Number.POSITIVE_INFINITY, what);
+    checkRow(counts[name], name, thresholds, Number.POSITIVE_INFINITY, call);
   }
   for (const name of ['precision', 'recall'] as const) {
     const row = counts[name];
-    if (row !== undefined) checkRow(row, name, thresholds, 1, what);
+    if (row !== undefined) checkRow(row, name, thresholds, 1, call);
   }
   return encodeCounts(counts);
 }
 
-function checkThresholds(thresholds: number, what: string): void {
+function checkThresholds(thresholds: number, call: string): void {
   if (!Number.isSafeInteger(thresholds) || thresholds < 2) {
-    throw new RangeError(`${what}: expected a whole number of at least 2 thresholds, got ${describe(thresholds)}`);
+    throw new RangeError(`${call}: expected a whole number of at least 2 thresholds, got ${describe(thresholds)}`);
   }
 }
 
-function checkRow(row: ArrayLike<number>, name: string, length: number, max: number, what: string): void {
-  if (row?.length !== length) throw new RangeError(`${what}: expected ${length} ${name}, got ${describe(row)}`);
+function checkRow(row: ArrayLike<number>, name: string, length: number, max: number, call: string): void {
+  if (row?.length !== length) throw new RangeError(`${call}: expected ${length} ${name}, got ${describe(row)}`);
   for (let i = 0; i < length; i++) {
     if (!(row[i] >= 0 && row[i] <= max))
-      throw new RangeError(`${what}: ${name}[${i}]: expected a number from 0 to ${max}, got ${describe(row[i])}`);
+      throw new RangeError(`${call}: ${name}[${i}]: expected a number from 0 to ${max}, got ${describe(row[i])}`);
   }
 }
 
@@ -100,18 +100,18 @@ function countAll(
   predictions: NumericArray,
   weights: NumericArray,
   thresholds: number,
-  what: string,
+  call: string,
 ): PrCounts {
   const count = labels.values.length;
   if (predictions.values.length !== count) {
     throw new RangeError(
-      `${what}: expected as many predictions as labels, got ${predictions.values.length} and ${count}`,
+      `${call}: expected as many predictions as labels, got ${predictions.values.length} and ${count}`,
     );
   }
   const oneWeight = weights.shape.length === 0;
   if (!oneWeight && weights.values.length !== count) {
     throw new RangeError(
-      `${what}: expected one weight or as many as labels, got ${weights.values.length} and ${count}`,
+      `${call}: expected one weight or as many as labels, got ${weights.values.length} and ${count}`,
     );
   }
   const truePositives = new Float64Array(thresholds);
@@ -121,11 +121,11 @@ function countAll(
     const prediction = predictions.values[i];
     const weight = weights.values[oneWeight ? 0 : i];
     if (label !== 0 && label !== 1)
-      throw new RangeError(`${what}: labels[${i}]: expected 0, 1 or a boolean, got ${label}`);
+      throw new RangeError(`${call}: labels[${i}]: expected 0, 1 or a boolean, got ${label}`);
     if (!(prediction >= 0 && prediction <= 1))
-      throw new RangeError(`${what}: predictions[${i}]: expected a number from 0 to 1, got ${prediction}`);
+      throw new RangeError(`${call}: predictions[${i}]: expected a number from 0 to 1, got ${prediction}`);
     if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY))
-      throw new RangeError(`${what}: weights[${i}]: expected a number of at least 0, got ${weight}`);
+      throw new RangeError(`${call}: weights[${i}]: expected a number of at least 0, got ${weight}`);
     (label === 1 ? truePositives : falsePositives)[Math.floor(prediction * (thresholds - 1))] += weight;
   }
   for (let i = thresholds - 2; i >= 0; i--) {

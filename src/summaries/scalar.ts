@@ -23,15 +23,15 @@ export function decodeScalar({ data, dtype }: TensorValue): number | undefined {
  *
  * @throws RangeError if there is none or more than one
  */
-export function readScalar(value: Numbers, what: string): Later<number> {
+export function readScalar(value: Numbers, call: string): Later<number> {
   if (typeof value === 'number') return value;
-  return whenRead(readNumbers(value, what), (numbers) => single(numbers, what));
+  return whenRead(readNumbers(value, call), (numbers) => single(numbers, call));
 }
 
-function single(numbers: NumericArray, what: string): number {
+function single(numbers: NumericArray, call: string): number {
   if (numbers.values.length !== 1) {
     throw new RangeError(
-      `${what}: expected a single number, got ${describe(numbers.values)} in the shape [${numbers.shape.join(', ')}]`,
+      `${call}: expected a single number, got ${describe(numbers.values)} in the shape [${numbers.shape.join(', ')}]`,
     );
   }
   return numbers.values[0];

@@ -16,8 +16,8 @@ export type Text = MarkdownInput;
  *
  * @throws TypeError if a cell is not a string, RangeError if rows differ in length or the table is empty
  */
-export function textSummary(text: MarkdownInput, what = 'text'): PluginSummary {
-  const { strings, shape } = readText(text, what);
+export function textSummary(text: MarkdownInput, call = 'text'): PluginSummary {
+  const { strings, shape } = readText(text, call);
   return { plugin: 'text', dataClass: DataClass.tensor, tensor: stringTensor(strings, shape) };
 }
 
@@ -26,28 +26,28 @@ export function decodeText({ data, dtype, shape }: TensorValue): TextValue | und
   return dtype === 'string' ? { shape, strings: (data as Uint8Array[]).map(textOf) } : undefined;
 }
 
-function readText(text: MarkdownInput, what: string): { strings: readonly string[]; shape: number[] } {
+function readText(text: MarkdownInput, call: string): { strings: readonly string[]; shape: number[] } {
   if (typeof text === 'string') return { strings: [text], shape: [] };
-  if (!Array.isArray(text)) throw new TypeError(`${what}: expected a string or rows of strings, got ${describe(text)}`);
-  if (text.length === 0) throw new RangeError(`${what}: expected a table of at least one row, got an empty array`);
+  if (!Array.isArray(text)) throw new TypeError(`${call}: expected a string or rows of strings, got ${describe(text)}`);
+  if (text.length === 0) throw new RangeError(`${call}: expected a table of at least one row, got an empty array`);
   const rows = text as readonly (string | readonly string[])[];
-  if (!Array.isArray(rows[0])) return { strings: checkCells(rows, what), shape: [rows.length] };
+  if (!Array.isArray(rows[0])) return { strings: checkCells(rows, call), shape: [rows.length] };
   const columns = rows[0].length;
-  if (columns === 0) throw new RangeError(`${what}: expected a table of at least one column, got an empty first row`);
+  if (columns === 0) throw new RangeError(`${call}: expected a table of at least one column, got an empty first row`);
   const strings = rows.flatMap((row, index) => {
     if (!Array.isArray(row))
-      throw new TypeError(`${what}: row ${index}: expected an array of strings, got ${describe(row)}`);
+      throw new TypeError(`${call}: row ${index}: expected an array of strings, got ${describe(row)}`);
     if (row.length !== columns)
-      throw new RangeError(`${what}: row ${index}: expected ${columns} cells, got ${row.length}`);
-    return checkCells(row, what);
+      throw new RangeError(`${call}: row ${index}: expected ${columns} cells, got ${row.length}`);
+    return checkCells(row, call);
   });
   return { strings, shape: [rows.length, columns] };
 }
 
-function checkCells(cells: readonly unknown[], what: string): readonly string[] {
+function checkCells(cells: readonly unknown[], call: string): readonly string[] {
   for (const cell of cells) {
     if (typeof cell !== 'string')
-      throw new TypeError(`${what}: expected every cell to be a string, got ${describe(cell)}`);
+      throw new TypeError(`${call}: expected every cell to be a string, got ${describe(cell)}`);
   }
   return cells as readonly string[];
 }

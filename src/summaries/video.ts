@@ -30,19 +30,19 @@ const maxSide = 65535;
  *
  * @param frames time x height x width x channels, pixels as in addImage
  */
-export function videoSummary(frames: ImageInput, options: VideoOptions = {}, what = 'video'): Later<PluginSummary> {
+export function videoSummary(frames: ImageInput, options: VideoOptions = {}, call = 'video'): Later<PluginSummary> {
   const { fps = 4 } = options;
   if (!(fps > 0 && fps <= 100))
-    throw new RangeError(`${what}: expected fps to be above 0 and at most 100, got ${describe(fps)}`);
+    throw new RangeError(`${call}: expected fps to be above 0 and at most 100, got ${describe(fps)}`);
   if (isEncodedImage(frames))
-    throw new TypeError(`${what}: expected frames of pixels, got an encoded image: use addImage`);
-  return whenRead(readPixelNumbers(frames, what), (numbers) => {
-    const pixels = toPixelsBatch(numbers, options.layout, what);
+    throw new TypeError(`${call}: expected frames of pixels, got an encoded image: use addImage`);
+  return whenRead(readPixelNumbers(frames, call), (numbers) => {
+    const pixels = toPixelsBatch(numbers, options.layout, call);
     if (pixels.length === 0)
-      throw new RangeError(`${what}: expected at least one frame, got the shape [${numbers.shape.join(', ')}]`);
+      throw new RangeError(`${call}: expected at least one frame, got the shape [${numbers.shape.join(', ')}]`);
     const { width, height } = pixels[0];
     if (width > maxSide || height > maxSide)
-      throw new RangeError(`${what}: expected at most ${maxSide} pixels per side of a GIF, got ${width} x ${height}`);
+      throw new RangeError(`${call}: expected at most ${maxSide} pixels per side of a GIF, got ${width} x ${height}`);
     return encodedSummary(width, height, [encodeGif(pixels, fps)]);
   });
 }

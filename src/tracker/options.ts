@@ -3,11 +3,7 @@ import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/sa
 import { describe } from '../errors.js';
 import { type ScalarStat, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
-import type { Store } from '../stores/store.js';
-import type { StoreName } from './store-of.js';
-
-/** A place to save to: TensorBoard, or a store by the name that storeOf knows it by. */
-export type SaveTo = 'tensorboard' | StoreName | Store;
+import { checkSaveTo, type SaveTo } from './store-of.js';
 
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
@@ -115,7 +111,7 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
             'tokens',
           ]),
     downsample: checkedDownsample(options.downsample),
-    saveTo: checkedStores(options.saveTo ?? ['tensorboard']),
+    saveTo: checkedSaveTo(options.saveTo ?? ['tensorboard']),
     sampling: oneOf('sampling', options.sampling ?? 'all', ['all', 'auto']),
     precision: oneOf('precision', options.precision ?? 'auto', ['auto', 'float64']),
     logInterval: integerFrom('logInterval', options.logInterval ?? 1, 1),
@@ -153,16 +149,10 @@ function checkedDownsample(downsample: Downsample | undefined): Downsample | und
   };
 }
 
-function checkedStores(saveTo: readonly SaveTo[] | SaveTo): SaveTo[] {
-  const list = Array.isArray(saveTo) ? (saveTo as SaveTo[]) : [saveTo as SaveTo];
-  const names = ['tensorboard', 'csv', 'npy', 'plot', 'console', 'print', 'csvplot', 'csvplotting', 'plotcsv'];
-  for (const store of list) {
-    if (typeof store === 'string') oneOf('saveTo', store as string, names);
-    else if (typeof store?.add !== 'function') {
-      throw new TypeError(`saveTo: expected names of stores or objects with an add method, got ${describe(store)}`);
-    }
-  }
-  return list;
+function checkedSaveTo(saveTo: readonly SaveTo[] | SaveTo): readonly SaveTo[] {
+  const targets = Array.isArray(saveTo) ? (saveTo as readonly SaveTo[]) : [saveTo as SaveTo];
+  for (const target of targets) checkSaveTo(target);
+  return targets;
 }
 
 function oneOf<T extends string>(option: string, value: T, allowed: readonly T[]): T {

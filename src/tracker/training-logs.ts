@@ -3,10 +3,14 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 
-/** Entries of TensorFlow.js' logs that are no metrics. */
+/*
+ * From the logs that TensorFlow.js hands to a callback to scalars in the runs of the splits.
+ */
+
+/** Entries of TensorFlow.js' logs that are not metrics. */
 const notMetrics = new Set(['batch', 'size', 'num_steps']);
 
-/** The metrics in a callback's logs, by split and name without `val_`. Some callbacks get scalars instead of numbers. */
+/** The metrics in a callback's logs, with their split and their name without `val_`. Some callbacks get tensors. */
 export async function metricsOf(
   logs: Record<string, number | Tensor> | undefined,
 ): Promise<{ split: Split; name: string; value: number }[]> {
@@ -21,10 +25,10 @@ export async function metricsOf(
 }
 
 /**
- * Writes an epoch's losses and metrics as tf.node.tensorBoard does: `epoch_<metric>` at step epoch + 1, those of the
- * validation into the run of that split. Where two callbacks of one fit write to the same folder, the first one does it.
+ * Writes an epoch's losses and metrics as tf.node.tensorBoard does: `epoch_<metric>` at step epoch + 1, each in the run of
+ * its split. If two callbacks of one fit write to the same folder, only the first one does so.
  *
- * @param runOf the writer of a split's run; undefined for none
+ * @param runOf returns the writer of a split's run; undefined if nothing is to be written
  */
 export async function writeEpochLogs(
   epoch: number,

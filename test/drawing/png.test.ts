@@ -48,7 +48,7 @@ describe('encodePng', () => {
     );
   });
 
-  it('is read back exactly where there is no native zlib, as in browsers', async () => {
+  it('is read back exactly if there is no native zlib, as in browsers', async () => {
     vi.doMock('#platform', () => ({ nativeZlib: undefined }));
     vi.resetModules();
     const browser = await import('../../src/drawing/png.js');

@@ -313,7 +313,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(sizes(receptiveFields(tf.model({ inputs: input, outputs: twice })), 'shared')).toEqual([[3, 5]]);
   });
 
-  it('sequences: recurrent layers see all of time, tokens of an embedding one, dense layers on tokens no more', () => {
+  it('sequences: recurrent layers see all of time; embeddings and dense layers on tokens see one token', () => {
     const model = tf.sequential({
       layers: [
         layers.embedding({ name: 'tokens', inputDim: 10, outputDim: 4, inputLength: 12 }),
@@ -380,7 +380,7 @@ describe('receptive fields, worked out by hand', () => {
 });
 
 describe('the border', () => {
-  it('a kernel that covers all of the map that comes in acts as a dense layer', () => {
+  it('a kernel that covers its whole input map acts as a dense layer', () => {
     const model = tf.sequential({
       layers: [conv('a', 3, { inputShape: [8, 8, 1] }), pool('p'), conv('b', 5), conv('c', 5)],
     });
@@ -391,7 +391,7 @@ describe('the border', () => {
     expect(unproductiveLayers(model, 13)).toEqual([]);
   });
 
-  it('a custom layer works place by place unless its window is told', () => {
+  it('a custom layer works place by place unless its window is given', () => {
     class Blur extends layers.Layer {
       static className = 'BlurForReceptiveFields';
     }
@@ -405,9 +405,9 @@ describe('the border', () => {
     expect(sizes(told, 'blur', 'b').map(([size]) => size)).toEqual([7, 9]);
   });
 
-  it('what cannot be answered says what was expected', () => {
+  it('a question that cannot be answered says what was expected', () => {
     expect(() => receptiveFields({} as never)).toThrow(/receptiveFields: expected a tf\.LayersModel.*Object/);
-    expect(() => receptiveFields(tf.sequential({ name: 'empty' }))).toThrow(/'empty' is not built/);
+    expect(() => receptiveFields(tf.sequential({ name: 'empty' }))).toThrow(/expected a built model, got 'empty'/);
     const open = tf.sequential({ layers: [conv('a', 3, { inputShape: [null, null, 1] as never })] });
     expect(() => borderLayer(open)).toThrow(/expected an inputSize/);
     expect(() => borderLayer(open, 0)).toThrow(/inputSize to be a number >= 1.*0/);

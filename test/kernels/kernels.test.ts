@@ -47,12 +47,12 @@ describe('the chosen kernels', () => {
     expect(kernels()).toBe(kernels());
   });
 
-  it('take under 10 KB', () => {
+  it('take less than 10 KB', () => {
     expect(atob(wasmBase64).length).toBeLessThan(10 * 1024);
   });
 });
 
-describe('where WebAssembly is not to be had', () => {
+describe('if WebAssembly is not available', () => {
   afterEach(() => {
     vi.unstubAllGlobals();
     vi.resetModules();
@@ -70,7 +70,7 @@ describe('where WebAssembly is not to be had', () => {
         },
       },
     ],
-  ])('%s: the TypeScript twin is chosen', async (_, webAssembly) => {
+  ])('the TypeScript kernels are chosen: %s', async (_, webAssembly) => {
     vi.resetModules();
     vi.stubGlobal('WebAssembly', webAssembly);
     const fresh = await import('../../src/kernels/kernels.js');
@@ -257,7 +257,7 @@ describe.each(both)('%s moments', (_, tested) => {
     }
   });
 
-  it('take a stretch of the rows, one after the other', () => {
+  it('accept a part of the rows, one part after the other', () => {
     const samples = gaussianRows(1000, [1, 2, 3], 7);
     const moments = newMoments(3);
     moments.shift.set(samples.subarray(300, 303));

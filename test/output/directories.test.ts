@@ -2,14 +2,15 @@ import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSyn
 import { isAbsolute, join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { openBrowserFolder } from '../../src/index.js';
-import { DirectoryOutput } from '../../src/output/directory-output.js';
+import { DirectoryOutput, type Output, openBrowserFolder, SummaryWriter } from '../../src/index.js';
 import { eventFileName } from '../../src/output/event-file-name.js';
 import { safePath } from '../../src/output/output.js';
-import { eventFiles } from '../support/event-files.js';
+import { eventFiles, stepsIn } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
+import { catchWarnings } from '../support/warnings.js';
 
 describe('DirectoryOutput', () => {
+  const warnings = catchWarnings();
   afterEach(() => {
     vi.useRealTimers();
   });
@@ -129,6 +130,50 @@ describe('DirectoryOutput', () => {
     output.write(bytes);
     expect(eventFiles(folder).length).toBe(1);
   });
+
+  it('can be given to a writer, or wrapped in an Output of the user', async () => {
+    const folder = temporaryFolder();
+    const direct = new SummaryWriter(new DirectoryOutput(join(folder, 'direct'), { filenameSuffix: '.mine' }));
+    direct.addScalar('loss', 1, 1);
+    await direct.close();
+    expect(direct.logdir).toBe(join(folder, 'direct'));
+    expect(eventFiles(join(folder, 'direct'))[0]).toMatch(/\.mine$/);
+
+    let written = 0;
+    const counting = (inner: DirectoryOutput): Output => ({
+      write(bytes) {
+        inner.write(bytes);
+        written += bytes.length;
+      },
+      flush: () => inner.flush(),
+      close: () => inner.close(),
+      run: (name) => counting(inner.run(name)),
+    });
+    const wrapped = new SummaryWriter(counting(new DirectoryOutput(join(folder, 'wrapped'))));
+    wrapped.run('train').addScalar('loss', 2, 2);
+    await wrapped.close();
+    expect(stepsIn(join(folder, 'wrapped/train'))).toEqual([2]);
+    expect(written).toBeGreaterThan(0);
+  });
+
+  it('that cannot be made fails at once as a logdir, and when events are written as an Output', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'file'), '');
+    const path = join(folder, 'file', 'below');
+    expect(() => new SummaryWriter(path)).toThrow(/ENOTDIR/);
+    const writer = new SummaryWriter(new DirectoryOutput(path));
+    writer.addScalar('loss', 1, 1);
+    await expect(writer.flush()).rejects.toThrow(/ENOTDIR/);
+    await expect(writer.close()).rejects.toThrow('2 events were lost');
+    expect(warnings.length).toBeGreaterThan(0);
+  });
+
+  it.each(['', undefined, 5, null])('refuses the logdir %j', (logdir) => {
+    expect(() => new DirectoryOutput(logdir as string)).toThrow(TypeError);
+    expect(() => new DirectoryOutput(logdir as string)).toThrow(
+      /^DirectoryOutput: expected logdir to be a non-empty string/,
+    );
+  });
 });
 
 describe('names of event files', () => {
@@ -154,11 +199,11 @@ describe('safePath', () => {
     ['c:\\x', 'c:_x'],
     ['nul\0', 'nul_'],
     ['12:30 ä 😀', '12:30 ä 😀'],
-  ])('%j is %j', (name, path) => {
+  ])('%j becomes %j', (name, path) => {
     expect(safePath(name)).toBe(path);
   });
 
-  it.each(['', '/', '.', './/.'])('%j names nothing', (name) => {
+  it.each(['', '/', '.', './/.'])('%j is refused, because it names nothing', (name) => {
     expect(() => safePath(name)).toThrow(RangeError);
   });
 
@@ -189,7 +234,7 @@ describe('safePath', () => {
 
 describe('openBrowserFolder', () => {
   // What it does in a page is tested in one: test/browser/browser-folder-output.test.ts.
-  it('says where there is no browser to write to', async () => {
+  it('rejects if there is no browser to write to', async () => {
     await expect(openBrowserFolder('runs/a')).rejects.toThrow(TypeError);
     await expect(openBrowserFolder('runs/a')).rejects.toThrow(/'runs\/a': there is no origin private file system here/);
   });

@@ -203,7 +203,7 @@ describe.each(backends)('insertPcaLayers on %s', (backend) => {
     tf.dispose([x, y]);
   });
 
-  it('takes a filter, names and the options of the PCA layers', () => {
+  it('accepts a filter, names and the options of the PCA layers', () => {
     const model = kinds['a dense Sequential'].make();
     const copy = insertPcaLayers(model, {
       layers: (layer) => (layer.name === 'a' ? 'first' : layer.name === 'norm' ? 'after_norm' : false),
@@ -243,7 +243,7 @@ describe.each(backends)('insertPcaLayers on %s', (backend) => {
         tf.layers.conv2d({ filters: 2, kernelSize: 1, dataFormat: 'channelsFirst', inputShape: [3, 4, 4], name: 'cf' }),
       ],
     });
-    expect(() => insertPcaLayers(model)).toThrow(/layer 'cf' has its channels first/);
+    expect(() => insertPcaLayers(model)).toThrow(/got layer 'cf', which has its channels first/);
     expect(() => insertPcaLayers(model, { threshold: 2 })).toThrow('threshold');
     expect(() => insertPcaLayers(model, { layers: () => false })).toThrow(RangeError);
     model.dispose();

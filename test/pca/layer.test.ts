@@ -79,7 +79,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('gives the coordinates without keepDim, centred too (Delve row P02)', () => {
+  it('gives the coordinates without keepDim, centered too (Delve row P02)', () => {
     const x = correlated(300, 8, 5);
     const layer = pcaLayer({ threshold: 0.9, keepDim: false });
     train(layer, x);
@@ -95,7 +95,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('takes every place of a map as a sample, and projects each', () => {
+  it('uses every place of a map as a sample, and projects each', () => {
     const x = tf.tidy(() => correlated(4 * 5 * 3, 6, 6).reshape([4, 5, 3, 6]));
     const layer = pcaLayer({ threshold: 0.9 });
     train(layer, x);
@@ -109,7 +109,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('takes note of fewer places with downsample, and still projects all', () => {
+  it('learns from fewer places with downsample, and still projects all', () => {
     const x = normalTensor([3, 9, 5, 4], 7);
     const layer = pcaLayer({ downsample: 3 });
     train(layer, x);
@@ -151,7 +151,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('takes up training that went on since, and only that', () => {
+  it('learns from the training since the last evaluation, and only from that', () => {
     const [first, second] = [correlated(100, 5, 11), normalTensor([80, 5], 12)];
     const layer = pcaLayer();
     train(layer, first);
@@ -165,7 +165,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('takes note of nothing more while it is not trainable', () => {
+  it('learns nothing more while it is not trainable', () => {
     const x = correlated(50, 5, 13);
     const layer = pcaLayer();
     train(layer, x);
@@ -178,7 +178,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('lets everything pass, bit by bit, where every dimension counts', () => {
+  it('passes everything on, bit by bit, if every dimension counts', () => {
     const x = normalTensor([100, 5], 14);
     const layer = pcaLayer({ threshold: 1 });
     train(layer, x);
@@ -188,7 +188,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it("lets at least one dimension pass by Delve's rule, too", () => {
+  it("passes at least one dimension on by Delve's rule, too", () => {
     const x = tf.tidy(() => normalTensor([50, 2], 20).mul([10, 0.1]));
     const layer = pcaLayer({ threshold: 0.9, rule: 'delve' });
     train(layer, x);
@@ -333,7 +333,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     expect(layer.dispose().numDisposedVariables).toBe(4);
   });
 
-  it('tells the width of its output, where it can be known', () => {
+  it('states the width of its output if it can be known', () => {
     expect(pcaLayer().computeOutputShape([null, 7])).toEqual([null, 7]);
     expect(pcaLayer({ keepDim: false }).computeOutputShape([null, 3, 7])).toEqual([null, 3, null]);
     expect(() => pcaLayer({ name: 'p' }).build([null, null])).toThrow("PcaLayer 'p'");

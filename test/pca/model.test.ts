@@ -80,7 +80,7 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect(report[0].saturation).toBe(reference.dimensions(0.99) / 16);
   });
 
-  it('takes batches from an async source', async () => {
+  it('accepts batches from an async source', async () => {
     const source = (async function* () {
       yield* batches();
     })();
@@ -88,17 +88,17 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect((model.getLayer('pca_2') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
-  it("takes a dataset's elements", async () => {
+  it('accepts the elements of a dataset', async () => {
     await fitPcaLayers(model, [{ xs: x }]);
     expect((model.getLayer('pca_2') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
-  it('refuses no batches, and what cannot be gone through', async () => {
+  it('refuses an empty list of batches and values that cannot be iterated', async () => {
     await expect(fitPcaLayers(model, [])).rejects.toThrow('at least one batch');
     await expect(fitPcaLayers(model, x as unknown as tf.Tensor[])).rejects.toThrow(TypeError);
   });
 
-  it('stops taking note when a batch fails', async () => {
+  it('stops learning when a batch fails', async () => {
     const failing = (function* () {
       yield* batches();
       throw new Error('no more data');
@@ -108,7 +108,7 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect((model.getLayer('pca_1') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
-  it('lets no fewer dimensions pass at a higher threshold, and everything at 1', async () => {
+  it('passes no fewer dimensions on at a higher threshold, and everything at 1', async () => {
     await fitPcaLayers(model, batches());
     const expected = tf.tidy(() => {
       const own = model.layers.filter((layer) => layer.getClassName() !== 'PcaLayer');
@@ -184,10 +184,12 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect(error()).toBeGreaterThan(2 * kept);
   });
 
-  it('says what is wrong', () => {
+  it('names what is wrong in its errors', () => {
     expect(() => setPcaThresholds(model, 3)).toThrow(RangeError);
-    expect(() => randomDirections(model, 0.5)).toThrow('seed must be an integer');
-    expect(() => randomDirections(model, 1)).toThrow("'pca_1' has seen no training");
+    expect(() => randomDirections(model, 0.5)).toThrow('expected an integer as seed');
+    expect(() => randomDirections(model, 1)).toThrow(
+      "PcaLayer 'pca_1': expected axes to replace, got none, because it has seen no training",
+    );
     expect(setPcaThresholds(model, 0.9)[0].dimensions).toBeNaN();
     const bare = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
     expect(() => setPcaThresholds(bare, 0.9)).toThrow('no PCA layers');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type PcaLayerOptions, pcaLayerOptions } from '../../src/pca/pca-layer.js';
 
 describe('pcaLayerOptions', () => {
-  it('are 0.99 of the variance about the mean, by the rule of the paper, as wide as the input', () => {
+  it('default to 0.99 of the variance about the mean, the rule of the paper and the width of the input', () => {
     expect(pcaLayerOptions({})).toEqual({
       threshold: 0.99,
       rule: 'paper',

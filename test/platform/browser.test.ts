@@ -143,7 +143,7 @@ describe('defaultStoreFiles in a browser', () => {
     expect(await files.list('')).toEqual(['other', 'runs/1.npy', 'runs/x/y/2.npy']);
   });
 
-  it('takes what is not there for nothing, and makes no folder by asking', async () => {
+  it('finds nothing if there is no such file, and makes no folder by asking', async () => {
     const files = defaultStoreFiles();
     expect(await files.read('none/at/all')).toBeUndefined();
     expect(await files.list('none')).toEqual([]);
@@ -157,7 +157,7 @@ describe('defaultStoreFiles in a browser', () => {
     await expect(files.write('file/below', bytes(''))).rejects.toThrow('file');
   });
 
-  it('says what to do where there is no such file system', async () => {
+  it('says what to do if there is no such file system', async () => {
     vi.stubGlobal('navigator', {});
     await expect(defaultStoreFiles().read('run.csv')).rejects.toThrow(/'run\.csv'.*secure context.*`files`/);
   });
@@ -188,7 +188,7 @@ describe('startWorker in a page', () => {
     vi.restoreAllMocks();
   });
 
-  it('is undefined where there are no workers, and where a policy forbids them', () => {
+  it('is undefined if there are no workers, and if a policy forbids them', () => {
     vi.stubGlobal('Worker', undefined);
     expect(startWorker('', quiet)).toBeUndefined();
     const revoke = vi.spyOn(URL, 'revokeObjectURL');
@@ -234,7 +234,7 @@ describe('startWorker in a page', () => {
 });
 
 describe('waitForChange in a page', () => {
-  it('is false where the thread must not wait', () => {
+  it('is false if the thread must not wait', () => {
     vi.spyOn(Atomics, 'wait').mockImplementation(() => {
       throw new TypeError('Atomics.wait cannot be called in this context');
     });

@@ -41,7 +41,7 @@ describe('damage', () => {
     expect(events).toEqual((await all(bytes)).slice(0, 3));
   });
 
-  it('a record with a good checksum that is not an event is damage, too', async () => {
+  it('is also a record with a good checksum that is not an event', async () => {
     const output = new MemoryOutput();
     const writer = new SummaryWriter(output);
     writer.addScalar('t', 1, 1);
@@ -54,7 +54,7 @@ describe('damage', () => {
     });
   });
 
-  it("'stop' ends there", async () => {
+  it("ends the events with 'stop'", async () => {
     expect(await all(damaged(3), { onCorrupt: 'stop' })).toEqual((await all(bytes)).slice(0, 3));
     const run = folder();
     writeFileSync(join(run, '1.tfevents'), damaged(2));
@@ -62,7 +62,7 @@ describe('damage', () => {
     expect((await all(run, { onCorrupt: 'stop' })).length).toBe(2);
   });
 
-  it("'nextFile' goes on with the run's next file", async () => {
+  it("is followed by the run's next file with 'nextFile'", async () => {
     const run = folder();
     writeFileSync(join(run, '1.tfevents'), damaged(2));
     writeFileSync(join(run, '2.tfevents'), bytes);
@@ -70,20 +70,20 @@ describe('damage', () => {
     expect((await all(damaged(2), { onCorrupt: 'nextFile' })).length).toBe(2);
   });
 
-  it('after it the iteration is over', async () => {
+  it('ends the iteration', async () => {
     const iterator = readEvents(damaged(0));
     await expect(iterator.next()).rejects.toThrow(CorruptRecordError);
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('a torn tail is none: the file ends before it', async () => {
+  it('is not a torn tail: the file ends before it', async () => {
     for (const cut of [1, 11, 12, 30]) {
       const { offset } = records[4];
       expect((await all(bytes.subarray(0, offset + cut))).length).toBe(4);
     }
   });
 
-  it('a cap of the caller', async () => {
+  it('is a record that is longer than the limit of the caller', async () => {
     await expect(all(bytes, { maxRecordBytes: 10 })).rejects.toMatchObject({ offset: 0 });
   });
 });

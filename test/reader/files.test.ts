@@ -24,7 +24,7 @@ const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/s
 const file = join(goldenFolder, path);
 const bytes = goldenBytes(path);
 
-describe('sources', () => {
+describe('a source', () => {
   const pieces = () => [bytes.subarray(0, 100), new Uint8Array(0), bytes.subarray(100, 101), bytes.subarray(101)];
   const sources: [string, () => EventInput][] = [
     ['a path', () => file],
@@ -54,37 +54,37 @@ describe('sources', () => {
     ],
   ].map(([name, make]) => [name as string, make as () => EventInput]);
 
-  it.each(sources)('%s', async (_, make) => {
+  it.each(sources)('can be %s', async (_, make) => {
     const source = make();
     const events = await all(typeof source === 'function' ? (source as () => EventInput)() : source);
     expect(events).toEqual(await all(bytes));
     expect(events.length).toBe(records.length);
   });
 
-  it('nothing at all', async () => {
+  it('can be empty', async () => {
     expect(await all(new Uint8Array(0))).toEqual([]);
     expect(await all([])).toEqual([]);
     expect(await all(new Response(null))).toEqual([]);
     expect(await all(folder())).toEqual([]);
   });
 
-  it.each([undefined, null, 7, {}, '', Symbol.iterator])('%s is none', (source) => {
+  it.each([undefined, null, 7, {}, '', Symbol.iterator])('cannot be %s', (source) => {
     expect(() => readEvents(source as EventInput)).toThrow(TypeError);
   });
 
-  it('a response that says no', async () => {
+  it('cannot be a response with an error status', async () => {
     await expect(all(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
   });
 
-  it('a path where nothing is', async () => {
+  it('cannot be a path that does not exist', async () => {
     await expect(all(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
   });
 
-  it('chunks that are not bytes', async () => {
+  it('cannot have chunks that are not bytes', async () => {
     await expect(all(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
   });
 
-  it('an error of the stream comes through', async () => {
+  it('passes its errors on', async () => {
     const failing = async function* () {
       yield bytes.subarray(0, 200);
       throw new Error('connection lost');
@@ -96,7 +96,7 @@ describe('sources', () => {
     expect(events.length).toBe(records.filter(({ length, offset }) => offset + length + 16 <= 200).length);
   });
 
-  it('leaving the loop cancels the stream', async () => {
+  it('is canceled when the loop is left', async () => {
     let cancelled = false;
     const stream = new ReadableStream<Uint8Array>({
       pull: (controller) => controller.enqueue(bytes.slice()),
@@ -108,7 +108,7 @@ describe('sources', () => {
 });
 
 describe('a run folder', () => {
-  it('its files in the order of their names; what is not an event file is passed over', async () => {
+  it('is read in the order of file names, without files that are not event files', async () => {
     const run = folder();
     const write = async (name: string, step: number) => {
       const output = new MemoryOutput();
@@ -173,29 +173,29 @@ describe('listRuns', () => {
     expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['linked']);
   });
 
-  it('of what is not a folder is an error', async () => {
+  it('rejects what is not a folder', async () => {
     await expect(listRuns(file)).rejects.toThrow('there is no folder');
     await expect(listRuns(join(folder(), 'nowhere'))).rejects.toThrow('there is no folder');
     await expect(listRuns(7 as unknown as string)).rejects.toThrow(TypeError);
   });
 });
 
-describe('options', () => {
-  it('tags', async () => {
+describe('readEvents', () => {
+  it('yields only the tags that are asked for', async () => {
     const run = join(goldenFolder, 'tbx/custom_scalars');
     const tags = (await all(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
     expect(tags.length).toBeGreaterThan(0);
     expect(new Set(tags.map(({ tag }) => tag))).toEqual(new Set(['custom/a']));
   });
 
-  it('an error of the tags function is its own, not damage', async () => {
+  it('does not take an error of the tags function for damage', async () => {
     const tags = () => {
       throw new SyntaxError('mine');
     };
     await expect(all(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
   });
 
-  it('a signal that is aborted before, or while a stream hangs', async () => {
+  it('stops at a signal that is aborted before, or while a stream hangs', async () => {
     const reason = new Error('enough');
     await expect(all(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const hanging = async function* () {
@@ -215,12 +215,12 @@ describe('options', () => {
     { signal: {} },
     { maxRecordBytes: 0 },
     { pollInterval: Number.NaN },
-  ])('%j is refused', (options) => {
+  ])('refuses %j', (options) => {
     expect(() => readEvents(bytes, options as unknown as ReadEventsOptions)).toThrow(/^readEvents: /);
   });
 });
 
-it('events asked for all at once come in order', async () => {
+it('events that are asked for all at once come in order', async () => {
   const iterator = readEvents(file);
   const results = await Promise.all(Array.from({ length: records.length + 2 }, () => iterator.next()));
   expect(results.map(({ done }) => done)).toEqual([...records.map(() => false), true, true]);
@@ -281,7 +281,7 @@ describe('programs that read', () => {
   afterAll(() => programs.remove());
   const importing = "import { readEvents } from './src/index.js';\n";
 
-  it('end when they stop asking, though they follow and never close', async () => {
+  it('end when they stop asking, even if they follow and never close', async () => {
     const run = temporaryFolder();
     writeFileSync(join(run, '1.tfevents'), bytes);
     const { ended } = programs.start(

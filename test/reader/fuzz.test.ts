@@ -119,7 +119,7 @@ describe('random mutations end in events or CorruptRecordError', () => {
     expect(outcomes.damaged).toBeGreaterThan(3_000);
   });
 
-  it('and take no memory with them', () => {
+  it('and leak no memory', () => {
     expect(process.memoryUsage().rss).toBeLessThan(2 ** 30);
   });
 });

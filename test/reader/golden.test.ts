@@ -124,7 +124,7 @@ describe('every event file of the other writers decodes to what Python reads in 
     }
   }
 
-  it('all 43 are here', () => expect(goldenFiles.length).toBe(43));
+  it('there are 43', () => expect(goldenFiles.length).toBe(43));
 
   it.each(goldenFiles.map((file) => [file.path, file] as const))('%s', async (path, file) => {
     const events = await all(join(goldenFolder, path));

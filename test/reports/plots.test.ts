@@ -186,7 +186,7 @@ describe('rendering', () => {
     expect(await renderSvg(plot, { vega: vega as never, vegaLite: vegaLite as never })).toBe(svg);
   });
 
-  it('a PNG has the size of its drawing times the scale, a white ground, and the line in its colour', async () => {
+  it('a PNG has the size of its drawing times the scale, a white ground, and the line in its color', async () => {
     const svg = await renderSvg(plot);
     const width = Number(/width="([\d.]+)"/.exec(svg)![1]);
     const once = decode(await renderPng(plot, { scale: 1 }));
@@ -204,7 +204,7 @@ describe('rendering', () => {
     await expect(renderSvg({ $schema: plot.$schema, mark: 'no such mark' })).rejects.toThrow();
   });
 
-  it('a scale of nothing is refused', async () => {
+  it('a scale of 0 is refused', async () => {
     await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
   });
 
@@ -341,7 +341,7 @@ describe('PlotStore', () => {
     expect(files.files.size).toBe(0);
   });
 
-  it('bad options are named', () => {
+  it('errors name bad options', () => {
     expect(() => new PlotStore('')).toThrow(/savefile to be a path/);
     expect(() => new PlotStore('x', { format: 'gif' as never })).toThrow(/'png' or 'svg', got 'gif'/);
   });

@@ -33,8 +33,8 @@ describe('storeOf', () => {
     expect(files.files.has('runs/a.csv')).toBe(name !== 'plot');
   });
 
-  it('refuses a name that is none, and what is no store', () => {
-    expect(() => storeOf('sqlite' as 'csv', 'run')).toThrow(/Unknown store 'sqlite' in saveTo/);
+  it('refuses an unknown name and values that are not stores', () => {
+    expect(() => storeOf('sqlite' as 'csv', 'run')).toThrow(/saveTo: expected one of .* got the string "sqlite"/);
     expect(() => storeOf({} as 'csv', 'run')).toThrow(TypeError);
     expect(() => storeOf(null as unknown as 'csv', 'run')).toThrow('got null');
   });

@@ -47,7 +47,7 @@ function fitOptions(trainable: Trainable, callbacks: tf.CustomCallback[] | tf.Ca
   };
 }
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('a tracked training on %s', (backend) => {
   beforeAll(() => useBackend(backend));
 
   describe.each(trainables(backend).map((each) => [each.name, each] as const))('%s', (_name, trainable) => {
@@ -193,7 +193,7 @@ describe.each(backends)('on %s', (backend) => {
   });
 
   it.each(['tensors', 'dataset'])(
-    "tells fitDataset's validation on %s from a user's evaluate on the same data",
+    "distinguishes fitDataset's validation on %s from a user's evaluate on the same data",
     async (kind) => {
       const store = new RecordingStore();
       const net = model(dense);
@@ -452,7 +452,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(relativeError(found.covariance!, expected.covariance())).toBeLessThan(1e-5);
   });
 
-  it('stops and resumes, and skips what is left out meanwhile (Delve B10 crashed)', async () => {
+  it('stops and resumes, and skips what is left out in between (Delve B10 crashed)', async () => {
     const store = new RecordingStore();
     const net = model(dense);
     const x = held(dense.inputs(4, 1)) as tf.Tensor;

@@ -63,7 +63,7 @@ it('flush waits for values that are on their way', async () => {
   await writer.close();
 });
 
-it('values that never come are counted, told and rejected; the events around them are written', async () => {
+it('values that never come are counted, reported and rejected; the events around them are written', async () => {
   const output = new MemoryOutput();
   const writer = new SummaryWriter(output);
   const late = lateTensor(1);
@@ -121,7 +121,7 @@ it('large events wait up to a number of bytes only', async () => {
   expect(warnings.length).toBe(1);
 });
 
-it('an event that cannot be written when its turn comes is told of, and the rest go on', async () => {
+it('an event that cannot be written when its turn comes is reported, and the rest are written', async () => {
   const queue = new OrderedQueue(unexpected);
   const written: string[] = [];
   const failures: unknown[] = [];

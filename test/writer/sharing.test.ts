@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { SummaryWriter } from '../../src/index.js';
+import { MemoryOutput, SummaryWriter } from '../../src/index.js';
 import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
@@ -42,6 +42,38 @@ it('a run and a writer of its folder share one file', async () => {
   await direct.close();
   expect(eventFiles(join(logdir, 'train')).length).toBe(1);
   expect(stepsIn(join(logdir, 'train'))).toEqual([1, 2, 3]);
+});
+
+it('writers of one Output share one file, and the last to close closes the Output', async () => {
+  class CountingOutput extends MemoryOutput {
+    closed = 0;
+    override async close(): Promise<void> {
+      this.closed++;
+    }
+  }
+  const output = new CountingOutput();
+  const [first, second] = [new SummaryWriter(output), new SummaryWriter(output)];
+  first.addScalar('loss', 1, 1);
+  second.addScalar('loss', 2, 2);
+  await first.close();
+  expect(output.closed).toBe(0);
+  second.addScalar('loss', 3, 3);
+  await second.close();
+  expect(output.closed).toBe(1);
+  const events = decodeRecords(output.bytes);
+  expect(events.filter(({ fileVersion }) => fileVersion).length).toBe(1);
+  expect(events.filter(({ summary }) => summary?.value?.[0].metadata).length).toBe(1);
+  expect(scalarsOf(events).map(({ step }) => step)).toEqual([1, 2, 3]);
+});
+
+it('one of the writers that share a run claims a value, once for each owner', async () => {
+  const logdir = temporaryFolder();
+  const [first, second] = [new SummaryWriter(logdir), new SummaryWriter(join(logdir, '.'))];
+  const [fit, nextFit] = [{}, {}];
+  expect([first.claim(fit, 'loss'), second.claim(fit, 'loss'), first.claim(fit, 'loss')]).toEqual([true, false, false]);
+  expect([second.claim(fit, 'accuracy'), second.claim(nextFit, 'loss')]).toEqual([true, true]);
+  expect(first.run('val').claim(fit, 'loss')).toBe(true);
+  await Promise.all([first.close(), second.close()]);
 });
 
 it('of two writers of one folder the stricter limits hold', async () => {

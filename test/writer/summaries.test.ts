@@ -125,7 +125,7 @@ describe('events', () => {
     }
   });
 
-  it('a histogram tells once per tag how many values were NaN or infinite; of none at all it is empty', async () => {
+  it('a histogram reports once per tag how many values were NaN or infinite; without finite values it is empty', async () => {
     const { writer, events } = inMemory();
     writer.addHistogram('weights', [1, Number.NaN, 2, Infinity], 1, { buckets: 1 });
     writer.addHistogram('weights', [Number.NaN], 2, { buckets: 1 });
@@ -318,7 +318,7 @@ describe('summaries', () => {
       ]);
     });
 
-    it('adds them where it is told to', async () => {
+    it('adds them at the step that it is given', async () => {
       const output = new MemoryOutput();
       const writer = new SummaryWriter(output);
       writer.addHparams({ lr: 0.1 }, { loss: 0.5 }, { step: 9 });

@@ -59,7 +59,7 @@ export class RemoteAccumulators {
     return new RemoteAccumulators(options.float32Products ?? false);
   }
 
-  /** Whether the thread has started. It says so in shared memory, so that a host sees it which never awaits anything. */
+  /** Whether the thread has started. It says so in shared memory, which a host can see without awaiting anything. */
   get isRunning(): boolean {
     return Atomics.load(this.#counters, IS_RUNNING) === 1;
   }
@@ -69,7 +69,7 @@ export class RemoteAccumulators {
    * whole ring, this waits a little. Returns false if there is still no room then, because processors are few or busy, or
    * if the rows would never fit: nothing was added, and the caller accumulates them itself (see merge).
    *
-   * @param samples Row-major, `features` numbers per row. Float32Array is meant; other numbers are rounded to float32.
+   * @param samples Row-major, `features` numbers per row. Numbers that are not float32 are rounded.
    * @throws RangeError if the numbers do not divide into such rows, or the name was used with other features before. The
    *   thread's own error if it has died or was closed.
    */
@@ -118,7 +118,7 @@ export class RemoteAccumulators {
     const features = this.#features.get(name);
     if (features === undefined || this.#thread.failure) return undefined;
     const length = new Int32Array(new SharedArrayBuffer(4));
-    // Rows not folded in yet, or the packed scatter and some rows, with room to spare. If it is too little, once more.
+    // Rows not folded in yet, or the packed scatter and some rows, with room to spare. If that is too little, the loop tries again.
     let size = 8 * (features + 1) * (features + 600) + 4096;
     for (;;) {
       const into = new SharedArrayBuffer(size);

@@ -19,7 +19,7 @@ import { storeOf } from './store-of.js';
  * Everywhere a tracker writes to: TensorBoard's runs `train` and `val` below the logdir, and the other stores.
  * What fails is handed to `report`; the rest is written all the same.
  */
-export class TrackerOutlets {
+export class SaveTargets {
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
   readonly #stores: { name: string; store: Store }[] = [];
