@@ -30,8 +30,8 @@ export const givenUp = Symbol('given up');
 /** Values that are being computed. */
 interface Late {
   readonly name: string;
-  /** Numbers them in the order in which they were added. */
-  readonly index: number;
+  /** When they were added, in milliseconds. */
+  readonly since: number;
   giveUp(): void;
 }
 
@@ -42,7 +42,8 @@ export class OrderedQueue {
   readonly #unresolved = new Set<Promise<void>>();
   /** The values that are waited for, oldest first. */
   readonly #late = new Set<Late>();
-  #lateCount = 0;
+  /** When values came last, in milliseconds. */
+  #lastCame = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #waitingBytes = 0;
   #warned = false;
@@ -112,11 +113,13 @@ export class OrderedQueue {
   /** Resolves and rejects as `values` does, whatever its place; resolves to `givenUp` if it is waited for too long. */
   wait<T>(values: Promise<T>, name: string): Promise<T | typeof givenUp> {
     return new Promise((resolve, reject) => {
-      const late: Late = { name, index: this.#lateCount++, giveUp: () => resolve(givenUp) };
+      const late: Late = { name, since: performance.now(), giveUp: () => resolve(givenUp) };
       this.#late.add(late);
       if (this.#late.size === 1) this.#startTimer();
       const end = () => {
-        if (this.#late.delete(late)) this.#startTimer();
+        if (!this.#late.delete(late)) return;
+        this.#lastCame = performance.now();
+        this.#startTimer();
       };
       const onValues = (read: T) => {
         end();
@@ -148,21 +151,23 @@ export class OrderedQueue {
     return names;
   }
 
-  /** Begins to wait anew for the values that are late now. */
+  /** The timer runs while something is late, until the oldest of it will have been waited for too long. */
   #startTimer(): void {
     clearTimeout(this.#timer);
-    if (this.#late.size === 0) return;
-    const end = this.#lateCount;
+    const [oldest] = this.#late;
+    if (oldest === undefined) return;
+    const silence = (late: Late) => performance.now() - Math.max(late.since, this.#lastCame);
     const onTime = () => {
-      const overdue = [...this.#late].filter(({ index }) => index < end);
+      // What would follow within a second goes with it.
+      const overdue = [...this.#late].filter((late) => silence(late) >= maxSilentMillis - 1000);
       for (const late of overdue) {
         this.#late.delete(late);
         late.giveUp();
       }
-      this.#onGiveUp(overdue.map(({ name }) => name));
+      if (overdue.length > 0) this.#onGiveUp(overdue.map(({ name }) => name));
       this.#startTimer();
     };
-    this.#timer = setTimeout(onTime, maxSilentMillis);
+    this.#timer = setTimeout(onTime, maxSilentMillis - silence(oldest));
     unref(this.#timer);
   }
 

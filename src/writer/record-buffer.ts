@@ -43,7 +43,8 @@ const maxTimerMillis = 2 ** 31 - 1;
 class WriteAllowance {
   #millis = 0.5;
   #at = Date.now();
-  #lastCost = 0;
+  /** What the last two writes have cost. */
+  #costs: [number, number] = [0, 0];
 
   /** Whether there is time left at `now`, in milliseconds. */
   isLeft(now: number): boolean {
@@ -54,10 +55,12 @@ class WriteAllowance {
     return this.#millis > 0;
   }
 
-  /** Takes what a write has cost. Where only this one took long, another program was given the processor meanwhile. */
+  /** Takes what a write has cost. If only one of three takes long, another program was given the processor meanwhile. */
   spend(millis: number): void {
-    this.#millis = Math.max(-1, this.#millis - Math.min(millis, this.#lastCost));
-    this.#lastCost = millis;
+    const [last, oneBefore] = this.#costs;
+    this.#millis = Math.max(-1, this.#millis - Math.min(millis, last, oneBefore));
+    this.#costs[0] = millis;
+    this.#costs[1] = last;
   }
 }
 
