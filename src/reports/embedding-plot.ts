@@ -4,17 +4,17 @@ import { type PlotOptions, type PlotSpec, plainColor, plotSpec, shortLabel } fro
 export interface Embedding {
   /** Name of the layer. */
   label: string;
-  /** Coordinates of the samples, n x 2, row-major. */
+  /** The samples, n x 2, row-major. */
   points: ArrayLike<number>;
 }
 
 /** Options of embeddingPlot. */
 export interface EmbeddingPlotOptions extends PlotOptions {
-  /** Most samples that are drawn of a layer; of more, some are picked at equal distances. Default 1000. */
+  /** Most samples to draw per layer, evenly spaced over all of them. Default 1000. */
   maxSamples?: number;
 }
 
-/** Plots samples on the first two principal axes: one panel per layer, each with a scale of its own. */
+/** The samples of layers on their first two principal axes: one panel per layer, each with its own scale. */
 export function embeddingPlot(embeddings: readonly Embedding[], options: EmbeddingPlotOptions = {}): PlotSpec {
   const most = options.maxSamples ?? 1000;
   const axis = (field: string, title: string) => ({

@@ -1,26 +1,25 @@
 import { checkLength, finite, labelExpression, type PlotOptions, type PlotSpec, plotSpec } from './plot-spec.js';
 
-/** One number per layer and epoch. */
+/** A statistic of several layers over the epochs. */
 export interface LayersByEpochs {
-  /** Names of the layers, the input's first. */
+  /** Layer names, input first. */
   labels: readonly string[];
-  /** The epochs (or steps), in order. */
+  /** The epochs (or steps) of the rows in `values`, ascending. */
   epochs: readonly number[];
-  /** `values[e][l]`: the statistic of layer `l` at `epochs[e]`; NaN leaves a gap. */
+  /** `values[e][l]`: the statistic of layer `l` at `epochs[e]`; NaN leaves its cell empty. */
   values: readonly ArrayLike<number>[];
 }
 
 /** Options of heatMapPlot. */
 export interface HeatMapPlotOptions extends PlotOptions {
-  /** What the values are. With 'saturation', the default, the colors cover [0, 1]. */
+  /** What the values are. Default 'saturation', for which the color scale is [0, 1]. */
   metric?: string;
 }
 
 /**
- * Plots a number of every layer over the epochs as a heat map in viridis. Layers are rows, from the input at the top to the
- * output at the bottom.
+ * Layers (the input on top) by epochs, colored by saturation in viridis.
  *
- * @throws RangeError if the lists differ in length
+ * @throws RangeError if there is not one row of values per epoch, or not one value per label in each
  */
 export function heatMapPlot({ labels, epochs, values }: LayersByEpochs, options: HeatMapPlotOptions = {}): PlotSpec {
   const metric = options.metric ?? 'saturation';
@@ -32,7 +31,7 @@ export function heatMapPlot({ labels, epochs, values }: LayersByEpochs, options:
     return labels.map((name, layer) => ({ epoch, layer, name, value: finite(values[row]![layer]!) }));
   });
   const rowHeight = labels.length > 40 ? 13 : 18;
-  // Every epoch gets a tick only while the numbers fit: about 40 on the widest plot.
+  // About 40 numbers fit below the widest plot: with more epochs, only some have one.
   const every = Math.ceil(epochs.length / 40);
   return plotSpec(`${metric[0]!.toUpperCase()}${metric.slice(1)}: layers × epochs`, options, {
     data: { values: rows },

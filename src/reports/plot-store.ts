@@ -11,18 +11,18 @@ import { renderPng, renderSvg } from './render.js';
 
 /** Options of a PlotStore. */
 export interface PlotStoreOptions {
-  /** The format of the pictures: 'png' as Delve's, which needs \@resvg/resvg-js, or 'svg'. Default 'png'. */
+  /** Format of the files: 'png' (default, as Delve's; needs \@resvg/resvg-js) or 'svg'. */
   format?: 'png' | 'svg';
-  /** Where the files go. Default: the file system in Node, the origin private file system in a page. */
+  /** Where the files go. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
 
-/** Number of the user's scalars that fit into a subtitle. */
+/** Most of the user's scalars in a subtitle. */
 const mostMetrics = 4;
 
 /**
- * Delve's `plot` strategy: draws one picture by depth per statistic and split after every epoch. The files are named
- * `{savefile}_{lsat|idim|det|trc|dtrc}_{train|eval}_epoch_{e}.png` (embeddings: `{savefile}_embed_…`), where `e` counts from 0.
+ * Draws plots by depth after every epoch, as Delve's `plot` strategy does: one file per statistic and split, named
+ * `{savefile}_{lsat|idim|det|trc|dtrc}_{train|eval}_epoch_{e}.png` (embeddings: `{savefile}_embed_…`), with `e` from 0.
  * Drawing needs the optional packages vega, vega-lite and \@resvg/resvg-js.
  */
 export class PlotStore implements Store {
@@ -31,25 +31,23 @@ export class PlotStore implements Store {
   readonly #files: StoreFiles;
 
   /**
-   * Writes nothing yet.
-   *
-   * @param savefile the first part of every file's path, without an extension; folders in it are made
-   * @throws TypeError or RangeError if an argument is wrong
+   * @param savefile first part of every file's path, without an extension; folders in it are made
+   * @throws TypeError if it is not a non-empty string, RangeError for an unknown format
    */
   constructor(savefile: string, options: PlotStoreOptions = {}) {
     if (typeof savefile !== 'string' || savefile === '') {
-      throw new TypeError(`PlotStore: expected savefile to be a path, got ${describe(savefile)}`);
+      throw new TypeError(`PlotStore savefile: expected a path, got ${describe(savefile)}`);
     }
     const format = options.format ?? 'png';
     if (format !== 'png' && format !== 'svg') {
-      throw new RangeError(`PlotStore: expected format to be 'png' or 'svg', got ${describe(format)}`);
+      throw new RangeError(`PlotStore format: expected 'png' or 'svg', got ${describe(format)}`);
     }
     this.#savefile = savefile;
     this.#format = format;
     this.#files = options.files ?? defaultStoreFiles();
   }
 
-  /** Draws and writes the pictures of one epoch. */
+  /** Draws one epoch. @throws MissingRendererError if a package that draws is not installed */
   async add(epoch: EpochStatistics): Promise<void> {
     for (const split of ['train', 'val'] as const) {
       const layers = epoch.layers.filter((layer) => layer.split === split);

@@ -7,14 +7,14 @@ import { readHistory } from '../saturation/runs.js';
 import type { Store } from '../stores/store.js';
 import { type ReportOptions, reportHtml } from './report.js';
 
-/** Options of a ReportStore and of writeReport. */
+/** Options of ReportStore and writeReport. */
 export interface ReportStoreOptions extends ReportOptions {
-  /** Where the file goes. Default: the file system in Node, the origin private file system in a page. */
+  /** Where the file goes. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
 
 /**
- * Writes one HTML page about a training when its tracker closes:
+ * Writes one `report.html` about a training when its tracker closes:
  * `new SaturationTracker(logdir, model, { saveTo: ['tensorboard', new ReportStore('runs/vgg/report.html')] })`.
  */
 export class ReportStore implements Store {
@@ -23,10 +23,8 @@ export class ReportStore implements Store {
   readonly #history = new RunHistory();
 
   /**
-   * Writes nothing yet.
-   *
-   * @param path of the HTML file; folders in it are made
-   * @throws TypeError if the path is not a non-empty string
+   * @param path of the HTML file
+   * @throws TypeError if it is not a non-empty string
    */
   constructor(path: string, options: ReportStoreOptions = {}) {
     if (typeof path !== 'string' || path === '') {
@@ -36,12 +34,12 @@ export class ReportStore implements Store {
     this.#options = options;
   }
 
-  /** Remembers one epoch. */
+  /** Adds an epoch to the report. */
   add(epoch: EpochStatistics): void {
     this.#history.add(epoch);
   }
 
-  /** Writes the report, unless there was no epoch. */
+  /** Writes the report, unless no epoch was added. @throws MissingRendererError if vega or vega-lite is not installed */
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
     const html = await reportHtml(this.#history, this.#options);
@@ -50,13 +48,11 @@ export class ReportStore implements Store {
 }
 
 /**
- * Writes a report about a training from the event files of its tracker.
+ * Writes a report about a run that a tracker wrote, from its event files.
  *
- * @param logdir the logdir of the tracker
- * @param options `path`: where the page goes, `<logdir>/report.html` by default
+ * @param options with `path`, the path of the file. Default `<logdir>/report.html`.
  * @returns the file's path
- * @throws Error if `logdir` is not a folder, RangeError if no run in it holds saturation, MissingRendererError if vega or
- * vega-lite is not installed
+ * @throws as `readHistory` and `reportHtml` do
  */
 export async function writeReport(
   logdir: string,

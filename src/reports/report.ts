@@ -16,35 +16,35 @@ import { splitsPlot } from './splits-plot.js';
 export interface ReportOptions extends AdviceOptions {
   /** Heading of the page. Default 'Layer saturation'. */
   title?: string;
-  /** The packages that draw. Needed if Node cannot find them by itself, and in a page. */
+  /** The packages that draw. Default: they are imported by their names. */
   renderers?: Renderers;
 }
 
 /**
- * Makes a self-contained HTML page about a run, without scripts: findings in plain words, saturation by depth (with tail
- * and probes), training against validation, heat maps over the epochs, receptive fields, losses and metrics, the numbers as
- * a table, and the spectrum of each layer.
+ * One self-contained HTML page about a run, without scripts and without anything to load: findings in plain words,
+ * saturation by depth (with tail and probes), train against validation, heat maps over the epochs, receptive fields,
+ * losses and metrics, all numbers as a table, and the spectrum of each layer.
  *
  * @throws RangeError if the history is empty, MissingRendererError if vega or vega-lite is not installed
  */
 export async function reportHtml(history: RunHistory, options: ReportOptions = {}): Promise<string> {
   const last = history.last;
   if (last === undefined)
-    throw new RangeError('reportHtml: expected a history with at least one epoch, got an empty one');
-  const draw = async (spec: PlotSpec, caption: string): Promise<Figure> => ({
-    // Screen readers get the caption; a label on every dot would triple the size of the page.
+    throw new RangeError('reportHtml: expected a history of at least one epoch, got an empty one');
+  const draw = async ({ spec, caption }: Plot): Promise<Figure> => ({
+    // Screen readers read the caption: a label on every dot would make the page three times as large.
     svg: await renderSvg({ ...spec, config: { ...(spec.config as object), aria: false } }, options.renderers),
     caption,
   });
   const figures: Figure[] = [];
-  for (const { spec, caption } of plotsOf(history, last, options)) figures.push(await draw(spec, caption));
+  for (const plot of depthPlots(history, last, options)) figures.push(await draw(plot));
   const metrics: Figure[] = [];
-  for (const { spec, caption } of metricPlots(history)) metrics.push(await draw(spec, caption));
+  for (const plot of metricPlots(history)) metrics.push(await draw(plot));
   const spectra: Figure[] = [];
   for (const { layer, spectrum } of layersToJudge(last, options.split)) {
     if (!spectrum) continue;
-    const plot = screePlot({ label: layer, eigenvalues: spectrum.eigenvalues }, { threshold: last.threshold });
-    spectra.push(await draw(plot, `Spectrum of ${layer}`));
+    const spec = screePlot({ label: layer, eigenvalues: spectrum.eigenvalues }, { threshold: last.threshold });
+    spectra.push(await draw({ spec, caption: `Spectrum of ${layer}` }));
   }
   return page(options.title ?? 'Layer saturation', [
     findingsSection(last, options),
@@ -55,11 +55,14 @@ export async function reportHtml(history: RunHistory, options: ReportOptions = {
   ]);
 }
 
-function plotsOf(
-  history: RunHistory,
-  last: EpochStatistics,
-  options: ReportOptions,
-): { spec: PlotSpec; caption: string }[] {
+/** A plot and a sentence about it. */
+interface Plot {
+  spec: PlotSpec;
+  caption: string;
+}
+
+/** The plots of the section "By depth". */
+function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportOptions): Plot[] {
   const layers = layersToJudge(last, options.split);
   const labels = layers.map(({ layer }) => layer);
   const values = layers.map(({ values }) => values.saturation ?? Number.NaN);
@@ -67,7 +70,7 @@ function plotsOf(
   const probeValues = probes.size > 0 ? { probes: labels.map((label) => probes.get(label) ?? Number.NaN) } : {};
   const split = layers[0]?.split;
   const tail = tailOf({ labels, values }, options).layers;
-  const plots = [
+  const plots: Plot[] = [
     {
       spec: profilePlot({ labels, values }, { ...probeValues, split, tail, subtitle: `${split}, epoch ${last.step}` }),
       caption: `Saturation of each layer, from input to output.${tail.length > 0 ? ' The tail is shaded.' : ''}`,
@@ -113,7 +116,8 @@ function plotsOf(
   return plots;
 }
 
-function metricPlots(history: RunHistory): { spec: PlotSpec; caption: string }[] {
+/** The user's own scalars, one plot per tag. */
+function metricPlots(history: RunHistory): Plot[] {
   const epochs = history.epochs.map(({ step }) => step);
   const series = history.scalars();
   return [...new Set(series.map(({ name }) => name))].map((name) => {
@@ -160,46 +164,49 @@ function tableSection(last: EpochStatistics, options: ReportOptions): string {
   )}</section>`;
 }
 
-/** A column of the table of numbers: its head, and the cell of a layer. */
+/** A column of the table of numbers: its head, and a layer's cell. */
 type Column = [string, (layer: LayerStatistics) => string];
 
 function statColumn(stat: ScalarStat): Column {
   return [scalarStats[stat].title, ({ values }) => numberText(stat, values[stat])];
 }
 
-/** Words a number: a saturation has three decimals, a count is whole, anything else has four significant digits. */
+/** Three decimals of a saturation, whole counts, and four significant digits of everything else. */
 function numberText(stat: ScalarStat, value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return '';
   if (stat === 'saturation') return decimals(value, 3);
   return scalarStats[stat].isCount ? decimals(value, 0) : String(Number(value.toPrecision(4)));
 }
 
-/** Turns text with `code` in backticks into HTML. */
+/** Text with `code` in backticks, as HTML. */
 function inlineCode(text: string): string {
   return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
 }
 
+/** A count; empty if it is not known. */
 function whole(value: number): string {
   return Number.isFinite(value) ? String(value) : '';
 }
 
+/** A number with so many decimals; empty if there is none. */
 function decimals(value: number | undefined, places: number): string {
   return value === undefined || Number.isNaN(value) ? '' : value.toFixed(places);
 }
 
+/** The smallest and the largest receptive field; 'all' for the whole input. */
 function extent(field: { min: number; max: number } | undefined): string {
   if (!field) return '';
   const text = (size: number) => (size === Number.POSITIVE_INFINITY ? 'all' : String(size));
   return field.min === field.max ? text(field.min) : `${text(field.min)} to ${text(field.max)}`;
 }
 
-/** A drawn plot, and a caption that says what it shows. */
-export interface Figure {
+/** A drawn plot and a sentence about it. */
+interface Figure {
   svg: string;
   caption: string;
 }
 
-/** Width of the widest picture that a phone may shrink to its screen. A wider one would be unreadable, so it scrolls. */
+/** Greatest width, in pixels, of a figure that a phone may shrink to its screen. Wider ones scroll, so that they stay readable. */
 const shrinkBelow = 560;
 
 const style = `
@@ -223,8 +230,8 @@ th { font-weight: 600; border-bottom: 2px solid #ccc; }
 summary { cursor: pointer; font-size: 1.2rem; font-weight: 700; margin: 32px 0 8px; }
 `;
 
-/** A whole HTML document with its style and without scripts. */
-export function page(title: string, sections: readonly string[]): string {
+/** A whole HTML document, with its style inside. */
+function page(title: string, sections: readonly string[]): string {
   const name = escapeHtml(title);
   return `<!doctype html>
 <html lang="en">
@@ -242,8 +249,8 @@ ${sections.join('\n')}
 `;
 }
 
-/** A heading and its figures. If they are folded, they take no space until the reader opens them. */
-export function section(heading: string, figures: readonly Figure[], folded = false): string {
+/** A heading and its figures. @param folded whether the reader must open them */
+function section(heading: string, figures: readonly Figure[], folded = false): string {
   const body = `<div class="figures">${figures.map((figure, index) => figureHtml(figure, `${heading.replace(/\W+/g, '-')}-${index}-`)).join('\n')}</div>`;
   const name = escapeHtml(heading);
   return folded
@@ -251,7 +258,8 @@ export function section(heading: string, figures: readonly Figure[], folded = fa
     : `<section><h2>${name}</h2>${body}</section>`;
 }
 
-export function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table whose first column stays in view while the others scroll. */
+function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (tag: string, row: readonly string[]) =>
     row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('');
   const body = rows.map((row) => `<tr>${cells('td', row)}</tr>`).join('\n');
@@ -265,7 +273,7 @@ function figureHtml({ svg, caption }: Figure, idPrefix: string): string {
   return `<figure class="${width <= shrinkBelow ? 'small' : 'wide'}"><div class="scroll">${own}</div><figcaption>${label}</figcaption></figure>`;
 }
 
-/** Makes the ids of a drawing (of clips and gradients) unique: several drawings in one document must not share ids. */
+/** A drawing whose ids (of clips and gradients) no other drawing in the document has. */
 function uniqueIds(svg: string, prefix: string): string {
   return svg
     .replace(/\sid="([^"]+)"/g, ` id="${prefix}$1"`)
@@ -273,6 +281,7 @@ function uniqueIds(svg: string, prefix: string): string {
     .replace(/href="#([^"]+)"/g, `href="#${prefix}$1"`);
 }
 
-export function escapeHtml(text: string): string {
+/** A text that HTML shows as it is. */
+function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

@@ -1,8 +1,9 @@
+import { checkedThreshold, DEFAULT_THRESHOLD } from '../statistics/spectrum-measures.js';
 import { accentColor, type PlotOptions, type PlotSpec, plainColor, plotSpec, shortLabel } from './plot-spec.js';
 
 /** Options of screePlot. */
 export interface ScreePlotOptions extends PlotOptions {
-  /** Fraction of the variance that the counted eigenvalues explain, in (0, 1]. Default 0.99. */
+  /** Fraction of the variance that the counted directions explain, in (0, 1]. Default 0.99. */
   threshold?: number;
 }
 
@@ -10,20 +11,19 @@ export interface ScreePlotOptions extends PlotOptions {
 const mostPoints = 512;
 
 /**
- * Plots the spectrum of one layer (a scree plot): eigenvalues on a logarithmic axis above, cumulative explained variance and
- * the threshold below. The vertical line marks the intrinsic dimensionality, the smallest number of eigenvalues whose
- * explained variance reaches the threshold (https://arxiv.org/abs/1907.08589).
+ * The spectrum of one layer (a scree plot): the eigenvalues on a logarithmic axis, and below them the cumulative explained
+ * variance with the threshold as a line. The vertical rule stands at the intrinsic dimensionality, the smallest number of
+ * eigenvalues whose explained variance reaches the threshold (https://arxiv.org/abs/1907.08589).
  *
- * @throws RangeError if the threshold is out of its range
+ * @param layer the eigenvalues in any order, and the layer's name
+ * @throws RangeError for a threshold outside (0, 1]
  */
 export function screePlot(
-  { eigenvalues, label }: { eigenvalues: ArrayLike<number>; label: string },
+  layer: { eigenvalues: ArrayLike<number>; label: string },
   options: ScreePlotOptions = {},
 ): PlotSpec {
-  const threshold = options.threshold ?? 0.99;
-  if (!(threshold > 0 && threshold <= 1)) {
-    throw new RangeError(`screePlot: expected threshold in (0, 1], got ${threshold}`);
-  }
+  const { eigenvalues, label } = layer;
+  const threshold = checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD);
   const features = eigenvalues.length;
   const sorted = Float64Array.from(eigenvalues, (value) => Math.max(value, 0))
     .sort()
@@ -105,8 +105,8 @@ export function screePlot(
 }
 
 /**
- * Indices of the points to draw: all of them, or a selection that is even along the logarithmic axis and contains both
- * ends and the point at which the threshold is crossed.
+ * Indices of the points to draw: all of them, or some, evenly spaced on the logarithmic axis, with both ends and the
+ * point at the threshold.
  */
 function pointsToDraw(features: number, dimension: number): number[] {
   if (features <= mostPoints) return Array.from({ length: features }, (_, index) => index);

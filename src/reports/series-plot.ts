@@ -8,24 +8,30 @@ import {
   splitColors,
 } from './plot-spec.js';
 
-/** A number over the epochs: of each split, or of no split. Every list may be absent. */
+/** A number over the epochs, per split or without one. */
 export interface SeriesBySplit {
-  /** Epochs (or steps), in order. */
+  /** Epochs (or steps), ascending. */
   epochs: readonly number[];
-  /** One number per epoch for training; NaN leaves a gap. */
+  /** The training split's numbers, one per epoch; NaN leaves a gap. Default: no line. */
   train?: ArrayLike<number>;
-  /** One number per epoch for validation; NaN leaves a gap. */
+  /** The validation split's numbers, one per epoch; NaN leaves a gap. Default: no line. */
   val?: ArrayLike<number>;
-  /** One number per epoch that belongs to no split; NaN leaves a gap. */
+  /** The numbers without a split, one per epoch; NaN leaves a gap. Default: no line. */
   all?: ArrayLike<number>;
 }
 
+/** Options of seriesPlot. */
+export interface SeriesPlotOptions extends PlotOptions {
+  /** What the numbers are: the title of the plot. */
+  metric: string;
+}
+
 /**
- * Plots a loss or a metric over the epochs, training against validation.
+ * A loss or metric over the epochs, train against validation.
  *
- * @throws RangeError if a list has not one number per epoch
+ * @throws RangeError if a list does not have one number per epoch
  */
-export function seriesPlot(series: SeriesBySplit, options: PlotOptions & { metric: string }): PlotSpec {
+export function seriesPlot(series: SeriesBySplit, options: SeriesPlotOptions): PlotSpec {
   const colors = { train: splitColors.train, val: splitColors.val, all: plainColor };
   const present = (['train', 'val', 'all'] as const).filter((split) => series[split] !== undefined);
   const rows = present.flatMap((split) => {

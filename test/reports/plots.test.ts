@@ -104,7 +104,7 @@ describe('plots by depth', () => {
   });
 
   it('lists that do not belong together are refused, with both lengths', () => {
-    expect(() => profilePlot({ labels: ['a', 'b'], values: [1] })).toThrow(/2 labels\), got 1/);
+    expect(() => profilePlot({ labels: ['a', 'b'], values: [1] })).toThrow(/got 2 labels and 1 values/);
     expect(() => profilePlot({ labels: ['a'], values: [1] }, { probes: [] })).toThrow(/probes.*got 0/);
     expect(() => heatMapPlot({ labels: ['a'], epochs: [1, 2], values: [[1]] })).toThrow(/per epoch \(2\), got 1/);
     expect(() => heatMapPlot({ labels: ['a'], epochs: [4], values: [[1, 2]] })).toThrow(/epoch 4.*got 2/);
@@ -146,7 +146,7 @@ describe('the scree plot', () => {
 
   it('a threshold outside (0, 1] is refused', () => {
     expect(() => screePlot({ label: 'a', eigenvalues: [1] }, { threshold: 99 })).toThrow(
-      /threshold in \(0, 1\], got 99/,
+      /threshold: expected a number in \(0, 1\], got number 99/,
     );
   });
 });
@@ -206,7 +206,7 @@ describe('rendering', () => {
   });
 
   it('a scale of 0 is refused', async () => {
-    await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
+    await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale: expected a positive number, got number 0/);
   });
 
   it('a package that is not installed is named, with the command that installs what draws', async () => {
@@ -328,7 +328,7 @@ describe('PlotStore', () => {
   });
 
   it('errors name bad options', () => {
-    expect(() => new PlotStore('')).toThrow(/savefile to be a path/);
+    expect(() => new PlotStore('')).toThrow(/savefile: expected a path/);
     expect(() => new PlotStore('x', { format: 'gif' as never })).toThrow(/'png' or 'svg', got the string "gif"/);
   });
 });
