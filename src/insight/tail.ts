@@ -73,7 +73,7 @@ export function tailOf(profile: DepthProfile, options: TailOptions = {}): Tail {
 }
 
 /** A profile as [layer, value] pairs in order of depth. */
-function profileEntries(caller: string, profile: DepthProfile): [string, number][] {
+export function profileEntries(caller: string, profile: DepthProfile): [string, number][] {
   if (profile instanceof Map) return [...(profile as ReadonlyMap<string, number>)];
   const { labels, values } = profile as Exclude<DepthProfile, ReadonlyMap<string, number>>;
   if (!Array.isArray(labels) || values === undefined || labels.length !== values.length) {
