@@ -365,7 +365,7 @@ describe('receptive fields, worked out by hand', () => {
       ],
     });
     expect(sizes(receptiveFields(model), 'image', 'a', 'p', 'b').map(([size]) => size)).toEqual([1, 3, 4, 8]);
-    // What a dense layer mixed stays mixed.
+    // A dense layer mixes all places, for all layers behind it.
     const generator = tf.sequential({
       layers: [
         layers.dense({ name: 'noise', units: 49, inputShape: [8] }),
