@@ -22,7 +22,7 @@ export class ConsoleStore implements Store {
   readonly #print: (text: string) => void;
   readonly #colors: boolean;
 
-  /** @param options where the text goes, and whether it has colors */
+  /** A store that prints with console.log, unless an option says otherwise. */
   constructor(options: ConsoleStoreOptions = {}) {
     this.#print = options.print ?? ((text) => console.log(text));
     this.#colors = options.colors ?? terminalHasColors();

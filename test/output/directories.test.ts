@@ -69,7 +69,7 @@ describe('DirectoryOutput', () => {
   it('a name that is taken at the last moment is left alone and the counter goes up', () => {
     const folder = temporaryFolder();
     vi.useFakeTimers({ now: 9_999_999_999_000 });
-    // The seconds cannot go beyond ten digits, so both writers want one name.
+    // The seconds cannot have more than ten digits, so both writers choose the same name.
     const outputs = [new DirectoryOutput(folder), new DirectoryOutput(folder)];
     for (const [index, output] of outputs.entries()) output.write(Uint8Array.of(index));
     expect(eventFiles(folder).map((name) => join(folder, name))).toEqual(outputs.map(({ path }) => path));

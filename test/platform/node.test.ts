@@ -14,7 +14,7 @@ import { Programs } from '../support/programs.js';
 describe('nodeFiles', () => {
   const files = nodeFiles!;
 
-  /** Why a small file system cannot be mounted here; undefined, with it mounted at `path`, where it can. */
+  /** Mounts a small file system at `path`. Returns the reason if that is not possible here, otherwise undefined. */
   function mountSmall(path: string): string | undefined {
     mkdirSync(path);
     try {
@@ -232,14 +232,14 @@ describe('terminalHasColors', () => {
     vi.unstubAllEnvs();
   });
 
-  /** Makes standard output a terminal as Node has them. */
+  /** Makes standard output look like a terminal to Node. */
   const asTerminal = async () => {
     const { WriteStream } = await import('node:tty');
     const { hasColors: real, getColorDepth } = WriteStream.prototype;
     Object.assign(process.stdout, { isTTY: true, hasColors: real, getColorDepth });
     vi.stubEnv('FORCE_COLOR', undefined);
     vi.stubEnv('NO_COLOR', undefined);
-    // Node takes an unknown CI for a place without colors.
+    // Node uses no colors in a CI that it does not know.
     vi.stubEnv('CI', undefined);
     vi.stubEnv('TERM', 'xterm-256color');
   };

@@ -181,7 +181,7 @@ it('after SIGKILL nothing older than flushSecs is missing from an Output of any 
     child.stdout!.on('data', (more) => {
       text += more;
       const lines = text.split('\n');
-      // The first step told was added 500 ms before the second is told.
+      // The first step printed was added 500 ms before the second one is printed.
       if (lines.length > 2) resolve(Number(lines[0]));
     });
   });
