@@ -10,7 +10,7 @@ export const LOADERS = [
   { loader: 'the Python loader', fast: false },
 ] as const;
 
-/** Seconds between two looks of TensorBoard at its logdir. */
+/** Seconds after which TensorBoard reads its logdir again. */
 const RELOAD_INTERVAL = 1;
 
 export type Params = Record<string, string | number | boolean>;
@@ -65,7 +65,7 @@ export class TensorBoard {
     return { type: response.headers.get('content-type') ?? '', bytes: new Uint8Array(await response.arrayBuffer()) };
   }
 
-  /** Asks again, every half second, until the answer passes; for files that grow while TensorBoard looks. */
+  /** Asks again, every half second, until the answer passes; for files that grow while TensorBoard reads. */
   async askUntil<Answer>(
     path: string,
     params: Params,
@@ -146,7 +146,7 @@ export async function startTensorBoard(
   await board.askUntil<About>('/data/environment', {}, ({ debug }) => debug.data_provider.startsWith(provider));
   const expected = runsOf(logdir);
   await board.askUntil<string[]>('/data/runs', {}, (runs) => [...expected].every((run) => runs.includes(run)));
-  // A run is listed as soon as its first event is seen; its other events are there after one more look.
+  // A run is listed as soon as its first event is read; its other events are there after one more reload.
   await sleep((RELOAD_INTERVAL + 1) * 1000);
   return board;
 }

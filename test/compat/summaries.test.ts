@@ -239,7 +239,7 @@ describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loa
     const { all } = await board.ask<Curves>('pr_curves/pr_curves', { run: 'all', tag: 'curve' });
     expect(all.length).toBe(2);
     const n = curve.thresholds;
-    // The plugin leaves out thresholds at the end where nothing is predicted positive.
+    // The plugin leaves out thresholds at the end at which nothing is predicted positive.
     const shown = all[0].precision.length;
     expect(shown).toBeGreaterThan(900);
     const near = (values: number[], row: number) => {

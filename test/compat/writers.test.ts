@@ -87,7 +87,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
     }
     const board = await startTensorBoard(logdir, { fast });
     const points = await shown(board, 'run', 'loss');
-    // Rust shows the later file only; Python draws both, as a zigzag.
+    // Rust shows only the later file; Python draws both, as a zigzag.
     if (fast) expect(points).toEqual(range(0, 10).map((step) => [step, 2]));
     else expect(points.length).toBe(20);
   });
@@ -105,7 +105,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
     child.kill('SIGKILL');
     expect((await ended).signal).toBe('SIGKILL');
     const file = join(logdir, 'run', readdirSync(join(logdir, 'run'))[0]);
-    // As if it had died in the middle of a write: the last record is torn.
+    // As if the program had died in the middle of a write: the last record is torn.
     truncateSync(file, statSync(file).size - 10);
     const reopened = new SummaryWriter(join(logdir, 'run'));
     for (const step of range(49, 60)) reopened.addScalar('loss', step, step);

@@ -34,7 +34,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     expect(tf.memory().numTensors).toBe(tensorsBefore);
   });
 
-  /** Lets a layer see an input as training does, and asks for its answer in evaluation; disposes of nothing of the caller's. */
+  /** Apply a layer to an input in training and in evaluation; they dispose of nothing that the caller owns. */
   const train = (layer: PcaLayer, x: tf.Tensor) => tf.tidy(() => void layer.apply(x, { training: true }));
   const evaluate = (layer: PcaLayer, x: tf.Tensor) => layer.apply(x) as tf.Tensor;
 
@@ -89,7 +89,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     const k = reference.dimensions(0.9);
     expect(y.shape).toEqual([300, k]);
     const expected = matrixOf(x).subRowVector(reference.mean).mmul(reference.axes(k));
-    // Axes have no sign, so neither have coordinates.
+    // The signs of axes are arbitrary, and so are those of coordinates.
     const absolute = (values: ArrayLike<number>) => Float64Array.from(values, Math.abs);
     expect(relativeError(absolute(y.dataSync()), expected.abs())).toBeLessThan(2e-6);
     tf.dispose([x, y]);
@@ -304,7 +304,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     let artifacts: tf.io.ModelArtifacts | undefined;
     await model.save(
       tf.io.withSaveHandler(async (given) => {
-        // A round through JSON, as a file would take.
+        // A round trip through JSON, as through a file.
         artifacts = { ...given, modelTopology: JSON.parse(JSON.stringify(given.modelTopology)) };
         return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
       }),

@@ -1,16 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { TensorBoardEvent } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { EventDecoder } from '../../src/reader/event-decoder.js';
-import { readEvents } from '../../src/reader/read-events.js';
 import { goldenFolder } from '../support/golden.js';
-
-async function all(path: string): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(path)) events.push(event);
-  return events;
-}
+import { eventsOf } from '../support/read-run.js';
 
 const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
   const bytes = tensorboard.Event.encode(message).finish();
@@ -20,7 +13,9 @@ const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
 describe('values that plugins store in their own way', () => {
   it('include hyperparameters and the end of a session, as tensorboardX writes them', async () => {
     const path = join(goldenFolder, 'tbx/hparams/trial0/events.out.tfevents.1700000000.vm');
-    const values = (await all(path)).flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'hparams');
+    const values = (await eventsOf(path))
+      .flatMap((event) => event.summary ?? [])
+      .filter((one) => one.plugin === 'hparams');
     expect(values.map(({ tag }) => tag)).toEqual([
       '_hparams_/experiment',
       '_hparams_/session_start_info',
@@ -59,7 +54,7 @@ describe('values that plugins store in their own way', () => {
   });
 
   it('include the layout of custom scalars', async () => {
-    const events = await all(join(goldenFolder, 'tbx/custom_scalars/events.out.tfevents.1700000000.vm'));
+    const events = await eventsOf(join(goldenFolder, 'tbx/custom_scalars/events.out.tfevents.1700000000.vm'));
     const [layout] = events.flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'custom_scalars');
     expect(layout.value).toMatchObject({
       layout: {

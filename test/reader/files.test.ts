@@ -12,12 +12,7 @@ import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
-
-async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(source, options)) events.push(event);
-  return events;
-}
+import { eventsOf } from '../support/read-run.js';
 
 const folder = temporaryFolder;
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
@@ -56,16 +51,16 @@ describe('a source', () => {
 
   it.each(sources)('can be %s', async (_, make) => {
     const source = make();
-    const events = await all(typeof source === 'function' ? (source as () => EventInput)() : source);
-    expect(events).toEqual(await all(bytes));
+    const events = await eventsOf(typeof source === 'function' ? (source as () => EventInput)() : source);
+    expect(events).toEqual(await eventsOf(bytes));
     expect(events.length).toBe(records.length);
   });
 
   it('can be empty', async () => {
-    expect(await all(new Uint8Array(0))).toEqual([]);
-    expect(await all([])).toEqual([]);
-    expect(await all(new Response(null))).toEqual([]);
-    expect(await all(folder())).toEqual([]);
+    expect(await eventsOf(new Uint8Array(0))).toEqual([]);
+    expect(await eventsOf([])).toEqual([]);
+    expect(await eventsOf(new Response(null))).toEqual([]);
+    expect(await eventsOf(folder())).toEqual([]);
   });
 
   it.each([undefined, null, 7, {}, '', Symbol.iterator])('cannot be %s', (source) => {
@@ -73,15 +68,15 @@ describe('a source', () => {
   });
 
   it('cannot be a response with an error status', async () => {
-    await expect(all(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
+    await expect(eventsOf(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
   });
 
   it('cannot be a path that does not exist', async () => {
-    await expect(all(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
+    await expect(eventsOf(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
   });
 
   it('cannot have chunks that are not bytes', async () => {
-    await expect(all(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
+    await expect(eventsOf(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
   });
 
   it('passes its errors on', async () => {
@@ -123,7 +118,7 @@ describe('a run folder', () => {
     await write('events.out.tfevents.17.profile-empty', 9);
     writeFileSync(join(run, 'notes.txt'), 'not an event file');
     mkdirSync(join(run, 'tfevents-folder'));
-    const steps = (await all(run)).filter((event) => event.summary).map((event) => event.step);
+    const steps = (await eventsOf(run)).filter((event) => event.summary).map((event) => event.step);
     expect(steps).toEqual([1, 2, 3]);
   });
 
@@ -142,7 +137,7 @@ describe('a run folder', () => {
     const last = lengths.at(-1)! + 16;
     writeFileSync(join(run, '1.tfevents'), stored.subarray(0, stored.length - last));
     writeFileSync(join(run, '2.tfevents'), stored.subarray(stored.length - last));
-    const plugins = (await all(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
+    const plugins = (await eventsOf(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
     expect(plugins).toEqual(['histograms', 'histograms']);
   });
 });
@@ -183,7 +178,7 @@ describe('listRuns', () => {
 describe('readEvents', () => {
   it('yields only the tags that are asked for', async () => {
     const run = join(goldenFolder, 'tbx/custom_scalars');
-    const tags = (await all(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
+    const tags = (await eventsOf(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
     expect(tags.length).toBeGreaterThan(0);
     expect(new Set(tags.map(({ tag }) => tag))).toEqual(new Set(['custom/a']));
   });
@@ -192,18 +187,18 @@ describe('readEvents', () => {
     const tags = () => {
       throw new SyntaxError('mine');
     };
-    await expect(all(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
+    await expect(eventsOf(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
   });
 
   it('stops at a signal that is aborted before, or while a stream hangs', async () => {
     const reason = new Error('enough');
-    await expect(all(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(eventsOf(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const hanging = async function* () {
       yield bytes.subarray(0, 100);
       await new Promise(() => {});
     };
     const controller = new AbortController();
-    const reading = all(hanging(), { signal: controller.signal });
+    const reading = eventsOf(hanging(), { signal: controller.signal });
     setTimeout(() => controller.abort(reason), 20);
     await expect(reading).rejects.toBe(reason);
   });
@@ -224,7 +219,7 @@ it('events that are asked for all at once come in order', async () => {
   const iterator = readEvents(file);
   const results = await Promise.all(Array.from({ length: records.length + 2 }, () => iterator.next()));
   expect(results.map(({ done }) => done)).toEqual([...records.map(() => false), true, true]);
-  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await all(bytes));
+  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await eventsOf(bytes));
 });
 
 describe('what SummaryWriter writes, readEvents reads', () => {
@@ -266,7 +261,7 @@ describe('what SummaryWriter writes, readEvents reads', () => {
           }
         }
         await writer.close();
-        const read = (await all(output.bytes)).flatMap((event) =>
+        const read = (await eventsOf(output.bytes)).flatMap((event) =>
           (event.summary ?? []).map((one) => [one.tag, one.plugin, event.step, event.wallTime, one.value]),
         );
         expect(read).toEqual(expected);
