@@ -171,7 +171,7 @@ export function writeLayerStatistics(
 }
 
 /** Writes log10 of the eigenvalues above rounding as a histogram; on a linear scale all would fall into the first bucket. */
-export function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
+function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
   const logs = spectrum.eigenvalues.subarray(0, spectrum.rank).map((eigenvalue) => Math.log10(eigenvalue));
   writer.addHistogram(`spectrum/${layer}`, logs, step, {
     description: `log10 of the ${spectrum.features} eigenvalues of the covariance; those that are 0 up to rounding are left out.`,
@@ -221,7 +221,7 @@ export function writeHeatMap(
  *
  * @param points n x 2, row-major
  */
-export function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
+function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
   const { data, height, width } = scatter(points);
   writer.addImage(`embedding/${layer}`, { data, shape: [height, width, 3] }, step, {
     description: `${points.length / 2} samples on the first two principal axes of the layer, about their mean.`,
