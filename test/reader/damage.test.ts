@@ -70,6 +70,22 @@ describe('damage', () => {
     expect((await all(damaged(2), { onCorrupt: 'nextFile' })).length).toBe(2);
   });
 
+  it('a function is called with it, and the next file comes; if it throws, its error ends the iteration', async () => {
+    const run = folder();
+    const name = join(run, '1.tfevents');
+    writeFileSync(name, damaged(2));
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    const damages: CorruptRecordError[] = [];
+    const events = await all(run, { onCorrupt: (damage) => damages.push(damage) });
+    expect(events.length).toBe(2 + records.length);
+    expect(damages).toMatchObject([{ offset: records[2].offset, file: name }]);
+    const mine = new Error('mine');
+    const onCorrupt = () => {
+      throw mine;
+    };
+    await expect(all(run, { onCorrupt })).rejects.toBe(mine);
+  });
+
   it('after it the iteration is over', async () => {
     const iterator = readEvents(damaged(0));
     await expect(iterator.next()).rejects.toThrow(CorruptRecordError);
