@@ -51,7 +51,11 @@ export class MissingRendererError extends Error {
   /** The package that could not be loaded. */
   readonly packageName: string;
 
-  /** @param packageName the package that could not be loaded */
+  /**
+   * The message says how to install the package.
+   *
+   * @param packageName the package that could not be loaded
+   */
   constructor(packageName: string, options?: { cause?: unknown }) {
     // Plots are drawn by all three, SVG documents by the last alone.
     const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;

@@ -29,7 +29,7 @@ export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
 export { type ListedRun, listRuns } from './reader/run-files.js';
-export type { EpochStatistics, LayerStatistics, Split } from './saturation/epoch.js';
+export type { EpochScalar, EpochStatistics, LayerSaturation, LayerStatistics, Split } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';
@@ -46,13 +46,12 @@ export {
 } from './statistics/spectrum.js';
 export type { IntrinsicDimensionRule } from './statistics/spectrum-measures.js';
 export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
-export { CsvStore, type FileStoreOptions } from './stores/csv-store.js';
+export { CsvStore, type CsvStoreOptions, type FileStoreOptions } from './stores/csv-store.js';
 export { EpochTable } from './stores/epoch-table.js';
 export { MemoryStoreFiles } from './stores/memory-store-files.js';
 export { NpyStore } from './stores/npy-store.js';
 export { type ReconstructOptions, reconstructCsv } from './stores/reconstruct-csv.js';
 export type { Store } from './stores/store.js';
-export { StoreList } from './stores/store.js';
 export type { AudioOptions } from './summaries/audio.js';
 export type { BoxesOptions } from './summaries/boxes.js';
 export type {
@@ -73,6 +72,5 @@ export type { CanvasPixels, ImageLayout, ImagesLayout } from './summaries/pixels
 export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
 export type { MarkdownInput, Text } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
-export { type StoreName, storeOf } from './tracker/store-of.js';
 export type { SummaryOptions, SummaryWriterOptions } from './writer/run-writer.js';
 export { SummaryWriter } from './writer/summary-writer.js';

@@ -26,13 +26,13 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
-export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers } from './probes/probes.js';
-export type { LayerSaturation } from './saturation/epoch.js';
-export type { Stat } from './saturation/stats.js';
+export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers, type ScalarWriter } from './probes/probes.js';
+export type { ArrayStat, Stat } from './saturation/stats.js';
 export type { GraphModelLike } from './summaries/graph-nodes.js';
 export type { TrackerCallback } from './tracker/callback.js';
 export { type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
-export type { SaturationOptions, SaveTo } from './tracker/options.js';
+export type { SaturationOptions } from './tracker/options.js';
 export { SaturationTracker } from './tracker/saturation-tracker.js';
+export type { SaveTo } from './tracker/store-of.js';
 export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tracker/tensorboard-callback.js';
 export { SummaryFileWriter, summaryFileWriter } from './writer/summary-file-writer.js';

@@ -9,7 +9,13 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
  * A batch: the inputs of a model, or an element of a data set, of which `xs` is used. A model with several inputs takes a
  * list of tensors or, in `xs`, tensors by the names of its inputs. The tensors stay the caller's.
  */
-export type Batch = Tensor | Tensor[] | { xs: Tensor | Tensor[] | Record<string, Tensor> };
+export type Batch =
+  | Tensor
+  | Tensor[]
+  | {
+      /** The inputs. */
+      xs: Tensor | Tensor[] | Record<string, Tensor>;
+    };
 
 /** The inputs in a batch. */
 export function inputsOf(batch: Batch): Tensor | Tensor[] | Record<string, Tensor> {

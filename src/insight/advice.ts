@@ -20,7 +20,12 @@ export interface Finding {
   /** What was seen, with the numbers that it rests on, and what to try. Markdown without links. */
   readonly text: string;
   /** The paper or thread from which the rule comes. */
-  readonly source: { readonly title: string; readonly url: string };
+  readonly source: {
+    /** Its title and authors. */
+    readonly title: string;
+    /** Where to read it. */
+    readonly url: string;
+  };
 }
 
 /** Options of adviseOn and adviceMarkdown. */
@@ -32,7 +37,12 @@ export interface AdviceOptions extends TailOptions {
   /** Size of the model's inputs in pixels or samples; needed with `receptiveFields`. */
   inputSize?: InputSize;
   /** The result of `probeLayers`: accuracy by layer. */
-  probes?: readonly { readonly layer: string; readonly accuracy: number }[];
+  probes?: readonly {
+    /** The layer's name in a tracker. */
+    readonly layer: string;
+    /** Fraction of the test samples whose class was found, in [0, 1]. */
+    readonly accuracy: number;
+  }[];
 }
 
 const papers = {

@@ -40,8 +40,7 @@ export function borderLayer(model: ModelLike | readonly ReceptiveField[], inputS
 }
 
 /**
- * The input sizes that suit a model, per axis. `min` is the largest of the convolutions' smallest receptive fields: the
- * least size at which every convolution can find something new. `max` is the largest receptive field of all: beyond it, no
+ * The input sizes that suit a model: between `min`, where every convolution can find something new, and `max`, beyond which no
  * convolution sees the whole input.
  *
  * For ResNet-50 this is 75 to 427, as in the README of MLRichter/receptive_field_analysis_toolbox.
@@ -49,7 +48,12 @@ export function borderLayer(model: ModelLike | readonly ReceptiveField[], inputS
  * @param model a model, or the result of `receptiveFields`
  * @throws RangeError if the model has no convolution
  */
-export function inputSizeRange(model: ModelLike | readonly ReceptiveField[]): { min: number[]; max: number[] } {
+export function inputSizeRange(model: ModelLike | readonly ReceptiveField[]): {
+  /** Per axis, the largest of the convolutions' smallest receptive fields. */
+  min: number[];
+  /** Per axis, the largest receptive field of any convolution. */
+  max: number[];
+} {
   const fields = fieldsOf('inputSizeRange', model).filter(
     ({ convolutional, axes }) => convolutional && axes.length > 0,
   );

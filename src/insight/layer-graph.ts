@@ -28,7 +28,10 @@ export interface LayerLike {
   /** The layer's settings, as they are saved. */
   getConfig(): object;
   /** The calls of the layer, each with its inputs. */
-  readonly inboundNodes: readonly { readonly inputTensors: readonly SymbolicTensorLike[] }[];
+  readonly inboundNodes: readonly {
+    /** The inputs of one call. */
+    readonly inputTensors: readonly SymbolicTensorLike[];
+  }[];
 }
 
 /** What this package needs of a model, Sequential or functional; a tf.LayersModel is one. */

@@ -1,6 +1,11 @@
 /** One number per layer, in order of depth: parallel lists, or a map in that order. */
 export type DepthProfile =
-  | { readonly labels: readonly string[]; readonly values: ArrayLike<number> }
+  | {
+      /** Names of the layers. */
+      readonly labels: readonly string[];
+      /** The number of each layer, such as its saturation. */
+      readonly values: ArrayLike<number>;
+    }
   | ReadonlyMap<string, number>;
 
 /** Options of tailOf. */
@@ -20,7 +25,12 @@ export interface Tail {
   /** Mean saturation of the tail; NaN if there is no tail. */
   readonly saturation: number;
   /** The most saturated layer before the tail, and its saturation. */
-  readonly peak: { readonly layer: string; readonly saturation: number };
+  readonly peak: {
+    /** Name of the layer; empty if no layer is saturated at all. */
+    readonly layer: string;
+    /** Its saturation, in [0, 1]. */
+    readonly saturation: number;
+  };
   /** The saturation below which a layer could belong to the tail. */
   readonly limit: number;
 }

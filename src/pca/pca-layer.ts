@@ -132,6 +132,7 @@ export class PcaLayer extends layers.Layer {
     return this.#threshold;
   }
 
+  /** @throws RangeError if the value is not in (0, 1] */
   set threshold(threshold: number) {
     this.#threshold = pcaLayerOptions({ threshold }).threshold;
   }

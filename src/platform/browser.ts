@@ -31,6 +31,16 @@ export function onExit(callback: (final: boolean) => void): void {
   exitCallbacks.add(callback);
 }
 
+/** A page does not say when it is closed for good. */
+export function isExiting(): boolean {
+  return false;
+}
+
+/** Calls back when the promises that are settled have been heard. */
+export function atEndOfTurn(callback: () => void): void {
+  setTimeout(callback);
+}
+
 /** A page receives no signals. */
 export function handleSignals(): void {}
 
@@ -66,7 +76,7 @@ export const nativeZlib: NativeZlib | undefined = undefined;
  */
 export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
   if (typeof Image === 'undefined')
-    throw new Error('the SVG could not be drawn: this worker has no Image; call addFigure in the page');
+    throw new Error('the SVG could not be drawn: a worker cannot draw, so draw it in the page');
   const image = new Image();
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
   try {

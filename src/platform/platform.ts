@@ -1,6 +1,6 @@
 /**
  * What Node and browsers do differently, as one interface: `#platform` is either `node.ts` or `browser.ts`, and each exports
- * everything that `Platform` lists. The test of this room has the compiler check that.
+ * everything that `Platform` lists, which the compiler checks in test/platform/browser.test.ts.
  */
 
 /** The functions and constants that `#platform` exports. */
@@ -20,6 +20,10 @@ export interface Platform {
    * program may go on: a signal was handled, or a page was hidden.
    */
   onExit(callback: (final: boolean) => void): void;
+  /** Whether the program has begun to exit: nothing asynchronous runs any more. */
+  isExiting(): boolean;
+  /** Calls back soon: when the code that runs now is over, and so is what awaited promises that are settled. */
+  atEndOfTurn(callback: () => void): void;
   /** Runs the exit callbacks when SIGINT or SIGTERM comes, then lets the signal do what it would have done. */
   handleSignals(): void;
   /** Shows a warning where the platform shows warnings. */
@@ -89,17 +93,29 @@ export interface Files {
   makeDirectory(path: string): void;
   /** The names in a folder. */
   list(path: string): string[];
-  /** Makes an empty file; returns false if the name is taken. */
-  create(path: string): boolean;
-  /**
-   * Appends all bytes or none to a file that is expected to hold `size` bytes. Returns false, and writes nothing, if the
-   * file is gone or has another size.
-   */
-  append(path: string, bytes: Uint8Array, size: number): boolean;
+  /** Makes an empty file to append to; returns undefined if the name is taken. */
+  create(path: string): AppendableFile | undefined;
   /** Replaces a file's content in one step and makes missing folders on its path. */
   write(path: string, bytes: Uint8Array): void;
   /** A file's bytes in pieces; each piece is valid until the next one is asked for. A pipe or a device has none. */
   read(path: string): Iterable<Uint8Array>;
+}
+
+/** A file that was made in order to append to it. Few such files are open at a time, and none for longer than a second. */
+export interface AppendableFile {
+  /** The file's path. */
+  readonly path: string;
+  /**
+   * Appends all bytes or none. Returns false, and writes nothing, if the file is gone or somebody else has changed it; it
+   * is not appended to again then.
+   */
+  append(bytes: Uint8Array): boolean;
+  /**
+   * Closes the file until the next append, and so brings it to a disk that others share.
+   *
+   * @throws the file system's error if it reported, now or when it was closed earlier, that bytes are missing
+   */
+  release(): void;
 }
 
 /** The few things a reader of event files needs of a file system. Every function rejects with the file system's own error. */

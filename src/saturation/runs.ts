@@ -8,7 +8,7 @@ import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js
 import { DataClass } from '../summaries/plugin-summary.js';
 import { stringTensor } from '../summaries/tensor.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
-import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
+import type { EpochScalar, LayerStatistics, Split } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
 import { RunHistory } from './run-history.js';
 import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
@@ -154,7 +154,7 @@ function descriptionOf(stat: ScalarStat, layer: LayerStatistics, counting: Requi
   return `${meaning}${rule} ${rests}`;
 }
 
-/** Writes one layer's statistics: a scalar for each number, and log10 of the eigenvalues as a histogram. */
+/** Writes one layer's statistics: a scalar for each number, the eigenvalues as a histogram, the embedding as an image. */
 export function writeLayerStatistics(
   writer: SummaryWriter,
   layer: LayerStatistics,
@@ -170,7 +170,7 @@ export function writeLayerStatistics(
   if (layer.embedding !== undefined) writeEmbedding(writer, layer.layer, layer.embedding, step);
 }
 
-/** log10 of the eigenvalues above rounding: linear ones would all fall into the first bucket. */
+/** Writes log10 of the eigenvalues above rounding as a histogram; on a linear scale all would fall into the first bucket. */
 export function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
   const logs = spectrum.eigenvalues.subarray(0, spectrum.rank).map((eigenvalue) => Math.log10(eigenvalue));
   writer.addHistogram(`spectrum/${layer}`, logs, step, {
@@ -179,8 +179,8 @@ export function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Sp
 }
 
 /**
- * Writes the saturation by depth as a histogram with one bucket per layer (bucket i is layer i, its count the
- * saturation), so that TensorBoard draws depth x epoch as a ridge.
+ * Writes the saturation by depth as a histogram with one bucket per layer (bucket i is layer i, and its count the
+ * saturation), so that TensorBoard draws a ridge of depth by epoch.
  *
  * @param saturations by layer, in the order of depth, each in [0, 1]; NaN counts as 0
  */
@@ -197,9 +197,9 @@ export function writeProfile(writer: SummaryWriter, saturations: ReadonlyMap<str
 }
 
 /**
- * Writes saturation over layers (rows, the first on top) and epochs (columns) as an image in viridis, 0 dark to 1 bright.
+ * Writes the saturation of layers (rows, the first on top) by epochs (columns) as an image in viridis: 0 dark, 1 bright.
  *
- * @param history by layer, a value per epoch
+ * @param history the saturations of each layer, one per epoch
  * @param firstEpoch the step of the first column
  */
 export function writeHeatMap(
@@ -216,8 +216,8 @@ export function writeHeatMap(
 }
 
 /**
- * Writes a layer's samples on its first two principal axes: as a picture, and for the projector, where points can be
- * looked at one by one. The projector shows the last epoch's.
+ * Writes a layer's samples on its first two principal axes: as an image, and for the projector, which shows single
+ * points, but only those of the last epoch.
  *
  * @param points n x 2, row-major
  */
@@ -233,7 +233,7 @@ function numbered(layers: Iterable<string>): string {
   return `Layers: ${[...layers].map((layer, index) => `${index} ${layer}`).join(', ')}.`;
 }
 
-/** A table of an epoch in markdown: every saturation beside its n and d. */
+/** A table of an epoch in markdown: each layer's saturation beside its samples n and its width d. */
 export function epochMarkdown(layers: readonly LayerStatistics[], counting: Required<CountingOptions>): string {
   const lines = [
     `Directions needed for ${percent(counting.threshold)} of the variance (${counting.rule} rule).`,
@@ -275,7 +275,7 @@ interface ReadEpoch {
   threshold: number;
   rule: IntrinsicDimensionRule;
   layers: Map<string, LayerStatistics>;
-  scalars: EpochStatistics['scalars'];
+  scalars: EpochScalar[];
 }
 
 /**

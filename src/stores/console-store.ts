@@ -4,13 +4,15 @@ import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from './store.js';
 
+/** Options of a ConsoleStore. */
 export interface ConsoleStoreOptions {
-  /** Takes each epoch's text, without a line break at its end; console.log by default. */
+  /** Receives each epoch's text, without a line break at its end. Default: console.log. */
   print?: (text: string) => void;
-  /** ANSI colours; by default only on a terminal, and not where NO_COLOR is set. */
+  /** Whether to use ANSI colors. Default: true on a terminal, unless the variable NO_COLOR is set. */
   colors?: boolean;
 }
 
+/** Characters of a saturation of 1 as a bar. */
 const barLength = 12;
 
 /**
@@ -21,18 +23,20 @@ export class ConsoleStore implements Store {
   readonly #print: (text: string) => void;
   readonly #colors: boolean;
 
+  /** A store that prints with console.log, unless an option says otherwise. */
   constructor(options: ConsoleStoreOptions = {}) {
     this.#print = options.print ?? ((text) => console.log(text));
     this.#colors = options.colors ?? terminalHasColors();
   }
 
+  /** Prints one epoch. */
   add(epoch: EpochStatistics): void {
-    this.#print(epochTable(epoch, this.#colors));
+    this.#print(epochText(epoch, this.#colors));
   }
 }
 
-/** The text that {@link ConsoleStore} prints for an epoch, also for one's own log. */
-export function epochTable(statistics: EpochStatistics, colors = false): string {
+/** The text that ConsoleStore prints for an epoch. @param colors whether it holds ANSI escape codes */
+export function epochText(statistics: EpochStatistics, colors = false): string {
   const { epoch, threshold, rule, layers, scalars } = statistics;
   const style = (code: number, text: string) => (colors ? `\u001b[${code}m${text}\u001b[0m` : text);
   const bold = (text: string) => style(1, text);
@@ -74,7 +78,7 @@ function cell({ values }: LayerStatistics, stat: ScalarStat): string {
   return `${'█'.repeat(full)}${'·'.repeat(barLength - full)}  ${value.toFixed(3)}`;
 }
 
-/** Four significant digits. */
+/** A number with four significant digits; a dash for NaN. */
 function short(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? '-' : String(value);
   return String(Number(value.toPrecision(4)));

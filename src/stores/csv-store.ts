@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -6,54 +7,61 @@ import { delveColumn, scalarColumn } from './delve-names.js';
 import { EpochTable, floatText, integerText } from './epoch-table.js';
 import type { Store } from './store.js';
 
+/** Options of the stores that write files. */
 export interface FileStoreOptions {
-  /** Where the files go; by default the disk (Node) or the origin private file system (browsers). */
+  /** Where the files go. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
 
+/** Options of a CsvStore. */
 export interface CsvStoreOptions extends FileStoreOptions {
   /**
-   * Columns with each layer's number of samples and features beside its values (default). False leaves them out, so that
-   * Python's Delve, which cannot go on where a column of the file gets no new value, can continue the file.
+   * Whether columns with each layer's number of samples and features stand beside its values. Default true. Python's
+   * Delve can continue only a file without them, because it fails if a column of the file gets no new value.
    */
   counts?: boolean;
 }
 
 /**
- * Saves one line per epoch in `<savefile>.csv`, in the form of Delve's csv writer: `;` between cells, an unnamed index
- * column with the epoch, columns `train-saturation_<layer>`, `eval-intrinsic-dimensionality_<layer>` and so on beside the
- * user's own scalars, in the order first seen. Beside each layer's values stand its number of samples and of features.
- * A value that an epoch lacks, and NaN, is an empty cell; arrays (covariance, embedding) are left out.
+ * Saves one line per epoch in `<savefile>.csv`, in the form of Delve's csv writer: `;` between cells, an unnamed first
+ * column with the epoch, then the user's own scalars and columns such as `train-saturation_<layer>` and
+ * `eval-intrinsic-dimensionality_<layer>`, in the order in which they first appeared. Each layer also has columns with
+ * its number of samples and of features. A value that an epoch lacks, and NaN, is an empty cell. Arrays (covariance,
+ * embedding) are not saved.
  *
- * The file is replaced as a whole at each epoch, so it is complete at any moment. The first epoch added decides what
- * becomes of an earlier run's file: epochs before it stay, what is at it or later goes.
+ * The file is replaced as a whole at each epoch, so that it is complete at any moment. If an earlier run left a file,
+ * the epochs before the first one added stay in it, and all others are removed.
  */
 export class CsvStore implements Store {
-  /** The file written. */
+  /** Path of the file. */
   readonly path: string;
   readonly #files: StoreFiles;
   readonly #counts: boolean;
   #table: EpochTable | undefined;
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param savefile Path of the file without its `.csv`. */
+  /**
+   * @param savefile path of the file, with or without its `.csv`
+   * @throws TypeError if it is not a non-empty string
+   */
   constructor(savefile: string, options: CsvStoreOptions = {}) {
     if (typeof savefile !== 'string' || savefile === '') {
-      throw new TypeError(`CsvStore: savefile must be a path, not ${JSON.stringify(savefile)}.`);
+      throw new TypeError(`CsvStore savefile: expected a path, got ${describe(savefile)}`);
     }
     this.path = savefile.endsWith('.csv') ? savefile : `${savefile.replace(/(?<=[^/])\/+$/, '')}.csv`;
     this.#files = options.files ?? defaultStoreFiles();
     this.#counts = options.counts ?? true;
   }
 
+  /** Reads an earlier run's file and keeps its epochs before `initialEpoch`. @throws RangeError if it is no such table */
   async resume(initialEpoch: number): Promise<void> {
     const earlier = await this.#files.read(this.path);
     this.#table = earlier ? EpochTable.parse(new TextDecoder().decode(earlier), this.path) : new EpochTable();
     this.#table.dropFrom(initialEpoch);
   }
 
+  /** Saves one epoch. Epochs that are added before an earlier one is saved wait for it. */
   add(epoch: EpochStatistics): Promise<void> {
-    // Two epochs handed over at once are written one after the other.
     const added = this.#turn.then(() => this.#add(epoch));
     this.#turn = added.catch(() => {});
     return added;

@@ -1,4 +1,5 @@
 import { fnv1aHex } from '../encoding/bytes.js';
+import { describe } from '../errors.js';
 import type { Split } from '../saturation/epoch.js';
 import { type ArrayStat, arrayStats, type ScalarStat, scalarStats, statNamed, statNames } from '../saturation/stats.js';
 
@@ -17,7 +18,7 @@ export function storedStat(name: string): StoredStat {
   const stat = Object.hasOwn(counts, name) ? (name as keyof typeof counts) : statNamed(name);
   if (stat !== undefined) return stat;
   const known = [...statNames, ...Object.keys(counts)].join(', ');
-  throw new RangeError(`Unknown statistic '${name}' in stats: expected one of ${known}.`);
+  throw new RangeError(`stats: expected names out of ${known}, got ${describe(name)}`);
 }
 
 /** Delve's column of a layer's statistic, such as `train-saturation_fc1`; the split `val` is called `eval` there. */
@@ -25,12 +26,16 @@ export function delveColumn(split: Split, stat: StoredStat, layer: string): stri
   return `${split === 'val' ? 'eval' : 'train'}-${columns[stat].column}_${layer}`;
 }
 
-/** A user's scalar keeps its tag as its column; one that belongs to a split has the split before it, as in `eval_accuracy`. */
+/** The column of a user's own scalar: its tag, behind the split if it belongs to one, as in `eval_accuracy`. */
 export function scalarColumn(tag: string, split?: Split): string {
   return split === undefined ? tag : `${split === 'val' ? 'eval' : 'train'}_${tag}`;
 }
 
-/** What a column says, or undefined for a user's own scalar. Takes names with and without Delve's leading `_`. */
+/**
+ * The split, statistic and layer that a column's name holds. Returns undefined for a user's own scalar.
+ *
+ * @param column a name with or without Delve's leading `_`
+ */
 export function parseDelveColumn(column: string): { split: Split; stat: StoredStat; layer: string } | undefined {
   const match = /^_?(train|eval)-([a-z-]+)_(.*)$/s.exec(column);
   const stat = match && statOfColumn.get(match[2]);
@@ -38,13 +43,13 @@ export function parseDelveColumn(column: string): { split: Split; stat: StoredSt
   return { split: match[1] === 'eval' ? 'val' : 'train', stat, layer: match[3] };
 }
 
-/** Longest name in bytes: file systems allow 255, and `_epoch<k>.npy` still has to fit behind it. */
+/** Longest name in bytes: file systems allow 255, and `_epoch<k>.npy` must fit behind it. */
 const longestName = 200;
 
 /**
- * A name as one part of a path that no file system takes for anything else: separators, control characters, what
- * Windows forbids and `%` become %XX; `.` and `..` too. Names too long for a file are cut and end in a checksum of the
- * whole. {@link decodeFileName} gives the name back (except a cut one).
+ * A name as one part of a path, on every file system: separators, control characters, `%` and the characters that
+ * Windows forbids become %XX, and so do the names `.` and `..`. Names that are too long for a file are cut and end in a
+ * checksum of the whole name. {@link decodeFileName} decodes all names but these.
  */
 export function encodeFileName(name: string): string {
   let encoded = name.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]|[%/\\:*?"<>|]/gu, percentEncode);
@@ -57,7 +62,7 @@ export function encodeFileName(name: string): string {
   return `${cut.replace(/%.?$|[\ud800-\udbff]$/, '')}~${fnv1aHex(name)}`;
 }
 
-/** The name that {@link encodeFileName} was given; a name that it cannot have made comes back as it is. */
+/** The name that {@link encodeFileName} encoded. Returns a name that it cannot have made as it is. */
 export function decodeFileName(encoded: string): string {
   if (encoded === '%') return '';
   try {

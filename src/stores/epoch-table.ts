@@ -1,8 +1,10 @@
+import { describe } from '../errors.js';
+
 /**
  * A table with one row per epoch and one column per value, and its text as Delve's csv files have it: separated by
- * `;`, an unnamed first column with the epoch, empty cells where an epoch has no such value.
+ * `;`, with an unnamed first column for the epoch, and with an empty cell if an epoch has no such value.
  *
- * Cells are kept as text, so rows that another program wrote come out as they came in.
+ * Cells are kept as text, so that rows that another program wrote do not change.
  */
 export class EpochTable {
   readonly #columns = new Set<string>();
@@ -18,7 +20,7 @@ export class EpochTable {
     return [...this.#rows.keys()].sort((a, b) => a - b);
   }
 
-  /** Sets a cell's text, adding the row and the column where they are new; no text empties it. */
+  /** Sets a cell's text, and adds its row and its column if they are new. An empty text empties the cell. */
   set(epoch: number, column: string, text: string): void {
     this.addEpoch(epoch);
     this.#columns.add(column);
@@ -26,18 +28,18 @@ export class EpochTable {
     else this.#rows.get(epoch)!.set(column, text);
   }
 
-  /** Adds an epoch's row, empty where it is new. */
+  /** Adds an empty row for an epoch if it is new. @throws RangeError if the epoch is not an integer */
   addEpoch(epoch: number): void {
-    if (!Number.isInteger(epoch)) throw new RangeError(`An epoch must be an integer, not ${epoch}.`);
+    if (!Number.isInteger(epoch)) throw new RangeError(`EpochTable epoch: expected an integer, got ${epoch}`);
     if (!this.#rows.has(epoch)) this.#rows.set(epoch, new Map());
   }
 
-  /** Adds a column, empty where it is new. */
+  /** Adds an empty column if it is new. */
   addColumn(column: string): void {
     this.#columns.add(column);
   }
 
-  /** A cell's number: NaN where the cell is empty or absent. */
+  /** A cell's number; NaN if the cell is empty or absent. */
   value(epoch: number, column: string): number {
     return numberOfText(this.#rows.get(epoch)?.get(column));
   }
@@ -47,7 +49,7 @@ export class EpochTable {
     return Float64Array.from(this.epochs, (epoch) => this.value(epoch, column));
   }
 
-  /** Forgets every epoch from one on, and the columns that only those had. */
+  /** Removes an epoch and all later ones, and the columns that only those had. */
   dropFrom(epoch: number): void {
     for (const each of this.epochs) if (each >= epoch) this.#rows.delete(each);
     const rows = [...this.#rows.values()];
@@ -69,9 +71,10 @@ export class EpochTable {
   }
 
   /**
-   * Reads a csv file's text back, whether Delve or this library wrote it.
-   * @param source Names the text in errors.
-   * @throws RangeError where it is not such a table: nothing is guessed, so that nothing is overwritten by mistake.
+   * Reads the text of a csv file that Delve or this package wrote.
+   *
+   * @param source name of the text in errors
+   * @throws RangeError if it is not such a table: nothing is guessed, so that no other file is overwritten by mistake
    */
   static parse(text: string, source = 'the text'): EpochTable {
     const table = new EpochTable();
@@ -79,7 +82,7 @@ export class EpochTable {
     if (header === undefined) return table;
     if (header[0] !== '') {
       throw new RangeError(
-        `${source} is not a table of epochs: its first line must begin with ';' (an unnamed index column), not '${header.join(';').slice(0, 60)}'.`,
+        `${source}: expected a table of epochs, whose first line begins with ';' (an unnamed index column), got ${describe(header.join(';'))}`,
       );
     }
     const columns = header.slice(1);
@@ -88,7 +91,7 @@ export class EpochTable {
       const epoch = numberOfText(cells[0]);
       if (!Number.isInteger(epoch) || cells.length !== header.length) {
         throw new RangeError(
-          `${source}, line ${index + 2}: expected an epoch and ${columns.length} values, found ${cells.length} cells beginning with '${cells[0]}'.`,
+          `${source}, line ${index + 2}: expected an epoch and ${columns.length} values, got ${cells.length} cells that begin with ${describe(cells[0])}`,
         );
       }
       table.addEpoch(epoch);
@@ -98,7 +101,7 @@ export class EpochTable {
   }
 }
 
-/** Quoted only where the text would otherwise be taken apart (RFC 4180, with `;` for the comma). */
+/** A cell's text, in quotes only if it holds what separates cells or lines (RFC 4180, with `;` for the comma). */
 function quoted(text: string): string {
   return /[;"\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
@@ -111,7 +114,8 @@ function csvLines(text: string, source: string): string[][] {
   const cell = /(?:"((?:[^"]|"")*)"|(?!")([^;\r\n]*))(;|\r\n|\r|\n|$)/gy;
   while (cell.lastIndex < text.length || cells.length > 0) {
     const match = cell.exec(text);
-    if (!match) throw new RangeError(`${source}, line ${lines.length + 1}: a quote is not closed.`);
+    if (!match)
+      throw new RangeError(`${source}, line ${lines.length + 1}: expected a closing quote, got the end of the text`);
     cells.push(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"'));
     if (match[3] === ';') continue;
     if (cells.length > 1 || cells[0] !== '') lines.push(cells);
@@ -122,8 +126,8 @@ function csvLines(text: string, source: string): string[][] {
 }
 
 /**
- * A number as pandas' to_csv writes a float64: shortest digits that read back exactly, always with a point or an
- * exponent, `inf`, and nothing at all for NaN.
+ * A number as pandas' to_csv writes a float64: the shortest digits that read back exactly, always with a point or an
+ * exponent; `inf` for infinity, and the empty text for NaN.
  */
 export function floatText(value: number): string {
   if (Number.isNaN(value)) return '';
@@ -139,7 +143,7 @@ export function floatText(value: number): string {
   return text.includes('.') ? text : `${text}.0`;
 }
 
-/** A count as pandas writes an int64; NaN is nothing. */
+/** A count as pandas writes an int64; the empty text for NaN. */
 export function integerText(value: number): string {
   return Number.isInteger(value) ? String(value) : floatText(value);
 }

@@ -1,6 +1,6 @@
 import type { StoreFiles } from '../platform/platform.js';
 
-/** Files in memory: for a page that offers them as downloads, and for tests. */
+/** Files in memory instead of on a disk: for a page that offers them as downloads, and for tests. */
 export class MemoryStoreFiles implements StoreFiles {
   /** Content by path. */
   readonly files = new Map<string, Uint8Array>();

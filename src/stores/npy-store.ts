@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -7,48 +8,54 @@ import { delveColumn, encodeFileName, scalarColumn } from './delve-names.js';
 import { decodeEpochCounter, type EpochCounter, encodeEpochCounter, encodeNpy, type NpyArray } from './npy.js';
 import type { Store } from './store.js';
 
-/** Files open at once: stays far below the usual limit of 1,024 per program. */
+/** Files that are written at once: far fewer than the 1,024 that a program may usually have open. */
 const batch = 16;
 
-/** The file of Delve's npy writer that says how far each folder goes. */
+/** The file of Delve's npy writer that holds the last epoch of each folder. */
 const counterFile = 'epoch_counter.pkl';
 
 /**
- * Saves each value as a file of its own for numpy, where Delve's npy writer puts it:
- * `<folder>/_train-saturation_<layer>/_train-saturation_<layer>_epoch<k>.npy` (the user's scalars without the `_` in front).
- * Scalars are float64 (counts int64) of rank 0, covariances features x features, eigenvalues (`_train-spectrum_<layer>`)
- * descending, embedded samples n x 2. Any threshold can be applied afterwards: see `reconstructCsv`.
+ * Saves each value as a numpy file of its own, under the path that Delve's npy writer gives it:
+ * `<folder>/_train-saturation_<layer>/_train-saturation_<layer>_epoch<k>.npy` (the user's scalars without the leading
+ * `_`). Scalars are float64 (counts int64) of rank 0, covariances features x features, eigenvalues
+ * (`_train-spectrum_<layer>`) descending, embedded samples n x 2. Any threshold can be applied afterwards: see
+ * `reconstructCsv`.
  *
- * Characters of a layer's name that a file system would trip over become %XX, so nothing is written outside the folder.
- * The first epoch added decides what becomes of an earlier run's files there: epochs before it stay, later ones go.
+ * Characters of a layer's name that a file system does not allow become %XX, so that nothing is written outside the
+ * folder. If an earlier run left files there, the epochs before the first one added stay, and all others are removed.
  */
 export class NpyStore implements Store {
-  /** The folder written. */
+  /** Path of the folder. */
   readonly path: string;
   readonly #files: StoreFiles;
   #counter: EpochCounter | undefined;
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param folder Made when the first epoch is saved. */
+  /**
+   * @param folder a path; the folder is made when the first epoch is saved
+   * @throws TypeError if it is not a non-empty string
+   */
   constructor(folder: string, options: FileStoreOptions = {}) {
     if (typeof folder !== 'string' || folder === '') {
-      throw new TypeError(`NpyStore: folder must be a path, not ${JSON.stringify(folder)}.`);
+      throw new TypeError(`NpyStore folder: expected a path, got ${describe(folder)}`);
     }
     this.path = folder.replace(/(?<=[^/])\/+$/, '');
     this.#files = options.files ?? defaultStoreFiles();
   }
 
+  /** Keeps an earlier run's epochs before `initialEpoch` and removes the files of all others. */
   async resume(initialEpoch: number): Promise<void> {
     const kept: EpochCounter = new Map();
     for (const file of await listNpy(this.path, this.#files)) {
       if (file.epoch >= initialEpoch) await this.#files.remove(`${this.path}/${file.path}`);
       else kept.set(file.name, Math.max(file.epoch, kept.get(file.name) ?? 0));
     }
-    // The folders' order is known only to the saved counter.
+    // Only the saved counter holds the order of the folders.
     const saved = [...(await readCounter(this.path, this.#files)).keys()].filter((name) => kept.has(name));
     this.#counter = new Map([...saved, ...kept.keys()].map((name) => [name, kept.get(name)!]));
   }
 
+  /** Saves one epoch. Epochs that are added before an earlier one is saved wait for it. */
   add(epoch: EpochStatistics): Promise<void> {
     const added = this.#turn.then(() => this.#add(epoch));
     this.#turn = added.catch(() => {});
@@ -62,7 +69,7 @@ export class NpyStore implements Store {
       scalar(value),
     ]);
     for (const layer of layers) named.push(...arraysOf(layer));
-    // Of a scalar that came several times in an epoch the last counts: there is one file for each.
+    // There is one file per scalar: if one came several times in an epoch, its last value is saved.
     const arrays = [...new Map(named)];
     for (let k = 0; k < arrays.length; k += batch) {
       await Promise.all(
@@ -94,13 +101,13 @@ function arraysOf(statistics: LayerStatistics): [string, NpyArray][] {
   return arrays;
 }
 
-/** NaN has no place in an int64 array, so a count that is NaN is a float. */
+/** An array of one number. An int64 array cannot hold NaN, so that a count that is NaN is stored as a float. */
 function scalar(value: number, isCount = false): NpyArray {
   const dtype = isCount && Number.isInteger(value) ? 'int64' : 'float64';
   return { dtype, shape: [], values: Float64Array.of(value) };
 }
 
-/** The files of Delve's form in a folder: `<name>/<name>_epoch<k>.npy`. Others are none of a store's business. */
+/** The files of Delve's form in a folder, `<name>/<name>_epoch<k>.npy`; other files are left out. */
 export async function listNpy(
   folder: string,
   files: StoreFiles,
@@ -111,7 +118,7 @@ export async function listNpy(
   });
 }
 
-/** The counter saved in a folder; empty where there is none or it cannot be understood. */
+/** The counter saved in a folder; empty if there is none or it cannot be decoded. */
 export async function readCounter(folder: string, files: StoreFiles): Promise<EpochCounter> {
   const bytes = await files.read(`${folder}/${counterFile}`);
   return (bytes && decodeEpochCounter(bytes)) ?? new Map();

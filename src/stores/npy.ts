@@ -1,10 +1,10 @@
 /** An array as a .npy file holds it. */
 export interface NpyArray {
-  /** What the file holds; other floats than float32 read as float64, other integers as int64. */
+  /** Type of the numbers. Floats other than float32 are read as float64, and all integers as int64. */
   dtype: 'float64' | 'float32' | 'int64';
-  /** Empty for a single number. */
+  /** Lengths of the axes; [] for a single number. */
   shape: number[];
-  /** Row-major. */
+  /** The numbers, row-major. */
   values: Float64Array;
 }
 
@@ -12,12 +12,13 @@ const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 
 /**
  * Encodes an array as a .npy file, version 1.0 (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
- * @throws RangeError where the shape does not hold that many values, or a value of an int64 array is not an integer.
+ *
+ * @throws RangeError if the shape does not hold that many values, or a value of an int64 array is not an integer
  */
 export function encodeNpy({ dtype, shape, values }: NpyArray): Uint8Array {
   const size = shape.reduce((product, length) => product * length, 1);
   if (size !== values.length)
-    throw new RangeError(`An array of shape [${shape}] holds ${size} values, not ${values.length}.`);
+    throw new RangeError(`encodeNpy: expected ${size} values for the shape [${shape}], got ${values.length}`);
   const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
   const descr = { float64: '<f8', float32: '<f4', int64: '<i8' }[dtype];
   const width = Number(descr[2]);
@@ -55,29 +56,31 @@ const readers: Record<string, (view: DataView, at: number, little: boolean) => n
 
 /**
  * Reads a .npy file of any real number type, either byte order, row- or column-major.
- * @param source Names the file in errors.
- * @throws RangeError where it is not such a file, or is cut short.
+ *
+ * @param source name of the file in errors
+ * @throws RangeError if it is not such a file, or is cut short
  */
 export function decodeNpy(bytes: Uint8Array, source = 'the bytes'): NpyArray {
   const refuse = (why: string): never => {
-    throw new RangeError(`${source} is not a .npy file that can be read: ${why}.`);
+    throw new RangeError(`${source}: expected a .npy file of real numbers, got ${why}`);
   };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 12 || magic.some((byte, k) => bytes[k] !== byte)) refuse('it does not begin with \\x93NUMPY');
+  if (bytes.length < 12 || magic.some((byte, k) => bytes[k] !== byte))
+    refuse('one that does not begin with \\x93NUMPY');
   const lengthBytes = bytes[6] === 1 ? 2 : 4;
   const start = 8 + lengthBytes + (lengthBytes === 2 ? view.getUint16(8, true) : view.getUint32(8, true));
-  if (start > bytes.length) refuse('its header is cut short');
+  if (start > bytes.length) refuse('a header that is cut short');
   const header = new TextDecoder().decode(bytes.subarray(8 + lengthBytes, start));
   const descr = /'descr':\s*'([<>|=])([a-z]\d)'/.exec(header);
   const dims = /'shape':\s*\(([\d\s,]*)\)/.exec(header);
-  if (!descr || !dims || !readers[descr[2]]) return refuse(`its header is ${header.trim()}`);
+  if (!descr || !dims || !readers[descr[2]]) return refuse(`the header ${header.trim()}`);
   const shape = dims[1]
     .split(',')
     .filter((part) => part.trim() !== '')
     .map(Number);
   const size = shape.reduce((product, length) => product * length, 1);
   const width = Number(descr[2][1]);
-  if (bytes.length < start + size * width) refuse(`it holds ${bytes.length - start} of ${size * width} bytes`);
+  if (bytes.length < start + size * width) refuse(`${bytes.length - start} of ${size * width} bytes`);
   const values = new Float64Array(size);
   const columnMajor = /'fortran_order':\s*True/.test(header);
   for (let k = 0; k < size; k++) {
@@ -87,7 +90,7 @@ export function decodeNpy(bytes: Uint8Array, source = 'the bytes'): NpyArray {
   return { dtype, shape, values };
 }
 
-/** Where the k-th value of a column-major array lies in a row-major one. */
+/** Index in row-major order of the k-th value in column-major order. */
 function rowMajorIndex(k: number, shape: number[]): number {
   let index = 0;
   let stride = shape.reduce((product, length) => product * length, 1);
@@ -100,14 +103,15 @@ function rowMajorIndex(k: number, shape: number[]): number {
 }
 
 /**
- * The file epoch_counter.pkl of Delve's npy writer: a pickled dictionary from folder name to the last epoch saved in it,
- * in the order the folders were first written. Delve needs it to resume; here it only tells the order.
+ * What the file epoch_counter.pkl of Delve's npy writer holds: the last epoch saved in each folder, as a pickled
+ * dictionary in the order in which the folders were first written. Delve needs it to resume; this package only takes the
+ * order from it.
  *
  * Opcodes: https://github.com/python/cpython/blob/main/Lib/pickletools.py
  */
 export type EpochCounter = Map<string, number>;
 
-/** Encodes the counter as a pickle (protocol 2) that Python's pickle.load gives back as a dict of str to int. */
+/** Encodes the counter as a pickle (protocol 2), which Python's pickle.load reads as a dict of str to int. */
 export function encodeEpochCounter(counter: EpochCounter): Uint8Array {
   const parts: number[] = [0x80, 2, 0x7d, 0x28]; // PROTO 2, EMPTY_DICT, MARK
   const integer = (value: number) => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255];
@@ -121,19 +125,19 @@ export function encodeEpochCounter(counter: EpochCounter): Uint8Array {
 }
 
 /**
- * Reads the counter from a pickle of a plain dictionary of strings and integers. Any other pickle gives undefined:
- * nothing is executed, and the epochs can be told from the file names as well.
+ * Decodes the counter from a pickle of a plain dictionary of strings and integers. Returns undefined for any other
+ * pickle: nothing is executed, and the file names hold the epochs as well.
  */
 export function decodeEpochCounter(bytes: Uint8Array): EpochCounter | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const counter: EpochCounter = new Map();
   let name: string | undefined;
-  const take = (value: string | number) => {
+  const addItem = (value: string | number) => {
     if (typeof value === 'string') name = value;
     else if (name !== undefined) counter.set(name, value);
   };
   const text = (from: number, length: number) => {
-    take(new TextDecoder().decode(bytes.subarray(from, from + length)));
+    addItem(new TextDecoder().decode(bytes.subarray(from, from + length)));
     return from + length;
   };
   let at = 0;
@@ -155,12 +159,12 @@ export function decodeEpochCounter(bytes: Uint8Array): EpochCounter | undefined 
       else if (opcode === 0x58)
         at = text(at + 4, view.getUint32(at, true)); // BINUNICODE
       else if (opcode === 0x4b)
-        take(bytes[at++]); // BININT1
+        addItem(bytes[at++]); // BININT1
       else if (opcode === 0x4d)
-        take(view.getUint16((at += 2) - 2, true)); // BININT2
+        addItem(view.getUint16((at += 2) - 2, true)); // BININT2
       else if (opcode === 0x4a)
-        take(view.getInt32((at += 4) - 4, true)); // BININT
-      // EMPTY_DICT, MEMOIZE, MARK, SETITEM and SETITEMS need nothing here; anything else is not a plain dictionary.
+        addItem(view.getInt32((at += 4) - 4, true)); // BININT
+      // EMPTY_DICT, MEMOIZE, MARK, SETITEM and SETITEMS change nothing here; no other opcode is in a plain dictionary.
       else if (![0x7d, 0x94, 0x28, 0x73, 0x75].includes(opcode)) return undefined;
     }
   } catch (error) {

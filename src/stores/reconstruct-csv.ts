@@ -3,27 +3,29 @@ import type { StoreFiles } from '../platform/platform.js';
 import { dimensionsOf } from '../saturation/measure-layer.js';
 import { arrayStats, type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
 import { Spectrum } from '../statistics/spectrum.js';
+import { checkedRule, checkedThreshold } from '../statistics/spectrum-measures.js';
 import { decodeFileName, delveColumn, parseDelveColumn, type StoredStat, storedStat } from './delve-names.js';
 import { EpochTable, floatText, integerText } from './epoch-table.js';
 import { decodeNpy, type NpyArray } from './npy.js';
 import { listNpy, readCounter } from './npy-store.js';
 
+/** Options of reconstructCsv. */
 export interface ReconstructOptions {
   /**
-   * Computes saturation and intrinsic dimensionality anew at this explained-variance threshold, in (0, 1], from the
-   * covariances or eigenvalues saved. Without it, what was saved is read back.
+   * Fraction of the variance to explain, in (0, 1]: saturation and intrinsic dimensionality are computed anew at this
+   * threshold from the saved covariances or eigenvalues. Default: the saved values are read.
    */
   threshold?: number;
-  /** How the threshold is applied: `paper` (default) or as Delve executes it. */
+  /** How the threshold is applied: 'paper' (default), or as Delve executes it. */
   rule?: 'paper' | 'delve';
   /**
-   * The statistics wanted, by this library's names or Delve's; by default all that were saved. One that was not saved
-   * is computed where the saved covariance or eigenvalues tell it. The user's own scalars are always included.
+   * The statistics of the table, by this package's names or Delve's. Default: all that were saved. One that was not
+   * saved is computed if a covariance or eigenvalues were saved. The user's own scalars are always in the table.
    */
   stats?: string[];
-  /** Also writes the table to this file. */
+  /** Path of a file to write the table to. Default: none is written. */
   savefile?: string;
-  /** Where the folder lies; by default the disk (Node) or the origin private file system (browsers). */
+  /** Where the folder lies. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
 
@@ -48,37 +50,35 @@ function isComputable(stat: StoredStat, anew: boolean): boolean {
 const thresholded = scalarStatNames.filter((stat) => basisOf(stat) === 'threshold');
 
 /**
- * Makes the csv file's table out of a folder that {@link NpyStore} or Delve's npy writer has filled, as Delve's
- * `reconstruct_csv_from_npy_data` does, with the same columns as the csv store's.
+ * Makes the table of a csv file from a folder that NpyStore or Delve's npy writer has filled, as Delve's
+ * `reconstruct_csv_from_npy_data` does, with the same columns as CsvStore's.
  *
- * @throws RangeError for an unknown statistic or a threshold outside (0, 1]; Error where the folder holds no such
- * files, or a threshold is asked for and neither covariances nor eigenvalues were saved.
+ * @param npyFolder path of the folder
+ * @throws RangeError for an unknown statistic, rule or a threshold outside (0, 1]; Error if the folder holds no such
+ *   files, or if a statistic was neither saved nor can be computed from saved covariances or eigenvalues
  */
 export async function reconstructCsv(npyFolder: string, options: ReconstructOptions = {}): Promise<EpochTable> {
   const { threshold, rule = 'paper', files = defaultStoreFiles() } = options;
-  if (threshold !== undefined && !(threshold > 0 && threshold <= 1)) {
-    throw new RangeError(`reconstructCsv: threshold must be in (0, 1], not ${threshold}.`);
-  }
-  if (rule !== 'paper' && rule !== 'delve') {
-    throw new RangeError(`reconstructCsv: rule must be 'paper' or 'delve', not '${rule}'.`);
-  }
+  if (threshold !== undefined) checkedThreshold(threshold);
+  checkedRule(rule);
   const wanted = options.stats?.map(storedStat);
   const folder = npyFolder.replace(/(?<=[^/])\/+$/, '');
   const saved = await savedColumns(folder, files);
-  if (saved.size === 0) throw new Error(`reconstructCsv: no files <name>/<name>_epoch<k>.npy in '${npyFolder}'.`);
+  if (saved.size === 0)
+    throw new Error(`reconstructCsv: expected files <name>/<name>_epoch<k>.npy in '${npyFolder}', got none`);
 
   const columns = planColumns(saved, wanted, threshold !== undefined);
   for (const stat of wanted ?? []) {
     const isThere = [...columns].some(([column, { stat: each }]) => (each ?? parseDelveColumn(column)?.stat) === stat);
     if (!isThere && !isArray(stat)) {
       throw new Error(
-        `reconstructCsv: '${stat}' was not saved in '${npyFolder}', and cannot be computed${basisOf(stat) === 'threshold' ? ' without a threshold and saved covariances or eigenvalues' : ''}.`,
+        `reconstructCsv stats: expected statistics that '${npyFolder}' holds or that can be computed, got '${stat}'${basisOf(stat) === 'threshold' ? ' without a threshold and saved covariances or eigenvalues' : ''}`,
       );
     }
   }
   if (threshold !== undefined && ![...columns.values()].some((source) => source.stat)) {
     throw new Error(
-      `reconstructCsv: '${npyFolder}' holds neither covariances nor eigenvalues, so nothing can be computed at threshold ${threshold}.`,
+      `reconstructCsv threshold: expected saved covariances or eigenvalues, got neither in '${npyFolder}'`,
     );
   }
 
@@ -110,7 +110,7 @@ interface SavedColumn {
   epochs: Map<number, string>;
 }
 
-/** Columns in the order Delve's counter has them, others behind it by name. */
+/** Columns in the order of Delve's counter, then those that it lacks by name. */
 async function savedColumns(folder: string, files: StoreFiles): Promise<Map<string, SavedColumn>> {
   const found = (await listNpy(folder, files)).sort((a, b) => a.epoch - b.epoch);
   const names = [...new Set(found.map((file) => file.name))].sort();
@@ -124,8 +124,8 @@ async function savedColumns(folder: string, files: StoreFiles): Promise<Map<stri
 }
 
 /**
- * Which columns the table gets and where each comes from: read back from its own files, or computed (then `stat` is
- * set) from the files of the same layer's covariance or eigenvalues.
+ * The columns of the table and the source of each: its own files, or, if `stat` is set, the files of the same layer's
+ * covariance or eigenvalues, from which that statistic is computed.
  */
 function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | undefined, anew: boolean) {
   const plan = new Map<string, { stat?: StoredStat; from: SavedColumn }>();
@@ -161,7 +161,7 @@ function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | und
 function spectrumOf({ shape, values }: NpyArray, path: string): Spectrum {
   if (shape.length === 1) return Spectrum.fromEigenvalues(values);
   if (shape.length === 2 && shape[0] === shape[1]) return Spectrum.of(values);
-  throw new RangeError(`${path}: expected a square covariance or a list of eigenvalues, found shape [${shape}].`);
+  throw new RangeError(`${path}: expected a square covariance or a list of eigenvalues, got the shape [${shape}]`);
 }
 
 function computed(

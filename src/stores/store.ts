@@ -1,33 +1,42 @@
+import { messageOf } from '../errors.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 
 /**
- * Where a tracker saves what it finds, besides TensorBoard. Implement it for a store of your own.
- * A store that throws never stops the training: the tracker reports the error once and shows it in close().
+ * Where a tracker saves an epoch's statistics, besides TensorBoard. Implement it for a store of your own.
+ * A store that throws never stops the training: the tracker reports the error once, and `close()` rejects with it.
  */
 export interface Store {
-  /** Continue earlier results: keep every epoch before `initialEpoch`, drop what is later. Called once, before the first add. */
+  /**
+   * Continues earlier results: keeps every epoch before `initialEpoch` (0-based) and drops the later ones. Called once,
+   * before the first `add`, and only if the tracker goes on at a later epoch than 0.
+   */
   resume?(initialEpoch: number): void | Promise<void>;
-  /** One epoch's statistics. Resolves when they are saved. */
+  /** Saves one epoch's statistics. Resolves when they are saved. */
   add(epoch: EpochStatistics): void | Promise<void>;
+  /** Ends the store, when the tracker closes. Resolves when everything is saved. */
   close?(): void | Promise<void>;
 }
 
-/** Several stores as one. Each gets everything, whatever becomes of the others; what failed is thrown at the end. */
+/** Several stores as one. Each of them is given everything, even if another one fails; the errors are thrown at the end. */
 export class StoreList implements Store {
   readonly #stores: readonly Store[];
 
+  /** @param stores in the order in which they are called */
   constructor(stores: readonly Store[]) {
     this.#stores = [...stores];
   }
 
+  /** Resumes each store that can. @throws the error of the store that failed; an AggregateError if several did */
   resume(initialEpoch: number): Promise<void> {
     return this.#each((store) => store.resume?.(initialEpoch));
   }
 
+  /** Adds the epoch to each store. @throws as `resume` does */
   add(epoch: EpochStatistics): Promise<void> {
     return this.#each((store) => store.add(epoch));
   }
 
+  /** Closes each store that can be closed. @throws as `resume` does */
   close(): Promise<void> {
     return this.#each((store) => store.close?.());
   }
@@ -37,10 +46,7 @@ export class StoreList implements Store {
     const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
     if (errors.length === 1) throw errors[0];
     if (errors.length > 1) {
-      throw new AggregateError(
-        errors,
-        `${errors.length} stores failed: ${errors.map((error) => error?.message ?? error).join('; ')}`,
-      );
+      throw new AggregateError(errors, `${errors.length} stores failed: ${errors.map(messageOf).join('; ')}`);
     }
   }
 }

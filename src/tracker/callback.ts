@@ -3,7 +3,7 @@ import { Callback, type Logs } from '@tensorflow/tfjs-layers';
 import type { ActivationRecorder } from '../activations/recorder.js';
 import type { EpochWriter } from './epoch-writer.js';
 import type { FailureLog } from './failures.js';
-import type { TrackerOutlets } from './results.js';
+import type { SaveTargets } from './save-targets.js';
 import { writeEpochLogs } from './training-logs.js';
 
 /**
@@ -14,17 +14,17 @@ import { writeEpochLogs } from './training-logs.js';
 export class TrackerCallback extends Callback {
   readonly #recorder: ActivationRecorder;
   readonly #epochs: EpochWriter;
-  readonly #outlets: TrackerOutlets;
+  readonly #targets: SaveTargets;
   readonly #failures: FailureLog;
   readonly #turns = new EventLoopTurns();
   #lastEpoch: Promise<unknown> = Promise.resolve();
 
   /** @internal Use SaturationTracker.callback(). */
-  constructor(recorder: ActivationRecorder, epochs: EpochWriter, outlets: TrackerOutlets, failures: FailureLog) {
+  constructor(recorder: ActivationRecorder, epochs: EpochWriter, targets: SaveTargets, failures: FailureLog) {
     super();
     this.#recorder = recorder;
     this.#epochs = epochs;
-    this.#outlets = outlets;
+    this.#targets = targets;
     this.#failures = failures;
   }
 
@@ -56,7 +56,7 @@ export class TrackerCallback extends Callback {
       await this.#lastEpoch;
       this.#lastEpoch = this.#failures.guard(`epoch ${epoch}`, () => this.#epochs.endEpoch({ epoch }));
       const metrics = logs as Record<string, number | Tensor> | undefined;
-      await writeEpochLogs(epoch, metrics, this.model, (split) => this.#outlets.run(split));
+      await writeEpochLogs(epoch, metrics, this.model, (split) => this.#targets.run(split));
     });
   }
 

@@ -1,36 +1,36 @@
 import type { ActivationRecorder, RecordedLayer } from '../activations/recorder.js';
-import type { EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
+import type { EpochScalar, EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import { EpochMemory, measureEpoch } from './measure-epoch.js';
 import type { ResolvedOptions } from './options.js';
-import type { TrackerOutlets } from './results.js';
+import type { SaveTargets } from './save-targets.js';
 
 /**
- * Ends a tracker's epochs: it solves what was recorded, measures the spectra, and writes the statistics to all outlets.
+ * Ends a tracker's epochs: it solves what was recorded, measures the spectra, and writes the statistics to all targets.
  * Solving begins at once, so that recording can go on; epochs are measured and written one after another.
  */
 export class EpochWriter {
   /** The epoch that is being recorded, from 0. */
   epoch: number;
   readonly #recorder: ActivationRecorder;
-  readonly #outlets: TrackerOutlets;
+  readonly #targets: SaveTargets;
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
   readonly #memory = new EpochMemory();
-  #scalars: EpochStatistics['scalars'] = [];
+  #scalars: EpochScalar[] = [];
   #lastEpoch: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  /** @param report receives errors of single layers and outlets; the others go on */
+  /** @param report receives errors of single layers and targets; the others go on */
   constructor(
     recorder: ActivationRecorder,
-    outlets: TrackerOutlets,
+    targets: SaveTargets,
     options: ResolvedOptions,
     report: (error: unknown, where: string) => void,
   ) {
     this.epoch = options.initialEpoch;
     this.#recorder = recorder;
-    this.#outlets = outlets;
+    this.#targets = targets;
     this.#options = options;
     this.#report = report;
   }
@@ -42,7 +42,7 @@ export class EpochWriter {
 
   /** Writes a scalar of the user's own, now to TensorBoard and with the epoch to the stores. */
   addScalar(tag: string, value: number, step: number = this.epoch + 1): void {
-    this.#outlets.addScalar(tag, value, step);
+    this.#targets.addScalar(tag, value, step);
     this.#scalars.push({ tag, value });
   }
 
@@ -66,15 +66,15 @@ export class EpochWriter {
   /** Waits until every epoch that was ended is in the files. */
   async flush(): Promise<void> {
     await this.#lastEpoch;
-    await this.#outlets.flush();
+    await this.#targets.flush();
   }
 
-  /** Waits for the last epoch, then releases the recorder and closes the outlets. */
+  /** Waits for the last epoch, then releases the recorder and closes the targets. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#lastEpoch;
     this.#recorder.dispose();
-    await this.#outlets.close();
+    await this.#targets.close();
   }
 
   async #write(
@@ -86,7 +86,7 @@ export class EpochWriter {
       const spectrum = spectra.get(`${split}/${layer}`);
       if (spectrum !== undefined) this.#recorder.adaptBudget(split, layer, spectrum);
     }
-    await this.#outlets.write(epoch);
+    await this.#targets.write(epoch);
     return results;
   }
 }

@@ -11,7 +11,7 @@ import { EventLoopTurns, TrackerCallback } from './callback.js';
 import { EpochWriter } from './epoch-writer.js';
 import { FailureLog } from './failures.js';
 import { resolveOptions, type SaturationOptions } from './options.js';
-import { TrackerOutlets } from './results.js';
+import { SaveTargets } from './save-targets.js';
 
 /**
  * Hooks a model's layers (or a list of layers, or a GraphModel's nodes) and writes their saturation to the runs `train`
@@ -28,10 +28,10 @@ import { TrackerOutlets } from './results.js';
  * https://arxiv.org/abs/2006.08679.
  */
 export class SaturationTracker implements AsyncDisposable {
-  // A layer's output goes to the recorder; at the end of an epoch, the epoch writer takes it from there to the outlets.
+  // A layer's output goes to the recorder; at the end of an epoch, the epoch writer takes it from there to the targets.
   readonly #recorder: ActivationRecorder;
   readonly #epochs: EpochWriter;
-  readonly #outlets: TrackerOutlets;
+  readonly #targets: SaveTargets;
   readonly #failures = new FailureLog('SaturationTracker: ');
   readonly #turns = new EventLoopTurns();
   readonly #logdir: string;
@@ -52,8 +52,8 @@ export class SaturationTracker implements AsyncDisposable {
     const resolved = resolveOptions(options);
     this.#logdir = typeof logdir === 'string' ? logdir : (logdir?.logdir ?? '');
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
-    this.#outlets = new TrackerOutlets(logdir, resolved, this.#failures.add);
-    this.#epochs = new EpochWriter(this.#recorder, this.#outlets, resolved, this.#failures.add);
+    this.#targets = new SaveTargets(logdir, resolved, this.#failures.add);
+    this.#epochs = new EpochWriter(this.#recorder, this.#targets, resolved, this.#failures.add);
     this.#signal = resolved.signal;
     if (this.#signal?.aborted) return;
     this.#recorder.hook();
@@ -77,7 +77,7 @@ export class SaturationTracker implements AsyncDisposable {
 
   /** Returns a callback for model.fit and fitDataset. Other callbacks may stand beside it in any order. */
   callback(): TrackerCallback {
-    return new TrackerCallback(this.#recorder, this.#epochs, this.#outlets, this.#failures);
+    return new TrackerCallback(this.#recorder, this.#epochs, this.#targets, this.#failures);
   }
 
   /**

@@ -1,68 +1,58 @@
-import type { EpochStatistics } from '../saturation/epoch.js';
+import { describe } from '../errors.js';
+import { PlotStore } from '../reports/plot-store.js';
 import { ConsoleStore } from '../stores/console-store.js';
 import { CsvStore, type FileStoreOptions } from '../stores/csv-store.js';
 import { NpyStore } from '../stores/npy-store.js';
 import { type Store, StoreList } from '../stores/store.js';
 
-/** Stores that go by a name; `print` and the names with `plot` and `csv` in them are Delve's. TensorBoard is the tracker's own. */
-export type StoreName = 'csv' | 'npy' | 'plot' | 'console' | 'print' | 'csvplot' | 'csvplotting' | 'plotcsv';
+type MakeStore = (savefile: string, options: FileStoreOptions) => Store;
+
+const csvAndPlots: MakeStore = (savefile, options) =>
+  new StoreList([new CsvStore(savefile, options), new PlotStore(savefile, options)]);
+
+/** What each name in the option `saveTo` makes of the path to save under. */
+const storesByName = {
+  csv: (savefile, options) => new CsvStore(savefile, options),
+  npy: (savefile, options) => new NpyStore(savefile, options),
+  plot: (savefile, options) => new PlotStore(savefile, options),
+  console: () => new ConsoleStore(),
+  // The names below are Delve's.
+  print: () => new ConsoleStore(),
+  csvplot: csvAndPlots,
+  csvplotting: csvAndPlots,
+  plotcsv: csvAndPlots,
+} as const satisfies Readonly<Record<string, MakeStore>>;
 
 /**
- * The store of a name: `csv` writes `<savefile>.csv`, `npy` the folder `<savefile>/`, `plot` pictures
- * `<savefile>_lsat_train_epoch_<k>.png`, Delve's `csvplot`, `csvplotting` and `plotcsv` both of these, `console` (or
- * `print`) a table per epoch. A store of one's own passes through.
- *
- * @throws TypeError or RangeError for anything else, naming it.
+ * A place to save to: TensorBoard, a store of your own, or a store by its name. `csv` writes `<logdir>.csv`, `npy` files
+ * in the logdir, `plot` pictures `<logdir>_lsat_train_epoch_<k>.png`, Delve's `csvplot`, `csvplotting` and `plotcsv` both
+ * csv and plots, `console` (or Delve's `print`) a table per epoch.
  */
-export function storeOf(store: StoreName | Store, savefile: string, options: FileStoreOptions = {}): Store {
-  if (typeof store === 'object' && store !== null && typeof store.add === 'function') return store;
-  switch (store) {
-    case 'csv':
-      return new CsvStore(savefile, options);
-    case 'npy':
-      return new NpyStore(savefile, options);
-    case 'console':
-    case 'print':
-      return new ConsoleStore();
-    case 'plot':
-      return new LazyPlotStore(savefile, options);
-    case 'csvplot':
-    case 'csvplotting':
-    case 'plotcsv':
-      return new StoreList([new CsvStore(savefile, options), new LazyPlotStore(savefile, options)]);
-  }
-  const expected = "'csv', 'npy', 'plot', 'console' or an object with an add(epoch) method";
-  if (typeof store === 'string') throw new RangeError(`Unknown store '${store}' in saveTo: expected ${expected}.`);
-  throw new TypeError(`Unknown store in saveTo: expected ${expected}, got ${store === null ? 'null' : typeof store}.`);
+export type SaveTo = 'tensorboard' | keyof typeof storesByName | Store;
+
+/** Every name that the option `saveTo` takes. */
+export const saveToNames: readonly string[] = ['tensorboard', ...Object.keys(storesByName)];
+
+/**
+ * The store of a name, or the store itself.
+ *
+ * @param savefile path to save under, without an extension
+ * @throws RangeError for an unknown name, TypeError for what is neither a name nor a store
+ */
+export function storeOf(
+  store: Exclude<SaveTo, 'tensorboard'>,
+  savefile: string,
+  options: FileStoreOptions = {},
+): Store {
+  if (typeof store === 'string' && Object.hasOwn(storesByName, store)) return storesByName[store](savefile, options);
+  checkSaveTo(store);
+  return store as Store;
 }
 
-/** Loads the code that draws when there is something to draw: most users never need it. */
-class LazyPlotStore implements Store {
-  readonly #savefile: string;
-  readonly #options: FileStoreOptions;
-  #store: Promise<Store> | undefined;
-
-  constructor(savefile: string, options: FileStoreOptions) {
-    this.#savefile = savefile;
-    this.#options = options;
-  }
-
-  async resume(initialEpoch: number): Promise<void> {
-    await (await this.#load()).resume?.(initialEpoch);
-  }
-
-  async add(epoch: EpochStatistics): Promise<void> {
-    await (await this.#load()).add(epoch);
-  }
-
-  async close(): Promise<void> {
-    if (this.#store) await (await this.#store).close?.();
-  }
-
-  #load(): Promise<Store> {
-    this.#store ??= import('../reports/plot-store.js').then(
-      ({ PlotStore }): Store => new PlotStore(this.#savefile, this.#options),
-    );
-    return this.#store;
-  }
+/** Checks one entry of the option `saveTo`. @throws RangeError, TypeError as `storeOf` does */
+export function checkSaveTo(target: SaveTo): void {
+  if (typeof target === 'string' ? saveToNames.includes(target) : typeof target?.add === 'function') return;
+  const names = saveToNames.map((name) => `'${name}'`).join(', ');
+  const wrong = `saveTo: expected one of ${names} or an object with a method add, got ${describe(target)}`;
+  throw typeof target === 'string' ? new RangeError(wrong) : new TypeError(wrong);
 }

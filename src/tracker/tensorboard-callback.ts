@@ -37,7 +37,11 @@ export class TensorBoardCallback extends Callback {
   #tracker: SaturationTracker | undefined;
   #trackerCallback: TrackerCallback | undefined;
 
-  /** @param logdir a folder, or an Output whose runs are the splits; default './logs' */
+  /**
+   * Does what tensorBoard() does.
+   *
+   * @param logdir a folder, or an Output whose runs are the splits; default './logs'
+   */
   constructor(logdir: string | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
     checkLogdir(logdir);

@@ -139,7 +139,7 @@ const strategies: Record<string, { make: () => LayerAccumulator; within: number;
   },
 };
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('accumulators on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
     await vi.waitUntil(() => worker.isRunning && narrowWorker.isRunning, 10_000);
@@ -203,7 +203,7 @@ describe.each(backends)('on %s', (backend) => {
       accumulator.dispose();
     });
 
-    it('starts anew after a period, goes on after a peek, and is saved and restored in between', async () => {
+    it('starts again after a period, continues after a peek, and can be saved and restored in between', async () => {
       const accumulator = make();
       const data = made(4, 100, 50, 1, 1);
       expect(await accumulator.solve({}, true)).toBeUndefined();
@@ -213,7 +213,7 @@ describe.each(backends)('on %s', (backend) => {
       expect((await solved(accumulator)).count).toBe(200);
       expect(await accumulator.solve({}, true)).toBeUndefined();
       feed(accumulator, data);
-      // On a GPU, what has not been read back yet is not in it.
+      // On a GPU it lacks what has not been read back yet.
       const saved = CovarianceAccumulator.fromBytes(accumulator.snapshot()!.toBytes());
       expect([0, 100]).toContain(saved.count);
       const before = saved.count;
@@ -238,7 +238,7 @@ describe.each(backends)('on %s', (backend) => {
     });
   });
 
-  it('keeps what the worker thread has no room for', async () => {
+  it('loses nothing that the worker thread has no room for', async () => {
     const accumulator = new WorkerAccumulator(worker, `layer ${names++}`, false);
     const output = tf.tensor2d(normals(3 << 20, 5), [(3 << 20) / 4, 4]);
     for (let pass = 0; pass < 12; pass++) accumulator.add({ output, view, items: output.shape[0] });
@@ -246,7 +246,7 @@ describe.each(backends)('on %s', (backend) => {
     output.dispose();
   });
 
-  it('chooses by backend, shape and precision', () => {
+  it('chooses an accumulator by backend, shape and precision', () => {
     const [auto, exact] = [new AccumulatorFactory('auto'), new AccumulatorFactory('float64')];
     const conv = { shape: [64, 32, 32, 32], view: { ...view, kind: 'map' as const, spatialRank: 2 }, masked: false };
     const dense = { shape: [128, 512], view, masked: false };
@@ -275,7 +275,7 @@ describe.each(backends)('on %s', (backend) => {
 describe('reading tensors back', () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  /** What a hook would have kept against the rules. */
+  /** What a hook would have kept although it must not. */
   function valuesOf(tensor: tf.Tensor): Float32Array {
     return withValues(tensor, (values) => values);
   }
@@ -289,7 +289,7 @@ describe('reading tensors back', () => {
       expect([...product.dataSync()]).toEqual([2, -4, 6]);
     });
 
-    it('leaves the array alone that a tensor was made of', async () => {
+    it('does not detach the array that a tensor was made of', async () => {
       await useBackend(backend);
       const own = Float32Array.of(1, 2, 3);
       const tensor = tf.tensor1d(own);
@@ -299,10 +299,10 @@ describe('reading tensors back', () => {
       expect([...tensor.dataSync()]).toEqual([1, 2, 3]);
     });
 
-    it('gives the memory of a large copy back, also when its user throws', async () => {
+    it('releases the memory of a large copy, even if the callback throws', async () => {
       await useBackend(backend);
       const tensor = tf.fill([20_000], 1).add(1);
-      // What the cpu backend gives out is its own.
+      // The cpu backend returns its own arrays.
       const left = backend === 'cpu' ? 20_000 : 0;
       expect(valuesOf(tensor)).toHaveLength(left);
       let seen = new Float32Array();
@@ -324,11 +324,11 @@ describe('reading tensors back', () => {
   ].filter(([backend]) => backends.includes(backend));
 
   it.each(untouched)(
-    'detaches nothing on %s where %s layers train: loops over typed arrays would become slower',
+    'detaches nothing on %s when %s layers train: loops over typed arrays would become slower',
     async (backend, kind) => {
       await useBackend(backend);
       const detached = vi.fn();
-      // All ways by which this project could: memory that grows, and arrays handed to a thread or a port.
+      // The ways by which this project could detach it: memory that grows, and arrays handed to a thread or a port.
       const { Worker, MessagePort } = await import('node:worker_threads');
       const { grow } = WebAssembly.Memory.prototype;
       vi.spyOn(WebAssembly.Memory.prototype, 'grow').mockImplementation(function (this: WebAssembly.Memory, pages) {

@@ -24,13 +24,13 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
   });
 
   /** The shapes of a layer's outputs, pass by pass. */
-  function heard(layer: tf.layers.Layer): number[][] {
+  function shapesOf(layer: tf.layers.Layer): number[][] {
     const shapes: number[][] = [];
     hooks.push(onLayerCall(layer, ({ output }) => void shapes.push(output.shape)));
     return shapes;
   }
 
-  it('hears a layer with what it was given and what it put out, and changes nothing', () => {
+  it('reports the inputs and outputs of a layer, and changes nothing', () => {
     const layer = tf.layers.dense({ units: 3, inputShape: [2] });
     const model = tf.sequential({ layers: [layer, tf.layers.dropout({ rate: 0.5, seed: 1 })] });
     const x = normalTensor([4, 2], 1);
@@ -48,14 +48,14 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     model.dispose();
   });
 
-  it('hears layers inside wrappers and cells, and nested models in first place, which TensorFlow.js flattens', () => {
+  it('reports layers inside wrappers and cells, and in nested models that come first, which TensorFlow.js flattens', () => {
     const inner = tf.layers.dense({ units: 3, inputShape: [2] });
     const block = tf.sequential({ layers: [inner] });
     const model = tf.sequential({ layers: [block, tf.layers.dense({ units: 1 })] });
-    const shapes = heard(inner);
+    const shapes = shapesOf(inner);
     const wrapped = tf.layers.dense({ units: 2 });
     const each = tf.sequential({ layers: [tf.layers.timeDistributed({ layer: wrapped, inputShape: [4, 2] })] });
-    const steps = heard(wrapped);
+    const steps = shapesOf(wrapped);
     const x = normalTensor([5, 2], 1);
     const sequence = normalTensor([5, 4, 2], 1);
     tf.tidy(() => {
@@ -70,12 +70,12 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     freeWeights(each);
   });
 
-  it.each([undefined, true])('hears a layer whose outputs are all used once per pass (training: %s)', (training) => {
+  it.each([undefined, true])('reports a layer whose outputs are all used once per pass (training: %s)', (training) => {
     const input = tf.input({ shape: [4, 2] });
     const encoder = tf.layers.lstm({ units: 3, returnState: true });
     const outputs = encoder.apply(input) as tf.SymbolicTensor[];
     const model = tf.model({ inputs: input, outputs });
-    const shapes = heard(encoder);
+    const shapes = shapesOf(encoder);
     const x = normalTensor([6, 4, 2], 1);
     for (let pass = 0; pass < 2; pass++) {
       for (const hook of hooks) hook.startNewPass();
@@ -89,15 +89,15 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     freeWeights(model);
   });
 
-  it('hears a layer of several outputs that stands in two places once for each', () => {
+  it('reports a layer of several outputs that is used in two places once for each', () => {
     const [a, b] = [tf.input({ shape: [4, 2] }), tf.input({ shape: [4, 2] })];
     const encoder = tf.layers.lstm({ units: 3, returnState: true });
     const [, hiddenA, cellA] = encoder.apply(a) as tf.SymbolicTensor[];
     const [, hiddenB, cellB] = encoder.apply(b) as tf.SymbolicTensor[];
-    // In this order TensorFlow.js goes back and forth between the two places.
+    // With this order TensorFlow.js alternates between the two places.
     const sum = tf.layers.add().apply([hiddenA, hiddenB, cellA, cellB]) as tf.SymbolicTensor;
     const model = tf.model({ inputs: [a, b], outputs: sum });
-    const shapes = heard(encoder);
+    const shapes = shapesOf(encoder);
     const [x, y] = [normalTensor([6, 4, 2], 1), normalTensor([6, 4, 2], 2)];
     for (let pass = 0; pass < 3; pass++) tf.tidy(() => void model.apply([x, y], { training: true }));
     expect(shapes).toHaveLength(6);
@@ -107,11 +107,11 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     freeWeights(model);
   });
 
-  it('tells two listeners of one layer apart: a new pass of one is none of the other', () => {
+  it('keeps two listeners of one layer apart: a new pass of one is not a new pass of the other', () => {
     const layer = tf.layers.lstm({ units: 2, returnState: true, inputShape: [3, 2] });
     const input = tf.input({ shape: [3, 2] });
     const model = tf.model({ inputs: input, outputs: layer.apply(input) as tf.SymbolicTensor[] });
-    const [first, second] = [heard(layer), heard(layer)];
+    const [first, second] = [shapesOf(layer), shapesOf(layer)];
     const x = normalTensor([4, 3, 2], 1);
     tf.tidy(() => void model.apply(x));
     expect([first.length, second.length]).toEqual([1, 1]);
@@ -180,7 +180,7 @@ async function load(heads: readonly string[]): Promise<tf.GraphModel> {
   );
 }
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('hooks of a GraphModel on %s', (backend) => {
   let one: tf.GraphModel;
   let two: tf.GraphModel;
   let x: tf.Tensor;
@@ -201,7 +201,7 @@ describe.each(backends)('on %s', (backend) => {
     x.dispose();
   });
 
-  it('tracks intermediate nodes of a GraphModel by name, inside record only', async () => {
+  it('track intermediate nodes by name, inside record only', async () => {
     const store = new RecordingStore();
     const tracker = new SaturationTracker(
       'unused',
@@ -227,7 +227,7 @@ describe.each(backends)('on %s', (backend) => {
     for (let i = 0; i < 36; i++) expect(found[i]).toBeCloseTo(expected.covariance()[i], 5);
   });
 
-  it('returns what each call would have returned: a tensor, a list, the order asked for', async () => {
+  it('return what each call would have returned: a tensor, a list, the order asked for', async () => {
     const calls: [string, () => unknown][] = [
       ['predict, one output', () => one.predict(x)],
       ['predict, two outputs', () => two.predict(x)],
@@ -257,7 +257,7 @@ describe.each(backends)('on %s', (backend) => {
     }
   });
 
-  it('works through executeAsync as well', async () => {
+  it('work through executeAsync as well', async () => {
     const plain = valuesOf(await two.executeAsync(x, ['left', 'right']));
     const tracker = new SaturationTracker(
       'unused',
@@ -270,7 +270,7 @@ describe.each(backends)('on %s', (backend) => {
     await tracker.close();
   });
 
-  it('leaves no tensor behind, and every tensor of the caller and of the model alive', async () => {
+  it('leave no tensor behind, and dispose of none of the caller or the model', async () => {
     const nodes = ['x', 'w', 'hidden/Relu', 'left'];
     const tracker = new SaturationTracker('unused', { model: one, nodes }, { saveTo: [new RecordingStore()] });
     const run = () => tracker.record('val', () => tf.dispose(one.predict(x)));
@@ -290,7 +290,7 @@ describe.each(backends)('on %s', (backend) => {
     await tracker.close();
   });
 
-  it('leaves the model as it was, by close and by abort', async () => {
+  it('leave the model as it was after close and after an abort', async () => {
     const controller = new AbortController();
     const keys = Reflect.ownKeys(one);
     const nodes = ['hidden/Relu'];
@@ -307,7 +307,7 @@ describe.each(backends)('on %s', (backend) => {
     await second.close();
   });
 
-  it('stops and resumes', async () => {
+  it('stop and resume', async () => {
     const tracker = new SaturationTracker(
       'unused',
       { model: one, nodes: ['hidden/Relu'] },
@@ -323,7 +323,7 @@ describe.each(backends)('on %s', (backend) => {
     await tracker.close();
   });
 
-  it('gives extractSaturation the spectra of its nodes', async () => {
+  it('give extractSaturation the spectra of the nodes', async () => {
     const spectra = await extractSaturation({ model: one, nodes: ['hidden/Relu', 'left'] }, [x, { xs: { x } }], {
       progress: false,
     });
@@ -333,7 +333,21 @@ describe.each(backends)('on %s', (backend) => {
     ]);
   });
 
-  it('says what is wrong: no nodes, nodes the model has not', async () => {
+  it('never let an error inside the hook reach the model; close throws it', async () => {
+    const plain = valuesOf(one.predict(x));
+    const tracker = new SaturationTracker(
+      'unused',
+      { model: one, nodes: ['hidden/Relu'] },
+      { saveTo: [new RecordingStore()] },
+    );
+    tf.tidy(() => tracker.observe('hidden/Relu', tf.zeros([3, 5]), 'val'));
+    const before = tf.memory().numTensors;
+    expect(tracker.record('val', () => valuesOf(one.predict(x)))).toEqual(plain);
+    expect(tf.memory().numTensors).toBe(before);
+    await expect(tracker.close()).rejects.toThrow(/layer 'hidden\/Relu': output: expected 5 features.*got 6/);
+  });
+
+  it('reject an empty list of nodes and nodes that the model does not have', async () => {
     expect(
       () => new SaturationTracker('unused', { model: one, nodes: [] }, { saveTo: [new RecordingStore()] }),
     ).toThrow(/nodes: expected at least one/);

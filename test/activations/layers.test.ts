@@ -7,7 +7,7 @@ const names = (model: tf.LayersModel | tf.layers.Layer[], filter?: (layer: tf.la
   trackedLayers(model, filter).map((layer) => layer.name);
 
 describe('trackedLayers', () => {
-  it('tracks every kind of layer that has directions of its own, and none that only pass on', () => {
+  it('tracks every kind of layer that has directions of its own, and none that only passes values on', () => {
     const image = tf.sequential({
       layers: [
         tf.layers.conv2d({ inputShape: [16, 16, 3], filters: 4, kernelSize: 3, name: 'conv2d' }),
@@ -60,7 +60,7 @@ describe('trackedLayers', () => {
     expect(names([a, b])).toEqual(['same', 'same_2']);
   });
 
-  it('lets a filter drop, keep and rename, and take in layers that are not tracked by default', () => {
+  it('lets a filter drop, keep and rename layers, and add layers that are not tracked by default', () => {
     const model = tf.sequential({
       layers: [
         tf.layers.dense({ inputShape: [3], units: 3, name: 'first' }),
@@ -130,7 +130,7 @@ describe('wrapMethod', () => {
     expect(seen).toHaveLength(3);
   });
 
-  it('shows neither in keys nor in JSON nor in spreads, and leaves no property behind', () => {
+  it('does not appear in keys, JSON or spreads, and leaves no property behind', () => {
     const counter = new Counter();
     const undo = wrapMethod(counter, 'add', (original, _self, args) => original(...args));
     expect(Object.keys(counter)).toEqual(['count']);
@@ -149,7 +149,7 @@ describe('wrapMethod', () => {
   it.each([
     [0, 1],
     [1, 0],
-  ])('takes two wraps, the later outside, off in the order %d, %d', (first, second) => {
+  ])('wraps twice, the later one outside, and unwraps in the order %d, %d', (first, second) => {
     const counter = new Counter();
     const order: string[] = [];
     const undo = ['inner', 'outer'].map((name) =>
@@ -169,7 +169,7 @@ describe('wrapMethod', () => {
     expect(counter.add()).toBe(3);
   });
 
-  it('may be undone more than once, and from within', () => {
+  it('can be undone more than once, and from within a call', () => {
     const counter = new Counter();
     let calls = 0;
     const undo = wrapMethod(counter, 'add', (original, _self, args) => {
@@ -182,7 +182,7 @@ describe('wrapMethod', () => {
     expect(calls).toBe(1);
   });
 
-  it('puts an own method of before back as it was', () => {
+  it('restores an own method of the object as it was', () => {
     const counter = new Counter();
     const own = () => 42;
     Object.defineProperty(counter, 'add', { value: own, configurable: true, enumerable: true, writable: false });
@@ -193,7 +193,7 @@ describe('wrapMethod', () => {
     expect(Object.getOwnPropertyDescriptor(counter, 'add')).toEqual(before);
   });
 
-  it("lets somebody else's wrapper around ours stay, and only passes on below it", () => {
+  it("leaves somebody else's wrapper around ours in place, and passes calls on below it", () => {
     const counter = new Counter();
     let calls = 0;
     const around = (original: (...args: unknown[]) => unknown, _self: unknown, args: unknown[]) => {
@@ -217,7 +217,7 @@ describe('wrapMethod', () => {
     expect(counter.add).toBe(theirs);
   });
 
-  it('wraps anew where somebody replaced the method by one that knows nothing of ours', () => {
+  it('wraps again if somebody replaced the method by one that does not call ours', () => {
     const counter = new Counter();
     let [first, second] = [0, 0];
     const undoFirst = wrapMethod(counter, 'add', (original, _self, args) => {
@@ -252,7 +252,7 @@ describe('wrapMethod', () => {
     await expect(broken.later()).rejects.toThrow('later');
   });
 
-  it('does nothing where there is no such method', () => {
+  it('does nothing if there is no such method', () => {
     const counter = new Counter();
     const undo = wrapMethod(counter, 'missing', () => 1);
     const undoValue = wrapMethod(counter, 'count', () => 1);

@@ -20,7 +20,7 @@ const view: ActivationView = {
   timeseriesMethod: 'lastTimestep',
 };
 
-/** What a fixture says of one way to read an output. */
+/** Compares one way to read an output with a fixture. */
 function expectFixture(name: string, kind: string, changes: Partial<ActivationView>): void {
   const { views } = index.cases[name];
   const expected = views[kind];
@@ -67,7 +67,7 @@ describe('toSamples', () => {
     expect(samples.rows).toBe(32 * 8);
   });
 
-  it('reads channels first as channels last', () => {
+  it('reads a map with channels first like the same map with channels last', () => {
     const last = Float32Array.from({ length: 2 * 3 * 4 * 5 }, (_, i) => Math.sin(i));
     const first = new Float32Array(last.length);
     for (let n = 0; n < 2; n++)
@@ -78,7 +78,7 @@ describe('toSamples', () => {
     }
   });
 
-  it('leaves masked steps out: tokens drop them, the last step is the last that counts', () => {
+  it('leaves masked steps out: tokens drop them, the last step is the last one that is not masked', () => {
     const values = Float32Array.from({ length: 2 * 3 * 1 }, (_, i) => i);
     const mask = [1, 1, 0, 1, 0, 0];
     const sequence = { ...view, kind: 'sequence' as const };
@@ -89,7 +89,7 @@ describe('toSamples', () => {
     expect([...toSamples(values, [2, 3, 1], sequence, [1, 1, 1, 0, 0, 0]).values]).toEqual([2, 3]);
   });
 
-  it('thins the samples: even distances, from an offset on; every sample has its turn', () => {
+  it('thins the samples at even distances from an offset, so that every sample has its turn', () => {
     const samples = { values: Float32Array.from({ length: 40 }, (_, i) => i), rows: 20, features: 2 };
     expect([...thin(samples, { rows: 4, offset: 0.5 }).values]).toEqual([4, 5, 14, 15, 24, 25, 34, 35]);
     expect([...thin(samples, { rows: 3, offset: 0.99 }).values]).toEqual([12, 13, 26, 27, 38, 39]);
@@ -99,13 +99,13 @@ describe('toSamples', () => {
     expect(thin(samples, undefined)).toBe(samples);
   });
 
-  it('reads only the first items when told so', () => {
+  it('reads only the first items if asked to', () => {
     const values = Float32Array.from({ length: 12 }, (_, i) => i);
     expect([...toSamples(values, [4, 3], view, undefined, 2).values]).toEqual([0, 1, 2, 3, 4, 5]);
     expect(toSamples(values, [3, 2, 1, 2], view, undefined, 1).rows).toBe(2);
   });
 
-  it('takes steps of time before space as more images', () => {
+  it('reads time steps in front of the spatial axes as more images', () => {
     const values = new Float32Array(2 * 3 * 4 * 4 * 5);
     expect(toSamples(values, [2, 3, 4, 4, 5], { ...view, convMethod: 'mean' }).rows).toBe(6);
     expect(toSamples(values, [2, 3, 4, 4, 5], { ...view, convMethod: 'mean', spatialRank: 3 }).rows).toBe(2);
@@ -123,18 +123,18 @@ describe('toSamples', () => {
 const counting = (length: number) => Float32Array.from({ length }, (_, k) => k);
 
 describe('outputRows', () => {
-  it('takes dense outputs and small maps as they are', () => {
+  it('uses dense outputs and small maps as they are', () => {
     const values = counting(12);
     expect(outputRows(values, [3, 4], 1).values).toBe(values);
     expect(outputRows(values, [1, 2, 3, 2], 4).values).toBe(values);
   });
 
-  it('takes the nearest places of a large map, as torch.nn.functional.interpolate does', () => {
+  it('picks the nearest places of a large map, as torch.nn.functional.interpolate does', () => {
     // torch 2.13: interpolate(arange(25).reshape(1, 1, 5, 5), size=3, mode='nearest') = rows 0, 1, 3 of columns 0, 1, 3.
     expect([...outputRows(counting(25), [1, 5, 5, 1], 3).values]).toEqual([0, 1, 3, 5, 6, 8, 15, 16, 18]);
   });
 
-  it('shortens only the long side: no row is made up (Delve row B28)', () => {
+  it('shortens only the long side and invents no row (Delve row B28)', () => {
     const { values, rows } = outputRows(counting(2 * 64 * 8 * 3), [2, 64, 8, 3], 32);
     expect(rows).toBe(2 * 32 * 8);
     expect(values.length / 3).toBe(2 * 32 * 8);
@@ -157,13 +157,13 @@ describe('outputRows', () => {
 });
 
 describe('poolPlaces', () => {
-  it('a map of 4 x 4 averaged down to 2 x 2, channel by channel', () => {
+  it('averages a map of 4 x 4 down to 2 x 2, channel by channel', () => {
     const values = Float32Array.from({ length: 32 }, (_, at) => (at % 2 === 0 ? at / 2 : 100));
     // Places 0..15 row by row: {0 1 4 5} {2 3 6 7} {8 9 12 13} {10 11 14 15}.
     expect([...poolPlaces(values, [1, 4, 4, 2], 4, false).values]).toEqual([2.5, 100, 4.5, 100, 10.5, 100, 12.5, 100]);
   });
 
-  it('channels first gives the same rows', () => {
+  it('gives the same rows for channels first', () => {
     const first = Float32Array.from([0, 1, 2, 3, 100, 100, 100, 100]);
     expect(poolPlaces(first, [1, 2, 2, 2], 1, true)).toEqual({
       values: Float32Array.of(1.5, 100),
@@ -172,7 +172,7 @@ describe('poolPlaces', () => {
     });
   });
 
-  it('sides that do not divide evenly, sides that are small already, and vectors', () => {
+  it('handles sides that do not divide evenly, sides that are already small, and vectors', () => {
     // Five places in two: 0 1 2 | 3 4.
     expect([...poolPlaces(Float32Array.of(1, 2, 3, 10, 20), [1, 5, 1], 2, false).values]).toEqual([2, 15]);
     expect([...poolPlaces(Float32Array.of(1, 2, 3), [1, 3, 1], 16, false).values]).toEqual([1, 2, 3]);
@@ -184,7 +184,7 @@ describe('poolPlaces', () => {
   });
 });
 
-/** One epoch: batches are offered, every k-th row of each is used as the budget says. */
+/** Runs one epoch of batches, of each of which every k-th row is used as the budget says. */
 function epoch(budget: SampleBudget, samples: Float32Array | Float64Array, features: number, batch: number) {
   const rows = samples.length / features;
   const accumulator = new CovarianceAccumulator(features);
@@ -206,7 +206,7 @@ function epoch(budget: SampleBudget, samples: Float32Array | Float64Array, featu
 }
 
 describe('SampleBudget', () => {
-  it.each(numericCases())('fixture $name: within 0.01 of all rows, in every epoch', ({ samples, d }) => {
+  it.each(numericCases())('stays within 0.01 of all rows of the fixture $name, in every epoch', ({ samples, d }) => {
     const whole = new CovarianceAccumulator(d);
     whole.update(samples);
     for (const threshold of [0.9, 0.99]) {
@@ -253,7 +253,7 @@ describe('SampleBudget', () => {
     });
   });
 
-  it('takes a part of a batch where one batch holds more rows than are needed', () => {
+  it('uses a part of a batch that holds more rows than are needed', () => {
     const budget = new SampleBudget(128);
     budget.beginEpoch(50 * 65_536);
     const taken = Array.from({ length: 50 }, () => budget.rowsToUse(65_536));
@@ -262,7 +262,7 @@ describe('SampleBudget', () => {
     expect(taken.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(64 * 128);
   });
 
-  it('takes all rows of a short epoch, and of a first one of unknown length', () => {
+  it('uses all rows of a short epoch, and of a first epoch of unknown length', () => {
     const short = new SampleBudget(64);
     short.beginEpoch(1000);
     expect(short.rowsToUse(1000)).toBe(1000);
@@ -275,7 +275,7 @@ describe('SampleBudget', () => {
     expect(second.reduce((a, b) => a + b)).toBeLessThan(10_000);
   });
 
-  it('learns from the epoch that ended, when the next one has begun and its rows have neighbours that were not counted', () => {
+  it('learns from the epoch that ended after the next one has begun, even if its rows have neighbors that were not counted', () => {
     const budget = new SampleBudget(128);
     budget.beginEpoch();
     expect(budget.rowsToUse(100_000)).toBe(100_000);
@@ -289,7 +289,7 @@ describe('SampleBudget', () => {
     expect(needed).toBeLessThan(20_000);
   });
 
-  it('takes all rows where more than half of them would be needed', () => {
+  it('uses all rows if more than half of them would be needed', () => {
     const taken = (expected: number) => {
       const budget = new SampleBudget(100);
       budget.beginEpoch(expected);
@@ -299,9 +299,9 @@ describe('SampleBudget', () => {
     expect(taken(16_000)).toBeLessThan(10_000);
   });
 
-  it('takes 65,536 rows of a layer so narrow that one direction is more than 0.01, whatever its spectrum', () => {
+  it('uses 65,536 rows of a layer so narrow that one direction is more than 0.01, whatever its spectrum', () => {
     const budget = new SampleBudget(64);
-    // Where some rows are left out, a sixteenth of those wanted is taken at a time.
+    // If some rows are left out, a sixteenth of the wanted ones is used at a time.
     for (const [rows, least, most] of [
       [100_000, 100_000, 100_000],
       [100_000, 100_000, 100_000],

@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TrainingPhase } from '../../src/activations/training-phase.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
-import { dense, normalTensor, seedWeights } from '../support/models.js';
+import { dense, normalTensor, ownKeysOf, seedWeights } from '../support/models.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -12,7 +12,7 @@ catchWarnings();
 describe('record', () => {
   const phase = () => new TrainingPhase();
 
-  it('goes before everything else, the innermost first', () => {
+  it('takes precedence over everything else, and the innermost call over the others', () => {
     const each = phase();
     expect(each.current(true)).toBeUndefined();
     each.record('val', () => {
@@ -23,7 +23,7 @@ describe('record', () => {
     expect(each.current(true)).toBeUndefined();
   });
 
-  it('ends where its function ends, however that is', async () => {
+  it('ends when its function ends, however it ends', async () => {
     const each = phase();
     expect(() =>
       each.record('val', () => {
@@ -40,7 +40,7 @@ describe('record', () => {
     expect(each.current(false)).toBeUndefined();
   });
 
-  it('of async functions that overlap, the one that began last and still runs counts', async () => {
+  it('follows, of async functions that overlap, the one that began last and still runs', async () => {
     const each = phase();
     const gates = [deferred(), deferred(), deferred()];
     const splits = ['train', 'val', 'train'] as const;
@@ -57,7 +57,7 @@ describe('record', () => {
     expect(each.current(false)).toBeUndefined();
   });
 
-  it('hands on what its function returns', async () => {
+  it('returns what its function returns', async () => {
     const each = phase();
     expect(each.record('val', () => 7)).toBe(7);
     expect(await each.record('val', async () => 8)).toBe(8);
@@ -65,7 +65,7 @@ describe('record', () => {
   });
 });
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('the training phase on %s', (backend) => {
   const models: tf.LayersModel[] = [];
   const tensors: tf.Tensor[] = [];
   beforeAll(() => useBackend(backend));
@@ -88,7 +88,7 @@ describe.each(backends)('on %s', (backend) => {
     return model;
   }
 
-  it('a GAN: the discriminator is heard inside the combined model that trains, and not when it trains by itself', async () => {
+  it('records the discriminator of a GAN inside the combined model that trains, and not when it trains by itself', async () => {
     const discriminator = compiled([
       tf.layers.dense({ inputShape: [4], units: 6, name: 'd1' }),
       tf.layers.dense({ units: 1, name: 'd2' }),
@@ -101,7 +101,7 @@ describe.each(backends)('on %s', (backend) => {
     const ones = held(tf.ones([5, 1]));
     class Adversary extends tf.Callback {
       override async onEpochBegin() {
-        // The discriminator's own predictions and losses in between belong to nobody.
+        // The discriminator's own predictions and losses in between are not recorded.
         tf.dispose(discriminator.predict(real));
         tf.dispose(discriminator.evaluate(real, ones));
       }
@@ -121,7 +121,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(store.epochs[1].layers).toEqual([]);
   });
 
-  it('a GAN trained batch by batch is recorded where record says so', async () => {
+  it('records a GAN that trains batch by batch only inside record', async () => {
     const discriminator = compiled([tf.layers.dense({ inputShape: [4], units: 3, name: 'd' })]);
     const combined = compiled([tf.layers.dense({ inputShape: [2], units: 4, name: 'g' }), discriminator]);
     const store = new RecordingStore();
@@ -137,7 +137,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(store.samples()).toEqual({ 'train/g': 14, [`train/${discriminator.name}/d`]: 14 });
   });
 
-  it("Monte-Carlo dropout in a callback, training: true outside fit's own steps, counts for nothing", async () => {
+  it('ignores Monte-Carlo dropout in a callback, which sets training: true outside the steps of fit', async () => {
     const model = compiled([
       tf.layers.dense({ inputShape: [6], units: 5, name: 'hidden' }),
       tf.layers.dropout({ rate: 0.5, seed: 1 }),
@@ -162,9 +162,9 @@ describe.each(backends)('on %s', (backend) => {
     expect(store.samples()).toEqual({ 'train/hidden': 12, 'train/output': 12, 'val/hidden': 12, 'val/output': 12 });
   });
 
-  it('after a fit that threw, a custom loop and fits with and without the callback count as they should', async () => {
+  it('counts a custom loop and fits with and without the callback correctly after a fit that threw', async () => {
     const model = compiled([tf.layers.dense({ inputShape: [6], units: 3, name: 'only' })]);
-    const keys = ownKeys(model);
+    const keys = ownKeysOf(model);
     const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
@@ -176,7 +176,7 @@ describe.each(backends)('on %s', (backend) => {
     const options = { epochs: 1, batchSize: 4, verbose: 0 as const };
     const callbacks = [tracker.callback(), new Failing()];
     await expect(model.fit(x, y, { ...options, callbacks })).rejects.toThrow('out of luck');
-    // Nobody told the tracker that this fit ended; neither of these is to be taken for it.
+    // The tracker did not learn that this fit ended; it must not take either of these for it.
     await model.fit(x, y, { ...options, validationData: [x, y] });
     tf.dispose(await model.trainOnBatch(x, y));
     tf.dispose([model.predict(x) as tf.Tensor, model.evaluate(x, y) as tf.Tensor]);
@@ -185,10 +185,10 @@ describe.each(backends)('on %s', (backend) => {
     await model.fit(x, y, { ...options, validationData: [x, y], callbacks: tracker.callback() });
     await tracker.close();
     expect(store.samples(1)).toEqual({ 'train/only': 12, 'val/only': 12 });
-    expect(ownKeys(model)).toEqual(keys);
+    expect(ownKeysOf(model)).toEqual(keys);
   });
 
-  it('a fitDataset that threw in the middle leaves the next one to count as it should', async () => {
+  it('counts the next fitDataset correctly after one that threw in the middle', async () => {
     const model = dense.build();
     models.push(model);
     const batches = (count: number, fails = false) =>
@@ -214,7 +214,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(store.samples(1)).toEqual({ 'train/hidden': 15, 'train/output': 15, 'val/hidden': 10, 'val/output': 10 });
   });
 
-  it('a nested model in first place is heard by its layers, in fit and its validation', async () => {
+  it('records a nested model that comes first by its layers, in fit and its validation', async () => {
     const block = tf.sequential({
       name: 'block',
       layers: [
@@ -237,7 +237,7 @@ describe.each(backends)('on %s', (backend) => {
     );
   });
 
-  it('two fits of two models at once keep to their own trackers', async () => {
+  it('separates two concurrent fits of two models by their trackers', async () => {
     const models = [1, 2].map((seed) => compiled([tf.layers.dense({ inputShape: [6], units: 3, name: 'only' })], seed));
     const stores = [new RecordingStore(), new RecordingStore()];
     const trackers = models.map((model, i) => new SaturationTracker('unused', model, { saveTo: [stores[i]] }));
@@ -259,7 +259,7 @@ describe.each(backends)('on %s', (backend) => {
     }
   });
 
-  it('gradients that a user takes in a callback count for nothing', async () => {
+  it('ignores gradients that a user computes in a callback', async () => {
     const model = compiled([tf.layers.dense({ inputShape: [6], units: 3, name: 'only' })]);
     const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
     const store = new RecordingStore();
@@ -281,15 +281,4 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
     resolve = done;
   });
   return { promise, resolve };
-}
-
-/** Own properties of a model, of the model inside it and of its layers, but for what fit leaves there itself. */
-function ownKeys(model: tf.LayersModel): string[][] {
-  const inner = (model as unknown as { model?: object }).model;
-  return [model, ...(inner ? [inner] : []), ...model.layers].map((each) =>
-    Reflect.ownKeys(each)
-      .map(String)
-      .filter((key) => !/^(history|isTraining|stopTraining_|trainFunction|testFunction|_stateful)$/.test(key))
-      .sort(),
-  );
 }

@@ -24,18 +24,18 @@ async function summariesIn(source: Parameters<typeof readEvents>[0]) {
 
 const valueIn = <T>(found: Found, tag: string) => found.find((each) => each.tag === tag)?.value as T;
 
-/** Four quadrants of pure colour, drawn by the page. */
+/** Four quadrants of pure color, drawn by the page. */
 function canvasPixels(): ImageData {
   const canvas = new OffscreenCanvas(16, 12);
   const context = canvas.getContext('2d')!;
-  for (const [at, colour] of ['#ff0000', '#00ff00', '#0000ff', '#ffffff'].entries()) {
-    context.fillStyle = colour;
+  for (const [at, color] of ['#ff0000', '#00ff00', '#0000ff', '#ffffff'].entries()) {
+    context.fillStyle = color;
     context.fillRect((at % 2) * 8, Math.floor(at / 2) * 6, 8, 6);
   }
   return context.getImageData(0, 0, 16, 12);
 }
 
-/** What the browser's own decoder makes of an encoded image. */
+/** Decodes an image with the browser's own decoder. */
 async function pixelsOf(encoded: Uint8Array, type = 'image/png'): Promise<ImageData> {
   const bitmap = await createImageBitmap(new Blob([new Uint8Array(encoded)], { type }));
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!;

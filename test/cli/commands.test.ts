@@ -80,7 +80,7 @@ describe('inspect', () => {
     expect(row('m_FACE')).toMatch(/face of m, \[1, 4, 3\]$/);
   });
 
-  it('--tags and --json', async () => {
+  it('selects tags with --tags and prints JSON with --json', async () => {
     const { out } = await cli(['inspect', join(goldenFolder, 'tbx/scalar')], { tags: '^big', json: true });
     expect(JSON.parse(out)).toEqual([
       {
@@ -167,7 +167,7 @@ describe('what would command the terminal is shown, not obeyed', () => {
 });
 
 describe('verify', () => {
-  it('of sound files', async () => {
+  it('accepts sound files', async () => {
     const { code, out } = await cli(['verify', goldenFolder]);
     expect(code).toBe(0);
     expect(out).toMatch(/43 files, 0 damaged, 0 with a torn tail\n$/);
@@ -182,7 +182,7 @@ describe('verify', () => {
     expect(out).toMatch(/3 files, 1 damaged, 0 with a torn tail\n$/);
   });
 
-  it('a torn tail is told and is no damage', async () => {
+  it('reports a torn tail, which is not damage', async () => {
     const file = join(temporaryFolder(), 'a.tfevents');
     const { offset } = scalarFile.records[3];
     writeFileSync(file, goldenBytes(scalarFile.path).subarray(0, offset + 7));
@@ -194,7 +194,7 @@ describe('verify', () => {
 });
 
 describe('export', () => {
-  it('scalars as CSV that a CSV parser reads', async () => {
+  it('writes scalars as CSV that a CSV parser reads', async () => {
     const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);
     const tag = 'a "quoted", tag\nof two lines';
@@ -210,7 +210,7 @@ describe('export', () => {
     ]);
   });
 
-  it('as JSON, into a file', async () => {
+  it('writes JSON into a file', async () => {
     const { files, out } = await cli(['export', join(goldenFolder, 'torch/scalars')], {
       format: 'json',
       out: 'x/y.json',
@@ -235,7 +235,7 @@ describe('export', () => {
     expect(JSON.parse((await cli(['export', join(goldenFolder, 'torch/text')], { format: 'json' })).out)).toEqual([]);
   });
 
-  it('histograms and texts', async () => {
+  it('writes histograms and texts', async () => {
     const histogram = await cli(['export', join(goldenFolder, 'recommended')], { kind: 'histograms', tags: '^w/h$' });
     expect(parse(histogram.out, { columns: true })).toMatchObject([
       { left: '-1', right: '0', count: '3' },
@@ -246,7 +246,7 @@ describe('export', () => {
     expect(JSON.parse(text.out)[1]).toMatchObject({ step: 1, value: ['héllo 世界 🚀'] });
   });
 
-  it('images and sounds byte for byte, wherever their tags would lead', async () => {
+  it('writes images and sounds byte for byte, wherever their tags would lead', async () => {
     const output = new MemoryOutput();
     const writer = new SummaryWriter(output);
     const [stored] = goldenFiles
@@ -332,7 +332,7 @@ describe('report', () => {
 });
 
 describe('the command line', () => {
-  it('help and version', async () => {
+  it('prints help and version', async () => {
     expect(await cli([], { help: true })).toMatchObject({ code: 0, out: expect.stringContaining('Usage:') });
     expect(await cli([], { version: true })).toMatchObject({ code: 0, out: '1.2.3\n' });
     expect(await cli([])).toMatchObject({ code: 2, out: expect.stringContaining('Usage:') });
@@ -348,20 +348,20 @@ describe('the command line', () => {
     [['export', goldenFolder], { kind: 'meshes' }, /--kind: expected scalars, .*got "meshes"/],
     [['export', goldenFolder], { format: 'xml' }, /--format: expected csv or json, got "xml"/],
     [['export', goldenFolder], { kind: 'images' }, /--out: expected the folder/],
-  ])('%j %j is refused', async (positionals, values, message) => {
+  ])('refuses %j %j', async (positionals, values, message) => {
     const { code, err, out } = await cli(positionals, values);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toMatch(message);
   });
 
-  it('a folder without event files', async () => {
+  it('reports a folder without event files', async () => {
     expect(await cli(['inspect', temporaryFolder()])).toMatchObject({
       code: 2,
       err: expect.stringMatching('no event file'),
     });
   });
 
-  it('colours where the terminal has them', async () => {
+  it('uses colors if the terminal has them', async () => {
     const { out } = await cli(['verify', join(goldenFolder, scalarFile.path)], {}, true);
     expect(out).toMatch('\u001b[32mok\u001b[39m');
   });

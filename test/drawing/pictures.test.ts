@@ -5,7 +5,7 @@ import { scatter } from '../../src/drawing/scatter.js';
 import { colorAt, countOf, placesOf } from '../support/drawings.js';
 
 describe('a canvas', () => {
-  it('is white at first, and filled where it is told to, within its edges', () => {
+  it('is white at first, and is filled only within its edges', () => {
     const canvas = new Canvas(5, 4);
     expect(countOf(canvas, [255, 255, 255])).toBe(20);
     canvas.fill(3, -1, 10, 3, [1, 2, 3]);
@@ -19,7 +19,7 @@ describe('a canvas', () => {
     expect(countOf(canvas, [9, 9, 9])).toBe(0);
   });
 
-  it('writes text in ink, a dot of the font a pixel', () => {
+  it('writes text in ink, one pixel for each dot of the font', () => {
     const canvas = new Canvas(40, 20);
     canvas.text('0.5', 2, 3);
     const dots = [...dotsOf('0.5')];
@@ -155,7 +155,7 @@ describe('a scatter plot', () => {
     expect(countOf(scatter(points), dot)).toBe(18);
   });
 
-  it('draws points that are all the same, and none', () => {
+  it('draws points that are all the same, and an empty list', () => {
     expect(countOf(scatter([0, 0, 0, 0]), dot)).toBe(9);
     const empty = scatter([]);
     expect(countOf(empty, dot)).toBe(0);

@@ -18,7 +18,7 @@ const anyPixels = fc
       .map((data): Pixels => ({ ...size, data: Uint8Array.from(data) }));
   });
 
-/** What another program's decoder makes of it: always RGBA. */
+/** Decodes with another program's decoder, always to RGBA. */
 function decode(bytes: Uint8Array) {
   const { width, height, data } = PNG.sync.read(Buffer.from(bytes));
   return { width, height, data: Array.from(data) };
@@ -48,7 +48,7 @@ describe('encodePng', () => {
     );
   });
 
-  it('is read back exactly where there is no native zlib, as in browsers', async () => {
+  it('is read back exactly if there is no native zlib, as in browsers', async () => {
     vi.doMock('#platform', () => ({ nativeZlib: undefined }));
     vi.resetModules();
     const browser = await import('../../src/drawing/png.js');

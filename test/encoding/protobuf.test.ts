@@ -10,7 +10,7 @@ function over(bytes: Uint8Array, start = 0, end = bytes.length): WireReader {
   return wire;
 }
 
-describe('reads what protobufjs writes', () => {
+describe('WireReader reads, as protobufjs writes them,', () => {
   it('varints of 64 bits', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (value) => {
@@ -54,7 +54,7 @@ describe('reads what protobufjs writes', () => {
     );
   });
 
-  it('and steps over it', () => {
+  it('a field that it skips', () => {
     const writer = protobuf.Writer.create();
     writer.uint32((1 << 3) | 0).uint32(300);
     writer.uint32((2 << 3) | 1).double(1);
@@ -76,7 +76,7 @@ describe('reads what protobufjs writes', () => {
   });
 });
 
-describe('refuses', () => {
+describe('WireReader refuses', () => {
   it.each<[string, number[], (wire: WireReader) => void]>([
     ['a varint that is cut off', [0x80], (wire) => wire.varint()],
     ['a varint of eleven bytes', [...new Array(10).fill(0x80), 0], (wire) => wire.varint()],
@@ -109,7 +109,7 @@ const descriptors: Record<string, Record<string, FieldReference | number>> = JSO
   readFileSync('test/fixtures/summaries/descriptors.json', 'utf8'),
 );
 
-/** Ours stand in one package, so messages of the same name had to be renamed; the wire does not know names. */
+/** Ours are in one package, so messages of the same name had to be renamed; names do not occur in the encoding. */
 const renamed: Record<string, string> = {
   HparamValue: 'google.protobuf.Value',
   HparamListValue: 'google.protobuf.ListValue',

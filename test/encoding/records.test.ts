@@ -1,11 +1,31 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concat } from '../../src/encoding/bytes.js';
+import { concat, fnv1a, fnv1aHex, fromLittleEndian, toLittleEndian } from '../../src/encoding/bytes.js';
 import { crc32c, mask, maskedCrc32c } from '../../src/encoding/crc32c.js';
 import { frameRecord, payloadsOf, RecordReader } from '../../src/encoding/record.js';
 import { CorruptRecordError } from '../../src/errors.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';
+
+describe('bytes', () => {
+  // http://www.isthe.com/chongo/tech/comp/fnv/, test vectors of 32-bit FNV-1a.
+  it.each([
+    ['', 0x811c9dc5],
+    ['a', 0xe40c292c],
+    ['foobar', 0xbf9cf968],
+  ])('the FNV-1a hash of "%s" is the published value', (text, expected) => {
+    const bytes = new TextEncoder().encode(`x${text}x`);
+    expect(fnv1a(bytes, 1, bytes.length - 1) >>> 0).toBe(expected);
+    expect(fnv1aHex(text)).toBe(expected.toString(16));
+  });
+
+  it('numbers are stored with the lowest byte first, and read from any place', () => {
+    const stored = toLittleEndian(Int32Array.of(0x01020304, -1));
+    expect([...stored]).toEqual([4, 3, 2, 1, 255, 255, 255, 255]);
+    const unaligned = concat([Uint8Array.of(0), stored]).subarray(1);
+    expect(new Int32Array(fromLittleEndian(unaligned, 4))).toEqual(Int32Array.of(0x01020304, -1));
+  });
+});
 
 describe('CRC-32C', () => {
   const ascii = (text: string) => new TextEncoder().encode(text);
@@ -55,7 +75,7 @@ describe('CRC-32C', () => {
 
 describe('framing', () => {
   // tensorboard/data/server/tf_record.rs, tests: the version record that TensorFlow writes.
-  it("a record is framed as TensorBoard's own test has it", () => {
+  it("frames a record as TensorBoard's own test does", () => {
     const payload = Buffer.concat([Buffer.from('090000803899d6d7411a0d', 'hex'), Buffer.from('brain.Event:2')]);
     const record = frameRecord(payload);
     expect(Buffer.from(record).toString('hex')).toBe(`1800000000000000a37f4b22${payload.toString('hex')}124b36ab`);
@@ -71,7 +91,7 @@ describe('framing', () => {
     },
   );
 
-  it('what is framed is read back, whatever its length', () => {
+  it('frames payloads of any length so that they are read back', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 5000 }), { maxLength: 5 }), (payloads) => {
         const reader = new RecordReader();
@@ -153,7 +173,7 @@ describe('records of real files', () => {
 });
 
 describe('a torn tail', () => {
-  it('wherever the file is cut, the whole records before it come out and the rest is pending', () => {
+  it('stays pending after the whole records before it, wherever the file is cut', () => {
     for (let length = 0; length <= whole.length; length++) {
       const reader = new RecordReader();
       const before = records.filter((record) => record.offset + 16 + record.length <= length);
@@ -165,13 +185,13 @@ describe('a torn tail', () => {
     }
   });
 
-  it('comes out when the rest has come', () => {
+  it('is read when the rest has arrived', () => {
     const reader = new RecordReader();
     expect(cut(whole.subarray(0, 100), () => 100, reader).length).toBe(2);
     expect(cut(whole.subarray(100), () => 7, reader)).toEqual(cut(whole, () => whole.length).slice(2));
   });
 
-  it('allocates nothing for the bytes it claims', () => {
+  it('allocates nothing for the bytes that it claims', () => {
     const reader = new RecordReader();
     reader.push(new Uint8Array([...header(2n ** 30n), 1, 2, 3]));
     expect(reader.next()).toBe(false);
@@ -181,7 +201,7 @@ describe('a torn tail', () => {
 });
 
 describe('damage', () => {
-  it.each([0, 3, 8, 11])('byte %i of a header', (byte) => {
+  it.each([0, 3, 8, 11])('is found in byte %i of a header', (byte) => {
     const { offset } = records[2];
     const bytes = whole.slice();
     bytes[offset + byte] ^= 0x10;
@@ -190,7 +210,7 @@ describe('damage', () => {
     expect(error.message).toMatch(`Damaged record at byte ${offset} of a/file: its length has the checksum`);
   });
 
-  it.each(['content', 'checksum'])('the %s of a record', (part) => {
+  it.each(['content', 'checksum'])('is found in the %s of a record', (part) => {
     const { length, offset } = records[3];
     const bytes = whole.slice();
     bytes[part === 'content' ? offset + 12 : offset + 12 + length] ^= 1;
@@ -200,17 +220,20 @@ describe('damage', () => {
     expect(error.reason).toMatch(`its ${length} bytes of content have the checksum`);
   });
 
-  it('zeros after the last record, as a crashed file system leaves them', () => {
+  it('is found in zeros after the last record, as a crashed file system leaves them', () => {
     expect(damageOf(new Uint8Array([...whole, ...new Uint8Array(64)])).offset).toBe(whole.length);
   });
 
-  it.each([2n ** 30n + 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n - 1n])('a claim of %d bytes', (length) => {
-    const error = damageOf(new Uint8Array([...whole, ...header(length)]));
-    expect(error.offset).toBe(whole.length);
-    expect(error.reason).toMatch('more than the 1073741824 that are accepted');
-  });
+  it.each([2n ** 30n + 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n - 1n])(
+    'is found in a claimed length of %d bytes',
+    (length) => {
+      const error = damageOf(new Uint8Array([...whole, ...header(length)]));
+      expect(error.offset).toBe(whole.length);
+      expect(error.reason).toMatch('more than the 1073741824 that are accepted');
+    },
+  );
 
-  it('a claim above a cap of the caller', () => {
+  it('is found in a length above the limit of the caller', () => {
     const largest = Math.max(...records.map(({ length }) => length));
     expect(cut(whole, () => 50, new RecordReader({ maxRecordBytes: largest })).length).toBe(records.length);
     expect(damageOf(whole, { maxRecordBytes: largest - 1 }).reason).toMatch(`it claims ${largest} bytes`);
@@ -227,7 +250,7 @@ describe('damage', () => {
 });
 
 describe('memory', () => {
-  it('of a large record is let go when smaller ones follow', () => {
+  it('is released after a large record when smaller ones follow', () => {
     const payload = new Uint8Array(8 << 20).fill(7);
     const large = new Uint8Array([...header(BigInt(payload.length))]);
     const footer = new Uint8Array(4);

@@ -67,7 +67,7 @@ it.each<[string, Partial<TensorBoardEvent>, RegExp]>([
   expect(() => checkEvent(whole)).toThrow(message);
 });
 
-it('every summary in the fixtures passes', () => {
+it('every summary in the fixtures is accepted', () => {
   const folder = 'test/fixtures/events';
   let count = 0;
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {

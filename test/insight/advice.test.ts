@@ -5,7 +5,7 @@ import { tailOf } from '../../src/insight/tail.js';
 import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 
-/** Layers l1, l2, ... of 64 features and 100,000 samples, unless told otherwise. */
+/** Layers l1, l2, ... of 64 features and 100,000 samples, unless `more` says otherwise. */
 function epoch(saturations: readonly number[], more: Record<number, Partial<LayerStatistics>> = {}): EpochStatistics {
   const layers = saturations.map((saturation, index): LayerStatistics => {
     const features = more[index]?.features ?? 64;
@@ -39,7 +39,7 @@ describe('adviseOn', () => {
     expect(finding.source.url).toBe('https://arxiv.org/abs/2006.08679');
   });
 
-  it('with probes it says whether the tail adds accuracy', () => {
+  it('says, if probes are given, whether the tail adds accuracy', () => {
     const profile = epoch([0.3, 0.75, 0.05, 0.03, 0.9]);
     const probes = (before: number, end: number) => [
       { layer: 'l1', accuracy: 0.5 },
@@ -56,7 +56,7 @@ describe('adviseOn', () => {
     expect(find(profile, 'tail', inOrder(0.84, 0.9)).text).toContain('The probe speaks against leaving them out');
   });
 
-  it('with receptive fields it names the border, and whether saturation agrees', () => {
+  it('names the border, if receptive fields are given, and says whether saturation agrees', () => {
     const field = (layer: string, minBefore: number, min: number): ReceptiveField => ({
       layer,
       className: 'Conv2D',
@@ -78,13 +78,13 @@ describe('adviseOn', () => {
     expect(kinds(epoch(healthy), { receptiveFields, inputSize: 20 })).toEqual([]);
   });
 
-  it('a layer whose output never varies is dead', () => {
+  it('calls a layer whose output never varies dead', () => {
     const finding = find(epoch([0.3, 0, 0.3, 0.9]), 'dead');
     expect(finding.layers).toEqual(['l2']);
     expect(finding.text).toContain('the same for every one of 100000 samples (no variance in any of 64 features)');
   });
 
-  it('a full layer that is no wider than its neighbours is a bottleneck; a full wide one is not', () => {
+  it('calls a full layer that is no wider than its neighbors a bottleneck, but not a full wide one', () => {
     const full = epoch([0.3, 0.95, 0.3, 0.9], { 1: { features: 16 } });
     expect(find(full, 'bottleneck').text).toContain('`l2` (0.95 of 16 features)');
     expect(kinds(epoch([0.3, 0.95, 0.3, 0.9], { 0: { features: 32 }, 1: { features: 128 } }))).not.toContain(
@@ -92,11 +92,11 @@ describe('adviseOn', () => {
     );
     // The output layer is narrow by its nature.
     expect(kinds(epoch([0.3, 0.3, 0.3, 1], { 3: { features: 10 } }))).toEqual([]);
-    // The layer in front of it is not excused by it.
+    // The layer in front of it is still a bottleneck.
     expect(kinds(epoch([0.3, 0.3, 0.95, 1], { 3: { features: 10 } }))).toContain('bottleneck');
   });
 
-  it('fewer than ten samples per dimension found are too few', () => {
+  it('calls fewer than ten samples per dimension found too few', () => {
     // A saturation of 0.3 in 64 features: 19 dimensions.
     expect(kinds(epoch([0.3, 0.3, 0.9], { 0: { samples: 190 } }))).toEqual([]);
     const finding = find(epoch([0.3, 0.3, 0.9], { 0: { samples: 189 } }), 'samples');
@@ -104,19 +104,19 @@ describe('adviseOn', () => {
     expect(finding.text).toContain('`l1` (189 samples of 64 features)');
   });
 
-  it('rows with NaN are told first, with their number', () => {
+  it('reports rows with NaN first, with their number', () => {
     const findings = adviseOn(epoch(healthy, { 1: { rejected: 64, samples: 128 }, 2: { rejected: 3 } }));
     expect(findings[0]!.kind).toBe('nonFinite');
     expect(findings[0]!.text).toContain('64 of 192 rows in `l2`');
   });
 
-  it('mean saturation outside 20 to 40 % says in which direction to scale, the tail and the head not counted', () => {
+  it('says in which direction to scale if the mean saturation, without tail and head, lies outside 20 to 40 %', () => {
     expect(find(epoch([0.1, 0.12, 0.14, 0.9]), 'width').text).toMatch(/is 0\.12;.*20 to 40 %.*narrower/);
     expect(find(epoch([0.6, 0.7, 0.6, 0.9]), 'width').text).toMatch(/is 0\.63;.*wider layers/);
     expect(kinds(epoch([0.3, 0.35, 0.02, 0.02, 0.9]))).toEqual(['tail']);
   });
 
-  it('judges training samples where there are some, else validation', () => {
+  it('judges training samples if there are any, otherwise validation samples', () => {
     const both = epoch(healthy);
     const dead = epoch([0, 0]).layers.map((layer): LayerStatistics => ({ ...layer, split: 'val' }));
     expect(kinds({ ...both, layers: [...both.layers, ...dead] })).toEqual([]);
@@ -137,19 +137,19 @@ describe('adviceMarkdown', () => {
     expect(lines).toHaveLength(2 + 5);
   });
 
-  it('a healthy network is told so, and a name cannot break the table', () => {
+  it('says that a network is healthy, and lets no name break the table', () => {
     const text = adviceMarkdown(epoch(healthy, { 0: { layer: 'a|b' } }));
     expect(text).toContain('Nothing stands out');
     expect(text).toContain('| a\\|b | 64 |');
   });
 
-  it('what was not measured is left blank', () => {
+  it('leaves blank what was not measured', () => {
     const text = adviceMarkdown(epoch([0.3, 0.3, 0.9], { 0: { values: { saturation: Number.NaN } } }));
     expect(text).toContain('| l1 | 64 | 100000 |  |  |');
   });
 });
 
-it('with a spectrum at hand, its shape decides whether the samples are enough', () => {
+it('the shape of a spectrum, if there is one, decides whether the samples are enough', () => {
   // 1/i in 256 dimensions: 256 rows show 172 of the true 241 (measured with Gaussian samples), 10,240 show 240.
   const spectrum = Spectrum.fromEigenvalues(Float64Array.from({ length: 256 }, (_, index) => 1 / (index + 1)));
   const of = (samples: number) => epoch([0.3, 0.3, 0.9], { 1: { features: 256, samples, spectrum } });
@@ -175,7 +175,7 @@ describe('tailOf, on profiles worked out by hand', () => {
     expect(tailOf(of(0.65, 0.7, 0.75, 0.7, 0.68, 0.02, 0.02, 0.02, 0.6)).layers).toEqual(['l6', 'l7', 'l8']);
   });
 
-  it('a network whose layers all work has none', () => {
+  it('a network whose layers all work has no tail', () => {
     expect(tailOf(of(0.2, 0.4, 0.5, 0.45, 0.4, 0.35, 0.8)).layers).toEqual([]);
   });
 
@@ -208,12 +208,12 @@ describe('tailOf, on profiles worked out by hand', () => {
     expect(tailOf(of(0.8, 0.3, 0.3, 0.9), { ratio: 0.25 }).layers).toEqual([]);
   });
 
-  it('dead layers are part of a tail, layers without a value neither of it nor an end to it', () => {
+  it('dead layers are part of a tail; layers without a value neither belong to it nor end it', () => {
     expect(tailOf(of(0.6, 0.1, Number.NaN, 0, 0.9)).layers).toEqual(['l2', 'l4']);
     expect(tailOf(of(0, 0, 0, 0)).layers).toEqual([]);
   });
 
-  it('takes a map too, and an empty one', () => {
+  it('accepts a Map, also an empty one', () => {
     expect(
       tailOf(
         new Map([
@@ -229,7 +229,7 @@ describe('tailOf, on profiles worked out by hand', () => {
     expect(none.saturation).toBeNaN();
   });
 
-  it('bad options are named', () => {
+  it('errors name bad options', () => {
     expect(() => tailOf(of(1), { ratio: 1 })).toThrow(/ratio in \(0, 1\), got 1/);
     expect(() => tailOf(of(1), { head: -1 })).toThrow(/head.*-1/);
     expect(() => tailOf(of(1), { minLength: 0 })).toThrow(/minLength.*0/);

@@ -56,6 +56,25 @@ function resNet50(): tf.LayersModel {
 }
 
 describe('receptive fields, worked out by hand', () => {
+  it('padding and cropping move no place: 7, then 7 + 2 · 2', () => {
+    const model = tf.sequential();
+    model.add(layers.zeroPadding2d({ padding: [3, 3], inputShape: [224, 224, 3] }));
+    model.add(layers.conv2d({ name: 'seven', filters: 1, kernelSize: 7, strides: 2 }));
+    model.add(
+      layers.cropping2D({
+        cropping: [
+          [10, 10],
+          [10, 10],
+        ],
+      }),
+    );
+    model.add(layers.conv2d({ name: 'three', filters: 1, kernelSize: 3 }));
+    expect(sizes(receptiveFields(model), 'seven', 'three')).toEqual([
+      [7, 7],
+      [11, 11],
+    ]);
+  });
+
   it('VGG-16: every pool doubles what a 3x3 convolution adds', () => {
     const fields = receptiveFields(vgg16(32));
     // 1+2+2; pool +1, jump 2; +4+4; pool +2, jump 4; +8*3; pool +4, jump 8; +16*3; pool +8, jump 16; +32*3.
@@ -313,7 +332,7 @@ describe('receptive fields, worked out by hand', () => {
     expect(sizes(receptiveFields(tf.model({ inputs: input, outputs: twice })), 'shared')).toEqual([[3, 5]]);
   });
 
-  it('sequences: recurrent layers see all of time, tokens of an embedding one, dense layers on tokens no more', () => {
+  it('sequences: recurrent layers see all of time; embeddings and dense layers on tokens see one token', () => {
     const model = tf.sequential({
       layers: [
         layers.embedding({ name: 'tokens', inputDim: 10, outputDim: 4, inputLength: 12 }),
@@ -346,7 +365,7 @@ describe('receptive fields, worked out by hand', () => {
       ],
     });
     expect(sizes(receptiveFields(model), 'image', 'a', 'p', 'b').map(([size]) => size)).toEqual([1, 3, 4, 8]);
-    // What a dense layer mixed stays mixed.
+    // A dense layer mixes all places, for all layers behind it.
     const generator = tf.sequential({
       layers: [
         layers.dense({ name: 'noise', units: 49, inputShape: [8] }),
@@ -380,7 +399,7 @@ describe('receptive fields, worked out by hand', () => {
 });
 
 describe('the border', () => {
-  it('a kernel that covers all of the map that comes in acts as a dense layer', () => {
+  it('a kernel that covers its whole input map acts as a dense layer', () => {
     const model = tf.sequential({
       layers: [conv('a', 3, { inputShape: [8, 8, 1] }), pool('p'), conv('b', 5), conv('c', 5)],
     });
@@ -391,7 +410,7 @@ describe('the border', () => {
     expect(unproductiveLayers(model, 13)).toEqual([]);
   });
 
-  it('a custom layer works place by place unless its window is told', () => {
+  it('a custom layer works place by place unless its window is given', () => {
     class Blur extends layers.Layer {
       static className = 'BlurForReceptiveFields';
     }
@@ -405,7 +424,7 @@ describe('the border', () => {
     expect(sizes(told, 'blur', 'b').map(([size]) => size)).toEqual([7, 9]);
   });
 
-  it('what cannot be answered says what was expected', () => {
+  it('a question that cannot be answered says what was expected', () => {
     expect(() => receptiveFields({} as never)).toThrow(/receptiveFields: expected a tf\.LayersModel.*Object/);
     expect(() => receptiveFields(tf.sequential({ name: 'empty' }))).toThrow(/expected a built model, got 'empty'/);
     const open = tf.sequential({ layers: [conv('a', 3, { inputShape: [null, null, 1] as never })] });

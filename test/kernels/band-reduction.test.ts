@@ -36,15 +36,19 @@ describe('eigenvalues by way of a band', () => {
     return distance(tested.eigenvalues({ size, entries, packed: false }), expected) / norm;
   }
 
-  it.each(spectra)('%s: the spectrum they were made with, whatever the size', (name, value) => {
+  it.each(spectra)('are the spectrum that matrices of any size were made with: %s', (name, value) => {
     for (const size of sizes) expect(errorOf(wasmByBand, name, size, value), `size ${size}`).toBeLessThan(1e-12);
   });
 
-  it.each(large)('size %i: the same from the size on that takes this way', (size) => {
-    for (const [name, value] of spectra.slice(0, 5)) expect(errorOf(wasm, name, size, value), name).toBeLessThan(1e-12);
-  });
+  it.each(large)(
+    'are the spectrum that matrices were made with at size %i, from which on this way is chosen',
+    (size) => {
+      for (const [name, value] of spectra.slice(0, 5))
+        expect(errorOf(wasm, name, size, value), name).toBeLessThan(1e-12);
+    },
+  );
 
-  it.each([40, 66, 131, 1550])('size %i: zeros and a diagonal, which need no reflection', (size) => {
+  it.each([40, 66, 131, 1550])('are right at size %i for zeros and a diagonal, which need no reflection', (size) => {
     const entries = new Float64Array(size * size);
     expect(wasmByBand.eigenvalues({ size, entries, packed: false })).toEqual(new Float64Array(size));
     for (let i = 0; i < size; i++) entries[i * (size + 1)] = i % 7;
@@ -62,7 +66,7 @@ describe('eigenvalues by way of a band', () => {
     ],
     ['two blocks that are not coupled', (i: number, j: number) => (i < 60 === j < 60 ? Math.cos(i * j) : 0)],
     ['an arrow', (i: number, j: number) => (i === j ? i : Math.max(i, j) === 149 ? 1 : 0)],
-  ])('%s: as TypeScript has it', (_, entry) => {
+  ])('are those of the TypeScript kernels: %s', (_, entry) => {
     const size = 150;
     const entries = Float64Array.from({ length: size * size }, (__, p) => {
       const [i, j] = [Math.floor(p / size), p % size];
@@ -81,7 +85,7 @@ describe('eigenvalues by way of a band', () => {
     expect(fresh.eigenvalues({ size: 100, entries, packed: false })).toEqual(values);
   });
 
-  it('refuse NaN as others do', () => {
+  it('are refused for NaN, as elsewhere', () => {
     const entries = new Float64Array(1600).fill(1);
     entries[41 * 10] = Number.NaN;
     expect(() => wasmByBand.eigenvalues({ size: 40, entries, packed: false })).toThrow(

@@ -47,12 +47,12 @@ describe('the chosen kernels', () => {
     expect(kernels()).toBe(kernels());
   });
 
-  it('take under 10 KB', () => {
+  it('take less than 10 KB', () => {
     expect(atob(wasmBase64).length).toBeLessThan(10 * 1024);
   });
 });
 
-describe('where WebAssembly is not to be had', () => {
+describe('if WebAssembly is not available', () => {
   afterEach(() => {
     vi.unstubAllGlobals();
     vi.resetModules();
@@ -70,7 +70,7 @@ describe('where WebAssembly is not to be had', () => {
         },
       },
     ],
-  ])('%s: the TypeScript twin is chosen', async (_, webAssembly) => {
+  ])('the TypeScript kernels are chosen: %s', async (_, webAssembly) => {
     vi.resetModules();
     vi.stubGlobal('WebAssembly', webAssembly);
     const fresh = await import('../../src/kernels/kernels.js');
@@ -94,7 +94,7 @@ describe('500 stress matrices', () => {
         const values = tested.eigenvalues(full(matrix));
         const expected = matrix.eigenvalues ?? mlMatrixValues(matrix);
         const norm = Math.max(Math.abs(expected[0]), Math.abs(expected[expected.length - 1]));
-        // Where doubles end their spacing, 5e-324, is coarser than 1e-12 of the largest.
+        // At the end of the double range the spacing, 5e-324, is coarser than 1e-12 of the largest.
         const tolerance = Math.max(1e-12 * norm, 2 * matrix.size * 5e-324);
         expect(distance(values, expected), matrix.name).toBeLessThanOrEqual(tolerance);
       }
@@ -252,12 +252,12 @@ describe.each(both)('%s moments', (_, tested) => {
       const covariance = unpack(moments.scatter, features, 1 / rows);
       const error = relativeDistance(covariance, twoPassCovariance(samples, features));
       expect(error).toBeLessThan(1e-7);
-      // Were it no less exact than float64, it would not have been the float32 product.
+      // If it were as exact as float64, it would not be the float32 product.
       if (tested.name === 'wasm' && features > 1) expect(error).toBeGreaterThan(1e-12);
     }
   });
 
-  it('take a stretch of the rows, one after the other', () => {
+  it('accept a part of the rows, one part after the other', () => {
     const samples = gaussianRows(1000, [1, 2, 3], 7);
     const moments = newMoments(3);
     moments.shift.set(samples.subarray(300, 303));

@@ -1,26 +1,24 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listRuns, readEvents } from '../../src/index.js';
 import { summaryFileWriter, tensorBoard } from '../../src/tfjs.js';
 import { useBackend } from '../support/backends.js';
+import { temporaryFolder } from '../support/folders.js';
 import { dense } from '../support/models.js';
 
 interface TfjsNode {
   node: { tensorBoard: typeof tensorBoard; summaryFileWriter: typeof summaryFileWriter };
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'delve-parity-'));
+const folder = temporaryFolder(afterAll);
 let theirs: TfjsNode['node'];
 
 beforeAll(async () => {
   await useBackend('tensorflow');
   theirs = (createRequire(import.meta.url)('@tensorflow/tfjs-node') as TfjsNode).node;
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What a logdir holds, by run: tag, plugin, step and value of every summary, in order. */
 async function contents(logdir: string): Promise<Record<string, unknown[]>> {

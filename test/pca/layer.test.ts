@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { Matrix } from 'ml-matrix';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { trackedLayers } from '../../src/activations/layers.js';
+import { type PcaLayerOptions, pcaLayerOptions } from '../../src/pca/pca-layer.js';
 import { PcaLayer, pcaLayer } from '../../src/pca/pca-model.js';
 import { principalReference, relativeError } from '../support/affine-projection.js';
 import { backends, useBackend } from '../support/backends.js';
@@ -33,7 +34,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     expect(tf.memory().numTensors).toBe(tensorsBefore);
   });
 
-  /** Lets a layer see an input as training does, and asks for its answer in evaluation; disposes of nothing of the caller's. */
+  /** Apply a layer to an input in training and in evaluation; they dispose of nothing that the caller owns. */
   const train = (layer: PcaLayer, x: tf.Tensor) => tf.tidy(() => void layer.apply(x, { training: true }));
   const evaluate = (layer: PcaLayer, x: tf.Tensor) => layer.apply(x) as tf.Tensor;
 
@@ -79,7 +80,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('gives the coordinates without keepDim, centred too (Delve row P02)', () => {
+  it('gives the coordinates without keepDim, centered too (Delve row P02)', () => {
     const x = correlated(300, 8, 5);
     const layer = pcaLayer({ threshold: 0.9, keepDim: false });
     train(layer, x);
@@ -88,14 +89,14 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     const k = reference.dimensions(0.9);
     expect(y.shape).toEqual([300, k]);
     const expected = matrixOf(x).subRowVector(reference.mean).mmul(reference.axes(k));
-    // Axes have no sign, so neither have coordinates.
+    // The signs of axes are arbitrary, and so are those of coordinates.
     const absolute = (values: ArrayLike<number>) => Float64Array.from(values, Math.abs);
     expect(relativeError(absolute(y.dataSync()), expected.abs())).toBeLessThan(2e-6);
     tf.dispose([x, y]);
     layer.dispose();
   });
 
-  it('takes every place of a map as a sample, and projects each', () => {
+  it('uses every place of a map as a sample, and projects each', () => {
     const x = tf.tidy(() => correlated(4 * 5 * 3, 6, 6).reshape([4, 5, 3, 6]));
     const layer = pcaLayer({ threshold: 0.9 });
     train(layer, x);
@@ -109,7 +110,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('takes note of fewer places with downsample, and still projects all', () => {
+  it('learns from fewer places with downsample, and still projects all', () => {
     const x = normalTensor([3, 9, 5, 4], 7);
     const layer = pcaLayer({ downsample: 3 });
     train(layer, x);
@@ -151,7 +152,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('takes up training that went on since, and only that', () => {
+  it('learns from the training since the last evaluation, and only from that', () => {
     const [first, second] = [correlated(100, 5, 11), normalTensor([80, 5], 12)];
     const layer = pcaLayer();
     train(layer, first);
@@ -165,7 +166,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('takes note of nothing more while it is not trainable', () => {
+  it('learns nothing more while it is not trainable', () => {
     const x = correlated(50, 5, 13);
     const layer = pcaLayer();
     train(layer, x);
@@ -178,7 +179,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it('lets everything pass, bit by bit, where every dimension counts', () => {
+  it('passes everything on, bit by bit, if every dimension counts', () => {
     const x = normalTensor([100, 5], 14);
     const layer = pcaLayer({ threshold: 1 });
     train(layer, x);
@@ -188,7 +189,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     layer.dispose();
   });
 
-  it("lets at least one dimension pass by Delve's rule, too", () => {
+  it("passes at least one dimension on by Delve's rule, too", () => {
     const x = tf.tidy(() => normalTensor([50, 2], 20).mul([10, 0.1]));
     const layer = pcaLayer({ threshold: 0.9, rule: 'delve' });
     train(layer, x);
@@ -303,7 +304,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     let artifacts: tf.io.ModelArtifacts | undefined;
     await model.save(
       tf.io.withSaveHandler(async (given) => {
-        // A round through JSON, as a file would take.
+        // A round trip through JSON, as through a file.
         artifacts = { ...given, modelTopology: JSON.parse(JSON.stringify(given.modelTopology)) };
         return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
       }),
@@ -333,7 +334,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     expect(layer.dispose().numDisposedVariables).toBe(4);
   });
 
-  it('tells the width of its output, where it can be known', () => {
+  it('states the width of its output if it can be known', () => {
     expect(pcaLayer().computeOutputShape([null, 7])).toEqual([null, 7]);
     expect(pcaLayer({ keepDim: false }).computeOutputShape([null, 3, 7])).toEqual([null, 3, null]);
     expect(() => pcaLayer({ name: 'p' }).build([null, null])).toThrow("PcaLayer 'p'");
@@ -351,5 +352,32 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
       layer.threshold = 1.5;
     }).toThrow('threshold: expected');
     expect(layer.threshold).toBe(0.99);
+  });
+});
+
+describe('pcaLayerOptions', () => {
+  it('default to 0.99 of the variance about the mean, the rule of the paper and the width of the input', () => {
+    expect(pcaLayerOptions({})).toEqual({
+      threshold: 0.99,
+      rule: 'paper',
+      centering: true,
+      keepDim: true,
+      downsample: undefined,
+    });
+  });
+
+  it.each([
+    [{ threshold: -1 }, 'threshold'],
+    [{ threshold: 99 }, 'threshold'],
+    [{ threshold: 0 }, 'threshold'],
+    [{ threshold: Number.NaN }, 'threshold'],
+    [{ threshold: '.99' }, 'threshold'],
+    [{ rule: 'mine' }, 'rule'],
+    [{ centering: 1 }, 'centering'],
+    [{ keepDim: 'no' }, 'keepDim'],
+    [{ downsample: 0 }, 'downsample'],
+    [{ downsample: 1.5 }, 'downsample'],
+  ])('refuse %o, naming it', (options, name) => {
+    expect(() => pcaLayerOptions(options as PcaLayerOptions)).toThrow(`${name}: expected`);
   });
 });

@@ -69,7 +69,7 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
       ['pca_1', 16],
       ['pca_2', 12],
     ]);
-    // What the first PCA layer must have seen is the first layer's output for all 120 rows.
+    // The first PCA layer must have seen the first layer's output for all 120 rows.
     const [kernel, bias] = model.layers[0].getWeights();
     const seen = tf.tidy(() => x.matMul(kernel).add(bias).relu().arraySync() as number[][]);
     const reference = principalReference(new Matrix(seen));
@@ -80,7 +80,7 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect(report[0].saturation).toBe(reference.dimensions(0.99) / 16);
   });
 
-  it('takes batches from an async source', async () => {
+  it('accepts batches from an async source', async () => {
     const source = (async function* () {
       yield* batches();
     })();
@@ -88,17 +88,17 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect((model.getLayer('pca_2') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
-  it("takes a dataset's elements", async () => {
+  it('accepts the elements of a dataset', async () => {
     await fitPcaLayers(model, [{ xs: x }]);
     expect((model.getLayer('pca_2') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
-  it('refuses no batches, and what cannot be gone through', async () => {
+  it('refuses an empty list of batches and values that cannot be iterated', async () => {
     await expect(fitPcaLayers(model, [])).rejects.toThrow('at least one batch');
     await expect(fitPcaLayers(model, x as unknown as tf.Tensor[])).rejects.toThrow(TypeError);
   });
 
-  it('stops taking note when a batch fails', async () => {
+  it('stops learning when a batch fails', async () => {
     const failing = (function* () {
       yield* batches();
       throw new Error('no more data');
@@ -108,7 +108,7 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect((model.getLayer('pca_1') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
-  it('lets no fewer dimensions pass at a higher threshold, and everything at 1', async () => {
+  it('passes no fewer dimensions on at a higher threshold, and everything at 1', async () => {
     await fitPcaLayers(model, batches());
     const expected = tf.tidy(() => {
       const own = model.layers.filter((layer) => layer.getClassName() !== 'PcaLayer');
@@ -184,7 +184,7 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect(error()).toBeGreaterThan(2 * kept);
   });
 
-  it('says what is wrong', () => {
+  it('names what is wrong in its errors', () => {
     expect(() => setPcaThresholds(model, 3)).toThrow(RangeError);
     expect(() => randomDirections(model, 0.5)).toThrow('expected an integer as seed');
     expect(() => randomDirections(model, 1)).toThrow(
@@ -211,7 +211,7 @@ interface Digits {
 // Real digits; the package is a dependency of the examples.
 const mnist = createRequire(new URL('../../examples/package.json', import.meta.url))('mnist') as Record<number, Digits>;
 
-/** So many digits of each kind from a place on, in turn: 0, 1, ..., 9, 0, 1, ... */
+/** As many digits of each kind from a place on, in turn: 0, 1, ..., 9, 0, 1, ... */
 function digits(from: number, each: number) {
   const rows = Array.from({ length: each * 10 }, (_, k) => {
     const at = (from + Math.floor(k / 10)) * 784;

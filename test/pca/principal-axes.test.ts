@@ -32,7 +32,7 @@ describe('orthonormalBasis', () => {
     expect(Math.max(...identity.to1DArray().map(Math.abs))).toBeLessThan(1e-6);
   });
 
-  it('stays orthonormal where the numbers are almost dependent', () => {
+  it('stays orthonormal if the numbers are almost dependent', () => {
     const numbers = Float64Array.from(normals(16, 4), (value, k) => 1 + 1e-9 * value + (k < 4 ? 1e-9 * k : 0));
     const basis = new Matrix(toRows(orthonormalBasis(numbers, 4), 4));
     const identity = basis.transpose().mmul(basis).sub(Matrix.eye(4));

@@ -34,7 +34,7 @@ describe('a platform', () => {
     browser.onExit((final) => calls.push(final));
     vi.unstubAllGlobals();
     listeners.get('pagehide')!();
-    // A page may come back from the cache it is kept in.
+    // The browser may restore a page from its cache.
     expect(calls).toEqual([false, false]);
   });
 });
@@ -74,7 +74,7 @@ describe.each(['index.ts', 'reports.ts'])('%s, bundled for a page', (entry) => {
   });
 });
 
-/** As much of the file system specification (https://fs.spec.whatwg.org) as the stores ask for, in memory. */
+/** The part of the file system specification (https://fs.spec.whatwg.org) that the stores use, in memory. */
 class Directory {
   readonly kind = 'directory';
   readonly #entries = new Map<string, Directory | File>();
@@ -143,7 +143,7 @@ describe('defaultStoreFiles in a browser', () => {
     expect(await files.list('')).toEqual(['other', 'runs/1.npy', 'runs/x/y/2.npy']);
   });
 
-  it('takes what is not there for nothing, and makes no folder by asking', async () => {
+  it('finds nothing if there is no such file, and makes no folder by asking', async () => {
     const files = defaultStoreFiles();
     expect(await files.read('none/at/all')).toBeUndefined();
     expect(await files.list('none')).toEqual([]);
@@ -157,13 +157,13 @@ describe('defaultStoreFiles in a browser', () => {
     await expect(files.write('file/below', bytes(''))).rejects.toThrow('file');
   });
 
-  it('says what to do where there is no such file system', async () => {
+  it('says what to do if there is no such file system', async () => {
     vi.stubGlobal('navigator', {});
     await expect(defaultStoreFiles().read('run.csv')).rejects.toThrow(/'run\.csv'.*secure context.*`files`/);
   });
 });
 
-/** As much of a page as startWorker touches. */
+/** The part of a page that startWorker uses. */
 class FakeWorker extends EventTarget {
   static last: FakeWorker | undefined;
   readonly posted: unknown[] = [];
@@ -188,7 +188,7 @@ describe('startWorker in a page', () => {
     vi.restoreAllMocks();
   });
 
-  it('is undefined where there are no workers, and where a policy forbids them', () => {
+  it('is undefined if there are no workers, and if a policy forbids them', () => {
     vi.stubGlobal('Worker', undefined);
     expect(startWorker('', quiet)).toBeUndefined();
     const revoke = vi.spyOn(URL, 'revokeObjectURL');
@@ -234,7 +234,7 @@ describe('startWorker in a page', () => {
 });
 
 describe('waitForChange in a page', () => {
-  it('is false where the thread must not wait', () => {
+  it('is false if the thread must not wait', () => {
     vi.spyOn(Atomics, 'wait').mockImplementation(() => {
       throw new TypeError('Atomics.wait cannot be called in this context');
     });

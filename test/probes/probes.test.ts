@@ -6,9 +6,10 @@ import type { SampleMatrix } from '../../src/activations/samples.js';
 import { LogisticRegression } from '../../src/probes/logistic-regression.js';
 import { probeLayers } from '../../src/probes/probes.js';
 
+const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
+const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));
+
 describe('probeLayers', () => {
-  const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
-  const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));
   const floats = (name: string) => new Float32Array(bytes(name).buffer);
   const { train, test: held, hidden } = reference as { train: number; test: number; hidden: number };
   const total = train + held;
@@ -57,7 +58,7 @@ describe('probeLayers', () => {
       { layer: 'dense', features: hidden, converged: true },
     ]);
     probes.forEach((probe) => {
-      // float32 activations here, float64 there: one sample on the edge may fall to the other side.
+      // The activations are float32 here and float64 there: one sample on the edge may fall to the other side.
       expect(Math.abs(probe.accuracy - reference[probe.layer].testAccuracy)).toBeLessThanOrEqual(1 / held + 1e-12);
       expect(Math.abs(probe.trainAccuracy - reference[probe.layer].trainAccuracy)).toBeLessThanOrEqual(
         1 / train + 1e-12,
@@ -65,7 +66,7 @@ describe('probeLayers', () => {
     });
   });
 
-  it('one-hot labels and label tensors mean the same as numbers', async () => {
+  it('reads one-hot labels and label tensors like numbers', async () => {
     const { train: fitted, test: tested } = samples();
     const expected = await probeLayers(network(), fitted, tested, { layers: (layer) => layer.name === 'dense' });
     const oneHot = tf.oneHot(tf.tensor1d([...fitted.ys], 'int32'), 10);
@@ -95,7 +96,7 @@ describe('probeLayers', () => {
     expect(model.layers.every((layer) => !Object.hasOwn(layer, 'call'))).toBe(true);
   });
 
-  it('a recurrent layer is read at its last step, a long sequence averaged down to 16 places', async () => {
+  it('reads a recurrent layer at its last step, and averages a long sequence down to 16 places', async () => {
     const model = tf.sequential({
       layers: [
         tf.layers.conv1d({ name: 'window', filters: 2, kernelSize: 1, inputShape: [40, 3] }),
@@ -113,7 +114,7 @@ describe('probeLayers', () => {
     ]);
   });
 
-  it('labels that do not belong to the samples are refused', async () => {
+  it('refuses labels that do not belong to the samples', async () => {
     const { train: fitted, test: tested } = samples();
     await expect(probeLayers(network(), { ...fitted, ys: [1] }, tested)).rejects.toThrow(
       /expected 400 labels in train\.ys.*got 1/,
@@ -124,8 +125,6 @@ describe('probeLayers', () => {
   });
 });
 
-const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
-const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));
 const labels = bytes('labels_uint8');
 const trainLabels = labels.slice(0, reference.train);
 const testLabels = labels.slice(reference.train);
@@ -195,7 +194,7 @@ describe('LogisticRegression against scikit-learn on the same activations', () =
     ['dense', 'dense'],
     ['denseStrong', 'dense'],
   ] as const) {
-    it(`${name}: the same optimum, and the same accuracy`, () => {
+    it(`finds the same optimum and the same accuracy: ${name}`, () => {
       const expected = reference[name];
       const train = rows(layers[layer].slice(0, reference.train));
       const held = rows(layers[layer].slice(reference.train));
@@ -207,7 +206,7 @@ describe('LogisticRegression against scikit-learn on the same activations', () =
     });
   }
 
-  it('the same coefficients, feature by feature', () => {
+  it('finds the same coefficients, feature by feature', () => {
     const train = rows(layers.dense.slice(0, reference.train));
     const model = LogisticRegression.fit(train, trainLabels, { tolerance: 1e-8 });
     expect(model.weights).toHaveLength(reference.dense.coefficients.length);
@@ -216,7 +215,7 @@ describe('LogisticRegression against scikit-learn on the same activations', () =
 });
 
 describe('LogisticRegression', () => {
-  it('scale and offset of a feature do not keep it from the optimum', () => {
+  it('reaches the optimum whatever the scale and offset of a feature', () => {
     const values = Float64Array.from({ length: 400 }, (_, at) =>
       at % 2 === 0 ? 1e6 + Math.sin(at) * 1e3 : Math.cos(at) * 1e-3,
     );
@@ -226,7 +225,7 @@ describe('LogisticRegression', () => {
     expect(model.accuracy(samples, classes)).toBeGreaterThan(0.98);
   });
 
-  it('a constant feature gets no weight, one class only is always right', () => {
+  it('gives a constant feature no weight, and is always right about a single class', () => {
     const samples = { values: Float32Array.from([1, 5, 2, 5, 3, 5, 4, 5]), rows: 4, features: 2 };
     const model = LogisticRegression.fit(samples, [0, 0, 1, 1]);
     expect([...model.weights.slice(2)]).toEqual([0, 0]);
@@ -234,7 +233,7 @@ describe('LogisticRegression', () => {
     expect(LogisticRegression.fit(samples, [0, 0, 0, 0]).accuracy(samples, [0, 0, 0, 0])).toBe(1);
   });
 
-  it('at the optimum every gradient is zero: sum of errors per class and per feature against the penalty', () => {
+  it('ends where every gradient is zero: sum of errors per class and per feature against the penalty', () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -271,7 +270,7 @@ describe('LogisticRegression', () => {
     );
   });
 
-  it('input that does not fit says so', () => {
+  it('refuses inputs that do not fit', () => {
     const samples = { values: Float64Array.of(1, 2), rows: 2, features: 1 };
     expect(() => LogisticRegression.fit(samples, [0])).toThrow(/a label per sample \(2.*got 1/);
     expect(() => LogisticRegression.fit(samples, [0, -1])).toThrow(/got -1 for sample 1/);

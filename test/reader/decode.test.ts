@@ -1,26 +1,21 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { TensorBoardEvent } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { EventDecoder } from '../../src/reader/event-decoder.js';
-import { readEvents } from '../../src/reader/read-events.js';
 import { goldenFolder } from '../support/golden.js';
-
-async function all(path: string): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(path)) events.push(event);
-  return events;
-}
+import { eventsOf } from '../support/read-run.js';
 
 const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
   const bytes = tensorboard.Event.encode(message).finish();
   return decoder.decode(bytes, 0, bytes.length);
 };
 
-describe('what plugins keep elsewhere', () => {
-  it('hyperparameters and the end of a session, as tensorboardX writes them', async () => {
+describe('values that plugins store in their own way', () => {
+  it('include hyperparameters and the end of a session, as tensorboardX writes them', async () => {
     const path = join(goldenFolder, 'tbx/hparams/trial0/events.out.tfevents.1700000000.vm');
-    const values = (await all(path)).flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'hparams');
+    const values = (await eventsOf(path))
+      .flatMap((event) => event.summary ?? [])
+      .filter((one) => one.plugin === 'hparams');
     expect(values.map(({ tag }) => tag)).toEqual([
       '_hparams_/experiment',
       '_hparams_/session_start_info',
@@ -38,7 +33,7 @@ describe('what plugins keep elsewhere', () => {
     expect(values[2].value).toMatchObject({ sessionEnd: { status: 'success' } });
   });
 
-  it('a mesh says which of its tensors is which, on later events, too', () => {
+  it('include a mesh that says which of its tensors is which, on later events, too', () => {
     const decoder = new EventDecoder();
     const content = tensorboard.MeshPluginData.encode({ name: 'm', contentType: 2, jsonConfig: '{}' }).finish();
     const tensor = { dtype: 3, tensorShape: { dim: [{ size: 1 }] }, intVal: [7] };
@@ -58,8 +53,8 @@ describe('what plugins keep elsewhere', () => {
     }
   });
 
-  it('the layout of custom scalars', async () => {
-    const events = await all(join(goldenFolder, 'tbx/custom_scalars/events.out.tfevents.1700000000.vm'));
+  it('include the layout of custom scalars', async () => {
+    const events = await eventsOf(join(goldenFolder, 'tbx/custom_scalars/events.out.tfevents.1700000000.vm'));
     const [layout] = events.flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'custom_scalars');
     expect(layout.value).toMatchObject({
       layout: {
@@ -76,7 +71,7 @@ describe('what plugins keep elsewhere', () => {
     });
   });
 
-  it('metadata that no plugin understands does not make a summary unreadable', () => {
+  it('stay readable with metadata that no plugin understands', () => {
     const metadata = { pluginData: { pluginName: 'hparams', content: Uint8Array.of(0xff, 0xff) } };
     const event = decode({ summary: { value: [{ tag: 'h', metadata }] } });
     expect(event?.summary?.[0].value).toEqual({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
@@ -84,7 +79,7 @@ describe('what plugins keep elsewhere', () => {
 });
 
 describe('tags', () => {
-  it('the first plugin named draws the tag, and a later name does not change that', () => {
+  it('belong to the first plugin named, and a later name does not change that', () => {
     const decoder = new EventDecoder();
     const tensor = { dtype: 1, tensorShape: {}, floatVal: [1.5] };
     const named = (pluginName: string) => ({ tag: 't', tensor, metadata: { pluginData: { pluginName } } });
@@ -94,7 +89,7 @@ describe('tags', () => {
     expect(plugins).toEqual(['', 'scalars', 'scalars', 'scalars']);
   });
 
-  it('display name and description belong to the record that holds them', () => {
+  it('have the display name and description of the record that holds them', () => {
     const decoder = new EventDecoder();
     const described = { tag: 't', simpleValue: 1, metadata: { displayName: 'T', summaryDescription: 'about' } };
     const read = (value: tensorboard.Summary.IValue) => decode({ summary: { value: [value] } }, decoder)?.summary?.[0];
@@ -103,7 +98,7 @@ describe('tags', () => {
     expect(read(described)).toMatchObject({ displayName: 'T', description: 'about' });
   });
 
-  it('what is not wanted is asked about once and not decoded', () => {
+  it('that are not wanted are asked about once and not decoded', () => {
     const asked: string[] = [];
     const decoder = new EventDecoder((tag) => {
       asked.push(tag);
@@ -117,7 +112,7 @@ describe('tags', () => {
     expect(asked).toEqual(['drop', 'keep']);
   });
 
-  it('a hundred thousand tags keep their plugins', () => {
+  it('keep their plugins, a hundred thousand of them', () => {
     const decoder = new EventDecoder();
     const tensor = { dtype: 1, tensorShape: {}, floatVal: [1] };
     const metadata = { pluginData: { pluginName: 'scalars' } };
@@ -130,7 +125,7 @@ describe('tags', () => {
 });
 
 describe('events', () => {
-  it('steps beyond 2^53 are bigints, exact', () => {
+  it('have exact bigints for steps beyond 2^53', () => {
     const bytes = (step: bigint) => {
       // Field 2, a varint of the 64 bits of the step.
       const out = [0x10];
@@ -151,7 +146,7 @@ describe('events', () => {
     }
   });
 
-  it('session logs, log messages and meta graphs', () => {
+  it('can be session logs, log messages and meta graphs', () => {
     expect(decode({ sessionLog: { status: 3, checkpointPath: 'c', msg: 'm' } })).toEqual({
       wallTime: 0,
       step: 0,
@@ -164,7 +159,7 @@ describe('events', () => {
     expect(decode({ metaGraphDef: Uint8Array.of(1, 2) })?.metaGraph).toEqual(Uint8Array.of(1, 2));
   });
 
-  it('of two kinds in one record the last counts, as in every protobuf parser', () => {
+  it('are of the last kind if a record holds two, as in every protobuf parser', () => {
     const first = tensorboard.Event.encode({ wallTime: 2, graphDef: Uint8Array.of(1) }).finish();
     const second = tensorboard.Event.encode({ fileVersion: 'v', sourceMetadata: { writer: 'w' } }).finish();
     const bytes = new Uint8Array([...first, ...second]);
@@ -176,7 +171,7 @@ describe('events', () => {
     });
   });
 
-  it('unknown fields, groups among them, are passed over', () => {
+  it('are decoded without unknown fields, groups among them', () => {
     const event = tensorboard.Event.encode({ wallTime: 2, fileVersion: 'v' }).finish();
     const group = [0x9b, 0x06, 0x08, 0x01, 0x9c, 0x06]; // field 99: a group that holds field 1
     const text = [0xa2, 0x06, 0x01, 0x41]; // field 100: one byte
@@ -195,17 +190,17 @@ describe('events', () => {
     ['wire type 6', [0x16]],
     ['a varint of 11 bytes', [0x10, ...new Array(10).fill(0xff), 1]],
     ['groups nested ten thousand deep', new Array(20_000).fill(0).map((_, at) => (at % 2 === 0 ? 0x9b : 0x06))],
-  ])('%s is an error', (_, bytes) => {
+  ])('are refused: %s', (_, bytes) => {
     const stored = Uint8Array.from(bytes);
     expect(() => new EventDecoder().decode(stored, 0, stored.length)).toThrow();
   });
 
-  it('an error inside a summary names its tag', () => {
+  it('have errors that name the tag of the summary', () => {
     const value = [{ tag: 'bad/one', tensor: { dtype: 1, tensorShape: { dim: [{ size: -3 }] } } }];
     expect(() => decode({ summary: { value } })).toThrow('summary "bad/one": a tensor with a dimension of -3');
   });
 
-  it('what is decoded shares no memory with the bytes it came from', () => {
+  it('share no memory with the bytes they were decoded from', () => {
     const bytes = tensorboard.Event.encode({
       summary: { value: [{ tag: 'i', image: { width: 1, height: 1, encodedImageString: Uint8Array.of(9, 9) } }] },
     }).finish();

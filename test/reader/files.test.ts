@@ -17,13 +17,8 @@ import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
+import { eventsOf } from '../support/read-run.js';
 import { catchWarnings } from '../support/warnings.js';
-
-async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(source, options)) events.push(event);
-  return events;
-}
 
 const real = { ...sourceFiles };
 
@@ -42,7 +37,7 @@ const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/s
 const file = join(goldenFolder, path);
 const bytes = goldenBytes(path);
 
-describe('sources', () => {
+describe('a source', () => {
   const pieces = () => [bytes.subarray(0, 100), new Uint8Array(0), bytes.subarray(100, 101), bytes.subarray(101)];
   const sources: [string, () => EventInput][] = [
     ['a path', () => file],
@@ -72,37 +67,37 @@ describe('sources', () => {
     ],
   ].map(([name, make]) => [name as string, make as () => EventInput]);
 
-  it.each(sources)('%s', async (_, make) => {
+  it.each(sources)('can be %s', async (_, make) => {
     const source = make();
-    const events = await all(typeof source === 'function' ? (source as () => EventInput)() : source);
-    expect(events).toEqual(await all(bytes));
+    const events = await eventsOf(typeof source === 'function' ? (source as () => EventInput)() : source);
+    expect(events).toEqual(await eventsOf(bytes));
     expect(events.length).toBe(records.length);
   });
 
-  it('nothing at all', async () => {
-    expect(await all(new Uint8Array(0))).toEqual([]);
-    expect(await all([])).toEqual([]);
-    expect(await all(new Response(null))).toEqual([]);
-    expect(await all(folder())).toEqual([]);
+  it('can be empty', async () => {
+    expect(await eventsOf(new Uint8Array(0))).toEqual([]);
+    expect(await eventsOf([])).toEqual([]);
+    expect(await eventsOf(new Response(null))).toEqual([]);
+    expect(await eventsOf(folder())).toEqual([]);
   });
 
-  it.each([undefined, null, 7, {}, '', Symbol.iterator])('%s is none', (source) => {
+  it.each([undefined, null, 7, {}, '', Symbol.iterator])('cannot be %s', (source) => {
     expect(() => readEvents(source as EventInput)).toThrow(TypeError);
   });
 
-  it('a response that says no', async () => {
-    await expect(all(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
+  it('cannot be a response with an error status', async () => {
+    await expect(eventsOf(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
   });
 
-  it('a path where nothing is', async () => {
-    await expect(all(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
+  it('cannot be a path that does not exist', async () => {
+    await expect(eventsOf(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
   });
 
-  it('chunks that are not bytes', async () => {
-    await expect(all(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
+  it('cannot have chunks that are not bytes', async () => {
+    await expect(eventsOf(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
   });
 
-  it('an error of the stream comes through', async () => {
+  it('passes its errors on', async () => {
     const failing = async function* () {
       yield bytes.subarray(0, 200);
       throw new Error('connection lost');
@@ -114,7 +109,7 @@ describe('sources', () => {
     expect(events.length).toBe(records.filter(({ length, offset }) => offset + length + 16 <= 200).length);
   });
 
-  it('leaving the loop cancels the stream', async () => {
+  it('is canceled when the loop is left', async () => {
     let cancelled = false;
     const stream = new ReadableStream<Uint8Array>({
       pull: (controller) => controller.enqueue(bytes.slice()),
@@ -126,7 +121,7 @@ describe('sources', () => {
 });
 
 describe('a run folder', () => {
-  it('its files in the order of their names; what is not an event file is passed over', async () => {
+  it('is read in the order of file names, without files that are not event files', async () => {
     const run = folder();
     const write = async (name: string, step: number) => {
       const output = new MemoryOutput();
@@ -141,7 +136,7 @@ describe('a run folder', () => {
     await write('events.out.tfevents.17.profile-empty', 9);
     writeFileSync(join(run, 'notes.txt'), 'not an event file');
     mkdirSync(join(run, 'tfevents-folder'));
-    const steps = (await all(run)).filter((event) => event.summary).map((event) => event.step);
+    const steps = (await eventsOf(run)).filter((event) => event.summary).map((event) => event.step);
     expect(steps).toEqual([1, 2, 3]);
   });
 
@@ -160,7 +155,7 @@ describe('a run folder', () => {
     const last = lengths.at(-1)! + 16;
     writeFileSync(join(run, '1.tfevents'), stored.subarray(0, stored.length - last));
     writeFileSync(join(run, '2.tfevents'), stored.subarray(stored.length - last));
-    const plugins = (await all(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
+    const plugins = (await eventsOf(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
     expect(plugins).toEqual(['histograms', 'histograms']);
   });
 });
@@ -225,7 +220,7 @@ describe('listRuns', () => {
     execFileSync('mkfifo', [join(logdir, '4.tfevents')]);
     symlinkSync(join(logdir, '4.tfevents'), join(logdir, '5.tfevents'));
     expect(await listRuns(logdir)).toEqual([{ run: '.', files: [join(logdir, '1.tfevents')] }]);
-    expect((await all(logdir)).length).toBe(records.length);
+    expect((await eventsOf(logdir)).length).toBe(records.length);
     server.close();
   });
 
@@ -255,7 +250,7 @@ describe('listRuns', () => {
     expect(warnings[0]).toMatch(/is passed over: ENAMETOOLONG/);
   });
 
-  it('of what is not a folder is an error', async () => {
+  it('rejects what is not a folder', async () => {
     await expect(listRuns(file)).rejects.toThrow('there is no folder');
     await expect(listRuns(join(folder(), 'nowhere'))).rejects.toThrow('there is no folder');
     await expect(listRuns(7 as unknown as string)).rejects.toThrow(TypeError);
@@ -271,15 +266,15 @@ describe('a file of a run that cannot be read', () => {
   }
 
   it('is an error', async () => {
-    await expect(all(await run())).rejects.toMatchObject({ code: 'EACCES' });
-    await expect(all(await run(), { onCorrupt: 'stop' })).rejects.toMatchObject({ code: 'EACCES' });
+    await expect(eventsOf(await run())).rejects.toMatchObject({ code: 'EACCES' });
+    await expect(eventsOf(await run(), { onCorrupt: 'stop' })).rejects.toMatchObject({ code: 'EACCES' });
   });
 
   it('is passed over if damage is', async () => {
     const one = await run();
-    expect((await all(one, { onCorrupt: 'nextFile' })).length).toBe(2 * records.length);
+    expect((await eventsOf(one, { onCorrupt: 'nextFile' })).length).toBe(2 * records.length);
     const damages: CorruptRecordError[] = [];
-    expect((await all(one, { onCorrupt: (damage) => damages.push(damage) })).length).toBe(2 * records.length);
+    expect((await eventsOf(one, { onCorrupt: (damage) => damages.push(damage) })).length).toBe(2 * records.length);
     expect(damages).toMatchObject([
       {
         file: join(one, '2.tfevents'),
@@ -291,30 +286,30 @@ describe('a file of a run that cannot be read', () => {
   });
 });
 
-describe('options', () => {
-  it('tags', async () => {
+describe('readEvents', () => {
+  it('yields only the tags that are asked for', async () => {
     const run = join(goldenFolder, 'tbx/custom_scalars');
-    const tags = (await all(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
+    const tags = (await eventsOf(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
     expect(tags.length).toBeGreaterThan(0);
     expect(new Set(tags.map(({ tag }) => tag))).toEqual(new Set(['custom/a']));
   });
 
-  it('an error of the tags function is its own, not damage', async () => {
+  it('does not take an error of the tags function for damage', async () => {
     const tags = () => {
       throw new SyntaxError('mine');
     };
-    await expect(all(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
+    await expect(eventsOf(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
   });
 
-  it('a signal that is aborted before, or while a stream hangs', async () => {
+  it('stops at a signal that is aborted before, or while a stream hangs', async () => {
     const reason = new Error('enough');
-    await expect(all(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(eventsOf(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const hanging = async function* () {
       yield bytes.subarray(0, 100);
       await new Promise(() => {});
     };
     const controller = new AbortController();
-    const reading = all(hanging(), { signal: controller.signal });
+    const reading = eventsOf(hanging(), { signal: controller.signal });
     setTimeout(() => controller.abort(reason), 20);
     await expect(reading).rejects.toBe(reason);
   });
@@ -326,16 +321,16 @@ describe('options', () => {
     { signal: {} },
     { maxRecordBytes: 0 },
     { pollInterval: Number.NaN },
-  ])('%j is refused', (options) => {
+  ])('refuses %j', (options) => {
     expect(() => readEvents(bytes, options as unknown as ReadEventsOptions)).toThrow(/^readEvents: /);
   });
 });
 
-it('events asked for all at once come in order', async () => {
+it('events that are asked for all at once come in order', async () => {
   const iterator = readEvents(file);
   const results = await Promise.all(Array.from({ length: records.length + 2 }, () => iterator.next()));
   expect(results.map(({ done }) => done)).toEqual([...records.map(() => false), true, true]);
-  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await all(bytes));
+  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await eventsOf(bytes));
 });
 
 describe('what SummaryWriter writes, readEvents reads', () => {
@@ -377,7 +372,7 @@ describe('what SummaryWriter writes, readEvents reads', () => {
           }
         }
         await writer.close();
-        const read = (await all(output.bytes)).flatMap((event) =>
+        const read = (await eventsOf(output.bytes)).flatMap((event) =>
           (event.summary ?? []).map((one) => [one.tag, one.plugin, event.step, event.wallTime, one.value]),
         );
         expect(read).toEqual(expected);
@@ -392,7 +387,7 @@ describe('programs that read', () => {
   afterAll(() => programs.remove());
   const importing = "import { readEvents } from './src/index.js';\n";
 
-  it('end when they stop asking, though they follow and never close', async () => {
+  it('end when they stop asking, even if they follow and never close', async () => {
     const run = temporaryFolder();
     writeFileSync(join(run, '1.tfevents'), bytes);
     const { ended } = programs.start(

@@ -38,8 +38,8 @@ function follow(source: string, options: ReadEventsOptions = {}) {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 40));
 
-describe('following', () => {
-  it('a file that grows, record by record and in the middle of records', async () => {
+describe('readEvents with follow', () => {
+  it('reads a file that grows, record by record and in the middle of records', async () => {
     const file = join(temporaryFolder(), 'a.tfevents');
     writeFileSync(file, bytes.subarray(0, endOf(1)));
     const reader = follow(file);
@@ -69,7 +69,7 @@ describe('following', () => {
     expect(reader.events).toEqual(whole);
   });
 
-  it('a run folder: files that come later, and files that go on growing beside them', async () => {
+  it('reads files of a run folder that come later, and files that go on growing beside them', async () => {
     const run = temporaryFolder();
     const reader = follow(run);
     await pause();
@@ -88,7 +88,7 @@ describe('following', () => {
     await expect(reader.ended).rejects.toThrow('stopped');
   });
 
-  it('a SummaryWriter at work', async () => {
+  it('reads what a SummaryWriter is writing', async () => {
     const run = temporaryFolder();
     const writer = new SummaryWriter(run);
     const reader = follow(run);
@@ -103,7 +103,7 @@ describe('following', () => {
     expect(reader.events.slice(1).map((event) => event.summary?.[0].value)).toEqual([0, 0.5, 1, 1.5, 2]);
   });
 
-  it('a file that shrinks is damage; one that is deleted may come back', async () => {
+  it('reports a file that shrinks as damage; one that is deleted may come back', async () => {
     const file = join(temporaryFolder(), 'a.tfevents');
     writeFileSync(file, bytes);
     const reader = follow(file);
@@ -118,7 +118,7 @@ describe('following', () => {
     expect(reader.events.length).toBe(records.length);
   });
 
-  it("with 'nextFile' damage costs the rest of its file only", async () => {
+  it("loses only the rest of a damaged file with 'nextFile'", async () => {
     const run = temporaryFolder();
     const damaged = bytes.slice();
     damaged[endOf(1) + 12] ^= 1;
@@ -143,7 +143,7 @@ describe('following', () => {
     expect(await waiting).toEqual({ done: true, value: undefined });
   });
 
-  it('where nothing is to begin with is an error', async () => {
+  it('rejects if there is nothing at the path at the beginning', async () => {
     await expect(follow(join(temporaryFolder(), 'nowhere')).ended).rejects.toThrow('there is no file or folder');
   });
 });

@@ -68,7 +68,7 @@ describe('reportHtml', () => {
     expect(html).toContain('<meta name="viewport" content="width=device-width, initial-scale=1">');
   });
 
-  it('receptive fields and probes are drawn and listed where they are given', async () => {
+  it('receptive fields and probes are drawn and listed if they are given', async () => {
     const receptiveFields = Array.from({ length: 3 }, (_, layer): ReceptiveField => {
       const axis = {
         min: 3 + 2 * layer,

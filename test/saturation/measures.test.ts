@@ -18,7 +18,7 @@ function measure(rows: Float64Array, features: number, options: SaturationOption
   return measureLayer('train', 'fc', solved, resolved.embedding ? reservoir : undefined, resolved, previous);
 }
 
-/** Rows in the plane of the axes a and b of four, turned nowhere else. */
+/** Rows in the plane of the axes a and b of four. */
 function plane(a: number, b: number): Float64Array {
   const variances = [0, 0, 0, 0];
   variances[a] = 4;
@@ -72,14 +72,14 @@ describe('scalars', () => {
     expect(statistics.values[ours]).toBeCloseTo(expected[ours], 10);
   });
 
-  it('counts by the rule asked for', () => {
+  it('counts by the rule that is asked for', () => {
     const { statistics } = measure(rows, 4, { stats: ['idim', 'lsat'], threshold: 0.85, rule: 'delve' });
     expect(statistics.values).toEqual({ saturation: 0.5, intrinsicDimensionality: 2 });
   });
 
   it('finds the exponent of a power law in the tail', () => {
     const variances = Array.from({ length: 60 }, (_, i) => (i + 1) ** -2);
-    // Exact covariances: every feature takes plus and minus its deviation, one feature at a time.
+    // The covariances are exact: every feature is plus and minus its deviation, one feature at a time.
     const exact = new Float64Array(120 * 60);
     for (let i = 0; i < 60; i++) {
       exact[2 * i * 60 + i] = Math.sqrt(60 * variances[i]);
@@ -90,7 +90,7 @@ describe('scalars', () => {
     expect(Math.abs(statistics.values.powerLawExponent! - 1.5)).toBeLessThan(0.1);
   });
 
-  it.each(['covariance', 'cov'] as const)('%s is that of the rows, only where asked for', (stat) => {
+  it.each(['covariance', 'cov'] as const)('%s is that of the rows, and is there only if asked for', (stat) => {
     const data = gaussianRows(300, [3, 1, 0.5], 5, 100);
     const { statistics, spectrum } = measure(data, 3, { stats: [stat] });
     expect(relativeDistance(statistics.covariance!, twoPassCovariance(data, 3))).toBeLessThan(1e-12);
@@ -117,9 +117,9 @@ describe('embedding', () => {
       const turned = Matrix.from1DArray(150, 5, mixed).mmul(turn).addRowVector([50, -20, 7, 0, 1000]);
       const rows = Float64Array.from(turned.to1DArray());
       const { statistics } = measure(rows, 5, { stats: [stat] });
-      const centred = turned.clone().subRowVector(turned.mean('column'));
-      const axes = new SingularValueDecomposition(centred, { autoTranspose: true }).rightSingularVectors;
-      const reference = centred.mmul(axes.subMatrix(0, 4, 0, 1));
+      const centered = turned.clone().subRowVector(turned.mean('column'));
+      const axes = new SingularValueDecomposition(centered, { autoTranspose: true }).rightSingularVectors;
+      const reference = centered.mmul(axes.subMatrix(0, 4, 0, 1));
       expect(statistics.embedding).toHaveLength(300);
       for (const axis of [0, 1]) {
         const found = Float64Array.from({ length: 150 }, (_, i) => statistics.embedding![2 * i + axis]);
@@ -143,7 +143,7 @@ describe('drift', () => {
     return measure(second, 4, { stats: ['drift'] }, eigenspace).statistics.values.drift;
   };
 
-  it('is absent in the first epoch, 0 where nothing turned, 1 where all directions are new', () => {
+  it('is absent in the first epoch, 0 if nothing turned, 1 if all directions are new', () => {
     expect(measure(plane(0, 1), 4, { stats: ['drift'] }).statistics.values).toEqual({});
     expect(drift(plane(0, 1), plane(0, 1))).toBeCloseTo(0, 7);
     expect(drift(plane(0, 1), plane(1, 0))).toBeCloseTo(0, 7);
@@ -152,7 +152,7 @@ describe('drift', () => {
     expect(drift(plane(0, 1), plane(1, 2))).toBeCloseTo(Math.SQRT1_2, 7);
   });
 
-  it('is left out where the width has changed', () => {
+  it('is left out if the width has changed', () => {
     const { eigenspace } = measure(plane(0, 1), 4, { stats: ['drift'] });
     const three = gaussianRows(50, [1, 1, 1], 1);
     expect(measure(three, 3, { stats: ['drift', 'trace'] }, eigenspace).statistics.values).not.toHaveProperty('drift');
@@ -170,7 +170,7 @@ describe('rows that are not finite', () => {
     expect(distance(found.embedding!, expected.embedding!)).toBe(0);
   });
 
-  it('leave NaN for every number asked for, and nothing else, where there is no other', () => {
+  it('leave NaN for every number asked for, and nothing else, if there is no finite row', () => {
     const rows = new Float64Array(8).fill(Number.NaN);
     const stats = ['lsat', 'idim', 'trace', 'det', 'drift', 'cov', 'embed', 'spectrum', 'conditionNumber'] as const;
     const measured = measure(rows, 2, { stats: [...stats] });

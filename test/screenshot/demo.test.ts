@@ -75,7 +75,7 @@ describeWithTensorBoard.each(LOADERS)("the demo's run through $loader", ({ fast 
 });
 
 describeWithTensorBoard('the page that TensorBoard draws of it', () => {
-  it.skipIf(!browser)('has one line per layer and split, in the colours of the two runs', async () => {
+  it.skipIf(!browser)('has one line per layer and split, in the colors of the two runs', async () => {
     const board = await startTensorBoard(logdir, { fast: true });
     const { tag_to_events } = await board.ask<{ tag_to_events: object }>('custom_scalars/scalars', {
       run: 'train',

@@ -24,7 +24,7 @@ describe('CovarianceAccumulator', () => {
 
     it('count, mean and covariance', () => {
       expect(accumulator.count).toBe(reference.n);
-      // Delve has the flattened features in another order, and no covariance of them was kept.
+      // Delve has the flattened features in another order, and the fixtures hold no covariance of them.
       const ordered = (mean: Float32Array | Float64Array) => (files.cov_twopass ? mean : mean.sort());
       const scale = 1e-10 * (1 + Math.sqrt(reference.trace_twopass));
       expect(distance(ordered(accumulator.mean()), ordered(numbers(files.mean)))).toBeLessThan(scale);
@@ -113,7 +113,7 @@ describe('CovarianceAccumulator', () => {
     expect(relativeDistance(accumulate(2, samples).covariance(), twoPassCovariance(samples, 2))).toBeLessThan(1e-10);
   });
 
-  it('does not mind how the samples are cut into batches', () => {
+  it('gives the same however the samples are cut into batches', () => {
     const samples = Float32Array.from(gaussianRows(2000, new Float64Array(7).fill(2), 5, 50));
     const whole = accumulate(7, samples).covariance();
     for (const size of [1, 3, 64, 255, 256, 257, 1999]) {
@@ -124,7 +124,7 @@ describe('CovarianceAccumulator', () => {
     }
   });
 
-  it('takes float32, float64 and plain numbers, also mixed', () => {
+  it('accepts float32, float64 and plain numbers, also mixed', () => {
     const samples = Float32Array.from(gaussianRows(90, [1, 2, 3], 6));
     const third = (k: number) => samples.subarray(k * 90, (k + 1) * 90);
     const mixed = accumulate(3, third(0), Float64Array.from(third(1)), Array.from(third(2)));
@@ -133,7 +133,7 @@ describe('CovarianceAccumulator', () => {
     expect(precise.covariance()[0]).toBeGreaterThan(0); // float64 rows are not rounded to float32 beside older ones
   });
 
-  it('takes the first rows of a longer array when told how many', () => {
+  it('uses the first rows of a longer array if given their number', () => {
     const accumulator = new CovarianceAccumulator(2);
     accumulator.update(Float32Array.of(1, 2, 3, 4, 99, 99), 2);
     expect(accumulator.count).toBe(2);
@@ -192,7 +192,7 @@ describe('CovarianceAccumulator', () => {
     });
   });
 
-  it('has no spectrum left where the variance is what rounding leaves of the mean', () => {
+  it('has no spectrum if the variance is only what rounding leaves of the mean', () => {
     const accumulator = new CovarianceAccumulator(2);
     accumulator.updateCentered(100, [1e6, 1e6], [1e-20, 0, 0, 1e-20]);
     expect(Spectrum.of(accumulator).saturation()).toBe(0);
@@ -219,7 +219,7 @@ describe('CovarianceAccumulator', () => {
       }
     });
 
-    it('leave nothing when there is no other', () => {
+    it('leave nothing if there are no others', () => {
       const accumulator = accumulate(2, [Number.NaN, 1, 2, Number.POSITIVE_INFINITY]);
       accumulator.update(new Float32Array(2000).fill(Number.NaN));
       expect([accumulator.count, accumulator.rejected]).toEqual([0, 1002]);

@@ -74,7 +74,7 @@ describe('RemoteAccumulators', () => {
     expect([solved?.rejected, solved?.mean]).toEqual([0, Float64Array.of(2, 3.5)]);
   });
 
-  it('refuses what the ring has no room for, and takes it as moments instead', async () => {
+  it('refuses what the ring has no room for, and accepts it as moments instead', async () => {
     const worker = start();
     const all = new CovarianceAccumulator(4);
     const here = new CovarianceAccumulator(4);
@@ -124,7 +124,7 @@ describe('RemoteAccumulators', () => {
     expect(worker.readNow('a')).toBeUndefined();
   });
 
-  it('is not there where memory cannot be shared', () => {
+  it('is not available if memory cannot be shared', () => {
     vi.stubGlobal('SharedArrayBuffer', undefined);
     expect(RemoteAccumulators.start()).toBeUndefined();
   });

@@ -39,7 +39,7 @@ describe('saturationShortfall', () => {
     }
   });
 
-  it('is what remains where fewer rows than features hide the other directions', () => {
+  it('is what remains if fewer rows than features hide the other directions', () => {
     const spectrum = sampled(variancesOf('1/i', features), 40, 1);
     expect(spectrum.saturation() + spectrum.saturationShortfall()).toBe(1);
     // Rank 30 shows in full within 100 rows: nothing is hidden.
@@ -75,7 +75,7 @@ describe('isReliable', () => {
 });
 
 describe('rowsNeeded', () => {
-  it.each(Object.keys(decays))('%s: so many rows show the saturation of all rows, give or take 0.01', (name) => {
+  it.each(Object.keys(decays))('%s: that many rows show the saturation of all rows, to within 0.01', (name) => {
     const features = 128;
     const variances = variancesOf(name, features);
     const all = 30_000;
@@ -96,12 +96,12 @@ describe('rowsNeeded', () => {
     }
   });
 
-  it('asks for far fewer than all where the spectrum is steep', () => {
+  it('asks for far fewer than all if the spectrum is steep', () => {
     const spectrum = Spectrum.fromEigenvalues(variancesOf('i^-2', 512), { samples: 1e6 });
     expect(spectrum.rowsNeeded()).toBeLessThan(50_000);
   });
 
-  it('asks for all rows where the threshold lies on the edge between two dimensions', () => {
+  it('asks for all rows if the threshold lies on the edge between two dimensions', () => {
     const spectrum = Spectrum.fromEigenvalues([9, 1], { samples: 5000 });
     expect(spectrum.rowsNeeded({ threshold: 0.9 })).toBe(5000);
   });

@@ -127,7 +127,7 @@ describe('the shared solver', () => {
         return { post: () => {}, setRef: () => {}, terminate: () => {} };
       },
     ],
-  ])('solves on this thread where workers %s', async (_, startWorker) => {
+  ])('solves on this thread if workers %s', async (_, startWorker) => {
     const { solver, started } = await freshSolver(startWorker);
     const request = { matrix: matrix([1, 7]) };
     expect((await solver.solve(request)).eigenvalues).toEqual(Float64Array.of(7, 1));

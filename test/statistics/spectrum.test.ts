@@ -16,7 +16,7 @@ import { solveInBackground } from '../../src/statistics/threads/solver.js';
 import { index, numbers, numericCases, spectrumValues } from '../support/numeric-fixtures.js';
 import { distance, gaussianRows, twoPassCovariance, uniform } from '../support/random.js';
 
-/** Where the threshold lies on a cumulative fraction, rounding decides, and one more or less is right. */
+/** If the threshold lies on a cumulative fraction, rounding decides, and one more or less is right. */
 function expectDimension(actual: number, expected: number | null, margin: number | null): void {
   if (margin !== null && margin < 1e-12) expect(Math.abs(actual - (expected ?? 0))).toBeLessThanOrEqual(1);
   else expect(actual).toBe(expected ?? 0);
@@ -167,7 +167,7 @@ describe('Spectrum', () => {
     expect(spectrum.conditionNumber).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('knows a logarithm where the determinant leaves the double range', () => {
+  it('has a finite logarithm of a determinant outside the range of doubles', () => {
     const values = new Float64Array(512).fill(0.1);
     const spectrum = Spectrum.fromEigenvalues(values);
     expect(spectrum.determinant).toBe(0);
@@ -247,7 +247,7 @@ describe('Spectrum', () => {
       await expect(Spectrum.solve(new CovarianceAccumulator(3))).rejects.toThrow(/no finite row/);
     });
 
-    it('finds eigenvectors, covariance and mean when they are wished for', async () => {
+    it('finds eigenvectors, covariance and mean if they are asked for', async () => {
       const accumulator = accumulate();
       accumulator.update(new Float64Array(40).fill(Number.NaN));
       const solved = await solveInBackground(accumulator, { vectors: 2, covariance: true, mean: true });
@@ -355,7 +355,7 @@ describe('powerLawExponentOf', () => {
     }
   });
 
-  it('is NaN where there is no tail to fit', () => {
+  it('is NaN if there is no tail to fit', () => {
     expect(powerLawExponentOf(new Float64Array(50))).toBeNaN();
     expect(powerLawExponentOf(new Float64Array(50).fill(2))).toBeNaN();
     expect(powerLawExponentOf(Float64Array.from({ length: MIN_TAIL }, (_, i) => 10 - i))).toBeNaN();

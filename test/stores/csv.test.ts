@@ -33,7 +33,7 @@ describe('CsvStore', () => {
     ]);
   });
 
-  it("leaves the counts out where asked, so that the columns are Delve's and no others", async () => {
+  it("leaves the counts out if asked to, so that the columns are Delve's and no others", async () => {
     const store = new CsvStore('run', { files, counts: false });
     await store.add(epochOf(0, [layer('fc', 'train')]));
     expect(text()).toBe(';train-saturation_fc;train-intrinsic-dimensionality_fc\n0;0.375;3\n');
@@ -108,7 +108,7 @@ describe('CsvStore', () => {
     expect(records()[2]['train-saturation_fc_one']).toBe('0.375');
   });
 
-  it('begins anew at epoch 0', async () => {
+  it('starts again at epoch 0', async () => {
     files.files.set('run.csv', delveCsv);
     await new CsvStore('run', { files }).add(epochOf(0, [layer('other', 'train')]));
     expect(records()).toHaveLength(1);
@@ -117,7 +117,7 @@ describe('CsvStore', () => {
 
   it('does not touch a file that is not such a table', async () => {
     files.files.set('run.csv', Buffer.from('name,age\nx,1\n'));
-    await expect(new CsvStore('run', { files }).add(epochOf(0, []))).rejects.toThrow(/run\.csv is not a table/);
+    await expect(new CsvStore('run', { files }).add(epochOf(0, []))).rejects.toThrow(/run\.csv: expected a table/);
     expect(text()).toBe('name,age\nx,1\n');
   });
 
@@ -145,7 +145,7 @@ describe('CsvStore', () => {
     expect(records()[0]).toMatchObject({ 'train-saturation_fc': '0.375', 'eval-saturation_fc': '0.375' });
   });
 
-  it('takes the path with or without .csv', () => {
+  it('accepts the path with or without .csv', () => {
     expect(new CsvStore('a/run', { files }).path).toBe('a/run.csv');
     expect(new CsvStore('a/run.csv', { files }).path).toBe('a/run.csv');
     expect(new CsvStore('a/run/', { files }).path).toBe('a/run.csv');
@@ -208,16 +208,16 @@ describe('EpochTable', () => {
     expect(table.epochs).toEqual([9, 10, 100]);
   });
 
-  it('takes CRLF and a byte order mark from a spreadsheet', () => {
+  it('accepts CRLF and a byte order mark from a spreadsheet', () => {
     const table = EpochTable.parse('\ufeff;a;b\r\n0;1;2\r\n');
     expect(table.columns).toEqual(['a', 'b']);
     expect(table.value(0, 'b')).toBe(2);
   });
 
   it.each([
-    ['a comma-separated file', 'epoch,loss\n0,1\n', 'must begin with'],
+    ['a comma-separated file', 'epoch,loss\n0,1\n', 'begins with'],
     ['a line with too few cells', ';a;b\n0;1\n', 'line 2'],
-    ['an index that is no epoch', ';a\nmean;1\n', "beginning with 'mean'"],
+    ['an index that is no epoch', ';a\nmean;1\n', 'begin with the string "mean"'],
     ['an open quote', ';"a\n0;1\n', 'quote'],
   ])('refuses %s, naming the file', (_, text, why) => {
     expect(() => EpochTable.parse(text, 'run.csv')).toThrow(RangeError);
@@ -276,7 +276,7 @@ describe('reconstructCsv', () => {
   const delveFolder = fileURLToPath(new URL('../fixtures/delve_outputs/run', import.meta.url));
   const delveCsv = readFileSync(`${delveFolder}.csv`, 'utf8');
 
-  /** A run of two epochs of one layer with spectrum 8, 4, 2, 1 and whatever else a test wants. */
+  /** A run of two epochs of one layer with the spectrum 8, 4, 2, 1 and whatever else a test needs. */
   async function savedRun(what: Parameters<typeof layer>[2] = {}) {
     const files = new MemoryStoreFiles();
     const store = new NpyStore('run', { files });
@@ -323,7 +323,7 @@ describe('reconstructCsv', () => {
     expect(before).toBe(4);
   });
 
-  it('takes saved eigenvalues where no covariance was saved', async () => {
+  it('uses saved eigenvalues if no covariance was saved', async () => {
     const files = await savedRun({ spectrum: Spectrum.of(diagonal) });
     const table = await reconstructCsv('run', { threshold: 0.8, files });
     expect(table.value(1, 'train-intrinsic-dimensionality_fc')).toBe(2);
@@ -374,7 +374,7 @@ describe('reconstructCsv', () => {
     );
   });
 
-  it('writes the table where asked', async () => {
+  it('writes the table to the path asked for', async () => {
     const files = await savedRun();
     const table = await reconstructCsv('run/', { savefile: 'tables/again.csv', files });
     const written = new TextDecoder().decode(files.files.get('tables/again.csv'));
@@ -382,12 +382,12 @@ describe('reconstructCsv', () => {
   });
 
   it.each([
-    [{ threshold: 0 }, 'threshold must be in (0, 1], not 0'],
-    [{ threshold: 1.5 }, 'threshold must be in (0, 1], not 1.5'],
-    [{ rule: 'mine' as 'paper' }, "rule must be 'paper' or 'delve'"],
-    [{ stats: ['sat'] }, "Unknown statistic 'sat'"],
-    [{ stats: ['drift'] }, "'drift' was not saved"],
-    [{ threshold: 0.9 }, 'neither covariances nor eigenvalues'],
+    [{ threshold: 0 }, 'threshold: expected a number in (0, 1], got number 0'],
+    [{ threshold: 1.5 }, 'threshold: expected a number in (0, 1], got number 1.5'],
+    [{ rule: 'mine' as 'paper' }, "rule: expected 'paper' or 'delve'"],
+    [{ stats: ['sat'] }, 'got the string "sat"'],
+    [{ stats: ['drift'] }, "got 'drift'"],
+    [{ threshold: 0.9 }, 'saved covariances or eigenvalues, got neither'],
   ])('refuses %o, saying why', async (options, why) => {
     const files = await savedRun();
     await expect(reconstructCsv('run', { ...options, files })).rejects.toThrow(why);

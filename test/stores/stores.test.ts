@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ConsoleStore, epochTable } from '../../src/stores/console-store.js';
+import { ConsoleStore, epochText } from '../../src/stores/console-store.js';
 import {
   decodeFileName,
   delveColumn,
@@ -23,7 +23,7 @@ describe('columns', () => {
     expect(delveColumn('train', 'covariance', 'fc_one')).toBe('train-covariance-matrix_fc_one');
   });
 
-  it("keep a user's tag, with its split in front where it has one", () => {
+  it("keep a user's tag, with its split in front if it has one", () => {
     expect(scalarColumn('train_accuracy')).toBe('train_accuracy');
     expect(scalarColumn('loss', 'val')).toBe('eval_loss');
   });
@@ -46,13 +46,13 @@ describe('columns', () => {
 });
 
 describe('storedStat', () => {
-  it("takes Delve's short names and ours", () => {
+  it("accepts Delve's short names and ours", () => {
     expect(storedStat('lsat')).toBe('saturation');
     expect(storedStat('entropyRank')).toBe('entropyRank');
   });
 
   it.each(['sat', 'toString', ''])('refuses %o, listing what there is', (name) => {
-    expect(() => storedStat(name)).toThrow(/Unknown statistic .*lsat/);
+    expect(() => storedStat(name)).toThrow(/stats: expected names out of .*lsat/);
   });
 });
 
@@ -122,8 +122,8 @@ describe('ConsoleStore', () => {
     ]);
   });
 
-  it('shows every statistic asked for, blank where a layer lacks it', () => {
-    const text = epochTable(
+  it('shows every statistic asked for, blank if a layer lacks it', () => {
+    const text = epochText(
       epochOf(0, [
         layer('a', 'train', { values: { trace: 1234567, logDeterminant: -Infinity } }),
         layer('b', 'train', { values: { drift: 0.5 } }),
@@ -135,17 +135,17 @@ describe('ConsoleStore', () => {
     expect(b).toEqual(['b', 'train', '640', '8', '0.5']);
   });
 
-  it('has no escape codes unless colours are wanted', () => {
-    expect(epochTable(statistics, false)).not.toContain('\u001b');
-    expect(epochTable(statistics, true)).toContain('\u001b[36m██████\u001b[0m');
+  it('has no escape codes unless colors are asked for', () => {
+    expect(epochText(statistics, false)).not.toContain('\u001b');
+    expect(epochText(statistics, true)).toContain('\u001b[36m██████\u001b[0m');
   });
 
   it('does not let a layer name command the terminal', () => {
-    expect(epochTable(epochOf(0, [layer('a\u001b[2Jb\n', 'train')]))).toContain('a\\u001b[2Jb\\u000a');
+    expect(epochText(epochOf(0, [layer('a\u001b[2Jb\n', 'train')]))).toContain('a\\u001b[2Jb\\u000a');
   });
 
   it('prints an epoch without layers', () => {
-    expect(epochTable(epochOf(0, []))).toBe('epoch 0, 99 % of the variance (paper rule)');
+    expect(epochText(epochOf(0, []))).toBe('epoch 0, 99 % of the variance (paper rule)');
   });
 });
 
@@ -158,7 +158,7 @@ describe('MemoryStoreFiles', () => {
     expect(await files.read('a/b')).toEqual(Uint8Array.of(1, 2));
   });
 
-  it('lists a folder, not one whose name only begins alike', async () => {
+  it('lists a folder, but not one whose name only begins alike', async () => {
     const files = new MemoryStoreFiles();
     for (const path of ['run/b', 'run/a/c', 'run2/d', 'run.csv']) await files.write(path, new Uint8Array());
     expect(await files.list('run')).toEqual(['a/c', 'b']);
@@ -208,7 +208,7 @@ describe('StoreList', () => {
     await expect(list.close()).rejects.toThrow('2 stores failed: cannot close; cannot close');
   });
 
-  it('takes stores that cannot resume or close', async () => {
+  it('accepts stores that cannot resume or close', async () => {
     const list = new StoreList([{ add: () => {} }]);
     await expect(list.resume(1)).resolves.toBeUndefined();
     await expect(list.close()).resolves.toBeUndefined();

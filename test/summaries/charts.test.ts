@@ -22,11 +22,11 @@ describe('bucketize', () => {
     }
   });
 
-  it('makes 30 buckets where nothing else is asked', () => {
+  it('makes 30 buckets by default', () => {
     expect(bucketize([1, 2]).buckets.length).toBe(90);
   });
 
-  it('keeps its edges in order where the widths are subnormal', () => {
+  it('keeps its edges in order if the widths are subnormal', () => {
     for (const units of [1, 2, 3, 5, 7, 11]) {
       for (const count of [2, 4, 6, 7, 30]) {
         const values = Array.from({ length: units + 1 }, (_, i) => i * Number.MIN_VALUE);
@@ -97,7 +97,7 @@ describe('histogramSummary', () => {
 });
 
 describe('checkBuckets', () => {
-  it('takes buckets with gaps, fractions and none', () => {
+  it('accepts buckets with gaps, with fractions, and none', () => {
     expect(Array.from(checkBuckets([0, 1, 0.5, 2, 3, 0]))).toEqual([0, 1, 0.5, 2, 3, 0]);
     expect(checkBuckets([]).length).toBe(0);
   });
@@ -194,14 +194,14 @@ describe('prCurveRawSummary', () => {
     falseNegatives: [0, 2, 4],
   };
 
-  it('computes precision and recall where they are left out', () => {
+  it('computes precision and recall if they are left out', () => {
     const rows = curvesOf(prCurveRawSummary(counts));
     expect(rows.tp).toEqual([4, 2, 0]);
     expect(rows.precision).toEqual([0.4, 2 / 3, 0].map(Math.fround));
     expect(rows.recall).toEqual([1, 0.5, 0]);
   });
 
-  it('takes the precision and recall it is given', () => {
+  it('uses the precision and recall that it is given', () => {
     const { precision, recall } = curvesOf(
       prCurveRawSummary({ ...counts, precision: [0.5, 0.5, 1], recall: [1, 1, 0] }),
     );
@@ -273,7 +273,7 @@ const contentsOf = (hparams: Record<string, Hparam>, metrics?: string[], options
     hparamsSummaries(hparams, metrics, options).map(({ tagSuffix, content }) => [tagSuffix, content as Uint8Array]),
   );
 const decode = (content: Uint8Array) => tensorboard.HParamsPluginData.decode(content);
-/** Order in protobuf maps is free, so bytes are compared after decoding. */
+/** The order in protobuf maps is arbitrary, so bytes are compared after decoding. */
 const plain = (content: Uint8Array) => JSON.parse(JSON.stringify(decode(content)));
 const fromBase64 = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
 

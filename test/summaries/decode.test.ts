@@ -69,7 +69,7 @@ describe('a histogram', () => {
 describe('images', () => {
   const image = Uint8Array.of(1, 2, 3);
 
-  it('v2: width, height, any number of images', () => {
+  it('of v2 are width, height and any number of images', () => {
     for (const count of [0, 1, 3]) {
       const stringVal = [utf8('12'), utf8('7'), ...new Array<Uint8Array>(count).fill(image)];
       const value = decodeAs('images', { dtype: DataType.DT_STRING, tensorShape: shape(2 + count), stringVal });
@@ -85,27 +85,27 @@ describe('images', () => {
     });
   });
 
-  it('v1', () => {
+  it('of v1 are one encoded image', () => {
     const stored = Summary.Image.encode({ width: 3, height: 4, colorspace: 3, encodedImageString: image }).finish();
     expect(decodeV1(4, new Uint8Array(stored))).toEqual({ width: 3, height: 4, encoded: [image] });
   });
 });
 
 describe('audio and text', () => {
-  it('TF2 clips lose their label column, and keep the labels', () => {
+  it('of TF2 lose their label column, and keep the labels', () => {
     const stringVal = ['a', 'label a', 'b', 'label b'].map(utf8);
     const content = Uint8Array.of(0x10, 11);
     const value = decodeAs('audio', { dtype: DataType.DT_STRING, tensorShape: shape(2, 2), stringVal }, content);
     expect(value).toMatchObject({ labels: ['label a', 'label b'], contentType: 'audio/wav', encoded: { length: 2 } });
   });
 
-  it('a clip whose metadata does not say what it is', () => {
+  it('have no content type if the metadata does not say it', () => {
     const tensor = { dtype: DataType.DT_STRING, tensorShape: shape(1), stringVal: [utf8('x')] };
     expect(decodeAs('audio', tensor)).not.toHaveProperty('contentType');
     expect(decodeAs('audio', tensor, Uint8Array.of(0xff))).not.toHaveProperty('contentType');
   });
 
-  it('a table of texts keeps its shape', () => {
+  it('keep the shape of a table', () => {
     const stringVal = ['a', 'b', 'ç', 'd', 'e', 'f'].map(utf8);
     expect(decodeAs('text', { dtype: DataType.DT_STRING, tensorShape: shape(2, 3), stringVal })).toEqual({
       shape: [2, 3],
@@ -114,12 +114,12 @@ describe('audio and text', () => {
   });
 });
 
-it('a plugin nobody knows gets its tensor', () => {
+it('the value of an unknown plugin is a tensor', () => {
   const tensor = { dtype: DataType.DT_INT32, tensorShape: shape(2), intVal: [1, -2] };
   expect(decodeAs('mine', tensor)).toEqual({ dtype: 'int32', shape: [2], data: Int32Array.of(1, -2) });
 });
 
-it('what is not the message it should be is an error', () => {
+it('bytes that are not the message they should be are an error', () => {
   for (const field of [4, 5, 6, 8]) expect(() => decodeV1(field, Uint8Array.of(0x0f))).toThrow();
 });
 
@@ -164,7 +164,7 @@ describe('tensor_content', () => {
     expect(decode({ dtype: DataType.DT_HALF, tensorShape: {}, tensorContent }).data[0]).toBe(value);
   });
 
-  it('of types without a typed array is returned as stored', () => {
+  it('of a type without a typed array is returned as stored', () => {
     const tensorContent = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
     const read = decode({ dtype: DataType.DT_COMPLEX64, tensorShape: shape(1), tensorContent });
     expect(read).toEqual({ dtype: 'complex64', shape: [1], data: tensorContent });
@@ -203,7 +203,7 @@ describe('values stored one by one', () => {
     expect(decode({ ...tensor, tensorShape: shape(2) })).toEqual({ dtype, shape: [2], data });
   });
 
-  it('unpacked, as proto2 writers store them, and packed in several pieces', () => {
+  it('can be unpacked, as proto2 writers store them, and packed in several pieces', () => {
     const floats = [0x2d, 0, 0, 0xc0, 0x3f, 0x2a, 8, 0, 0, 0, 0x40, 0, 0, 0x40, 0x40];
     const bytes = Uint8Array.from([0x08, 1, 0x12, 4, 0x12, 2, 0x08, 3, ...floats]);
     expect(decodeTensor(bytes)).toEqual({ dtype: 'float32', shape: [3], data: Float32Array.of(1.5, 2, 3) });
@@ -211,7 +211,7 @@ describe('values stored one by one', () => {
     expect(decodeTensor(integers)).toEqual({ dtype: 'int32', shape: [3], data: Int32Array.of(7, 128, 9) });
   });
 
-  it('one value stands for all, up to a million', () => {
+  it('can be one value that stands for all, up to a million', () => {
     expect(decode({ dtype: DataType.DT_FLOAT, tensorShape: shape(2, 2), floatVal: [3] }).data).toEqual(
       Float32Array.of(3, 3, 3, 3),
     );
@@ -221,14 +221,14 @@ describe('values stored one by one', () => {
     expect(() => decode(more)).toThrow('a float32 tensor of shape [1048577] with 1 value');
   });
 
-  it('too few or too many are an error', () => {
+  it('are an error if they are too few or too many', () => {
     for (const floatVal of [[1, 2], [1, 2, 3, 4], []]) {
       const tensor = { dtype: DataType.DT_FLOAT, tensorShape: shape(3), floatVal };
       expect(() => decode(tensor)).toThrow(`shape [3] with ${floatVal.length} values`);
     }
   });
 
-  it('cut off in the middle of one is an error', () => {
+  it('are an error if they are cut off in the middle of one', () => {
     expect(() => decodeTensor(Uint8Array.from([0x08, 1, 0x2a, 5, 0, 0, 0x80, 0x3f, 0]))).toThrow(RangeError);
   });
 });
@@ -246,26 +246,26 @@ describe('strings', () => {
     }
   });
 
-  it('one stands for all; any other mismatch is an error', () => {
+  it('can be one that stands for all; any other mismatch is an error', () => {
     const read = decode({ dtype: DataType.DT_STRING, tensorShape: shape(2), stringVal: utf8('x') });
     expect(read.data.length).toBe(2);
     const three = { dtype: DataType.DT_STRING, tensorShape: shape(2), stringVal: utf8('a', 'b', 'c') };
     expect(() => decode(three)).toThrow('a string tensor of shape [2] with 3 values');
   });
 
-  it('by the million are refused', () => {
+  it('are refused by the million', () => {
     const empties = new Uint8Array(2 * (2 ** 20 + 1));
     for (let at = 0; at < empties.length; at += 2) empties[at] = 0x42;
     expect(() => decodeTensor(Uint8Array.from([0x08, 7, ...empties]))).toThrow('more than 1048576 strings');
   });
 });
 
-describe('shapes nobody vouches for', () => {
-  it('negative', () => {
+describe('a shape', () => {
+  it('is refused if it is negative', () => {
     expect(() => decode({ dtype: DataType.DT_FLOAT, tensorShape: shape(-1) })).toThrow('a dimension of -1');
   });
 
-  it('giant, with nothing behind them', () => {
+  it('is refused if it is giant with few values behind it', () => {
     for (const sizes of [[2 ** 40], [2 ** 30, 2 ** 30], new Array(254).fill(1000)]) {
       const empty = { dtype: DataType.DT_DOUBLE, tensorShape: shape(...sizes) };
       expect(() => decode(empty)).toThrow('with 0 values');
@@ -277,13 +277,13 @@ describe('shapes nobody vouches for', () => {
     );
   });
 
-  it('beyond what a number can count', () => {
+  it('is refused if it is beyond what a number can count', () => {
     // dim { size: 2^53 }, a varint of eight bytes.
     const size = [0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10];
     expect(() => decodeTensor(Uint8Array.from([0x08, 1, 0x12, 11, 0x12, 9, ...size]))).toThrow('a dimension of 9007');
   });
 
-  it('absent, with no values: a summary that holds none', () => {
+  it('is that of an empty tensor if it is absent and there are no values', () => {
     expect(decode({})).toEqual({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
     expect(decode({ dtype: DataType.DT_FLOAT })).toEqual({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
     expect(decode({ dtype: DataType.DT_STRING })).toEqual({ dtype: 'string', shape: [0], data: [] });

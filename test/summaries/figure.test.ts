@@ -44,7 +44,7 @@ describe('figureSummary', () => {
     );
   });
 
-  it('names the command that installs the renderer where it is absent', async () => {
+  it('names the command that installs the renderer if it is absent', async () => {
     vi.doMock('@resvg/resvg-js', () => {
       throw new Error('Cannot find package');
     });

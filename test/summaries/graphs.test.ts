@@ -137,7 +137,7 @@ describe('graphDefOf a LayersModel', () => {
 });
 
 describe('graphDefOf anything else', () => {
-  it('takes the bytes of a GraphDef as they are', () => {
+  it('accepts the bytes of a GraphDef as they are', () => {
     const bytes = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] }).finish();
     expect(graphDefOf(bytes)).toBe(bytes);
   });
@@ -208,7 +208,7 @@ async function loaded() {
   return tf.loadGraphModel(tf.io.fromMemory(artifacts));
 }
 
-/** As the wire has it: what TensorBoard will read. */
+/** The nodes after a round trip through bytes: what TensorBoard will read. */
 const onWire = (nodes: tensorboard.INodeDef[]) =>
   tensorboard.GraphDef.decode(tensorboard.GraphDef.encode({ node: nodes }).finish()).node;
 
@@ -235,7 +235,7 @@ describe('graphModelNodes', () => {
     expect(relu.attr?._output_shapes.list?.shape?.[0].dim?.map(({ size }) => Number(size))).toEqual([-1, 3]);
   });
 
-  it('falls back on the graph that runs where the stored one is gone', async () => {
+  it('falls back on the graph that runs if the stored one is gone', async () => {
     const model = await loaded();
     Object.assign(model, { artifacts: undefined });
     expect(isGraphModel(model)).toBe(true);

@@ -38,7 +38,7 @@ describe('imageSummary', () => {
     expect(read(summary)).toMatchObject({ size: ['3', '2'], shape: { dim: [{ size: 3 }] }, sizes: [[3, 2]] });
   });
 
-  it('takes uint8 as 0..255 and floats and plain arrays as 0..1', () => {
+  it('reads uint8 as 0..255 and floats and plain arrays as 0..1', () => {
     expect(one({ data: Uint8Array.of(0, 1, 128, 255), shape: [2, 2] }).reds).toEqual([[0, 1, 128, 255]]);
     expect(
       one([
@@ -50,7 +50,7 @@ describe('imageSummary', () => {
     expect(one([Uint8Array.of(3, 4)]).reds).toEqual([[3, 4]]);
   });
 
-  it('takes int32 tensors as 0..255, bool tensors as black and white', () => {
+  it('reads int32 tensors as 0..255, bool tensors as black and white', () => {
     expect(
       one(
         tf.tensor2d(
@@ -71,7 +71,7 @@ describe('imageSummary', () => {
     expect(one([[-1, 2, Number.NaN, Infinity, -Infinity]]).reds).toEqual([[0, 255, 0, 255, 0]]);
   });
 
-  it.each([1, 2, 3, 4])('takes %i channels', (channels) => {
+  it.each([1, 2, 3, 4])('accepts %i channels', (channels) => {
     const pixel = [10, 20, 30, 40].slice(0, channels);
     const rgba = { 1: [10, 10, 10, 255], 2: [10, 10, 10, 20], 3: [10, 20, 30, 255], 4: [10, 20, 30, 40] }[channels];
     expect(one({ data: Uint8Array.from([...pixel, ...pixel]), shape: [1, 2, channels] }).rgba).toEqual([
@@ -79,14 +79,14 @@ describe('imageSummary', () => {
     ]);
   });
 
-  it('takes channels first where it is told so', () => {
+  it('reads channels first if asked to', () => {
     const planes = Uint8Array.of(1, 2, 3, 4, 11, 12, 13, 14, 21, 22, 23, 24);
     const rgba = [1, 11, 21, 255, 2, 12, 22, 255, 3, 13, 23, 255, 4, 14, 24, 255];
     expect(one({ data: planes, shape: [3, 2, 2] }, { layout: 'CHW' }).rgba).toEqual([rgba]);
     expect(one({ data: Uint8Array.of(5, 6), shape: [1, 1, 2] }, { layout: 'CHW' }).reds).toEqual([[5, 6]]);
   });
 
-  it('takes what a canvas gives', () => {
+  it('accepts what a canvas gives', () => {
     expect(one({ data: Uint8ClampedArray.of(1, 2, 3, 4), width: 1, height: 1 }).rgba).toEqual([[1, 2, 3, 4]]);
   });
 
@@ -261,7 +261,7 @@ describe('boxesSummary', () => {
     ]);
   });
 
-  it('takes no boxes, and gray images with and without alpha', () => {
+  it('accepts no boxes, and gray images with and without alpha', () => {
     expect(draw(black(3, 3), []).png.width).toBe(3);
     expect(draw({ data: Uint8Array.of(9, 100), shape: [1, 1, 2] }, []).at(0, 0)).toEqual([9, 9, 9, 100]);
   });
@@ -296,7 +296,7 @@ describe('videoSummary', () => {
     expect(decoded.frames.length).toBe(3);
   });
 
-  it('keeps frames of few colours exactly', () => {
+  it('keeps frames of few colors exactly', () => {
     const data = Uint8Array.from(
       { length: 2 * 16 * 16 * 3 },
       (_, i) => [0, 100, 200, 255][(i * 7 + Math.floor(i / 91)) % 4],
@@ -305,13 +305,13 @@ describe('videoSummary', () => {
     expect(frames.flatMap(({ rgb }) => Array.from(rgb))).toEqual(Array.from(data));
   });
 
-  it('keeps all 256 greys', () => {
+  it('keeps all 256 grays', () => {
     const data = Uint8Array.from({ length: 256 }, (_, i) => i);
     const { frames } = framesOf(gifOf({ data, shape: [1, 16, 16] }));
     expect(Array.from(frames[0].rgb.filter((_, i) => i % 3 === 0))).toEqual(Array.from(data));
   });
 
-  it('comes near to frames of many colours', () => {
+  it('approximates frames of many colors', () => {
     const data = Uint8Array.from(
       { length: 64 * 64 * 3 },
       (_, i) => (i % 3 === 0 ? Math.floor(i / 3) % 64 : Math.floor(i / 192)) * 4,

@@ -100,7 +100,7 @@ describe('readNumbers', () => {
 });
 
 describe('readNumbers of a tensor', () => {
-  it('reads it at once where it can be, with its shape and type', () => {
+  it('reads it at once if it can, with its shape and type', () => {
     expect(
       read(
         tf.tensor2d([
@@ -114,7 +114,7 @@ describe('readNumbers of a tensor', () => {
     expect(read(tf.variable(tf.scalar(3)))).toEqual({ values: [3], shape: [], dtype: 'float32' });
   });
 
-  it('waits where it cannot be read synchronously', async () => {
+  it('waits if it cannot be read synchronously', async () => {
     const webgpu = {
       shape: [2],
       dtype: 'float32',
@@ -131,7 +131,7 @@ describe('readNumbers of a tensor', () => {
     });
   });
 
-  it('survives that the caller disposes it before its values are there', async () => {
+  it('reads it even if the caller disposes it before its values are there', async () => {
     const tensor = tf.tensor1d([1, 2, 3]);
     const before = tf.memory().numTensors;
     Object.defineProperty(tensor, 'dataSync', {
@@ -145,7 +145,7 @@ describe('readNumbers of a tensor', () => {
     expect(tf.memory().numTensors).toBe(before - 1);
   });
 
-  it('rejects and says for what where the values never come', async () => {
+  it('rejects, and says what for, if the values never come', async () => {
     const lost = { shape: [2], data: () => Promise.reject(new Error('device lost')) };
     await expect(readNumbers(lost, 'scalar "loss"')).rejects.toThrow(
       'scalar "loss": the tensor could not be read: device lost',
@@ -180,25 +180,25 @@ const sum = (arrays: readonly NumericArray[]) =>
   arrays.flatMap(({ values }) => Array.from(values)).reduce((a, b) => a + b);
 
 describe('whenRead', () => {
-  it('goes on at once where the value is there, and later where it is not', async () => {
+  it('continues at once if the value is there, and later if it is not', async () => {
     expect(whenRead(2, (value) => value + 1)).toBe(3);
     expect(await whenRead(Promise.resolve(2), (value) => value + 1)).toBe(3);
   });
 });
 
 describe('whenAllRead', () => {
-  it('goes on at once where all values are there', () => {
+  it('continues at once if all values are there', () => {
     expect(whenAllRead([array(1), array(2, 3)] as const, sum)).toBe(6);
   });
 
-  it('keeps the numbers of the call where another comes later, whatever becomes of their memory', async () => {
+  it('keeps the numbers of the call if another comes later, whatever becomes of their memory', async () => {
     const there = array(1, 2);
     const total = whenAllRead([there, Promise.resolve(array(10))] as const, sum);
     there.values.fill(100);
     expect(await total).toBe(13);
   });
 
-  it('passes on what is no array, and rejects where one never comes', async () => {
+  it('passes on what is not an array, and rejects if an array never comes', async () => {
     expect(await whenAllRead([Promise.resolve(1), undefined] as const, (values: readonly unknown[]) => values)).toEqual(
       [1, undefined],
     );
@@ -222,14 +222,14 @@ describe('scalarSummary', () => {
 });
 
 describe('readScalar', () => {
-  it('takes a number, an array of one and a tensor of one, whatever its rank', async () => {
+  it('accepts a number, an array of one and a tensor of one, whatever its rank', async () => {
     expect(readScalar(2, 'test')).toBe(2);
     expect(readScalar([[3]], 'test')).toBe(3);
     expect(readScalar(Float32Array.of(4), 'test')).toBe(4);
     expect(await readScalar({ shape: [1, 1], data: async () => [5] }, 'test')).toBe(5);
   });
 
-  it('refuses none and several, and says what came', () => {
+  it('refuses no number and several numbers, and says what came', () => {
     expect(() => readScalar([1, 2], 'scalar "loss"')).toThrow(
       'scalar "loss": expected a single number, got a Float64Array of 2 in the shape [2]',
     );

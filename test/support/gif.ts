@@ -7,7 +7,7 @@ export function framesOf(gif: Uint8Array) {
   const width = view.getUint16(6, true);
   const height = view.getUint16(8, true);
   let at = 13;
-  const colourTable = (flags: number) => {
+  const colorTable = (flags: number) => {
     if ((flags & 0x80) === 0) return undefined;
     const table = gif.subarray(at, at + 3 * 2 ** ((flags & 7) + 1));
     at += table.length;
@@ -21,7 +21,7 @@ export function framesOf(gif: Uint8Array) {
     }
     return bytes;
   };
-  const global = colourTable(gif[10]);
+  const global = colorTable(gif[10]);
   const frames: { delay: number; rgb: Uint8Array }[] = [];
   let delay = 0;
   let repeats: number | undefined;
@@ -36,7 +36,7 @@ export function framesOf(gif: Uint8Array) {
     } else if (kind === 0x2c) {
       const size = view.getUint16(at + 4, true) * view.getUint16(at + 6, true);
       at += 9;
-      const table = colourTable(gif[at - 1]) ?? global;
+      const table = colorTable(gif[at - 1]) ?? global;
       const minimum = gif[at++];
       const rgb = new Uint8Array(size * 3);
       unpack(subBlocks(), minimum, size).forEach((index, i) => {

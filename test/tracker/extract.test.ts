@@ -39,7 +39,7 @@ describe.each(backends)('extractSaturation on %s', (backend) => {
     model.dispose();
   });
 
-  it('takes async batches, elements of a data set, lists and inputs by name', async () => {
+  it('accepts async batches, elements of a data set, lists and inputs by name', async () => {
     const [a, b] = [tf.input({ shape: [3], name: 'a' }), tf.input({ shape: [2], name: 'b' })];
     const joined = tf.layers.concatenate().apply([a, b]) as tf.SymbolicTensor;
     const output = tf.layers.dense({ units: 4, name: 'joint' }).apply(joined) as tf.SymbolicTensor;
@@ -98,7 +98,7 @@ describe.each(backends)('extractSaturation on %s', (backend) => {
     model.dispose();
   });
 
-  it('wants a batch, stops at an abort, passes errors on, and takes its hooks off whatever happens', async () => {
+  it('requires a batch, stops at an abort, passes errors on, and removes its hooks whatever happens', async () => {
     const model = dense.build();
     const keys = Reflect.ownKeys(model.layers[0]);
     const x = dense.inputs(9, 1) as tf.Tensor;

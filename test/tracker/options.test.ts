@@ -18,7 +18,7 @@ import { catchWarnings } from '../support/warnings.js';
 
 catchWarnings();
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('the options of a tracker on %s', (backend) => {
   let conv: tf.LayersModel;
   let images: tf.Tensor4D;
   /** The convolution's output, N x 6 x 5 x 4. */
@@ -61,26 +61,29 @@ describe.each(backends)('on %s', (backend) => {
     ['max', 4, () => perImage((values) => Math.max(...values))],
     ['median', 4, () => perImage((values) => values.sort((a, b) => a - b)[14])],
     ['flatten', 120, () => Float64Array.from(maps)],
-  ] as const)('convMethod %s', async (convMethod, features, rows) => {
+  ] as const)('convMethod %s decides how maps become samples', async (convMethod, features, rows) => {
     const found = await shown(conv, images, 'conv', { convMethod });
     const expected = rows();
     expect([found.samples, found.features]).toEqual([expected.length / features, features]);
     expect(distance(found.covariance!, twoPassCovariance(expected, features))).toBeLessThan(1e-6);
   });
 
-  it.each(['nearest', 'bilinear'] as const)('downsample to 3 by %s, before anything else', async (method) => {
-    const found = await shown(conv, images, 'conv', { downsample: { size: 3, method } });
-    // torch.nn.functional.interpolate: nearest takes floor(i * 6 / 3), floor(i * 5 / 3); bilinear (i + 0.5) * scale - 0.5.
-    const positions = (length: number) =>
-      [0, 1, 2].map((i) => (method === 'nearest' ? Math.floor((i * length) / 3) : ((i + 0.5) * length) / 3 - 0.5));
-    const rows: number[] = [];
-    for (let n = 0; n < 30; n++) {
-      for (const h of positions(6))
-        for (const w of positions(5)) for (let c = 0; c < 4; c++) rows.push(between(n, h, w, c));
-    }
-    expect([found.samples, found.features]).toEqual([30 * 9, 4]);
-    expect(distance(found.covariance!, twoPassCovariance(rows, 4))).toBeLessThan(1e-6);
-  });
+  it.each(['nearest', 'bilinear'] as const)(
+    'downsample shrinks maps to 3 by %s, before anything else',
+    async (method) => {
+      const found = await shown(conv, images, 'conv', { downsample: { size: 3, method } });
+      // torch.nn.functional.interpolate: nearest takes floor(i * 6 / 3), floor(i * 5 / 3); bilinear (i + 0.5) * scale - 0.5.
+      const positions = (length: number) =>
+        [0, 1, 2].map((i) => (method === 'nearest' ? Math.floor((i * length) / 3) : ((i + 0.5) * length) / 3 - 0.5));
+      const rows: number[] = [];
+      for (let n = 0; n < 30; n++) {
+        for (const h of positions(6))
+          for (const w of positions(5)) for (let c = 0; c < 4; c++) rows.push(between(n, h, w, c));
+      }
+      expect([found.samples, found.features]).toEqual([30 * 9, 4]);
+      expect(distance(found.covariance!, twoPassCovariance(rows, 4))).toBeLessThan(1e-6);
+    },
+  );
 
   function between(n: number, h: number, w: number, c: number): number {
     const [top, left] = [Math.floor(h), Math.floor(w)];
@@ -93,25 +96,28 @@ describe.each(backends)('on %s', (backend) => {
     ['timestepwise', 12, 20],
     ['tokens', 60, 4],
     [undefined, 12, 4],
-  ] as const)('timeseriesMethod %s', async (timeseriesMethod, samples, features) => {
-    const model = recurrent.build();
-    const x = recurrent.inputs(12, 3) as tf.Tensor;
-    const found = await shown(model, x, 'lstm', { timeseriesMethod });
-    expect([found.samples, found.features]).toEqual([samples, features]);
-    const output = tf.tidy(() => (model.layers[0].apply(x) as tf.Tensor).dataSync());
-    const rows =
-      timeseriesMethod === 'timestepwise' || timeseriesMethod === 'tokens'
-        ? Float64Array.from(output)
-        : Float64Array.from({ length: 48 }, (_, i) => output[(Math.floor(i / 4) * 5 + 4) * 4 + (i % 4)]);
-    expect(distance(found.covariance!, twoPassCovariance(rows, features))).toBeLessThan(1e-6);
-    // A wrapper's sequence is read by tokens unless asked otherwise.
-    const each = await shown(model, x, 'each', { timeseriesMethod });
-    expect(each.samples).toBe(timeseriesMethod === undefined || timeseriesMethod === 'tokens' ? 60 : 12);
-    x.dispose();
-    freeWeights(model);
-  });
+  ] as const)(
+    'timeseriesMethod %s decides how sequences become samples',
+    async (timeseriesMethod, samples, features) => {
+      const model = recurrent.build();
+      const x = recurrent.inputs(12, 3) as tf.Tensor;
+      const found = await shown(model, x, 'lstm', { timeseriesMethod });
+      expect([found.samples, found.features]).toEqual([samples, features]);
+      const output = tf.tidy(() => (model.layers[0].apply(x) as tf.Tensor).dataSync());
+      const rows =
+        timeseriesMethod === 'timestepwise' || timeseriesMethod === 'tokens'
+          ? Float64Array.from(output)
+          : Float64Array.from({ length: 48 }, (_, i) => output[(Math.floor(i / 4) * 5 + 4) * 4 + (i % 4)]);
+      expect(distance(found.covariance!, twoPassCovariance(rows, features))).toBeLessThan(1e-6);
+      // A wrapper's sequence is read by tokens unless asked otherwise.
+      const each = await shown(model, x, 'each', { timeseriesMethod });
+      expect(each.samples).toBe(timeseriesMethod === undefined || timeseriesMethod === 'tokens' ? 60 : 12);
+      x.dispose();
+      freeWeights(model);
+    },
+  );
 
-  it('activations: what a layer puts out, or has before its activation', async () => {
+  it('activations chooses what a layer puts out, or what it has before its activation', async () => {
     const model = dense.build();
     const x = dense.inputs(50, 1) as tf.Tensor;
     const [after, before] = [
@@ -134,7 +140,7 @@ describe.each(backends)('on %s', (backend) => {
     freeWeights(model);
   });
 
-  it('activations: before the activation of the layer that TimeDistributed wraps', async () => {
+  it('activations reaches the layer that TimeDistributed wraps, before its activation', async () => {
     const each = tf.layers.timeDistributed({
       layer: tf.layers.dense({ units: 4, activation: 'sigmoid' }),
       inputShape: [5, 3],
@@ -156,7 +162,7 @@ describe.each(backends)('on %s', (backend) => {
     freeWeights(model);
   });
 
-  it('threshold and rule', async () => {
+  it('threshold and rule decide how many dimensions count', async () => {
     const results = [];
     for (const options of [{}, { threshold: 0.5 }, { threshold: 1 }, { rule: 'delve' as const }]) {
       results.push(
@@ -172,7 +178,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(delve).toBe(standard - 1);
   });
 
-  it('layers: drops, keeps and renames', async () => {
+  it('layers drops, keeps and renames layers', async () => {
     const model = dense.build();
     const tracker = new SaturationTracker('unused', model, {
       saveTo: [new RecordingStore()],
@@ -193,7 +199,7 @@ describe.each(backends)('on %s', (backend) => {
     const trackers = (['all', 'auto'] as const).map(
       (sampling, i) => new SaturationTracker('unused', model, { sampling, saveTo: [stores[i]] }),
     );
-    // The last four features live in the last column of the map alone.
+    // The last four features vary only in the last column of the map.
     const isLast = tf.tidy(() => tf.range(0, 32).equal(31).reshape([1, 1, 32, 1]).mul(3));
     const mask = tf.tidy(() => tf.concat([tf.ones([1, 1, 32, 4]), tf.tile(isLast, [1, 1, 1, 4])], 3));
     for (let batch = 0; batch < 64; batch++) {
@@ -214,7 +220,7 @@ describe.each(backends)('on %s', (backend) => {
     freeWeights(model);
   });
 
-  it("sampling 'auto' uses fewer rows where they are many, and shows the same saturation within 0.01", async () => {
+  it("sampling 'auto' uses fewer rows if they are many, and shows the same saturation within 0.01", async () => {
     const model = tf.sequential({
       layers: [
         tf.layers.dense({ inputShape: [50, 128], units: 128, activation: 'relu', name: 'tokens' }),
@@ -244,7 +250,7 @@ describe.each(backends)('on %s', (backend) => {
         expect(all.samples).toBe(layer === 'few' ? 1000 : 50_000);
         // Of a layer of ten, one direction is more than 0.01: so few rows are all used.
         if (layer === 'few') expect(auto.samples).toBe(1000);
-        // Outside fit nobody knows how many rows the first epoch will bring: every batch is used, 32 steps of a sequence.
+        // Outside fit the number of rows of the first epoch is unknown: every batch is used, 32 steps of a sequence.
         else if (epoch === 0) expect(auto.samples).toBe(32_000);
         else expect(auto.samples).toBeLessThan(0.5 * 32_000);
       }
@@ -253,7 +259,7 @@ describe.each(backends)('on %s', (backend) => {
     freeWeights(model);
   });
 
-  it("precision 'float64' is exact where a mean is far larger than the deviations", async () => {
+  it("precision 'float64' is exact if a mean is far larger than the deviations", async () => {
     const layer = tf.layers.dense({
       units: 3,
       inputShape: [3],
@@ -271,7 +277,7 @@ describe.each(backends)('on %s', (backend) => {
     freeWeights(model);
   });
 
-  it('stats: each of them, and nothing that was not asked for', async () => {
+  it('stats measures each statistic that is asked for, and nothing else', async () => {
     const model = dense.build();
     const x = dense.inputs(60, 1) as tf.Tensor;
     const stats: Stat[] = [
@@ -299,7 +305,7 @@ describe.each(backends)('on %s', (backend) => {
     freeWeights(model);
   });
 
-  it('saveTo: every store, alone and together, by name or as an object', async () => {
+  it('saveTo saves to every store, alone and together, by name or as an object', async () => {
     const model = dense.build();
     const x = dense.inputs(60, 1) as tf.Tensor;
     const logdir = join(temporaryFolder(), 'run');
@@ -334,7 +340,7 @@ describe.each(backends)('on %s', (backend) => {
   });
 });
 
-it('are not changed, and have the defaults that they are said to have', () => {
+it('the options are not changed, and have their documented defaults', () => {
   const options: SaturationOptions = Object.freeze({ stats: Object.freeze(['lsat']) as never, saveTo: 'csv' as const });
   expect(resolveOptions(options)).toMatchObject({ scalars: ['saturation'], saveTo: ['csv'] });
   expect(resolveOptions({})).toEqual({

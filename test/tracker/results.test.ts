@@ -20,7 +20,7 @@ import { catchWarnings } from '../support/warnings.js';
 
 const warnings = catchWarnings();
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('what a tracker writes on %s', (backend) => {
   let model: tf.LayersModel;
   let x: tf.Tensor;
   let y: tf.Tensor;
@@ -222,7 +222,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(readFileSync(join(run, path), 'utf8').trim().split('\n')).toHaveLength(30);
   });
 
-  it('writes the mean over layers where averageSaturation asks for it', async () => {
+  it('writes the mean over layers if averageSaturation asks for it', async () => {
     const logdir = temporaryFolder();
     const store = new RecordingStore();
     const tracker = new SaturationTracker(logdir, model, { averageSaturation: true, saveTo: ['tensorboard', store] });
@@ -334,7 +334,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(readdirSync(folder)).toEqual(['taken']);
   });
 
-  it('makes no event file where TensorBoard was not asked for', async () => {
+  it('makes no event file if TensorBoard was not asked for', async () => {
     const logdir = join(temporaryFolder(), 'run');
     const tracker = new SaturationTracker(logdir, model, { saveTo: 'csv' });
     tracker.addScalar('mine', 1);
@@ -447,7 +447,7 @@ async function visibleSteps(run: string): Promise<Map<string, number[]>> {
   return steps;
 }
 
-/** Says how many epochs a store has been given when an epoch begins. */
+/** Records at the beginning of each epoch how many epochs a store has received. */
 class Watcher extends tf.Callback {
   readonly seen: number[] = [];
   readonly #stored: () => number;
@@ -463,8 +463,8 @@ class Watcher extends tf.Callback {
 describe.each(backends)('a fit on %s with the callback of a tracker', (backend) => {
   beforeAll(() => useBackend(backend));
 
-  it('hands an epoch to the stores before the next one but one begins, even where TensorFlow.js never yields', async () => {
-    // Wide enough to be solved by a worker, whose answer only a turn of the event loop brings.
+  it('hands an epoch to the stores before the next one but one begins, even if TensorFlow.js never yields', async () => {
+    // Wide enough to be solved by a worker, whose answer arrives only when the event loop turns.
     const model = tf.sequential({
       layers: [tf.layers.dense({ units: 300, inputShape: [20] }), tf.layers.dense({ units: 1 })],
     });

@@ -21,7 +21,7 @@ async function stepsOf(run: string, pattern: RegExp): Promise<Record<string, num
   return Object.fromEntries([...tags].map((tag) => [tag, pointsOf(summaries, tag).map(([step]) => step)]));
 }
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('tensorBoard on %s', (backend) => {
   let model: tf.LayersModel;
   let x: tf.Tensor;
   let y: tf.Tensor;
@@ -175,7 +175,7 @@ describe.each(backends)('on %s', (backend) => {
     }
   });
 
-  it('never stops a fit: a folder that cannot be made is told once', async () => {
+  it('never stops a fit: a folder that cannot be made is reported once', async () => {
     const file = join(temporaryFolder(), 'taken');
     writeFileSync(file, '');
     const { epoch } = await train(tensorBoard(join(file, 'logs'), { saturation: true }), { epochs: 3 });
@@ -185,7 +185,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(new Set(told).size).toBe(told.length);
   });
 
-  it('takes its place in a list of callbacks, wherever, with plain ones of TensorFlow.js', async () => {
+  it('works anywhere in a list of callbacks, with plain ones of TensorFlow.js', async () => {
     for (const order of [0, 1]) {
       const logdir = temporaryFolder();
       const list = [

@@ -10,6 +10,7 @@ import {
   embedding,
   freeWeights,
   normalTensor,
+  ownKeysOf,
   recurrent,
   shared,
   type Trainable,
@@ -24,7 +25,7 @@ afterEach(() => {
   for (const each of toDispose.splice(0)) each.dispose();
 });
 
-/** Remembers tensors so that the test need not. */
+/** Disposes of tensors after the test. */
 function held<T extends tf.Tensor | tf.Tensor[]>(tensors: T): T {
   toDispose.push(...(Array.isArray(tensors) ? tensors : [tensors]));
   return tensors;
@@ -47,7 +48,7 @@ function fitOptions(trainable: Trainable, callbacks: tf.CustomCallback[] | tf.Ca
   };
 }
 
-describe.each(backends)('on %s', (backend) => {
+describe.each(backends)('a tracked training on %s', (backend) => {
   beforeAll(() => useBackend(backend));
 
   describe.each(trainables(backend).map((each) => [each.name, each] as const))('%s', (_name, trainable) => {
@@ -193,7 +194,7 @@ describe.each(backends)('on %s', (backend) => {
   });
 
   it.each(['tensors', 'dataset'])(
-    "tells fitDataset's validation on %s from a user's evaluate on the same data",
+    "distinguishes fitDataset's validation on %s from a user's evaluate on the same data",
     async (kind) => {
       const store = new RecordingStore();
       const net = model(dense);
@@ -378,7 +379,7 @@ describe.each(backends)('on %s', (backend) => {
     const encoder = tf.layers.lstm({ units: 3, returnState: true, name: 'encoder' });
     const net = tf.model({ inputs: input, outputs: encoder.apply(input) as tf.SymbolicTensor[] });
     const [first, second] = [0, 1].map(() => new SaturationTracker('unused', net, { saveTo: [new RecordingStore()] }));
-    // On the very same tensor, of which only a new record makes another pass.
+    // On the same tensor, for which only a new record makes another pass.
     const x = held(normalTensor([6, 4, 2], 1));
     const pass = () => tf.tidy(() => void net.apply(x));
     first.record('train', pass);
@@ -452,7 +453,7 @@ describe.each(backends)('on %s', (backend) => {
     expect(relativeError(found.covariance!, expected.covariance())).toBeLessThan(1e-5);
   });
 
-  it('stops and resumes, and skips what is left out meanwhile (Delve B10 crashed)', async () => {
+  it('stops and resumes, and skips what is left out in between (Delve B10 crashed)', async () => {
     const store = new RecordingStore();
     const net = model(dense);
     const x = held(dense.inputs(4, 1)) as tf.Tensor;
@@ -611,15 +612,4 @@ function linearDense(): tf.layers.Layer {
 function relativeError(found: Float64Array, expected: Float64Array): number {
   const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   return found.reduce((max, value, i) => Math.max(max, Math.abs(value - expected[i])), 0) / largest;
-}
-
-/** Every own property, also those that are not enumerable, of a model and its layers. */
-function ownKeysOf(net: tf.LayersModel): string[][] {
-  const inner = (net as unknown as { model?: object }).model;
-  return [net, ...(inner ? [inner] : []), ...net.layers].map((each) =>
-    Reflect.ownKeys(each)
-      .map(String)
-      .filter((key) => !/^(history|isTraining|stopTraining_|trainFunction|testFunction|_stateful)$/.test(key))
-      .sort(),
-  );
 }

@@ -18,7 +18,7 @@ const tensor = (values: number[], shape: number[], dtype = 'float32') => ({
 });
 
 // tfjs-node/src/tensorboard_test.ts tries the same calls.
-it('scalars of numbers and tensors, as tfjs-node takes them', async () => {
+it('scalars are numbers and tensors, as in tfjs-node', async () => {
   const logdir = temporaryFolder();
   const writer = summaryFileWriter(logdir);
   writer.scalar('loss', 42, 0);
@@ -51,7 +51,7 @@ it('what throws in tfjs-node works: a description, a constant histogram, one buc
   expect(one.summary!.value![0].metadata!.summaryDescription).toBe('one bucket');
 });
 
-it('the event file ends in .v2, or as is said', async () => {
+it('the event file ends in .v2, or in the suffix that is given', async () => {
   const logdir = temporaryFolder();
   for (const [name, suffix] of [
     ['a', undefined],
@@ -112,7 +112,7 @@ it.each(['', null, undefined, 5])('the logdir %j throws with the words of tfjs-n
   );
 });
 
-it('a flush that fails and is not awaited is told, and is no unhandled rejection', async () => {
+it('a flush that fails and is not awaited is reported, and is not an unhandled rejection', async () => {
   const { rmSync, writeFileSync } = await import('node:fs');
   const logdir = join(temporaryFolder(), 'logs');
   const unhandled = vi.fn();
