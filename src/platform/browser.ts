@@ -31,6 +31,16 @@ export function onExit(callback: (final: boolean) => void): void {
   exitCallbacks.add(callback);
 }
 
+/** A page does not say when it is closed for good. */
+export function isExiting(): boolean {
+  return false;
+}
+
+/** Calls back when the promises that are settled have been heard. */
+export function atEndOfTurn(callback: () => void): void {
+  setTimeout(callback);
+}
+
 /** A page receives no signals. */
 export function handleSignals(): void {}
 

@@ -1,5 +1,5 @@
 import type { ActivationRecorder, RecordedLayer } from '../activations/recorder.js';
-import type { EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
+import type { EpochScalar, EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import { EpochMemory, measureEpoch } from './measure-epoch.js';
 import type { ResolvedOptions } from './options.js';
@@ -17,7 +17,7 @@ export class EpochWriter {
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
   readonly #memory = new EpochMemory();
-  #scalars: EpochStatistics['scalars'] = [];
+  #scalars: EpochScalar[] = [];
   #lastEpoch: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 

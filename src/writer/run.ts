@@ -16,9 +16,9 @@ import { tensorboard } from '../proto/tensorboard.js';
 import { addToProjectorConfig, type ProjectorFiles, projectorConfigFile } from '../summaries/embedding.js';
 import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
 import { type Later, whenRead } from '../summaries/numbers.js';
-import { OrderedQueue } from './ordered-queue.js';
+import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
 import { type LastPoint, lastPointsBefore } from './purge.js';
-import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
+import { type BufferPolicy, type Chunk, counted, RecordBuffer } from './record-buffer.js';
 import { type TaggedTensor, WrittenTags } from './written-tags.js';
 
 /** Named in the first record of every file. */
@@ -33,13 +33,14 @@ export class Run {
   /** Where the run is written. */
   readonly output: Output;
   readonly #records: RecordBuffer;
-  readonly #queue = new OrderedQueue();
+  readonly #queue = new OrderedQueue((names) => this.#giveUp(names));
   readonly #tags = new WrittenTags();
   /** Companion files that are being written. */
   readonly #files = new Set<Promise<void>>();
   /** Values that have been claimed, by their owners. */
   readonly #claims = new WeakMap<object, Set<string>>();
   readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
+  #isExiting = false;
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
   /** The hyperparameters that have been added. */
@@ -95,12 +96,20 @@ export class Run {
     return this.#tags.find(tag)?.lastStep;
   }
 
-  /** Adds one event with one value or several. It keeps its place in the order if the values come later. */
-  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>): void {
+  /**
+   * Adds one event with one value or several. It keeps its place in the order if the values come later.
+   *
+   * @param call names the event if its values never come
+   */
+  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>, call: string): void {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
-    if (values instanceof Promise) this.#queue.addLater(values, write, this.#countLoss);
-    else this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
+    if (values instanceof Promise) {
+      this.#queue.addLater(values, `${call} at step ${step}`, write, this.#countLoss);
+      if (this.#isExiting) warnOfLate(this.#queue.release());
+    } else {
+      this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
+    }
   }
 
   /** Adds an event as it is. */
@@ -217,13 +226,21 @@ export class Run {
    * @param final the program is ending: there will be no flush, so what is missing is reported now
    */
   flushSync(final: boolean): void {
-    const { unresolved } = this.#queue;
-    if (final) this.#queue.release();
-    this.#records.writeOut(Date.now(), true);
-    this.output.flushSync?.();
-    if (!final) return;
-    if (unresolved > 0) warn(`At exit ${unresolved} events were lost: their values were still being computed`);
+    if (!final) {
+      this.#records.writeOut(Date.now(), true);
+      this.output.flushSync?.();
+      return;
+    }
+    this.#isExiting = true;
+    const late = this.#queue.release();
+    this.#records.beginExit();
+    warnOfLate(late);
     if (this.#records.isPending) warn(`At exit ${this.#records.pendingBytes} bytes of events could not be written`);
+  }
+
+  #giveUp(names: string[]): void {
+    const error = new Error(`given up: ${listed(names)}`);
+    this.#records.addLoss(names.length, `no value has come for ${maxSilentMillis / 1000} s`, error);
   }
 
   #lastPointsBefore(step: Step): LastPoint[] {
@@ -238,7 +255,7 @@ export class Run {
 
   /** Whether values or files are still being computed. */
   get #isComputing(): boolean {
-    return this.#queue.unresolved > 0 || this.#files.size > 0;
+    return this.#queue.isComputing || this.#files.size > 0;
   }
 
   async #computed(): Promise<void> {
@@ -287,7 +304,8 @@ export class Run {
 
   async #writeFile(path: string, bytes: Later<Uint8Array>): Promise<void> {
     if (this.output.file === undefined) throw new Error('This Output takes no companion files');
-    await this.output.file(safePath(path), bytes instanceof Promise ? await bytes : bytes);
+    const read = bytes instanceof Promise ? await this.#queue.wait(bytes, `the file '${path}'`) : bytes;
+    if (read !== givenUp) await this.output.file(safePath(path), read);
   }
 
   /** The projector's configuration that an earlier program left in the folder. */
@@ -295,6 +313,17 @@ export class Run {
     const bytes = this.output.readFile?.(projectorConfigFile);
     return bytes === undefined ? '' : new TextDecoder().decode(bytes);
   }
+}
+
+function warnOfLate(names: string[]): void {
+  if (names.length === 0) return;
+  warn(`At exit ${counted(names.length)}: their values were still being computed (${listed(names)})`);
+}
+
+function listed(names: string[]): string {
+  const most = 5;
+  const more = names.length - most;
+  return names.slice(0, most).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** About how much memory values take while they wait. */

@@ -213,7 +213,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
       expect((await solved(accumulator)).count).toBe(200);
       expect(await accumulator.solve({}, true)).toBeUndefined();
       feed(accumulator, data);
-      // On a GPU, what has not been read back yet is not in it.
+      // On a GPU it lacks what has not been read back yet.
       const saved = CovarianceAccumulator.fromBytes(accumulator.snapshot()!.toBytes());
       expect([0, 100]).toContain(saved.count);
       const before = saved.count;
@@ -275,7 +275,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
 describe('reading tensors back', () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  /** What a hook would have kept against the rules. */
+  /** What a hook would have kept although it must not. */
   function valuesOf(tensor: tf.Tensor): Float32Array {
     return withValues(tensor, (values) => values);
   }
@@ -302,7 +302,7 @@ describe('reading tensors back', () => {
     it('releases the memory of a large copy, even if the callback throws', async () => {
       await useBackend(backend);
       const tensor = tf.fill([20_000], 1).add(1);
-      // What the cpu backend gives out is its own.
+      // The cpu backend returns its own arrays.
       const left = backend === 'cpu' ? 20_000 : 0;
       expect(valuesOf(tensor)).toHaveLength(left);
       let seen = new Float32Array();
@@ -328,7 +328,7 @@ describe('reading tensors back', () => {
     async (backend, kind) => {
       await useBackend(backend);
       const detached = vi.fn();
-      // All ways by which this project could: memory that grows, and arrays handed to a thread or a port.
+      // The ways by which this project could detach it: memory that grows, and arrays handed to a thread or a port.
       const { Worker, MessagePort } = await import('node:worker_threads');
       const { grow } = WebAssembly.Memory.prototype;
       vi.spyOn(WebAssembly.Memory.prototype, 'grow').mockImplementation(function (this: WebAssembly.Memory, pages) {

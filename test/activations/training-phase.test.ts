@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TrainingPhase } from '../../src/activations/training-phase.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
-import { dense, normalTensor, seedWeights } from '../support/models.js';
+import { dense, normalTensor, ownKeysOf, seedWeights } from '../support/models.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -101,7 +101,7 @@ describe.each(backends)('the training phase on %s', (backend) => {
     const ones = held(tf.ones([5, 1]));
     class Adversary extends tf.Callback {
       override async onEpochBegin() {
-        // The discriminator's own predictions and losses in between belong to nobody.
+        // The discriminator's own predictions and losses in between are not recorded.
         tf.dispose(discriminator.predict(real));
         tf.dispose(discriminator.evaluate(real, ones));
       }
@@ -164,7 +164,7 @@ describe.each(backends)('the training phase on %s', (backend) => {
 
   it('counts a custom loop and fits with and without the callback correctly after a fit that threw', async () => {
     const model = compiled([tf.layers.dense({ inputShape: [6], units: 3, name: 'only' })]);
-    const keys = ownKeys(model);
+    const keys = ownKeysOf(model);
     const [x, y] = [held(normalTensor([12, 6], 1)), held(normalTensor([12, 3], 2))];
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
@@ -176,7 +176,7 @@ describe.each(backends)('the training phase on %s', (backend) => {
     const options = { epochs: 1, batchSize: 4, verbose: 0 as const };
     const callbacks = [tracker.callback(), new Failing()];
     await expect(model.fit(x, y, { ...options, callbacks })).rejects.toThrow('out of luck');
-    // Nobody told the tracker that this fit ended; neither of these is to be taken for it.
+    // The tracker did not learn that this fit ended; it must not take either of these for it.
     await model.fit(x, y, { ...options, validationData: [x, y] });
     tf.dispose(await model.trainOnBatch(x, y));
     tf.dispose([model.predict(x) as tf.Tensor, model.evaluate(x, y) as tf.Tensor]);
@@ -185,7 +185,7 @@ describe.each(backends)('the training phase on %s', (backend) => {
     await model.fit(x, y, { ...options, validationData: [x, y], callbacks: tracker.callback() });
     await tracker.close();
     expect(store.samples(1)).toEqual({ 'train/only': 12, 'val/only': 12 });
-    expect(ownKeys(model)).toEqual(keys);
+    expect(ownKeysOf(model)).toEqual(keys);
   });
 
   it('counts the next fitDataset correctly after one that threw in the middle', async () => {
@@ -281,15 +281,4 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
     resolve = done;
   });
   return { promise, resolve };
-}
-
-/** Own properties of a model, of the model inside it and of its layers, but for what fit leaves there itself. */
-function ownKeys(model: tf.LayersModel): string[][] {
-  const inner = (model as unknown as { model?: object }).model;
-  return [model, ...(inner ? [inner] : []), ...model.layers].map((each) =>
-    Reflect.ownKeys(each)
-      .map(String)
-      .filter((key) => !/^(history|isTraining|stopTraining_|trainFunction|testFunction|_stateful)$/.test(key))
-      .sort(),
-  );
 }

@@ -3,22 +3,15 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MalformedMessageError } from '../../src/encoding/protobuf.js';
 import { payloadsOf } from '../../src/encoding/record.js';
-import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { EventDecoder } from '../../src/reader/event-decoder.js';
-import { readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { goldenFolder } from '../support/golden.js';
+import { eventsOf } from '../support/read-run.js';
 
 /** What torch wrote: test/fixtures/tensors/torch/generate.py. */
 const torchTensors = 'test/fixtures/tensors/torch';
-
-async function all(path: string): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(path)) events.push(event);
-  return events;
-}
 
 const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
   const bytes = tensorboard.Event.encode(message).finish();
@@ -28,7 +21,9 @@ const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
 describe('values that plugins store in their own way', () => {
   it('include hyperparameters and the end of a session, as tensorboardX writes them', async () => {
     const path = join(goldenFolder, 'tbx/hparams/trial0/events.out.tfevents.1700000000.vm');
-    const values = (await all(path)).flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'hparams');
+    const values = (await eventsOf(path))
+      .flatMap((event) => event.summary ?? [])
+      .filter((one) => one.plugin === 'hparams');
     expect(values.map(({ tag }) => tag)).toEqual([
       '_hparams_/experiment',
       '_hparams_/session_start_info',
@@ -67,7 +62,7 @@ describe('values that plugins store in their own way', () => {
   });
 
   it('include the layout of custom scalars', async () => {
-    const events = await all(join(goldenFolder, 'tbx/custom_scalars/events.out.tfevents.1700000000.vm'));
+    const events = await eventsOf(join(goldenFolder, 'tbx/custom_scalars/events.out.tfevents.1700000000.vm'));
     const [layout] = events.flatMap((event) => event.summary ?? []).filter((one) => one.plugin === 'custom_scalars');
     expect(layout.value).toMatchObject({
       layout: {
@@ -191,7 +186,7 @@ describe('a summary whose value cannot be decoded', () => {
   });
 
   it('leaves the rest of the file to be read: what torch 2.13 wrote of every type', async () => {
-    const events = await all(join(torchTensors, 'add_tensor.tfevents'));
+    const events = await eventsOf(join(torchTensors, 'add_tensor.tfevents'));
     // The counts and values are those of TensorBoard, which shows the scalars in both loaders.
     expect(events.length).toBe(28);
     const values = new Map(events.flatMap(({ summary = [] }) => summary.map(({ tag, value }) => [tag, value])));
@@ -201,7 +196,7 @@ describe('a summary whose value cannot be decoded', () => {
   });
 
   it('is none where torch writes half precision as float32 and complex numbers as pairs', async () => {
-    const events = await all(join(torchTensors, 'half.tfevents'));
+    const events = await eventsOf(join(torchTensors, 'half.tfevents'));
     const values = new Map(events.flatMap(({ summary = [] }) => summary.map(({ tag, value }) => [tag, value])));
     expect(values.get('half')).toEqual({ dtype: 'float16', shape: [1, 2], data: Float32Array.of(0.5, -1.25) });
     // 1e30 in bfloat16 is 0x1.94p+99.
@@ -216,7 +211,7 @@ describe('a summary whose value cannot be decoded', () => {
   it.each(['add_tensor.tfevents', 'half.tfevents'])(
     'is written back byte for byte by addEvent, with all others: %s',
     async (name) => {
-      const events = await all(join(torchTensors, name));
+      const events = await eventsOf(join(torchTensors, name));
       const output = new MemoryOutput();
       const writer = new SummaryWriter(output);
       for (const event of events) writer.addEvent(event);

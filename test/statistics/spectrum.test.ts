@@ -16,7 +16,7 @@ import { solveInBackground } from '../../src/statistics/threads/solver.js';
 import { index, numbers, numericCases, spectrumValues } from '../support/numeric-fixtures.js';
 import { distance, gaussianRows, twoPassCovariance, uniform } from '../support/random.js';
 
-/** Where the threshold lies on a cumulative fraction, rounding decides, and one more or less is right. */
+/** If the threshold lies on a cumulative fraction, rounding decides, and one more or less is right. */
 function expectDimension(actual: number, expected: number | null, margin: number | null): void {
   if (margin !== null && margin < 1e-12) expect(Math.abs(actual - (expected ?? 0))).toBeLessThanOrEqual(1);
   else expect(actual).toBe(expected ?? 0);

@@ -7,7 +7,7 @@ import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** How a program ended, and what it said. */
+/** How a program ended, and what it printed. */
 export interface Ending {
   code: number | null;
   signal: NodeJS.Signals | null;
