@@ -128,6 +128,7 @@ function valueText(value: SummaryValue): string {
   }
   if ('sessionEnd' in value && value.sessionEnd) return value.sessionEnd.status;
   if ('experiment' in value && value.experiment) return plural(value.experiment.hparams.length, 'hyperparameter');
+  if ('undecoded' in value) return `undecoded: ${value.undecoded}`;
   if (value.dtype === 'graph') return plural(value.data.length, 'byte');
   return `${value.dtype} [${value.shape.join(', ')}]`;
 }

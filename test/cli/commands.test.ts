@@ -166,6 +166,31 @@ describe('what would command the terminal is shown, not obeyed', () => {
   });
 });
 
+describe('a summary that cannot be decoded', () => {
+  it('is no damage for verify, and inspect says why', async () => {
+    const file = 'test/fixtures/tensors/torch/add_tensor.tfevents';
+    const verified = await cli(['verify', file]);
+    expect(verified).toMatchObject({ code: 0, err: '', out: expect.stringContaining(`${file}: 28 records\n`) });
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const raw = tensorboard.Summary.Value.encode({ tag: 'odd', tensor: { dtype: 4, intVal: [300] } }).finish();
+    writer.addEvent({
+      wallTime: 1,
+      step: 2,
+      summary: [{ tag: 'odd', plugin: '', value: 0, raw: new Uint8Array(raw) }],
+    });
+    writer.addScalar('loss', 0.5, 3);
+    await writer.close();
+    const odd = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(odd, output.bytes);
+    expect(await cli(['verify', odd])).toMatchObject({ code: 0 });
+    const { code, out } = await cli(['inspect', odd]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^\. +odd +\(none\) +1 {2}2 +undecoded: a uint8 tensor with the value 300$/m);
+    expect(out).toMatch(/^\. +loss +scalars +1 {2}3 +0\.5$/m);
+  });
+});
+
 describe('verify', () => {
   it('accepts sound files', async () => {
     const { code, out } = await cli(['verify', goldenFolder]);
