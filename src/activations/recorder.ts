@@ -19,7 +19,7 @@ import {
 import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers } from './layers.js';
 import type { SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
-import { type ActivationView, sampleSize, type Thinning } from './samples.js';
+import { type ActivationView, pickRows, sampleSize } from './samples.js';
 import { offTape } from './tensors.js';
 import { type BatchPlace, TrainingPhase } from './training-phase.js';
 
@@ -31,16 +31,6 @@ import { type BatchPlace, TrainingPhase } from './training-phase.js';
 
 /** Samples kept per layer and split for the embedding: enough for a scatter plot, and few enough for memory. */
 const embeddingRows = 1000;
-
-/** With sampling 'auto': how many rows of one item count as independent of each other. */
-const independentRowsPerItem = 16;
-/**
- * With sampling 'auto': most rows of one item that are used, because neighbors are much alike. None of 258 spectra of the
- * demo's convolutional network (eight seeds) showed another saturation than that of all rows; with 16 rows, one of 138 did.
- */
-const mostRowsPerItem = 32;
-/** The fractional parts of its multiples lie evenly in [0, 1), however many there are. */
-const goldenRatio = (1 + Math.sqrt(5)) / 2;
 
 /** How activations are read and which of them count. */
 export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
@@ -96,6 +86,16 @@ class BatchCount {
   }
 }
 
+/** With sampling 'auto': what decides which rows of a layer are used. */
+interface Sampling {
+  readonly features: number;
+  readonly budget: SampleBudget;
+  /** How many items the budget was told that an epoch brings; undefined if that is unknown. */
+  expectedItems: number | undefined;
+  /** Rows picked since the first epoch. */
+  picked: number;
+}
+
 /** The state of one layer in one split. */
 interface Entry {
   split: Split;
@@ -109,8 +109,8 @@ interface Entry {
   batch: { readonly number: number; readonly itemsBefore: number } | undefined;
   /** Whether a pass of this period was used. */
   isUsed: boolean;
-  /** With sampling 'auto': how many rows are needed. */
-  budget: SampleBudget | undefined;
+  /** With sampling 'auto': which rows are used. */
+  sampling: Sampling | undefined;
 }
 
 /**
@@ -127,7 +127,6 @@ export class ActivationRecorder {
   readonly #report: (error: unknown, where: string) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #accumulators: AccumulatorFactory;
-  readonly #expectedItems = new Map<Split, number>();
   #layerHooks: LayerHook[] = [];
   #removeHooks: (() => void)[] = [];
   #isHooked = false;
@@ -214,19 +213,9 @@ export class ActivationRecorder {
     if (this.isRecording) this.#add(split, name, activations, this.#viewOf(undefined), undefined);
   }
 
-  /**
-   * Sets how many items an epoch will bring, so that sampling 'auto' need not take all rows of the first epoch.
-   *
-   * @param items undefined if that is unknown
-   */
-  expectItems(split: Split, items: number | undefined): void {
-    if (items === undefined) this.#expectedItems.delete(split);
-    else this.#expectedItems.set(split, items);
-  }
-
   /** Derives from an epoch's spectrum how many rows the next epochs need (sampling 'auto'). */
   adaptBudget(split: Split, name: string, spectrum: Spectrum): void {
-    this.#entries.get(`${split}/${name}`)?.budget?.adaptTo(spectrum);
+    this.#entries.get(`${split}/${name}`)?.sampling?.budget.adaptTo(spectrum);
   }
 
   /**
@@ -246,7 +235,7 @@ export class ActivationRecorder {
       if (endPeriod) {
         entry.items = 0;
         entry.isUsed = false;
-        entry.budget?.endEpoch();
+        entry.sampling?.budget.endEpoch();
       }
       entry.batches = new BatchCount();
       entry.batch = undefined;
@@ -319,28 +308,49 @@ export class ActivationRecorder {
     const { itemsBefore } = entry.batch;
     const items = Math.min(output.shape[0] ?? 0, this.#options.maxSamples - itemsBefore);
     if (items <= 0) return;
-    const thinning = this.#thinningOf(entry, output.shape, view, items);
-    if (thinning?.rows === 0) return;
-    entry.accumulator.add({ output, view, mask, items, thinning });
+    const rows = this.#options.sampling === 'all' ? undefined : this.#rowsToUse(entry, output.shape, view, mask, items);
+    if (rows?.length === 0) return;
+    entry.accumulator.add({ output, view, mask, items, rows });
     entry.items = Math.max(entry.items, itemsBefore + items);
     entry.isUsed = true;
   }
 
-  /** Which rows of a pass to use, possibly none; undefined for all. */
-  #thinningOf(entry: Entry, shape: readonly number[], view: ActivationView, items: number): Thinning | undefined {
-    if (this.#options.sampling === 'all') return undefined;
-    const { rows, features } = sampleSize(shape, view, items);
-    // Neighboring places of an image (steps of a sequence) are alike: only some rows of an item count as independent.
-    const places = rows / items;
-    const independent = Math.min(places, independentRowsPerItem) * items;
-    if (entry.budget === undefined) {
-      entry.budget = new SampleBudget(features, { threshold: this.#options.threshold });
-      const expected = this.#expectedItems.get(entry.split);
-      entry.budget.beginEpoch(expected && (expected * independent) / items);
+  /** The numbers of the rows of a pass that sampling 'auto' uses; undefined for all. */
+  #rowsToUse(
+    entry: Entry,
+    shape: readonly number[],
+    view: ActivationView,
+    mask: ArrayLike<number> | undefined,
+    items: number,
+  ): Int32Array | undefined {
+    const { rows, features } = sampleSize(shape, view, mask, items);
+    const { threshold } = this.#options;
+    if (entry.sampling?.features !== features) {
+      const budget = new SampleBudget(features, { threshold });
+      entry.sampling = { features, budget, expectedItems: undefined, picked: 0 };
     }
-    const share = entry.budget.rowsToUse(independent) / independent;
-    const wanted = Math.ceil(share * Math.min(places, mostRowsPerItem) * items);
-    return wanted >= rows ? undefined : { rows: wanted, offset: (entry.batches.total * goldenRatio) % 1 };
+    const { sampling } = entry;
+    const expectedItems = this.#expectedItemsOf(entry.split);
+    if (sampling.expectedItems !== expectedItems) {
+      sampling.expectedItems = expectedItems;
+      // A layer that is called several times for a batch has more rows than that, and uses more of them in the first epoch.
+      const rowsPerItem = rows / items;
+      sampling.budget.expect(
+        expectedItems === undefined ? undefined : { rows: expectedItems * rowsPerItem, items: expectedItems },
+      );
+    }
+    const wanted = sampling.budget.rowsToUse({ rows, items });
+    if (wanted >= rows) return undefined;
+    const picked = pickRows(rows, wanted, sampling.picked);
+    sampling.picked += wanted;
+    return picked;
+  }
+
+  /** How many items of a running epoch will be looked at; undefined if that is unknown. */
+  #expectedItemsOf(split: Split): number | undefined {
+    const items = this.phase.expectedItems(split);
+    if (items === undefined) return undefined;
+    return Math.max(1, Math.min(items / this.#options.logInterval, this.#options.maxSamples));
   }
 
   #entryOf(split: Split, name: string, output: () => FirstOutput | undefined = () => undefined): Entry {
@@ -358,7 +368,7 @@ export class ActivationRecorder {
         items: 0,
         batch: undefined,
         isUsed: false,
-        budget: undefined,
+        sampling: undefined,
       };
       this.#entries.set(key, entry);
     }

@@ -1,15 +1,25 @@
 import type { Spectrum } from '../statistics/spectrum.js';
 import { DEFAULT_THRESHOLD } from '../statistics/spectrum-measures.js';
+import { goldenRatio } from './samples.js';
 
 /** Rows per feature that are needed until a spectrum is known: with a 1/i spectrum at d = 256 they are 0.004 off. */
 const FIRST_ROWS_PER_FEATURE = 64;
+/**
+ * Rows per feature that are used at least, because rows are not Gaussian, as rowsNeeded takes them to be: of classes that lie
+ * in subspaces of their own, and of data that drifts, 16 rows per feature were off by one of 100 directions, 32 by none.
+ */
+const LEAST_ROWS_PER_FEATURE = 32;
 /**
  * Rows that are needed if one direction is more than the tolerance. Then no sample is certain about a direction at the very
  * edge of the threshold; but half of these rows showed all 80 of 80 spectra of the demo's convolutions as all rows do.
  */
 const NARROW_ROWS = 2 ** 16;
-/** Fewest batches from which an epoch's rows are taken, so that they represent the whole epoch. */
-const BATCHES = 16;
+/**
+ * Rows of one item (image, sequence) from which its neighbors count as alike: of that many rows per item and more, two
+ * count as one. None of 258 spectra of the demo's convolutions (eight seeds) showed another saturation than that of all
+ * rows then; one of 138 did if every row counted.
+ */
+const NEIGHBORS = 16;
 
 /** Options of a SampleBudget. */
 export interface SampleBudgetOptions {
@@ -19,15 +29,25 @@ export interface SampleBudgetOptions {
   tolerance?: number;
 }
 
+/** An epoch, or a batch, as far as a budget is concerned. */
+export interface Extent {
+  /** Rows of the sample matrix. */
+  readonly rows: number;
+  /** Images or sequences to which the rows belong. */
+  readonly items: number;
+}
+
 /**
  * How many of an epoch's rows a layer's saturation needs (`sampling: 'auto'`).
  *
- * The rows are spread evenly over the epoch, because a network changes while it trains. The first epoch takes 64 rows per
- * feature. Each epoch's spectrum then says how many rows the next epoch needs so that bias and three standard deviations
- * move the saturation by at most `tolerance` (Spectrum.rowsNeeded). Layers of fewer than 1 / tolerance features need 65,536
- * rows whatever their spectrum: one direction more or less exceeds the tolerance there, and a network that changes from
- * epoch to epoch leaves no certainty about the edge (with the rows that the last spectrum needed, the demo's convolutions
- * were off by one of 16 directions). Rows count as independent of each other: the caller must not count neighbors.
+ * All batches of an epoch give the same share of their rows, so that what is used shows the whole epoch in whatever order
+ * the data comes: sorted by class, in blocks, as time passes, or while the network changes. The first epoch takes 64 rows
+ * per feature. Each epoch's spectrum then says how many rows the next epoch to begin needs so that bias and three standard
+ * deviations move the saturation by at most `tolerance` (Spectrum.rowsNeeded, which is for rows drawn at random from the
+ * whole epoch; rows from all of its batches are no worse). Layers of fewer than 1 / tolerance features need 65,536 rows whatever their
+ * spectrum: one direction more or less exceeds the tolerance there, and a network that changes from epoch to epoch leaves
+ * no certainty about the edge (with the rows that the last spectrum needed, the demo's convolutions were off by one of 16
+ * directions).
  */
 export class SampleBudget {
   readonly #features: number;
@@ -35,12 +55,23 @@ export class SampleBudget {
   readonly #tolerance: number;
   readonly #isNarrow: boolean;
   #target: number;
-  #expected = Number.POSITIVE_INFINITY;
-  #offered = 0;
+  /** What the running epoch is expected to offer; undefined if that is unknown. */
+  #expected: Extent | undefined;
+  /** What the running epoch has offered so far, and how many of these rows were used. */
+  #offered: Extent = nothing;
   #used = 0;
-  /** How many rows of the last ended epoch were used, and whether those were all. */
-  #lastUsed = 0;
-  #tookAll = true;
+  /** Which share of the rows of each batch the running epoch uses; undefined before its first batch. */
+  #rate: number | undefined;
+  /** Rows of the largest batch of the running epoch, and of the one before. */
+  #largest = 0;
+  #lastLargest: number | undefined;
+  /** Batches of all epochs. */
+  #batches = 0;
+  /** Rows that were used beyond the share of their batch. */
+  #extra = 0;
+  /** The epoch that ended last, and how many independent rows were used then; infinitely many if all were used. */
+  #last: Extent | undefined;
+  #lastUsed = Number.POSITIVE_INFINITY;
 
   /** @param features columns of the layer's sample matrix */
   constructor(features: number, options: SampleBudgetOptions = {}) {
@@ -51,51 +82,84 @@ export class SampleBudget {
     this.#target = this.#isNarrow ? NARROW_ROWS : FIRST_ROWS_PER_FEATURE * features;
   }
 
-  /** How many rows of an epoch are needed. */
+  /** How many independent rows of an epoch are needed. */
   get target(): number {
     return this.#target;
   }
 
-  /**
-   * Starts the first epoch, or one of another length.
-   *
-   * @param expectedRows how many rows the epoch will offer; if that is unknown, all are used
-   */
-  beginEpoch(expectedRows?: number): void {
-    this.#expected = expectedRows ?? this.#target;
+  /** Says what the running epoch will offer in all. If that is undefined, all rows are used. */
+  expect(epoch: Extent | undefined): void {
+    this.#expected = epoch;
+    this.#last = undefined;
+    this.#rate = undefined;
   }
 
-  /** Ends an epoch and starts the next one, which is expected to have as many rows. */
+  /** Ends an epoch and starts the next one, which is expected to offer as much: as the shorter one of the last two. */
   endEpoch(): void {
-    this.#lastUsed = this.#used;
-    this.#tookAll = this.#used >= this.#offered;
-    if (this.#offered > 0) this.#expected = this.#offered;
-    this.#offered = 0;
-    this.#used = 0;
-  }
-
-  /** How many rows of a batch of `rows` to use: none, all, or a number in between, at even distances. */
-  rowsToUse(rows: number): number {
-    const rate = this.#target / this.#expected;
-    this.#offered += rows;
-    // Leaving out less than half of the rows saves little, and is a risk all the same.
-    if (rate > 0.5) {
-      this.#used += rows;
-      return rows;
+    if (this.#offered.rows > 0) {
+      this.#lastUsed =
+        this.#used >= this.#offered.rows ? Number.POSITIVE_INFINITY : this.#used / alikeRows(this.#offered);
+      const isShorter = this.#last === undefined || this.#offered.rows < this.#last.rows;
+      this.#expected = isShorter ? this.#offered : this.#last;
+      this.#last = this.#offered;
+      this.#lastLargest = this.#largest;
     }
-    const portion = Math.min(rows, Math.ceil(this.#target / BATCHES));
-    if (this.#used >= rate * this.#offered) return 0;
-    this.#used += portion;
-    return portion;
+    this.#offered = nothing;
+    this.#used = 0;
+    this.#rate = undefined;
+    this.#largest = 0;
+    this.#extra = 0;
   }
 
-  /** Derives from the spectrum of the last ended epoch how many rows the next epochs need. The next may have begun. */
+  /** How many rows of a batch to use: at least one, in proportion to the batch. */
+  rowsToUse({ rows, items }: Extent): number {
+    this.#offered = { rows: this.#offered.rows + rows, items: this.#offered.items + items };
+    this.#largest = Math.max(this.#largest, rows);
+    const used = this.#portionOf(rows);
+    this.#used += used;
+    return used;
+  }
+
+  /**
+   * Derives from the spectrum of the last ended epoch how many rows later epochs need. If the next one has begun, it goes on
+   * as it has begun: its batches must not give different shares.
+   */
   adaptTo(spectrum: Spectrum): void {
     if (this.#isNarrow) return;
     const options = { threshold: this.#threshold, tolerance: this.#tolerance };
     const needed = spectrum.rowsNeeded({ ...options, samples: Number.POSITIVE_INFINITY });
     // A spectrum of few rows is steeper than the truth and asks for too few rows: a fall beyond half is not trusted.
-    const least = this.#tookAll ? 0 : this.#lastUsed / 2;
-    this.#target = Math.max(needed, least, this.#features);
+    const least = Number.isFinite(this.#lastUsed) ? this.#lastUsed / 2 : 0;
+    this.#target = Math.max(needed, least, LEAST_ROWS_PER_FEATURE * this.#features);
   }
+
+  #portionOf(rows: number): number {
+    if (rows === 0) return 0;
+    this.#rate ??= this.#rateFor(rows);
+    if (this.#rate === 1) return rows;
+    // Fractions of a row are rounded up as often as they say.
+    const portion = Math.floor(this.#rate * rows + ((this.#batches++ * goldenRatio) % 1));
+    if (portion > 0) return portion;
+    // A small batch gives a row all the same if such batches are rare; if they are not, they would count for too much.
+    if (this.#extra > this.#used / 64) return 0;
+    this.#extra++;
+    return 1;
+  }
+
+  /** @param rows of the epoch's first batch */
+  #rateFor(rows: number): number {
+    if (this.#expected === undefined) return 1;
+    const wanted = (this.#target * alikeRows(this.#expected)) / this.#expected.rows;
+    // A batch of the usual size gives a row at least.
+    const rate = Math.max(wanted, 1 / (this.#lastLargest ?? rows));
+    // Leaving out less than half of the rows saves little, and is a risk all the same.
+    return rate > 0.5 ? 1 : rate;
+  }
+}
+
+const nothing: Extent = { rows: 0, items: 0 };
+
+/** How many rows count as one independent row: 1 for one row per item, 2 for many. */
+function alikeRows({ rows, items }: Extent): number {
+  return Math.min(2, Math.max(1, rows / items / NEIGHBORS));
 }

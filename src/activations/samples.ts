@@ -86,17 +86,20 @@ export function toSamples(
   }
 }
 
-/** How many samples of how many features toSamples would read of an output, apart from masked steps. */
+/** How many samples of how many features toSamples would read of an output. */
 export function sampleSize(
   shape: readonly number[],
   view: ActivationView,
+  mask?: ArrayLike<number>,
   items: number = shape[0] ?? 0,
 ): { rows: number; features: number } {
   const batch = Math.min(items, shape[0] ?? 0);
   if (shape.length < 3) return { rows: batch, features: shape[1] ?? 1 };
   if (isSequence(shape, view)) {
-    if (view.timeseriesMethod === 'timestepwise') return { rows: batch, features: shape[1] * shape[2] };
-    return { rows: view.timeseriesMethod === 'tokens' ? batch * shape[1] : batch, features: shape[2] };
+    const [, steps, features] = shape;
+    if (view.timeseriesMethod === 'timestepwise') return { rows: batch, features: steps * features };
+    if (view.timeseriesMethod === 'lastTimestep') return { rows: batch, features };
+    return { rows: mask === undefined ? batch * steps : unmaskedRows(mask, batch * steps).length, features };
   }
   const { images, space, channels } = mapLayout([batch, ...shape.slice(1)], view);
   const size = view.downsample?.size ?? Number.POSITIVE_INFINITY;
@@ -114,23 +117,28 @@ export function isPlainMatrix(shape: readonly number[], view: ActivationView, ma
   return view.convMethod === 'channelwise' && !view.channelsFirst && view.downsample === undefined;
 }
 
-/** Which of a pass's samples are used. */
-export interface Thinning {
-  /** How many samples, at even distances. */
-  rows: number;
-  /**
-   * Where in the first distance the first sample lies: at least 0, below 1. It must differ from pass to pass, because maps
-   * are as regular as the distances: otherwise their edges would be used always or never.
-   */
-  offset: number;
+/** The fractional parts of its multiples lie evenly in [0, 1), however many there are. */
+export const goldenRatio = (1 + Math.sqrt(5)) / 2;
+
+/**
+ * Picks rows at about even distances: one at a place of its own in each of `wanted` equal parts. Regular places would not
+ * do, because maps and series are as regular: their edges, say, would be picked always or never.
+ *
+ * @param picked how many rows were picked of earlier passes: other places are picked then
+ * @returns different numbers below `rows`
+ */
+export function pickRows(rows: number, wanted: number, picked: number): Int32Array {
+  const start = Math.floor(((picked * Math.SQRT2) % 1) * rows);
+  return Int32Array.from({ length: wanted }, (_, part) => {
+    const from = Math.floor((part * rows) / wanted);
+    const length = Math.floor(((part + 1) * rows) / wanted) - from;
+    return (start + from + Math.floor((((picked + part) * goldenRatio) % 1) * length)) % rows;
+  });
 }
 
-/** Picks samples at even distances. Returns the samples themselves if `thinning` is undefined or wants no fewer. */
-export function thin(samples: SampleMatrix, thinning: Thinning | undefined): SampleMatrix {
-  if (thinning === undefined || thinning.rows >= samples.rows) return samples;
-  const { rows, offset } = thinning;
-  const picked = Array.from({ length: rows }, (_, index) => Math.floor(((index + offset) * samples.rows) / rows));
-  return gatherRows(samples.values, picked, samples.features);
+/** The samples with these numbers; all of them if `rows` is undefined. */
+export function samplesAt(samples: SampleMatrix, rows: Int32Array | undefined): SampleMatrix {
+  return rows === undefined ? samples : gatherRows(samples.values, rows, samples.features);
 }
 
 /**
@@ -216,7 +224,7 @@ export function lastSteps(values: Values, shape: readonly number[], mask?: Array
 }
 
 /** Copies some of the rows. */
-function gatherRows(values: Values, rows: readonly number[], features: number): SampleMatrix {
+function gatherRows(values: Values, rows: ArrayLike<number>, features: number): SampleMatrix {
   const gathered = new (values.constructor as Float32ArrayConstructor)(rows.length * features);
   for (let row = 0; row < rows.length; row++) {
     const from = rows[row] * features;
@@ -226,7 +234,7 @@ function gatherRows(values: Values, rows: readonly number[], features: number): 
 }
 
 /** The first `count` rows without those that a mask leaves out. */
-function unmaskedRows(mask: ArrayLike<number>, count: number): number[] {
+export function unmaskedRows(mask: ArrayLike<number>, count: number): number[] {
   const rows: number[] = [];
   for (let row = 0; row < count; row++) if (mask[row] !== 0) rows.push(row);
   return rows;

@@ -15,6 +15,8 @@ interface RunningFit {
   model: { isTraining?: boolean; history?: object };
   /** Identifies the fit: every fit makes a new history before it begins. */
   history: object | undefined;
+  /** How many items an epoch trains on, and on how many it is validated; undefined if that is unknown. */
+  items: Partial<Record<Split, number>>;
 }
 
 /** A batch: a layer may be called several times for it. */
@@ -92,6 +94,11 @@ export class TrainingPhase {
     return { run, index: loop === undefined ? 0 : indexIn(loop) };
   }
 
+  /** How many items the running epoch of a fit brings in a split; undefined if that is unknown, or inside record(). */
+  expectedItems(split: Split): number | undefined {
+    return this.#records.length > 0 ? undefined : this.#fitting?.items[split];
+  }
+
   /** Counts every pass that runs inside `fn` for one split; inside an async function, until its promise settles. */
   record<T>(split: Split, fn: () => T): T {
     return inside(this.#records, { split, run: newRun(), loops: [] }, fn);
@@ -125,23 +132,25 @@ export class TrainingPhase {
    * Starts a fit.
    *
    * @param model the one that runs the fit (for a Sequential, the model inside it)
-   * @param onDataset true for fitDataset, false for fit
+   * @param items how many items an epoch trains on; undefined for fitDataset, which does not know
    */
-  beginFit(model: LayersModel, onDataset: boolean): void {
+  beginFit(model: LayersModel, items: number | undefined): void {
     this.endFit();
     const fitted = model as unknown as RunningFit['model'];
-    this.#fitting = { model: fitted, history: fitted.history };
+    const fit: RunningFit = { model: fitted, history: fitted.history, items: { train: items } };
+    this.#fitting = fit;
     const wrap = (name: string, around: Around) => this.#duringFit.push(wrapMethod(model, name, around));
     // fit validates by testLoop, fitDataset by evaluate and evaluateDataset; predictLoop is where every predict runs.
-    wrap('testLoop', (original, _self, args) =>
-      this.#byUser > 0 || this.#validations.length > 0 ? original(...args) : this.#asValidation(original, args),
-    );
+    wrap('testLoop', (original, _self, args) => {
+      if (this.#byUser > 0) return original(...args);
+      fit.items.val = (args[1] as Tensor[])[0].shape[0];
+      return this.#validations.length > 0 ? original(...args) : this.#asValidation(original, args);
+    });
     for (const name of ['evaluate', 'evaluateDataset']) {
-      wrap(name, (original, _self, args) =>
-        isMarked(args[0]) || (onDataset && this.#isFirstLikeFitDatasets(args))
-          ? this.#asValidation(original, args)
-          : this.#asUser(original, args),
-      );
+      wrap(name, (original, _self, args) => {
+        const isValidation = isMarked(args[0]) || (items === undefined && this.#isFirstLikeFitDatasets(args));
+        return isValidation ? this.#asValidation(original, args) : this.#asUser(original, args);
+      });
     }
     wrap('predictLoop', (original, _self, args) => this.#asUser(original, args));
   }

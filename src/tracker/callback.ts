@@ -32,9 +32,7 @@ export class TrackerCallback extends Callback {
   override async onTrainBegin(): Promise<void> {
     if (this.#epochs.isClosed) return;
     await this.#failures.guard('onTrainBegin', () => {
-      const items = trainingItems(this.params);
-      this.#recorder.phase.beginFit(this.model, items === undefined);
-      this.#recorder.expectItems('train', items);
+      this.#recorder.phase.beginFit(this.model, trainingItems(this.params));
     });
   }
 

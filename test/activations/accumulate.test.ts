@@ -9,7 +9,8 @@ import { float64Product, hasNativeFloat64 } from '../../src/activations/accumula
 import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
 import { HostAccumulator } from '../../src/activations/accumulate/on-host.js';
 import { WorkerAccumulator } from '../../src/activations/accumulate/on-worker.js';
-import type { ActivationView } from '../../src/activations/samples.js';
+import { readSamples, readSamplesLater, sampleRows } from '../../src/activations/accumulate/read-samples.js';
+import { type ActivationView, isPlainMatrix, pickRows, samplesAt, toSamples } from '../../src/activations/samples.js';
 import { withValues } from '../../src/activations/tensors.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
@@ -235,6 +236,45 @@ describe.each(backends)('accumulators on %s', (backend) => {
       accumulator.dispose();
       await new Promise((resolve) => setTimeout(resolve, 20));
       expect(tf.memory().numTensors).toBe(before);
+    });
+  });
+
+  describe('reads only the rows that are picked, as they are in the whole output', () => {
+    const sequence = { ...view, kind: 'sequence' as const };
+    const map = { ...view, kind: 'map' as const, spatialRank: 2 };
+    const masked = (items: number, steps: number) =>
+      Array.from({ length: items * steps }, (_, i) => (i % steps <= (i / steps) % steps ? 1 : 0));
+    it.each<[string, number[], ActivationView, number[] | undefined]>([
+      ['a dense layer', [600, 128], sequence, undefined],
+      ['tokens', [40, 20, 100], sequence, undefined],
+      ['tokens with a mask', [40, 20, 100], sequence, masked(40, 20)],
+      ['last steps', [40, 20, 100], { ...sequence, timeseriesMethod: 'lastTimestep' }, undefined],
+      ['last steps with a mask', [40, 20, 100], { ...sequence, timeseriesMethod: 'lastTimestep' }, masked(40, 20)],
+      ['sequences as they are', [40, 20, 100], { ...sequence, timeseriesMethod: 'timestepwise' }, masked(40, 20)],
+      ['a map', [30, 20, 20, 8], map, undefined],
+      ['a map with channels first', [30, 8, 20, 20], { ...map, channelsFirst: true }, undefined],
+      ['a map that is shrunk', [30, 20, 20, 8], { ...map, downsample: { size: 3 } }, undefined],
+      ['means of a map', [30, 20, 20, 8], { ...map, convMethod: 'mean' }, undefined],
+      ['a map as a vector', [30, 20, 20, 8], { ...map, convMethod: 'flatten' }, undefined],
+      ['a map for each step of time', [6, 5, 20, 20, 8], { ...map, convMethod: 'median' }, undefined],
+    ])('%s', async (_name, shape, of, mask) => {
+      const output = tf.tidy(() => tf.randomNormal(shape, 0, 1, 'float32', 4).add(0)) as tf.Tensor;
+      for (const items of [shape[0], shape[0] - 2]) {
+        const whole = toSamples(output.dataSync() as Float32Array, shape, of, mask, items);
+        for (const wanted of [1, 3, Math.ceil(whole.rows / 2)]) {
+          const rows = pickRows(whole.rows, wanted, items + wanted);
+          const expected = { ...samplesAt(whole, rows) };
+          const pass = { output, view: of, mask, items, rows };
+          const before = tf.memory().numTensors;
+          readSamples(pass, (samples) => expect({ ...samples, values: samples.values.slice() }).toEqual(expected));
+          expect(await readSamplesLater(pass)).toEqual(expected);
+          if (isPlainMatrix(shape, of, mask !== undefined)) {
+            tf.tidy(() => void expect(sampleRows(pass).dataSync()).toEqual(expected.values));
+          }
+          expect(tf.memory().numTensors).toBe(before);
+        }
+      }
+      output.dispose();
     });
   });
 

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SampleBudget } from '../../src/activations/sample-budget.js';
-import { type ActivationView, outputRows, poolPlaces, thin, toSamples } from '../../src/activations/samples.js';
+import {
+  type ActivationView,
+  outputRows,
+  pickRows,
+  poolPlaces,
+  samplesAt,
+  toSamples,
+} from '../../src/activations/samples.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { decodeNpy } from '../../src/stores/npy.js';
@@ -89,14 +96,41 @@ describe('toSamples', () => {
     expect([...toSamples(values, [2, 3, 1], sequence, [1, 1, 1, 0, 0, 0]).values]).toEqual([2, 3]);
   });
 
-  it('thins the samples at even distances from an offset, so that every sample has its turn', () => {
+  it('picks one row of each of equal parts, and every row in turn', () => {
+    const times = new Array(1000).fill(0);
+    for (let pass = 0; pass < 2000; pass++) {
+      const rows = pickRows(1000, 30, pass * 30);
+      expect(new Set(rows).size).toBe(30);
+      for (const row of rows) times[row]++;
+      const sorted = [...rows].sort((a, b) => a - b);
+      const gaps = sorted.map((row, i) => (i === 0 ? row + 1000 - sorted[29] : row - sorted[i - 1]));
+      expect(Math.max(...gaps)).toBeLessThan(2 * 34);
+    }
+    // 60 times each; drawn at random, one row in a thousand would be picked more than 84 times or less than 36.
+    expect(Math.max(...times)).toBeLessThan(80);
+    expect(Math.min(...times)).toBeGreaterThan(40);
+  });
+
+  it.each([2, 3, 5, 8, 10, 13, 21, 25, 34, 40, 50, 55, 89, 100])(
+    'picks every phase of a series with a period of %i rows equally often',
+    (period) => {
+      for (const wanted of [1, 4, 16, 20, 50]) {
+        const times = new Array(period).fill(0);
+        let picked = 0;
+        for (let pass = 0; picked < 100 * period; pass++) {
+          for (const row of pickRows(800, wanted, picked)) times[(pass * 800 + row) % period]++;
+          picked += wanted;
+        }
+        expect(Math.max(...times)).toBeLessThan(130);
+        expect(Math.min(...times)).toBeGreaterThan(70);
+      }
+    },
+  );
+
+  it('takes the samples with given numbers', () => {
     const samples = { values: Float32Array.from({ length: 40 }, (_, i) => i), rows: 20, features: 2 };
-    expect([...thin(samples, { rows: 4, offset: 0.5 }).values]).toEqual([4, 5, 14, 15, 24, 25, 34, 35]);
-    expect([...thin(samples, { rows: 3, offset: 0.99 }).values]).toEqual([12, 13, 26, 27, 38, 39]);
-    const seen = new Set([0, 0.2, 0.4, 0.6, 0.8].flatMap((offset) => [...thin(samples, { rows: 4, offset }).values]));
-    expect(seen.size).toBe(40);
-    expect(thin(samples, { rows: 20, offset: 0.9 })).toBe(samples);
-    expect(thin(samples, undefined)).toBe(samples);
+    expect([...samplesAt(samples, Int32Array.of(2, 7, 5)).values]).toEqual([4, 5, 14, 15, 10, 11]);
+    expect(samplesAt(samples, undefined)).toBe(samples);
   });
 
   it('reads only the first items if asked to', () => {
@@ -184,15 +218,20 @@ describe('poolPlaces', () => {
   });
 });
 
+/** Rows that belong to an item each. */
+function batchOf(rows: number) {
+  return { rows, items: rows };
+}
+
 /** Runs one epoch of batches, of each of which every k-th row is used as the budget says. */
 function epoch(budget: SampleBudget, samples: Float32Array | Float64Array, features: number, batch: number) {
   const rows = samples.length / features;
   const accumulator = new CovarianceAccumulator(features);
-  budget.beginEpoch(rows);
+  budget.expect({ rows, items: rows });
   const used: number[] = [];
   for (let start = 0; start < rows; start += batch) {
     const size = Math.min(batch, rows - start);
-    const wanted = budget.rowsToUse(size);
+    const wanted = budget.rowsToUse(batchOf(size));
     used.push(wanted);
     for (let k = 0; k < wanted; k++) {
       const row = start + Math.floor((k * size) / wanted);
@@ -255,62 +294,139 @@ describe('SampleBudget', () => {
 
   it('uses a part of a batch that holds more rows than are needed', () => {
     const budget = new SampleBudget(128);
-    budget.beginEpoch(50 * 65_536);
-    const taken = Array.from({ length: 50 }, () => budget.rowsToUse(65_536));
-    expect(Math.max(...taken)).toBe(512);
-    expect(taken.filter((rows) => rows > 0).length).toBeGreaterThanOrEqual(16);
-    expect(taken.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(64 * 128);
+    budget.expect(batchOf(50 * 65_536));
+    const taken = Array.from({ length: 50 }, () => budget.rowsToUse(batchOf(65_536)));
+    for (const rows of taken) expect(Math.abs(rows - (64 * 128) / 50)).toBeLessThan(1);
+    expect(Math.abs(taken.reduce((a, b) => a + b) - 64 * 128)).toBeLessThan(3);
   });
 
   it('uses all rows of a short epoch, and of a first epoch of unknown length', () => {
     const short = new SampleBudget(64);
-    short.beginEpoch(1000);
-    expect(short.rowsToUse(1000)).toBe(1000);
+    short.expect(batchOf(1000));
+    expect(short.rowsToUse(batchOf(1000))).toBe(1000);
     const unknown = new SampleBudget(100);
-    unknown.beginEpoch();
-    const first = Array.from({ length: 10 }, () => unknown.rowsToUse(10_000));
+    const first = Array.from({ length: 10 }, () => unknown.rowsToUse(batchOf(10_000)));
     expect(first).toEqual(new Array(10).fill(10_000));
     unknown.endEpoch();
-    const second = Array.from({ length: 10 }, () => unknown.rowsToUse(10_000));
+    const second = Array.from({ length: 10 }, () => unknown.rowsToUse(batchOf(10_000)));
     expect(second.reduce((a, b) => a + b)).toBeLessThan(10_000);
   });
 
-  it('learns from the epoch that ended after the next one has begun, even if its rows have neighbors that were not counted', () => {
+  it('leaves no batch out, and takes of each in proportion to its rows', () => {
+    const budget = new SampleBudget(100);
+    budget.expect(batchOf(100_000));
+    const sizes = Array.from({ length: 300 }, (_, i) => 20 + ((i * 37) % 600));
+    const total = sizes.reduce((a, b) => a + b);
+    const taken = sizes.map((size) => budget.rowsToUse(batchOf(size)));
+    const rate = 6400 / 100_000;
+    expect(Math.abs(taken.reduce((a, b) => a + b) - rate * total)).toBeLessThan(10);
+    for (const [i, size] of sizes.entries()) expect(Math.abs(taken[i] - rate * size)).toBeLessThanOrEqual(1);
+    expect(Math.min(...taken)).toBeGreaterThan(0);
+  });
+
+  it('takes a row of every batch of a long epoch, and of a small batch at its end', () => {
+    const budget = new SampleBudget(100);
+    budget.expect(batchOf(10_000_000));
+    const taken = Array.from({ length: 20_000 }, () => budget.rowsToUse(batchOf(500)));
+    expect([...new Set(taken)]).toEqual([1]);
+    expect(budget.rowsToUse(batchOf(2))).toBe(1);
+  });
+
+  it('does not make much of small batches if they are many', () => {
+    const budget = new SampleBudget(100);
+    budget.expect(batchOf(1_002_000));
+    let [large, small] = [0, 0];
+    for (let pair = 0; pair < 1000; pair++) {
+      large += budget.rowsToUse(batchOf(1000));
+      small += budget.rowsToUse(batchOf(2));
+    }
+    // Their share is 2 in 1002, or 13 of 6,400.
+    expect(large + small).toBeGreaterThanOrEqual(6350);
+    expect(small).toBeGreaterThan(0);
+    expect(small).toBeLessThan(120);
+  });
+
+  it('expects an epoch like the shorter of the last two, and starts anew when it is told of another length', () => {
+    const budget = new SampleBudget(100);
+    const taken = (rows: number) => Array.from({ length: 10 }, () => budget.rowsToUse(batchOf(rows / 10)))[9] * 10;
+    const ends = (rows: number) => {
+      const used = taken(rows);
+      budget.endEpoch();
+      return used;
+    };
+    expect(ends(20_000)).toBe(20_000);
+    expect(ends(100_000)).toBe(32_000);
+    expect(ends(100_000)).toBe(32_000);
+    expect(ends(100_000)).toBe(6400);
+    expect(ends(20_000)).toBe(1280);
+    budget.expect(batchOf(20_000));
+    expect(ends(20_000)).toBe(6400);
+    budget.expect(undefined);
+    expect(ends(20_000)).toBe(20_000);
+  });
+
+  it('counts neighbors in an item as alike: two rows of a map count as one, and few items give as many rows each', () => {
+    const used = (items: number, places: number) => {
+      const budget = new SampleBudget(100);
+      budget.expect({ rows: items * places, items });
+      return Array.from({ length: 50 }, () =>
+        budget.rowsToUse({ rows: (items * places) / 50, items: items / 50 }),
+      ).reduce((a, b) => a + b);
+    };
+    expect(used(1_000_000, 1)).toBe(6400);
+    expect(used(100_000, 16)).toBe(6400);
+    expect(used(100_000, 24)).toBeCloseTo(9600, -1);
+    expect(used(100_000, 1024)).toBe(12_800);
+    expect(used(50, 4000)).toBe(12_800);
+  });
+
+  it('learns from the epoch that ended, but changes nothing in one that has begun', () => {
     const budget = new SampleBudget(128);
-    budget.beginEpoch();
-    expect(budget.rowsToUse(100_000)).toBe(100_000);
+    expect(budget.rowsToUse(batchOf(100_000))).toBe(100_000);
     budget.endEpoch();
-    const next = Array.from({ length: 20 }, () => budget.rowsToUse(1000));
-    expect(next).toContain(0);
+    const next = Array.from({ length: 20 }, () => budget.rowsToUse(batchOf(1000)));
+    for (const rows of next) expect(Math.abs(rows - 82)).toBeLessThanOrEqual(1);
     const eigenvalues = Float64Array.from({ length: 128 }, (_, i) => Math.exp(-i / 8));
-    const needed = Spectrum.fromEigenvalues(eigenvalues).rowsNeeded();
     budget.adaptTo(Spectrum.fromEigenvalues(eigenvalues, { samples: 6_400_000 }));
-    expect(budget.target).toBe(Math.max(128, needed));
-    expect(needed).toBeLessThan(20_000);
+    expect(Spectrum.fromEigenvalues(eigenvalues).rowsNeeded()).toBeLessThan(32 * 128);
+    expect(budget.target).toBe(32 * 128);
+    expect(Math.abs(budget.rowsToUse(batchOf(1000)) - 82)).toBeLessThanOrEqual(1);
+    budget.endEpoch();
+    const rate = (32 * 128) / 21_000;
+    expect(Math.abs(budget.rowsToUse(batchOf(1000)) - 1000 * rate)).toBeLessThanOrEqual(1);
+  });
+
+  it('asks for more rows if the spectrum needs more', () => {
+    const budget = new SampleBudget(512);
+    const flat = Spectrum.fromEigenvalues(
+      Float64Array.from({ length: 512 }, (_, i) => 1 / (i + 1)),
+      { samples: 1_000_000 },
+    );
+    budget.adaptTo(flat);
+    expect(budget.target).toBe(flat.rowsNeeded({ samples: Number.POSITIVE_INFINITY }));
+    expect(budget.target).toBeGreaterThan(32 * 512);
   });
 
   it('uses all rows if more than half of them would be needed', () => {
     const taken = (expected: number) => {
       const budget = new SampleBudget(100);
-      budget.beginEpoch(expected);
-      return Array.from({ length: 100 }, () => budget.rowsToUse(expected / 100)).reduce((a, b) => a + b);
+      budget.expect(batchOf(expected));
+      return Array.from({ length: 100 }, () => budget.rowsToUse(batchOf(expected / 100))).reduce((a, b) => a + b);
     };
     expect(taken(12_000)).toBe(12_000);
-    expect(taken(16_000)).toBeLessThan(10_000);
+    expect(taken(16_000)).toBe(6400);
   });
 
   it('uses 65,536 rows of a layer so narrow that one direction is more than 0.01, whatever its spectrum', () => {
     const budget = new SampleBudget(64);
-    // If some rows are left out, a sixteenth of the wanted ones is used at a time.
-    for (const [rows, least, most] of [
-      [100_000, 100_000, 100_000],
-      [100_000, 100_000, 100_000],
-      [1_000_000, 65_536, 65_536 + 4096],
+    for (const [rows, used] of [
+      [100_000, 100_000],
+      [100_000, 100_000],
+      [1_000_000, 65_536],
     ]) {
-      budget.beginEpoch(rows);
-      const taken = Array.from({ length: 100 }, () => budget.rowsToUse(rows / 100)).reduce((a, b) => a + b);
-      expect(taken).toBeGreaterThanOrEqual(least);
-      expect(taken).toBeLessThanOrEqual(most);
+      budget.expect(batchOf(rows));
+      const taken = Array.from({ length: 100 }, () => budget.rowsToUse(batchOf(rows / 100))).reduce((a, b) => a + b);
+      expect(Math.abs(taken - used)).toBeLessThan(3);
       budget.endEpoch();
       budget.adaptTo(
         Spectrum.fromEigenvalues(

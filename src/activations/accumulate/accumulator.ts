@@ -2,7 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { Reservoir } from '../../statistics/reservoir.js';
 import type { Solved, SolveOptions } from '../../statistics/threads/solve.js';
-import type { ActivationView, Thinning } from '../samples.js';
+import type { ActivationView } from '../samples.js';
 
 /**
  * What all ways of accumulating a layer have in common: passes of data go in, and at the end of a period a solved
@@ -39,8 +39,8 @@ export interface Pass {
   mask?: ArrayLike<number>;
   /** How many of the N items to use, counted from the first. */
   items: number;
-  /** Which of their samples to use; undefined for all. */
-  thinning?: Thinning;
+  /** Which of their samples to use, by their numbers in the order in which toSamples reads them; undefined for all. */
+  rows?: Int32Array;
 }
 
 /** A layer's solved period. */

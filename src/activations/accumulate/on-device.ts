@@ -15,7 +15,8 @@ import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { offTape, withValues } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
-import { center, checkFeatures, type Reach, type ShiftedMoments, sampleRows, suitsNoShift } from './shift.js';
+import { sampleRows } from './read-samples.js';
+import { center, checkFeatures, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
 
 /** A way to reduce rows to moments on the device. */
 export interface DeviceProduct {

@@ -26,7 +26,8 @@ import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { offTape } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
-import { center, checkFeatures, sampleRows } from './shift.js';
+import { sampleRows } from './read-samples.js';
+import { center, checkFeatures } from './shift.js';
 
 /** Passes summed on the device before they are read back. */
 const chunkPasses = 8;

@@ -1,11 +1,11 @@
-import { getBackend, keep } from '@tensorflow/tfjs-core';
+import { getBackend } from '@tensorflow/tfjs-core';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
-import { thin, toSamples } from '../samples.js';
-import { asFloat32, offTape, withValues } from '../tensors.js';
+import type { SampleMatrix } from '../samples.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
+import { readSamples, readSamplesLater } from './read-samples.js';
 import { checkFeatures } from './shift.js';
 
 /** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
@@ -36,25 +36,14 @@ export class HostAccumulator implements LayerAccumulator {
   add(pass: Pass): void {
     const period = this.#period;
     if (!this.#isAsync) {
-      withValues(pass.output, (values) => this.#accumulate(period, values, pass.output.shape, pass));
+      readSamples(pass, (samples) => this.#accumulate(period, samples, pass));
       return;
     }
-    const { view, mask, items, thinning } = pass;
-    const shape = pass.output.shape;
-    offTape(pass.output, (output) => {
-      const copy = keep(output.clone());
-      const reading = copy
-        .data()
-        .then((read) => {
-          this.#accumulate(period, asFloat32(read), shape, { view, mask, items, thinning });
-        })
-        .catch(this.#report)
-        .finally(() => {
-          copy.dispose();
-          period.reading.delete(reading);
-        });
-      period.reading.add(reading);
-    });
+    const reading = readSamplesLater(pass)
+      .then((samples) => this.#accumulate(period, samples, pass))
+      .catch(this.#report)
+      .finally(() => period.reading.delete(reading));
+    period.reading.add(reading);
   }
 
   async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
@@ -80,10 +69,9 @@ export class HostAccumulator implements LayerAccumulator {
     this.#period = newPeriod();
   }
 
-  #accumulate(period: Period, values: Float32Array, shape: readonly number[], pass: Omit<Pass, 'output'>): void {
-    const samples = thin(toSamples(values, shape, pass.view, pass.mask, pass.items), pass.thinning);
+  #accumulate(period: Period, samples: SampleMatrix, { output }: Pass): void {
     period.accumulator ??= new CovarianceAccumulator(samples.features);
-    checkFeatures(period.accumulator.features, samples.features, shape);
+    checkFeatures(period.accumulator.features, samples.features, output.shape);
     period.accumulator.update(samples.values);
     if (this.#keepRows > 0) {
       period.rows ??= new Reservoir(this.#keepRows, samples.features);

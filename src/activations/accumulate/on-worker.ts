@@ -2,9 +2,9 @@ import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
-import { type SampleMatrix, thin, toSamples } from '../samples.js';
-import { withValues } from '../tensors.js';
+import type { SampleMatrix } from '../samples.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
+import { readSamples } from './read-samples.js';
 import { checkFeatures } from './shift.js';
 
 /**
@@ -36,11 +36,9 @@ export class WorkerAccumulator implements LayerAccumulator {
   }
 
   add(pass: Pass): void {
-    const { output, view, mask, items, thinning } = pass;
-    withValues(output, (values) => {
-      const samples = thin(toSamples(values, output.shape, view, mask, items), thinning);
+    readSamples(pass, (samples) => {
       this.#features ??= samples.features;
-      checkFeatures(this.#features, samples.features, output.shape);
+      checkFeatures(this.#features, samples.features, pass.output.shape);
       this.#addSamples(samples);
     });
   }

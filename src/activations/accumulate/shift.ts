@@ -1,10 +1,6 @@
-import { reshape, slice, type Tensor, type Tensor2D } from '@tensorflow/tfjs-core';
-import { sampleSize } from '../samples.js';
-import type { Pass } from './accumulator.js';
-
 /*
- * The arithmetic that the two ways on a device share. A pass becomes a matrix of rows on the device (sampleRows), which
- * is reduced to sums about a shift, a point near the mean; center() moves these sums to the mean itself.
+ * The arithmetic that the two ways on a device share. A matrix of rows is reduced to sums about a shift, a point near the
+ * mean; center() moves these sums to the mean itself.
  */
 
 /** The sums and the product of the rows, after the shift (if there is one) was subtracted from each row. */
@@ -82,22 +78,6 @@ function largestAtLeast(scatter: Float64Array, features: number): number {
     length += at(i, widest) ** 2;
   }
   return length > 0 ? image / length : 0;
-}
-
-/** A pass's samples as a tensor of rows x features on the device. The output must be a plain matrix (isPlainMatrix). */
-export function sampleRows({ output, view, items, thinning }: Pass): Tensor2D {
-  const batch = output.shape[0] ?? 0;
-  const { rows, features } = sampleSize(output.shape, view, items);
-  const used: Tensor = items < batch ? slice(output, 0, items) : output;
-  const all = reshape(used, [rows, features]) as Tensor2D;
-  if (thinning === undefined || thinning.rows >= rows) return all;
-  // The rows lie a whole number of rows apart, so that one slice picks them: they are columns of a wider matrix.
-  const kept = thinning.rows;
-  const step = Math.floor(rows / kept);
-  const first = Math.floor(thinning.offset * (rows - (kept - 1) * step));
-  const start = Math.min(first, rows - kept * step);
-  const wide = reshape(slice(all, [start, 0], [kept * step, features]), [kept, step * features]) as Tensor2D;
-  return slice(wide, [0, (first - start) * features], [kept, features]) as Tensor2D;
 }
 
 /** @throws RangeError if a layer's output changed its width within a period */

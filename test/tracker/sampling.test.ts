@@ -1,0 +1,205 @@
+import * as tf from '@tensorflow/tfjs';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { extractSaturation } from '../../src/tracker/extract-saturation.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { backends, useBackend } from '../support/backends.js';
+import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
+
+catchWarnings();
+
+const features = 100;
+const rows = 16_000;
+
+/** Orders of data. Each makes rows x features; all but the last need every batch to be seen. */
+const orders: Record<string, () => tf.Tensor2D> = {
+  'sorted by class': () => tf.concat(classes(20)),
+  'in blocks that come back': () => {
+    const [a, b, c] = classes(3, 12);
+    const blocks = Array.from({ length: 8 }, (_, k) =>
+      [a, b, c].map((part) => part.slice([k * 666, 0], [666, features])),
+    );
+    return tf.concat(blocks.flat()) as tf.Tensor2D;
+  },
+  drifting: () => {
+    const [a, b] = classes(2, 30, rows);
+    const time = tf.linspace(0, 1, rows).expandDims(1);
+    return a.mul(tf.sub(1, time)).add(b.mul(time.square())).add(time.mul(4));
+  },
+  'a series with periods that fit the batches': () => {
+    const periods = tf.tensor1d(
+      Array.from({ length: features }, (_, i) => [2, 3, 4, 5, 8, 10, 20, 25, 50, 125][i % 10] * (1 + (i >> 3))),
+    );
+    const time = tf.range(0, rows).expandDims(1);
+    return tf
+      .sin(
+        time
+          .div(periods)
+          .mul(2 * Math.PI)
+          .add(tf.range(0, features)),
+      )
+      .mul(tf.range(1, features + 1).pow(-0.5));
+  },
+  'one batch unlike all others': () => {
+    const [a, b] = classes(2, 20, rows);
+    return tf.concat([a.slice([0, 0], [rows - 250, features]), b.slice([0, 0], [250, features])]) as tf.Tensor2D;
+  },
+  'in any order': () => tf.randomNormal([rows, features], 0, 1, 'float32', 5).mul(tf.range(1, features + 1).pow(-0.5)),
+};
+
+/** Classes, each in a subspace of its own. */
+function classes(count: number, dimensions = 4, size = Math.floor(rows / count)): tf.Tensor2D[] {
+  return Array.from({ length: count }, (_, k) => {
+    const directions = tf.randomNormal([dimensions, features], 0, 1, 'float32', 100 + k);
+    return tf.randomNormal([size, dimensions], 0, 1, 'float32', 1 + k).matMul(directions) as tf.Tensor2D;
+  });
+}
+
+describe.each(backends)("sampling 'auto' on %s shows the saturation of all rows within 0.01", (backend) => {
+  const toDispose: { dispose(): void }[] = [];
+  beforeAll(() => useBackend(backend));
+  afterEach(() => {
+    for (const each of toDispose.splice(0)) each.dispose();
+  });
+
+  function held<T extends { dispose(): void }>(each: T): T {
+    toDispose.push(each);
+    return each;
+  }
+
+  /** A model whose first layer puts out its input, and does not change. */
+  function identity(inputShape: number[] = [features]): tf.Sequential {
+    const model = tf.sequential();
+    model.add(
+      tf.layers.dense({ units: features, inputShape, name: 'id', kernelInitializer: 'identity', trainable: false }),
+    );
+    if (inputShape.length > 1) model.add(tf.layers.globalAveragePooling1d({ name: 'pool' }));
+    model.add(tf.layers.dense({ units: 1, name: 'output' }));
+    model.compile({ optimizer: tf.train.sgd(0), loss: 'meanSquaredError' });
+    return held(model);
+  }
+
+  /** Two trackers of the layer 'id', with all rows and with 'auto'. */
+  function pair(model: tf.LayersModel) {
+    const stores = { all: new RecordingStore(), auto: new RecordingStore() };
+    const trackers = (['all', 'auto'] as const).map(
+      (sampling) =>
+        new SaturationTracker('unused', model, {
+          sampling,
+          saveTo: [stores[sampling]],
+          layers: ({ name }) => name === 'id',
+        }),
+    );
+    return { stores, trackers };
+  }
+
+  function expectAlike(
+    stores: Record<'all' | 'auto', RecordingStore>,
+    split: 'train' | 'val',
+    epoch: number,
+    most: number,
+  ) {
+    const [all, auto] = [stores.all, stores.auto].map((store) => store.layer(split, 'id', epoch));
+    const where = `${split}, epoch ${epoch}`;
+    expect(Math.abs(auto.values.saturation! - all.values.saturation!), where).toBeLessThanOrEqual(0.0101);
+    expect(auto.samples, where).toBeLessThanOrEqual(most * all.samples);
+  }
+
+  it.each(Object.keys(orders))('in fit, of training and validation data: %s', async (order) => {
+    const model = identity();
+    const x = held(tf.tidy(() => orders[order]()));
+    const y = held(tf.zeros([x.shape[0], 1]));
+    const { stores, trackers } = pair(model);
+    await model.fit(x, y, {
+      epochs: 3,
+      batchSize: 250,
+      shuffle: false,
+      verbose: 0,
+      validationData: [x, y],
+      callbacks: trackers.map((tracker) => tracker.callback()),
+    });
+    for (const tracker of trackers) await tracker.close();
+    for (const epoch of [0, 1, 2]) {
+      for (const split of ['train', 'val'] as const) expectAlike(stores, split, epoch, 0.5);
+    }
+  });
+
+  it('in fitDataset and in loops of record, from the second epoch on with fewer rows', async () => {
+    const model = identity();
+    const x = held(tf.tidy(orders['sorted by class']));
+    const batch = (k: number) => x.slice([k * 250, 0], [250, features]);
+    const dataset = tf.data
+      .array(Array.from({ length: 64 }, (_, k) => k))
+      .mapAsync(async (k) => ({ xs: batch(k), ys: tf.zeros([250, 1]) })) as never;
+    const first = pair(model);
+    await model.fitDataset(dataset, {
+      epochs: 2,
+      verbose: 0,
+      validationData: dataset,
+      callbacks: first.trackers.map((tracker) => tracker.callback()),
+    });
+    for (const tracker of first.trackers) await tracker.close();
+    const second = pair(model);
+    for (let epoch = 0; epoch < 2; epoch++) {
+      for (let k = 0; k < 64; k++) {
+        const pass = () => tf.tidy(() => void model.predictOnBatch(batch(k)));
+        second.trackers[0].record('val', () => second.trackers[1].record('val', pass));
+      }
+      for (const tracker of second.trackers) await tracker.addSaturations();
+    }
+    for (const tracker of second.trackers) await tracker.close();
+    for (const [epoch, most] of [
+      [0, 1],
+      [1, 0.5],
+    ]) {
+      expectAlike(first.stores, 'train', epoch, most);
+      expectAlike(first.stores, 'val', epoch, most);
+      expectAlike(second.stores, 'val', epoch, most);
+    }
+  });
+
+  it('of a few long series, whose steps are all different', async () => {
+    const model = identity([800, features]);
+    const x = held(tf.tidy(() => orders['sorted by class']().reshape([20, 800, features])));
+    const y = held(tf.zeros([20, 1]));
+    const { stores, trackers } = pair(model);
+    await model.fit(x, y, {
+      epochs: 3,
+      batchSize: 4,
+      shuffle: false,
+      verbose: 0,
+      callbacks: trackers.map((tracker) => tracker.callback()),
+    });
+    for (const tracker of trackers) await tracker.close();
+    for (const epoch of [0, 1, 2]) expectAlike(stores, 'train', epoch, 1);
+  });
+
+  it('after a fit on more data, and in extractSaturation', async () => {
+    const model = identity();
+    const x = held(tf.tidy(orders['sorted by class']));
+    const part = held(tf.tidy(() => x.gather(tf.range(0, 16_000, 10, 'int32'))));
+    const { stores, trackers } = pair(model);
+    for (const data of [x, part]) {
+      const y = held(tf.zeros([data.shape[0], 1]));
+      await model.fit(data, y, {
+        epochs: 1,
+        batchSize: 200,
+        shuffle: false,
+        verbose: 0,
+        validationData: [data, y],
+        callbacks: trackers.map((tracker) => tracker.callback()),
+      });
+    }
+    for (const tracker of trackers) await tracker.close();
+    for (const split of ['train', 'val'] as const) {
+      expectAlike(stores, split, 0, 0.5);
+      expectAlike(stores, split, 1, 1);
+    }
+    const options = { progress: false, layers: ({ name }: { name: string }) => name === 'id' };
+    const batches = tf.tidy(() => tf.split(x, 64));
+    const all = await extractSaturation(model, batches, options);
+    const auto = await extractSaturation(model, batches, { ...options, sampling: 'auto' });
+    expect(auto.get('id')!.saturation()).toBe(all.get('id')!.saturation());
+    tf.dispose(batches);
+  });
+});
