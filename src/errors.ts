@@ -82,3 +82,22 @@ export function describe(value: unknown): string {
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
+
+// C1, line and paragraph separators, and what embeds, overrides or isolates the direction of text.
+const others = '\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069';
+const commands = new RegExp(`[\\u0000-\\u001f${others}]`, 'g');
+const commandsBesideLines = new RegExp(`[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f${others}]|\\r(?!\\n)`, 'g');
+
+/** Text that may come from a hostile file, made safe to print: characters that command a terminal are escaped, as `\u001b`. */
+export function printable(text: string): string {
+  return text.replace(commands, escaped);
+}
+
+/** As `printable`, for text of several lines: tabs and the ends of lines stay. */
+export function printableLines(text: string): string {
+  return text.replace(commandsBesideLines, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

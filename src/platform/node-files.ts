@@ -1,6 +1,7 @@
 /** Node's file system, as `Platform` wants it: for event files, for readers and for stores. */
 import {
   closeSync,
+  constants,
   fstatSync,
   ftruncateSync,
   mkdirSync,
@@ -11,6 +12,7 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
@@ -19,6 +21,12 @@ import { fileURLToPath } from 'node:url';
 import type { AppendableFile, Files, SourceFiles, StoreFiles } from './platform.js';
 
 const readBytes = 1 << 20;
+
+/**
+ * Opens a regular file as usual. Should a pipe or a device have taken its place since it was looked at, opening that does not
+ * block, and reading it fails instead of waiting.
+ */
+const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** How many files stay open between two appends: opening and closing takes longer than writing an event. */
 const maxOpenFiles = 32;
@@ -229,7 +237,8 @@ export const files: Files | undefined = {
     }
   },
   *read(path) {
-    const descriptor = withDescriptor(() => openSync(path, 'r'));
+    if (!statSync(path).isFile()) return;
+    const descriptor = withDescriptor(() => openSync(path, readWithoutWaiting));
     try {
       const buffer = new Uint8Array(readBytes);
       let length: number;
@@ -246,15 +255,20 @@ function codeOf(error: unknown): string | undefined {
 
 /** The file system that event files are read from. */
 export const sourceFiles: SourceFiles = {
-  kind: async (path) => kindOf(await ifThere(stat(path))),
+  async kind(path) {
+    const found = await ifThere(stat(path));
+    if (found === undefined) return undefined;
+    return found.isDirectory() ? 'folder' : 'file';
+  },
   async list(folder) {
     const base = toPath(folder);
     const entries = await readdir(base, { withFileTypes: true });
     const found = await Promise.all(
       entries.map(async (entry) => {
         const path = join(base, entry.name);
-        const kind = kindOf(entry.isSymbolicLink() ? await ifThere(stat(path)) : entry);
-        return kind === undefined ? [] : [{ name: entry.name, path, kind }];
+        const isLink = entry.isSymbolicLink();
+        const kind = isLink ? await kindOfTarget(path) : entryKind(entry);
+        return kind === undefined ? [] : [{ name: entry.name, path, kind, isLink }];
       }),
     );
     return found.flat();
@@ -267,8 +281,8 @@ export const sourceFiles: SourceFiles = {
   },
   path: toPath,
   async open(path) {
-    const file = await open(path, 'r');
-    const seekable = (await file.stat()).isFile();
+    const seekable = (await stat(path)).isFile();
+    const file = await open(path, seekable ? readWithoutWaiting : 'r');
     return {
       read: async (buffer, position) =>
         (await file.read(buffer, 0, buffer.length, seekable ? position : null)).bytesRead,
@@ -281,9 +295,19 @@ function toPath(path: string | URL): string {
   return typeof path === 'string' ? path : fileURLToPath(path);
 }
 
-function kindOf(entry: { isDirectory(): boolean } | undefined): 'file' | 'folder' | undefined {
-  if (entry === undefined) return undefined;
-  return entry.isDirectory() ? 'folder' : 'file';
+/** What an entry of a folder is to a reader. Pipes, sockets and devices are nothing: opening one may wait for ever. */
+function entryKind(entry: { isDirectory(): boolean; isFile(): boolean } | undefined): 'file' | 'folder' | undefined {
+  if (entry?.isDirectory()) return 'folder';
+  return entry?.isFile() ? 'file' : undefined;
+}
+
+/** What a link leads to. If that may not be looked at, it is taken for a file, so that opening it says why. */
+async function kindOfTarget(path: string): Promise<'file' | 'folder' | undefined> {
+  try {
+    return entryKind(await ifThere(stat(path)));
+  } catch {
+    return 'file';
+  }
 }
 
 /** Resolves to undefined if there is nothing at the path. */

@@ -2,7 +2,7 @@
 import { hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { constants, crc32, deflateSync, type ZlibOptions } from 'node:zlib';
-import { MissingRendererError, messageOf } from '../errors.js';
+import { MissingRendererError, messageOf, printableLines } from '../errors.js';
 import type { DeflateEffort, DrawnSvg, NativeZlib, WorkerListener, WorkerThread } from './platform.js';
 
 export { defaultStoreFiles, files, sourceFiles } from './node-files.js';
@@ -74,10 +74,14 @@ function onSignal(signal: NodeJS.Signals): void {
   else setImmediate(() => process.prependListener(signal, onSignal)).unref();
 }
 
-/** Emits a process warning; during exit, when nothing shows those any more, writes to standard error. */
+/**
+ * Emits a process warning; during exit, when nothing shows those any more, writes to standard error. The message may hold
+ * names from files, which must not command the terminal.
+ */
 export function warn(message: string): void {
-  if (isExiting()) console.warn(`(delve-tensorboard) ${message}`);
-  else process.emitWarning(message, { type: 'DelveTensorBoardWarning' });
+  const text = printableLines(message);
+  if (isExiting()) console.warn(`(delve-tensorboard) ${text}`);
+  else process.emitWarning(text, { type: 'DelveTensorBoardWarning' });
 }
 
 /** Keeps a timer from keeping the program alive. */

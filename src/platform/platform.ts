@@ -97,7 +97,7 @@ export interface Files {
   create(path: string): AppendableFile | undefined;
   /** Replaces a file's content in one step and makes missing folders on its path. */
   write(path: string, bytes: Uint8Array): void;
-  /** A file's bytes in pieces; each piece is valid until the next one is asked for. */
+  /** A file's bytes in pieces; each piece is valid until the next one is asked for. A pipe or a device has none. */
   read(path: string): Iterable<Uint8Array>;
 }
 
@@ -120,10 +120,13 @@ export interface AppendableFile {
 
 /** The few things a reader of event files needs of a file system. Every function rejects with the file system's own error. */
 export interface SourceFiles {
-  /** What is at a path or a `file:` URL, links followed; undefined if there is nothing. */
+  /** What is at a path or a `file:` URL, links followed; undefined if there is nothing. Pipes and devices count as files. */
   kind(path: string | URL): Promise<'file' | 'folder' | undefined>;
-  /** What a folder holds, in no particular order, links followed. Entries that vanish meanwhile are left out. */
-  list(folder: string | URL): Promise<{ name: string; path: string; kind: 'file' | 'folder' }[]>;
+  /**
+   * The files and folders in a folder, in no particular order, links followed. Entries that vanish meanwhile are left out, and
+   * so are pipes, sockets and devices, which nobody named and which may never end.
+   */
+  list(folder: string | URL): Promise<{ name: string; path: string; kind: 'file' | 'folder'; isLink: boolean }[]>;
   /** The canonical path of a folder: links are resolved. */
   realPath(folder: string): Promise<string>;
   /** A file's length; undefined if it is gone, Infinity for a pipe, which has none. */

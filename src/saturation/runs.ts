@@ -16,8 +16,8 @@ import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stat
 // What a tracker writes into its runs `train` and `val`, and how it is read back: both directions of one format.
 
 /**
- * What a tracker writes about itself into each of its runs, so that programs need not guess it from names or sentences:
- * which layers it measured and how. The format, version 1:
+ * What a tracker writes about itself into each of its runs: which layers it measured and how. Programs read this instead of
+ * the sentences that describe the tags. The format, version 1:
  *
  * A note is one summary of the tag `saturation-note` whose metadata names the plugin `saturation`, with the content
  * `{"version":1,"kind":"note"}` and the data class TENSOR (TensorBoard keeps such a tag for a plugin of that name, and
@@ -25,8 +25,8 @@ import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stat
  * is not known is null.
  *
  * A run has a note at the step of its first epoch, before the epoch's values, and another one at each later epoch whose
- * note differs. The last note at or before a value says what the value means. A member that readers do not know is to be
- * ignored; the version grows only if readers of an earlier one would misunderstand a note.
+ * note differs. The last note at or before a value says what the value means. Readers ignore members that they do not
+ * know; the version grows only if readers of an earlier version would misunderstand a note.
  */
 export interface SaturationNote {
   /** Version of this format. */
@@ -48,7 +48,7 @@ export interface SaturationNote {
 }
 
 /** One layer in a {@link SaturationNote}. */
-export interface NotedLayer {
+interface NotedLayer {
   /** Name of the layer: the part of its tags after the statistic. */
   name: string;
   /** Width of the layer. */
@@ -171,7 +171,7 @@ export function writeLayerStatistics(
 }
 
 /** Writes log10 of the eigenvalues above rounding as a histogram; on a linear scale all would fall into the first bucket. */
-export function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
+function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
   const logs = spectrum.eigenvalues.subarray(0, spectrum.rank).map((eigenvalue) => Math.log10(eigenvalue));
   writer.addHistogram(`spectrum/${layer}`, logs, step, {
     description: `log10 of the ${spectrum.features} eigenvalues of the covariance; those that are 0 up to rounding are left out.`,
@@ -221,7 +221,7 @@ export function writeHeatMap(
  *
  * @param points n x 2, row-major
  */
-export function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
+function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
   const { data, height, width } = scatter(points);
   writer.addImage(`embedding/${layer}`, { data, shape: [height, width, 3] }, step, {
     description: `${points.length / 2} samples on the first two principal axes of the layer, about their mean.`,
@@ -263,7 +263,7 @@ interface RunFacts {
   /** The statistic of a tag's part before the layer. */
   stats: ReadonlyMap<string, ScalarStat>;
   layers: Map<string, Omit<NotedLayer, 'name'>>;
-  /** Whether they come from a note: then a layer that it does not name is none. */
+  /** Whether they come from a note; if so, a name in a tag that the note lacks is not a layer. */
   isNoted: boolean;
 }
 

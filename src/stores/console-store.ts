@@ -1,4 +1,5 @@
 import { terminalHasColors } from '#platform';
+import { printable } from '../errors.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from './store.js';
@@ -81,9 +82,4 @@ function cell({ values }: LayerStatistics, stat: ScalarStat): string {
 function short(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? '-' : String(value);
   return String(Number(value.toPrecision(4)));
-}
-
-/** A name without control characters: a name from a model must not move the cursor. */
-function printable(name: string): string {
-  return name.replace(/\p{C}/gu, '?');
 }

@@ -64,6 +64,22 @@ describe('damage', () => {
     expect((await eventsOf(damaged(2), { onCorrupt: 'nextFile' })).length).toBe(2);
   });
 
+  it('a function is called with it, and the next file comes; if it throws, its error ends the iteration', async () => {
+    const run = folder();
+    const name = join(run, '1.tfevents');
+    writeFileSync(name, damaged(2));
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    const damages: CorruptRecordError[] = [];
+    const events = await eventsOf(run, { onCorrupt: (damage) => damages.push(damage) });
+    expect(events.length).toBe(2 + records.length);
+    expect(damages).toMatchObject([{ offset: records[2].offset, file: name }]);
+    const mine = new Error('mine');
+    const onCorrupt = () => {
+      throw mine;
+    };
+    await expect(eventsOf(run, { onCorrupt })).rejects.toBe(mine);
+  });
+
   it('ends the iteration', async () => {
     const iterator = readEvents(damaged(0));
     await expect(iterator.next()).rejects.toThrow(CorruptRecordError);

@@ -1,10 +1,15 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
+import { sourceFiles } from '../../src/platform/node.js';
 import type { EventInput } from '../../src/reader/byte-source.js';
 import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
 import { listRuns } from '../../src/reader/run-files.js';
@@ -13,6 +18,19 @@ import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
 import { eventsOf } from '../support/read-run.js';
+import { catchWarnings } from '../support/warnings.js';
+
+const real = { ...sourceFiles };
+
+/** Has the file system refuse an operation on a path, for the rest of the test: a superuser is refused nothing. */
+function refuse(operation: 'list' | 'open', refused: string): void {
+  const refusal = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+  const spy = vi.spyOn(sourceFiles, operation).mockImplementation(async (path: string | URL) => {
+    if (path === refused) throw refusal;
+    return real[operation](path as string) as Promise<never>;
+  });
+  onTestFinished(() => spy.mockRestore());
+}
 
 const folder = temporaryFolder;
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
@@ -143,6 +161,8 @@ describe('a run folder', () => {
 });
 
 describe('listRuns', () => {
+  const warnings = catchWarnings();
+
   it('finds every folder that holds event files, the root as "."', async () => {
     const logdir = folder();
     for (const run of ['.', 'train', 'val/deep', 'empty']) mkdirSync(join(logdir, run), { recursive: true });
@@ -168,10 +188,101 @@ describe('listRuns', () => {
     expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['linked']);
   });
 
+  it('lists a folder once, by the path without links if there is one', async () => {
+    const logdir = folder();
+    mkdirSync(join(logdir, 'z/run'), { recursive: true });
+    writeFileSync(join(logdir, 'z/run/x.tfevents'), bytes);
+    // Sorts, and is met, before the folder itself.
+    symlinkSync(join(logdir, 'z/run'), join(logdir, 'best'));
+    symlinkSync(join(logdir, 'z'), join(logdir, 'a'));
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['z/run']);
+  });
+
+  it('a diamond of links, which has 2^20 paths, is walked once', async () => {
+    const logdir = folder();
+    const depth = 20;
+    for (let level = 0; level <= depth; level++) mkdirSync(join(logdir, `level${level}`));
+    for (let level = 0; level < depth; level++) {
+      for (const name of ['a', 'b'])
+        symlinkSync(join(logdir, `level${level + 1}`), join(logdir, `level${level}`, name));
+    }
+    writeFileSync(join(logdir, `level${depth}/x.tfevents`), bytes);
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual([`level${depth}`]);
+    expect((await listRuns(join(logdir, 'level0'))).map(({ run }) => run)).toEqual(['a/'.repeat(depth).slice(0, -1)]);
+  });
+
+  it('pipes, sockets and devices are no event files, whatever their names', async () => {
+    const logdir = folder();
+    writeFileSync(join(logdir, '1.tfevents'), bytes);
+    const server = createServer().listen(join(logdir, '2.tfevents'));
+    await once(server, 'listening');
+    symlinkSync('/dev/zero', join(logdir, '3.tfevents'));
+    execFileSync('mkfifo', [join(logdir, '4.tfevents')]);
+    symlinkSync(join(logdir, '4.tfevents'), join(logdir, '5.tfevents'));
+    expect(await listRuns(logdir)).toEqual([{ run: '.', files: [join(logdir, '1.tfevents')] }]);
+    expect((await eventsOf(logdir)).length).toBe(records.length);
+    server.close();
+  });
+
+  it('passes over a folder that cannot be read, with a warning', async () => {
+    const logdir = folder();
+    for (const run of ['a', 'b', 'c']) {
+      mkdirSync(join(logdir, run));
+      writeFileSync(join(logdir, run, 'x.tfevents'), bytes);
+    }
+    refuse('list', join(logdir, 'b'));
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['a', 'c']);
+    expect(warnings).toEqual([`listRuns: '${join(logdir, 'b')}' is passed over: EACCES: permission denied`]);
+    refuse('list', logdir);
+    await expect(listRuns(logdir)).rejects.toThrow('EACCES');
+  });
+
+  it('reaches as deep as the file system does', async () => {
+    const logdir = folder();
+    const part = 'd'.repeat(200);
+    // 5,000 characters: a system call takes 4,096. rm of coreutils walks down by descriptors.
+    onTestFinished(() => void execFileSync('rm', ['-rf', logdir]));
+    const script = `for k in $(seq 25); do mkdir ${part}; cd ${part}; cp "$0" x.tfevents; done`;
+    execFileSync('bash', ['-c', script, file], { cwd: logdir });
+    const runs = await listRuns(logdir);
+    expect(runs.length).toBeGreaterThan(15);
+    expect(warnings.length).toBe(1);
+    expect(warnings[0]).toMatch(/is passed over: ENAMETOOLONG/);
+  });
+
   it('rejects what is not a folder', async () => {
     await expect(listRuns(file)).rejects.toThrow('there is no folder');
     await expect(listRuns(join(folder(), 'nowhere'))).rejects.toThrow('there is no folder');
     await expect(listRuns(7 as unknown as string)).rejects.toThrow(TypeError);
+  });
+});
+
+describe('a file of a run that cannot be read', () => {
+  async function run(): Promise<string> {
+    const run = folder();
+    for (const name of ['1.tfevents', '2.tfevents', '3.tfevents']) writeFileSync(join(run, name), bytes);
+    refuse('open', join(run, '2.tfevents'));
+    return run;
+  }
+
+  it('is an error', async () => {
+    await expect(eventsOf(await run())).rejects.toMatchObject({ code: 'EACCES' });
+    await expect(eventsOf(await run(), { onCorrupt: 'stop' })).rejects.toMatchObject({ code: 'EACCES' });
+  });
+
+  it('is passed over if damage is', async () => {
+    const one = await run();
+    expect((await eventsOf(one, { onCorrupt: 'nextFile' })).length).toBe(2 * records.length);
+    const damages: CorruptRecordError[] = [];
+    expect((await eventsOf(one, { onCorrupt: (damage) => damages.push(damage) })).length).toBe(2 * records.length);
+    expect(damages).toMatchObject([
+      {
+        file: join(one, '2.tfevents'),
+        offset: 0,
+        reason: 'it cannot be read: EACCES: permission denied',
+        cause: { code: 'EACCES' },
+      },
+    ]);
   });
 });
 

@@ -594,7 +594,7 @@ describe('options', () => {
     [{ threshold: '0.9' as never }, /threshold: expected .*, got the string "0.9"/],
     [{ stats: ['lsat_eval' as never] }, /stats: expected names out of .*got the string "lsat_eval"/],
     [{ convMethod: 'typo' as never }, /convMethod: expected one of 'channelwise'.*got the string "typo"/],
-    [{ logInterval: 0 }, /logInterval: expected an integer >= 1, got 0/],
+    [{ logInterval: 0 }, /logInterval: expected an integer >= 1, got number 0/],
     [{ maxSamples: 1.5 }, /maxSamples/],
     [{ downsample: { size: 0 } }, /downsample.size/],
     [{ saveTo: ['nowhere' as never] }, /saveTo.*"nowhere"/],
