@@ -102,8 +102,8 @@ export class EpochWriter {
   }
 
   /**
-   * At exit, when nothing can be awaited: writes the epochs that have been ended to TensorBoard, and says what is missing
-   * there and in the stores.
+   * At exit, when nothing can be awaited: writes the epochs that have been ended to TensorBoard and to the stores that need
+   * not be awaited, and warns of what is missing.
    *
    * @param deadline until when spectra may be solved, in milliseconds of `performance.now`
    */
