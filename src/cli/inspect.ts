@@ -143,7 +143,7 @@ export function valueText(value: SummaryValue): string {
 }
 
 /** JSON with the characters escaped that would command a terminal, which JSON itself allows in texts. */
-export function jsonText(value: unknown): string {
+function jsonText(value: unknown): string {
   return printableLines(JSON.stringify(value, undefined, 2));
 }
 
