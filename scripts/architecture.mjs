@@ -57,7 +57,8 @@ function arrowsBetweenRooms() {
 
 /** The arrows without those that a longer way makes superfluous (the transitive reduction of a graph without circles). */
 function reduced(arrows) {
-  const reaches = (from, to) => arrows.get(from).some((next) => next === to || reaches(next, to));
+  const reaches = (from, to, seen = new Set()) =>
+    arrows.get(from).some((next) => next === to || (!seen.has(next) && reaches(next, to, seen.add(next))));
   return new Map(
     [...arrows].map(([from, targets]) => [
       from,

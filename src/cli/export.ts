@@ -3,12 +3,14 @@ import { fnv1aHex } from '../encoding/bytes.js';
 import { type CorruptRecordError, messageOf, printable, printableLines } from '../errors.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
-import { jsonStep } from './inspect.js';
+import { jsonStep, valueText } from './inspect.js';
 import { findRuns, type NamedRun, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported. */
 export const exportKinds = ['scalars', 'histograms', 'text', 'images', 'audio'] as const;
+
+type Kind = (typeof exportKinds)[number];
 
 /** Options of `export`, as typed. */
 interface ExportOptions {
@@ -20,7 +22,7 @@ interface ExportOptions {
 
 /**
  * `export`: writes numbers and texts as a table, images and sounds as files. Resolves to the exit code, which is 1 if a file
- * is damaged or cannot be read.
+ * is damaged or cannot be read, or a value cannot be exported.
  */
 export async function exportLogdir(
   terminal: Terminal,
@@ -28,7 +30,7 @@ export async function exportLogdir(
   options: ExportOptions,
 ): Promise<number> {
   const { format = 'csv', kind = 'scalars', out } = options;
-  if (!exportKinds.includes(kind as (typeof exportKinds)[number])) {
+  if (!isKind(kind)) {
     throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"`);
   }
   if (format !== 'csv' && format !== 'json') throw new UsageError(`--format: expected csv or json, got "${format}"`);
@@ -58,6 +60,10 @@ export async function exportLogdir(
   return complaints.exitCode;
 }
 
+function isKind(kind: string): kind is Kind {
+  return exportKinds.includes(kind as Kind);
+}
+
 /** A summary and where it was found. */
 interface Found {
   run: string;
@@ -65,10 +71,13 @@ interface Found {
   summary: DecodedSummary;
 }
 
-/** All summaries of one plugin in some runs. What is damaged or cannot be read becomes a complaint. */
+/**
+ * All summaries of one plugin in some runs. What is damaged, cannot be read or does not have the plugin's form becomes a
+ * complaint.
+ */
 async function* summaries(
   runs: readonly NamedRun[],
-  kind: string,
+  kind: Kind,
   tags: (tag: string) => boolean,
   complaints: Complaints,
 ): AsyncGenerator<Found> {
@@ -77,11 +86,33 @@ async function* summaries(
     complaints.add(isUnread ? messageOf(cause) : message);
   };
   for (const { run, source } of runs) {
+    const leftOut = new Map<string, { count: number; reason: string }>();
     for await (const event of readEvents(source, { tags, onCorrupt })) {
-      for (const summary of event.summary ?? []) if (summary.plugin === kind) yield { run, event, summary };
+      for (const summary of event.summary ?? []) {
+        if (summary.plugin !== kind) continue;
+        if (forms[kind](summary.value)) {
+          yield { run, event, summary };
+        } else {
+          const known = leftOut.get(summary.tag);
+          if (known) known.count++;
+          else leftOut.set(summary.tag, { count: 1, reason: valueText(summary.value) });
+        }
+      }
+    }
+    for (const [tag, { count, reason }] of leftOut) {
+      complaints.add(`run "${run}", tag "${tag}": ${plural(count, 'value')} left out: ${reason}`);
     }
   }
 }
+
+/** Whether a value has the form of its kind, without which there is nothing to export. */
+const forms: Record<Kind, (value: SummaryValue) => boolean> = {
+  scalars: (value) => typeof value === 'number',
+  histograms: (value) => typeof value === 'object' && 'buckets' in value,
+  text: (value) => typeof value === 'object' && 'strings' in value,
+  images: (value) => typeof value === 'object' && 'width' in value,
+  audio: (value) => typeof value === 'object' && 'encoded' in value,
+};
 
 async function writeCsv(found: AsyncIterable<Found>, kind: string, batch: Batch): Promise<void> {
   const columns = kind === 'histograms' ? ['left', 'right', 'count'] : ['value'];

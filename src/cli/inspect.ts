@@ -14,6 +14,8 @@ interface TagReport {
   first: Step;
   last: Step;
   lastValue: SummaryValue;
+  /** How many of the values could not be decoded, and why the first of them could not. */
+  undecoded?: { count: number; reason: string };
 }
 
 /** `inspect`: shows what a logdir holds. Resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
@@ -31,6 +33,10 @@ export async function inspect(
       const known = tags.get(tag);
       if (!known) tags.set(tag, { tag, plugin, count: 1, first: step, last: step, lastValue: value });
       else Object.assign(known, { plugin, count: known.count + 1, last: step, lastValue: value });
+      if (typeof value !== 'object' || !('undecoded' in value)) return;
+      const report = tags.get(tag)!;
+      report.undecoded ??= { count: 0, reason: value.undecoded };
+      report.undecoded.count++;
     };
     const decoder = new EventDecoder(wanted);
     for (const file of files) {
@@ -58,13 +64,15 @@ function printTable(terminal: Terminal, runs: { run: string; tags: TagReport[] }
   const rows = runs.flatMap(({ run, tags }) =>
     tags.length === 0
       ? [[run, '(no summaries)', '', '0', '', '']]
-      : tags.map(({ count, first, last, lastValue, plugin, tag }) => [
+      : tags.map(({ count, first, last, lastValue, plugin, tag, undecoded }) => [
           run,
           tag || '(graph)',
           plugin || '(none)',
           String(count),
           first === last ? String(first) : `${first}..${last}`,
-          valueText(lastValue),
+          undecoded === undefined || undecoded.count === count
+            ? valueText(lastValue)
+            : `${valueText(lastValue)} (${undecoded.count} undecoded: ${undecoded.reason})`,
         ]),
   );
   writeTable(terminal, ['run', 'tag', 'plugin', 'count', 'steps', 'last'], rows, ['count']);
@@ -90,7 +98,7 @@ function writeJson(terminal: Terminal, runs: { run: string; tags: TagReport[] }[
   batch.flush();
 }
 
-function jsonOf({ count, first, last, lastValue, plugin, tag }: TagReport): object {
+function jsonOf({ count, first, last, lastValue, plugin, tag, undecoded }: TagReport): object {
   return {
     tag,
     plugin,
@@ -98,6 +106,7 @@ function jsonOf({ count, first, last, lastValue, plugin, tag }: TagReport): obje
     firstStep: jsonStep(first),
     lastStep: jsonStep(last),
     last: typeof lastValue === 'number' && Number.isFinite(lastValue) ? lastValue : valueText(lastValue),
+    undecoded,
   };
 }
 
@@ -107,7 +116,7 @@ export function jsonStep(step: Step): number | string {
 }
 
 /** A value in a few words, for a table. */
-function valueText(value: SummaryValue): string {
+export function valueText(value: SummaryValue): string {
   if (typeof value === 'number') return String(Number.isInteger(value) ? value : Number(value.toPrecision(7)));
   if ('buckets' in value) {
     const { buckets } = value;
@@ -134,7 +143,7 @@ function valueText(value: SummaryValue): string {
 }
 
 /** JSON with the characters escaped that would command a terminal, which JSON itself allows in texts. */
-export function jsonText(value: unknown): string {
+function jsonText(value: unknown): string {
   return printableLines(JSON.stringify(value, undefined, 2));
 }
 

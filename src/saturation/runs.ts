@@ -1,5 +1,7 @@
+import { warn } from '#platform';
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
+import type { CorruptRecordError } from '../errors.js';
 import type { DecodedSummary, Step, SummaryValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { readEvents } from '../reader/read-events.js';
@@ -312,7 +314,8 @@ function splitOf(run: string): Split | undefined {
 async function readRun(split: Split, files: readonly string[], epochs: Map<number, ReadEpoch>): Promise<void> {
   let facts = factsWithoutNote();
   for (const file of files) {
-    for await (const event of readEvents(file, { tags: isWanted, onCorrupt: 'stop' })) {
+    const onCorrupt = ({ message }: CorruptRecordError) => warn(`readHistory: ${message}`);
+    for await (const event of readEvents(file, { tags: isWanted, onCorrupt })) {
       for (const summary of event.summary ?? []) {
         if (summary.tag === noteTag) facts = factsOf(decodeNote(summary.value)) ?? facts;
         else if (typeof summary.value === 'number') {
