@@ -202,9 +202,10 @@ export class RunFiles implements RecordSource {
     for (const path of await this.#list()) {
       let file = this.#files.get(path);
       if (!file) {
-        const records = new RecordReader({ maxRecordBytes: this.#maxRecordBytes, file: path });
+        const records = new RecordReader({ maxRecordBytes: this.#maxRecordBytes, file: path, unpacks: !this.#follow });
         file = { path, position: 0, records, skipped: false };
-        this.#files.set(path, file);
+        // A reader of a packed file holds some memory, and nobody comes back to it.
+        if (this.#follow) this.#files.set(path, file);
       }
       if (file.skipped) continue;
       const size = this.#follow ? await sourceFiles.size(path) : Infinity;

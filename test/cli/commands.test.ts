@@ -241,6 +241,36 @@ describe('verify', () => {
   });
 });
 
+describe('a packed file', () => {
+  const folder = 'test/fixtures/containers';
+  const packed = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
+
+  it.each(['file.gzip', 'file.zlib'])('is verified, inspected and exported as what is in it: %s', async (name) => {
+    const file = join(folder, name);
+    const plain = join(goldenFolder, scalarFile.path);
+    const out = expect.stringContaining(`${file}: ${scalarFile.records.length} records\n`);
+    expect(await cli(['verify', file])).toMatchObject({ code: 0, out });
+    for (const command of ['inspect', 'export'])
+      expect(await cli([command, file])).toEqual(await cli([command, plain]));
+  });
+
+  it('that is cut off is torn', async () => {
+    const file = join(temporaryFolder(), 'a.tfevents.gz');
+    for (const cut of [300, packed('file.gzip').length - 512 - 3]) {
+      writeFileSync(file, packed('file.gzip').subarray(0, cut));
+      const { code, out } = await cli(['verify', file]);
+      expect(code).toBe(0);
+      expect(out).toMatch(/^torn .*records, then \d+ bytes of one that is cut off/);
+    }
+  });
+
+  it('of a kind that is not read is named, with what to do', async () => {
+    const { code, out } = await cli(['verify', join(folder, 'file.zst')]);
+    expect(code).toBe(1);
+    expect(out).toContain('damaged at byte 0, after 0 records: this is a zstd file: unpack it first (zstd -d)');
+  });
+});
+
 describe('export', () => {
   it('writes scalars as CSV that a CSV parser reads', async () => {
     const logdir = temporaryFolder();

@@ -1,5 +1,6 @@
 import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
@@ -130,6 +131,22 @@ describe('readEvents with follow', () => {
     appendFileSync(join(run, '1.tfevents'), bytes);
     await pause();
     expect(reader.events.length).toBe(2 + records.length);
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+  });
+
+  it('refuses a packed file, which does not grow, and follows the others if it may', async () => {
+    const run = temporaryFolder();
+    const file = join(run, '1.tfevents.gz');
+    writeFileSync(file, gzipSync(bytes));
+    await expect(follow(file).ended).rejects.toMatchObject({
+      name: 'CorruptRecordError',
+      reason: 'this is a gzip file, which cannot be followed: read it without follow',
+      file,
+    });
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    const reader = follow(run, { onCorrupt: 'nextFile' });
+    await reader.until(records.length);
     reader.stop();
     await expect(reader.ended).rejects.toThrow('stopped');
   });
