@@ -17,10 +17,10 @@ const recordFooterBytes = 4;
 export const recordOverheadBytes = recordHeaderBytes + recordFooterBytes;
 
 /**
- * The longest payload a reader accepts by default: 1 GiB. Protocol buffers themselves end at 2 GiB, and a length beyond
- * this limit is far more often damage than an event.
+ * The longest payload that is written, and that a reader accepts by default: 1 GiB. Protocol buffers themselves end at
+ * 2 GiB, where TensorBoard's Python loader dies, and a length beyond this limit is far more often damage than an event.
  */
-const defaultMaxRecordBytes = 2 ** 30;
+export const maxPayloadBytes: number = 2 ** 30;
 
 /** Masked CRCs of the lengths that most records have; 0 until computed. Reading and writing share them. */
 const lengthCrcs = new Uint32Array(4096);
@@ -105,7 +105,7 @@ export class RecordReader {
    * the first byte that will be pushed, 0 by default. `file`: the source's name in errors.
    */
   constructor(options: { maxRecordBytes?: number; offset?: number; file?: string } = {}) {
-    this.#maxRecordBytes = options.maxRecordBytes ?? defaultMaxRecordBytes;
+    this.#maxRecordBytes = options.maxRecordBytes ?? maxPayloadBytes;
     this.#nextOffset = options.offset ?? 0;
     this.recordOffset = this.#nextOffset;
     this.#file = options.file;
