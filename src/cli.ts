@@ -1,15 +1,46 @@
 #!/usr/bin/env node
 /** The command `delve-tensorboard`. A door to Node only: everything it does is in cli/, which knows no node: module. */
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { terminalHasColors } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
 import type { Terminal } from './cli/terminal.js';
-import { messageOf } from './errors.js';
+import { messageOf, printableLines } from './errors.js';
+
+/**
+ * Writes all bytes to a file, or throws: one call may write a part only, as on a disk that gets full.
+ *
+ * @param name the file's name, for the error
+ */
+function writeWhole(descriptor: number, text: string, name: string): void {
+  const bytes = Buffer.from(text);
+  let written = 0;
+  try {
+    while (written < bytes.length) {
+      const count = writeSync(descriptor, bytes, written);
+      if (count === 0) throw new Error('the file takes no more bytes');
+      written += count;
+    }
+  } catch (cause) {
+    throw new Error(`cannot write all of '${name}', which is incomplete now: ${messageOf(cause)}`, { cause });
+  }
+}
+
+const stdout = 1;
+// Node's own stream of a file takes a part that was written for the whole.
+const writesToFile = isFile(stdout);
+
+function isFile(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch {
+    return false;
+  }
+}
 
 const terminal: Terminal = {
-  write: (text) => process.stdout.write(text),
+  write: (text) => void (writesToFile ? writeWhole(stdout, text, 'standard output') : process.stdout.write(text)),
   writeError: (text) => process.stderr.write(text),
   colors: terminalHasColors(),
   writeFile(path, content) {
@@ -19,18 +50,19 @@ const terminal: Terminal = {
   createFile(path) {
     mkdirSync(dirname(path), { recursive: true });
     const descriptor = openSync(path, 'w');
-    return { write: (text) => writeSync(descriptor, text), close: () => closeSync(descriptor) };
+    return { write: (text) => writeWhole(descriptor, text, path), close: () => closeSync(descriptor) };
   },
 };
 
 /** `delve-tensorboard export ... | head` ends when head has seen enough. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  fail(error, 1);
+  process.exit();
 });
 
 function fail(error: unknown, code: number): void {
-  process.stderr.write(`delve-tensorboard: ${messageOf(error)}\n`);
+  process.stderr.write(`delve-tensorboard: ${printableLines(messageOf(error)).replaceAll('\n', '\n  ')}\n`);
   process.exitCode = code;
 }
 

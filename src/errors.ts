@@ -51,7 +51,11 @@ export class MissingRendererError extends Error {
   /** The package that could not be loaded. */
   readonly packageName: string;
 
-  /** @param packageName the package that could not be loaded */
+  /**
+   * The message says how to install the package.
+   *
+   * @param packageName the package that could not be loaded
+   */
   constructor(packageName: string, options?: { cause?: unknown }) {
     // Plots are drawn by all three, SVG documents by the last alone.
     const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;
@@ -77,4 +81,23 @@ export function describe(value: unknown): string {
 /** Words the cause of a failure: an error's message, or whatever else was thrown. */
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+// C1, line and paragraph separators, and what embeds, overrides or isolates the direction of text.
+const others = '\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069';
+const commands = new RegExp(`[\\u0000-\\u001f${others}]`, 'g');
+const commandsBesideLines = new RegExp(`[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f${others}]|\\r(?!\\n)`, 'g');
+
+/** Text that may come from a hostile file, made safe to print: characters that command a terminal are escaped, as `\u001b`. */
+export function printable(text: string): string {
+  return text.replace(commands, escaped);
+}
+
+/** As `printable`, for text of several lines: tabs and the ends of lines stay. */
+export function printableLines(text: string): string {
+  return text.replace(commandsBesideLines, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -20,6 +20,7 @@ export type {
   TensorBoardEvent,
   TensorValue,
   TextValue,
+  UndecodedValue,
 } from './event/event.js';
 export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
 export { type BrowserFolderOutput, type ListedFile, openBrowserFolder } from './output/browser-folder-output.js';
@@ -29,7 +30,7 @@ export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
 export { type ListedRun, listRuns } from './reader/run-files.js';
-export type { EpochStatistics, LayerStatistics, Split } from './saturation/epoch.js';
+export type { EpochScalar, EpochStatistics, LayerSaturation, LayerStatistics, Split } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';

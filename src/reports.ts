@@ -35,13 +35,11 @@ export {
   type Renderers,
   renderPng,
   renderSvg,
-  type VegaLiteModule,
-  type VegaModule,
 } from './reports/render.js';
 export { type ReportOptions, reportHtml } from './reports/report.js';
 export { ReportStore, type ReportStoreOptions, writeReport } from './reports/report-store.js';
 export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
-export { type SeriesBySplit, seriesPlot } from './reports/series-plot.js';
-export { type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';
-export { RunHistory, type Series } from './saturation/run-history.js';
+export { type SeriesBySplit, type SeriesPlotOptions, seriesPlot } from './reports/series-plot.js';
+export { type LayersBySplit, type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';
+export { RunHistory, type Series, type StatisticByEpoch } from './saturation/run-history.js';
 export { readHistory } from './saturation/runs.js';

@@ -27,8 +27,7 @@ export {
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
 export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers, type ScalarWriter } from './probes/probes.js';
-export type { LayerSaturation } from './saturation/epoch.js';
-export type { Stat } from './saturation/stats.js';
+export type { ArrayStat, Stat } from './saturation/stats.js';
 export type { GraphModelLike } from './summaries/graph-nodes.js';
 export type { TrackerCallback } from './tracker/callback.js';
 export { type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';

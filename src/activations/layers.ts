@@ -78,7 +78,7 @@ function outputClass(layer: Layer): string | undefined {
  * Whether a layer has directions of its own to count: dense, convolutional, recurrent and embedding layers, their
  * subclasses and wrappers, and custom layers that hold weights.
  */
-export function isTrackedByDefault(layer: Layer): boolean {
+function isTrackedByDefault(layer: Layer): boolean {
   const name = outputClass(layer);
   if (name === undefined) return layer.weights.length > 0;
   return !passThrough.has(name);

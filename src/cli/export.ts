@@ -1,13 +1,16 @@
 /** The command `export`. */
 import { fnv1aHex } from '../encoding/bytes.js';
+import { type CorruptRecordError, messageOf, printable, printableLines } from '../errors.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
-import { jsonStep } from './inspect.js';
-import { findRuns, tagFilter } from './runs.js';
-import { plural, type Terminal, UsageError } from './terminal.js';
+import { jsonStep, valueText } from './inspect.js';
+import { findRuns, type NamedRun, tagFilter } from './runs.js';
+import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported. */
 export const exportKinds = ['scalars', 'histograms', 'text', 'images', 'audio'] as const;
+
+type Kind = (typeof exportKinds)[number];
 
 /** Options of `export`, as typed. */
 interface ExportOptions {
@@ -17,53 +20,48 @@ interface ExportOptions {
   tags?: string;
 }
 
-/** `export`: writes numbers and texts as a table, images and sounds as files. Resolves to the exit code. */
+/**
+ * `export`: writes numbers and texts as a table, images and sounds as files. Resolves to the exit code, which is 1 if a file
+ * is damaged or cannot be read, or a value cannot be exported.
+ */
 export async function exportLogdir(
   terminal: Terminal,
   path: string | undefined,
   options: ExportOptions,
 ): Promise<number> {
   const { format = 'csv', kind = 'scalars', out } = options;
-  if (!exportKinds.includes(kind as (typeof exportKinds)[number])) {
+  if (!isKind(kind)) {
     throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"`);
   }
   if (format !== 'csv' && format !== 'json') throw new UsageError(`--format: expected csv or json, got "${format}"`);
-  const found = summaries(path, kind, tagFilter(options.tags));
+  const complaints = new Complaints(terminal);
+  const found = summaries(await findRuns(path, complaints), kind, tagFilter(options.tags), complaints);
   if (kind === 'images' || kind === 'audio') {
     if (out === undefined) throw new UsageError(`--out: expected the folder to write the ${kind} to`);
     await exportFiles(terminal, found, out);
-    return 0;
+    return complaints.exitCode;
   }
-  const file = out === undefined ? undefined : terminal.createFile(out);
-  const batch = new Batch((text) => (file ?? terminal).write(text));
-  try {
-    if (format === 'csv') await writeCsv(found, kind, (text) => batch.write(text));
-    else await writeJson(found, (text) => batch.write(text));
+  const writeTable = format === 'csv' ? writeCsv : writeJson;
+  if (out === undefined) {
+    // What other programs need of a table stays; the rest would command the terminal behind them.
+    const batch = new Batch((text) => terminal.write(printableLines(text)));
+    await writeTable(found, kind, batch);
     batch.flush();
-  } finally {
-    file?.close();
+  } else {
+    const file = terminal.createFile(out);
+    const batch = new Batch((text) => file.write(text));
+    try {
+      await writeTable(found, kind, batch);
+      batch.flush();
+    } finally {
+      file.close();
+    }
   }
-  return 0;
+  return complaints.exitCode;
 }
 
-/** Joins many small texts into few writes. */
-class Batch {
-  readonly #write: (text: string) => void;
-  #pending = '';
-
-  constructor(write: (text: string) => void) {
-    this.#write = write;
-  }
-
-  write(text: string): void {
-    this.#pending += text;
-    if (this.#pending.length > 2 ** 16) this.flush();
-  }
-
-  flush(): void {
-    this.#write(this.#pending);
-    this.#pending = '';
-  }
+function isKind(kind: string): kind is Kind {
+  return exportKinds.includes(kind as Kind);
 }
 
 /** A summary and where it was found. */
@@ -73,26 +71,56 @@ interface Found {
   summary: DecodedSummary;
 }
 
-/** All summaries of one plugin below a path. Damage ends the export with an error, since half a table looks like a whole one. */
+/**
+ * All summaries of one plugin in some runs. What is damaged, cannot be read or does not have the plugin's form becomes a
+ * complaint.
+ */
 async function* summaries(
-  path: string | undefined,
-  kind: string,
+  runs: readonly NamedRun[],
+  kind: Kind,
   tags: (tag: string) => boolean,
+  complaints: Complaints,
 ): AsyncGenerator<Found> {
-  for (const { run, source } of await findRuns(path)) {
-    for await (const event of readEvents(source, { tags })) {
-      for (const summary of event.summary ?? []) if (summary.plugin === kind) yield { run, event, summary };
+  const onCorrupt = ({ cause, message }: CorruptRecordError) => {
+    const isUnread = (cause as { code?: unknown } | undefined)?.code !== undefined;
+    complaints.add(isUnread ? messageOf(cause) : message);
+  };
+  for (const { run, source } of runs) {
+    const leftOut = new Map<string, { count: number; reason: string }>();
+    for await (const event of readEvents(source, { tags, onCorrupt })) {
+      for (const summary of event.summary ?? []) {
+        if (summary.plugin !== kind) continue;
+        if (forms[kind](summary.value)) {
+          yield { run, event, summary };
+        } else {
+          const known = leftOut.get(summary.tag);
+          if (known) known.count++;
+          else leftOut.set(summary.tag, { count: 1, reason: valueText(summary.value) });
+        }
+      }
+    }
+    for (const [tag, { count, reason }] of leftOut) {
+      complaints.add(`run "${run}", tag "${tag}": ${plural(count, 'value')} left out: ${reason}`);
     }
   }
 }
 
-async function writeCsv(found: AsyncIterable<Found>, kind: string, write: (text: string) => void): Promise<void> {
+/** Whether a value has the form of its kind, without which there is nothing to export. */
+const forms: Record<Kind, (value: SummaryValue) => boolean> = {
+  scalars: (value) => typeof value === 'number',
+  histograms: (value) => typeof value === 'object' && 'buckets' in value,
+  text: (value) => typeof value === 'object' && 'strings' in value,
+  images: (value) => typeof value === 'object' && 'width' in value,
+  audio: (value) => typeof value === 'object' && 'encoded' in value,
+};
+
+async function writeCsv(found: AsyncIterable<Found>, kind: string, batch: Batch): Promise<void> {
   const columns = kind === 'histograms' ? ['left', 'right', 'count'] : ['value'];
-  write(`${['run', 'tag', 'step', 'wall_time', ...columns].join(',')}\r\n`);
+  batch.write(`${['run', 'tag', 'step', 'wall_time', ...columns].join(',')}\r\n`);
   for await (const { event, run, summary } of found) {
     for (const cells of cellsOf(summary.value)) {
       const row = [run, summary.tag, String(event.step), String(event.wallTime), ...cells];
-      write(`${row.map(quote).join(',')}\r\n`);
+      batch.write(`${row.map(quote).join(',')}\r\n`);
     }
   }
 }
@@ -116,16 +144,16 @@ function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
-async function writeJson(found: AsyncIterable<Found>, write: (text: string) => void): Promise<void> {
+async function writeJson(found: AsyncIterable<Found>, _kind: string, batch: Batch): Promise<void> {
   let separator = '[';
   for await (const { event, run, summary } of found) {
     const value = jsonValue(summary.value);
     if (value === undefined) continue;
     const row = { run, tag: summary.tag, step: jsonStep(event.step), wallTime: event.wallTime, value };
-    write(`${separator}\n${JSON.stringify(row)}`);
+    batch.write(`${separator}\n${printable(JSON.stringify(row))}`);
     separator = ',';
   }
-  write(separator === '[' ? '[]\n' : '\n]\n');
+  batch.write(separator === '[' ? '[]\n' : '\n]\n');
 }
 
 /** A value as JSON, which has no NaN and no infinities: those become text, as in TensorBoard's own answers. */
@@ -150,7 +178,7 @@ async function exportFiles(terminal: Terminal, found: AsyncIterable<Found>, fold
       written++;
     }
   }
-  terminal.write(`${plural(written, 'file')} in ${folder}\n`);
+  terminal.write(`${plural(written, 'file')} in ${printable(folder)}\n`);
 }
 
 /** The name of a run or tag as the name of one file: it cannot lead out of the folder, and no two names become the same. */

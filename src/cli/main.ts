@@ -1,4 +1,5 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
+import { printable } from '../errors.js';
 import { writeReport } from '../reports/report-store.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
@@ -51,6 +52,8 @@ Options:
   --help, -h
   --version
 
+Control characters from files are shown escaped; files that export writes have them as they are. The exit code is 1 if a
+file is damaged or cannot be read: the rest is shown all the same.
 Colors are left out if standard output is not a terminal or NO_COLOR is set.
 `;
 
@@ -80,7 +83,7 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
     }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    terminal.writeError(`delve-tensorboard: ${error.message}\nTry: delve-tensorboard --help\n`);
+    terminal.writeError(`delve-tensorboard: ${printable(error.message)}\nTry: delve-tensorboard --help\n`);
     return 2;
   }
 }
@@ -93,6 +96,6 @@ function onlyOne(paths: string[]): string | undefined {
 /** `report`: draws a tracker's run as one HTML page, and prints the path of the file. */
 async function report(terminal: Terminal, logdir: string | undefined, out?: string): Promise<number> {
   if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
-  terminal.write(`${await writeReport(logdir, { path: out })}\n`);
+  terminal.write(`${printable(await writeReport(logdir, { path: out }))}\n`);
   return 0;
 }

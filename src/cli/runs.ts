@@ -1,26 +1,26 @@
 /** What the commands read: runs below a path, and tags that match a pattern. */
 import { sourceFiles } from '#platform';
 import { messageOf } from '../errors.js';
-import { type ListedRun, listRuns } from '../reader/run-files.js';
-import { UsageError } from './terminal.js';
+import { type ListedRun, walkRuns } from '../reader/run-files.js';
+import { type Complaints, UsageError } from './terminal.js';
 
 /** A run and what to read it from. */
-interface NamedRun extends ListedRun {
+export interface NamedRun extends ListedRun {
   /** The run's folder or its one file, which `readEvents` takes. */
   source: string;
 }
 
 /**
- * The runs below a logdir, or one event file as a run of its own.
+ * The runs below a logdir, or one event file as a run of its own. Folders that cannot be read become complaints.
  *
  * @throws UsageError if there is nothing to read
  */
-export async function findRuns(path: string | undefined): Promise<NamedRun[]> {
+export async function findRuns(path: string | undefined, complaints: Complaints): Promise<NamedRun[]> {
   if (path === undefined) throw new UsageError('expected the path of a logdir or of an event file');
   const kind = await sourceFiles.kind(path);
   if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
   if (kind === 'file') return [{ run: '.', source: path, files: [path] }];
-  const runs = await listRuns(path);
+  const runs = await walkRuns(path, (_folder, error) => complaints.add(messageOf(error)));
   if (runs.length === 0) {
     throw new UsageError(`there is no event file in "${path}" (its name would contain "tfevents")`);
   }

@@ -1,4 +1,5 @@
-/** What the commands share: what they need of the world, styles, tables. */
+/** What the commands share: what they need of the world, styles, complaints, tables. */
+import { printable } from '../errors.js';
 
 /** What a command needs of the world. The executable gives it the real one, a test gives its own. */
 export interface Terminal {
@@ -27,22 +28,67 @@ export function styled(terminal: Terminal, style: keyof typeof styles, text: str
   return terminal.colors ? `\u001b[${on}m${text}\u001b[${off}m` : text;
 }
 
-/** Text from a file that may be hostile: control characters, which would command the terminal, are escaped. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are to be replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
+/** What could not be read: it is said on standard error, and the command goes on. */
+export class Complaints {
+  readonly #terminal: Terminal;
+  #count = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  /** The exit code of the command. */
+  get exitCode(): 0 | 1 {
+    return this.#count > 0 ? 1 : 0;
+  }
+
+  add(message: string): void {
+    this.#count++;
+    this.#terminal.writeError(`${styled(this.#terminal, 'red', printable(message))}\n`);
+  }
 }
 
+/** Joins many small texts into few writes. */
+export class Batch {
+  readonly #write: (text: string) => void;
+  #pending = '';
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  write(text: string): void {
+    this.#pending += text;
+    if (this.#pending.length > 2 ** 16) this.flush();
+  }
+
+  flush(): void {
+    this.#write(this.#pending);
+    this.#pending = '';
+  }
+}
+
+/** Longer cells stick out of their column, so that one long tag does not widen every row. */
+const maxColumnWidth = 80;
+
 /**
- * Rows with their cells padded to columns.
+ * Writes rows with their cells padded to columns.
  *
  * @param numeric the names of the columns that are aligned to the right
  */
-export function table(terminal: Terminal, header: string[], rows: string[][], numeric: readonly string[] = []): string {
-  const clean = rows.map((row) => row.map(printable));
-  const widths = header.map((name, column) => Math.max(name.length, ...clean.map((row) => row[column].length)));
+export function writeTable(
+  terminal: Terminal,
+  header: string[],
+  rows: Iterable<string[]>,
+  numeric: readonly string[] = [],
+): void {
+  const clean = Array.from(rows, (row) => row.map((cell) => printable(cell)));
+  const widths = header.map((name) => name.length);
+  for (const row of clean) {
+    for (const [column, { length }] of row.entries()) {
+      if (length > widths[column] && length <= maxColumnWidth) widths[column] = length;
+    }
+  }
   const line = (row: string[]) =>
     row
       .map((cell, column) =>
@@ -50,7 +96,10 @@ export function table(terminal: Terminal, header: string[], rows: string[][], nu
       )
       .join('  ')
       .trimEnd();
-  return [styled(terminal, 'bold', line(header)), ...clean.map(line)].map((text) => `${text}\n`).join('');
+  const batch = new Batch((text) => terminal.write(text));
+  batch.write(`${styled(terminal, 'bold', line(header))}\n`);
+  for (const row of clean) batch.write(`${line(row)}\n`);
+  batch.flush();
 }
 
 /** A number of things, such as '1 file' or '2 files'. */

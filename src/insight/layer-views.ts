@@ -76,6 +76,9 @@ const rules: Readonly<Record<string, Rule>> = {
     throughScaling(view, numbers(config.size) ?? [2, 2], config.interpolation === 'bilinear'),
   Resizing: ({ view, inputShape, outputShape }, config) =>
     throughScaling(view, ratios(outputShape, inputShape), config.interpolation !== 'nearest'),
+  // Places are added or removed at the border; those between see what they saw.
+  ZeroPadding2D: ({ view }) => view,
+  Cropping2D: ({ view }) => view,
   ConvLSTM2D: convLstm,
   Reshape: reshape,
   Permute: permute,

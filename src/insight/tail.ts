@@ -1,6 +1,11 @@
 /** One number per layer, in order of depth: parallel lists, or a map in that order. */
 export type DepthProfile =
-  | { readonly labels: readonly string[]; readonly values: ArrayLike<number> }
+  | {
+      /** Names of the layers. */
+      readonly labels: readonly string[];
+      /** The number of each layer, such as its saturation. */
+      readonly values: ArrayLike<number>;
+    }
   | ReadonlyMap<string, number>;
 
 /** Options of tailOf. */

@@ -48,7 +48,8 @@ export async function openBrowserFolder(folder: string | FileSystemDirectoryHand
  * The Output of a folder of a browser's file system: one event file in it, which is made when the first records come.
  * Records are written in the background, in order, each time all that have come meanwhile; `flush` resolves when they are
  * in the file. What could not be written is kept and tried again with the next records, and makes `flush` reject. A page
- * that is closed or reloaded without `flush` loses what came last.
+ * that is closed or reloaded without `flush` loses what came last: what the writer has collected for up to `flushSecs`, and
+ * what was being appended.
  *
  * A worker appends to the file in place. On a page every append makes the browser copy the file, so the longer that takes,
  * the more rarely it is done.

@@ -2,7 +2,7 @@
 import { files } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { describe } from '../errors.js';
-import type { Files } from '../platform/platform.js';
+import type { AppendableFile, Files } from '../platform/platform.js';
 import { eventFileName, fileNamePart } from './event-file-name.js';
 import { type Output, safePath } from './output.js';
 
@@ -13,8 +13,9 @@ export interface DirectoryOutputOptions {
 }
 
 /**
- * The Output of a folder: one event file in it, which is made when the first records come, and open only while it is
- * written to. `new SummaryWriter('logs')` makes one; make one yourself to wrap it in an Output of your own.
+ * The Output of a folder: one event file in it, which is made when the first records come. `new SummaryWriter('logs')` makes
+ * one; make one yourself to wrap it in an Output of your own. What `write` has taken is with the operating system, and stays
+ * if the program is killed. Of all event files of a program, the 32 written last are open, and each for a second at most.
  *
  * The file's name sorts after those of all event files in the folder, and the file is made exclusively, so that writers in
  * other processes and threads get files of their own. If somebody else removes or changes the file, the next write throws
@@ -27,8 +28,8 @@ export class DirectoryOutput implements Output {
   readonly folder: string;
   readonly #files: Files;
   readonly #suffix: string;
-  #path: string | undefined;
-  #size = 0;
+  #file: AppendableFile | undefined;
+  #isEmpty = true;
   #restarts = 0;
 
   /**
@@ -60,12 +61,17 @@ export class DirectoryOutput implements Output {
 
   /** The path of the event file; undefined until it has been made. */
   get path(): string | undefined {
-    return this.#path;
+    return this.#file?.path;
   }
 
-  /** How many event files have been given up because somebody else removed or changed them. */
+  /** How many event files have been given up because somebody else removed or changed them, or because they were full. */
   get restarts(): number {
     return this.#restarts;
+  }
+
+  /** True: what `write` has taken does not depend on this program any more, and a small write costs microseconds. */
+  get isImmediate(): boolean {
+    return true;
   }
 
   /**
@@ -88,29 +94,40 @@ export class DirectoryOutput implements Output {
    * @throws Error with the file system's `code`
    */
   write(bytes: Uint8Array): void {
-    this.#path ??= this.#create();
+    const file = (this.#file ??= this.#create());
     let appended: boolean;
     try {
-      appended = this.#files.append(this.#path, bytes, this.#size);
+      appended = file.append(bytes);
     } catch (error) {
-      throw explain(`Cannot write to ${this.#path}`, error);
+      // The file has reached the size that the system allows; another one has room.
+      if ((error as { code?: string }).code === 'EFBIG' && !this.#isEmpty) this.#beginAnother();
+      throw explain(`Cannot write to ${file.path}`, error);
     }
     if (!appended) {
       // Whatever is there now, it is not for us to append to it: the next write begins another file.
-      const lost = this.#path;
-      this.#path = undefined;
-      this.#size = 0;
-      this.#restarts++;
-      throw new Error(`The event file ${lost} was removed or changed while it was being written`);
+      this.#beginAnother();
+      throw new Error(`The event file ${file.path} was removed or changed while it was being written`);
     }
-    this.#size += bytes.length;
+    this.#isEmpty = false;
   }
 
-  /** Does nothing: `write` has handed everything to the operating system. */
-  async flush(): Promise<void> {}
+  /**
+   * Closes the event file until the next write, so that other computers see it whole.
+   *
+   * @throws Error with the file system's `code` if it reports only now that something could not be written
+   */
+  async flush(): Promise<void> {
+    try {
+      this.#file?.release();
+    } catch (error) {
+      throw explain(`Cannot write to ${this.#file!.path}`, error);
+    }
+  }
 
-  /** Does nothing: no file is open between two writes. */
-  async close(): Promise<void> {}
+  /** The same as `flush`. */
+  async close(): Promise<void> {
+    await this.flush();
+  }
 
   /** The Output of a folder below this one. */
   run(name: string): DirectoryOutput {
@@ -154,13 +171,20 @@ export class DirectoryOutput implements Output {
     for (const name of names.sort()) yield this.#files.read(this.#files.join(this.folder, name));
   }
 
-  #create(): string {
+  #beginAnother(): void {
+    this.#file = undefined;
+    this.#isEmpty = true;
+    this.#restarts++;
+  }
+
+  #create(): AppendableFile {
     try {
       this.#files.makeDirectory(this.folder);
       const names = this.#files.list(this.folder);
       for (;;) {
         const path = this.#files.join(this.folder, eventFileName(names, this.#suffix));
-        if (this.#files.create(path)) return path;
+        const file = this.#files.create(path);
+        if (file !== undefined) return file;
       }
     } catch (error) {
       throw explain(`Cannot make an event file in ${this.folder}`, error);

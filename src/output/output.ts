@@ -31,10 +31,16 @@ export interface Output {
   /** Bytes that have been accepted and are not yet at their destination; a producer may slow down on it. */
   readonly pendingBytes?: number;
   /**
-   * How many times a new file was begun in place of one that is gone. If it changes during a write that throws, the
-   * writer sends the first record again, and what each tag needs on its first event.
+   * How many times a new file was begun in place of one that is gone (or full: the error's `code` is 'EFBIG' then). If it
+   * changes during a write that throws, the writer sends the first record again, and what each tag needs on its first event.
    */
   readonly restarts?: number;
+  /**
+   * Whether what `write` has taken outlives the program however that ends, and a small write costs microseconds. If so, the
+   * writer does not hold events back: it writes them within milliseconds, many of them one by one. Otherwise it writes when
+   * `maxQueue`, `flushSecs` or `maxBufferedBytes` says so.
+   */
+  readonly isImmediate?: boolean;
 }
 
 /** An Output in memory: for tests, for browsers, for sending event files elsewhere. */

@@ -21,7 +21,7 @@ export interface PcaLayerReport {
 }
 
 /** The PCA layers of a model and its nested models, in order, each once. @throws RangeError if there are none */
-export function pcaLayersOf(model: LayersModel): PcaLayer[] {
+function pcaLayersOf(model: LayersModel): PcaLayer[] {
   const found = new Set<PcaLayer>();
   const search = (layer: layers.Layer) => {
     if (layer instanceof PcaLayer) found.add(layer);

@@ -31,6 +31,16 @@ export function onExit(callback: (final: boolean) => void): void {
   exitCallbacks.add(callback);
 }
 
+/** A page does not say when it is closed for good. */
+export function isExiting(): boolean {
+  return false;
+}
+
+/** Calls back when the promises that are settled have been heard. */
+export function atEndOfTurn(callback: () => void): void {
+  setTimeout(callback);
+}
+
 /** A page receives no signals. */
 export function handleSignals(): void {}
 
@@ -131,6 +141,7 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
   });
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
+    receive: () => false, // a page must not wait
     setRef: () => {}, // a page's workers live as long as the page
     terminate: () => worker.terminate(),
   };

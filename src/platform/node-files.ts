@@ -1,6 +1,7 @@
 /** Node's file system, as `Platform` wants it: for event files, for readers and for stores. */
 import {
   closeSync,
+  constants,
   fstatSync,
   ftruncateSync,
   mkdirSync,
@@ -10,17 +11,194 @@ import {
   realpathSync,
   renameSync,
   rmSync,
-  writeFileSync,
+  type Stats,
+  statSync,
   writeSync,
 } from 'node:fs';
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Files, SourceFiles, StoreFiles } from './platform.js';
+import type { AppendableFile, Files, SourceFiles, StoreFiles } from './platform.js';
 
 const readBytes = 1 << 20;
 
-/** The synchronous file system. No file stays open between two calls, so any number of event files costs no descriptor. */
+/**
+ * Opens a regular file as usual. Should a pipe or a device have taken its place since it was looked at, opening that does not
+ * block, and reading it fails instead of waiting.
+ */
+const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** How many files stay open between two appends: opening and closing takes longer than writing an event. */
+const maxOpenFiles = 32;
+/**
+ * How long a file stays open, in milliseconds. A network file system shows others what was written when the file is closed;
+ * and a file that was renamed is found out when it is opened again.
+ */
+const maxOpenMillis = 1000;
+/** Errors by which the file system says that a file is no longer at its path. */
+const goneCodes = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ESTALE']);
+
+/** The open files of this thread, those appended to least recently first. */
+const openFiles = new Set<EventFile>();
+
+/** Closes files until no more than `most` are open. */
+function closeOldest(most: number): void {
+  for (const file of openFiles) {
+    if (openFiles.size <= most) return;
+    file.close();
+  }
+}
+
+/** Does what needs a descriptor. If the program has none left, the files that stay open here give theirs back. */
+function withDescriptor<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    const code = codeOf(error);
+    if (openFiles.size === 0 || (code !== 'EMFILE' && code !== 'ENFILE')) throw error;
+    closeOldest(0);
+    return act();
+  }
+}
+
+/** A file that is appended to. It is found by its path again whenever it was closed in between. */
+class EventFile implements AppendableFile {
+  readonly path: string;
+  /** The bytes that have been appended. */
+  #size = 0;
+  /** Bytes after them: a part of an append that failed, which could not be cut off again. */
+  #excess = 0;
+  #descriptor: number | undefined;
+  /** What the descriptor stood for when it was new. */
+  #opened: Stats | undefined;
+  #openedAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closeError: unknown;
+
+  /** @param descriptor of the file, which is new and empty */
+  constructor(path: string, descriptor: number) {
+    this.path = path;
+    this.#keepOpen(descriptor);
+  }
+
+  append(bytes: Uint8Array): boolean {
+    const stats = this.#statOpen() ?? this.#open();
+    if (stats === undefined) return false;
+    const wasDeleted = stats.nlink === 0 && this.#opened!.nlink > 0;
+    if (wasDeleted || stats.size !== this.#size + this.#excess) {
+      this.close();
+      return false;
+    }
+    const descriptor = this.#descriptor!;
+    openFiles.delete(this);
+    openFiles.add(this);
+    if (this.#excess > 0) this.#cut(descriptor);
+    try {
+      for (let written = 0; written < bytes.length; ) {
+        written += countOf(
+          writeSync(descriptor, bytes, written, bytes.length - written, this.#size + written),
+          this.path,
+        );
+        this.#excess = written;
+      }
+    } catch (error) {
+      try {
+        this.#cut(descriptor);
+      } catch {
+        // The next append cuts first.
+      }
+      throw error;
+    }
+    this.#size += bytes.length;
+    this.#excess = 0;
+    return true;
+  }
+
+  release(): void {
+    this.close();
+    const error = this.#closeError;
+    this.#closeError = undefined;
+    if (error !== undefined) throw error;
+  }
+
+  /** Closes the file. What the system says then is thrown by `release`. */
+  close(): void {
+    const descriptor = this.#forget();
+    if (descriptor === undefined) return;
+    try {
+      closeSync(descriptor);
+    } catch (error) {
+      this.#closeError = error;
+    }
+  }
+
+  /** What is known of the file if it is open; undefined if it must be opened. */
+  #statOpen(): Stats | undefined {
+    if (this.#descriptor === undefined) return undefined;
+    if (performance.now() - this.#openedAt > maxOpenMillis) {
+      this.close();
+      return undefined;
+    }
+    try {
+      const stats = fstatSync(this.#descriptor);
+      // A program that closes one of its files twice may have closed ours, and its number may belong to another file now.
+      if (stats.ino === this.#opened!.ino && stats.dev === this.#opened!.dev) return stats;
+      this.#forget();
+    } catch (error) {
+      if (codeOf(error) === 'EBADF') this.#forget();
+      else this.close();
+    }
+    return undefined;
+  }
+
+  /** Opens the file; returns undefined if it is gone. */
+  #open(): Stats | undefined {
+    try {
+      // 'a' would make a new file if the old one was deleted.
+      this.#keepOpen(withDescriptor(() => openSync(this.path, 'r+')));
+    } catch (error) {
+      if (goneCodes.has(codeOf(error) ?? '')) return undefined;
+      throw error;
+    }
+    return this.#opened;
+  }
+
+  #keepOpen(descriptor: number): void {
+    closeOldest(maxOpenFiles - 1);
+    this.#opened = fstatSync(descriptor);
+    this.#descriptor = descriptor;
+    this.#openedAt = performance.now();
+    this.#timer = setTimeout(() => this.close(), maxOpenMillis);
+    this.#timer.unref();
+    openFiles.add(this);
+  }
+
+  #forget(): number | undefined {
+    const descriptor = this.#descriptor;
+    this.#descriptor = undefined;
+    clearTimeout(this.#timer);
+    openFiles.delete(this);
+    return descriptor;
+  }
+
+  #cut(descriptor: number): void {
+    ftruncateSync(descriptor, this.#size);
+    this.#excess = 0;
+  }
+}
+
+/** How many bytes a write took. @throws Error if it took none, which would not change if it were tried for ever */
+function countOf(written: number, path: string): number {
+  if (written > 0) return written;
+  throw Object.assign(new Error(`EIO: the file system took no bytes, write '${path}'`), { code: 'EIO' });
+}
+
+/** The file that is written before it takes the name of another, so that the other is replaced in one step. */
+function temporaryPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.tmp`);
+}
+
+/** The synchronous file system. */
 export const files: Files | undefined = {
   resolve: (path) => resolve(path),
   join: (folder, name) => join(folder, name),
@@ -28,46 +206,30 @@ export const files: Files | undefined = {
   makeDirectory(path) {
     mkdirSync(path, { recursive: true });
   },
-  list: (path) => readdirSync(path),
+  list: (path) => withDescriptor(() => readdirSync(path)),
   create(path) {
     try {
-      closeSync(openSync(path, 'wx'));
-      return true;
+      return new EventFile(
+        path,
+        withDescriptor(() => openSync(path, 'wx')),
+      );
     } catch (error) {
-      if (codeOf(error) === 'EEXIST') return false;
+      if (codeOf(error) === 'EEXIST') return undefined;
       throw error;
     }
-  },
-  append(path, bytes, size) {
-    let descriptor: number;
-    try {
-      // 'a' would make a new file if the old one was deleted.
-      descriptor = openSync(path, 'r+');
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return false;
-      throw error;
-    }
-    try {
-      if (fstatSync(descriptor).size !== size) return false;
-      try {
-        let written = 0;
-        while (written < bytes.length) {
-          written += writeSync(descriptor, bytes, written, bytes.length - written, size + written);
-        }
-      } catch (error) {
-        ftruncateSync(descriptor, size);
-        throw error;
-      }
-    } finally {
-      closeSync(descriptor);
-    }
-    return true;
   },
   write(path, bytes) {
-    const temporary = join(dirname(path), `.${basename(path)}.tmp`);
+    const temporary = temporaryPath(path);
     mkdirSync(dirname(path), { recursive: true });
+    const descriptor = withDescriptor(() => openSync(temporary, 'w'));
     try {
-      writeFileSync(temporary, bytes);
+      try {
+        for (let written = 0; written < bytes.length; ) {
+          written += countOf(writeSync(descriptor, bytes, written, bytes.length - written), path);
+        }
+      } finally {
+        closeSync(descriptor);
+      }
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
@@ -75,7 +237,8 @@ export const files: Files | undefined = {
     }
   },
   *read(path) {
-    const descriptor = openSync(path, 'r');
+    if (!statSync(path).isFile()) return;
+    const descriptor = withDescriptor(() => openSync(path, readWithoutWaiting));
     try {
       const buffer = new Uint8Array(readBytes);
       let length: number;
@@ -92,15 +255,20 @@ function codeOf(error: unknown): string | undefined {
 
 /** The file system that event files are read from. */
 export const sourceFiles: SourceFiles = {
-  kind: async (path) => kindOf(await ifThere(stat(path))),
+  async kind(path) {
+    const found = await ifThere(stat(path));
+    if (found === undefined) return undefined;
+    return found.isDirectory() ? 'folder' : 'file';
+  },
   async list(folder) {
     const base = toPath(folder);
     const entries = await readdir(base, { withFileTypes: true });
     const found = await Promise.all(
       entries.map(async (entry) => {
         const path = join(base, entry.name);
-        const kind = kindOf(entry.isSymbolicLink() ? await ifThere(stat(path)) : entry);
-        return kind === undefined ? [] : [{ name: entry.name, path, kind }];
+        const isLink = entry.isSymbolicLink();
+        const kind = isLink ? await kindOfTarget(path) : entryKind(entry);
+        return kind === undefined ? [] : [{ name: entry.name, path, kind, isLink }];
       }),
     );
     return found.flat();
@@ -113,8 +281,8 @@ export const sourceFiles: SourceFiles = {
   },
   path: toPath,
   async open(path) {
-    const file = await open(path, 'r');
-    const seekable = (await file.stat()).isFile();
+    const seekable = (await stat(path)).isFile();
+    const file = await open(path, seekable ? readWithoutWaiting : 'r');
     return {
       read: async (buffer, position) =>
         (await file.read(buffer, 0, buffer.length, seekable ? position : null)).bytesRead,
@@ -127,9 +295,19 @@ function toPath(path: string | URL): string {
   return typeof path === 'string' ? path : fileURLToPath(path);
 }
 
-function kindOf(entry: { isDirectory(): boolean } | undefined): 'file' | 'folder' | undefined {
-  if (entry === undefined) return undefined;
-  return entry.isDirectory() ? 'folder' : 'file';
+/** What an entry of a folder is to a reader. Pipes, sockets and devices are nothing: opening one may wait for ever. */
+function entryKind(entry: { isDirectory(): boolean; isFile(): boolean } | undefined): 'file' | 'folder' | undefined {
+  if (entry?.isDirectory()) return 'folder';
+  return entry?.isFile() ? 'file' : undefined;
+}
+
+/** What a link leads to. If that may not be looked at, it is taken for a file, so that opening it says why. */
+async function kindOfTarget(path: string): Promise<'file' | 'folder' | undefined> {
+  try {
+    return entryKind(await ifThere(stat(path)));
+  } catch {
+    return 'file';
+  }
 }
 
 /** Resolves to undefined if there is nothing at the path. */
@@ -153,10 +331,18 @@ export function defaultStoreFiles(): StoreFiles {
     },
     async write(path, bytes) {
       const target = at(path);
-      const temporary = join(dirname(target), `.${basename(target)}.tmp`);
+      const temporary = temporaryPath(target);
       await mkdir(dirname(target), { recursive: true });
-      await writeFile(temporary, bytes);
+      const file = await open(temporary, 'w');
       try {
+        try {
+          for (let written = 0; written < bytes.length; ) {
+            const { bytesWritten } = await file.write(bytes, written, bytes.length - written);
+            written += countOf(bytesWritten, target);
+          }
+        } finally {
+          await file.close();
+        }
         await rename(temporary, target);
       } catch (error) {
         await rm(temporary, { force: true });

@@ -1,8 +1,8 @@
 /** Node's side of `Platform`. */
 import { hostname as osHostname } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { constants, crc32, deflateSync, type ZlibOptions } from 'node:zlib';
-import { MissingRendererError, messageOf } from '../errors.js';
+import { MissingRendererError, messageOf, printableLines } from '../errors.js';
 import type { DeflateEffort, DrawnSvg, NativeZlib, WorkerListener, WorkerThread } from './platform.js';
 
 export { defaultStoreFiles, files, sourceFiles } from './node-files.js';
@@ -17,24 +17,40 @@ export function processId(): number {
   return process.pid;
 }
 
-/** Whether `exit` has begun: from then on nothing asynchronous runs. */
+/** Whether our listener of `exit` has been called. */
 let exiting = false;
 const exitCallbacks = new Set<(final: boolean) => void>();
 
 /**
  * Calls back synchronously when the program (or this worker thread) ends in any way that still runs code: an empty event
- * loop, process.exit, an uncaught exception, an unhandled rejection. One listener serves all callbacks.
+ * loop, process.exit, an uncaught exception, an unhandled rejection. One listener serves all callbacks, and it comes before
+ * those that the program added earlier: if one of them throws or calls process.exit, later ones are not called.
  *
- * @param callback `final` is false if a signal was handled, after which the program may go on
+ * @param callback `final` is false if a signal was handled or an exception was not caught, after which the program may go on
  */
 export function onExit(callback: (final: boolean) => void): void {
   if (exitCallbacks.size === 0) {
-    process.on('exit', () => {
+    process.prependListener('exit', () => {
       exiting = true;
       for (const each of exitCallbacks) each(true);
     });
+    // Also an exception in a listener of 'exit' that was put before ours. It changes nothing for the program.
+    process.on('uncaughtExceptionMonitor', () => {
+      for (const each of exitCallbacks) each(false);
+    });
   }
   exitCallbacks.add(callback);
+}
+
+/** Whether `exit` has begun: from then on nothing asynchronous runs. */
+export function isExiting(): boolean {
+  // Node's own flag is set even if the first writer is made by a listener of 'exit'.
+  return exiting || (process as { _exiting?: boolean })._exiting === true;
+}
+
+/** Calls back after the code that runs now and after all microtasks. */
+export function atEndOfTurn(callback: () => void): void {
+  process.nextTick(callback);
 }
 
 const signals = ['SIGINT', 'SIGTERM'] as const;
@@ -58,10 +74,14 @@ function onSignal(signal: NodeJS.Signals): void {
   else setImmediate(() => process.prependListener(signal, onSignal)).unref();
 }
 
-/** Emits a process warning; during exit, when nothing shows those any more, writes to standard error. */
+/**
+ * Emits a process warning; during exit, when nothing shows those any more, writes to standard error. The message may hold
+ * names from files, which must not command the terminal.
+ */
 export function warn(message: string): void {
-  if (exiting) console.warn(`(delve-tensorboard) ${message}`);
-  else process.emitWarning(message, { type: 'DelveTensorBoardWarning' });
+  const text = printableLines(message);
+  if (isExiting()) console.warn(`(delve-tensorboard) ${text}`);
+  else process.emitWarning(text, { type: 'DelveTensorBoardWarning' });
 }
 
 /** Keeps a timer from keeping the program alive. */
@@ -137,11 +157,18 @@ try {
 } catch {}
 `;
 
-/** Gives the script the two names that a browser's worker has: `onmessage` and `postMessage`. */
+/**
+ * Gives the script the two names that a browser's worker has: `onmessage` and `postMessage`. What it posts goes through a
+ * channel of its own, and is counted, so that the host can wait for it without its event loop.
+ */
 const PRELUDE = `
-const { parentPort } = process.getBuiltinModule('node:worker_threads');
+const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
 ${LOWER_PRIORITY}
-globalThis.postMessage = (message, transfer) => parentPort.postMessage(message, transfer);
+globalThis.postMessage = (message, transfer) => {
+  workerData.port.postMessage(message, transfer);
+  Atomics.add(workerData.posted, 0, 1);
+  Atomics.notify(workerData.posted, 0);
+};
 parentPort.on('message', (data) => globalThis.onmessage({ data }));
 `;
 
@@ -150,19 +177,49 @@ parentPort.on('message', (data) => globalThis.onmessage({ data }));
  * forbidden. It does not keep the program alive unless asked to.
  */
 export function startWorker(source: string, listener: WorkerListener): WorkerThread | undefined {
+  const { port1: received, port2: port } = new MessageChannel();
+  const posted = new Int32Array(new SharedArrayBuffer(4));
   let worker: Worker;
   try {
-    // Without the program's own flags, some of which change how the script is read.
-    worker = new Worker(PRELUDE + source, { eval: true, execArgv: [], name: 'delve-tensorboard' });
+    worker = new Worker(PRELUDE + source, {
+      eval: true,
+      // Without the program's own flags, some of which change how the script is read.
+      execArgv: [],
+      name: 'delve-tensorboard',
+      workerData: { port, posted },
+      transferList: [port],
+    });
   } catch {
     return undefined;
   }
-  worker.on('message', (message) => listener.onMessage(message));
-  worker.on('error', (error) => listener.onError(error instanceof Error ? error : new Error(String(error))));
-  worker.on('exit', (code) => listener.onError(new Error(`The worker thread ended with code ${code}.`)));
+  const receiveOne = () => {
+    const next = receiveMessageOnPort(received) as { message: unknown } | undefined;
+    if (next !== undefined) listener.onMessage(next.message);
+    return next !== undefined;
+  };
+  received.on('message', (message) => listener.onMessage(message));
+  received.unref();
+  worker.on('error', (error) => {
+    while (receiveOne());
+    listener.onError(error instanceof Error ? error : new Error(String(error)));
+  });
+  worker.on('exit', (code) => {
+    while (receiveOne());
+    received.close();
+    listener.onError(new Error(`The worker thread ended with code ${code}.`));
+  });
   worker.unref();
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
+    receive(deadline) {
+      for (;;) {
+        const seen = Atomics.load(posted, 0);
+        if (receiveOne()) return true;
+        const left = deadline - performance.now();
+        if (left <= 0) return false;
+        Atomics.wait(posted, 0, seen, left);
+      }
+    },
     setRef: (keepsAlive) => (keepsAlive ? worker.ref() : worker.unref()),
     terminate: () => void worker.terminate(),
   };

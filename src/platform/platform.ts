@@ -20,6 +20,10 @@ export interface Platform {
    * program may go on: a signal was handled, or a page was hidden.
    */
   onExit(callback: (final: boolean) => void): void;
+  /** Whether the program has begun to exit: nothing asynchronous runs any more. */
+  isExiting(): boolean;
+  /** Calls back soon: when the code that runs now is over, and so is what awaited promises that are settled. */
+  atEndOfTurn(callback: () => void): void;
   /** Runs the exit callbacks when SIGINT or SIGTERM comes, then lets the signal do what it would have done. */
   handleSignals(): void;
   /** Shows a warning where the platform shows warnings. */
@@ -89,25 +93,40 @@ export interface Files {
   makeDirectory(path: string): void;
   /** The names in a folder. */
   list(path: string): string[];
-  /** Makes an empty file; returns false if the name is taken. */
-  create(path: string): boolean;
-  /**
-   * Appends all bytes or none to a file that is expected to hold `size` bytes. Returns false, and writes nothing, if the
-   * file is gone or has another size.
-   */
-  append(path: string, bytes: Uint8Array, size: number): boolean;
+  /** Makes an empty file to append to; returns undefined if the name is taken. */
+  create(path: string): AppendableFile | undefined;
   /** Replaces a file's content in one step and makes missing folders on its path. */
   write(path: string, bytes: Uint8Array): void;
-  /** A file's bytes in pieces; each piece is valid until the next one is asked for. */
+  /** A file's bytes in pieces; each piece is valid until the next one is asked for. A pipe or a device has none. */
   read(path: string): Iterable<Uint8Array>;
+}
+
+/** A file that was made in order to append to it. Few such files are open at a time, and none for longer than a second. */
+export interface AppendableFile {
+  /** The file's path. */
+  readonly path: string;
+  /**
+   * Appends all bytes or none. Returns false, and writes nothing, if the file is gone or somebody else has changed it; it
+   * is not appended to again then.
+   */
+  append(bytes: Uint8Array): boolean;
+  /**
+   * Closes the file until the next append, and so brings it to a disk that others share.
+   *
+   * @throws the file system's error if it reported, now or when it was closed earlier, that bytes are missing
+   */
+  release(): void;
 }
 
 /** The few things a reader of event files needs of a file system. Every function rejects with the file system's own error. */
 export interface SourceFiles {
-  /** What is at a path or a `file:` URL, links followed; undefined if there is nothing. */
+  /** What is at a path or a `file:` URL, links followed; undefined if there is nothing. Pipes and devices count as files. */
   kind(path: string | URL): Promise<'file' | 'folder' | undefined>;
-  /** What a folder holds, in no particular order, links followed. Entries that vanish meanwhile are left out. */
-  list(folder: string | URL): Promise<{ name: string; path: string; kind: 'file' | 'folder' }[]>;
+  /**
+   * The files and folders in a folder, in no particular order, links followed. Entries that vanish meanwhile are left out, and
+   * so are pipes, sockets and devices, which nobody named and which may never end.
+   */
+  list(folder: string | URL): Promise<{ name: string; path: string; kind: 'file' | 'folder'; isLink: boolean }[]>;
   /** The canonical path of a folder: links are resolved. */
   realPath(folder: string): Promise<string>;
   /** A file's length; undefined if it is gone, Infinity for a pipe, which has none. */
@@ -148,6 +167,13 @@ export interface StoreFiles {
 export interface WorkerThread {
   /** Sends a message and transfers the buffers. */
   post(message: unknown, transfer: ArrayBuffer[]): void;
+  /**
+   * Passes the next message on to the listener at once, while this thread stands still.
+   *
+   * @param deadline until when it waits for a message, in milliseconds of `performance.now`
+   * @returns false if no message came, or if this thread must not wait
+   */
+  receive(deadline: number): boolean;
   /** Says whether the thread keeps the program alive, for as long as an answer is awaited. At first it does not. */
   setRef(keepsAlive: boolean): void;
   /** Ends the thread at once. */

@@ -2,20 +2,21 @@
  * The door of the reader. `readEvents` takes any input, pulls bytes from it as records are asked for, and decides what a
  * damaged record means; cutting bytes into records is `encoding/record.ts`, decoding a record is `event-decoder.ts`.
  */
-import { CorruptRecordError, describe } from '../errors.js';
+import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { ByteSource, chunksOf, type EventInput, type RecordSource } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
-import { RunFiles } from './run-files.js';
+import { FileError, RunFiles } from './run-files.js';
 import { undecodable } from './scan.js';
 
 /** Options of `readEvents`. */
 export interface ReadEventsOptions {
   /**
    * What to do about a damaged record. 'throw' (default): throw CorruptRecordError. 'stop': end the iteration there.
-   * 'nextFile': skip the rest of that file and go on with the run's next one, as TensorBoard does.
+   * 'nextFile': skip the rest of that file, or all of a file that cannot be opened, and go on with the run's next one, as
+   * TensorBoard does. A function: call it with the error and go on likewise; if it throws, the iteration ends with that.
    */
-  onCorrupt?: 'throw' | 'stop' | 'nextFile';
+  onCorrupt?: 'throw' | 'stop' | 'nextFile' | ((damage: CorruptRecordError) => void);
   /**
    * Whether to wait for events that are added later, as `tail -f` does, until the loop is left or `signal` is aborted.
    * Only for paths. False by default.
@@ -43,7 +44,8 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
  * v1 and v2, come out in one shape.
  *
  * A record is damaged if its length or its content does not match the checksum stored with it, if it claims more than
- * `maxRecordBytes`, or if it is not an event: see `onCorrupt`. A record with a valid length that runs past the end of its
+ * `maxRecordBytes`, or if it is not an event: see `onCorrupt`. A summary whose value cannot be decoded, in a sound event, is
+ * no damage: it is yielded with an UndecodedValue that says why. A record with a valid length that runs past the end of its
  * source is a torn tail, as a crash leaves it: the file ends before it (with `follow`, until the rest of it has come).
  * Memory follows the bytes that are there, never the lengths that are claimed, and does not grow with the file.
  *
@@ -83,7 +85,7 @@ class CallerError extends Error {}
 class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
   readonly #source: RecordSource;
   readonly #decoder: EventDecoder;
-  readonly #onCorrupt: 'throw' | 'stop' | 'nextFile';
+  readonly #onCorrupt: NonNullable<ReadEventsOptions['onCorrupt']>;
   readonly #signal: AbortSignal | undefined;
   /** Aborted when the iteration is over, so that nothing waits any longer. */
   readonly #ended: AbortController | undefined;
@@ -155,14 +157,30 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
   }
 
   async #afterError(error: unknown): Promise<IteratorResult<TensorBoardEvent>> {
-    if (error instanceof CorruptRecordError && this.#onCorrupt !== 'throw') {
-      if (this.#onCorrupt === 'nextFile' && (await this.#source.skipFile())) return this.#readOn();
-      return this.#finish();
+    let reason = error instanceof FileError ? error.cause : error;
+    const damage = this.#damageOf(error);
+    if (damage) {
+      try {
+        if (typeof this.#onCorrupt === 'function') this.#onCorrupt(damage);
+        if (this.#onCorrupt !== 'stop' && (await this.#source.skipFile())) return this.#readOn();
+        return this.#finish();
+      } catch (cause) {
+        reason = cause;
+      }
     }
     // An error of closing would only hide the one that led to it; and a source that hangs is not waited for.
     const finished = this.#finish().catch(() => {});
     if (!this.#signal?.aborted) await finished;
-    throw error;
+    throw reason;
+  }
+
+  /** The damage that an error means; undefined if the error ends the iteration. */
+  #damageOf(error: unknown): CorruptRecordError | undefined {
+    if (this.#onCorrupt === 'throw') return undefined;
+    if (error instanceof CorruptRecordError) return error;
+    if (!(error instanceof FileError) || this.#onCorrupt === 'stop') return undefined;
+    const { cause, offset } = error;
+    return new CorruptRecordError(`it cannot be read: ${messageOf(cause)}`, offset, this.#source.file, { cause });
   }
 
   async #finish(): Promise<IteratorResult<TensorBoardEvent>> {
@@ -219,9 +237,9 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
 
 function checkOptions(options: ReadEventsOptions): void {
   const { follow, maxRecordBytes, onCorrupt, pollInterval, signal, tags } = options;
-  if (onCorrupt !== undefined && !damageChoices.includes(onCorrupt)) {
+  if (onCorrupt !== undefined && typeof onCorrupt !== 'function' && !damageChoices.includes(onCorrupt)) {
     throw new RangeError(
-      `readEvents: expected onCorrupt to be 'throw', 'stop' or 'nextFile', got ${describe(onCorrupt)}`,
+      `readEvents: expected onCorrupt to be 'throw', 'stop', 'nextFile' or a function, got ${describe(onCorrupt)}`,
     );
   }
   if (follow !== undefined && typeof follow !== 'boolean') {

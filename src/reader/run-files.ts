@@ -2,9 +2,9 @@
  * The file system as TensorBoard sees it: which files are event files, which folders are runs (`listRuns`), in which order
  * the files of a run are read. RunFiles feeds them to a reader one after the other, and keeps watching them if asked to.
  */
-import { sourceFiles } from '#platform';
+import { sourceFiles, warn } from '#platform';
 import { RecordReader } from '../encoding/record.js';
-import { CorruptRecordError, describe } from '../errors.js';
+import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { OpenFile } from '../platform/platform.js';
 import type { RecordSource } from './byte-source.js';
 
@@ -28,33 +28,73 @@ export interface ListedRun {
 }
 
 /**
- * The runs below a folder, as TensorBoard finds them: every folder that holds event files, links followed.
+ * The runs below a folder, as TensorBoard finds them: every folder that holds event files, links followed. A folder that
+ * several paths lead to is one run, under the path without links if there is one. Pipes, sockets and devices are passed
+ * over, and so is a folder that cannot be read, with a warning.
  *
  * @returns the runs, sorted by name
- * @throws TypeError if `logdir` is not a path, Error if it is not a folder
+ * @throws TypeError if `logdir` is not a path, Error if it is not a folder that can be read
  */
 export async function listRuns(logdir: string | URL): Promise<ListedRun[]> {
   if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
     throw new TypeError(`listRuns: expected the path of a folder, got ${describe(logdir)}`);
   }
   if ((await sourceFiles.kind(logdir)) !== 'folder') throw new Error(`listRuns: there is no folder "${logdir}"`);
+  return walkRuns(logdir, (path, error) => warn(`listRuns: '${path}' is passed over: ${messageOf(error)}`));
+}
+
+/** A folder that a walk has yet to look into. */
+interface Folder {
+  readonly path: string;
+  /** Its path below the logdir, '' for the logdir itself. */
+  readonly run: string;
+}
+
+/**
+ * Does the work of `listRuns`.
+ *
+ * @param complain is told of every folder below the logdir that cannot be read
+ * @throws Error if the logdir cannot be read
+ */
+export async function walkRuns(
+  logdir: string | URL,
+  complain: (path: string, error: unknown) => void,
+): Promise<ListedRun[]> {
   const runs: ListedRun[] = [];
-  // A folder may link to one above itself.
-  const ancestors: string[] = [];
-  const visit = async (folder: string, run: string): Promise<void> => {
-    const real = await sourceFiles.realPath(folder);
-    if (ancestors.includes(real)) return;
-    ancestors.push(real);
-    const entries = (await sourceFiles.list(folder)).sort((a, b) => byName(a.name, b.name));
-    const files = entries.filter(({ kind, name }) => kind === 'file' && isEventFileName(name)).map(({ path }) => path);
-    if (files.length > 0) runs.push({ run: run || '.', files });
-    for (const { kind, name, path } of entries) {
-      if (kind === 'folder') await visit(path, run === '' ? name : `${run}/${name}`);
+  const folders: Folder[] = [{ path: sourceFiles.path(logdir), run: '' }];
+  // Looked into when no other folder is left, so that a folder is found by its own path first.
+  const links: Folder[] = [];
+  const visited = new Set<string>();
+  let folder: Folder | undefined;
+  while ((folder = folders.pop() ?? links.pop())) {
+    const { path, run } = folder;
+    try {
+      const real = await sourceFiles.realPath(path);
+      if (visited.has(real)) continue;
+      visited.add(real);
+      const entries = (await sourceFiles.list(path)).sort((a, b) => byName(a.name, b.name));
+      const files = entries.filter(({ kind, name }) => kind === 'file' && isEventFileName(name));
+      if (files.length > 0) runs.push({ run: run || '.', files: files.map((file) => file.path) });
+      for (const { isLink, kind, name, path } of entries.reverse()) {
+        if (kind === 'folder') (isLink ? links : folders).push({ path, run: run === '' ? name : `${run}/${name}` });
+      }
+    } catch (error) {
+      if (run === '') throw error;
+      complain(path, error);
     }
-    ancestors.pop();
-  };
-  await visit(sourceFiles.path(logdir), '');
+  }
   return runs.sort((a, b) => byName(a.run, b.run));
+}
+
+/** Wraps the file system's error about one file of a run: the others may still be read. */
+export class FileError extends Error {
+  /** How far the file has been read. */
+  readonly offset: number;
+
+  constructor(offset: number, cause: unknown) {
+    super('', { cause });
+    this.offset = offset;
+  }
 }
 
 /** One file of a run and how far it has been read. */
@@ -107,7 +147,8 @@ export class RunFiles implements RecordSource {
   async more(): Promise<boolean> {
     for (;;) {
       if (this.#open && this.#current) {
-        const length = await this.#open.read(this.#chunk, this.#current.position);
+        const { position } = this.#current;
+        const length = await ofFile(position, this.#open.read(this.#chunk, position));
         if (length > 0) {
           this.#current.position += length;
           this.#records.push(this.#chunk.subarray(0, length));
@@ -117,14 +158,14 @@ export class RunFiles implements RecordSource {
       }
       const next = this.#queue.shift();
       if (next) {
-        const open = await openIfThere(next.path);
+        this.#current = next;
+        this.#records = next.records;
+        const open = await ofFile(next.position, openIfThere(next.path));
         if (this.#closed) {
           await open?.close();
           return false;
         }
         this.#open = open;
-        this.#current = next;
-        this.#records = next.records;
       } else {
         if (this.#round > 0) {
           if (!this.#follow) return false;
@@ -200,6 +241,14 @@ export class RunFiles implements RecordSource {
 /** Compares names as TensorBoard sorts them: by code unit, not by language. */
 function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+async function ofFile<T>(offset: number, promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (cause) {
+    throw new FileError(offset, cause);
+  }
 }
 
 /** Returns undefined if the file has vanished since it was listed: TensorBoard passes over it, too. */

@@ -2,17 +2,19 @@ import { type PlotOptions, type PlotSpec, plainColor, plotSpec, shortLabel } fro
 
 /** Samples of one layer on its first two principal axes. */
 export interface Embedding {
+  /** Name of the layer. */
   label: string;
-  /** n x 2, row-major. */
+  /** The samples, n x 2, row-major. */
   points: ArrayLike<number>;
 }
 
+/** Options of embeddingPlot. */
 export interface EmbeddingPlotOptions extends PlotOptions {
-  /** Samples drawn per layer, taken at equal distances; 1000. */
+  /** Most samples to draw per layer, evenly spaced over all of them. Default 1000. */
   maxSamples?: number;
 }
 
-/** Samples on the first two principal axes, one panel per layer, each with its own scale. */
+/** The samples of layers on their first two principal axes: one panel per layer, each with its own scale. */
 export function embeddingPlot(embeddings: readonly Embedding[], options: EmbeddingPlotOptions = {}): PlotSpec {
   const most = options.maxSamples ?? 1000;
   const axis = (field: string, title: string) => ({

@@ -1,21 +1,26 @@
 import { checkLength, finite, labelExpression, type PlotOptions, type PlotSpec, plotSpec } from './plot-spec.js';
 
-/** One row of numbers per epoch. */
+/** A statistic of several layers over the epochs. */
 export interface LayersByEpochs {
   /** Layer names, input first. */
   labels: readonly string[];
-  /** The epochs (or steps) that `values` holds, in order. */
+  /** The epochs (or steps) of the rows in `values`, ascending. */
   epochs: readonly number[];
-  /** `values[e][l]`: the statistic of layer `l` at `epochs[e]`; NaN leaves a hole. */
+  /** `values[e][l]`: the statistic of layer `l` at `epochs[e]`; NaN leaves its cell empty. */
   values: readonly ArrayLike<number>[];
 }
 
+/** Options of heatMapPlot. */
 export interface HeatMapPlotOptions extends PlotOptions {
-  /** What the values are; 'saturation' fixes the colours to [0, 1]. */
+  /** What the values are. Default 'saturation', for which the color scale is [0, 1]. */
   metric?: string;
 }
 
-/** Layers (from the input, top, to the output, bottom) by epochs, coloured by saturation: viridis on [0, 1]. */
+/**
+ * Layers (the input on top) by epochs, colored by saturation in viridis.
+ *
+ * @throws RangeError if there is not one row of values per epoch, or not one value per label in each
+ */
 export function heatMapPlot({ labels, epochs, values }: LayersByEpochs, options: HeatMapPlotOptions = {}): PlotSpec {
   const metric = options.metric ?? 'saturation';
   if (values.length !== epochs.length) {
@@ -26,7 +31,7 @@ export function heatMapPlot({ labels, epochs, values }: LayersByEpochs, options:
     return labels.map((name, layer) => ({ epoch, layer, name, value: finite(values[row]![layer]!) }));
   });
   const rowHeight = labels.length > 40 ? 13 : 18;
-  // A mark per tick only while the ticks fit: about 40 numbers on the widest plot.
+  // About 40 numbers fit below the widest plot: with more epochs, only some have one.
   const every = Math.ceil(epochs.length / 40);
   return plotSpec(`${metric[0]!.toUpperCase()}${metric.slice(1)}: layers × epochs`, options, {
     data: { values: rows },

@@ -1,62 +1,61 @@
 /**
- * A Vega-Lite v6 specification with its data inside: plain JSON. Vega-Lite, tfjs-vis, Observable and notebooks draw
- * it as it is; `renderSvg` and `renderPng` draw it in Node.
+ * A Vega-Lite v6 specification that holds its data: plain JSON. Vega-Lite, tfjs-vis, Observable and notebooks draw it as
+ * it is; `renderSvg` and `renderPng` draw it in Node.
  */
 export interface PlotSpec {
+  /** Address of the schema of Vega-Lite v6. */
   readonly $schema: string;
+  /** Everything else that Vega-Lite takes. */
   readonly [property: string]: unknown;
 }
 
-/** What every plot has in common. */
+/** Options of every plot. */
 export interface PlotOptions {
-  /** Above the plot; each plot writes its metric there when omitted. */
+  /** Heading above the plot. Default: the plot's metric and kind. */
   title?: string;
-  /** A line in grey below the title. */
+  /** A line in gray below the title. Default: none, unless the plot has something to say there. */
   subtitle?: string;
 }
 
-/** A number that JSON can hold: NaN and infinities become null, which Vega-Lite leaves out of the plot. */
-export type Finite = number | null;
-
 const schema = 'https://vega.github.io/schema/vega-lite/v6.json';
 
-/** Train and validation, in the colours of TensorBoard's first two runs turned readable on white. */
+/** Colors of train and validation: those of TensorBoard's first two runs, darker, so that they are readable on white. */
 export const splitColors = { train: '#d95f0e', val: '#2166ac' } as const;
-/** One series that has no split. */
+/** Color of a series without a split. */
 export const plainColor = '#2166ac';
-/** Probe accuracy beside saturation: apart from both splits' colours, also for the colour-blind. */
+/** Color of probe accuracy beside saturation: color-blind readers, too, can tell it from the splits' colors. */
 export const probeColor = '#444444';
-/** Lines that mark a limit. */
+/** Color of lines that mark a limit. */
 export const accentColor = '#b2182b';
 
-/** Above the plot, where no line can run through it. */
+/** A legend above the plot, where no line crosses it. */
 export const legendOnTop = { title: null, orient: 'top', direction: 'horizontal', offset: 6 } as const;
 
-/** Layers as horizontal positions: wide enough for turned names, never narrower than a phone's screen. */
+/** Width of a plot with layers as horizontal positions, in pixels: room for turned names, and at least a phone's screen. */
 export function layersWidth(count: number): number {
   return Math.max(320, Math.min(count * 22, 1400));
 }
 
-/** Longest name that is drawn whole. */
+/** Most characters of a name that is drawn whole. */
 const longestLabel = 34;
-/** Characters kept of a longer name's beginning. */
+/** Characters at the beginning of a longer name that are drawn. */
 const keptHead = 9;
 
 /**
- * A layer name that fits beside an axis. A long one gives way after its beginning, because the names of one network
- * differ at their ends (`encoder/block_3/conv_1`, `encoder/block_3/conv_2`).
+ * A layer name that fits beside an axis. A long one is cut after its beginning, because the names of one network differ
+ * at their ends (`encoder/block_3/conv_1`, `encoder/block_3/conv_2`).
  */
 export function shortLabel(name: string): string {
   if (name.length <= longestLabel) return name;
   return `${name.slice(0, keptHead)}…${name.slice(keptHead + 1 - longestLabel)}`;
 }
 
-/** Vega expression that finds a label by position: two layers may have the same (shortened) name. */
+/** A Vega expression for a label by its position: two layers may have the same (shortened) name. */
 export function labelExpression(labels: readonly string[]): string {
   return `${JSON.stringify(labels.map(shortLabel))}[datum.value]`;
 }
 
-/** The horizontal axis of every plot by depth: one place per layer in the order given, names turned by 90 degrees. */
+/** The horizontal axis of the plots by depth: one position per layer in the order given, with names turned by 90 degrees. */
 export function layerAxis(labels: readonly string[]): Record<string, unknown> {
   return {
     field: 'layer',
@@ -74,11 +73,12 @@ export function layerAxis(labels: readonly string[]): Record<string, unknown> {
   };
 }
 
-export function finite(value: number): Finite {
+/** A number that JSON can hold: NaN and infinities become null, which Vega-Lite does not draw. */
+export function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-/** Wraps marks and encodings into a whole specification with the house's look. */
+/** A whole specification from marks and encodings, in the style that all plots of this package share. */
 export function plotSpec(title: string, options: PlotOptions, content: Record<string, unknown>): PlotSpec {
   return {
     $schema: schema,
@@ -107,7 +107,7 @@ export function plotSpec(title: string, options: PlotOptions, content: Record<st
   };
 }
 
-/** Throws a RangeError when a plot's values and labels do not belong together. */
+/** @throws RangeError unless there is one value per label */
 export function checkLength(plot: string, what: string, length: number, labels: readonly string[]): void {
   if (length !== labels.length) {
     throw new RangeError(`${plot}: expected one of ${what} per label (${labels.length} labels), got ${length}`);

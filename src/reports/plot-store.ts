@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
@@ -8,19 +9,20 @@ import type { PlotSpec } from './plot-spec.js';
 import { profilePlot } from './profile-plot.js';
 import { renderPng, renderSvg } from './render.js';
 
+/** Options of a PlotStore. */
 export interface PlotStoreOptions {
-  /** 'png' (Delve's, needs \@resvg/resvg-js) or 'svg'. */
+  /** Format of the files: 'png' (default, as Delve's; needs \@resvg/resvg-js) or 'svg'. */
   format?: 'png' | 'svg';
-  /** Where files go; the working directory in Node. */
+  /** Where the files go. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
 
-/** Scalars of the user's that fit into a subtitle. */
+/** Most of the user's scalars in a subtitle. */
 const mostMetrics = 4;
 
 /**
- * Delve's `plot` strategy: after every epoch one picture per statistic and split, by depth, named
- * `{savefile}_{lsat|idim|det|trc|dtrc}_{train|eval}_epoch_{e}.png` (embeddings: `{savefile}_embed_…`), `e` counted from 0.
+ * Draws plots by depth after every epoch, as Delve's `plot` strategy does: one file per statistic and split, named
+ * `{savefile}_{lsat|idim|det|trc|dtrc}_{train|eval}_epoch_{e}.png` (embeddings: `{savefile}_embed_…`), with `e` from 0.
  * Drawing needs the optional packages vega, vega-lite and \@resvg/resvg-js.
  */
 export class PlotStore implements Store {
@@ -28,20 +30,24 @@ export class PlotStore implements Store {
   readonly #format: 'png' | 'svg';
   readonly #files: StoreFiles;
 
-  /** @param savefile first part of every file's path, without an extension; folders in it are made. */
+  /**
+   * @param savefile first part of every file's path, without an extension; folders in it are made
+   * @throws TypeError if it is not a non-empty string, RangeError for an unknown format
+   */
   constructor(savefile: string, options: PlotStoreOptions = {}) {
     if (typeof savefile !== 'string' || savefile === '') {
-      throw new TypeError(`PlotStore: expected savefile to be a path, got ${String(savefile)}`);
+      throw new TypeError(`PlotStore savefile: expected a path, got ${describe(savefile)}`);
     }
     const format = options.format ?? 'png';
     if (format !== 'png' && format !== 'svg') {
-      throw new RangeError(`PlotStore: expected format to be 'png' or 'svg', got '${String(format)}'`);
+      throw new RangeError(`PlotStore format: expected 'png' or 'svg', got ${describe(format)}`);
     }
     this.#savefile = savefile;
     this.#format = format;
     this.#files = options.files ?? defaultStoreFiles();
   }
 
+  /** Draws one epoch. @throws MissingRendererError if a package that draws is not installed */
   async add(epoch: EpochStatistics): Promise<void> {
     for (const split of ['train', 'val'] as const) {
       const layers = epoch.layers.filter((layer) => layer.split === split);

@@ -1,3 +1,4 @@
+import { type DepthProfile, profileEntries } from '../insight/tail.js';
 import {
   checkLength,
   finite,
@@ -12,38 +13,38 @@ import {
   splitColors,
 } from './plot-spec.js';
 
-/** One number per layer, in order of depth. */
-export interface Profile {
-  /** Layer names, input first. */
-  labels: readonly string[];
-  /** One number per layer; NaN leaves a gap. */
-  values: ArrayLike<number>;
-}
+/** @deprecated Use DepthProfile. */
+export type Profile = Exclude<DepthProfile, ReadonlyMap<string, number>>;
 
+/** Options of profilePlot. */
 export interface ProfilePlotOptions extends PlotOptions {
-  /** What the values are; 'saturation' fixes the vertical axis to [0, 1]. */
+  /** What the values are. Default 'saturation', for which the vertical axis is [0, 1]. */
   metric?: string;
-  /** Colour of that split. */
+  /** The split whose color the line has. Default: a color of its own. */
   split?: 'train' | 'val';
-  /** Test accuracy of a linear probe on each layer, 0..1: a second line beside saturation. */
+  /** Test accuracy of a linear probe on each layer, in [0, 1]: a second line beside saturation. Default: no such line. */
   probes?: ArrayLike<number>;
-  /** The model's own accuracy or loss, written below the title as Delve does: `{ accuracy: 0.925 }`. */
+  /** The model's own accuracy or loss, such as `{ accuracy: 0.925 }`: a line below the title, as in Delve's plots. Default: none. */
   metrics?: Readonly<Record<string, number>>;
-  /** Layers to shade, as `tailOf` names them. */
+  /** Names of layers to shade, such as those that `tailOf` finds. Default: none. */
   tail?: readonly string[];
 }
 
-/** Metrics that are fractions and are drawn on [0, 1], whatever their values. */
+/** Metrics that are drawn on [0, 1], whatever their values. */
 const fractions = new Set(['saturation', 'probe accuracy']);
 
 /**
- * Saturation (or another statistic) by depth: a line with dots, layer names turned by 90 degrees.
- * This is Delve's signature figure (https://arxiv.org/abs/2006.08679); `probes` and `tail` make it the figure of
- * the papers on unproductive layers (https://arxiv.org/abs/2106.12307).
+ * Saturation (or another statistic) by depth: a line with dots, with layer names turned by 90 degrees. NaN leaves a gap.
+ * This is Delve's main figure (https://arxiv.org/abs/2006.08679); with `probes` and `tail` it is the figure of the papers
+ * on unproductive layers (https://arxiv.org/abs/2106.12307).
+ *
+ * @throws RangeError if a list does not have one value per label
  */
-export function profilePlot({ labels, values }: Profile, options: ProfilePlotOptions = {}): PlotSpec {
+export function profilePlot(profile: DepthProfile, options: ProfilePlotOptions = {}): PlotSpec {
   const metric = options.metric ?? 'saturation';
-  checkLength('profilePlot', 'values', values.length, labels);
+  const entries = profileEntries('profilePlot', profile);
+  const labels = entries.map(([label]) => label);
+  const values = entries.map(([, value]) => value);
   if (options.probes) checkLength('profilePlot', 'probes', options.probes.length, labels);
   const color = options.split ? splitColors[options.split] : plainColor;
   const series = [seriesRows(metric, labels, values)];

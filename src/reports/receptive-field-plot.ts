@@ -10,27 +10,30 @@ import {
   plotSpec,
 } from './plot-spec.js';
 
+/** Options of receptiveFieldPlot. */
 export interface ReceptiveFieldPlotOptions extends PlotOptions {
-  /** Side of the input in pixels (or samples): drawn as a line that the receptive field crosses at the border layer. */
+  /** Side of the input in pixels (or samples), drawn as a line, which the receptive field crosses at the border layer. Default: no line. */
   inputSize?: number;
 }
 
-/** Receptive fields by depth, with or without what the layers were measured to do. */
+/** Receptive fields by depth, with or without the saturation that was measured. */
 export interface ReceptiveFieldProfile {
   /** Layer names, input first. */
   labels: readonly string[];
-  /** Smallest receptive field over all paths, per layer; Infinity (dense layers) is left out. */
+  /** Smallest receptive field over all paths, per layer, in pixels; Infinity (dense layers) is not drawn. */
   min: ArrayLike<number>;
-  /** Largest receptive field over all paths, per layer. */
+  /** Largest receptive field over all paths, per layer, in pixels. */
   max: ArrayLike<number>;
-  /** Saturation per layer. */
+  /** Saturation per layer, in [0, 1]. Default: it is not drawn. */
   saturation?: ArrayLike<number>;
 }
 
 /**
- * Receptive field beside saturation: saturation above, the receptive field (smallest and largest over all paths, on a
- * logarithmic axis) below, with the input's size as a line. Right of where the smallest receptive field passes
- * the line, layers see nothing new (https://arxiv.org/abs/2106.12307).
+ * Saturation above, and below it the receptive field (smallest and largest over all paths, on a logarithmic axis) with
+ * the input's size as a line. The layers to the right of the point where the smallest receptive field crosses the line
+ * see nothing new (https://arxiv.org/abs/2106.12307).
+ *
+ * @throws RangeError if a list does not have one value per label
  */
 export function receptiveFieldPlot(profile: ReceptiveFieldProfile, options: ReceptiveFieldPlotOptions = {}): PlotSpec {
   const { labels, min, max, saturation } = profile;

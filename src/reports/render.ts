@@ -1,31 +1,34 @@
 import { drawSvg } from '#platform';
-import { MissingRendererError } from '../errors.js';
+import { describe, MissingRendererError } from '../errors.js';
 import type { PlotSpec } from './plot-spec.js';
 
 /** What is used of the package vega. */
-export interface VegaModule {
+interface VegaModule {
   parse(spec: never): unknown;
   View: new (runtime: never, options: object) => { toSVG(): Promise<string>; finalize(): unknown };
   None: number;
-  textMetrics?: unknown;
+  textMetrics?: TextMetrics;
 }
 
 /** What is used of the package vega-lite. */
-export interface VegaLiteModule {
+interface VegaLiteModule {
   compile(spec: never, options: object): { spec: unknown };
 }
 
-/** The packages that draw, for pages: bundlers cannot follow the imports by which Node finds them. */
+/** The packages that draw. A page passes them, because its bundler cannot follow the imports that Node makes. */
 export interface Renderers {
-  vega?: VegaModule;
-  vegaLite?: VegaLiteModule;
+  /** The package vega: `import * as vega from 'vega'`. Default: it is imported on the first call. */
+  vega?: object;
+  /** The package vega-lite: `import * as vegaLite from 'vega-lite'`. Default: it is imported on the first call. */
+  vegaLite?: object;
 }
 
 /**
- * Imports an optional package: by a variable, and marked, so that bundlers do not insist on it.
- * @throws MissingRendererError when it is not installed
+ * Imports an optional package by a variable name with marks for bundlers, which would fail without the package otherwise.
+ *
+ * @throws MissingRendererError if it is not installed
  */
-export async function loadRenderer<T>(packageName: string): Promise<T> {
+export async function loadRenderer(packageName: string): Promise<object> {
   try {
     return await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
   } catch (cause) {
@@ -34,16 +37,16 @@ export async function loadRenderer<T>(packageName: string): Promise<T> {
 }
 
 /**
- * Draws a plot as an SVG document. Needs no display and no canvas. In Node the packages vega and vega-lite are loaded on
- * the first call; a page hands them in: `renderSvg(spec, { vega, vegaLite })`.
+ * Draws a plot as an SVG document, without a display or a canvas. In Node the packages vega and vega-lite are imported on
+ * the first call; a page passes them: `renderSvg(spec, { vega, vegaLite })`.
  *
- * @throws MissingRendererError when one of them is not installed
+ * @throws MissingRendererError if one of them is not installed
  */
 export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Promise<string> {
-  const vegaLite = renderers.vegaLite ?? (await loadRenderer<VegaLiteModule>('vega-lite'));
-  const vega = renderers.vega ?? (await loadRenderer<VegaModule>('vega'));
+  const vegaLite = (renderers.vegaLite ?? (await loadRenderer('vega-lite'))) as VegaLiteModule;
+  const vega = (renderers.vega ?? (await loadRenderer('vega'))) as VegaModule;
   const compiled = vegaLite.compile(spec as never, { logger: silent });
-  const restore = estimateTextBetter(vega.textMetrics as TextMetrics | undefined);
+  const restore = estimateTextBetter(vega.textMetrics);
   try {
     const view = new vega.View(vega.parse(compiled.spec as never) as never, { renderer: 'none', logLevel: vega.None });
     return await view.toSVG().finally(() => view.finalize());
@@ -52,8 +55,9 @@ export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Prom
   }
 }
 
+/** Options of renderPng. */
 export interface PngOptions extends Renderers {
-  /** Pixels per unit of the plot; 2, which looks sharp on most screens. */
+  /** Pixels per unit of the plot, above 0. Default 2, which looks sharp on most screens. */
   scale?: number;
 }
 
@@ -61,17 +65,17 @@ export interface PngOptions extends Renderers {
  * Draws a plot as a PNG file's bytes, with the fonts of the system: in Node by the package \@resvg/resvg-js, in a page by the
  * page itself.
  *
- * @throws MissingRendererError if a package that draws is not installed
+ * @throws RangeError for a scale that is not positive, MissingRendererError if a package that draws is not installed
  */
 export async function renderPng(spec: PlotSpec, options: PngOptions = {}): Promise<Uint8Array> {
   const { scale = 2 } = options;
   if (!(scale > 0 && Number.isFinite(scale))) {
-    throw new RangeError(`renderPng: expected scale to be a positive number, got ${scale}`);
+    throw new RangeError(`renderPng scale: expected a positive number, got ${describe(scale)}`);
   }
   return (await drawSvg(await renderSvg(spec, options), scale)).encoded;
 }
 
-/** Vega-Lite would otherwise warn on the console. */
+/** A logger that logs nothing: Vega-Lite would warn on the console. */
 const silent = {
   level: () => silent,
   error: () => silent,
@@ -81,8 +85,8 @@ const silent = {
 };
 
 /**
- * Widths of DejaVu Sans in parts of the font size, by kind of character: the widest of the fonts that figures name, so
- * that text in any of them fits.
+ * Widths of characters in DejaVu Sans as fractions of the font size, by kind. It is the widest of the fonts that plots
+ * name, so that text in any of them fits.
  */
 const widths: readonly (readonly [RegExp, number])[] = [
   [/[iljI|.,:;'!\s]/, 0.32],
@@ -91,18 +95,19 @@ const widths: readonly (readonly [RegExp, number])[] = [
   [/[A-Z_&<>=+×÷]/, 0.74],
   [/[\u1100-\uffef]/, 1],
 ];
+/** Width of all other characters. */
 const usual = 0.62;
-/** Bold letters are this much wider. */
+/** How many times as wide bold characters are. */
 const bold = 1.12;
 
-/** About how wide a text is drawn, in the units of its font size: where there is no canvas to measure it. */
+/** Estimated width of a text, in the units of its font size, for lack of a canvas to measure it. */
 export function textWidth(text: string, fontSize: number, isBold = false): number {
   let width = 0;
   for (const character of text) width += widths.find(([kind]) => kind.test(character))?.[1] ?? usual;
   return width * fontSize * (isBold ? bold : 1);
 }
 
-/** The part of vega that says how wide texts are; its `width` may be replaced. */
+/** The part of vega that measures texts; its `width` can be replaced. */
 export interface TextMetrics {
   width: (item: never, text: unknown) => number;
   estimateWidth: (item: never, text: unknown) => number;
@@ -113,11 +118,13 @@ interface TextItem {
   fontWeight?: string | number;
 }
 
+/** Number of drawings that use the better estimate now. */
 let users = 0;
 
 /**
- * Without a canvas, vega takes every letter for four fifths of its font size, and a third of a picture is left white.
- * Until the returned function is called, it estimates better; a measure of someone else's is left alone.
+ * Makes vega estimate widths of texts better, until the returned function is called. Without a canvas, vega assumes that
+ * every letter is four fifths of its font size wide, and leaves a third of a plot white. A measure that someone else has
+ * set is not replaced.
  */
 export function estimateTextBetter(metrics: TextMetrics | undefined): () => void {
   if (!metrics || (users === 0 && metrics.width !== metrics.estimateWidth)) return () => {};
@@ -135,12 +142,17 @@ export function estimateTextBetter(metrics: TextMetrics | undefined): () => void
 
 /** The part of a SummaryWriter that takes figures. */
 export interface FigureWriter {
+  /** Writes an SVG document: see SummaryWriter.addFigure. */
   addFigure(tag: string, svg: string, step?: number | bigint): void;
 }
 
 /**
- * Draws plots and logs them into TensorBoard's Images, one tag each.
- * Resolves when they are drawn and handed to the writer; its flush or close brings them into the file.
+ * Draws plots and writes them as figures, which TensorBoard shows on its Images page.
+ *
+ * @param plots by tag
+ * @param step of all of them; see SummaryWriter.addFigure for the default
+ * @returns resolves when all are drawn and added to the writer; they are in the file after its flush or close
+ * @throws MissingRendererError if vega or vega-lite is not installed
  */
 export async function addPlots(
   writer: FigureWriter,

@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
@@ -6,8 +7,9 @@ import { readHistory } from '../saturation/runs.js';
 import type { Store } from '../stores/store.js';
 import { type ReportOptions, reportHtml } from './report.js';
 
+/** Options of ReportStore and writeReport. */
 export interface ReportStoreOptions extends ReportOptions {
-  /** Where the file goes; the working directory in Node. */
+  /** Where the file goes. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
 
@@ -20,19 +22,24 @@ export class ReportStore implements Store {
   readonly #options: ReportStoreOptions;
   readonly #history = new RunHistory();
 
+  /**
+   * @param path of the HTML file
+   * @throws TypeError if it is not a non-empty string
+   */
   constructor(path: string, options: ReportStoreOptions = {}) {
     if (typeof path !== 'string' || path === '') {
-      throw new TypeError(`ReportStore: expected the path of an HTML file, got ${String(path)}`);
+      throw new TypeError(`ReportStore: expected the path of an HTML file, got ${describe(path)}`);
     }
     this.#path = path;
     this.#options = options;
   }
 
+  /** Adds an epoch to the report. */
   add(epoch: EpochStatistics): void {
     this.#history.add(epoch);
   }
 
-  /** Writes the report; nothing where no epoch came. */
+  /** Writes the report, unless no epoch was added. @throws MissingRendererError if vega or vega-lite is not installed */
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
     const html = await reportHtml(this.#history, this.#options);
@@ -41,8 +48,11 @@ export class ReportStore implements Store {
 }
 
 /**
- * Writes `<logdir>/report.html` about a run that a tracker wrote, from its event files.
+ * Writes a report about a run that a tracker wrote, from its event files.
+ *
+ * @param options with `path`, the path of the file. Default `<logdir>/report.html`.
  * @returns the file's path
+ * @throws as `readHistory` and `reportHtml` do
  */
 export async function writeReport(
   logdir: string,

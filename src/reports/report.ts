@@ -12,38 +12,39 @@ import { screePlot } from './scree-plot.js';
 import { seriesPlot } from './series-plot.js';
 import { splitsPlot } from './splits-plot.js';
 
+/** Options of reportHtml. */
 export interface ReportOptions extends AdviceOptions {
-  /** Heading of the page; 'Layer saturation'. */
+  /** Heading of the page. Default 'Layer saturation'. */
   title?: string;
-  /** The packages that draw, where Node cannot find them by itself. */
+  /** The packages that draw. Default: they are imported by their names. */
   renderers?: Renderers;
 }
 
 /**
- * One self-contained HTML page about a run, with no scripts and nothing to load: findings in plain words, saturation by
- * depth (with tail and probes), train against validation, heat maps over the epochs, receptive fields, losses and
- * metrics, the numbers as a table, and the spectrum of each layer.
+ * One self-contained HTML page about a run, without scripts and without anything to load: findings in plain words,
+ * saturation by depth (with tail and probes), train against validation, heat maps over the epochs, receptive fields,
+ * losses and metrics, all numbers as a table, and the spectrum of each layer.
  *
- * @throws RangeError when the history is empty, MissingRendererError when vega or vega-lite is not installed
+ * @throws RangeError if the history is empty, MissingRendererError if vega or vega-lite is not installed
  */
 export async function reportHtml(history: RunHistory, options: ReportOptions = {}): Promise<string> {
   const last = history.last;
   if (last === undefined)
-    throw new RangeError('reportHtml: expected a history with at least one epoch, got an empty one');
-  const draw = async (spec: PlotSpec, caption: string): Promise<Figure> => ({
-    // Screen readers get the caption; a label on every dot would treble the page.
+    throw new RangeError('reportHtml: expected a history of at least one epoch, got an empty one');
+  const draw = async ({ spec, caption }: Plot): Promise<Figure> => ({
+    // Screen readers read the caption: a label on every dot would make the page three times as large.
     svg: await renderSvg({ ...spec, config: { ...(spec.config as object), aria: false } }, options.renderers),
     caption,
   });
   const figures: Figure[] = [];
-  for (const { spec, caption } of plotsOf(history, last, options)) figures.push(await draw(spec, caption));
+  for (const plot of depthPlots(history, last, options)) figures.push(await draw(plot));
   const metrics: Figure[] = [];
-  for (const { spec, caption } of metricPlots(history)) metrics.push(await draw(spec, caption));
+  for (const plot of metricPlots(history)) metrics.push(await draw(plot));
   const spectra: Figure[] = [];
   for (const { layer, spectrum } of layersToJudge(last, options.split)) {
     if (!spectrum) continue;
-    const plot = screePlot({ label: layer, eigenvalues: spectrum.eigenvalues }, { threshold: last.threshold });
-    spectra.push(await draw(plot, `Spectrum of ${layer}`));
+    const spec = screePlot({ label: layer, eigenvalues: spectrum.eigenvalues }, { threshold: last.threshold });
+    spectra.push(await draw({ spec, caption: `Spectrum of ${layer}` }));
   }
   return page(options.title ?? 'Layer saturation', [
     findingsSection(last, options),
@@ -54,11 +55,14 @@ export async function reportHtml(history: RunHistory, options: ReportOptions = {
   ]);
 }
 
-function plotsOf(
-  history: RunHistory,
-  last: EpochStatistics,
-  options: ReportOptions,
-): { spec: PlotSpec; caption: string }[] {
+/** A plot and a sentence about it. */
+interface Plot {
+  spec: PlotSpec;
+  caption: string;
+}
+
+/** The plots of the section "By depth". */
+function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportOptions): Plot[] {
   const layers = layersToJudge(last, options.split);
   const labels = layers.map(({ layer }) => layer);
   const values = layers.map(({ values }) => values.saturation ?? Number.NaN);
@@ -66,7 +70,7 @@ function plotsOf(
   const probeValues = probes.size > 0 ? { probes: labels.map((label) => probes.get(label) ?? Number.NaN) } : {};
   const split = layers[0]?.split;
   const tail = tailOf({ labels, values }, options).layers;
-  const plots = [
+  const plots: Plot[] = [
     {
       spec: profilePlot({ labels, values }, { ...probeValues, split, tail, subtitle: `${split}, epoch ${last.step}` }),
       caption: `Saturation of each layer, from input to output.${tail.length > 0 ? ' The tail is shaded.' : ''}`,
@@ -112,7 +116,8 @@ function plotsOf(
   return plots;
 }
 
-function metricPlots(history: RunHistory): { spec: PlotSpec; caption: string }[] {
+/** The user's own scalars, one plot per tag. */
+function metricPlots(history: RunHistory): Plot[] {
   const epochs = history.epochs.map(({ step }) => step);
   const series = history.scalars();
   return [...new Set(series.map(({ name }) => name))].map((name) => {
@@ -178,27 +183,30 @@ function inlineCode(text: string): string {
   return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
 }
 
+/** A count; empty if it is not known. */
 function whole(value: number): string {
   return Number.isFinite(value) ? String(value) : '';
 }
 
+/** A number with so many decimals; empty if there is none. */
 function decimals(value: number | undefined, places: number): string {
   return value === undefined || Number.isNaN(value) ? '' : value.toFixed(places);
 }
 
+/** The smallest and the largest receptive field; 'all' for the whole input. */
 function extent(field: { min: number; max: number } | undefined): string {
   if (!field) return '';
   const text = (size: number) => (size === Number.POSITIVE_INFINITY ? 'all' : String(size));
   return field.min === field.max ? text(field.min) : `${text(field.min)} to ${text(field.max)}`;
 }
 
-/** A drawn plot and what it shows. */
-export interface Figure {
+/** A drawn plot and a sentence about it. */
+interface Figure {
   svg: string;
   caption: string;
 }
 
-/** Widest picture that a phone may shrink to its screen; wider ones keep their size and scroll, or nobody could read them. */
+/** Greatest width, in pixels, of a figure that a phone may shrink to its screen. Wider ones scroll, so that they stay readable. */
 const shrinkBelow = 560;
 
 const style = `
@@ -222,8 +230,8 @@ th { font-weight: 600; border-bottom: 2px solid #ccc; }
 summary { cursor: pointer; font-size: 1.2rem; font-weight: 700; margin: 32px 0 8px; }
 `;
 
-/** A whole HTML document: its style within, no scripts, nothing to load. */
-export function page(title: string, sections: readonly string[]): string {
+/** A whole HTML document, with its style inside. */
+function page(title: string, sections: readonly string[]): string {
   const name = escapeHtml(title);
   return `<!doctype html>
 <html lang="en">
@@ -241,8 +249,8 @@ ${sections.join('\n')}
 `;
 }
 
-/** A heading and its figures; folded, they cost no room until they are asked for. */
-export function section(heading: string, figures: readonly Figure[], folded = false): string {
+/** A heading and its figures. @param folded whether the reader must open them */
+function section(heading: string, figures: readonly Figure[], folded = false): string {
   const body = `<div class="figures">${figures.map((figure, index) => figureHtml(figure, `${heading.replace(/\W+/g, '-')}-${index}-`)).join('\n')}</div>`;
   const name = escapeHtml(heading);
   return folded
@@ -250,7 +258,8 @@ export function section(heading: string, figures: readonly Figure[], folded = fa
     : `<section><h2>${name}</h2>${body}</section>`;
 }
 
-export function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table whose first column stays in view while the others scroll. */
+function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (tag: string, row: readonly string[]) =>
     row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('');
   const body = rows.map((row) => `<tr>${cells('td', row)}</tr>`).join('\n');
@@ -264,7 +273,7 @@ function figureHtml({ svg, caption }: Figure, idPrefix: string): string {
   return `<figure class="${width <= shrinkBelow ? 'small' : 'wide'}"><div class="scroll">${own}</div><figcaption>${label}</figcaption></figure>`;
 }
 
-/** Several drawings in one document must not share ids (of clips and gradients). */
+/** A drawing whose ids (of clips and gradients) no other drawing in the document has. */
 function uniqueIds(svg: string, prefix: string): string {
   return svg
     .replace(/\sid="([^"]+)"/g, ` id="${prefix}$1"`)
@@ -272,6 +281,7 @@ function uniqueIds(svg: string, prefix: string): string {
     .replace(/href="#([^"]+)"/g, `href="#${prefix}$1"`);
 }
 
-export function escapeHtml(text: string): string {
+/** A text that HTML shows as it is. */
+function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

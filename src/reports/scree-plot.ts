@@ -1,26 +1,29 @@
+import { checkedThreshold, DEFAULT_THRESHOLD } from '../statistics/spectrum-measures.js';
 import { accentColor, type PlotOptions, type PlotSpec, plainColor, plotSpec, shortLabel } from './plot-spec.js';
 
+/** Options of screePlot. */
 export interface ScreePlotOptions extends PlotOptions {
-  /** Explained-variance threshold in (0, 1]; 0.99. */
+  /** Fraction of the variance that the counted directions explain, in (0, 1]. Default 0.99. */
   threshold?: number;
 }
 
-/** Points drawn at most: a spectrum of 4096 values looks the same with 512 of them, and a page stays small. */
+/** Most points that are drawn: a spectrum of 4096 values looks the same with 512 of them, and a page stays small. */
 const mostPoints = 512;
 
 /**
- * The spectrum of one layer (a scree plot): eigenvalues on a logarithmic axis above, cumulative explained variance with
- * the threshold line below. The vertical rule stands at the intrinsic dimensionality, the smallest number of
+ * The spectrum of one layer (a scree plot): the eigenvalues on a logarithmic axis, and below them the cumulative explained
+ * variance with the threshold as a line. The vertical rule stands at the intrinsic dimensionality, the smallest number of
  * eigenvalues whose explained variance reaches the threshold (https://arxiv.org/abs/1907.08589).
+ *
+ * @param layer the eigenvalues in any order, and the layer's name
+ * @throws RangeError for a threshold outside (0, 1]
  */
 export function screePlot(
-  { eigenvalues, label }: { eigenvalues: ArrayLike<number>; label: string },
+  layer: { eigenvalues: ArrayLike<number>; label: string },
   options: ScreePlotOptions = {},
 ): PlotSpec {
-  const threshold = options.threshold ?? 0.99;
-  if (!(threshold > 0 && threshold <= 1)) {
-    throw new RangeError(`screePlot: expected threshold in (0, 1], got ${threshold}`);
-  }
+  const { eigenvalues, label } = layer;
+  const threshold = checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD);
   const features = eigenvalues.length;
   const sorted = Float64Array.from(eigenvalues, (value) => Math.max(value, 0))
     .sort()
@@ -32,14 +35,14 @@ export function screePlot(
   const dimension = total > 0 ? (reached < 0 ? features : reached + 1) : 0;
   const rows = pointsToDraw(features, dimension).map((index) => ({
     index: index + 1,
-    // A logarithmic axis has no place for what rounding left of a zero.
+    // A logarithmic axis cannot show what rounding left of a zero.
     eigenvalue: sorted[index]! > sorted[0]! * 1e-16 ? sorted[index] : null,
     explained: cumulative[index],
   }));
   const x = (title: string | null) => ({
     field: 'index',
     type: 'quantitative',
-    // Intrinsic dimensionality is often a few of thousands: on a logarithmic axis it still has a place.
+    // The intrinsic dimensionality is often a few of thousands: a logarithmic axis still shows it.
     scale: { type: features > 64 ? 'log' : 'linear', domain: [1, Math.max(features, 2)], nice: false },
     axis: { title, tickMinStep: 1, format: 'd', grid: false },
   });
@@ -102,8 +105,8 @@ export function screePlot(
 }
 
 /**
- * Indices of the points to draw: all of them, or a row thinned evenly along the logarithmic axis that keeps both ends
- * and the threshold's crossing.
+ * Indices of the points to draw: all of them, or some, evenly spaced on the logarithmic axis, with both ends and the
+ * point at the threshold.
  */
 function pointsToDraw(features: number, dimension: number): number[] {
   if (features <= mostPoints) return Array.from({ length: features }, (_, index) => index);

@@ -8,19 +8,30 @@ import {
   splitColors,
 } from './plot-spec.js';
 
-/** A number over the epochs, per split where it has one. */
+/** A number over the epochs, per split or without one. */
 export interface SeriesBySplit {
-  /** Epochs (or steps), in order. */
+  /** Epochs (or steps), ascending. */
   epochs: readonly number[];
-  /** One number per epoch; NaN leaves a gap. Either may be absent. */
+  /** The training split's numbers, one per epoch; NaN leaves a gap. Default: no line. */
   train?: ArrayLike<number>;
+  /** The validation split's numbers, one per epoch; NaN leaves a gap. Default: no line. */
   val?: ArrayLike<number>;
-  /** Without a split. */
+  /** The numbers without a split, one per epoch; NaN leaves a gap. Default: no line. */
   all?: ArrayLike<number>;
 }
 
-/** A loss or metric over the epochs, train against validation. */
-export function seriesPlot(series: SeriesBySplit, options: PlotOptions & { metric: string }): PlotSpec {
+/** Options of seriesPlot. */
+export interface SeriesPlotOptions extends PlotOptions {
+  /** What the numbers are: the title of the plot. */
+  metric: string;
+}
+
+/**
+ * A loss or metric over the epochs, train against validation.
+ *
+ * @throws RangeError if a list does not have one number per epoch
+ */
+export function seriesPlot(series: SeriesBySplit, options: SeriesPlotOptions): PlotSpec {
   const colors = { train: splitColors.train, val: splitColors.val, all: plainColor };
   const present = (['train', 'val', 'all'] as const).filter((split) => series[split] !== undefined);
   const rows = present.flatMap((split) => {

@@ -10,19 +10,28 @@ import {
   splitColors,
 } from './plot-spec.js';
 
+/** Options of splitsPlot. */
 export interface SplitsPlotOptions extends PlotOptions {
-  /** What the values are; 'saturation' fixes the vertical axis to [0, 1]. */
+  /** What the values are. Default 'saturation', for which the vertical axis is [0, 1]. */
   metric?: string;
 }
 
+/** A statistic of the training split and of the validation split, per layer. */
+export interface LayersBySplit {
+  /** Layer names, input first. */
+  labels: readonly string[];
+  /** One number per layer for the training split; NaN is not drawn. */
+  train: ArrayLike<number>;
+  /** One number per layer for the validation split; NaN is not drawn. */
+  val: ArrayLike<number>;
+}
+
 /**
- * Train against validation per layer: a dot for each and a line between them, so that the gap is what the eye sees.
- * `train` and `val` hold one number per label; NaN leaves a dot out.
+ * Train against validation per layer: a dot for each and a line between them, so that the gap stands out.
+ *
+ * @throws RangeError if a list does not have one number per label
  */
-export function splitsPlot(
-  { labels, train, val }: { labels: readonly string[]; train: ArrayLike<number>; val: ArrayLike<number> },
-  options: SplitsPlotOptions = {},
-): PlotSpec {
+export function splitsPlot({ labels, train, val }: LayersBySplit, options: SplitsPlotOptions = {}): PlotSpec {
   const metric = options.metric ?? 'saturation';
   checkLength('splitsPlot', 'train', train.length, labels);
   checkLength('splitsPlot', 'val', val.length, labels);
@@ -56,7 +65,7 @@ export function splitsPlot(
             scale: { domain: ['train', 'val'], range: [splitColors.train, splitColors.val] },
             legend: legendOnTop,
           },
-          // The smaller dot is drawn over the larger one, so both show where they coincide.
+          // The smaller dot is drawn over the larger one, so that both are visible if they coincide.
           size: {
             field: 'split',
             type: 'nominal',

@@ -1,5 +1,5 @@
 import type { Spectrum } from '../statistics/spectrum.js';
-import type { Dimensions, ScalarValues } from './stats.js';
+import type { Dimensions, ScalarStat } from './stats.js';
 
 /** Training batches and validation batches are kept apart. */
 export type Split = 'train' | 'val';
@@ -21,7 +21,7 @@ export interface LayerSaturation extends Dimensions {
 /** Everything known of one layer in one split at the end of an epoch. */
 export interface LayerStatistics extends LayerSaturation {
   /** The numbers asked for with `stats`; NaN if no row was finite. */
-  values: ScalarValues;
+  values: Partial<Record<ScalarStat, number>>;
   /** Where and in which precision its samples were summed, in words; absent if that is not known. */
   strategy?: string;
   /** The eigenvalues; only if asked for, and absent if no row was finite. */
@@ -44,6 +44,16 @@ export interface EpochStatistics {
   rule: 'paper' | 'delve';
   /** The layers in order of depth, those of the training split and of the validation split. */
   layers: LayerStatistics[];
-  /** The user's own scalars since the last epoch, with the split they belong to if they belong to one. */
-  scalars: { tag: string; value: number; split?: Split }[];
+  /** The user's own scalars since the last epoch. */
+  scalars: EpochScalar[];
+}
+
+/** A scalar of the user's own, such as a loss, in one epoch. */
+export interface EpochScalar {
+  /** Name of the scalar. */
+  tag: string;
+  /** Its value; the last one counts if a tag comes several times in an epoch. */
+  value: number;
+  /** The split it belongs to; undefined if it belongs to none. */
+  split?: Split;
 }

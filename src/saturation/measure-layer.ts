@@ -16,34 +16,42 @@ export interface CountingOptions {
 
 /** What to compute of a layer. */
 export interface MeasureOptions {
-  scalars: readonly ScalarStat[];
-  spectrum: boolean;
-  covariance: boolean;
-  embedding: boolean;
-  threshold: number;
-  rule: IntrinsicDimensionRule;
+  /** The numbers asked for, in the order of the table of statistics. */
+  readonly scalars: readonly ScalarStat[];
+  /** Whether the eigenvalues are asked for. */
+  readonly spectrum: boolean;
+  /** Whether the covariance is asked for. */
+  readonly covariance: boolean;
+  /** Whether the samples on the first two principal axes are asked for. */
+  readonly embedding: boolean;
+  /** Fraction of the variance that the counted directions explain, in (0, 1]. */
+  readonly threshold: number;
+  /** How the threshold is applied. */
+  readonly rule: IntrinsicDimensionRule;
 }
 
-/** The eigenvectors of an epoch, kept for the next one's drift. */
+/** The leading eigenvectors of an epoch, from which the next epoch's drift is measured. */
 export interface Eigenspace {
-  /** By rows, the largest eigenvalue's first. */
+  /** The eigenvectors as rows, that of the largest eigenvalue first. */
   vectors: Float64Array;
+  /** Length of an eigenvector: the layer's width. */
   features: number;
-  /** How many of them lead: the intrinsic dimensionality. */
+  /** Number of eigenvectors: the intrinsic dimensionality, but at least 1. */
   leading: number;
 }
 
-/** A layer's statistics, and the spectrum they come from even where it was not asked for. */
-export interface Measured {
+/** A layer's statistics, and what they were computed from. */
+export interface MeasuredLayer {
   statistics: LayerStatistics;
+  /** The spectrum, whether it was asked for or not; undefined if no row was finite. */
   spectrum?: Spectrum;
-  /** Only where drift was asked for. */
+  /** Only if drift was asked for. */
   eigenspace?: Eigenspace;
 }
 
 /** What must be solved for these statistics, besides the eigenvalues. */
 export function solveOptionsFor({ scalars, covariance, embedding }: MeasureOptions): SolveOptions {
-  // How many eigenvectors lead is known only with the eigenvalues, so that drift asks for all.
+  // The number of leading eigenvectors is known only with the eigenvalues, so that drift needs all of them.
   const vectors = needsEigenvectors(scalars) ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
   return { vectors, covariance, mean: embedding };
 }
@@ -59,10 +67,10 @@ export function dimensionsOf(spectrum: Spectrum | undefined, { threshold, rule }
 }
 
 /**
- * Turns what was solved into statistics. A layer of which no row was finite has NaN for every number and no spectrum.
+ * Computes a layer's statistics from what was solved. If no row was finite, every number is NaN and there is no spectrum.
  *
- * @param rows samples to project, for `embedding`
- * @param previous the layer's eigenspace at the end of the last epoch, for `drift` (left out without one)
+ * @param rows the samples to project, for `embedding`
+ * @param previous the layer's eigenspace at the end of the last epoch; without it there is no drift
  */
 export function measureLayer(
   split: Split,
@@ -71,7 +79,7 @@ export function measureLayer(
   rows: Reservoir | undefined,
   options: MeasureOptions,
   previous?: Eigenspace,
-): Measured {
+): MeasuredLayer {
   const { features, count: samples, rejected, vectors, covariance, mean } = solved;
   const spectrum = samples === 0 ? undefined : Spectrum.fromSolved(solved);
   const dimensions = dimensionsOf(spectrum, options);
@@ -106,16 +114,16 @@ function driftBetween(previous: Eigenspace | undefined, current: Eigenspace | un
   return driftOf(previous.vectors, current.vectors, current.features, Math.min(previous.leading, current.leading));
 }
 
-/** Each row minus the mean, on the first two principal axes: n x 2, row-major. A layer of one feature has 0 on the second. */
+/** Each row minus the mean, on the first two principal axes: n x 2, row-major. With one feature the second axis is all 0. */
 function projectRows(rows: Reservoir, mean: Float64Array, vectors: Float64Array, features: number): Float64Array {
   const axes = Math.min(2, features);
-  const kept = rows.rows();
-  const projected = new Float64Array(kept.length * 2);
-  for (let index = 0; index < kept.length; index++) {
+  const samples = rows.rows();
+  const projected = new Float64Array(samples.length * 2);
+  for (let index = 0; index < samples.length; index++) {
     for (let axis = 0; axis < axes; axis++) {
       let sum = 0;
       for (let column = 0; column < features; column++) {
-        sum += (kept[index][column] - mean[column]) * vectors[axis * features + column];
+        sum += (samples[index][column] - mean[column]) * vectors[axis * features + column];
       }
       projected[index * 2 + axis] = sum;
     }

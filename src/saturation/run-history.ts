@@ -1,18 +1,31 @@
 import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
 import type { ScalarStat } from './stats.js';
 
-/** One number per epoch; gaps are NaN. */
+/** One number per epoch, such as a loss. */
 export interface Series {
+  /** The scalar's tag. */
   readonly name: string;
+  /** The split it belongs to; undefined if it belongs to none. */
   readonly split?: Split;
+  /** One number for each epoch of the history; NaN if the epoch has none. */
   readonly values: readonly number[];
 }
 
-/** Everything that the epochs of one run said about its layers: what a report is made of. */
+/** A statistic of several layers over the epochs. */
+export interface StatisticByEpoch {
+  /** Layer names, in order of depth: the columns of `values`. */
+  labels: string[];
+  /** Steps of the epochs, in order: the rows of `values`. */
+  epochs: number[];
+  /** `values[e][l]`: the statistic of layer l in epoch e; NaN if the layer has none. */
+  values: number[][];
+}
+
+/** The statistics of one run over its epochs: what a report is made of. */
 export class RunHistory {
   readonly #epochs: EpochStatistics[] = [];
 
-  /** Adds an epoch; a later one with the same number replaces it. */
+  /** Adds an epoch. It replaces an earlier one of the same number. Covariances are not kept. */
   add(epoch: EpochStatistics): void {
     const same = this.#epochs.findIndex(({ epoch: number }) => number === epoch.epoch);
     // Covariances are large and a report shows none.
@@ -22,24 +35,24 @@ export class RunHistory {
     this.#epochs.sort((one, other) => one.epoch - other.epoch);
   }
 
-  /** In order. */
+  /** All epochs, ascending. */
   get epochs(): readonly EpochStatistics[] {
     return this.#epochs;
   }
 
-  /** The last epoch that holds layers; undefined where there is none. */
+  /** The last epoch that holds layers; undefined if none does. */
   get last(): EpochStatistics | undefined {
     return this.#epochs.filter(({ layers }) => layers.length > 0).at(-1);
   }
 
-  /** Splits that hold layers. */
+  /** The splits that any epoch holds layers of. */
   get splits(): readonly Split[] {
     return (['train', 'val'] as const).filter((split) =>
       this.#epochs.some(({ layers }) => layers.some((layer) => layer.split === split)),
     );
   }
 
-  /** Layer names of a split (or of both), in order of depth as they first appeared. */
+  /** The names of a split's layers in order of depth; of both splits' if no split is given. */
   layerNames(split?: Split): string[] {
     const names = this.#epochs.flatMap(({ layers }) =>
       layers.filter((layer) => split === undefined || layer.split === split).map(({ layer }) => layer),
@@ -47,8 +60,8 @@ export class RunHistory {
     return [...new Set(names)];
   }
 
-  /** A statistic of a split: one row per epoch that has the split, one column per layer; NaN where it is missing. */
-  byEpoch(split: Split, stat: ScalarStat): { labels: string[]; epochs: number[]; values: number[][] } {
+  /** One statistic of a split's layers, in each epoch that holds layers of the split. */
+  byEpoch(split: Split, stat: ScalarStat): StatisticByEpoch {
     const labels = this.layerNames(split);
     const epochs = this.#epochs.filter(({ layers }) => layers.some((layer) => layer.split === split));
     const values = epochs.map(({ layers }) => {
@@ -58,7 +71,7 @@ export class RunHistory {
     return { labels, epochs: epochs.map(({ step }) => step), values };
   }
 
-  /** The newest statistics of a layer that is in the last epoch of its split. */
+  /** The layers of a split in the last epoch that holds any; empty if none does. */
   lastOf(split: Split): readonly LayerStatistics[] {
     const epoch = this.#epochs.filter(({ layers }) => layers.some((layer) => layer.split === split)).at(-1);
     return epoch?.layers.filter((layer) => layer.split === split) ?? [];

@@ -1,5 +1,7 @@
+import { warn } from '#platform';
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
+import type { CorruptRecordError } from '../errors.js';
 import type { DecodedSummary, Step, SummaryValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { readEvents } from '../reader/read-events.js';
@@ -8,7 +10,7 @@ import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js
 import { DataClass } from '../summaries/plugin-summary.js';
 import { stringTensor } from '../summaries/tensor.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
-import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
+import type { EpochScalar, LayerStatistics, Split } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
 import { RunHistory } from './run-history.js';
 import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
@@ -16,8 +18,8 @@ import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stat
 // What a tracker writes into its runs `train` and `val`, and how it is read back: both directions of one format.
 
 /**
- * What a tracker writes about itself into each of its runs, so that programs need not guess it from names or sentences:
- * which layers it measured and how. The format, version 1:
+ * What a tracker writes about itself into each of its runs: which layers it measured and how. Programs read this instead of
+ * the sentences that describe the tags. The format, version 1:
  *
  * A note is one summary of the tag `saturation-note` whose metadata names the plugin `saturation`, with the content
  * `{"version":1,"kind":"note"}` and the data class TENSOR (TensorBoard keeps such a tag for a plugin of that name, and
@@ -25,8 +27,8 @@ import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stat
  * is not known is null.
  *
  * A run has a note at the step of its first epoch, before the epoch's values, and another one at each later epoch whose
- * note differs. The last note at or before a value says what the value means. A member that readers do not know is to be
- * ignored; the version grows only if readers of an earlier one would misunderstand a note.
+ * note differs. The last note at or before a value says what the value means. Readers ignore members that they do not
+ * know; the version grows only if readers of an earlier version would misunderstand a note.
  */
 export interface SaturationNote {
   /** Version of this format. */
@@ -48,7 +50,7 @@ export interface SaturationNote {
 }
 
 /** One layer in a {@link SaturationNote}. */
-export interface NotedLayer {
+interface NotedLayer {
   /** Name of the layer: the part of its tags after the statistic. */
   name: string;
   /** Width of the layer. */
@@ -154,7 +156,7 @@ function descriptionOf(stat: ScalarStat, layer: LayerStatistics, counting: Requi
   return `${meaning}${rule} ${rests}`;
 }
 
-/** Writes one layer's statistics: a scalar for each number, and log10 of the eigenvalues as a histogram. */
+/** Writes one layer's statistics: a scalar for each number, the eigenvalues as a histogram, the embedding as an image. */
 export function writeLayerStatistics(
   writer: SummaryWriter,
   layer: LayerStatistics,
@@ -170,8 +172,8 @@ export function writeLayerStatistics(
   if (layer.embedding !== undefined) writeEmbedding(writer, layer.layer, layer.embedding, step);
 }
 
-/** log10 of the eigenvalues above rounding: linear ones would all fall into the first bucket. */
-export function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
+/** Writes log10 of the eigenvalues above rounding as a histogram; on a linear scale all would fall into the first bucket. */
+function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
   const logs = spectrum.eigenvalues.subarray(0, spectrum.rank).map((eigenvalue) => Math.log10(eigenvalue));
   writer.addHistogram(`spectrum/${layer}`, logs, step, {
     description: `log10 of the ${spectrum.features} eigenvalues of the covariance; those that are 0 up to rounding are left out.`,
@@ -179,8 +181,8 @@ export function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Sp
 }
 
 /**
- * Writes the saturation by depth as a histogram with one bucket per layer (bucket i is layer i, its count the
- * saturation), so that TensorBoard draws depth x epoch as a ridge.
+ * Writes the saturation by depth as a histogram with one bucket per layer (bucket i is layer i, and its count the
+ * saturation), so that TensorBoard draws a ridge of depth by epoch.
  *
  * @param saturations by layer, in the order of depth, each in [0, 1]; NaN counts as 0
  */
@@ -197,9 +199,9 @@ export function writeProfile(writer: SummaryWriter, saturations: ReadonlyMap<str
 }
 
 /**
- * Writes saturation over layers (rows, the first on top) and epochs (columns) as an image in viridis, 0 dark to 1 bright.
+ * Writes the saturation of layers (rows, the first on top) by epochs (columns) as an image in viridis: 0 dark, 1 bright.
  *
- * @param history by layer, a value per epoch
+ * @param history the saturations of each layer, one per epoch
  * @param firstEpoch the step of the first column
  */
 export function writeHeatMap(
@@ -216,12 +218,12 @@ export function writeHeatMap(
 }
 
 /**
- * Writes a layer's samples on its first two principal axes: as a picture, and for the projector, where points can be
- * looked at one by one. The projector shows the last epoch's.
+ * Writes a layer's samples on its first two principal axes: as an image, and for the projector, which shows single
+ * points, but only those of the last epoch.
  *
  * @param points n x 2, row-major
  */
-export function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
+function writeEmbedding(writer: SummaryWriter, layer: string, points: Float64Array, step: Step): void {
   const { data, height, width } = scatter(points);
   writer.addImage(`embedding/${layer}`, { data, shape: [height, width, 3] }, step, {
     description: `${points.length / 2} samples on the first two principal axes of the layer, about their mean.`,
@@ -233,7 +235,7 @@ function numbered(layers: Iterable<string>): string {
   return `Layers: ${[...layers].map((layer, index) => `${index} ${layer}`).join(', ')}.`;
 }
 
-/** A table of an epoch in markdown: every saturation beside its n and d. */
+/** A table of an epoch in markdown: each layer's saturation beside its samples n and its width d. */
 export function epochMarkdown(layers: readonly LayerStatistics[], counting: Required<CountingOptions>): string {
   const lines = [
     `Directions needed for ${percent(counting.threshold)} of the variance (${counting.rule} rule).`,
@@ -263,7 +265,7 @@ interface RunFacts {
   /** The statistic of a tag's part before the layer. */
   stats: ReadonlyMap<string, ScalarStat>;
   layers: Map<string, Omit<NotedLayer, 'name'>>;
-  /** Whether they come from a note: then a layer that it does not name is none. */
+  /** Whether they come from a note; if so, a name in a tag that the note lacks is not a layer. */
   isNoted: boolean;
 }
 
@@ -275,7 +277,7 @@ interface ReadEpoch {
   threshold: number;
   rule: IntrinsicDimensionRule;
   layers: Map<string, LayerStatistics>;
-  scalars: EpochStatistics['scalars'];
+  scalars: EpochScalar[];
 }
 
 /**
@@ -312,7 +314,8 @@ function splitOf(run: string): Split | undefined {
 async function readRun(split: Split, files: readonly string[], epochs: Map<number, ReadEpoch>): Promise<void> {
   let facts = factsWithoutNote();
   for (const file of files) {
-    for await (const event of readEvents(file, { tags: isWanted, onCorrupt: 'stop' })) {
+    const onCorrupt = ({ message }: CorruptRecordError) => warn(`readHistory: ${message}`);
+    for await (const event of readEvents(file, { tags: isWanted, onCorrupt })) {
       for (const summary of event.summary ?? []) {
         if (summary.tag === noteTag) facts = factsOf(decodeNote(summary.value)) ?? facts;
         else if (typeof summary.value === 'number') {

@@ -7,15 +7,15 @@ import { type CountingOptions, dimensionsOf } from './measure-layer.js';
 import { writeLayerStatistics, writeProfile } from './runs.js';
 
 /**
- * A SummaryWriter that knows saturation: scalars, log10-eigenvalue histograms and the profile over depth. It needs no
- * TensorFlow.js: spectra come from a `CovarianceAccumulator` fed with activations from anywhere.
+ * A SummaryWriter that also writes saturation: scalars, histograms of the eigenvalues and the profile by depth. It needs
+ * no TensorFlow.js: spectra come from a `CovarianceAccumulator`, which takes activations from anywhere.
  */
 export class SaturationWriter extends SummaryWriter {
   /**
-   * Writes `saturation/<layer>`, `intrinsic-dimensionality/<layer>` and `spectrum/<layer>` (a histogram of log10 of the
-   * eigenvalues; those that are 0 up to rounding are left out).
+   * Writes the scalars `saturation/<layer>` and `intrinsic-dimensionality/<layer>` and the histogram `spectrum/<layer>` of
+   * log10 of the eigenvalues (without those that are 0 up to rounding).
    *
-   * @throws RangeError for a threshold outside (0, 1]
+   * @throws RangeError for a threshold outside (0, 1] or an unknown rule
    */
   addSaturation(layer: string, spectrum: Spectrum, step: Step, options: CountingOptions = {}): void {
     const counting = checked(options);
@@ -36,9 +36,9 @@ export class SaturationWriter extends SummaryWriter {
 
   /**
    * Writes the saturation of every layer as one histogram, `saturation-profile`: bucket i is layer i in the map's order,
-   * its count the saturation. TensorBoard draws depth x step as a ridge.
+   * and its count the saturation. TensorBoard draws a ridge of depth by step.
    *
-   * @throws RangeError for a threshold outside (0, 1]
+   * @throws RangeError for a threshold outside (0, 1] or an unknown rule
    */
   addSaturationProfile(spectra: ReadonlyMap<string, Spectrum>, step: Step, options: CountingOptions = {}): void {
     const counting = checked(options);

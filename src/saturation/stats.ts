@@ -9,7 +9,7 @@ export interface Dimensions {
 }
 
 /** What was measured of a layer beside its eigenvalues. */
-export interface LayerMeasures extends Dimensions {
+interface LayerMeasures extends Dimensions {
   /** How far the leading eigenspace turned since the last epoch, from 0 to 1; undefined in the first epoch. */
   drift?: number;
 }

@@ -1,4 +1,5 @@
 import { terminalHasColors } from '#platform';
+import { printable } from '../errors.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from './store.js';
@@ -22,7 +23,7 @@ export class ConsoleStore implements Store {
   readonly #print: (text: string) => void;
   readonly #colors: boolean;
 
-  /** @param options where the text goes, and whether it has colors */
+  /** A store that prints with console.log, unless an option says otherwise. */
   constructor(options: ConsoleStoreOptions = {}) {
     this.#print = options.print ?? ((text) => console.log(text));
     this.#colors = options.colors ?? terminalHasColors();
@@ -81,9 +82,4 @@ function cell({ values }: LayerStatistics, stat: ScalarStat): string {
 function short(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? '-' : String(value);
   return String(Number(value.toPrecision(4)));
-}
-
-/** A name without control characters: a name from a model must not move the cursor. */
-function printable(name: string): string {
-  return name.replace(/\p{C}/gu, '?');
 }

@@ -1,97 +1,105 @@
 import type { Layer, LayerFilter } from '../activations/layers.js';
+import type { RecordingOptions } from '../activations/recorder.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
 import { describe } from '../errors.js';
-import { type ScalarStat, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
-import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
+import type { MeasureOptions } from '../saturation/measure-layer.js';
+import { type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
+import {
+  checkedRule,
+  checkedThreshold,
+  DEFAULT_THRESHOLD,
+  type IntrinsicDimensionRule,
+} from '../statistics/spectrum-measures.js';
 import { checkSaveTo, type SaveTo } from './store-of.js';
 
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
   /**
-   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum. Delve's names are
-   * accepted: lsat, idim, trc, dtrc, det, cov, embed.
+   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum. Delve's short names are
+   * taken too: lsat, idim, trc, dtrc, det, cov, embed.
    */
   stats?: Stat[];
   /** Fraction of the variance that the counted directions must explain, in (0, 1]. Default 0.99. */
   threshold?: number;
-  /** 'paper' (default): smallest k that explains at least `threshold`. 'delve': what Delve's code executes (k - 1, mostly). */
+  /**
+   * How directions are counted. 'paper' (default): the smallest number that explains at least `threshold`. 'delve': what
+   * Delve's code computes, which is one less in most cases.
+   */
   rule?: IntrinsicDimensionRule;
-  /** Keeps (true), drops (false) or renames (string) layers. A string also takes in layers that are not tracked by default. */
+  /**
+   * Decides about each layer: true keeps it, false drops it, and a string renames it and keeps it even if it is not
+   * tracked by default. Default: all layers with directions of their own (dense, convolutional, recurrent and so on).
+   */
   layers?: (layer: Layer) => boolean | string;
-  /** What a layer with a fused activation shows: its output (default), or what it has before the activation, as Delve sees it. */
+  /**
+   * What a layer with a fused activation shows: its output ('output', default), or its values before the activation
+   * ('preActivation'), which is what Delve sees.
+   */
   activations?: 'output' | 'preActivation';
-  /** What is a sample in convolutional layers. Default 'channelwise': every place of every image, with its channels as features. */
+  /** What counts as a sample in convolutional layers. Default 'channelwise': each place of each image, with its channels. */
   convMethod?: ConvMethod;
   /**
-   * What is a sample in layers that put out sequences. Default: 'lastTimestep' for recurrent layers (as Delve), 'tokens'
-   * for all others (dense layers on sequences, embeddings, attention).
+   * What counts as a sample in layers whose output is a sequence. Default: 'lastTimestep' for recurrent layers (as in
+   * Delve), 'tokens' for all others (dense layers on sequences, embeddings, attention).
    */
   timeseriesMethod?: TimeseriesMethod;
-  /** Shrinks maps before they are read: every side longer than `size` becomes `size`. Never enlarges. */
+  /** Shrinks maps before they are read: each side longer than `size` becomes `size`. Default: maps keep their size. */
   downsample?: Downsample;
-  /** Where to save. Default ['tensorboard']. */
+  /** Where to save: names or stores, or one of them. Default ['tensorboard']. */
   saveTo?: readonly SaveTo[] | SaveTo;
   /**
-   * 'all' (default): every row of every batch. 'auto': as many as the saturation needs to be within 0.01 of that of all
-   * rows. Of an item (image, sequence) at most 32 rows, other ones in each batch; of a long epoch some batches, as many as
-   * the layer's last spectrum asks for (SampleBudget). Of fewer than 100 features one direction is more than 0.01: there
-   * a saturation at the edge may be one direction off.
+   * How many rows count. 'all' (default): every row of every batch. 'auto': as many as it takes for a saturation within
+   * 0.01 of that of all rows. These are at most 32 rows of an item (image, sequence), different ones in each batch, and in
+   * a long epoch only some batches, as many as the layer's last spectrum asks for. In a layer of fewer than 100 features,
+   * where one direction is more than 0.01, the saturation may be off by one direction.
    */
   sampling?: 'all' | 'auto';
-  /** 'auto' (default): the cheapest way that is exact enough (1e-7 of the largest eigenvalue). 'float64': float64 throughout. */
+  /**
+   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 1e-7 of the largest eigenvalue.
+   * 'float64': float64 throughout.
+   */
   precision?: 'auto' | 'float64';
-  /** Uses every n-th batch, starting with the first of each epoch. Default 1. */
+  /** Uses every n-th batch, starting with the first one of each epoch. Default 1. */
   logInterval?: number;
-  /** Uses at most this many items (images, sequences) per layer, split and epoch. Default: no limit. */
+  /** Most items (images, sequences) that are used per layer, split and epoch. Default: no limit. */
   maxSamples?: number;
-  /** Start anew after each addSaturations. Default true; false lets the moments grow over all epochs. */
+  /** Whether each `addSaturations` starts a new sample. Default true; with false the sample grows over all epochs. */
   resetCovariance?: boolean;
-  /** Also writes the mean saturation over all layers, per split. Default false. */
+  /** Whether the mean saturation over all layers is written too, per split. Default false. */
   averageSaturation?: boolean;
   /**
-   * Continues an earlier run: what it wrote for this epoch and later ones is dropped from every store. Default 0.
-   * A SummaryWriter of your own is yours to open with `purgeStep: initialEpoch + 1`.
+   * The 0-based epoch at which an earlier run is continued: what that run saved for this epoch and later ones is removed
+   * from every store. Default 0, a new run. If you give the tracker a SummaryWriter, open it with
+   * `purgeStep: initialEpoch + 1` yourself.
    */
   initialEpoch?: number;
-  /** Aborting it stops recording for good and takes the hooks off the model. */
+  /** A signal whose abort stops the recording for good and takes the hooks off the model. Default: none. */
   signal?: AbortSignal;
 }
 
 /** Options with every default filled in and every value checked. */
-export interface ResolvedOptions {
-  scalars: readonly ScalarStat[];
-  spectrum: boolean;
-  covariance: boolean;
-  embedding: boolean;
-  threshold: number;
-  rule: IntrinsicDimensionRule;
-  layers: LayerFilter | undefined;
-  activations: 'output' | 'preActivation';
-  convMethod: ConvMethod;
-  timeseriesMethod: TimeseriesMethod | undefined;
-  downsample: Downsample | undefined;
-  saveTo: readonly SaveTo[];
-  sampling: 'all' | 'auto';
-  precision: 'auto' | 'float64';
-  logInterval: number;
-  maxSamples: number;
-  resetCovariance: boolean;
-  averageSaturation: boolean;
-  initialEpoch: number;
-  signal: AbortSignal | undefined;
+export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
+  readonly convMethod: ConvMethod;
+  readonly timeseriesMethod: TimeseriesMethod | undefined;
+  readonly saveTo: readonly SaveTo[];
+  readonly resetCovariance: boolean;
+  readonly averageSaturation: boolean;
+  readonly initialEpoch: number;
+  readonly signal: AbortSignal | undefined;
 }
 
-/** Checks options and fills in the defaults. @throws TypeError, RangeError naming the option */
+/** Checks options and fills in the defaults. @throws TypeError or RangeError that names the option */
 export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions {
-  if (options === null || typeof options !== 'object')
-    throw new TypeError(`options: expected an object, got ${options}`);
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`options: expected an object, got ${describe(options)}`);
+  }
   const stats = resolveStats(options.stats ?? ['saturation', 'intrinsicDimensionality', 'spectrum']);
   return {
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
     embedding: stats.has('embedding'),
-    threshold: checkedThreshold(options.threshold ?? 0.99),
+    threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
     layers: checkedFunction('layers', options.layers),
     activations: oneOf('activations', options.activations ?? 'output', ['output', 'preActivation']),
@@ -165,11 +173,10 @@ function oneOf<T extends string>(option: string, value: T, allowed: readonly T[]
 }
 
 function integerFrom(option: string, value: number, least: number): number {
-  if (typeof value !== 'number')
-    throw new TypeError(`${option}: expected an integer >= ${least}, got ${describe(value)}`);
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new RangeError(`${option}: expected an integer >= ${least}, got ${value}`);
-  }
+  const wrong = `${option}: expected an integer >= ${least}, got ${describe(value)}`;
+  if (typeof value !== 'number') throw new TypeError(wrong);
+  if (!Number.isSafeInteger(value) || value < least) throw new RangeError(wrong);
+
   return value;
 }
 

@@ -1,3 +1,5 @@
+import { warn } from '#platform';
+import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
@@ -16,13 +18,14 @@ import type { ResolvedOptions } from './options.js';
 import { storeOf } from './store-of.js';
 
 /**
- * Everywhere a tracker writes to: TensorBoard's runs `train` and `val` below the logdir, and the other stores.
- * What fails is handed to `report`; the rest is written all the same.
+ * Everything that a tracker saves to: TensorBoard's runs `train` and `val` below the logdir, and the stores of the option
+ * `saveTo`. An error of one of them is reported, and the others are still written.
  */
 export class SaveTargets {
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
-  readonly #stores: { name: string; store: Store }[] = [];
+  /** The stores, and the epochs that each is saving. */
+  readonly #stores: { name: string; store: Store; unsaved: Set<number> }[] = [];
   readonly #runs = new Map<Split, SummaryWriter>();
   /** The last note written to each split's run. */
   readonly #notes = new Map<Split, string>();
@@ -30,13 +33,18 @@ export class SaveTargets {
   readonly #history = new Map<Split, Map<string, number[]>>();
   readonly #destination: string | SummaryWriter;
   readonly #toTensorBoard: boolean;
-  /** The writer of the logdir itself, made when the user adds a scalar: without one there is no such run. */
+  /** The writer of the logdir itself, opened for the first scalar of the user's: without one there is no such run. */
   #root: SummaryWriter | undefined;
   #resumed: Promise<void> | undefined;
-  /** The last epoch, until its summary has been written. */
+  #hasResumed = false;
+  /** The last epoch, until its summary is written. */
   #toSummarize: EpochStatistics | undefined;
 
-  /** @param destination a folder, or a writer that stays the caller's */
+  /**
+   * @param destination a folder, or a writer, which stays open on close()
+   * @param report receives errors, with what failed in words
+   * @throws TypeError if the folder is '', Error if it cannot be made
+   */
   constructor(
     destination: string | SummaryWriter,
     options: ResolvedOptions,
@@ -48,16 +56,17 @@ export class SaveTargets {
     for (const target of options.saveTo) {
       if (target === 'tensorboard') continue;
       const name = typeof target === 'string' ? target : target.constructor.name;
-      this.#stores.push({ name, store: storeOf(target, logdir) });
+      this.#stores.push({ name, store: storeOf(target, logdir), unsaved: new Set() });
     }
     this.#destination = destination;
     this.#toTensorBoard = options.saveTo.includes('tensorboard');
     if (!this.#toTensorBoard || typeof destination !== 'string') return;
-    if (destination === '') throw new TypeError("logdir: expected a non-empty string or a SummaryWriter, got ''");
+    if (destination === '')
+      throw new TypeError(`logdir: expected a non-empty string or a SummaryWriter, got ${describe(destination)}`);
     const folder = new DirectoryOutput(destination);
     folder.makeFolder();
     if (options.initialEpoch === 0) return;
-    // What is purged are the events before: none of this process may come first, whoever writes it.
+    // A purge hides the events before it: no event of this process may come first, whoever writes it.
     for (const split of ['train', 'val'] as const) if (hasEvents(folder.run(split))) this.run(split);
     if (hasEvents(folder)) this.#openRoot();
   }
@@ -74,41 +83,61 @@ export class SaveTargets {
     return run;
   }
 
-  /** A scalar of the user's own, in the logdir's root run. */
+  /** Writes a scalar of the user's own into the root run of the logdir. */
   addScalar(tag: string, value: number, step: number): void {
     if (this.#toTensorBoard) this.#openRoot().addScalar(tag, value, step);
   }
 
-  /** Writes an epoch everywhere. */
-  async write(epoch: EpochStatistics): Promise<void> {
+  /** Writes an epoch to TensorBoard. What it adds is in the file when this returns: a long computation may follow. */
+  writeRuns(epoch: EpochStatistics): void {
+    this.#try('TensorBoard', () => this.#writeRuns(epoch));
+    for (const writer of this.#writers()) writer.writeOut();
+    this.#toSummarize = epoch;
+  }
+
+  /** Adds an epoch to every store. */
+  async writeStores(epoch: EpochStatistics): Promise<void> {
+    for (const { unsaved } of this.#stores) unsaved.add(epoch.epoch);
     this.#resumed ??= this.#resume();
     await this.#resumed;
-    this.#try('TensorBoard', () => this.#writeRuns(epoch));
-    this.#toSummarize = epoch;
-    for (const { name, store } of this.#stores) {
+    this.#hasResumed = true;
+    await this.#eachStore(async (store, unsaved) => {
       try {
         await store.add(epoch);
-      } catch (error) {
-        this.#report(error, `store '${name}'`);
+      } finally {
+        unsaved.delete(epoch.epoch);
       }
+    });
+  }
+
+  /** At exit, when nothing can be awaited: adds epochs to the stores that need not be awaited, and reports the others. */
+  writeStoresNow(epochs: readonly EpochStatistics[]): void {
+    for (const { name, store, unsaved } of this.#stores) {
+      for (const epoch of epochs) {
+        let saved: unknown = 'not resumed';
+        const isReady = this.#options.initialEpoch === 0 || this.#hasResumed;
+        if (isReady) this.#try(`store '${name}'`, () => (saved = store.add(epoch)));
+        if (saved === undefined) continue;
+        unsaved.add(epoch.epoch);
+        if (saved instanceof Promise) saved.catch(() => {});
+      }
+      if (unsaved.size === 0) continue;
+      const numbers = [...unsaved].join(', ');
+      warn(
+        `At exit the store '${name}' had not saved ${unsaved.size === 1 ? 'epoch' : 'epochs'} ${numbers}: await tracker.close() before the program ends`,
+      );
     }
   }
 
-  /** At the end of a training: adds what its last epoch suggests, in words, and brings everything into the files. */
+  /** At the end of a training: writes advice about its last epoch, and waits until everything is in the files. */
   async flush(): Promise<void> {
     this.#summarize();
     await Promise.all([...this.#writers()].map((writer) => writer.flush()));
   }
 
-  /** Closes the stores, and the writer where it is the tracker's own. */
+  /** Closes the stores, and the writers that the tracker opened. */
   async close(): Promise<void> {
-    for (const { name, store } of this.#stores) {
-      try {
-        await store.close?.();
-      } catch (error) {
-        this.#report(error, `store '${name}'`);
-      }
-    }
+    await this.#eachStore((store) => store.close?.());
     this.#summarize();
     const isOwn = typeof this.#destination === 'string';
     for (const writer of this.#writers()) {
@@ -130,13 +159,14 @@ export class SaveTargets {
     return this.#root;
   }
 
-  /** @param split the run below the logdir; absent: the logdir itself */
+  /** Opens the run of a split; without a split, the logdir itself. */
   #open(split?: Split): SummaryWriter {
     const logdir = this.#destination as string;
     const path = split === undefined ? logdir : `${logdir.replace(/(?<=.)[/\\]+$/, '')}/${split}`;
     return new SaturationWriter(path, purge(this.#options.initialEpoch));
   }
 
+  /** Writes advice about the last epoch that was written, once. */
   #summarize(): void {
     const epoch = this.#toSummarize;
     this.#toSummarize = undefined;
@@ -145,6 +175,7 @@ export class SaveTargets {
     this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', adviceMarkdown(epoch), epoch.step));
   }
 
+  /** Whether there is anything to show on the custom scalars page. */
   #fillsLayout(): boolean {
     const { scalars } = this.#options;
     return scalars.includes('saturation') || scalars.includes('intrinsicDimensionality');
@@ -167,14 +198,14 @@ export class SaveTargets {
         run.addScalar('average-saturation', mean([...saturations.values()]), epoch.step);
       }
       if (!this.#options.scalars.includes('saturation')) continue;
-      const history = this.#remember(split, saturations);
+      const history = this.#addToHistory(split, saturations);
       writeProfile(run, saturations, epoch.step);
       if (isWorthAPicture(history)) writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
       run.addText('saturation-table', epochMarkdown(layers, this.#options), epoch.step);
     }
   }
 
-  /** Writes what the run's values mean, unless the run's last note says the same. */
+  /** Writes the note on a run's values, unless the run's last note says the same. */
   #writeNote(run: SummaryWriter, split: Split, layers: readonly LayerStatistics[], step: number): void {
     const note = noteOf(split, layers, this.#options);
     if (this.#notes.get(split) === note) return;
@@ -182,8 +213,8 @@ export class SaveTargets {
     writeNote(run, note, step);
   }
 
-  /** Columns of the heat map are the epochs this split had; a layer that came late or stayed away is NaN there. */
-  #remember(split: Split, saturations: ReadonlyMap<string, number>): Map<string, number[]> {
+  /** Adds a column to a split's heat map; a layer that an epoch lacks is NaN there. */
+  #addToHistory(split: Split, saturations: ReadonlyMap<string, number>): Map<string, number[]> {
     const history = this.#history.get(split) ?? new Map<string, number[]>();
     this.#history.set(split, history);
     const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));
@@ -195,11 +226,17 @@ export class SaveTargets {
     return history;
   }
 
+  /** Makes the stores continue an earlier run, if the tracker does. */
   async #resume(): Promise<void> {
-    if (this.#options.initialEpoch === 0) return;
-    for (const { name, store } of this.#stores) {
+    const { initialEpoch } = this.#options;
+    if (initialEpoch > 0) await this.#eachStore((store) => store.resume?.(initialEpoch));
+  }
+
+  /** Calls the stores one after another, and reports those that fail. */
+  async #eachStore(act: (store: Store, unsaved: Set<number>) => void | Promise<void>): Promise<void> {
+    for (const { name, store, unsaved } of this.#stores) {
       try {
-        await store.resume?.(this.#options.initialEpoch);
+        await act(store, unsaved);
       } catch (error) {
         this.#report(error, `store '${name}'`);
       }
@@ -232,17 +269,20 @@ function purge(initialEpoch: number): { purgeStep?: number } {
   return initialEpoch > 0 ? { purgeStep: initialEpoch + 1 } : {};
 }
 
-/** True where an earlier program wrote to a run. */
+/** Whether an earlier program wrote to a run. */
 function hasEvents(folder: DirectoryOutput): boolean {
   try {
     for (const _file of folder.readEarlier()) return true;
   } catch {
-    // There is no such folder.
+    // The folder does not exist.
   }
   return false;
 }
 
-/** Every epoch's at first, then each hundredth's of the way: pictures grow with the epochs, and TensorBoard shows ten. */
+/**
+ * Whether to draw a heat map in this epoch: in every one of the first hundred, then more and more rarely, because the
+ * images grow with the epochs and TensorBoard shows only ten of them.
+ */
 function isWorthAPicture(history: ReadonlyMap<string, readonly number[]>): boolean {
   const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));
   return epochs % Math.ceil(epochs / 100) === 0;

@@ -31,7 +31,7 @@ const storesByName = {
 export type SaveTo = 'tensorboard' | keyof typeof storesByName | Store;
 
 /** Every name that the option `saveTo` takes. */
-export const saveToNames: readonly string[] = ['tensorboard', ...Object.keys(storesByName)];
+const saveToNames: readonly string[] = ['tensorboard', ...Object.keys(storesByName)];
 
 /**
  * The store of a name, or the store itself.

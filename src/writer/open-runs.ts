@@ -2,7 +2,7 @@
  * The Runs that are open in this program (or thread), and who shares them: writers of one real folder, by whatever path,
  * and writers of one Output object share one Run. When the program ends, every open Run is flushed from here.
  */
-import { handleSignals, onExit } from '#platform';
+import { handleSignals, isExiting, onExit } from '#platform';
 import { DirectoryOutput } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import type { BufferPolicy } from './record-buffer.js';
@@ -48,6 +48,7 @@ export function shareRun(
     shared.set(key, entry);
     if (open.size === 0) onExit(flushAll);
     open.add(entry.run);
+    if (isExiting()) entry.run.flushSync(true);
   } else {
     entry.run.tighten(policy);
   }

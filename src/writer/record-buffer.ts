@@ -1,8 +1,9 @@
 /**
- * The way of a Run's records into its Output, and what becomes of records that the Output does not take: they stay in a
- * bounded backlog and are offered again, or are lost and counted. Adding never throws; `flush` and `close` reject.
+ * The way of a Run's records into its Output, when they take it, and what becomes of records that the Output does not take:
+ * they stay in a bounded backlog and are offered again, or are lost and counted. Adding never throws; `flush` and `close`
+ * reject.
  */
-import { unref, warn } from '#platform';
+import { atEndOfTurn, unref, warn } from '#platform';
 import { frameRecord, recordHeaderBytes, recordOverheadBytes, sealRecord } from '../encoding/record.js';
 import { messageOf } from '../errors.js';
 import type { Output } from '../output/output.js';
@@ -27,15 +28,52 @@ export interface Chunk {
 
 /** The buffer starts small, since a program may have hundreds of runs, and doubles up to `maxBufferedBytes`. */
 const initialBytes = 4096;
+/** An Output that is immediate gets an event at the first call after this time, in milliseconds, if not sooner. */
+const maxHeldMillis = 4;
 /** While writing fails, it is not tried more often than this. */
 const retryMillis = 100;
 /** With a longer time, setTimeout fires at once. */
 const maxTimerMillis = 2 ** 31 - 1;
 
 /**
+ * The time that writing may take if events are written one by one, in milliseconds: a hundredth of the time that passes. What
+ * is not spent is saved, so that thousands of events are written one by one after a training step of some seconds, while a
+ * loop that does nothing but add events writes them in large pieces. All buffers of a thread share it.
+ */
+class WriteAllowance {
+  #millis = 0.5;
+  #at = Date.now();
+  /** What the last two writes have cost. */
+  #costs: [number, number] = [0, 0];
+
+  /** Whether there is time left at `now`, in milliseconds. */
+  isLeft(now: number): boolean {
+    if (now !== this.#at) {
+      this.#millis = Math.min(10, this.#millis + 0.01 * Math.max(0, now - this.#at));
+      this.#at = now;
+    }
+    return this.#millis > 0;
+  }
+
+  /** Takes what a write has cost. If only one of three takes long, another program was given the processor meanwhile. */
+  spend(millis: number): void {
+    const [last, oneBefore] = this.#costs;
+    this.#millis = Math.max(-1, this.#millis - Math.min(millis, last, oneBefore));
+    this.#costs[0] = millis;
+    this.#costs[1] = last;
+  }
+}
+
+const allowance = new WriteAllowance();
+
+/**
  * Whole records on their way to an Output: a buffer that goes out in one write when it is full or overdue, and, while
  * the Output does not take it, a bounded backlog in memory. The first error is warned of once and kept; `flush` rejects
  * with it for as long as something that was added is not in the file.
+ *
+ * If the Output is immediate, an event is written as it is added, unless so many come that this would take a noticeable part
+ * of the time; these go out together at the end of the turn of the event loop, or with the first event that is added
+ * `maxHeldMillis` later.
  */
 export class RecordBuffer {
   readonly policy: BufferPolicy;
@@ -45,6 +83,7 @@ export class RecordBuffer {
   view: DataView;
   readonly #failures = new WriteFailures();
   readonly #output: Output;
+  readonly #isImmediate: boolean;
   readonly #onRestart: (backlog: Chunk[]) => void;
   readonly #onLoss: () => void;
   /** Bytes of `bytes` that hold records. */
@@ -62,6 +101,8 @@ export class RecordBuffer {
   /** The Output's `restarts`, as far as they have been dealt with. */
   #restarts: number;
   #timerRuns = false;
+  #awaitsEndOfTurn = false;
+  #isExiting = false;
 
   /**
    * @param policy may be tightened later
@@ -70,6 +111,7 @@ export class RecordBuffer {
    */
   constructor(output: Output, policy: BufferPolicy, onRestart: (backlog: Chunk[]) => void, onLoss: () => void) {
     this.#output = output;
+    this.#isImmediate = output.isImmediate === true;
     this.policy = policy;
     this.#onRestart = onRestart;
     this.#onLoss = onLoss;
@@ -102,6 +144,7 @@ export class RecordBuffer {
     const age = now - this.#oldest;
     // The age is negative if the clock was set back.
     if (this.#events >= this.policy.maxQueue || age >= this.policy.flushMillis || age < 0) this.writeOut(now);
+    else if (this.#isImmediate) this.#writeSoon(now, age);
     if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
   }
 
@@ -134,12 +177,22 @@ export class RecordBuffer {
   /** Writes what is pending. While writing fails, it is tried every `retryMillis` at most, unless `always`. */
   writeOut(now: number, always = false): void {
     if (!this.isPending) return;
-    if (this.#failures.isFailing && !always && now < this.#nextTry && now > this.#nextTry - 2 * retryMillis) return;
+    const isTooSoon = now < this.#nextTry && now > this.#nextTry - 2 * retryMillis;
+    if (this.#failures.isFailing && isTooSoon && !always && !this.#isExiting) return;
     const restarts = this.#restarts;
     this.#drain();
     if (this.isPending && this.#restarts !== restarts) this.#drain();
     if (this.isPending) this.#nextTry = now + retryMillis;
     else this.#failures.endFailure();
+    if (this.#isExiting) this.#output.flushSync?.();
+  }
+
+  /** Writes what is pending, and from now on every event as it is added: the program ends, and nothing is called back. */
+  beginExit(): void {
+    this.policy.maxQueue = 1;
+    this.writeOut(Date.now(), true);
+    this.#output.flushSync?.();
+    this.#isExiting = true;
   }
 
   /** Counts events that are lost for a reason of the caller's. */
@@ -185,6 +238,20 @@ export class RecordBuffer {
     this.#backlogBytes = 0;
     if (events > 0) this.#failures.addLoss(events, 'the writer was closed before they could be written');
   }
+
+  #writeSoon(now: number, age: number): void {
+    if (age >= maxHeldMillis || allowance.isLeft(now)) {
+      this.writeOut(now);
+    } else if (!this.#awaitsEndOfTurn) {
+      this.#awaitsEndOfTurn = true;
+      atEndOfTurn(this.#onEndOfTurn);
+    }
+  }
+
+  readonly #onEndOfTurn = () => {
+    this.#awaitsEndOfTurn = false;
+    this.writeOut(Date.now());
+  };
 
   /** There is one timer. The first event that has to wait starts it, and it starts again only while something waits. */
   #startTimer(millis: number): void {
@@ -248,8 +315,10 @@ export class RecordBuffer {
 
   /** Returns whether the Output has taken the chunk. */
   #write(chunk: Chunk): boolean {
+    const began = performance.now();
     try {
       this.#output.write(chunk.bytes);
+      allowance.spend(performance.now() - began);
     } catch (error) {
       const restarts = this.#output.restarts ?? 0;
       if (restarts === this.#restarts) this.#failures.addFailure(error);
@@ -263,14 +332,14 @@ export class RecordBuffer {
     return true;
   }
 
-  /** The file is gone, and the next write begins another one, which has no tag's metadata yet. */
+  /** The file is gone or full, and the next write begins another one, which has no tag's metadata yet. */
   #restart(error: unknown): void {
-    if (this.#eventsInFile > 0) {
+    if (this.#eventsInFile > 0 && codeOf(error) !== 'EFBIG') {
       this.#failures.addLoss(this.#eventsInFile, 'their file is gone, and events go on in a new one', error);
-      this.#eventsInFile = 0;
     } else {
       this.#failures.addFailure(error);
     }
+    this.#eventsInFile = 0;
     this.#moveToBacklog();
     this.#onRestart(this.#backlog);
     this.#backlogBytes = this.#backlog.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
@@ -328,7 +397,7 @@ class WriteFailures {
     const lost = closing ? this.#lost : this.#lostUnreported;
     this.#lostUnreported = 0;
     if (lost > 0) {
-      const code = (this.#first as { code?: string } | undefined)?.code;
+      const code = codeOf(this.#first);
       const message = `${counted(lost)}: ${this.#reason} (${messageOf(this.#first)})`;
       const error = new Error(message, { cause: this.#first });
       throw code === undefined ? error : Object.assign(error, { code });
@@ -337,6 +406,11 @@ class WriteFailures {
   }
 }
 
-function counted(events: number): string {
+function codeOf(error: unknown): string | undefined {
+  return (error as { code?: string } | undefined)?.code;
+}
+
+/** A number of events that were lost, in words. */
+export function counted(events: number): string {
   return events === 1 ? '1 event was lost' : `${events} events were lost`;
 }

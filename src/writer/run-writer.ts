@@ -15,7 +15,10 @@ import { type RunOptions, type RunShare, shareRun } from './open-runs.js';
 import { bytesOf, type Run } from './run.js';
 import type { TaggedTensor } from './written-tags.js';
 
-/** How a SummaryWriter writes. Every limit is an upper bound: events may be written sooner. */
+/**
+ * How a SummaryWriter writes. Every limit is an upper bound: events may be written sooner, and into a folder of the file
+ * system they are, within milliseconds.
+ */
 export interface SummaryWriterOptions {
   /** Appended to the default logdir; without effect if a logdir is given. */
   comment?: string;
@@ -37,7 +40,7 @@ export interface SummaryWriterOptions {
   /**
    * Whether to write what is buffered on SIGINT and SIGTERM, and then let the signal do its work. Off by default, since a
    * program that listens to a signal can no longer be ended by it while it computes without a pause; without it a signal
-   * loses at most the last `flushSecs`.
+   * loses what has not been written: the last milliseconds, and what waits for values that come later.
    */
   handleSignals?: boolean;
 }
@@ -181,6 +184,15 @@ export abstract class RunWriter implements AsyncDisposable {
   }
 
   /**
+   * Writes what has been collected, without waiting for the end of the turn: before a long computation.
+   *
+   * @internal
+   */
+  writeOut(): void {
+    this.ownRun.writeOut();
+  }
+
+  /**
    * Whether the caller is the first to claim a value for this run, among all writers that share it: the first one writes
    * the value, and the others leave it out.
    *
@@ -228,13 +240,13 @@ export abstract class RunWriter implements AsyncDisposable {
    * @internal
    */
   protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
-    const { step, wallTime = Date.now() / 1000 } = address;
+    const { call, step, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => {
       const values = (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
-      checkEventBytes(bytesOf(values), address.call);
+      checkEventBytes(bytesOf(values), call);
       return values;
     };
-    this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries));
+    this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries), call);
   }
 
   #eachRun(call: (run: this) => Promise<void>): Promise<void>[] {

@@ -18,9 +18,9 @@ import { SummaryChecker } from '../summaries/check-summaries.js';
 import { addToProjectorConfig, type ProjectorFiles, projectorConfigFile } from '../summaries/embedding.js';
 import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
 import { type Later, whenRead } from '../summaries/numbers.js';
-import { OrderedQueue } from './ordered-queue.js';
+import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
 import { type LastPoint, lastPointsBefore } from './purge.js';
-import { type BufferPolicy, type Chunk, RecordBuffer } from './record-buffer.js';
+import { type BufferPolicy, type Chunk, counted, RecordBuffer } from './record-buffer.js';
 import { type TaggedTensor, WrittenTags } from './written-tags.js';
 
 /** Named in the first record of every file. */
@@ -35,7 +35,7 @@ export class Run {
   /** Where the run is written. */
   readonly output: Output;
   readonly #records: RecordBuffer;
-  readonly #queue = new OrderedQueue();
+  readonly #queue = new OrderedQueue((names) => this.#giveUp(names));
   readonly #tags = new WrittenTags();
   readonly #checker = new SummaryChecker((tag) => this.#tags.find(tag)?.metadata);
   /** Companion files that are being written. */
@@ -43,6 +43,7 @@ export class Run {
   /** Values that have been claimed, by their owners. */
   readonly #claims = new WeakMap<object, Set<string>>();
   readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
+  #isExiting = false;
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
   /** The hyperparameters that have been added. */
@@ -98,12 +99,20 @@ export class Run {
     return this.#tags.find(tag)?.lastStep;
   }
 
-  /** Adds one event with one value or several. It keeps its place in the order if the values come later. */
-  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>): void {
+  /**
+   * Adds one event with one value or several. It keeps its place in the order if the values come later.
+   *
+   * @param call names the event if its values never come
+   */
+  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>, call: string): void {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
-    if (values instanceof Promise) this.#queue.addLater(values, write, this.#countLoss);
-    else this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
+    if (values instanceof Promise) {
+      this.#queue.addLater(values, `${call} at step ${step}`, write, this.#countLoss);
+      if (this.#isExiting) warnOfLate(this.#queue.release());
+    } else {
+      this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
+    }
   }
 
   /**
@@ -223,19 +232,32 @@ export class Run {
     await this.#records.close();
   }
 
+  /** Writes what has been collected, without waiting for the end of the turn. */
+  writeOut(): void {
+    this.#records.writeOut(Date.now());
+  }
+
   /**
    * Writes synchronously what can be written.
    *
    * @param final the program is ending: there will be no flush, so what is missing is reported now
    */
   flushSync(final: boolean): void {
-    const { unresolved } = this.#queue;
-    if (final) this.#queue.release();
-    this.#records.writeOut(Date.now(), true);
-    this.output.flushSync?.();
-    if (!final) return;
-    if (unresolved > 0) warn(`At exit ${unresolved} events were lost: their values were still being computed`);
+    if (!final) {
+      this.#records.writeOut(Date.now(), true);
+      this.output.flushSync?.();
+      return;
+    }
+    this.#isExiting = true;
+    const late = this.#queue.release();
+    this.#records.beginExit();
+    warnOfLate(late);
     if (this.#records.isPending) warn(`At exit ${this.#records.pendingBytes} bytes of events could not be written`);
+  }
+
+  #giveUp(names: string[]): void {
+    const error = new Error(`given up: ${listed(names)}`);
+    this.#records.addLoss(names.length, `no value has come for ${maxSilentMillis / 1000} s`, error);
   }
 
   #lastPointsBefore(step: Step): LastPoint[] {
@@ -250,7 +272,7 @@ export class Run {
 
   /** Whether values or files are still being computed. */
   get #isComputing(): boolean {
-    return this.#queue.unresolved > 0 || this.#files.size > 0;
+    return this.#queue.isComputing || this.#files.size > 0;
   }
 
   async #computed(): Promise<void> {
@@ -299,7 +321,8 @@ export class Run {
 
   async #writeFile(path: string, bytes: Later<Uint8Array>): Promise<void> {
     if (this.output.file === undefined) throw new Error('This Output takes no companion files');
-    await this.output.file(safePath(path), bytes instanceof Promise ? await bytes : bytes);
+    const read = bytes instanceof Promise ? await this.#queue.wait(bytes, `the file '${path}'`) : bytes;
+    if (read !== givenUp) await this.output.file(safePath(path), read);
   }
 
   /** The projector's configuration that an earlier program left in the folder. */
@@ -307,6 +330,17 @@ export class Run {
     const bytes = this.output.readFile?.(projectorConfigFile);
     return bytes === undefined ? '' : new TextDecoder().decode(bytes);
   }
+}
+
+function warnOfLate(names: string[]): void {
+  if (names.length === 0) return;
+  warn(`At exit ${counted(names.length)}: their values were still being computed (${listed(names)})`);
+}
+
+function listed(names: string[]): string {
+  const most = 5;
+  const more = names.length - most;
+  return names.slice(0, most).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** How many bytes values take at most. */

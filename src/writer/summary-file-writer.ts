@@ -47,7 +47,7 @@ export class SummaryFileWriter extends SummaryWriter {
 const byLogdir = new Map<string, SummaryFileWriter>();
 const byOutput = new WeakMap<Output, SummaryFileWriter>();
 
-/** A second, and not the two minutes of tfjs-node's default, is lost if a program is killed. */
+/** An Output that collects events loses a second of them, and not the two minutes of tfjs-node's default, with its program. */
 const maxFlushMillis = 1000;
 
 /**

@@ -32,14 +32,23 @@ import { RunWriter, type SummaryOptions } from './run-writer.js';
 /**
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
  *
- * addX encodes into a fixed buffer and returns; a full or overdue buffer goes to the operating system in one synchronous
- * write (never fsync). Values that come later (a WebGPU tensor, a rendered figure) keep their place in the order. If the
- * program ends without `close()`, what is buffered is still written, unless the program is killed (SIGKILL) or a worker is
- * terminated from outside: then at most the last `flushSecs` are missing.
+ * addX encodes, writes to the operating system (synchronously, never fsync) and returns. When events come so fast that
+ * writing them one by one would take more than a hundredth of the time, they are collected, and written together at the end
+ * of the event loop's turn or by the first addX that comes 4 ms later. So a program that is killed (SIGKILL, a signal, an
+ * exhausted heap, a terminated worker) loses what it added in its last milliseconds at most; only of a burst of hundreds of
+ * events that is followed, without a turn of the event loop, by a long computation, the end waits for that: call `flush()`
+ * in between, which has written when it returns. A program that ends in any other way loses nothing, with or without
+ * `close()`. Outputs other than a folder of the file system may collect events for up to `flushSecs` (see
+ * `Output.isImmediate`).
+ *
+ * Values that come later (a WebGPU tensor, a rendered figure) keep their place in the order, and what is added after them
+ * waits for them. If none comes for 30 s, those that have been waited for that long are given up: a warning, and the
+ * rejection of `flush` and `close`, name them.
  *
  * Bad arguments throw TypeError or RangeError from the call. A disk that cannot be written to never makes a call throw:
  * events stay in memory (up to `maxUnwrittenBytes`) until it can, the first error is reported once as a warning, and
- * `flush` and `close` reject with it. No file is open between two writes, so any number of runs costs no file descriptor.
+ * `flush` and `close` reject with it. Any number of runs costs 32 file descriptors at most, and none a second after the
+ * last event.
  *
  * Writers of one program on one real folder, or on one Output, share one file. Worker threads and other processes get
  * files of their own; give them runs of their own too (`writer.run(name)`): if two files of a run hold the same tag and

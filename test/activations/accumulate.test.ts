@@ -99,7 +99,7 @@ function feed(accumulator: LayerAccumulator, { values, rows, features, batch }: 
 }
 
 async function solved(accumulator: LayerAccumulator) {
-  const result = await accumulator.solve({ mean: true }, true);
+  const result = await accumulator.solve({ mean: true }, true).result;
   if (result === undefined) throw new Error('nothing was accumulated');
   return result.solved;
 }
@@ -175,7 +175,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
         data.values[row * 6 + 4] = 12345.678;
       }
       feed(accumulator, data);
-      const { covariance, mean } = (await accumulator.solve({ mean: true, covariance: true }, true))!.solved;
+      const { covariance, mean } = (await accumulator.solve({ mean: true, covariance: true }, true).result)!.solved;
       for (let i = 0; i < 6; i++) {
         expect([covariance![6 + i], covariance![24 + i], covariance![i * 6 + 1], covariance![i * 6 + 4]]).toEqual([
           0, 0, 0, 0,
@@ -206,14 +206,14 @@ describe.each(backends)('accumulators on %s', (backend) => {
     it('starts again after a period, continues after a peek, and can be saved and restored in between', async () => {
       const accumulator = make();
       const data = made(4, 100, 50, 1, 1);
-      expect(await accumulator.solve({}, true)).toBeUndefined();
+      expect(await accumulator.solve({}, true).result).toBeUndefined();
       feed(accumulator, data);
-      expect((await accumulator.solve({}, false))?.solved.count).toBe(100);
+      expect((await accumulator.solve({}, false).result)?.solved.count).toBe(100);
       feed(accumulator, data);
       expect((await solved(accumulator)).count).toBe(200);
-      expect(await accumulator.solve({}, true)).toBeUndefined();
+      expect(await accumulator.solve({}, true).result).toBeUndefined();
       feed(accumulator, data);
-      // On a GPU, what has not been read back yet is not in it.
+      // On a GPU it lacks what has not been read back yet.
       const saved = CovarianceAccumulator.fromBytes(accumulator.snapshot()!.toBytes());
       expect([0, 100]).toContain(saved.count);
       const before = saved.count;
@@ -230,7 +230,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
       const before = tf.memory().numTensors;
       const accumulator = make();
       feed(accumulator, made(4, 100, 50, 1, 1));
-      await accumulator.solve({}, true);
+      await accumulator.solve({}, true).result;
       feed(accumulator, made(4, 100, 50, 1, 1));
       accumulator.dispose();
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -275,7 +275,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
 describe('reading tensors back', () => {
   afterEach(() => void vi.restoreAllMocks());
 
-  /** What a hook would have kept against the rules. */
+  /** What a hook would have kept although it must not. */
   function valuesOf(tensor: tf.Tensor): Float32Array {
     return withValues(tensor, (values) => values);
   }
@@ -302,7 +302,7 @@ describe('reading tensors back', () => {
     it('releases the memory of a large copy, even if the callback throws', async () => {
       await useBackend(backend);
       const tensor = tf.fill([20_000], 1).add(1);
-      // What the cpu backend gives out is its own.
+      // The cpu backend returns its own arrays.
       const left = backend === 'cpu' ? 20_000 : 0;
       expect(valuesOf(tensor)).toHaveLength(left);
       let seen = new Float32Array();
@@ -328,7 +328,7 @@ describe('reading tensors back', () => {
     async (backend, kind) => {
       await useBackend(backend);
       const detached = vi.fn();
-      // All ways by which this project could: memory that grows, and arrays handed to a thread or a port.
+      // The ways by which this project could detach it: memory that grows, and arrays handed to a thread or a port.
       const { Worker, MessagePort } = await import('node:worker_threads');
       const { grow } = WebAssembly.Memory.prototype;
       vi.spyOn(WebAssembly.Memory.prototype, 'grow').mockImplementation(function (this: WebAssembly.Memory, pages) {

@@ -24,7 +24,7 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
   });
 
   /** The shapes of a layer's outputs, pass by pass. */
-  function heard(layer: tf.layers.Layer): number[][] {
+  function shapesOf(layer: tf.layers.Layer): number[][] {
     const shapes: number[][] = [];
     hooks.push(onLayerCall(layer, ({ output }) => void shapes.push(output.shape)));
     return shapes;
@@ -52,10 +52,10 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const inner = tf.layers.dense({ units: 3, inputShape: [2] });
     const block = tf.sequential({ layers: [inner] });
     const model = tf.sequential({ layers: [block, tf.layers.dense({ units: 1 })] });
-    const shapes = heard(inner);
+    const shapes = shapesOf(inner);
     const wrapped = tf.layers.dense({ units: 2 });
     const each = tf.sequential({ layers: [tf.layers.timeDistributed({ layer: wrapped, inputShape: [4, 2] })] });
-    const steps = heard(wrapped);
+    const steps = shapesOf(wrapped);
     const x = normalTensor([5, 2], 1);
     const sequence = normalTensor([5, 4, 2], 1);
     tf.tidy(() => {
@@ -75,7 +75,7 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const encoder = tf.layers.lstm({ units: 3, returnState: true });
     const outputs = encoder.apply(input) as tf.SymbolicTensor[];
     const model = tf.model({ inputs: input, outputs });
-    const shapes = heard(encoder);
+    const shapes = shapesOf(encoder);
     const x = normalTensor([6, 4, 2], 1);
     for (let pass = 0; pass < 2; pass++) {
       for (const hook of hooks) hook.startNewPass();
@@ -94,10 +94,10 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const encoder = tf.layers.lstm({ units: 3, returnState: true });
     const [, hiddenA, cellA] = encoder.apply(a) as tf.SymbolicTensor[];
     const [, hiddenB, cellB] = encoder.apply(b) as tf.SymbolicTensor[];
-    // In this order TensorFlow.js goes back and forth between the two places.
+    // With this order TensorFlow.js alternates between the two places.
     const sum = tf.layers.add().apply([hiddenA, hiddenB, cellA, cellB]) as tf.SymbolicTensor;
     const model = tf.model({ inputs: [a, b], outputs: sum });
-    const shapes = heard(encoder);
+    const shapes = shapesOf(encoder);
     const [x, y] = [normalTensor([6, 4, 2], 1), normalTensor([6, 4, 2], 2)];
     for (let pass = 0; pass < 3; pass++) tf.tidy(() => void model.apply([x, y], { training: true }));
     expect(shapes).toHaveLength(6);
@@ -111,7 +111,7 @@ describe.each(backends)('onLayerCall on %s', (backend) => {
     const layer = tf.layers.lstm({ units: 2, returnState: true, inputShape: [3, 2] });
     const input = tf.input({ shape: [3, 2] });
     const model = tf.model({ inputs: input, outputs: layer.apply(input) as tf.SymbolicTensor[] });
-    const [first, second] = [heard(layer), heard(layer)];
+    const [first, second] = [shapesOf(layer), shapesOf(layer)];
     const x = normalTensor([4, 3, 2], 1);
     tf.tidy(() => void model.apply(x));
     expect([first.length, second.length]).toEqual([1, 1]);
@@ -331,6 +331,20 @@ describe.each(backends)('hooks of a GraphModel on %s', (backend) => {
       ['hidden/Relu', 40, 6],
       ['left', 40, 2],
     ]);
+  });
+
+  it('never let an error inside the hook reach the model; close throws it', async () => {
+    const plain = valuesOf(one.predict(x));
+    const tracker = new SaturationTracker(
+      'unused',
+      { model: one, nodes: ['hidden/Relu'] },
+      { saveTo: [new RecordingStore()] },
+    );
+    tf.tidy(() => tracker.observe('hidden/Relu', tf.zeros([3, 5]), 'val'));
+    const before = tf.memory().numTensors;
+    expect(tracker.record('val', () => valuesOf(one.predict(x)))).toEqual(plain);
+    expect(tf.memory().numTensors).toBe(before);
+    await expect(tracker.close()).rejects.toThrow(/layer 'hidden\/Relu': output: expected 5 features.*got 6/);
   });
 
   it('reject an empty list of nodes and nodes that the model does not have', async () => {

@@ -20,7 +20,7 @@ const view: ActivationView = {
   timeseriesMethod: 'lastTimestep',
 };
 
-/** What a fixture says of one way to read an output. */
+/** Compares one way to read an output with a fixture. */
 function expectFixture(name: string, kind: string, changes: Partial<ActivationView>): void {
   const { views } = index.cases[name];
   const expected = views[kind];
@@ -184,7 +184,7 @@ describe('poolPlaces', () => {
   });
 });
 
-/** One epoch: batches are offered, every k-th row of each is used as the budget says. */
+/** Runs one epoch of batches, of each of which every k-th row is used as the budget says. */
 function epoch(budget: SampleBudget, samples: Float32Array | Float64Array, features: number, batch: number) {
   const rows = samples.length / features;
   const accumulator = new CovarianceAccumulator(features);
@@ -301,7 +301,7 @@ describe('SampleBudget', () => {
 
   it('uses 65,536 rows of a layer so narrow that one direction is more than 0.01, whatever its spectrum', () => {
     const budget = new SampleBudget(64);
-    // Where some rows are left out, a sixteenth of those wanted is taken at a time.
+    // If some rows are left out, a sixteenth of the wanted ones is used at a time.
     for (const [rows, least, most] of [
       [100_000, 100_000, 100_000],
       [100_000, 100_000, 100_000],

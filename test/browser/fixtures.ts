@@ -1,6 +1,6 @@
 import { decodeNpy } from '../../src/stores/npy.js';
 
-/** Where vitest serves the folder; the bundler would take `new URL(..., import.meta.url)` for a file to rename. */
+/** Where vitest serves the folder; the bundler would rename a file in `new URL(..., import.meta.url)`. */
 const folder = new URL('/test/fixtures/', location.href);
 
 /** A reference file (see test/fixtures), over HTTP. */

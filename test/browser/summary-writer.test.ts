@@ -35,7 +35,7 @@ function canvasPixels(): ImageData {
   return context.getImageData(0, 0, 16, 12);
 }
 
-/** What the browser's own decoder makes of an encoded image. */
+/** Decodes an image with the browser's own decoder. */
 async function pixelsOf(encoded: Uint8Array, type = 'image/png'): Promise<ImageData> {
   const bitmap = await createImageBitmap(new Blob([new Uint8Array(encoded)], { type }));
   const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!;

@@ -1,11 +1,15 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
+import { concat } from '../../src/encoding/bytes.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { MemoryOutput } from '../../src/output/output.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
+import { readEvents } from '../../src/reader/read-events.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
@@ -46,6 +50,20 @@ async function damagedLogdir(): Promise<{ logdir: string; offset: number }> {
   return { logdir, offset };
 }
 
+const programs = new Programs('src/cli.ts');
+afterAll(() => programs.remove());
+const command = join(programs.folder, 'src/cli.js');
+
+/** What the reader says of a damaged file. */
+async function damageOf(path: string): Promise<string> {
+  try {
+    for await (const _ of readEvents(path));
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('the file is sound');
+}
+
 describe('inspect', () => {
   it('shows a padded row for every tag of every run', async () => {
     const { code, err, out } = await cli(['inspect', join(goldenFolder, 'recommended')]);
@@ -81,18 +99,118 @@ describe('inspect', () => {
     expect(err).toMatch(`Damaged record at byte ${offset} of ${join(logdir, 'broken/a.tfevents')}`);
     expect(out).toMatch(/^val +loss +scalars +1 +1 +0\.25$/m);
   });
+});
 
-  it('prints escape sequences in tags as text', async () => {
+describe('what would command the terminal is shown, not obeyed', () => {
+  // Moves the cursor, sets the title, rings; DEL; CSI as one character; text from right to left.
+  const evil = '\u001b[2J\u001b]0;owned\u0007\u007f\u009b31m\u202e\u2066';
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the very things that must not be there
+  const commanding = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]|\r(?!\n)/;
+
+  /** A logdir with such characters in the names of a run, a file, tags and a plugin, in texts and in damage. */
+  async function evilLogdir(): Promise<string> {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(join(logdir, `run${evil}`));
+    writer.addScalar(`tag${evil}`, 1, 0);
+    writer.addText('text', `${evil}\rover the beginning`, 0);
+    writer.addHparams({ [`hparam${evil}`]: evil });
+    await writer.close();
+    const value = (tag: string, rest: object) => ({ summary: { value: [{ tag, ...rest }] } });
+    const metadata = { pluginData: { pluginName: `plugin${evil}` } };
+    const events = [
+      value('other', { simpleValue: 1, metadata }),
+      value(`bad${evil}`, { tensor: { dtype: 1, tensorShape: { dim: [{ size: 5 }] }, floatVal: [1, 2] } }),
+    ];
+    const bytes = concat(events.map((event) => frameRecord(tensorboard.Event.encode(event).finish())));
+    writeFileSync(join(logdir, `tfevents${evil}`), bytes);
+    writeFileSync(join(logdir, `z${evil}tfevents`), 'this is no event file at all');
+    return logdir;
+  }
+
+  it.each<[string, string[], CommandLine['values']]>([
+    ['inspect', ['inspect'], {}],
+    ['inspect --json', ['inspect'], { json: true }],
+    ['verify', ['verify'], {}],
+    ['export', ['export'], {}],
+    ['export of texts', ['export'], { kind: 'text' }],
+    ['export as JSON', ['export'], { kind: 'text', format: 'json' }],
+    ['export of images', ['export'], { kind: 'images', out: evil }],
+    ['a regular expression that is none', ['inspect'], { tags: `(${evil}` }],
+  ])('%s', async (_, positionals, values) => {
+    const { err, out } = await cli([...positionals, await evilLogdir()], values);
+    expect(out).not.toMatch(commanding);
+    expect(err).not.toMatch(commanding);
+    expect(out + err).toContain('\\u001b[2J\\u001b]0;owned\\u0007\\u007f\\u009b31m\\u202e\\u2066');
+  });
+
+  it.each([
+    ['a command', [evil]],
+    ['a path', ['inspect', `/nowhere${evil}`]],
+    ['an option', [`--${evil}`]],
+    ['a logdir to report on', ['report', `/nowhere${evil}`]],
+  ])('%s, on the command line', (_, args) => {
+    const { stderr } = spawnSync(process.execPath, [command, ...args], { encoding: 'utf8' });
+    expect(stderr).not.toMatch(commanding);
+    expect(stderr).toContain('\\u001b[2J');
+  });
+
+  it('JSON holds the same texts as before, and a file that export wrote the same bytes', async () => {
+    const logdir = await evilLogdir();
+    const { out } = await cli(['export', logdir], { kind: 'text', format: 'json' });
+    expect(JSON.parse(out)[0].value).toBe(`${evil}\rover the beginning`);
+    const inspected = JSON.parse((await cli(['inspect', logdir], { json: true })).out);
+    expect(inspected.map(({ run }: { run: string }) => run)).toContain(`run${evil}`);
+    const { files } = await cli(['export', logdir], { kind: 'text', out: 'x.csv' });
+    const [row] = parse<{ value: string }>(files.get('x.csv') as string, { columns: true });
+    expect(row.value).toBe(`${evil}\rover the beginning`);
+  });
+});
+
+describe('a summary that cannot be decoded', () => {
+  /** A file of two scalars; of what `tags` lists each has a value, `good` or a tensor whose one element is not a uint8. */
+  async function oddFile(tags: readonly [tag: string, good?: number][]): Promise<string> {
     const output = new MemoryOutput();
     const writer = new SummaryWriter(output);
-    writer.addScalar('\u001b]0;owned\u0007', 1, 0);
+    for (const [step, [tag, good]] of tags.entries()) {
+      const tensor = good === undefined ? { dtype: 4, intVal: [300] } : { dtype: 4, intVal: [good] };
+      const metadata = { pluginData: { pluginName: 'scalars' } };
+      const raw = new Uint8Array(tensorboard.Summary.Value.encode({ tag, tensor, metadata }).finish());
+      writer.addEvent({ wallTime: 1, step, summary: [{ tag, plugin: 'scalars', value: 0, raw }] });
+    }
     await writer.close();
     const file = join(temporaryFolder(), 'a.tfevents');
     writeFileSync(file, output.bytes);
-    const { out } = await cli(['inspect', file]);
-    expect(out).toContain('\\u001b]0;owned\\u0007');
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the very thing that must not be there
-    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+    return file;
+  }
+
+  it('is no damage for verify', async () => {
+    const file = 'test/fixtures/tensors/torch/add_tensor.tfevents';
+    const out = expect.stringContaining(`${file}: 28 records\n`);
+    expect(await cli(['verify', file])).toMatchObject({ code: 0, err: '', out });
+    expect(await cli(['verify', await oddFile([['odd']])])).toMatchObject({ code: 0, err: '' });
+  });
+
+  it('is shown by inspect with its reason', async () => {
+    const file = await oddFile([['odd'], ['mixed'], ['mixed', 7], ['loss', 5]]);
+    const { code, out } = await cli(['inspect', file]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^\. +odd +scalars +1 +0 +undecoded: a uint8 tensor with the value 300$/m);
+    expect(out).toMatch(/^\. +mixed +scalars +2 +1\.\.2 +7 \(1 undecoded: a uint8 tensor with the value 300\)$/m);
+    expect(out).toMatch(/^\. +loss +scalars +1 +3 +5$/m);
+    const [{ tags }] = JSON.parse((await cli(['inspect', file], { json: true })).out);
+    const undecoded = { count: 1, reason: 'a uint8 tensor with the value 300' };
+    expect(tags.map((tag: object) => 'undecoded' in tag && tag.undecoded)).toEqual([false, undecoded, undecoded]);
+  });
+
+  it('is left out by export, which says so and exits with 1', async () => {
+    const file = await oddFile([['odd'], ['mixed'], ['mixed', 7], ['odd']]);
+    const { code, err, out } = await cli(['export', file]);
+    expect(parse(out, { columns: true })).toMatchObject([{ tag: 'mixed', step: '2', value: '7' }]);
+    const reason = 'undecoded: a uint8 tensor with the value 300';
+    expect(err).toBe(
+      `run ".", tag "odd": 2 values left out: ${reason}\nrun ".", tag "mixed": 1 value left out: ${reason}\n`,
+    );
+    expect(code).toBe(1);
   });
 });
 
@@ -204,9 +322,37 @@ describe('export', () => {
     expect([...sounds.files.keys()]).toEqual(['wav/r/snd1.0.wav', 'wav/r/snd2.0.wav']);
   });
 
-  it('fails for a damaged file instead of writing half a table', async () => {
+  it('goes on past a damaged file with a complaint and exit code 1, as inspect does', async () => {
+    const { logdir, offset } = await damagedLogdir();
+    // TensorBoard goes on with the next file of the damaged run as well.
+    writeFileSync(join(logdir, 'broken/b.tfevents'), goldenBytes(scalarFile.path));
+    for (const format of ['csv', 'json']) {
+      const { code, err, out } = await cli(['export', logdir], { format });
+      expect(code).toBe(1);
+      expect(err).toBe(`${await damageOf(join(logdir, 'broken/a.tfevents'))}\n`);
+      expect(err).toContain(`at byte ${offset} of `);
+      const rows: { run: string }[] = format === 'csv' ? parse(out, { columns: true }) : JSON.parse(out);
+      const count = (run: string) => rows.filter((row) => row.run === run).length;
+      // One row before the damage, then all of the second file.
+      expect({ root: count('.'), val: count('val'), broken: count('broken') }).toEqual({
+        root: 1,
+        val: 1,
+        broken: 1 + scalarFile.records.length - 1,
+      });
+    }
+  });
+
+  it('of images goes on past a damaged file, too', async () => {
     const { logdir } = await damagedLogdir();
-    await expect(cli(['export', logdir])).rejects.toThrow('Damaged record');
+    const writer = new SummaryWriter(join(logdir, 'zz'));
+    writer.addImage('i', { data: new Uint8Array(3), shape: [1, 1, 3] }, 0);
+    await writer.close();
+    const { code, files, out } = await cli(['export', logdir], { kind: 'images', out: 'x' });
+    expect({ code, out, files: [...files.keys()] }).toEqual({
+      code: 1,
+      out: '1 file in x\n',
+      files: ['x/zz/i.0.png'],
+    });
   });
 });
 
@@ -270,10 +416,6 @@ describe('the command line', () => {
 });
 
 describe('as a program', () => {
-  const programs = new Programs('src/cli.ts');
-  afterAll(() => programs.remove());
-  const command = join(programs.folder, 'src/cli.js');
-
   it('exits with the code of its command', async () => {
     const { logdir } = await damagedLogdir();
     expect(() => execFileSync(process.execPath, [command, 'verify', logdir], { stdio: 'pipe' })).toThrow(
@@ -285,6 +427,56 @@ describe('as a program', () => {
     const out = join(logdir, 'made/here/scalars.csv');
     execFileSync(process.execPath, [command, 'export', join(goldenFolder, 'tbx/scalar'), '--out', out]);
     expect(parse(readFileSync(out), { columns: true }).length).toBe(scalarFile.records.length - 1);
+  });
+
+  describe('on a disk that gets full', () => {
+    // Neither 8 kB nor 16 kB is the whole table; sh and bash count a limit in different units.
+    const full = 'ulimit -f 16; trap "" XFSZ';
+    async function longLogdir(): Promise<string> {
+      const logdir = temporaryFolder();
+      const writer = new SummaryWriter(logdir);
+      for (let step = 0; step < 20_000; step++) writer.addScalar('loss', step, step);
+      await writer.close();
+      return logdir;
+    }
+
+    it.each([
+      ['--out', '"$0" "$@" --out table.csv'],
+      ['standard output in a file', 'exec "$0" "$@" > table.csv'],
+    ])('%s: the exit code is 1, and the words say that the table is incomplete', async (_, call) => {
+      const logdir = await longLogdir();
+      const args = ['-c', `${full}; ${call}`, process.execPath, command, 'export', logdir];
+      const { status, stderr } = spawnSync('/bin/sh', args, { cwd: logdir, encoding: 'utf8' });
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^delve-tensorboard: cannot write all of '.+', which is incomplete now: EFBIG: .*\n$/);
+      expect(readFileSync(join(logdir, 'table.csv')).length).toBeGreaterThan(8000);
+    });
+
+    it.runIf(existsSync('/dev/full'))('a device that is full', async () => {
+      const args = [command, 'export', await longLogdir(), '--out', '/dev/full'];
+      const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringMatching(/ENOSPC/) });
+    });
+  });
+
+  it.skipIf(process.platform === 'win32')('a pipe that is named like an event file holds up no command', () => {
+    const logdir = temporaryFolder();
+    writeFileSync(join(logdir, '1.tfevents'), goldenBytes(scalarFile.path));
+    execFileSync('mkfifo', [join(logdir, '2.tfevents'), join(logdir, 'notes')]);
+    for (const name of ['inspect', 'verify', 'export']) {
+      const { status, stdout } = spawnSync(process.execPath, [command, name, logdir], { timeout: 20_000 });
+      expect({ name, status }).toEqual({ name, status: 0 });
+      expect(stdout.toString()).not.toContain('2.tfevents');
+    }
+  });
+
+  it.skipIf(process.platform === 'win32')('a pipe that is named on the command line is read', () => {
+    const run = (name: string) => {
+      const args = [process.execPath, command, name, join(goldenFolder, scalarFile.path)];
+      return spawnSync('/bin/sh', ['-c', 'cat "$3" | "$0" "$1" "$2" /dev/stdin', ...args], { encoding: 'utf8' }).stdout;
+    };
+    expect(run('verify')).toContain(`/dev/stdin: ${scalarFile.records.length} records`);
+    expect(parse(run('export'), { columns: true }).length).toBe(scalarFile.records.length - 1);
   });
 
   it('ends quietly when nobody reads on', async () => {

@@ -7,7 +7,7 @@ import { CsvStore } from '../../src/stores/csv-store.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
 import { epochOf, layer } from '../support/epochs.js';
-import { temporaryLogdir } from './harness.js';
+import { temporaryFolder } from '../support/folders.js';
 
 const delveOutputs = fileURLToPath(new URL('../fixtures/delve_outputs/', import.meta.url));
 
@@ -47,7 +47,7 @@ const epochs = [0, 1].map((epoch) =>
 
 describe.skipIf(missing !== undefined)(`Delve's files in numpy and pandas${missing ? ` (${missing})` : ''}`, () => {
   it('pandas reads our csv as it reads Delve’s', async () => {
-    const folder = temporaryLogdir();
+    const folder = temporaryFolder();
     const store = new CsvStore(`${folder}/run`);
     for (const epoch of epochs) await store.add(epoch);
     const read = python<{ index: number[]; columns: Record<string, unknown[]>; types: Record<string, string> }>(
@@ -74,7 +74,7 @@ print(json.dumps({'index': list(frame.index), 'columns': frame.to_dict('list'), 
   });
 
   it('our csv is what pandas would have written', async () => {
-    const folder = temporaryLogdir();
+    const folder = temporaryFolder();
     const store = new CsvStore(`${folder}/run`);
     await store.add(epochs[0]);
     const text = python<string>(
@@ -89,7 +89,7 @@ print(json.dumps(pd.DataFrame.from_dict(columns).to_csv(sep=';') == open(sys.arg
   });
 
   it('numpy reads our arrays, and pickle our counter', async () => {
-    const folder = temporaryLogdir();
+    const folder = temporaryFolder();
     const store = new NpyStore(folder);
     for (const epoch of epochs) await store.add(epoch);
     const read = python<{ arrays: Record<string, [string, number[], unknown]>; counter: Record<string, number> }>(
@@ -122,7 +122,7 @@ print(json.dumps({'arrays': {k: [str(a.dtype), a.shape, str(a.tolist())] for k, 
   it.each([0.5, 0.9, 0.97, 0.99, 0.999])(
     'numpy counts the same dimensions in what Delve saved, at %d',
     async (threshold) => {
-      const folder = temporaryLogdir();
+      const folder = temporaryFolder();
       cpSync(`${delveOutputs}run`, folder, { recursive: true });
       const counted = python<{ paper: Record<string, number[]>; delve: Record<string, number[]> }>(
         `

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { describeWithTensorBoard, LOADERS, startTensorBoard, temporaryLogdir } from './harness.js';
+import { temporaryFolder } from '../support/folders.js';
+import { describeWithTensorBoard, LOADERS, startTensorBoard } from './harness.js';
 
 /** Every number below is exact in float32, the precision of scalars in TensorBoard. */
 const runs = { train: [2, 1.5, 0.25], val: [2.5, 1.75, 0.5] };
@@ -8,7 +9,7 @@ const wallTime = 1_700_000_000;
 
 /** Two runs as a training would leave them: losses, a histogram, a note, and one chart for both. */
 async function writeRuns(): Promise<string> {
-  const logdir = temporaryLogdir();
+  const logdir = temporaryFolder();
   const writer = new SummaryWriter(logdir);
   writer.addCustomScalars({
     categories: [{ title: 'saturation', charts: [{ title: 'all layers', multiline: ['^saturation/'] }] }],

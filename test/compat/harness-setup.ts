@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 
-/** What the tests are told: where a real TensorBoard can be started, or why there is none. */
+/** What the tests learn: where a real TensorBoard can be started, or why there is none. */
 export type Environment = { python: string } | { missing: string };
 
 declare module 'vitest' {
@@ -18,7 +18,7 @@ const windows = process.platform === 'win32';
 const python = `${folder}/${windows ? 'Scripts/python.exe' : 'bin/python'}`;
 const stamp = `${folder}/.requirements`;
 
-/** Undefined when the command ended well, else the last lines it printed. */
+/** Returns undefined if the command succeeded, otherwise the last lines that it printed. */
 function failure(command: string, args: string[], env = process.env): string | undefined {
   const child = spawnSync(command, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
   if (child.status === 0) return undefined;
@@ -26,7 +26,7 @@ function failure(command: string, args: string[], env = process.env): string | u
   return `${child.stdout}${child.stderr}`.trim().split('\n').slice(-3).join(' | ');
 }
 
-/** A virtual environment of this checkout's own, holding the TensorBoard that requirements.txt names. Made once. */
+/** A virtual environment for this checkout with the TensorBoard that requirements.txt names. It is made once. */
 export function makeEnvironment(): Environment {
   const requirements = readFileSync(new URL('./requirements.txt', import.meta.url), 'utf8');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === requirements) return { python };

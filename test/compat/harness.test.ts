@@ -1,10 +1,11 @@
 import { cpSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { describeWithTensorBoard, LOADERS, startTensorBoard, temporaryLogdir } from './harness.js';
+import { temporaryFolder } from '../support/folders.js';
+import { describeWithTensorBoard, LOADERS, startTensorBoard } from './harness.js';
 
 describeWithTensorBoard.each(LOADERS)('a TensorBoard with $loader', ({ fast }) => {
   it('is really that loader, lists the runs it was given, and shows their scalars', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     cpSync('test/fixtures/events/tbx/scalar', `${logdir}/one`, { recursive: true });
     cpSync('test/fixtures/events/tbx/scalar', `${logdir}/deep/two`, { recursive: true });
     const board = await startTensorBoard(logdir, { fast });
@@ -14,7 +15,7 @@ describeWithTensorBoard.each(LOADERS)('a TensorBoard with $loader', ({ fast }) =
   });
 
   it('answers an unknown run with an error that names the question', async () => {
-    const board = await startTensorBoard(temporaryLogdir(), { fast });
+    const board = await startTensorBoard(temporaryFolder(), { fast });
     await expect(board.ask('scalars/scalars', { run: 'none', tag: 'loss' })).rejects.toThrow(/404 to .*run=none/);
   });
 });

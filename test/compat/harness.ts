@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, inject, onTestFinished } from 'vitest';
@@ -11,7 +10,7 @@ export const LOADERS = [
   { loader: 'the Python loader', fast: false },
 ] as const;
 
-/** Seconds between two looks of TensorBoard at its logdir. */
+/** Seconds after which TensorBoard reads its logdir again. */
 const RELOAD_INTERVAL = 1;
 
 export type Params = Record<string, string | number | boolean>;
@@ -21,13 +20,6 @@ const environment = inject('tensorboard');
 /** describe, or a skipped describe whose name says why: without Python there is no TensorBoard to ask. */
 export const describeWithTensorBoard: typeof describe | typeof describe.skip =
   'missing' in environment ? describe.skip : describe;
-
-/** A new folder that is gone when the running test has finished. */
-export function temporaryLogdir(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'delve-compat-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** The runs below a logdir: every folder that holds an event file, named as TensorBoard names it ('.' is the logdir itself). */
 function runsOf(logdir: string): Set<string> {
@@ -73,7 +65,7 @@ export class TensorBoard {
     return { type: response.headers.get('content-type') ?? '', bytes: new Uint8Array(await response.arrayBuffer()) };
   }
 
-  /** Asks again, every half second, until the answer passes; for files that grow while TensorBoard looks. */
+  /** Asks again, every half second, until the answer passes; for files that grow while TensorBoard reads. */
   async askUntil<Answer>(
     path: string,
     params: Params,
@@ -154,7 +146,7 @@ export async function startTensorBoard(
   await board.askUntil<About>('/data/environment', {}, ({ debug }) => debug.data_provider.startsWith(provider));
   const expected = runsOf(logdir);
   await board.askUntil<string[]>('/data/runs', {}, (runs) => [...expected].every((run) => runs.includes(run)));
-  // A run is listed as soon as its first event is seen; its other events are there after one more look.
+  // A run is listed as soon as its first event is read; its other events are there after one more reload.
   await sleep((RELOAD_INTERVAL + 1) * 1000);
   return board;
 }

@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { temporaryFolder } from '../support/folders.js';
 import { dense, normalTensor } from '../support/models.js';
-import { describeWithTensorBoard, LOADERS, startTensorBoard, temporaryLogdir } from './harness.js';
+import { describeWithTensorBoard, LOADERS, startTensorBoard } from './harness.js';
 
 /** A TensorBoard plugin that answers what the loader holds for it: a plugin named `saturation` gets the notes. */
 const plugin = `
@@ -51,8 +51,7 @@ class NotePlugin(base_plugin.TBPlugin):
 
 /** A folder that, on PYTHONPATH, is an installed plugin to TensorBoard. */
 function installedPlugin(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'delve-plugin-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder();
   writeFileSync(join(folder, 'note_plugin.py'), plugin);
   const about = join(folder, 'note_plugin-1.dist-info');
   mkdirSync(about);
@@ -65,7 +64,7 @@ type Notes = Record<string, Record<string, { content: string; points: [number, s
 
 describeWithTensorBoard.each(LOADERS)('the note of a tracker, through $loader', ({ fast }) => {
   it('reaches a plugin named saturation whole, and no page of TensorBoard’s own', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const model = dense.build();
     const tracker = new SaturationTracker(logdir, model, { stats: ['lsat', 'idim'] });
     for (const rows of [400, 400, 500]) {

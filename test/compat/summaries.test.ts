@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -10,6 +7,7 @@ import { imageSummary, imagesSummary } from '../../src/summaries/image.js';
 import type { PluginSummary } from '../../src/summaries/plugin-summary.js';
 import { videoSummary } from '../../src/summaries/video.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/folders.js';
 import { framesOf } from '../support/gif.js';
 import { reference } from '../support/summary-fixtures.js';
 import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard } from './harness.js';
@@ -151,7 +149,7 @@ const only = (summary: unknown) => (summary as PluginSummary).tensor.stringVal a
 const plain = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
 
 describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loader', ({ fast }) => {
-  const logdir = mkdtempSync(join(tmpdir(), 'delve-summaries-'));
+  const logdir = temporaryFolder(afterAll);
   let board: TensorBoard;
   beforeAll(async () => {
     await writeRuns(logdir);
@@ -159,7 +157,6 @@ describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loa
   });
   afterAll(async () => {
     await board?.stop();
-    rmSync(logdir, { recursive: true, force: true });
   });
 
   async function imagesOf(tag: string, sample = 0) {
@@ -242,7 +239,7 @@ describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loa
     const { all } = await board.ask<Curves>('pr_curves/pr_curves', { run: 'all', tag: 'curve' });
     expect(all.length).toBe(2);
     const n = curve.thresholds;
-    // The plugin leaves out thresholds at the end where nothing is predicted positive.
+    // The plugin leaves out thresholds at the end at which nothing is predicted positive.
     const shown = all[0].precision.length;
     expect(shown).toBeGreaterThan(900);
     const near = (values: number[], row: number) => {

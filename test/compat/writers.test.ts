@@ -4,8 +4,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DecodedSummary } from '../../src/event/event.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
-import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard, temporaryLogdir } from './harness.js';
+import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard } from './harness.js';
 
 let programs: Programs;
 beforeAll(() => {
@@ -23,7 +24,7 @@ const range = (from: number, to: number) => Array.from({ length: to - from }, (_
 
 describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   it('purgeStep hides what the crashed run wrote from that step on', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const crashed = new SummaryWriter(join(logdir, 'run'));
     for (const step of range(0, 10)) {
       crashed.addScalar('loss', step, step);
@@ -47,7 +48,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   });
 
   it('two writers of one folder show everything', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const [one, other] = [new SummaryWriter(join(logdir, 'run')), new SummaryWriter(join(logdir, '.', 'run'))];
     for (const step of range(0, 20)) (step % 2 ? one : other).addScalar('loss', step, step);
     await Promise.all([one.close(), other.close()]);
@@ -56,7 +57,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   });
 
   it('workers and forks that have a run each show everything', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const ending = await programs.run(
       `import { fork } from 'node:child_process';
       import { Worker, isMainThread, workerData } from 'node:worker_threads';
@@ -78,7 +79,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   });
 
   it('one run written by two programs hides one of them: why each needs a run of its own', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     for (const value of ['1', '2']) {
       const text = `const writer = new SummaryWriter(process.argv[2] + '/run');
         for (let step = 0; step < 10; step++) writer.addScalar('loss', Number(process.argv[3]), step);`;
@@ -86,13 +87,13 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
     }
     const board = await startTensorBoard(logdir, { fast });
     const points = await shown(board, 'run', 'loss');
-    // Rust shows the later file only; Python draws both, as a zigzag.
+    // Rust shows only the later file; Python draws both, as a zigzag.
     if (fast) expect(points).toEqual(range(0, 10).map((step) => [step, 2]));
     else expect(points.length).toBe(20);
   });
 
   it('a program killed while it writes leaves a file that is read to its last whole record', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const { child, ended } = programs.start(
       `const writer = new SummaryWriter(process.argv[2] + '/run', { maxQueue: 1 });
       for (let step = 0; step < 50; step++) writer.addScalar('loss', step, step);
@@ -104,7 +105,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
     child.kill('SIGKILL');
     expect((await ended).signal).toBe('SIGKILL');
     const file = join(logdir, 'run', readdirSync(join(logdir, 'run'))[0]);
-    // As if it had died in the middle of a write: the last record is torn.
+    // As if the program had died in the middle of a write: the last record is torn.
     truncateSync(file, statSync(file).size - 10);
     const reopened = new SummaryWriter(join(logdir, 'run'));
     for (const step of range(49, 60)) reopened.addScalar('loss', step, step);
@@ -114,7 +115,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   });
 
   it('what follows a deleted event file is shown, with its description', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const writer = new SummaryWriter(join(logdir, 'run'));
     writer.addScalar('loss', 0, 0, { description: 'falls' });
     await writer.flush();
@@ -130,7 +131,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   });
 
   it('200 keys of addScalars are 200 runs', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);
     writer.addScalars('many', Object.fromEntries(range(0, 200).map((key) => [`key${key}`, key])), 1);
     await writer.close();
@@ -140,7 +141,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   });
 
   it('strange tags, texts and steps stop nothing', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const writer = new SummaryWriter(join(logdir, 'run'));
     const tags = ['\ud800 half', '../up', '/abs', 'nul\0', 'ünï/cødé 😀', 'a b', '%2e', '<b>x</b>', 'x'.repeat(5000)];
     tags.forEach((tag, step) => {
@@ -156,7 +157,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   });
 
   it('no summary that addEvent takes stops the file: thousands of mutated ones, and the scalar after them is shown', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const writer = new SummaryWriter(join(logdir, 'run'));
     const originals: DecodedSummary[] = [];
     for await (const { summary } of readEvents('test/fixtures/events/recommended/r'))

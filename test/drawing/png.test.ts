@@ -18,7 +18,7 @@ const anyPixels = fc
       .map((data): Pixels => ({ ...size, data: Uint8Array.from(data) }));
   });
 
-/** What another program's decoder makes of it: always RGBA. */
+/** Decodes with another program's decoder, always to RGBA. */
 function decode(bytes: Uint8Array) {
   const { width, height, data } = PNG.sync.read(Buffer.from(bytes));
   return { width, height, data: Array.from(data) };

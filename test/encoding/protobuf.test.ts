@@ -109,7 +109,7 @@ const descriptors: Record<string, Record<string, FieldReference | number>> = JSO
   readFileSync('test/fixtures/summaries/descriptors.json', 'utf8'),
 );
 
-/** Ours stand in one package, so messages of the same name had to be renamed; the wire does not know names. */
+/** Ours are in one package, so messages of the same name had to be renamed; names do not occur in the encoding. */
 const renamed: Record<string, string> = {
   HparamValue: 'google.protobuf.Value',
   HparamListValue: 'google.protobuf.ListValue',

@@ -5,7 +5,7 @@ import { tailOf } from '../../src/insight/tail.js';
 import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 
-/** Layers l1, l2, ... of 64 features and 100,000 samples, unless told otherwise. */
+/** Layers l1, l2, ... of 64 features and 100,000 samples, unless `more` says otherwise. */
 function epoch(saturations: readonly number[], more: Record<number, Partial<LayerStatistics>> = {}): EpochStatistics {
   const layers = saturations.map((saturation, index): LayerStatistics => {
     const features = more[index]?.features ?? 64;
@@ -92,7 +92,7 @@ describe('adviseOn', () => {
     );
     // The output layer is narrow by its nature.
     expect(kinds(epoch([0.3, 0.3, 0.3, 1], { 3: { features: 10 } }))).toEqual([]);
-    // The layer in front of it is not excused by it.
+    // The layer in front of it is still a bottleneck.
     expect(kinds(epoch([0.3, 0.3, 0.95, 1], { 3: { features: 10 } }))).toContain('bottleneck');
   });
 

@@ -56,6 +56,25 @@ function resNet50(): tf.LayersModel {
 }
 
 describe('receptive fields, worked out by hand', () => {
+  it('padding and cropping move no place: 7, then 7 + 2 · 2', () => {
+    const model = tf.sequential();
+    model.add(layers.zeroPadding2d({ padding: [3, 3], inputShape: [224, 224, 3] }));
+    model.add(layers.conv2d({ name: 'seven', filters: 1, kernelSize: 7, strides: 2 }));
+    model.add(
+      layers.cropping2D({
+        cropping: [
+          [10, 10],
+          [10, 10],
+        ],
+      }),
+    );
+    model.add(layers.conv2d({ name: 'three', filters: 1, kernelSize: 3 }));
+    expect(sizes(receptiveFields(model), 'seven', 'three')).toEqual([
+      [7, 7],
+      [11, 11],
+    ]);
+  });
+
   it('VGG-16: every pool doubles what a 3x3 convolution adds', () => {
     const fields = receptiveFields(vgg16(32));
     // 1+2+2; pool +1, jump 2; +4+4; pool +2, jump 4; +8*3; pool +4, jump 8; +16*3; pool +8, jump 16; +32*3.
@@ -346,7 +365,7 @@ describe('receptive fields, worked out by hand', () => {
       ],
     });
     expect(sizes(receptiveFields(model), 'image', 'a', 'p', 'b').map(([size]) => size)).toEqual([1, 3, 4, 8]);
-    // What a dense layer mixed stays mixed.
+    // A dense layer mixes all places, for all layers behind it.
     const generator = tf.sequential({
       layers: [
         layers.dense({ name: 'noise', units: 49, inputShape: [8] }),

@@ -94,7 +94,7 @@ describe('500 stress matrices', () => {
         const values = tested.eigenvalues(full(matrix));
         const expected = matrix.eigenvalues ?? mlMatrixValues(matrix);
         const norm = Math.max(Math.abs(expected[0]), Math.abs(expected[expected.length - 1]));
-        // Where doubles end their spacing, 5e-324, is coarser than 1e-12 of the largest.
+        // At the end of the double range the spacing, 5e-324, is coarser than 1e-12 of the largest.
         const tolerance = Math.max(1e-12 * norm, 2 * matrix.size * 5e-324);
         expect(distance(values, expected), matrix.name).toBeLessThanOrEqual(tolerance);
       }
@@ -252,7 +252,7 @@ describe.each(both)('%s moments', (_, tested) => {
       const covariance = unpack(moments.scatter, features, 1 / rows);
       const error = relativeDistance(covariance, twoPassCovariance(samples, features));
       expect(error).toBeLessThan(1e-7);
-      // Were it no less exact than float64, it would not have been the float32 product.
+      // If it were as exact as float64, it would not be the float32 product.
       if (tested.name === 'wasm' && features > 1) expect(error).toBeGreaterThan(1e-12);
     }
   });

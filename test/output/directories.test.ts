@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -60,7 +69,7 @@ describe('DirectoryOutput', () => {
   it('a name that is taken at the last moment is left alone and the counter goes up', () => {
     const folder = temporaryFolder();
     vi.useFakeTimers({ now: 9_999_999_999_000 });
-    // The seconds cannot go beyond ten digits, so both writers want one name.
+    // The seconds cannot have more than ten digits, so both writers choose the same name.
     const outputs = [new DirectoryOutput(folder), new DirectoryOutput(folder)];
     for (const [index, output] of outputs.entries()) output.write(Uint8Array.of(index));
     expect(eventFiles(folder).map((name) => join(folder, name))).toEqual(outputs.map(({ path }) => path));
@@ -106,19 +115,76 @@ describe('DirectoryOutput', () => {
     ['removed', (path: string) => rmSync(path)],
     ['shortened', (path: string) => truncateSync(path, 1)],
     ['appended to', (path: string) => writeFileSync(path, 'more', { flag: 'a' })],
+    [
+      'replaced by one of the same length',
+      (path: string) => {
+        writeFileSync(`${path}.new`, 'abc');
+        renameSync(`${path}.new`, path);
+      },
+    ],
+    [
+      'replaced by a folder',
+      (path: string) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+    ],
   ])('a file that was %s is left as it is, and the next write begins another', (_, change) => {
     const folder = temporaryFolder();
     const output = new DirectoryOutput(folder);
     output.write(bytes);
     const first = output.path!;
     change(first);
-    const changed = existsSync(first) ? readFileSync(first) : undefined;
+    const content = () => (statSync(first, { throwIfNoEntry: false })?.isFile() ? readFileSync(first) : undefined);
+    const changed = content();
     expect(() => output.write(bytes)).toThrow(first);
     expect(output.restarts).toBe(1);
     output.write(bytes);
     expect(output.path).not.toBe(first);
     expect([...readFileSync(output.path!)]).toEqual([1, 2, 3]);
-    expect(existsSync(first) ? readFileSync(first) : undefined).toEqual(changed);
+    expect(content()).toEqual(changed);
+  });
+
+  it.each([
+    ['renamed', (path: string) => renameSync(path, `${path}.old`)],
+    [
+      'replaced by a folder',
+      (path: string) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+    ],
+  ])('a file that was %s is missed when it is opened again, within a second', async (_, change) => {
+    const folder = temporaryFolder();
+    const output = new DirectoryOutput(folder);
+    for (const waited of [() => output.flush(), () => vi.advanceTimersByTimeAsync(1000)]) {
+      vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
+      output.write(bytes);
+      const first = output.path!;
+      change(first);
+      await waited();
+      vi.useRealTimers();
+      if (output.path === first) expect(() => output.write(bytes)).toThrow(/removed or changed/);
+      output.write(bytes);
+      expect(output.path).not.toBe(first);
+      await output.close();
+    }
+  });
+
+  it('a file is opened again for what comes after a flush', async () => {
+    const output = new DirectoryOutput(temporaryFolder());
+    for (let round = 0; round < 3; round++) {
+      output.write(bytes);
+      await output.flush();
+      output.write(bytes);
+    }
+    await output.close();
+    expect(output.restarts).toBe(0);
+    expect([...readFileSync(output.path!)]).toEqual(
+      Array(6)
+        .fill([...bytes])
+        .flat(),
+    );
   });
 
   it('a deleted folder is made again', () => {

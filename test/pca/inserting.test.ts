@@ -145,7 +145,7 @@ describe.each(backends)('insertPcaLayers on %s', (backend) => {
     'copies %s: same predictions, a PCA layer behind each tracked layer',
     async (_, kind) => {
       const model = kind.make();
-      // An embedding looks its nine rows up by whole numbers.
+      // An embedding looks up its nine rows by integers.
       const isEmbedding = model.layers.some((layer) => layer.getClassName() === 'Embedding');
       const inputs = kind.inputs.map((shape, k) =>
         tf.tidy(() => {
@@ -168,7 +168,7 @@ describe.each(backends)('insertPcaLayers on %s', (backend) => {
       expect(report.some(({ dimensions, width }) => dimensions < width)).toBe(true);
       expect(outputs(copy, inputs)).not.toEqual(before);
 
-      // The model lives on when its copy is gone.
+      // The model survives the disposal of its copy.
       freeWeights(copy);
       expect(outputs(model, inputs)).toEqual(before);
       freeWeights(model);

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { Matrix } from 'ml-matrix';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { trackedLayers } from '../../src/activations/layers.js';
+import { type PcaLayerOptions, pcaLayerOptions } from '../../src/pca/pca-layer.js';
 import { PcaLayer, pcaLayer } from '../../src/pca/pca-model.js';
 import { principalReference, relativeError } from '../support/affine-projection.js';
 import { backends, useBackend } from '../support/backends.js';
@@ -33,7 +34,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     expect(tf.memory().numTensors).toBe(tensorsBefore);
   });
 
-  /** Lets a layer see an input as training does, and asks for its answer in evaluation; disposes of nothing of the caller's. */
+  /** Apply a layer to an input in training and in evaluation; they dispose of nothing that the caller owns. */
   const train = (layer: PcaLayer, x: tf.Tensor) => tf.tidy(() => void layer.apply(x, { training: true }));
   const evaluate = (layer: PcaLayer, x: tf.Tensor) => layer.apply(x) as tf.Tensor;
 
@@ -88,7 +89,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     const k = reference.dimensions(0.9);
     expect(y.shape).toEqual([300, k]);
     const expected = matrixOf(x).subRowVector(reference.mean).mmul(reference.axes(k));
-    // Axes have no sign, so neither have coordinates.
+    // The signs of axes are arbitrary, and so are those of coordinates.
     const absolute = (values: ArrayLike<number>) => Float64Array.from(values, Math.abs);
     expect(relativeError(absolute(y.dataSync()), expected.abs())).toBeLessThan(2e-6);
     tf.dispose([x, y]);
@@ -303,7 +304,7 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
     let artifacts: tf.io.ModelArtifacts | undefined;
     await model.save(
       tf.io.withSaveHandler(async (given) => {
-        // A round through JSON, as a file would take.
+        // A round trip through JSON, as through a file.
         artifacts = { ...given, modelTopology: JSON.parse(JSON.stringify(given.modelTopology)) };
         return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
       }),
@@ -351,5 +352,32 @@ describe.each(backends)('PcaLayer on %s', (backend) => {
       layer.threshold = 1.5;
     }).toThrow('threshold: expected');
     expect(layer.threshold).toBe(0.99);
+  });
+});
+
+describe('pcaLayerOptions', () => {
+  it('default to 0.99 of the variance about the mean, the rule of the paper and the width of the input', () => {
+    expect(pcaLayerOptions({})).toEqual({
+      threshold: 0.99,
+      rule: 'paper',
+      centering: true,
+      keepDim: true,
+      downsample: undefined,
+    });
+  });
+
+  it.each([
+    [{ threshold: -1 }, 'threshold'],
+    [{ threshold: 99 }, 'threshold'],
+    [{ threshold: 0 }, 'threshold'],
+    [{ threshold: Number.NaN }, 'threshold'],
+    [{ threshold: '.99' }, 'threshold'],
+    [{ rule: 'mine' }, 'rule'],
+    [{ centering: 1 }, 'centering'],
+    [{ keepDim: 'no' }, 'keepDim'],
+    [{ downsample: 0 }, 'downsample'],
+    [{ downsample: 1.5 }, 'downsample'],
+  ])('refuse %o, naming it', (options, name) => {
+    expect(() => pcaLayerOptions(options as PcaLayerOptions)).toThrow(`${name}: expected`);
   });
 });

@@ -69,7 +69,7 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
       ['pca_1', 16],
       ['pca_2', 12],
     ]);
-    // What the first PCA layer must have seen is the first layer's output for all 120 rows.
+    // The first PCA layer must have seen the first layer's output for all 120 rows.
     const [kernel, bias] = model.layers[0].getWeights();
     const seen = tf.tidy(() => x.matMul(kernel).add(bias).relu().arraySync() as number[][]);
     const reference = principalReference(new Matrix(seen));
@@ -211,7 +211,7 @@ interface Digits {
 // Real digits; the package is a dependency of the examples.
 const mnist = createRequire(new URL('../../examples/package.json', import.meta.url))('mnist') as Record<number, Digits>;
 
-/** So many digits of each kind from a place on, in turn: 0, 1, ..., 9, 0, 1, ... */
+/** As many digits of each kind from a place on, in turn: 0, 1, ..., 9, 0, 1, ... */
 function digits(from: number, each: number) {
   const rows = Array.from({ length: each * 10 }, (_, k) => {
     const at = (from + Math.floor(k / 10)) * 784;

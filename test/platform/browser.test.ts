@@ -34,7 +34,7 @@ describe('a platform', () => {
     browser.onExit((final) => calls.push(final));
     vi.unstubAllGlobals();
     listeners.get('pagehide')!();
-    // A page may come back from the cache it is kept in.
+    // The browser may restore a page from its cache.
     expect(calls).toEqual([false, false]);
   });
 });
@@ -74,7 +74,7 @@ describe.each(['index.ts', 'reports.ts'])('%s, bundled for a page', (entry) => {
   });
 });
 
-/** As much of the file system specification (https://fs.spec.whatwg.org) as the stores ask for, in memory. */
+/** The part of the file system specification (https://fs.spec.whatwg.org) that the stores use, in memory. */
 class Directory {
   readonly kind = 'directory';
   readonly #entries = new Map<string, Directory | File>();
@@ -163,7 +163,7 @@ describe('defaultStoreFiles in a browser', () => {
   });
 });
 
-/** As much of a page as startWorker touches. */
+/** The part of a page that startWorker uses. */
 class FakeWorker extends EventTarget {
   static last: FakeWorker | undefined;
   readonly posted: unknown[] = [];

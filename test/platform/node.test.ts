@@ -14,7 +14,7 @@ import { Programs } from '../support/programs.js';
 describe('nodeFiles', () => {
   const files = nodeFiles!;
 
-  /** Why a small file system cannot be mounted here; undefined, with it mounted at `path`, where it can. */
+  /** Mounts a small file system at `path`. Returns the reason if that is not possible here, otherwise undefined. */
   function mountSmall(path: string): string | undefined {
     mkdirSync(path);
     try {
@@ -31,9 +31,10 @@ describe('nodeFiles', () => {
     const reason = mountSmall(disk);
     if (reason !== undefined) skip(reason);
     const path = join(disk, 'file');
-    files.create(path);
-    expect(files.append(path, new Uint8Array(40_000).fill(1), 0)).toBe(true);
-    expect(() => files.append(path, new Uint8Array(40_000).fill(2), 40_000)).toThrow(/ENOSPC/);
+    const file = files.create(path)!;
+    onTestFinished(() => file.release());
+    expect(file.append(new Uint8Array(40_000).fill(1))).toBe(true);
+    expect(() => file.append(new Uint8Array(40_000).fill(2))).toThrow(/ENOSPC/);
     expect(readFileSync(path)).toEqual(Buffer.alloc(40_000, 1));
   });
 
@@ -69,6 +70,7 @@ describe('nodeFiles', () => {
       `import { closeSync, openSync } from 'node:fs';
     const writer = new SummaryWriter(process.argv[2], { maxQueue: 1 });
     writer.addScalar('loss', 0, 0);
+    await writer.flush();
     const taken = [];
     try {
       for (;;) taken.push(openSync('/dev/null'));
@@ -88,7 +90,7 @@ describe('nodeFiles', () => {
     expect(stepsIn(logdir)).toEqual(Array.from({ length: 100 }, (_, step) => step));
   });
 
-  it('200 keys of addScalars hold no file descriptor', async () => {
+  it('200 keys of addScalars hold a few file descriptors for a moment, and none after a flush', async () => {
     const programs = new Programs();
     onTestFinished(() => programs.remove());
     const logdir = temporaryFolder();
@@ -100,14 +102,39 @@ describe('nodeFiles', () => {
     const values = Object.fromEntries(Array.from({ length: 200 }, (_, i) => ['key' + i, i]));
     writer.addScalars('many', values, 1);
     await writer.flush();
+    const flushed = open() - before;
     writer.addScalars('many', values, 2);
-    console.log(open() - before);`,
+    await new Promise(setImmediate);
+    const written = open() - before;
+    await new Promise((done) => setTimeout(done, 1500));
+    console.log(flushed, written, open() - before);`,
       [logdir],
       'ulimit -n 64',
     );
-    expect(ending).toMatchObject({ stdout: '0\n', stderr: '', code: 0 });
+    expect(ending).toMatchObject({ stdout: '0 32 0\n', stderr: '', code: 0 });
     expect(readdirSync(join(logdir, 'many')).length).toBe(200);
     for (const key of ['key0', 'key199']) expect(stepsIn(join(logdir, 'many', key), 'many')).toEqual([1, 2]);
+  });
+
+  it('files that stay open give their descriptors back when there are no others', async () => {
+    const programs = new Programs();
+    onTestFinished(() => programs.remove());
+    const logdir = temporaryFolder();
+    const ending = await programs.run(
+      `import { openSync } from 'node:fs';
+    const writer = new SummaryWriter(process.argv[2], { maxQueue: 1 });
+    writer.addScalars('many', { a: 1, b: 1 }, 1);
+    try {
+      for (;;) openSync('/dev/null');
+    } catch {}
+    writer.addScalars('many', { c: 1, a: 1 }, 2);
+    await writer.close();`,
+      [logdir],
+      'ulimit -n 64',
+    );
+    expect(ending).toMatchObject({ stderr: '', code: 0 });
+    const [a, b, c] = ['a', 'b', 'c'].map((key) => stepsIn(join(logdir, 'many', key), 'many'));
+    expect({ a, b, c }).toEqual({ a: [1, 2], b: [1], c: [2] });
   });
 
   it('write replaces a file in one step and leaves nothing beside it', () => {
@@ -205,14 +232,14 @@ describe('terminalHasColors', () => {
     vi.unstubAllEnvs();
   });
 
-  /** Makes standard output a terminal as Node has them. */
+  /** Makes standard output look like a terminal to Node. */
   const asTerminal = async () => {
     const { WriteStream } = await import('node:tty');
     const { hasColors: real, getColorDepth } = WriteStream.prototype;
     Object.assign(process.stdout, { isTTY: true, hasColors: real, getColorDepth });
     vi.stubEnv('FORCE_COLOR', undefined);
     vi.stubEnv('NO_COLOR', undefined);
-    // Node takes an unknown CI for a place without colors.
+    // Node uses no colors in a CI that it does not know.
     vi.stubEnv('CI', undefined);
     vi.stubEnv('TERM', 'xterm-256color');
   };
@@ -277,6 +304,38 @@ describe('startWorker', () => {
     expect(getPriority(thread as number)).toBe(19);
     expect(getPriority()).toBe(before);
     worker?.terminate();
+  });
+
+  it('passes on what comes while the host stands still, one message at a time, and no longer than it may wait', () => {
+    const source = `postMessage('ready', []);
+      globalThis.onmessage = ({ data }) => { postMessage(data + 1, []); postMessage(data + 2, []); };`;
+    const messages: unknown[] = [];
+    const worker = startWorker(source, { onMessage: (message) => messages.push(message), onError: () => {} })!;
+    const receive = () => worker.receive(performance.now() + 60_000);
+    expect(receive()).toBe(true);
+    worker.post(10, []);
+    expect(receive()).toBe(true);
+    expect(messages).toEqual(['ready', 11]);
+    expect(receive()).toBe(true);
+    expect(messages).toEqual(['ready', 11, 12]);
+    const begin = performance.now();
+    expect(worker.receive(begin + 30)).toBe(false);
+    expect(performance.now() - begin).toBeGreaterThanOrEqual(29);
+    worker.terminate();
+  });
+
+  it('delivers what a script has posted before it ended', async () => {
+    const said: unknown[] = [];
+    await new Promise<void>((resolve) => {
+      startWorker("postMessage('last', []); throw new Error('on purpose');", {
+        onMessage: (message) => said.push(message),
+        onError: (error) => {
+          said.push(error.message);
+          if (said.length === 3) resolve();
+        },
+      })?.setRef(true);
+    });
+    expect(said).toEqual(['last', 'on purpose', expect.stringContaining('ended with code 1')]);
   });
 
   it('reports a script that throws', async () => {

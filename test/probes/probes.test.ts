@@ -6,9 +6,10 @@ import type { SampleMatrix } from '../../src/activations/samples.js';
 import { LogisticRegression } from '../../src/probes/logistic-regression.js';
 import { probeLayers } from '../../src/probes/probes.js';
 
+const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
+const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));
+
 describe('probeLayers', () => {
-  const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
-  const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));
   const floats = (name: string) => new Float32Array(bytes(name).buffer);
   const { train, test: held, hidden } = reference as { train: number; test: number; hidden: number };
   const total = train + held;
@@ -57,7 +58,7 @@ describe('probeLayers', () => {
       { layer: 'dense', features: hidden, converged: true },
     ]);
     probes.forEach((probe) => {
-      // float32 activations here, float64 there: one sample on the edge may fall to the other side.
+      // The activations are float32 here and float64 there: one sample on the edge may fall to the other side.
       expect(Math.abs(probe.accuracy - reference[probe.layer].testAccuracy)).toBeLessThanOrEqual(1 / held + 1e-12);
       expect(Math.abs(probe.trainAccuracy - reference[probe.layer].trainAccuracy)).toBeLessThanOrEqual(
         1 / train + 1e-12,
@@ -124,8 +125,6 @@ describe('probeLayers', () => {
   });
 });
 
-const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
-const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));
 const labels = bytes('labels_uint8');
 const trainLabels = labels.slice(0, reference.train);
 const testLabels = labels.slice(reference.train);

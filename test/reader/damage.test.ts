@@ -5,17 +5,11 @@ import { frameRecord } from '../../src/encoding/record.js';
 import { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import type { EventInput } from '../../src/reader/byte-source.js';
-import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
+import { readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';
-
-async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(source, options)) events.push(event);
-  return events;
-}
+import { eventsOf } from '../support/read-run.js';
 
 const folder = temporaryFolder;
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
@@ -38,7 +32,7 @@ describe('damage', () => {
     })().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(CorruptRecordError);
     expect(error).toMatchObject({ offset: records[3].offset, file: name });
-    expect(events).toEqual((await all(bytes)).slice(0, 3));
+    expect(events).toEqual((await eventsOf(bytes)).slice(0, 3));
   });
 
   it('is also a record with a good checksum that is not an event', async () => {
@@ -47,7 +41,7 @@ describe('damage', () => {
     writer.addScalar('t', 1, 1);
     await writer.flush();
     const source = [output.bytes.slice(), frameRecord(Uint8Array.of(0x1a, 0x05, 0x41))];
-    await expect(all(source)).rejects.toMatchObject({
+    await expect(eventsOf(source)).rejects.toMatchObject({
       name: 'CorruptRecordError',
       offset: output.bytes.length,
       reason: expect.stringContaining('it is not an event'),
@@ -55,19 +49,35 @@ describe('damage', () => {
   });
 
   it("ends the events with 'stop'", async () => {
-    expect(await all(damaged(3), { onCorrupt: 'stop' })).toEqual((await all(bytes)).slice(0, 3));
+    expect(await eventsOf(damaged(3), { onCorrupt: 'stop' })).toEqual((await eventsOf(bytes)).slice(0, 3));
     const run = folder();
     writeFileSync(join(run, '1.tfevents'), damaged(2));
     writeFileSync(join(run, '2.tfevents'), bytes);
-    expect((await all(run, { onCorrupt: 'stop' })).length).toBe(2);
+    expect((await eventsOf(run, { onCorrupt: 'stop' })).length).toBe(2);
   });
 
   it("is followed by the run's next file with 'nextFile'", async () => {
     const run = folder();
     writeFileSync(join(run, '1.tfevents'), damaged(2));
     writeFileSync(join(run, '2.tfevents'), bytes);
-    expect((await all(run, { onCorrupt: 'nextFile' })).length).toBe(2 + records.length);
-    expect((await all(damaged(2), { onCorrupt: 'nextFile' })).length).toBe(2);
+    expect((await eventsOf(run, { onCorrupt: 'nextFile' })).length).toBe(2 + records.length);
+    expect((await eventsOf(damaged(2), { onCorrupt: 'nextFile' })).length).toBe(2);
+  });
+
+  it('a function is called with it, and the next file comes; if it throws, its error ends the iteration', async () => {
+    const run = folder();
+    const name = join(run, '1.tfevents');
+    writeFileSync(name, damaged(2));
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    const damages: CorruptRecordError[] = [];
+    const events = await eventsOf(run, { onCorrupt: (damage) => damages.push(damage) });
+    expect(events.length).toBe(2 + records.length);
+    expect(damages).toMatchObject([{ offset: records[2].offset, file: name }]);
+    const mine = new Error('mine');
+    const onCorrupt = () => {
+      throw mine;
+    };
+    await expect(eventsOf(run, { onCorrupt })).rejects.toBe(mine);
   });
 
   it('ends the iteration', async () => {
@@ -79,11 +89,11 @@ describe('damage', () => {
   it('is not a torn tail: the file ends before it', async () => {
     for (const cut of [1, 11, 12, 30]) {
       const { offset } = records[4];
-      expect((await all(bytes.subarray(0, offset + cut))).length).toBe(4);
+      expect((await eventsOf(bytes.subarray(0, offset + cut))).length).toBe(4);
     }
   });
 
   it('is a record that is longer than the limit of the caller', async () => {
-    await expect(all(bytes, { maxRecordBytes: 10 })).rejects.toMatchObject({ offset: 0 });
+    await expect(eventsOf(bytes, { maxRecordBytes: 10 })).rejects.toMatchObject({ offset: 0 });
   });
 });

@@ -1,8 +1,12 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import type { EventInput } from '../../src/reader/byte-source.js';
@@ -12,12 +16,9 @@ import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
-
-async function all(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(source, options)) events.push(event);
-  return events;
-}
+import { eventsOf } from '../support/read-run.js';
+import { refuse } from '../support/refuse.js';
+import { catchWarnings } from '../support/warnings.js';
 
 const folder = temporaryFolder;
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
@@ -56,16 +57,16 @@ describe('a source', () => {
 
   it.each(sources)('can be %s', async (_, make) => {
     const source = make();
-    const events = await all(typeof source === 'function' ? (source as () => EventInput)() : source);
-    expect(events).toEqual(await all(bytes));
+    const events = await eventsOf(typeof source === 'function' ? (source as () => EventInput)() : source);
+    expect(events).toEqual(await eventsOf(bytes));
     expect(events.length).toBe(records.length);
   });
 
   it('can be empty', async () => {
-    expect(await all(new Uint8Array(0))).toEqual([]);
-    expect(await all([])).toEqual([]);
-    expect(await all(new Response(null))).toEqual([]);
-    expect(await all(folder())).toEqual([]);
+    expect(await eventsOf(new Uint8Array(0))).toEqual([]);
+    expect(await eventsOf([])).toEqual([]);
+    expect(await eventsOf(new Response(null))).toEqual([]);
+    expect(await eventsOf(folder())).toEqual([]);
   });
 
   it.each([undefined, null, 7, {}, '', Symbol.iterator])('cannot be %s', (source) => {
@@ -73,15 +74,15 @@ describe('a source', () => {
   });
 
   it('cannot be a response with an error status', async () => {
-    await expect(all(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
+    await expect(eventsOf(new Response('gone', { status: 404 }))).rejects.toThrow('the response has status 404');
   });
 
   it('cannot be a path that does not exist', async () => {
-    await expect(all(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
+    await expect(eventsOf(join(folder(), 'nowhere'))).rejects.toThrow(/there is no file or folder ".*nowhere"/);
   });
 
   it('cannot have chunks that are not bytes', async () => {
-    await expect(all(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
+    await expect(eventsOf(['text'] as unknown as EventInput)).rejects.toThrow('got the string "text"');
   });
 
   it('passes its errors on', async () => {
@@ -123,7 +124,7 @@ describe('a run folder', () => {
     await write('events.out.tfevents.17.profile-empty', 9);
     writeFileSync(join(run, 'notes.txt'), 'not an event file');
     mkdirSync(join(run, 'tfevents-folder'));
-    const steps = (await all(run)).filter((event) => event.summary).map((event) => event.step);
+    const steps = (await eventsOf(run)).filter((event) => event.summary).map((event) => event.step);
     expect(steps).toEqual([1, 2, 3]);
   });
 
@@ -142,12 +143,14 @@ describe('a run folder', () => {
     const last = lengths.at(-1)! + 16;
     writeFileSync(join(run, '1.tfevents'), stored.subarray(0, stored.length - last));
     writeFileSync(join(run, '2.tfevents'), stored.subarray(stored.length - last));
-    const plugins = (await all(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
+    const plugins = (await eventsOf(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
     expect(plugins).toEqual(['histograms', 'histograms']);
   });
 });
 
 describe('listRuns', () => {
+  const warnings = catchWarnings();
+
   it('finds every folder that holds event files, the root as "."', async () => {
     const logdir = folder();
     for (const run of ['.', 'train', 'val/deep', 'empty']) mkdirSync(join(logdir, run), { recursive: true });
@@ -173,6 +176,68 @@ describe('listRuns', () => {
     expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['linked']);
   });
 
+  it('lists a folder once, by the path without links if there is one', async () => {
+    const logdir = folder();
+    mkdirSync(join(logdir, 'z/run'), { recursive: true });
+    writeFileSync(join(logdir, 'z/run/x.tfevents'), bytes);
+    // Sorts, and is met, before the folder itself.
+    symlinkSync(join(logdir, 'z/run'), join(logdir, 'best'));
+    symlinkSync(join(logdir, 'z'), join(logdir, 'a'));
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['z/run']);
+  });
+
+  it('a diamond of links, which has 2^20 paths, is walked once', async () => {
+    const logdir = folder();
+    const depth = 20;
+    for (let level = 0; level <= depth; level++) mkdirSync(join(logdir, `level${level}`));
+    for (let level = 0; level < depth; level++) {
+      for (const name of ['a', 'b'])
+        symlinkSync(join(logdir, `level${level + 1}`), join(logdir, `level${level}`, name));
+    }
+    writeFileSync(join(logdir, `level${depth}/x.tfevents`), bytes);
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual([`level${depth}`]);
+    expect((await listRuns(join(logdir, 'level0'))).map(({ run }) => run)).toEqual(['a/'.repeat(depth).slice(0, -1)]);
+  });
+
+  it('pipes, sockets and devices are no event files, whatever their names', async () => {
+    const logdir = folder();
+    writeFileSync(join(logdir, '1.tfevents'), bytes);
+    const server = createServer().listen(join(logdir, '2.tfevents'));
+    await once(server, 'listening');
+    symlinkSync('/dev/zero', join(logdir, '3.tfevents'));
+    execFileSync('mkfifo', [join(logdir, '4.tfevents')]);
+    symlinkSync(join(logdir, '4.tfevents'), join(logdir, '5.tfevents'));
+    expect(await listRuns(logdir)).toEqual([{ run: '.', files: [join(logdir, '1.tfevents')] }]);
+    expect((await eventsOf(logdir)).length).toBe(records.length);
+    server.close();
+  });
+
+  it('passes over a folder that cannot be read, with a warning', async () => {
+    const logdir = folder();
+    for (const run of ['a', 'b', 'c']) {
+      mkdirSync(join(logdir, run));
+      writeFileSync(join(logdir, run, 'x.tfevents'), bytes);
+    }
+    refuse('list', join(logdir, 'b'));
+    expect((await listRuns(logdir)).map(({ run }) => run)).toEqual(['a', 'c']);
+    expect(warnings).toEqual([`listRuns: '${join(logdir, 'b')}' is passed over: EACCES: permission denied`]);
+    refuse('list', logdir);
+    await expect(listRuns(logdir)).rejects.toThrow('EACCES');
+  });
+
+  it('reaches as deep as the file system does', async () => {
+    const logdir = folder();
+    const part = 'd'.repeat(200);
+    // 5,000 characters: a system call takes 4,096. rm of coreutils walks down by descriptors.
+    onTestFinished(() => void execFileSync('rm', ['-rf', logdir]));
+    const script = `for k in $(seq 25); do mkdir ${part}; cd ${part}; cp "$0" x.tfevents; done`;
+    execFileSync('bash', ['-c', script, file], { cwd: logdir });
+    const runs = await listRuns(logdir);
+    expect(runs.length).toBeGreaterThan(15);
+    expect(warnings.length).toBe(1);
+    expect(warnings[0]).toMatch(/is passed over: ENAMETOOLONG/);
+  });
+
   it('rejects what is not a folder', async () => {
     await expect(listRuns(file)).rejects.toThrow('there is no folder');
     await expect(listRuns(join(folder(), 'nowhere'))).rejects.toThrow('there is no folder');
@@ -180,10 +245,39 @@ describe('listRuns', () => {
   });
 });
 
+describe('a file of a run that cannot be read', () => {
+  async function run(): Promise<string> {
+    const run = folder();
+    for (const name of ['1.tfevents', '2.tfevents', '3.tfevents']) writeFileSync(join(run, name), bytes);
+    refuse('open', join(run, '2.tfevents'));
+    return run;
+  }
+
+  it('is an error', async () => {
+    await expect(eventsOf(await run())).rejects.toMatchObject({ code: 'EACCES' });
+    await expect(eventsOf(await run(), { onCorrupt: 'stop' })).rejects.toMatchObject({ code: 'EACCES' });
+  });
+
+  it('is passed over if damage is', async () => {
+    const one = await run();
+    expect((await eventsOf(one, { onCorrupt: 'nextFile' })).length).toBe(2 * records.length);
+    const damages: CorruptRecordError[] = [];
+    expect((await eventsOf(one, { onCorrupt: (damage) => damages.push(damage) })).length).toBe(2 * records.length);
+    expect(damages).toMatchObject([
+      {
+        file: join(one, '2.tfevents'),
+        offset: 0,
+        reason: 'it cannot be read: EACCES: permission denied',
+        cause: { code: 'EACCES' },
+      },
+    ]);
+  });
+});
+
 describe('readEvents', () => {
   it('yields only the tags that are asked for', async () => {
     const run = join(goldenFolder, 'tbx/custom_scalars');
-    const tags = (await all(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
+    const tags = (await eventsOf(run, { tags: (tag) => tag.endsWith('/a') })).flatMap((event) => event.summary ?? []);
     expect(tags.length).toBeGreaterThan(0);
     expect(new Set(tags.map(({ tag }) => tag))).toEqual(new Set(['custom/a']));
   });
@@ -192,18 +286,18 @@ describe('readEvents', () => {
     const tags = () => {
       throw new SyntaxError('mine');
     };
-    await expect(all(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
+    await expect(eventsOf(bytes, { tags, onCorrupt: 'stop' })).rejects.toThrow(SyntaxError);
   });
 
   it('stops at a signal that is aborted before, or while a stream hangs', async () => {
     const reason = new Error('enough');
-    await expect(all(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(eventsOf(bytes, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const hanging = async function* () {
       yield bytes.subarray(0, 100);
       await new Promise(() => {});
     };
     const controller = new AbortController();
-    const reading = all(hanging(), { signal: controller.signal });
+    const reading = eventsOf(hanging(), { signal: controller.signal });
     setTimeout(() => controller.abort(reason), 20);
     await expect(reading).rejects.toBe(reason);
   });
@@ -224,7 +318,7 @@ it('events that are asked for all at once come in order', async () => {
   const iterator = readEvents(file);
   const results = await Promise.all(Array.from({ length: records.length + 2 }, () => iterator.next()));
   expect(results.map(({ done }) => done)).toEqual([...records.map(() => false), true, true]);
-  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await all(bytes));
+  expect(results.filter(({ done }) => !done).map(({ value }) => value)).toEqual(await eventsOf(bytes));
 });
 
 describe('what SummaryWriter writes, readEvents reads', () => {
@@ -266,7 +360,7 @@ describe('what SummaryWriter writes, readEvents reads', () => {
           }
         }
         await writer.close();
-        const read = (await all(output.bytes)).flatMap((event) =>
+        const read = (await eventsOf(output.bytes)).flatMap((event) =>
           (event.summary ?? []).map((one) => [one.tag, one.plugin, event.step, event.wallTime, one.value]),
         );
         expect(read).toEqual(expected);

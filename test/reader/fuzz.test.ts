@@ -13,7 +13,7 @@ function random(seed: number): (limit: number) => number {
 
 type Mutation = (bytes: Uint8Array, draw: (limit: number) => number) => Uint8Array;
 
-/** Values that lengths, sizes and field tags go wrong with. */
+/** Values that are likely to break lengths, sizes and field tags. */
 const telling = [0x00, 0x01, 0x7f, 0x80, 0xff, 0x0a, 0x12, 0x42, 0x2a];
 
 const mutations: Record<string, Mutation> = {
@@ -102,7 +102,7 @@ describe('random mutations end in events or CorruptRecordError', () => {
     expect(outcomes.damaged).toBeGreaterThan(15_000);
   });
 
-  // With checksums that match: the decoders are on their own.
+  // With matching checksums only the decoders can find the damage.
   it.each([3, 4])('30,000 of records that are sealed again, seed %i', async (seed) => {
     const draw = random(seed);
     const outcomes: Outcomes = { whole: 0, damaged: 0, events: 0 };

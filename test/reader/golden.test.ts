@@ -2,16 +2,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import type { EventInput } from '../../src/reader/byte-source.js';
-import { readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { type GoldenEvent, type GoldenValue, goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
-
-async function all(source: EventInput): Promise<TensorBoardEvent[]> {
-  const events: TensorBoardEvent[] = [];
-  for await (const event of readEvents(source)) events.push(event);
-  return events;
-}
+import { eventsOf } from '../support/read-run.js';
 
 describe('every event file of the other writers decodes to what Python reads in it', () => {
   const base64 = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
@@ -68,12 +61,19 @@ describe('every event file of the other writers decodes to what Python reads in 
     if (simple_value !== undefined) {
       expect(value).toBe(Math.fround(Number(simple_value)));
     } else if (histo) {
-      expect(value).toEqual({ buckets: Float64Array.from(migrated(histo)) });
+      const { max = 0, min = 0, num = 0, sum = 0, sum_squares: sumSquares = 0 } = histo;
+      expect(value).toEqual({ buckets: Float64Array.from(migrated(histo)), max, min, num, sum, sumSquares });
     } else if (image) {
       const { encoded_image_string, height, width } = image;
       expect(value).toEqual({ width, height, encoded: [base64(encoded_image_string)] });
     } else if (audio) {
-      expect(value).toEqual({ encoded: [base64(audio.encoded_audio_string)], contentType: audio.content_type });
+      expect(value).toEqual({
+        encoded: [base64(audio.encoded_audio_string)],
+        contentType: audio.content_type,
+        sampleRate: audio.sample_rate,
+        channels: Number(audio.num_channels),
+        frames: Number(audio.length_frames),
+      });
     } else if (!tensor) {
       expect(value).toMatchObject({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
     } else if (plugin === 'scalars') {
@@ -127,7 +127,7 @@ describe('every event file of the other writers decodes to what Python reads in 
   it('there are 43', () => expect(goldenFiles.length).toBe(43));
 
   it.each(goldenFiles.map((file) => [file.path, file] as const))('%s', async (path, file) => {
-    const events = await all(join(goldenFolder, path));
+    const events = await eventsOf(join(goldenFolder, path));
     expect(events.length).toBe(file.records.length);
     const plugins = new Map<string, string>();
     for (const [index, record] of file.records.entries()) expectEvent(events[index], record.event, plugins);
@@ -139,9 +139,9 @@ describe('what readEvents yields, addEvent writes back losslessly', () => {
     const stored = goldenBytes(name);
     const output = new MemoryOutput();
     const writer = new SummaryWriter(output);
-    const events = await all(stored);
+    const events = await eventsOf(stored);
     for (const event of events) writer.addEvent(event);
     await writer.close();
-    expect(await all(output.bytes)).toEqual(events);
+    expect(await eventsOf(output.bytes)).toEqual(events);
   });
 });

@@ -19,8 +19,9 @@ import {
   seriesPlot,
   splitsPlot,
 } from '../../src/reports.js';
-import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
+import type { LayerStatistics, Split } from '../../src/saturation/epoch.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
+import { epochOf, layer } from '../support/epochs.js';
 
 /** Every text in a drawing, in order. */
 const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
@@ -103,7 +104,7 @@ describe('plots by depth', () => {
   });
 
   it('lists that do not belong together are refused, with both lengths', () => {
-    expect(() => profilePlot({ labels: ['a', 'b'], values: [1] })).toThrow(/2 labels\), got 1/);
+    expect(() => profilePlot({ labels: ['a', 'b'], values: [1] })).toThrow(/got 2 labels and 1 values/);
     expect(() => profilePlot({ labels: ['a'], values: [1] }, { probes: [] })).toThrow(/probes.*got 0/);
     expect(() => heatMapPlot({ labels: ['a'], epochs: [1, 2], values: [[1]] })).toThrow(/per epoch \(2\), got 1/);
     expect(() => heatMapPlot({ labels: ['a'], epochs: [4], values: [[1, 2]] })).toThrow(/epoch 4.*got 2/);
@@ -145,7 +146,7 @@ describe('the scree plot', () => {
 
   it('a threshold outside (0, 1] is refused', () => {
     expect(() => screePlot({ label: 'a', eigenvalues: [1] }, { threshold: 99 })).toThrow(
-      /threshold in \(0, 1\], got 99/,
+      /threshold: expected a number in \(0, 1\], got number 99/,
     );
   });
 });
@@ -205,7 +206,7 @@ describe('rendering', () => {
   });
 
   it('a scale of 0 is refused', async () => {
-    await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale to be a positive number, got 0/);
+    await expect(renderPng(plot, { scale: 0 })).rejects.toThrow(/scale: expected a positive number, got number 0/);
   });
 
   it('a package that is not installed is named, with the command that installs what draws', async () => {
@@ -263,44 +264,27 @@ describe('the width of a text', () => {
   });
 });
 
-function layer(name: string, split: 'train' | 'val', more: Partial<LayerStatistics> = {}): LayerStatistics {
-  const values = {
-    saturation: 0.25,
-    intrinsicDimensionality: 4,
-    trace: 2,
-    determinant: 0.5,
-    diagonalTrace: 2,
-    entropyRank: 3,
-  };
-  const { saturation, intrinsicDimensionality } = values;
-  return {
-    split,
-    layer: name,
-    samples: 100,
-    rejected: 0,
-    features: 16,
-    saturation,
-    intrinsicDimensionality,
-    values,
-    ...more,
-  };
-}
-
-const epoch = (number: number, layers: LayerStatistics[]): EpochStatistics => ({
-  epoch: number,
-  step: number + 1,
-  threshold: 0.99,
-  rule: 'paper',
-  layers,
-  scalars: [{ tag: 'accuracy', value: 0.9, split: 'train' }],
-});
+const layerOf = (name: string, split: Split, over: Partial<LayerStatistics> = {}) =>
+  layer(name, split, {
+    values: {
+      saturation: 0.25,
+      intrinsicDimensionality: 4,
+      trace: 2,
+      determinant: 0.5,
+      diagonalTrace: 2,
+      entropyRank: 3,
+    },
+    ...over,
+  });
+const epoch = (number: number, layers: LayerStatistics[]) =>
+  epochOf(number, layers, [{ tag: 'accuracy', value: 0.9, split: 'train' }]);
 
 describe('PlotStore', () => {
   it("names its files as Delve's plot writer does, one per statistic, split and epoch", async () => {
     const files = new MemoryStoreFiles();
     const store = new PlotStore('runs/vgg', { files });
-    await store.add(epoch(0, [layer('a', 'train'), layer('b', 'train'), layer('a', 'val')]));
-    await store.add(epoch(1, [layer('a', 'train')]));
+    await store.add(epoch(0, [layerOf('a', 'train'), layerOf('b', 'train'), layerOf('a', 'val')]));
+    await store.add(epoch(1, [layerOf('a', 'train')]));
     const stats = ['lsat', 'idim', 'trc', 'det', 'dtrc', 'entropyRank'];
     const expected = [
       ...stats.map((stat) => `runs/vgg_${stat}_train_epoch_0.png`),
@@ -313,7 +297,9 @@ describe('PlotStore', () => {
 
   it('layers, metric, split, epoch and accuracy are in the picture', async () => {
     const files = new MemoryStoreFiles();
-    await new PlotStore('x', { files, format: 'svg' }).add(epoch(3, [layer('conv_1', 'train'), layer('fc', 'train')]));
+    await new PlotStore('x', { files, format: 'svg' }).add(
+      epoch(3, [layerOf('conv_1', 'train'), layerOf('fc', 'train')]),
+    );
     const svg = new TextDecoder().decode(files.files.get('x_lsat_train_epoch_3.svg'));
     for (const text of ['conv_1', 'fc', 'Saturation by depth, train, epoch 3', 'accuracy 0.9'])
       expect(svg).toContain(text);
@@ -321,16 +307,16 @@ describe('PlotStore', () => {
 
   it('embeddings of a split come in one picture, also beside layers without one', async () => {
     const files = new MemoryStoreFiles();
-    const embedded = layer('a', 'train', { values: {}, embedding: Float64Array.of(1, 2, 3, 4) });
-    await new PlotStore('x', { files, format: 'svg' }).add(epoch(0, [embedded, layer('b', 'train', { values: {} })]));
+    const embedded = layerOf('a', 'train', { values: {}, embedding: Float64Array.of(1, 2, 3, 4) });
+    await new PlotStore('x', { files, format: 'svg' }).add(epoch(0, [embedded, layerOf('b', 'train', { values: {} })]));
     expect([...files.files.keys()]).toEqual(['x_embed_train_epoch_0.svg']);
   });
 
   it('a layer that saw no finite row leaves a gap and no error', async () => {
     const files = new MemoryStoreFiles();
-    const silent = layer('b', 'train', { samples: 0, values: { saturation: Number.NaN } });
+    const silent = layerOf('b', 'train', { samples: 0, values: { saturation: Number.NaN } });
     await new PlotStore('x', { files, format: 'svg' }).add(
-      epoch(0, [layer('a', 'train', { values: { saturation: 1 } }), silent]),
+      epoch(0, [layerOf('a', 'train', { values: { saturation: 1 } }), silent]),
     );
     expect([...files.files.keys()]).toEqual(['x_lsat_train_epoch_0.svg']);
   });
@@ -342,7 +328,7 @@ describe('PlotStore', () => {
   });
 
   it('errors name bad options', () => {
-    expect(() => new PlotStore('')).toThrow(/savefile to be a path/);
-    expect(() => new PlotStore('x', { format: 'gif' as never })).toThrow(/'png' or 'svg', got 'gif'/);
+    expect(() => new PlotStore('')).toThrow(/savefile: expected a path/);
+    expect(() => new PlotStore('x', { format: 'gif' as never })).toThrow(/'png' or 'svg', got the string "gif"/);
   });
 });

@@ -3,44 +3,30 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { HistogramValue } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import type { EpochStatistics, LayerStatistics, Split } from '../../src/saturation/epoch.js';
+import type { Split } from '../../src/saturation/epoch.js';
 import { RunHistory } from '../../src/saturation/run-history.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
+import { epochOf, layer } from '../support/epochs.js';
 import { temporaryFolder } from '../support/folders.js';
 import { gaussianRows } from '../support/random.js';
 import { pointsOf, summariesOf } from '../support/read-run.js';
 
 describe('RunHistory', () => {
-  const layer = (name: string, saturation: number, split: Split = 'train'): LayerStatistics => ({
-    split,
-    layer: name,
-    samples: 10,
-    rejected: 0,
-    features: 4,
-    saturation,
-    intrinsicDimensionality: saturation * 4,
-    values: { saturation },
-  });
-  const epoch = (
-    number: number,
-    layers: LayerStatistics[],
-    scalars: EpochStatistics['scalars'] = [],
-  ): EpochStatistics => ({
-    epoch: number,
-    step: number + 1,
-    threshold: 0.99,
-    rule: 'paper',
-    layers,
-    scalars,
-  });
+  const layerOf = (name: string, saturation: number, split: Split = 'train') =>
+    layer(name, split, {
+      features: 4,
+      saturation,
+      intrinsicDimensionality: saturation * 4,
+      values: { saturation },
+    });
 
   it('a layer that appears late or stays away has gaps, in the order of first appearance', () => {
     const history = new RunHistory();
-    history.add(epoch(0, [layer('a', 0.1)]));
-    history.add(epoch(1, [layer('a', 0.2), layer('b', 0.3)]));
-    history.add(epoch(2, [layer('b', 0.4)]));
+    history.add(epochOf(0, [layerOf('a', 0.1)]));
+    history.add(epochOf(1, [layerOf('a', 0.2), layerOf('b', 0.3)]));
+    history.add(epochOf(2, [layerOf('b', 0.4)]));
     const { labels, epochs, values } = history.byEpoch('train', 'saturation');
     expect(labels).toEqual(['a', 'b']);
     expect(epochs).toEqual([1, 2, 3]);
@@ -53,17 +39,17 @@ describe('RunHistory', () => {
 
   it('epochs come in any order, and a resumed run replaces its own', () => {
     const history = new RunHistory();
-    history.add(epoch(1, [layer('a', 0.9)]));
-    history.add(epoch(0, [layer('a', 0.1)]));
-    history.add(epoch(1, [layer('a', 0.2)]));
+    history.add(epochOf(1, [layerOf('a', 0.9)]));
+    history.add(epochOf(0, [layerOf('a', 0.1)]));
+    history.add(epochOf(1, [layerOf('a', 0.2)]));
     expect(history.byEpoch('train', 'saturation').values).toEqual([[0.1], [0.2]]);
     expect(history.last?.epoch).toBe(1);
   });
 
   it('splits are kept apart; an epoch without validation is no row of it', () => {
     const history = new RunHistory();
-    history.add(epoch(0, [layer('a', 0.1), layer('a', 0.5, 'val')]));
-    history.add(epoch(1, [layer('a', 0.2)]));
+    history.add(epochOf(0, [layerOf('a', 0.1), layerOf('a', 0.5, 'val')]));
+    history.add(epochOf(1, [layerOf('a', 0.2)]));
     expect(history.splits).toEqual(['train', 'val']);
     expect(history.byEpoch('val', 'saturation')).toEqual({ labels: ['a'], epochs: [1], values: [[0.5]] });
     expect(history.lastOf('val').map(({ values }) => values.saturation)).toEqual([0.5]);
@@ -72,7 +58,7 @@ describe('RunHistory', () => {
   it('scalars become one series per tag and split, with gaps', () => {
     const history = new RunHistory();
     history.add(
-      epoch(
+      epochOf(
         0,
         [],
         [
@@ -82,7 +68,7 @@ describe('RunHistory', () => {
       ),
     );
     history.add(
-      epoch(
+      epochOf(
         1,
         [],
         [

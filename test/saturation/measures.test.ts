@@ -18,7 +18,7 @@ function measure(rows: Float64Array, features: number, options: SaturationOption
   return measureLayer('train', 'fc', solved, resolved.embedding ? reservoir : undefined, resolved, previous);
 }
 
-/** Rows in the plane of the axes a and b of four, turned nowhere else. */
+/** Rows in the plane of the axes a and b of four. */
 function plane(a: number, b: number): Float64Array {
   const variances = [0, 0, 0, 0];
   variances[a] = 4;
@@ -79,7 +79,7 @@ describe('scalars', () => {
 
   it('finds the exponent of a power law in the tail', () => {
     const variances = Array.from({ length: 60 }, (_, i) => (i + 1) ** -2);
-    // Exact covariances: every feature takes plus and minus its deviation, one feature at a time.
+    // The covariances are exact: every feature is plus and minus its deviation, one feature at a time.
     const exact = new Float64Array(120 * 60);
     for (let i = 0; i < 60; i++) {
       exact[2 * i * 60 + i] = Math.sqrt(60 * variances[i]);

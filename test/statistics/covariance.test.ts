@@ -24,7 +24,7 @@ describe('CovarianceAccumulator', () => {
 
     it('count, mean and covariance', () => {
       expect(accumulator.count).toBe(reference.n);
-      // Delve has the flattened features in another order, and no covariance of them was kept.
+      // Delve has the flattened features in another order, and the fixtures hold no covariance of them.
       const ordered = (mean: Float32Array | Float64Array) => (files.cov_twopass ? mean : mean.sort());
       const scale = 1e-10 * (1 + Math.sqrt(reference.trace_twopass));
       expect(distance(ordered(accumulator.mean()), ordered(numbers(files.mean)))).toBeLessThan(scale);

@@ -16,7 +16,7 @@ import { solveInBackground } from '../../src/statistics/threads/solver.js';
 import { index, numbers, numericCases, spectrumValues } from '../support/numeric-fixtures.js';
 import { distance, gaussianRows, twoPassCovariance, uniform } from '../support/random.js';
 
-/** Where the threshold lies on a cumulative fraction, rounding decides, and one more or less is right. */
+/** If the threshold lies on a cumulative fraction, rounding decides, and one more or less is right. */
 function expectDimension(actual: number, expected: number | null, margin: number | null): void {
   if (margin !== null && margin < 1e-12) expect(Math.abs(actual - (expected ?? 0))).toBeLessThanOrEqual(1);
   else expect(actual).toBe(expected ?? 0);
@@ -250,7 +250,7 @@ describe('Spectrum', () => {
     it('finds eigenvectors, covariance and mean if they are asked for', async () => {
       const accumulator = accumulate();
       accumulator.update(new Float64Array(40).fill(Number.NaN));
-      const solved = await solveInBackground(accumulator, { vectors: 2, covariance: true, mean: true });
+      const solved = await solveInBackground(accumulator, { vectors: 2, covariance: true, mean: true }).result;
       expect([solved.count, solved.rejected, solved.features]).toEqual([3000, 1, 40]);
       expect(solved.covariance).toEqual(accumulator.covariance());
       expect(solved.mean).toEqual(accumulator.mean());
@@ -266,7 +266,7 @@ describe('Spectrum', () => {
           ),
         ).toBeLessThan(1e-14);
       }
-      expect((await solveInBackground(new CovarianceAccumulator(3))).count).toBe(0);
+      expect((await solveInBackground(new CovarianceAccumulator(3)).result).count).toBe(0);
     });
   });
 });

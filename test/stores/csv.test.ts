@@ -276,7 +276,7 @@ describe('reconstructCsv', () => {
   const delveFolder = fileURLToPath(new URL('../fixtures/delve_outputs/run', import.meta.url));
   const delveCsv = readFileSync(`${delveFolder}.csv`, 'utf8');
 
-  /** A run of two epochs of one layer with spectrum 8, 4, 2, 1 and whatever else a test wants. */
+  /** A run of two epochs of one layer with the spectrum 8, 4, 2, 1 and whatever else a test needs. */
   async function savedRun(what: Parameters<typeof layer>[2] = {}) {
     const files = new MemoryStoreFiles();
     const store = new NpyStore('run', { files });

@@ -119,7 +119,7 @@ describe('npy', () => {
   const folder = new URL('../fixtures/delve_outputs/run/', import.meta.url);
   const delveFile = (name: string, epoch: number) => readFileSync(new URL(`${name}/${name}_epoch${epoch}.npy`, folder));
 
-  /** A file in the words of the format's specification, for types and orders that this library does not write. */
+  /** A file written by the format's specification, for types and orders that this library does not write. */
   function npyBytes(descr: string, fortran: boolean, shape: string, values: Uint8Array): Uint8Array {
     const header = `{'descr': '${descr}', 'fortran_order': ${fortran ? 'True' : 'False'}, 'shape': ${shape}, }\n`;
     const prefix = [0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0];

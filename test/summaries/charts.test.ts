@@ -273,7 +273,7 @@ const contentsOf = (hparams: Record<string, Hparam>, metrics?: string[], options
     hparamsSummaries(hparams, metrics, options).map(({ tagSuffix, content }) => [tagSuffix, content as Uint8Array]),
   );
 const decode = (content: Uint8Array) => tensorboard.HParamsPluginData.decode(content);
-/** Order in protobuf maps is free, so bytes are compared after decoding. */
+/** The order in protobuf maps is arbitrary, so bytes are compared after decoding. */
 const plain = (content: Uint8Array) => JSON.parse(JSON.stringify(decode(content)));
 const fromBase64 = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
 

@@ -208,7 +208,7 @@ async function loaded() {
   return tf.loadGraphModel(tf.io.fromMemory(artifacts));
 }
 
-/** As the wire has it: what TensorBoard will read. */
+/** The nodes after a round trip through bytes: what TensorBoard will read. */
 const onWire = (nodes: tensorboard.INodeDef[]) =>
   tensorboard.GraphDef.decode(tensorboard.GraphDef.encode({ node: nodes }).finish()).node;
 

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RecordReader } from '../../src/encoding/record.js';
+import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
 
 /** Names of the event files in a folder, in TensorBoard's order. */
 export function eventFiles(folder: string): string[] {
@@ -48,4 +50,15 @@ export function stepsIn(folder: string, tag = 'loss'): number[] {
   return scalarsOf(eventsIn(folder))
     .filter((point) => point.tag === tag)
     .map(({ step }) => step);
+}
+
+/** A writer into memory; `events` flushes it and returns what it has written so far. */
+export function writerInMemory() {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  const events = async () => {
+    await writer.flush();
+    return decodeRecords(output.bytes);
+  };
+  return { output, writer, events };
 }

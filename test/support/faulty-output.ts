@@ -5,7 +5,7 @@ import { decodeRecords, scalarsOf } from './event-files.js';
 export class FaultyOutput extends MemoryOutput {
   failure: Error | undefined;
   restarts = 0;
-  /** Set: the next write finds the file gone. */
+  /** If true, the next write finds that the file is gone. */
   gone = false;
   attempts = 0;
   #start = 0;

@@ -36,6 +36,17 @@ export function freeWeights(model: tf.LayersModel): void {
   for (const weight of model.weights) weight.read().dispose();
 }
 
+/** All own properties of a model, of the model inside it and of its layers, except those that fit itself leaves there. */
+export function ownKeysOf(model: tf.LayersModel): string[][] {
+  const inner = (model as unknown as { model?: object }).model;
+  return [model, ...(inner ? [inner] : []), ...model.layers].map((each) =>
+    Reflect.ownKeys(each)
+      .map(String)
+      .filter((key) => !/^(history|isTraining|stopTraining_|trainFunction|testFunction|_stateful)$/.test(key))
+      .sort(),
+  );
+}
+
 /** A model with data to train it on: inputs and targets, all the same for the same seed. */
 export interface Trainable {
   name: string;

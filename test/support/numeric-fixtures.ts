@@ -44,7 +44,7 @@ interface Index {
 
 export const index = JSON.parse(readFileSync(new URL('index.json', folder), 'utf8')) as Index;
 
-/** Numbers of one .npy file: Float32Array where the file has float32. */
+/** Numbers of one .npy file: Float32Array if the file has float32. */
 export function numbers(path: string): Float32Array | Float64Array {
   const bytes = readFileSync(new URL(path, folder));
   const { values } = decodeNpy(bytes);

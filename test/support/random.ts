@@ -16,7 +16,7 @@ export function normal(seed: number): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 
-/** The first `count` of them, in float32. */
+/** The first `count` standard normal numbers of a seed, in float32. */
 export function normals(count: number, seed: number): Float32Array {
   return Float32Array.from({ length: count }, normal(seed));
 }

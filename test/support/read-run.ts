@@ -1,8 +1,15 @@
-import type { SummaryValue } from '../../src/event/event.js';
+import type { SummaryValue, TensorBoardEvent } from '../../src/event/event.js';
 import type { EventInput } from '../../src/reader/byte-source.js';
-import { readEvents } from '../../src/reader/read-events.js';
+import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
 
-/** One summary of a run, with the step it stands at. */
+/** Every event of a source, in order. */
+export async function eventsOf(source: EventInput, options?: ReadEventsOptions): Promise<TensorBoardEvent[]> {
+  const events: TensorBoardEvent[] = [];
+  for await (const event of readEvents(source, options)) events.push(event);
+  return events;
+}
+
+/** One summary of a run, with its step. */
 export interface ReadSummary {
   tag: string;
   plugin: string;

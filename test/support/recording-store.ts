@@ -1,7 +1,7 @@
 import type { EpochStatistics } from '../../src/saturation/epoch.js';
 import type { Store } from '../../src/stores/store.js';
 
-/** Keeps what it is given. */
+/** Records what a tracker hands to its stores. */
 export class RecordingStore implements Store {
   readonly epochs: EpochStatistics[] = [];
   resumedAt: number | undefined;

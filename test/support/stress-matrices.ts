@@ -1,6 +1,6 @@
 import { normal, uniform } from './random.js';
 
-/** A symmetric matrix (row-major), with its eigenvalues (descending) where they are known by construction. */
+/** A symmetric matrix (row-major), with its eigenvalues (descending) if they are known by construction. */
 export interface StressMatrix {
   name: string;
   size: number;
@@ -39,7 +39,7 @@ const sizes = [2, 3, 4, 5, 8, 13, 16, 21, 32, 33, 47, 64];
 /** Scales at the ends of the double range and between: a subnormal, the smallest normal ones, 1, and huge ones. */
 const scales = [1e-320, 1e-305, 1e-160, 1, 1e160, 1e300];
 
-/** Matrices that eigenvalue solvers stumble over: over 500, sizes 1 to 200. */
+/** Matrices that are hard for eigenvalue solvers: more than 500, of sizes 1 to 512. */
 export function stressMatrices(): StressMatrix[] {
   const all: StressMatrix[] = [fromEntries('one number', 1, () => -2.5, [-2.5])];
   for (const n of sizes) {

@@ -20,7 +20,7 @@ import { pointsOf, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
 
-// One test per known error of Delve 0.1.50 that could have a twin here. A row's letter and number stand in its name.
+// One test for each known error of Delve 0.1.50 that this package could share. Its title begins with the error's number.
 
 const delveOutputs = fileURLToPath(new URL('../fixtures/delve_outputs', import.meta.url));
 
@@ -261,7 +261,7 @@ describe("Delve's errors have no twin in the tracker", () => {
     for (const each of disposables.splice(0)) each.dispose();
   });
 
-  /** A model and a tensor, gone after the test. */
+  /** Disposes of a model or tensor after the test. */
   function held<T extends { dispose(): unknown }>(each: T): T {
     disposables.push(each);
     return each;

@@ -199,7 +199,7 @@ describe.each(backends)('the options of a tracker on %s', (backend) => {
     const trackers = (['all', 'auto'] as const).map(
       (sampling, i) => new SaturationTracker('unused', model, { sampling, saveTo: [stores[i]] }),
     );
-    // The last four features live in the last column of the map alone.
+    // The last four features vary only in the last column of the map.
     const isLast = tf.tidy(() => tf.range(0, 32).equal(31).reshape([1, 1, 32, 1]).mul(3));
     const mask = tf.tidy(() => tf.concat([tf.ones([1, 1, 32, 4]), tf.tile(isLast, [1, 1, 1, 4])], 3));
     for (let batch = 0; batch < 64; batch++) {
@@ -250,7 +250,7 @@ describe.each(backends)('the options of a tracker on %s', (backend) => {
         expect(all.samples).toBe(layer === 'few' ? 1000 : 50_000);
         // Of a layer of ten, one direction is more than 0.01: so few rows are all used.
         if (layer === 'few') expect(auto.samples).toBe(1000);
-        // Outside fit nobody knows how many rows the first epoch will bring: every batch is used, 32 steps of a sequence.
+        // Outside fit the number of rows of the first epoch is unknown: every batch is used, 32 steps of a sequence.
         else if (epoch === 0) expect(auto.samples).toBe(32_000);
         else expect(auto.samples).toBeLessThan(0.5 * 32_000);
       }

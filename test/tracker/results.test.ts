@@ -447,7 +447,7 @@ async function visibleSteps(run: string): Promise<Map<string, number[]>> {
   return steps;
 }
 
-/** Says how many epochs a store has been given when an epoch begins. */
+/** Records at the beginning of each epoch how many epochs a store has received. */
 class Watcher extends tf.Callback {
   readonly seen: number[] = [];
   readonly #stored: () => number;
@@ -464,7 +464,7 @@ describe.each(backends)('a fit on %s with the callback of a tracker', (backend) 
   beforeAll(() => useBackend(backend));
 
   it('hands an epoch to the stores before the next one but one begins, even if TensorFlow.js never yields', async () => {
-    // Wide enough to be solved by a worker, whose answer only a turn of the event loop brings.
+    // Wide enough to be solved by a worker, whose answer arrives only when the event loop turns.
     const model = tf.sequential({
       layers: [tf.layers.dense({ units: 300, inputShape: [20] }), tf.layers.dense({ units: 1 })],
     });

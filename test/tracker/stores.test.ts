@@ -1,10 +1,20 @@
-import { describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { PlotStore } from '../../src/reports/plot-store.js';
+import { ReportStore } from '../../src/reports/report-store.js';
+import { scalarStatNames } from '../../src/saturation/stats.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
 import { ConsoleStore } from '../../src/stores/console-store.js';
 import { CsvStore } from '../../src/stores/csv-store.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { storeOf } from '../../src/tracker/store-of.js';
 import { epochOf, layer } from '../support/epochs.js';
+import { temporaryFolder } from '../support/folders.js';
+import { dense, normalTensor } from '../support/models.js';
+import { RecordingStore } from '../support/recording-store.js';
 
 describe('storeOf', () => {
   it('makes the store of each name', () => {
@@ -37,5 +47,68 @@ describe('storeOf', () => {
     expect(() => storeOf('sqlite' as 'csv', 'run')).toThrow(/saveTo: expected one of .* got the string "sqlite"/);
     expect(() => storeOf({} as 'csv', 'run')).toThrow(TypeError);
     expect(() => storeOf(null as unknown as 'csv', 'run')).toThrow('got null');
+  });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the end of an epoch', () => {
+  it('counts the directions of each layer once, whatever is written and wherever', async () => {
+    const counts = vi.spyOn(Spectrum.prototype, 'intrinsicDimensionality');
+    const fractions = vi.spyOn(Spectrum.prototype, 'saturation');
+    const files = new MemoryStoreFiles();
+    const recorded = new RecordingStore();
+    const model = dense.build();
+    const tracker = new SaturationTracker(join(temporaryFolder(), 'run'), model, {
+      stats: [...scalarStatNames, 'spectrum'],
+      // Judgments of the sample size count by the other rule.
+      rule: 'delve',
+      averageSaturation: true,
+      saveTo: [
+        'tensorboard',
+        'csv',
+        'npy',
+        recorded,
+        new ConsoleStore({ print: () => {} }),
+        new PlotStore('plot', { format: 'svg', files }),
+        new ReportStore('report.html', { files }),
+      ],
+    });
+    for (const split of ['train', 'val'] as const) {
+      const x = normalTensor([3000, 6], 1);
+      tracker.record(split, () => tf.tidy(() => void model.predictOnBatch(x)));
+    }
+    const results = await tracker.addSaturations();
+    await tracker.close();
+    expect(results.map(({ split, layer }) => `${split}/${layer}`)).toEqual([
+      'train/hidden',
+      'val/hidden',
+      'train/output',
+      'val/output',
+    ]);
+    expect(counts.mock.calls.filter(([, rule]) => rule === 'delve')).toHaveLength(results.length);
+    expect(fractions).not.toHaveBeenCalled();
+    for (const { split, layer, saturation, intrinsicDimensionality } of results) {
+      expect(recorded.layer(split, layer)).toMatchObject({
+        saturation,
+        intrinsicDimensionality,
+        values: { saturation, intrinsicDimensionality },
+      });
+    }
+  });
+
+  it('knows the saturation also if it was not asked for', async () => {
+    const recorded = new RecordingStore();
+    const model = dense.build();
+    const tracker = new SaturationTracker('unused', model, { stats: ['trace'], saveTo: [recorded] });
+    const x = normalTensor([3000, 6], 1);
+    tracker.record('val', () => tf.tidy(() => void model.predictOnBatch(x)));
+    const [result] = await tracker.addSaturations();
+    await tracker.close();
+    expect(Object.keys(recorded.layer('val', 'hidden').values)).toEqual(['trace']);
+    expect(recorded.layer('val', 'hidden').saturation).toBe(result.saturation);
+    expect(result.saturation).toBe(result.intrinsicDimensionality / result.features);
   });
 });

@@ -10,6 +10,7 @@ import {
   embedding,
   freeWeights,
   normalTensor,
+  ownKeysOf,
   recurrent,
   shared,
   type Trainable,
@@ -24,7 +25,7 @@ afterEach(() => {
   for (const each of toDispose.splice(0)) each.dispose();
 });
 
-/** Remembers tensors so that the test need not. */
+/** Disposes of tensors after the test. */
 function held<T extends tf.Tensor | tf.Tensor[]>(tensors: T): T {
   toDispose.push(...(Array.isArray(tensors) ? tensors : [tensors]));
   return tensors;
@@ -378,7 +379,7 @@ describe.each(backends)('a tracked training on %s', (backend) => {
     const encoder = tf.layers.lstm({ units: 3, returnState: true, name: 'encoder' });
     const net = tf.model({ inputs: input, outputs: encoder.apply(input) as tf.SymbolicTensor[] });
     const [first, second] = [0, 1].map(() => new SaturationTracker('unused', net, { saveTo: [new RecordingStore()] }));
-    // On the very same tensor, of which only a new record makes another pass.
+    // On the same tensor, for which only a new record makes another pass.
     const x = held(normalTensor([6, 4, 2], 1));
     const pass = () => tf.tidy(() => void net.apply(x));
     first.record('train', pass);
@@ -593,7 +594,7 @@ describe('options', () => {
     [{ threshold: '0.9' as never }, /threshold: expected .*, got the string "0.9"/],
     [{ stats: ['lsat_eval' as never] }, /stats: expected names out of .*got the string "lsat_eval"/],
     [{ convMethod: 'typo' as never }, /convMethod: expected one of 'channelwise'.*got the string "typo"/],
-    [{ logInterval: 0 }, /logInterval: expected an integer >= 1, got 0/],
+    [{ logInterval: 0 }, /logInterval: expected an integer >= 1, got number 0/],
     [{ maxSamples: 1.5 }, /maxSamples/],
     [{ downsample: { size: 0 } }, /downsample.size/],
     [{ saveTo: ['nowhere' as never] }, /saveTo.*"nowhere"/],
@@ -611,15 +612,4 @@ function linearDense(): tf.layers.Layer {
 function relativeError(found: Float64Array, expected: Float64Array): number {
   const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   return found.reduce((max, value, i) => Math.max(max, Math.abs(value - expected[i])), 0) / largest;
-}
-
-/** Every own property, also those that are not enumerable, of a model and its layers. */
-function ownKeysOf(net: tf.LayersModel): string[][] {
-  const inner = (net as unknown as { model?: object }).model;
-  return [net, ...(inner ? [inner] : []), ...net.layers].map((each) =>
-    Reflect.ownKeys(each)
-      .map(String)
-      .filter((key) => !/^(history|isTraining|stopTraining_|trainFunction|testFunction|_stateful)$/.test(key))
-      .sort(),
-  );
 }

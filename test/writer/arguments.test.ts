@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryOutput, SummaryWriter } from '../../src/index.js';
-import { decodeRecords } from '../support/event-files.js';
+import { writerInMemory } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -10,17 +10,6 @@ catchWarnings();
 afterEach(() => {
   vi.useRealTimers();
 });
-
-/** A writer into memory, and what it has written so far. */
-function inMemory() {
-  const output = new MemoryOutput();
-  const writer = new SummaryWriter(output);
-  const events = async () => {
-    await writer.flush();
-    return decodeRecords(output.bytes);
-  };
-  return { output, writer, events };
-}
 
 describe('bad arguments throw from the call, name what is wrong, and write nothing', () => {
   const bad: [string, (writer: SummaryWriter) => void, ErrorConstructor, RegExp][] = [
@@ -48,7 +37,7 @@ describe('bad arguments throw from the call, name what is wrong, and write nothi
     ['nothing as event', (w) => w.addEvent(undefined as never), TypeError, /addEvent/],
   ];
   it.each(bad)('%s', async (_, call, type, message) => {
-    const { writer, events, output } = inMemory();
+    const { writer, events, output } = writerInMemory();
     expect(() => call(writer)).toThrow(type);
     expect(() => call(writer)).toThrow(message);
     expect((await events()).filter(({ summary }) => summary)).toEqual([]);

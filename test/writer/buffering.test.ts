@@ -2,7 +2,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
 import type { Output } from '../../src/output/output.js';
 import type { SummaryWriterOptions } from '../../src/writer/run-writer.js';
-import { eventFiles, stepsIn } from '../support/event-files.js';
+import { stepsIn } from '../support/event-files.js';
 import { FaultyOutput } from '../support/faulty-output.js';
 import { temporaryFolder } from '../support/folders.js';
 import { catchWarnings } from '../support/warnings.js';
@@ -84,10 +84,70 @@ it('ten million bytes of events keep the memory of the writer flat', async () =>
 });
 
 it('flush() has written by the time it returns', () => {
-  const logdir = temporaryFolder();
-  const writer = new SummaryWriter(logdir, { flushSecs: 1000 });
+  const output = new FaultyOutput();
+  const writer = new SummaryWriter(output, { flushSecs: 1000 });
   writer.addScalar('loss', 1, 1);
-  expect(eventFiles(logdir)).toEqual([]);
+  expect(output.attempts).toBe(0);
   void writer.flush();
-  expect(stepsIn(logdir)).toEqual([1]);
+  expect(output.steps).toEqual([1]);
+  const logdir = temporaryFolder();
+  const burst = new SummaryWriter(logdir, { flushSecs: 1000 });
+  for (const step of range(0, 5000)) burst.addScalar('loss', step, step);
+  void burst.flush();
+  expect(stepsIn(logdir)).toEqual(range(0, 5000));
+});
+
+/** An Output to which a small write is cheap, or said to be. */
+class ImmediateOutput extends FaultyOutput {
+  readonly isImmediate = true;
+  /** How long a write takes, in milliseconds. */
+  millis = 0;
+
+  override write(bytes: Uint8Array): void {
+    for (const end = performance.now() + this.millis; performance.now() < end; );
+    super.write(bytes);
+  }
+}
+
+const endOfTurn = () => new Promise((done) => process.nextTick(done));
+
+it('an immediate Output gets an event as it is added', () => {
+  const output = new ImmediateOutput();
+  const writer = new SummaryWriter(output);
+  for (const step of range(0, 5)) {
+    writer.addScalar('loss', step, step);
+    expect(output.steps).toEqual(range(0, step + 1));
+  }
+});
+
+it('an immediate Output gets a burst in few pieces, and all of it by the end of the turn', async () => {
+  const output = new ImmediateOutput();
+  output.millis = 0.02;
+  const writer = new SummaryWriter(output);
+  for (const step of range(0, 20_000)) writer.addScalar('loss', step, step);
+  expect(writer.pendingBytes).toBeGreaterThan(0);
+  await endOfTurn();
+  expect(writer.pendingBytes).toBe(0);
+  expect(output.steps).toEqual(range(0, 20_000));
+  expect(output.attempts).toBeLessThan(2000);
+});
+
+it('an immediate Output gets what is some milliseconds old with the next event, and all that is old after a failure', async () => {
+  vi.useFakeTimers({ now: 2e12, toFake: ['Date'] });
+  const output = new ImmediateOutput();
+  output.millis = 0.5;
+  const writer = new SummaryWriter(output);
+  for (const step of range(0, 100)) writer.addScalar('loss', step, step);
+  const before = output.steps.length;
+  expect(before).toBeLessThan(100);
+  vi.setSystemTime(2e12 + 4);
+  writer.addScalar('loss', 100, 100);
+  expect(output.steps).toEqual(range(0, 101));
+  output.failure = enospc();
+  writer.addScalar('loss', 101, 101);
+  await endOfTurn();
+  output.failure = undefined;
+  vi.setSystemTime(2e12 + 200);
+  writer.addScalar('loss', 102, 102);
+  expect(output.steps).toEqual(range(0, 103));
 });

@@ -172,7 +172,7 @@ it.each([
 ])(
   '%s whose tag was last seen in a file that is gone is described in the new one, wherever that begins',
   async (_, add) => {
-    // One of these lengths makes room for the very event: the file is found gone between its encoding and its writing.
+    // With one of these lengths the file is found gone between the encoding and the writing of exactly this event.
     for (let before = 0; before < 25; before++) {
       const output = new FaultyOutput();
       const writer = new SummaryWriter(output, small);

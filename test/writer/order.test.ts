@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryOutput, SummaryWriter } from '../../src/index.js';
 import { maxWaitingBytes, maxWaitingEvents, OrderedQueue } from '../../src/writer/ordered-queue.js';
 import { decodeRecords, scalarsOf } from '../support/event-files.js';
@@ -79,12 +79,13 @@ it('values that never come are counted, reported and rejected; the events around
 });
 
 it('values that wait too long lose their place instead of filling the memory; nothing is lost', async () => {
-  const queue = new OrderedQueue();
+  const queue = new OrderedQueue(unexpected);
   const written: string[] = [];
   let come!: (value: string) => void;
   const late = new Promise<string>((resolve) => (come = resolve));
   queue.addLater(
     late,
+    'late',
     (value) => written.push(value),
     () => {},
   );
@@ -121,14 +122,14 @@ it('large events wait up to a number of bytes only', async () => {
 });
 
 it('an event that cannot be written when its turn comes is reported, and the rest are written', async () => {
-  const queue = new OrderedQueue();
+  const queue = new OrderedQueue(unexpected);
   const written: string[] = [];
   const failures: unknown[] = [];
   const failure = new Error('on purpose');
   const fail = () => {
     throw failure;
   };
-  queue.addLater(Promise.resolve(), fail, (error) => failures.push(error));
+  queue.addLater(Promise.resolve(), 'late', fail, (error) => failures.push(error));
   queue.add(fail, (error) => failures.push(error), 1);
   queue.add(() => written.push('last'), unexpected, 1);
   await queue.settled();
@@ -147,4 +148,88 @@ it('close waits for late values, and an addScalar after it is refused', async ()
   late.come();
   await closed;
   expect(scalarsOf(decodeRecords(output.bytes)).map(({ value }) => value)).toEqual([7]);
+});
+
+describe('values that never come', () => {
+  const never = { shape: [], data: () => new Promise<Float32Array>(() => {}) };
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('are given up by name after 30 s; what waits behind them is written, and flush rejects', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    writer.addScalar('loss', never, 1);
+    writer.addHistogram('weights', never, 2);
+    writer.addScalar('loss', 3, 3);
+    const flushed = writer.flush();
+    await vi.advanceTimersByTimeAsync(29_999);
+    expect(warnings).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    await expect(flushed).rejects.toThrow(
+      '2 events were lost: no value has come for 30 s (given up: addScalar "loss" at step 1, addHistogram "weights" at step 2)',
+    );
+    expect(scalarsOf(decodeRecords(output.bytes)).map(({ step }) => step)).toEqual([3]);
+    expect(warnings).toEqual([expect.stringContaining('addScalar "loss" at step 1, addHistogram "weights" at step 2')]);
+    await writer.flush();
+    await expect(writer.close()).rejects.toThrow('2 events were lost');
+  });
+
+  it('do not keep close from ending', async () => {
+    const writer = new SummaryWriter(new MemoryOutput());
+    writer.addScalar('loss', never, 1);
+    const closed = writer.close();
+    await vi.advanceTimersByTimeAsync(30_000);
+    await expect(closed).rejects.toThrow('1 event was lost: no value has come for 30 s');
+  });
+
+  it('are waited for as long as others come', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const late = Array.from({ length: 10 }, (_, step) => lateTensor(step));
+    for (const [step, { tensor }] of late.entries()) writer.addScalar('loss', tensor, step);
+    for (const { come } of late) {
+      await vi.advanceTimersByTimeAsync(20_000);
+      come();
+    }
+    await writer.flush();
+    expect(scalarsOf(decodeRecords(output.bytes)).map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    writer.addScalar('loss', never, 10);
+    await vi.advanceTimersByTimeAsync(20_000);
+    // This one gets its 30 s, too.
+    const last = lateTensor(11);
+    writer.addScalar('loss', last.tensor, 11);
+    await vi.advanceTimersByTimeAsync(20_000);
+    last.come();
+    await writer.flush().catch(() => {});
+    expect(scalarsOf(decodeRecords(output.bytes)).at(-1)).toMatchObject({ step: 11 });
+    expect(warnings.length).toBe(1);
+    await writer.close().catch(() => {});
+  });
+
+  it('that come after they were given up change nothing any more', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const late = lateTensor(1);
+    writer.addScalar('loss', late.tensor, 1);
+    await vi.advanceTimersByTimeAsync(30_000);
+    writer.addScalar('loss', 2, 2);
+    late.come();
+    await writer.close().catch(() => {});
+    expect(scalarsOf(decodeRecords(output.bytes)).map(({ step }) => step)).toEqual([2]);
+  });
+
+  it('for a companion file do not keep flush from ending', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const vectors = { shape: [2, 2], data: () => new Promise<Float32Array>(() => {}) };
+    writer.addEmbedding('words', vectors, 1, { metadata: ['a', 'b'] });
+    const flushed = writer.flush();
+    await vi.advanceTimersByTimeAsync(30_000);
+    await expect(flushed).rejects.toThrow(/events? were lost: no value has come for 30 s \(given up: the file '/);
+    await writer.close().catch(() => {});
+  });
 });

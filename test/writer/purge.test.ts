@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Long from 'long';
 import { expect, it } from 'vitest';
@@ -47,6 +48,23 @@ it('the resumed file begins with two session starts and the last kept point of e
   const [loss, even] = events.slice(3).map(({ summary }) => summary!.value![0]);
   expect(loss.metadata?.summaryDescription).toBe('falls');
   expect(even.metadata?.pluginData?.pluginName).toBe('scalars');
+});
+
+it('pipes and folders that are named like event files do not hold up a purge', async () => {
+  const logdir = await crashedRun();
+  mkdirSync(join(logdir, '1.tfevents'));
+  execFileSync('mkfifo', [join(logdir, '2.tfevents')]);
+  symlinkSync('/dev/zero', join(logdir, '3.tfevents'));
+  const writer = new SummaryWriter(logdir, { purgeStep: 5 });
+  await writer.close();
+  const [file] = readdirSync(logdir)
+    .filter((name) => name.startsWith('events'))
+    .sort()
+    .slice(-1);
+  expect(scalarsOf(decodeRecords(readFileSync(join(logdir, file))))).toEqual([
+    { tag: 'loss', step: 4, value: 4 },
+    { tag: 'even', step: 4, value: 4 },
+  ]);
 });
 
 it('what is kept stays at its wall time', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ClosedWriterError, MemoryOutput, type Output, SummaryWriter } from '../../src/index.js';
 import { defaultLogdir } from '../../src/writer/run-writer.js';
-import { decodeRecords, scalarsOf, stepsIn } from '../support/event-files.js';
+import { decodeRecords, scalarsOf, stepsIn, writerInMemory } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -14,19 +14,8 @@ describe('runs', () => {
     vi.useRealTimers();
   });
 
-  /** A writer into memory, and what it has written so far. */
-  function inMemory() {
-    const output = new MemoryOutput();
-    const writer = new SummaryWriter(output);
-    const events = async () => {
-      await writer.flush();
-      return decodeRecords(output.bytes);
-    };
-    return { output, writer, events };
-  }
-
   it('run gives one writer per name, closed with its parent; a closed one is replaced by another', async () => {
-    const { writer, output } = inMemory();
+    const { writer, output } = writerInMemory();
     const train = writer.run('train');
     expect(writer.run('train')).toBe(train);
     expect(writer.run('./train/')).toBe(train);

@@ -7,7 +7,7 @@ import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import { Run } from '../../src/writer/run.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
+import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn, writerInMemory } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -17,22 +17,11 @@ describe('events', () => {
     vi.useRealTimers();
   });
 
-  /** A writer into memory, and what it has written so far. */
-  function inMemory() {
-    const output = new MemoryOutput();
-    const writer = new SummaryWriter(output);
-    const events = async () => {
-      await writer.flush();
-      return decodeRecords(output.bytes);
-    };
-    return { output, writer, events };
-  }
-
   // Written by Python's protobuf; both of TensorBoard's loaders show it alike (test/fixtures/events/golden.json).
   const recommended = readFileSync('test/fixtures/events/recommended/r/events.out.tfevents.1700000000.host.1.0');
 
   it('scalars are written as the recommended encoding has them, byte for byte', async () => {
-    const { output, writer } = inMemory();
+    const { output, writer } = writerInMemory();
     writer.addScalar('loss', 1, 0, { wallTime: 1700000001, displayName: 'Loss!', description: '**md**' });
     writer.addScalar('loss', 0.5, 1, { wallTime: 1700000002 });
     await writer.flush();
@@ -42,7 +31,7 @@ describe('events', () => {
   });
 
   it('a file begins with the version and who wrote it', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     writer.addScalar('loss', 1, 1);
     const [first] = await events();
     expect(first.fileVersion).toBe('brain.Event:2');
@@ -51,7 +40,7 @@ describe('events', () => {
   });
 
   it('a tag is described on its first event only, by every method', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     const options = { displayName: 'name', description: 'text' };
     for (const step of [1, 2]) {
       writer.addScalar('scalar', 1, step, options);
@@ -73,14 +62,14 @@ describe('events', () => {
   });
 
   it('steps may be negative, beyond 2^31, beyond 2^53, and bigint', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     const steps = [0, -5, 2 ** 31, 2 ** 53, 2n ** 62n, -(2n ** 63n), 2n ** 63n - 1n];
     for (const step of steps) writer.addScalar('loss', 1, step);
     expect((await events()).slice(1).map(({ step }) => BigInt(String(step)))).toEqual(steps.map(BigInt));
   });
 
   it('an array or tensor of one number is a scalar', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     writer.addScalar('loss', [2], 1);
     writer.addScalar('loss', Float32Array.of(3), 2);
     writer.addScalar(
@@ -93,7 +82,7 @@ describe('events', () => {
   });
 
   it('a number beyond float32 becomes Infinity, and NaN stays NaN', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     for (const [step, value] of [1e300, -1e300, Number.NaN, 1e-300].entries()) writer.addScalar('loss', value, step);
     expect(scalarsOf(await events()).map(({ value }) => value)).toEqual([Infinity, -Infinity, NaN, 0]);
   });
@@ -118,7 +107,7 @@ describe('events', () => {
     expect(files.length).toBeGreaterThan(10);
     for (const name of files) {
       const source = readFileSync(join(folder, name));
-      const { writer, output } = inMemory();
+      const { writer, output } = writerInMemory();
       for await (const event of readEvents(new Uint8Array(source))) writer.addEvent(event);
       await writer.flush();
       expect(decodeRecords(output.bytes), name).toEqual(decodeRecords(source));
@@ -126,7 +115,7 @@ describe('events', () => {
   });
 
   it('a histogram reports once per tag how many values were NaN or infinite; without finite values it is empty', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     writer.addHistogram('weights', [1, Number.NaN, 2, Infinity], 1, { buckets: 1 });
     writer.addHistogram('weights', [Number.NaN], 2, { buckets: 1 });
     writer.addHistogram('nothing', [], 3, { buckets: 1 });
@@ -139,7 +128,7 @@ describe('events', () => {
   });
 
   it('a step left out is 0, and warned of once, the second time', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     writer.addScalar('loss', 1);
     writer.addScalar('other', 1);
     expect(warnings).toEqual([]);
@@ -150,7 +139,7 @@ describe('events', () => {
   });
 
   it('a tag used for two kinds is warned of once, and written all the same', async () => {
-    const { writer, events } = inMemory();
+    const { writer, events } = writerInMemory();
     writer.addScalar('x', 1, 1);
     for (const step of [2, 3]) writer.addText('x', 'text', step);
     expect(warnings).toEqual([expect.stringMatching(/'x' holds scalars .* text/)]);
@@ -158,7 +147,7 @@ describe('events', () => {
   });
 
   it('half a character in a tag or description becomes U+FFFD, since text that is not UTF-8 stops a loader', async () => {
-    const { writer, output } = inMemory();
+    const { writer, output } = writerInMemory();
     for (const step of [1, 2]) writer.addScalar('a\ud800b', 1, step, { description: '\udc00', displayName: 'x\ud83d' });
     await writer.flush();
     const strict = new TextDecoder('utf-8', { fatal: true });
@@ -194,7 +183,7 @@ describe('summaries', () => {
     return found;
   }
 
-  /** A tensor whose values come after a while, as WebGPU's do. */
+  /** A tensor whose values come later, as those of WebGPU do. */
   const late = (shape: number[], values: number[], dtype = 'float32') => ({
     shape,
     dtype,
