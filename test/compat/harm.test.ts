@@ -1,8 +1,9 @@
 /** No input makes a file that stops one of TensorBoard's loaders, or keeps a dashboard from showing other tags and runs. */
 import { expect, it } from 'vitest';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { temporaryFolder } from '../support/folders.js';
 import { mutations, realEvents } from '../support/mutations.js';
-import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard, temporaryLogdir } from './harness.js';
+import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard } from './harness.js';
 
 /** How many events that addEvent accepts are written; more by hand: DELVE_MUTATIONS=5000. */
 const wanted = Number(process.env.DELVE_MUTATIONS ?? 400);
@@ -61,7 +62,7 @@ function addSentinels(writer: SummaryWriter, tag = 'sentinel'): void {
 
 describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   it('what addEvent accepts of mutated events hides nothing of its run and of others', async () => {
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);
     const next = mutations(await realEvents(), seed);
     const runs: string[] = ['other'];
@@ -106,7 +107,7 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
           toJSON: () => ({ config: { layers: [{ class_name: half, config: { name: half } }] } }),
         }),
     };
-    const logdir = temporaryLogdir();
+    const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);
     for (const [name, act] of Object.entries(acts)) {
       act(writer.run(name));
