@@ -11,6 +11,8 @@ const steps = [
     ['--config', '.dependency-cruiser.cjs', '--output-type', 'err', 'src'],
   ],
   ['unused files, exports, dependencies', 'knip', []],
+  ['documentation of every public name', 'typedoc', []],
+  ['ARCHITECTURE.md and what documents name', process.execPath, ['scripts/architecture.mjs', '--check']],
   ['package: publint', 'publint', ['--strict']],
   ['package: types of every export', 'attw', ['--pack', '.', '--profile', 'esm-only']],
   ['lockfile', process.execPath, ['scripts/lockfile.mjs', '--check']],

@@ -20,6 +20,7 @@ export type {
   TensorBoardEvent,
   TensorValue,
   TextValue,
+  UndecodedValue,
 } from './event/event.js';
 export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
 export { type BrowserFolderOutput, type ListedFile, openBrowserFolder } from './output/browser-folder-output.js';

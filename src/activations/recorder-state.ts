@@ -11,7 +11,7 @@ import { CovarianceAccumulator } from '../statistics/covariance.js';
 export interface SavedLayer {
   split: Split;
   layer: string;
-  /** Passes since the epoch began, used or not. */
+  /** Batches since the epoch began, used or not. */
   passes: number;
   /** Items (images, sequences) used since the epoch began. */
   items: number;

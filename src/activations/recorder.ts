@@ -3,6 +3,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
+import type { Computation } from '../statistics/threads/thread.js';
 import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js';
 import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
 import {
@@ -21,7 +22,7 @@ import type { SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, sampleSize, type Thinning } from './samples.js';
 import { offTape } from './tensors.js';
-import { TrainingPhase } from './training-phase.js';
+import { type BatchPlace, TrainingPhase } from './training-phase.js';
 
 /*
  * From a layer's output to its accumulator: the recorder hooks a model, asks the training phase to which split a pass
@@ -72,8 +73,28 @@ export interface RecordedLayer {
   layer: string;
   /** Where and in which precision its samples were summed, in words. */
   strategy: string;
-  /** Resolves to undefined if nothing was recorded. */
-  solved: Promise<SolvedLayer | undefined>;
+  /** The result is undefined if nothing was recorded. */
+  solved: Computation<SolvedLayer | undefined>;
+}
+
+/** Counts the batches that pass one layer, each once, however often the layer is called for it. */
+class BatchCount {
+  /** Batches since the period began. */
+  total: number;
+  /** What runs the batches now, and how many there were before. */
+  #run: { readonly number: number; readonly before: number } | undefined;
+
+  constructor(total = 0) {
+    this.total = total;
+  }
+
+  /** The number of a batch in the period, from 0. */
+  numberOf({ run, index }: BatchPlace): number {
+    if (this.#run?.number !== run) this.#run = { number: run, before: this.total };
+    const number = this.#run.before + index;
+    this.total = Math.max(this.total, number + 1);
+    return number;
+  }
 }
 
 /** The state of one layer in one split. */
@@ -81,10 +102,12 @@ interface Entry {
   split: Split;
   name: string;
   accumulator: LayerAccumulator;
-  /** Passes since the period began, used or not. */
-  passes: number;
+  /** What counts the batches of the period. */
+  batches: BatchCount;
   /** Items (images, sequences) used since the period began. */
   items: number;
+  /** The batch that is running, and how many items were used before it. */
+  batch: { readonly number: number; readonly itemsBefore: number } | undefined;
   /** Whether a pass of this period was used. */
   isUsed: boolean;
   /** With sampling 'auto': how many rows are needed. */
@@ -189,7 +212,7 @@ export class ActivationRecorder {
   /** Adds activations that the caller has at hand, under a name of the caller's. */
   observe(name: string, activations: Tensor, split: Split): void {
     if (!this.#names.includes(name)) this.#names.push(name);
-    if (this.isRecording) this.#add(split, name, 1, activations, this.#viewOf(undefined), undefined);
+    if (this.isRecording) this.#add(split, name, activations, this.#viewOf(undefined), undefined);
   }
 
   /**
@@ -220,13 +243,14 @@ export class ActivationRecorder {
     return used.map((entry) => {
       const solved = entry.accumulator.solve(options, endPeriod);
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
-      solved.catch(() => {});
+      solved.result.catch(() => {});
       if (endPeriod) {
         entry.items = 0;
         entry.isUsed = false;
         entry.budget?.endEpoch();
       }
-      entry.passes = 0;
+      entry.batches = new BatchCount();
+      entry.batch = undefined;
       return { split: entry.split, layer: entry.name, strategy: entry.accumulator.strategy, solved };
     });
   }
@@ -234,9 +258,11 @@ export class ActivationRecorder {
   /** What each layer of the running period has accumulated so far, for saving. */
   snapshot(): SavedLayer[] {
     const saved: SavedLayer[] = [];
-    for (const { split, name, accumulator, passes, items } of this.#entries.values()) {
+    for (const { split, name, accumulator, batches, items } of this.#entries.values()) {
       const snapshot = accumulator.snapshot();
-      if (snapshot !== undefined) saved.push({ split, layer: name, passes, items, accumulator: snapshot });
+      if (snapshot !== undefined) {
+        saved.push({ split, layer: name, passes: batches.total, items, accumulator: snapshot });
+      }
     }
     return saved;
   }
@@ -246,7 +272,7 @@ export class ActivationRecorder {
     const entry = this.#entryOf(split, layer);
     entry.accumulator.restore(accumulator);
     entry.isUsed = true;
-    entry.passes = passes;
+    entry.batches = new BatchCount(passes);
     entry.items = items;
   }
 
@@ -275,11 +301,9 @@ export class ActivationRecorder {
     if (!this.isRecording) return;
     const split = this.phase.current(call.kwargs.training === true);
     if (split === undefined) return;
-    // A shared layer is called once per place in which it stands: together these calls are one pass.
-    const callsPerPass = Math.max(1, target.layer.inboundNodes.length);
     const view = this.#viewOf(target);
     const mask = view.kind === 'sequence' && call.output.rank === 3 ? maskOf(call) : undefined;
-    const add = (output: Tensor) => this.#add(split, target.name, callsPerPass, output, view, mask);
+    const add = (output: Tensor) => this.#add(split, target.name, output, view, mask);
     if (this.#options.activations === 'preActivation' && hasFusedActivation(call)) {
       offTape(call.output, () => tidy(() => add(preActivationOf(call))));
     } else {
@@ -288,34 +312,23 @@ export class ActivationRecorder {
   }
 
   /** Adds the rows of an output that count to the accumulator of its layer and split. */
-  #add(
-    split: Split,
-    name: string,
-    callsPerPass: number,
-    output: Tensor,
-    view: ActivationView,
-    mask: ArrayLike<number> | undefined,
-  ): void {
+  #add(split: Split, name: string, output: Tensor, view: ActivationView, mask: ArrayLike<number> | undefined): void {
     const entry = this.#entryOf(split, name, () => ({ shape: output.shape, view, masked: mask !== undefined }));
-    const pass = Math.floor(entry.passes++ / callsPerPass);
-    if (pass % this.#options.logInterval !== 0) return;
-    const items = Math.min(output.shape[0] ?? 0, this.#options.maxSamples - entry.items);
+    const number = entry.batches.numberOf(this.phase.batch());
+    if (number % this.#options.logInterval !== 0) return;
+    if (entry.batch?.number !== number) entry.batch = { number, itemsBefore: entry.items };
+    const { itemsBefore } = entry.batch;
+    const items = Math.min(output.shape[0] ?? 0, this.#options.maxSamples - itemsBefore);
     if (items <= 0) return;
-    const thinning = this.#thinningOf(entry, output.shape, view, items, callsPerPass);
+    const thinning = this.#thinningOf(entry, output.shape, view, items);
     if (thinning?.rows === 0) return;
     entry.accumulator.add({ output, view, mask, items, thinning });
-    entry.items += items;
+    entry.items = Math.max(entry.items, itemsBefore + items);
     entry.isUsed = true;
   }
 
   /** Which rows of a pass to use, possibly none; undefined for all. */
-  #thinningOf(
-    entry: Entry,
-    shape: readonly number[],
-    view: ActivationView,
-    items: number,
-    callsPerPass: number,
-  ): Thinning | undefined {
+  #thinningOf(entry: Entry, shape: readonly number[], view: ActivationView, items: number): Thinning | undefined {
     if (this.#options.sampling === 'all') return undefined;
     const { rows, features } = sampleSize(shape, view, items);
     // Neighboring places of an image (steps of a sequence) are alike: only some rows of an item count as independent.
@@ -324,11 +337,11 @@ export class ActivationRecorder {
     if (entry.budget === undefined) {
       entry.budget = new SampleBudget(features, { threshold: this.#options.threshold });
       const expected = this.#expectedItems.get(entry.split);
-      entry.budget.beginEpoch(expected && (expected * callsPerPass * independent) / items);
+      entry.budget.beginEpoch(expected && (expected * independent) / items);
     }
     const share = entry.budget.rowsToUse(independent) / independent;
     const wanted = Math.ceil(share * Math.min(places, mostRowsPerItem) * items);
-    return wanted >= rows ? undefined : { rows: wanted, offset: (entry.passes * goldenRatio) % 1 };
+    return wanted >= rows ? undefined : { rows: wanted, offset: (entry.batches.total * goldenRatio) % 1 };
   }
 
   #entryOf(split: Split, name: string, output: () => FirstOutput | undefined = () => undefined): Entry {
@@ -338,7 +351,16 @@ export class ActivationRecorder {
       const keepRows = this.#options.embedding ? embeddingRows : 0;
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
       const accumulator = this.#accumulators.choose(key, output(), keepRows, report);
-      entry = { split, name, accumulator, passes: 0, items: 0, isUsed: false, budget: undefined };
+      entry = {
+        split,
+        name,
+        accumulator,
+        batches: new BatchCount(),
+        items: 0,
+        batch: undefined,
+        isUsed: false,
+        budget: undefined,
+      };
       this.#entries.set(key, entry);
     }
     return entry;

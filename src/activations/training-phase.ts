@@ -5,8 +5,8 @@ import type { Split } from '../saturation/epoch.js';
 import { type Around, wrapMethod } from './wrap-method.js';
 
 /*
- * Whether a pass of data is training or validation. TensorFlow.js does not say: it is inferred from how fit and
- * fitDataset run, by wrapping the methods that they and users call.
+ * Whether a pass of data is training or validation, and to which batch it belongs. TensorFlow.js does not say: it is
+ * inferred from how fit and fitDataset run, by wrapping the methods that they and users call.
  */
 
 type Method = (...args: unknown[]) => unknown;
@@ -17,18 +17,53 @@ interface RunningFit {
   history: object | undefined;
 }
 
+/** A batch: a layer may be called several times for it. */
+export interface BatchPlace {
+  /** What runs batches: a training step, a validation, or a call of record(). Each has another number. */
+  readonly run: number;
+  /** Which of the run's batches, from 0. */
+  readonly index: number;
+}
+
+/** A call that cuts its data into batches and runs one after another. */
+interface BatchLoop {
+  /** How many of TensorFlow.js' scopes were open when the call began. */
+  readonly depth: number;
+  /** The scope or gradient tape of the batch that runs. */
+  scope: object | undefined;
+  /** Which batch that is, from 0. */
+  index: number;
+}
+
+/** A call of record() that has not ended. */
+interface RunningRecord {
+  readonly split: Split;
+  readonly run: number;
+  /** What runs inside it, outermost first. */
+  readonly loops: BatchLoop[];
+}
+
+/** A validation that has not ended. */
+interface RunningValidation {
+  readonly run: number;
+  readonly loop: BatchLoop;
+}
+
 /**
- * Knows to which split a pass of data belongs.
+ * Knows to which split and batch a pass of data belongs.
  *
  * Training passes are those that TensorFlow.js runs with `training: true` under the gradient tape of a running fit.
  * Validation passes are those of fit's own validation: `testLoop` called by `fit`, `evaluate`/`evaluateDataset` called by
  * `fitDataset` on its validation data. A user's `predict`, `evaluate` or `apply`, also from a callback in the middle of
  * a fit, belongs to neither. An explicit `record(split, fn)` takes precedence over all of this.
+ *
+ * A batch is what a layer is called for, however often: one training step, one batch of a validation, or one call of
+ * `record`. Inside `record`, the `predict`, `evaluate` and `fit` of a watched model run several batches.
  */
 export class TrainingPhase {
-  #explicit: { split: Split }[] = [];
+  #records: RunningRecord[] = [];
   #fitting: RunningFit | undefined;
-  #validating = 0;
+  #validations: RunningValidation[] = [];
   #byUser = 0;
   /** How many fits are running whose validation data is marked. */
   #marking = 0;
@@ -38,36 +73,34 @@ export class TrainingPhase {
 
   /** The split of the pass that is running now; undefined for a pass that belongs to none. */
   current(training: boolean): Split | undefined {
-    if (this.#explicit.length > 0) return this.#explicit[this.#explicit.length - 1].split;
+    const record = this.#records.at(-1);
+    if (record !== undefined) return record.split;
     const fit = this.#fitting;
     // A fit that threw never said that it ended. The next fit, without our callback, must not count.
     if (fit === undefined || fit.model.isTraining !== true || fit.model.history !== fit.history) return undefined;
     if (this.#byUser > 0) return undefined;
-    if (this.#validating > 0) return training ? undefined : 'val';
+    if (this.#validations.length > 0) return training ? undefined : 'val';
     return training && engine().state.gradientDepth > 0 ? 'train' : undefined;
+  }
+
+  /** The batch of the pass that is running now. A pass outside of everything is a batch by itself. */
+  batch(): BatchPlace {
+    const record = this.#records.at(-1);
+    const validation = record === undefined ? this.#validations[0] : undefined;
+    const loop = validation?.loop ?? record?.loops[0];
+    const run = record?.run ?? validation?.run ?? runOfTape() ?? newRun();
+    return { run, index: loop === undefined ? 0 : indexIn(loop) };
   }
 
   /** Counts every pass that runs inside `fn` for one split; inside an async function, until its promise settles. */
   record<T>(split: Split, fn: () => T): T {
-    const entry = { split };
-    const leave = () => {
-      const at = this.#explicit.indexOf(entry);
-      if (at >= 0) this.#explicit.splice(at, 1);
-    };
-    this.#explicit.push(entry);
-    let result: T;
-    try {
-      result = fn();
-    } catch (error) {
-      leave();
-      throw error;
-    }
-    if (isPromiseLike(result)) return Promise.resolve(result).finally(leave) as T;
-    leave();
-    return result;
+    return inside(this.#records, { split, run: newRun(), loops: [] }, fn);
   }
 
-  /** Watches, until unwatch(), the `fitDataset` of a model: it alone knows the data on which it validates. */
+  /**
+   * Watches the methods of a model until unwatch(): its `fitDataset`, which alone knows the data on which it validates,
+   * and those that run several batches.
+   */
   watch(model: LayersModel): void {
     this.#always.push(
       wrapMethod(model, 'fitDataset', (original, _self, args) =>
@@ -78,6 +111,14 @@ export class TrainingPhase {
         ),
       ),
     );
+    for (const name of ['predict', 'evaluate', 'evaluateDataset', 'fit', 'fitDataset']) {
+      this.#always.push(
+        wrapMethod(model, name, (original, _self, args) => {
+          const record = this.#records.at(-1);
+          return record === undefined ? original(...args) : inside(record.loops, newLoop(), () => original(...args));
+        }),
+      );
+    }
   }
 
   /**
@@ -93,7 +134,7 @@ export class TrainingPhase {
     const wrap = (name: string, around: Around) => this.#duringFit.push(wrapMethod(model, name, around));
     // fit validates by testLoop, fitDataset by evaluate and evaluateDataset; predictLoop is where every predict runs.
     wrap('testLoop', (original, _self, args) =>
-      this.#byUser > 0 || this.#validating > 0 ? original(...args) : this.#asValidation(original, args),
+      this.#byUser > 0 || this.#validations.length > 0 ? original(...args) : this.#asValidation(original, args),
     );
     for (const name of ['evaluate', 'evaluateDataset']) {
       wrap(name, (original, _self, args) =>
@@ -114,7 +155,7 @@ export class TrainingPhase {
   endFit(): void {
     restoreAll(this.#duringFit);
     this.#fitting = undefined;
-    this.#validating = 0;
+    this.#validations = [];
     this.#byUser = 0;
   }
 
@@ -137,11 +178,7 @@ export class TrainingPhase {
   }
 
   #asValidation(original: Method, args: unknown[]): unknown {
-    return during(
-      () => this.#validating++,
-      () => this.#validating--,
-      () => original(...args),
-    );
+    return inside(this.#validations, { run: newRun(), loop: newLoop() }, () => original(...args));
   }
 
   #asUser(original: Method, args: unknown[]): unknown {
@@ -151,6 +188,61 @@ export class TrainingPhase {
       () => original(...args),
     );
   }
+}
+
+let runs = 0;
+/** The number of each gradient tape, so that nobody needs to hold on to one. */
+const runsOfTapes = new WeakMap<object, number>();
+
+function newRun(): number {
+  return runs++;
+}
+
+/** The number of the training step that is running: what is on one gradient tape. Undefined outside of one. */
+function runOfTape(): number | undefined {
+  const tape = activeTape();
+  if (tape === undefined) return undefined;
+  let run = runsOfTapes.get(tape);
+  if (run === undefined) {
+    run = newRun();
+    runsOfTapes.set(tape, run);
+  }
+  return run;
+}
+
+/** TensorFlow.js makes a new tape for each outermost gradient. */
+function activeTape(): object | undefined {
+  const { gradientDepth, activeTape: tape } = engine().state;
+  return gradientDepth > 0 ? tape : undefined;
+}
+
+function newLoop(): BatchLoop {
+  return { depth: engine().state.scopeStack.length, scope: undefined, index: 0 };
+}
+
+/**
+ * Which of a loop's batches is running. A training step has a gradient tape of its own. The loops of predict and evaluate
+ * open one scope around all batches and one around each.
+ */
+function indexIn(loop: BatchLoop): number {
+  const scope = activeTape() ?? engine().state.scopeStack[loop.depth + 1];
+  if (scope !== loop.scope) {
+    if (loop.scope !== undefined) loop.index++;
+    loop.scope = scope;
+  }
+  return loop.index;
+}
+
+/** Runs `body` while `entry` is in the list; if `body` returns a promise, until it settles. */
+function inside<T, R>(list: T[], entry: T, body: () => R): R {
+  return during(
+    () => list.push(entry),
+    () => {
+      const at = list.indexOf(entry);
+      if (at >= 0) list.splice(at, 1);
+    },
+    body,
+  ) as R;
 }
 
 /** The objects that stand in for the validation data of a fitDataset: it passes them to evaluate. */

@@ -3,12 +3,14 @@ import { fnv1aHex } from '../encoding/bytes.js';
 import { printable, printableLines } from '../errors.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
-import { jsonStep } from './inspect.js';
+import { jsonStep, valueText } from './inspect.js';
 import { findRuns, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported. */
 export const exportKinds = ['scalars', 'histograms', 'text', 'images', 'audio'] as const;
+
+type Kind = (typeof exportKinds)[number];
 
 /** Options of `export`, as typed. */
 interface ExportOptions {
@@ -21,7 +23,7 @@ interface ExportOptions {
 
 /**
  * `export`: writes numbers and texts as a table, images and sounds as files. Resolves to the exit code, which is 1 if a file
- * is damaged or cannot be read.
+ * is damaged or cannot be read, or a value cannot be exported.
  */
 export async function exportLogdir(
   terminal: Terminal,
@@ -29,7 +31,7 @@ export async function exportLogdir(
   options: ExportOptions,
 ): Promise<number> {
   const { format = 'csv', kind = 'scalars', out } = options;
-  if (!exportKinds.includes(kind as (typeof exportKinds)[number])) {
+  if (!isKind(kind)) {
     throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"`);
   }
   if (format !== 'csv' && format !== 'json') throw new UsageError(`--format: expected csv or json, got "${format}"`);
@@ -43,14 +45,21 @@ export async function exportLogdir(
     const complain = (message: string) => complaints.add(message);
     let hidden = 0;
     for (const { files, run } of runs) {
+      const leftOut = new Map<string, { count: number; reason: string }>();
       const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
         for (const [index, summary] of (event.summary ?? []).entries()) {
           if (summary.plugin !== kind) continue;
-          if (isShown(index)) target.add(run, event, summary);
-          else hidden++;
+          const known = leftOut.get(summary.tag);
+          if (!isShown(index)) hidden++;
+          else if (forms[kind](summary.value)) target.add(run, event, summary);
+          else if (known) known.count++;
+          else leftOut.set(summary.tag, { count: 1, reason: valueText(summary.value) });
         }
       };
       await scanRun(files, { tags, raw, complain }, visit, pause);
+      for (const [tag, { count, reason }] of leftOut) {
+        complain(`run "${run}", tag "${tag}": ${plural(count, 'value')} left out: ${reason}`);
+      }
     }
     target.end();
     if (hidden > 0) {
@@ -74,6 +83,19 @@ export async function exportLogdir(
   }
   return complaints.exitCode;
 }
+
+function isKind(kind: string): kind is Kind {
+  return exportKinds.includes(kind as Kind);
+}
+
+/** Whether a value has the form of its kind, without which there is nothing to export. */
+const forms: Record<Kind, (value: SummaryValue) => boolean> = {
+  scalars: (value) => typeof value === 'number',
+  histograms: (value) => typeof value === 'object' && 'buckets' in value,
+  text: (value) => typeof value === 'object' && 'strings' in value,
+  images: (value) => typeof value === 'object' && 'width' in value,
+  audio: (value) => typeof value === 'object' && 'encoded' in value,
+};
 
 /** What takes the summaries that are exported, in order. */
 interface Target {

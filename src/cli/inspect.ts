@@ -13,6 +13,8 @@ interface TagReport {
   first: Step;
   last: Step;
   lastValue: SummaryValue | string;
+  /** How many of the values could not be decoded, and why the first of them could not. */
+  undecoded?: { count: number; reason: string };
   /** How many of its points TensorBoard hides. */
   hidden: number;
   /** How many times its steps go back. */
@@ -53,6 +55,9 @@ export async function inspect(terminal: Terminal, path: string | undefined, opti
       report.count++;
       report.last = step;
       report.lastValue = value;
+      if (typeof value !== 'object' || !('undecoded' in value)) return;
+      report.undecoded ??= { count: 0, reason: value.undecoded };
+      report.undecoded.count++;
     };
     const reading = { tags: wanted, raw: options.raw, complain: (message: string) => complaints.add(message) };
     const { firstBack, goesBack, hidden } = await scanRun(files, reading, (event, isShown) => {
@@ -105,14 +110,16 @@ function printTable(terminal: Terminal, runs: RunReport[]): void {
   const rows = runs.flatMap(({ run, tags }) =>
     tags.length === 0
       ? [[run, '(no summaries)', '', '0', ...(hides ? ['0'] : []), '', '']]
-      : tags.map(({ count, first, hidden, last, lastValue, plugin, tag }) => [
+      : tags.map(({ count, first, hidden, last, lastValue, plugin, tag, undecoded }) => [
           run,
           tag || `(${plugin})`,
           plugin || '(none)',
           String(count),
           ...(hides ? [String(hidden)] : []),
           count === 0 ? '' : first === last ? String(first) : `${first}..${last}`,
-          valueText(lastValue),
+          undecoded === undefined || undecoded.count === count
+            ? valueText(lastValue)
+            : `${valueText(lastValue)} (${undecoded.count} undecoded: ${undecoded.reason})`,
         ]),
   );
   const header = ['run', 'tag', 'plugin', 'count', ...(hides ? ['hidden'] : []), 'steps', 'last'];
@@ -147,7 +154,7 @@ function writeJson(terminal: Terminal, runs: RunReport[]): void {
   batch.flush();
 }
 
-function jsonOf({ count, first, goesBack, hidden, last, lastValue, plugin, tag }: TagReport): object {
+function jsonOf({ count, first, goesBack, hidden, last, lastValue, plugin, tag, undecoded }: TagReport): object {
   return {
     tag,
     plugin,
@@ -155,6 +162,7 @@ function jsonOf({ count, first, goesBack, hidden, last, lastValue, plugin, tag }
     firstStep: jsonStep(first),
     lastStep: jsonStep(last),
     last: typeof lastValue === 'number' && Number.isFinite(lastValue) ? lastValue : valueText(lastValue),
+    undecoded,
     // Absent if there are none, as almost always.
     ...(hidden > 0 && { hidden }),
     ...(goesBack > 0 && { goesBack }),
@@ -167,7 +175,7 @@ export function jsonStep(step: Step): number | string {
 }
 
 /** A value in a few words, for a table. */
-function valueText(value: SummaryValue | string): string {
+export function valueText(value: SummaryValue | string): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number') return String(Number.isInteger(value) ? value : Number(value.toPrecision(7)));
   if ('buckets' in value) {
@@ -189,11 +197,12 @@ function valueText(value: SummaryValue | string): string {
   }
   if ('sessionEnd' in value && value.sessionEnd) return value.sessionEnd.status;
   if ('experiment' in value && value.experiment) return plural(value.experiment.hparams.length, 'hyperparameter');
+  if ('undecoded' in value) return `undecoded: ${value.undecoded}`;
   return `${value.dtype} [${value.shape.join(', ')}]`;
 }
 
 /** JSON with the characters escaped that would command a terminal, which JSON itself allows in texts. */
-export function jsonText(value: unknown): string {
+function jsonText(value: unknown): string {
   return printableLines(JSON.stringify(value, undefined, 2));
 }
 

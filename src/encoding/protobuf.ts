@@ -4,6 +4,13 @@
  * of, or whose claims are checked before anything is allocated.
  */
 import protobuf from 'protobufjs/minimal.js';
+import { messageOf } from '../errors.js';
+
+/**
+ * Bytes are not a protocol-buffer message, so that every parser refuses the record that holds them. Any other error of a
+ * decoder means that a message is well-formed, and that what it says cannot be.
+ */
+export class MalformedMessageError extends RangeError {}
 
 /** A message type of `src/proto`. */
 export interface MessageType<T> {
@@ -13,12 +20,16 @@ export interface MessageType<T> {
 /**
  * Decodes a message. Fields that this package does not know are dropped.
  *
- * @throws Error if the bytes are not that message
+ * @throws MalformedMessageError if the bytes are not that message
  */
 export function decodeMessage<T>(type: MessageType<T>, bytes: Uint8Array): T {
   const reader = protobuf.Reader.create(bytes);
   reader.discardUnknown = true;
-  return type.decode(reader);
+  try {
+    return type.decode(reader);
+  } catch (cause) {
+    throw new MalformedMessageError(messageOf(cause), { cause });
+  }
 }
 
 /** Longer bytes are not decoded by `tryDecodeMessage`: a few bytes of a file may take a hundred in memory. */
@@ -39,13 +50,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /**
  * The text of a proto3 string field, `bytes[start, end)`.
  *
- * @throws RangeError if it is not UTF-8, which no protobuf parser accepts
+ * @throws MalformedMessageError if it is not UTF-8, which no protobuf parser accepts
  */
 export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
   try {
     return utf8.decode(bytes.subarray(start, end));
   } catch (cause) {
-    throw new RangeError('a text that is not UTF-8', { cause });
+    throw new MalformedMessageError('a text that is not UTF-8', { cause });
   }
 }
 
@@ -60,7 +71,7 @@ const maxGroupDepth = 100;
  * refuse.
  * Source: https://protobuf.dev/programming-guides/encoding/
  *
- * Every method throws RangeError if the message ends too early or is not well-formed.
+ * Every method throws MalformedMessageError if the message ends too early or is not well-formed.
  */
 export class WireReader {
   /** Holds the message. */
@@ -103,11 +114,11 @@ export class WireReader {
       this.wireType = first & 7;
     } else {
       this.varint();
-      if (this.high !== 0) throw new RangeError('a field number beyond 32 bits');
+      if (this.high !== 0) throw new MalformedMessageError('a field number beyond 32 bits');
       this.number = this.low >>> 3;
       this.wireType = this.low & 7;
     }
-    if (this.number === 0) throw new RangeError('a field with the number 0');
+    if (this.number === 0) throw new MalformedMessageError('a field with the number 0');
     return true;
   }
 
@@ -118,7 +129,7 @@ export class WireReader {
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
-      if (position >= end) throw new RangeError('a number that is cut off');
+      if (position >= end) throw new MalformedMessageError('a number that is cut off');
       const byte = bytes[position++];
       if (shift < 28) {
         low |= (byte & 0x7f) << shift;
@@ -135,7 +146,7 @@ export class WireReader {
         return;
       }
     }
-    throw new RangeError('a number of more than 10 bytes');
+    throw new MalformedMessageError('a number of more than 10 bytes');
   }
 
   /** Reads a float64. */
@@ -185,19 +196,19 @@ export class WireReader {
         this.#advance(4);
         return;
       case WireType.startGroup:
-        if (depth === maxGroupDepth) throw new RangeError(`groups nested deeper than ${maxGroupDepth}`);
+        if (depth === maxGroupDepth) throw new MalformedMessageError(`groups nested deeper than ${maxGroupDepth}`);
         while (this.field()) {
           if (this.wireType !== WireType.endGroup) {
             this.#skip(this.wireType, this.number, depth + 1);
           } else if (this.number === number) {
             return;
           } else {
-            throw new RangeError(`group ${number} ends as ${this.number}`);
+            throw new MalformedMessageError(`group ${number} ends as ${this.number}`);
           }
         }
-        throw new RangeError(`group ${number} does not end`);
+        throw new MalformedMessageError(`group ${number} does not end`);
       default:
-        throw new RangeError(`field ${number} has the wire type ${wireType}`);
+        throw new MalformedMessageError(`field ${number} has the wire type ${wireType}`);
     }
   }
 
@@ -205,7 +216,7 @@ export class WireReader {
   #advance(length: number): number {
     const start = this.position;
     if (length > this.end - start)
-      throw new RangeError(`a field of ${length} bytes where ${this.end - start} are left`);
+      throw new MalformedMessageError(`a field of ${length} bytes where ${this.end - start} are left`);
     this.position = start + length;
     return start;
   }

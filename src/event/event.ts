@@ -16,7 +16,7 @@ export interface DecodedSummary {
   displayName?: string;
   /** Markdown, shown beside the chart. Absent if this record does not hold one. */
   description?: string;
-  /** The value, in the shape that the plugin has. */
+  /** The value, in the shape that the plugin has; an UndecodedValue if what is stored cannot be read as one. */
   value: SummaryValue;
   /** The bytes of the Summary.Value message, as stored. */
   raw: Uint8Array;
@@ -65,14 +65,16 @@ export interface TensorBoardEvent {
 
 /** The numbers or strings of a tensor. */
 export interface TensorValue {
-  /** TensorFlow's name of the type: 'float32', 'float64', 'int32', 'uint8', 'int64', 'bool', 'string', ... */
+  /** TensorFlow's name of the type: 'float32', 'float64', 'int32', 'uint8', 'int64', 'bool', 'string', 'complex64', ... */
   dtype: string;
   /** The length of each dimension; [] for a single value. */
   shape: number[];
   /**
    * The elements, row-major: a typed array as long as the product of `shape`, except for strings, which are one
    * Uint8Array each (they may be any bytes). 64-bit integers are BigInt64Array or BigUint64Array, booleans a Uint8Array of
-   * 0 and 1, half precision and bfloat16 a Float32Array. For any other type these are the stored bytes.
+   * 0 and 1, half precision and bfloat16 a Float32Array, quantized types ('qint8', ...) the integers that are stored.
+   * Complex numbers are a Float32Array (complex64) or Float64Array (complex128) twice as long as the product of `shape`:
+   * the real part of each element and then its imaginary part.
    */
   data:
     | Float32Array
@@ -92,6 +94,16 @@ export interface TensorValue {
 export interface HistogramValue {
   /** k x 3, row-major: left edge, right edge, count. */
   buckets: Float64Array;
+  /** The least value counted. This and the following four are there if the record is a TF1 histogram, which stores them. */
+  min?: number;
+  /** The greatest value counted. */
+  max?: number;
+  /** How many values were counted. */
+  num?: number;
+  /** The sum of the values. */
+  sum?: number;
+  /** The sum of the squares of the values. */
+  sumSquares?: number;
 }
 
 /** The value of plugin 'images'. */
@@ -112,6 +124,12 @@ export interface AudioValue {
   contentType?: string;
   /** One label per clip, which TF2's writer stores beside it. */
   labels?: string[];
+  /** Frames per second. This and the following two are there if the record is TF1's, which stores them beside the clip. */
+  sampleRate?: number;
+  /** How many channels the clip has. */
+  channels?: number;
+  /** The length of the clip in frames. */
+  frames?: number;
 }
 
 /** The value of plugin 'text'. */
@@ -210,10 +228,20 @@ export interface CustomScalarsValue extends TensorValue {
 }
 
 /**
+ * Stands for a value that could not be decoded, although its record is sound: a tensor whose elements do not fit its shape
+ * or its type, a type that has no numbers in JavaScript, a histogram whose lists differ in length. What is stored is in
+ * `raw` beside it.
+ */
+export interface UndecodedValue {
+  /** Why the value could not be decoded, in words. */
+  undecoded: string;
+}
+
+/**
  * A summary's value by plugin: a number for scalars, HistogramValue, ImagesValue, AudioValue and TextValue for histograms,
  * images, audio and text. Anything else, and a value that does not have its plugin's form, is a TensorValue, to which mesh,
  * hparams and custom_scalars add what they keep elsewhere in the record. A summary without any value (hparams as
- * tensorboardX and torch write them) is a TensorValue of shape [0].
+ * tensorboardX and torch write them) is a TensorValue of shape [0]. A value that cannot be decoded is an UndecodedValue.
  */
 export type SummaryValue =
   | number
@@ -224,4 +252,5 @@ export type SummaryValue =
   | TensorValue
   | MeshValue
   | HparamsValue
-  | CustomScalarsValue;
+  | CustomScalarsValue
+  | UndecodedValue;

@@ -2,7 +2,7 @@
  * From the payload of a record to a TensorBoardEvent. A scalar's event, of which a file may hold millions, is read field by
  * field here; a tensor of another plugin goes to `summaries/plugins.ts` and everything else to protobufjs.
  */
-import { decodeMessage, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
+import { decodeMessage, MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
@@ -37,7 +37,9 @@ export class EventDecoder {
    * Decodes the event in `stored[start, end)`. Returns undefined if the event holds nothing but summaries of tags that
    * are not wanted. The event shares no memory with `stored`.
    *
-   * @throws Error if the bytes are not an event, or if one of its summaries contradicts itself (the message names its tag)
+   * A summary whose value cannot be decoded has an UndecodedValue.
+   *
+   * @throws MalformedMessageError if the bytes are not an event (the message names the tag of the summary that is malformed)
    */
   decode(stored: Uint8Array, start: number, end: number): TensorBoardEvent | undefined {
     // The slices of a Node Buffer are views, and nothing of an event may be.
@@ -135,7 +137,7 @@ export class EventDecoder {
       let value: SummaryValue | undefined;
       if (field === 2) value = simpleValue;
       else if (field === 8 && plugin === 'scalars') value = this.#readFloat(bytes, valueStart, valueEnd);
-      value ??= decodeSummaryValue(
+      value ??= decodeOrExplain(
         { plugin, content: known.content },
         { field, bytes: raw.subarray(valueStart - start, valueEnd - start) },
       );
@@ -150,7 +152,7 @@ export class EventDecoder {
         raw,
       };
     } catch (cause) {
-      throw new RangeError(`summary "${shorten(known.tag)}": ${messageOf(cause)}`, { cause });
+      throw new MalformedMessageError(`summary "${shorten(known.tag)}": ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -179,6 +181,20 @@ export class EventDecoder {
       }
     }
     return isFloat ? value : undefined;
+  }
+}
+
+/**
+ * The value of a summary, or why it has none. The record is sound either way, so the reader goes on behind it.
+ *
+ * @throws MalformedMessageError if the bytes are not the message they should be
+ */
+function decodeOrExplain(...stored: Parameters<typeof decodeSummaryValue>): SummaryValue {
+  try {
+    return decodeSummaryValue(...stored);
+  } catch (cause) {
+    if (cause instanceof MalformedMessageError) throw cause;
+    return { undecoded: messageOf(cause) };
   }
 }
 

@@ -44,7 +44,8 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
  * v1 and v2, come out in one shape.
  *
  * A record is damaged if its length or its content does not match the checksum stored with it, if it claims more than
- * `maxRecordBytes`, or if it is not an event: see `onCorrupt`. A record with a valid length that runs past the end of its
+ * `maxRecordBytes`, or if it is not an event: see `onCorrupt`. A summary whose value cannot be decoded, in a sound event, is
+ * no damage: it is yielded with an UndecodedValue that says why. A record with a valid length that runs past the end of its
  * source is a torn tail, as a crash leaves it: the file ends before it (with `follow`, until the rest of it has come).
  * Memory follows the bytes that are there, never the lengths that are claimed, and does not grow with the file.
  *

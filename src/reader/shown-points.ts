@@ -15,7 +15,7 @@
  */
 import { sourceFiles } from '#platform';
 import { WireReader, WireType } from '../encoding/protobuf.js';
-import { messageOf } from '../errors.js';
+import { CorruptRecordError, messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from './event-decoder.js';
@@ -296,7 +296,7 @@ export async function scanRun(
       if (damage) complain(damage.message);
     } catch (error) {
       if (isOwn) throw error;
-      complain(messageOf(error));
+      complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, files[index]).message);
     }
   }
   const { firstBack } = points;

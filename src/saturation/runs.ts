@@ -328,7 +328,7 @@ export async function readHistory(logdir: string | URL, options: ReadHistoryOpti
  */
 export async function readHistories(
   logdir: string | URL,
-  { raw = false, onDamage = warn }: ReadHistoryOptions = {},
+  { raw = false, onDamage = (message) => warn(`readHistory: ${message}`) }: ReadHistoryOptions = {},
 ): Promise<Map<string, RunHistory>> {
   const experiments = new Map<string, Map<Split, readonly string[]>>();
   for (const { run, files } of await listRuns(logdir)) {

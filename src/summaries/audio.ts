@@ -101,6 +101,12 @@ export function decodeAudio({ data, dtype, shape }: TensorValue, content: Uint8A
 
 /** The clip in a Summary.Audio message, in which TF1 stores it. */
 export function decodeAudioProto(bytes: Uint8Array): AudioValue {
-  const { contentType, encodedAudioString } = decodeMessage(Summary.Audio, bytes);
-  return { encoded: [encodedAudioString ?? new Uint8Array(0)], ...(contentType ? { contentType } : {}) };
+  const audio = decodeMessage(Summary.Audio, bytes);
+  return {
+    encoded: [audio.encodedAudioString ?? new Uint8Array(0)],
+    ...(audio.contentType ? { contentType: audio.contentType } : {}),
+    sampleRate: audio.sampleRate ?? 0,
+    channels: Number(audio.numChannels ?? 0),
+    frames: Number(audio.lengthFrames ?? 0),
+  };
 }

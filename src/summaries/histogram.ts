@@ -173,7 +173,7 @@ export function decodeHistogram({ data, dtype, shape }: TensorValue): HistogramV
  * Source: https://github.com/tensorflow/tensorboard/blob/master/tensorboard/data_compat.py (_migrate_histogram_value);
  * unlike there, the numbers stay float64.
  *
- * @throws Error if the bytes are not a HistogramProto, or its edges and counts differ in number
+ * @throws MalformedMessageError if the bytes are not a HistogramProto, RangeError if its edges and counts differ in number
  */
 export function decodeHistogramProto(bytes: Uint8Array): HistogramValue {
   const histogram = decodeMessage(tensorboard.HistogramProto, bytes);
@@ -193,5 +193,6 @@ export function decodeHistogramProto(bytes: Uint8Array): HistogramValue {
     buckets[row * 3 + 1] = index === last ? (histogram.max ?? 0) : limits[index];
     buckets[row * 3 + 2] = counts[index];
   }
-  return { buckets };
+  const { max = 0, min = 0, num = 0, sum = 0, sumSquares = 0 } = histogram;
+  return { buckets, min, max, num, sum, sumSquares };
 }

@@ -8,7 +8,7 @@ import { toLittleEndian } from '../encoding/bytes.js';
 import { WireReader, WireType } from '../encoding/protobuf.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName } from './tensor-types.js';
+import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName, valueFields } from './tensor-types.js';
 
 const { DataType } = tensorboard;
 const utf8Encoder = new TextEncoder();
@@ -78,6 +78,9 @@ const maxStrings = 2 ** 20;
 /** TensorFlow's own limit. Source: tensorflow/core/framework/tensor_shape.h (MaxDimensions). */
 const maxDimensions = 254;
 
+/** Number of the field string_val. */
+const stringVal = 8;
+
 const empty: Uint8Array = new Uint8Array(0);
 
 /** The tensor that a summary without any value is read as. */
@@ -86,70 +89,80 @@ export function nullTensor(): TensorValue {
 }
 
 /**
- * Decodes a TensorProto from an untrusted source. Its elements are counted before anything is allocated for them, and numbers
- * are read directly into a typed array: protobufjs would hold each in an object or an array slot first, so that a small file
- * could take many times its size.
+ * Decodes a TensorProto from an untrusted source, as TensorBoard's `make_ndarray` does. Its elements are counted before
+ * anything is allocated for them, and numbers are read directly into a typed array: protobufjs would hold each in an object
+ * or an array slot first, so that a small file could take many times its size.
+ * Source: https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/util/tensor_util.py (make_ndarray)
  *
- * Strings, and the stored bytes of types without a typed array, are views of `bytes`.
+ * Strings are views of `bytes`.
  *
- * @throws RangeError if it is not a TensorProto, a dimension is negative, or the shape does not match the number of elements
- * stored
+ * @throws MalformedMessageError if it is not a TensorProto; RangeError if it is one whose type has no decoding, whose shape
+ * does not match the number of elements stored, or whose elements do not fit its type
  */
 export function decodeTensor(bytes: Uint8Array): TensorValue {
   const wire = new WireReader();
-  const { dtype, shape, content } = readFrame(wire, bytes);
-  if (dtype === DataType.DT_STRING) return decodeStrings(wire, bytes, shape);
+  const frame = readFrame(wire, bytes);
+  const { dtype, content } = frame;
+  const elements = countElements(frame);
+  if (dtype === DataType.DT_STRING) return decodeStrings(wire, bytes, frame, elements);
   const layout = tensorLayouts.get(dtype);
   if (!layout) {
-    if (dtype === DataType.DT_INVALID && content.length === 0) return nullTensor();
-    return { dtype: tensorTypeName(dtype), shape, data: content };
+    if (dtype === DataType.DT_INVALID && isAbsent(frame)) return nullTensor();
+    throw new RangeError(`a tensor of type ${tensorTypeName(dtype)}, which has no decoding`);
   }
   const { name } = layout;
-  const elements = countElements(shape);
   if (content.length > 0) {
-    if (elements * layout.bytes === content.length) return { dtype: name, shape, data: layout.fromContent(content) };
-    throw new RangeError(`a ${name} tensor of ${describeShape(shape)} with ${content.length} bytes of content`);
+    if (elements * layout.bytes !== content.length) throw mismatch(frame, name, `${content.length} bytes of content`);
+    return { dtype: name, shape: frame.shape, data: layout.fromContent(content) };
   }
-  const stored = countValues(wire, bytes, layout);
-  // Writers of summaries without values leave out the shape as well.
-  if (stored === 0 && shape.length === 0) return { dtype: name, shape: [0], data: layout.allocate(0) };
-  if (stored !== elements) checkRepeat(name, shape, elements, stored);
-  return { dtype: name, shape, data: readValues(wire, bytes, layout, elements) };
+  const isStored = (number: number) => elements > 0 && (frame.fields & (1 << number)) !== 0;
+  const field = layout.fields.find(isStored) ?? layout.fields[0];
+  const numbers = countNumbers(wire, bytes, layout, field);
+  if (isAbsent(frame)) return { dtype: name, shape: [0], data: layout.allocate(0) };
+  checkCount(frame, name, elements, numbers / layout.numbers);
+  return { dtype: name, shape: frame.shape, data: readElements(wire, bytes, layout, field, elements) };
 }
 
+/** What a TensorProto says of its elements. */
 interface Frame {
   dtype: number;
+  /** The length of each dimension; those beyond `maxDimensions` are left out. */
   shape: number[];
+  /** The number of dimensions. */
+  dimensions: number;
   content: Uint8Array;
+  /** A bit for the number of each field that holds elements one by one. */
+  fields: number;
 }
 
 /** Reads everything of a TensorProto except the elements that are stored one by one. */
 function readFrame(wire: WireReader, bytes: Uint8Array): Frame {
-  let dtype = 0;
-  let content: Uint8Array = empty;
-  const shape: number[] = [];
+  const frame: Frame = { dtype: 0, shape: [], dimensions: 0, content: empty, fields: 0 };
   wire.open(bytes, 0, bytes.length);
   while (wire.field()) {
     if (wire.number === 1 && wire.wireType === WireType.varint) {
       wire.varint();
-      dtype = wire.low;
+      frame.dtype = wire.low;
     } else if (wire.number === 2 && wire.wireType === WireType.bytes) {
       wire.range();
       const { position } = wire;
-      readShape(wire, bytes, wire.rangeStart, wire.rangeEnd, shape);
+      readShape(wire, bytes, wire.rangeStart, wire.rangeEnd, frame);
       wire.open(bytes, position, bytes.length);
     } else if (wire.number === 4 && wire.wireType === WireType.bytes) {
       wire.range();
-      content = bytes.subarray(wire.rangeStart, wire.rangeEnd);
+      frame.content = bytes.subarray(wire.rangeStart, wire.rangeEnd);
     } else {
+      const { number, wireType } = wire;
       wire.skip();
+      const isEmpty = wireType === WireType.bytes && wire.rangeStart === wire.rangeEnd && number !== stringVal;
+      if (number in valueFields && !isEmpty) frame.fields |= 1 << number;
     }
   }
-  return { dtype, shape, content };
+  return frame;
 }
 
 /** Appends the dimensions of a TensorShapeProto. */
-function readShape(wire: WireReader, bytes: Uint8Array, start: number, end: number, shape: number[]): void {
+function readShape(wire: WireReader, bytes: Uint8Array, start: number, end: number, frame: Frame): void {
   wire.open(bytes, start, end);
   while (wire.field()) {
     if (wire.number !== 2 || wire.wireType !== WireType.bytes) {
@@ -158,8 +171,9 @@ function readShape(wire: WireReader, bytes: Uint8Array, start: number, end: numb
     }
     wire.range();
     const { position } = wire;
-    if (shape.length === maxDimensions) throw new RangeError(`a tensor of more than ${maxDimensions} dimensions`);
-    shape.push(readDimension(wire, bytes, wire.rangeStart, wire.rangeEnd));
+    const size = readDimension(wire, bytes, wire.rangeStart, wire.rangeEnd);
+    if (frame.dimensions < maxDimensions) frame.shape.push(size);
+    frame.dimensions++;
     wire.open(bytes, position, end);
   }
 }
@@ -175,13 +189,11 @@ function readDimension(wire: WireReader, bytes: Uint8Array, start: number, end: 
       wire.skip();
     }
   }
-  if (size < 0 || !Number.isSafeInteger(size)) throw new RangeError(`a tensor with a dimension of ${size}`);
   return size;
 }
 
-/** Counts the elements that are stored one by one; proto3 packs them, older writers may not. */
-function countValues(wire: WireReader, bytes: Uint8Array, layout: TensorLayout): number {
-  const { field, wireType } = layout;
+/** Counts the numbers that are stored one by one in a field; proto3 packs them, older writers may not. */
+function countNumbers(wire: WireReader, bytes: Uint8Array, { wireType }: TensorLayout, field: number): number {
   const width = wireType === WireType.fixed32 ? 4 : 8;
   let count = 0;
   wire.open(bytes, 0, bytes.length);
@@ -200,62 +212,98 @@ function countValues(wire: WireReader, bytes: Uint8Array, layout: TensorLayout):
   return count;
 }
 
-/** Reads the elements that are stored one by one; a single one fills the tensor. */
-function readValues(wire: WireReader, bytes: Uint8Array, layout: TensorLayout, elements: number): NumericData {
-  const { field, wireType } = layout;
-  const values = layout.allocate(elements);
-  let read = 0;
+/** Reads the elements that are stored one by one in a field; a single one fills the tensor. */
+function readElements(
+  wire: WireReader,
+  bytes: Uint8Array,
+  layout: TensorLayout,
+  field: number,
+  elements: number,
+): NumericData {
+  const { isExact, numbers, wireType } = layout;
+  const stored = layout.allocate(elements * numbers);
+  let count = 0;
+  const readNext = () => {
+    const value = layout.read(wire, field);
+    stored[count] = value;
+    if (isExact && stored[count] !== value && count < stored.length) {
+      throw new RangeError(`a ${layout.name} tensor with the value ${value}`);
+    }
+    count++;
+  };
   wire.open(bytes, 0, bytes.length);
   while (wire.field()) {
     if (wire.number !== field) {
       wire.skip();
     } else if (wire.wireType === wireType) {
-      values[read++] = layout.read(wire);
+      readNext();
     } else if (wire.wireType === WireType.bytes) {
       wire.range();
       const { position } = wire;
       wire.open(bytes, wire.rangeStart, wire.rangeEnd);
-      while (wire.position < wire.end) values[read++] = layout.read(wire);
+      while (wire.position < wire.end) readNext();
       wire.open(bytes, position, bytes.length);
     } else {
       wire.skip();
     }
   }
-  return read === 1 && elements > 1 ? (values.fill(values[0] as never) as NumericData) : values;
+  const values = layout.convert?.(stored) ?? stored;
+  if (count !== numbers) return values;
+  for (let at = numbers; at < values.length; at++) values[at] = values[at - numbers];
+  return values;
 }
 
-function decodeStrings(wire: WireReader, bytes: Uint8Array, shape: number[]): TensorValue {
+function decodeStrings(wire: WireReader, bytes: Uint8Array, frame: Frame, elements: number): TensorValue {
+  if (frame.content.length > 0) throw mismatch(frame, 'string', `${frame.content.length} bytes of content`);
   const strings: Uint8Array[] = [];
   wire.open(bytes, 0, bytes.length);
   while (wire.field()) {
-    const isString = wire.number === 8 && wire.wireType === WireType.bytes;
+    const isString = wire.number === stringVal && wire.wireType === WireType.bytes;
     wire.skip();
     if (!isString) continue;
     if (strings.length === maxStrings) throw new RangeError(`a tensor of more than ${maxStrings} strings`);
     strings.push(bytes.subarray(wire.rangeStart, wire.rangeEnd));
   }
-  const elements = countElements(shape);
+  const { shape } = frame;
+  if (isAbsent(frame)) return { dtype: 'string', shape: [0], data: [] };
+  checkCount(frame, 'string', elements, strings.length);
   if (strings.length === elements) return { dtype: 'string', shape, data: strings };
-  if (strings.length === 0 && shape.length === 0) return { dtype: 'string', shape: [0], data: [] };
-  checkRepeat('string', shape, elements, strings.length);
   return { dtype: 'string', shape, data: new Array<Uint8Array>(elements).fill(strings[0]) };
 }
 
-/** Accepts a single value for all elements; any other mismatch is an error, as it is for TensorBoard. */
-function checkRepeat(name: string, shape: number[], elements: number, stored: number): void {
-  if (stored === 1 && elements <= maxRepeated) return;
-  throw new RangeError(`a ${name} tensor of ${describeShape(shape)} with ${stored} value${stored === 1 ? '' : 's'}`);
+/** Whether a tensor holds nothing at all: writers of summaries without values leave out the shape as well. */
+function isAbsent({ content, dimensions, fields }: Frame): boolean {
+  return dimensions === 0 && content.length === 0 && fields === 0;
 }
 
-/** The product of a shape; Infinity, instead of an inexact number, if it is beyond 2^53. */
-function countElements(shape: readonly number[]): number {
-  if (shape.includes(0)) return 0;
+/** Accepts a single value for all elements; any other mismatch is an error, as it is for TensorBoard. */
+function checkCount(frame: Frame, name: string, elements: number, stored: number): void {
+  if (stored === elements || (stored === 1 && elements <= maxRepeated)) return;
+  const others = Object.entries(valueFields).flatMap(([field, label]) =>
+    frame.fields & (1 << Number(field)) ? label : [],
+  );
+  const found = stored === 0 && others.length > 0 ? `, and others in ${others.join(' and ')}` : '';
+  throw mismatch(frame, name, `${stored} value${stored === 1 ? '' : 's'}${found}`);
+}
+
+/**
+ * The product of a shape; Infinity, instead of an inexact number, if it is beyond 2^53.
+ *
+ * @throws RangeError if it is no shape
+ */
+function countElements({ dimensions, shape }: Frame): number {
+  if (dimensions > maxDimensions) throw new RangeError(`a tensor of more than ${maxDimensions} dimensions`);
   let elements = 1;
-  for (const length of shape) elements *= length;
+  for (const length of shape) {
+    if (length < 0 || !Number.isSafeInteger(length)) throw new RangeError(`a tensor with a dimension of ${length}`);
+    elements *= length;
+  }
+  if (shape.includes(0)) return 0;
   return Number.isSafeInteger(elements) ? elements : Infinity;
 }
 
-function describeShape(shape: readonly number[]): string {
+function mismatch({ shape }: Frame, name: string, stored: string): RangeError {
   const shown = shape.slice(0, 8).join(', ');
-  return `shape [${shown}${shape.length > 8 ? `, ... ${shape.length} dimensions` : ''}]`;
+  const rest = shape.length > 8 ? `, ... ${shape.length} dimensions` : '';
+  return new RangeError(`a ${name} tensor of shape [${shown}${rest}] with ${stored}`);
 }

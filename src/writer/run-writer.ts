@@ -184,6 +184,15 @@ export abstract class RunWriter implements AsyncDisposable {
   }
 
   /**
+   * Writes what has been collected, without waiting for the end of the turn: before a long computation.
+   *
+   * @internal
+   */
+  writeOut(): void {
+    this.ownRun.writeOut();
+  }
+
+  /**
    * Whether the caller is the first to claim a value for this run, among all writers that share it: the first one writes
    * the value, and the others leave it out.
    *

@@ -220,6 +220,11 @@ export class Run {
     await this.#records.close();
   }
 
+  /** Writes what has been collected, without waiting for the end of the turn. */
+  writeOut(): void {
+    this.#records.writeOut(Date.now());
+  }
+
   /**
    * Writes synchronously what can be written.
    *

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TrainingPhase } from '../../src/activations/training-phase.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
 import { dense, normalTensor, ownKeysOf, seedWeights } from '../support/models.js';
@@ -272,6 +273,167 @@ describe.each(backends)('the training phase on %s', (backend) => {
     await model.fit(x, y, { epochs: 1, batchSize: 6, verbose: 0, callbacks: [new Saliency(), tracker.callback()] });
     await tracker.close();
     expect(store.samples()).toEqual({ 'train/only': 12 });
+  });
+
+  describe('with logInterval, a batch', () => {
+    const [batches, items] = [8, 5];
+
+    /** One encoder model, two levels deep, on two inputs of very different data, and a layer that is shared. */
+    function siamese() {
+      const inner = tf.sequential({
+        name: 'inner',
+        layers: [tf.layers.dense({ inputShape: [4], units: 3, name: 'e1' })],
+      });
+      const encoder = tf.sequential({ name: 'enc', layers: [inner, tf.layers.dense({ units: 4, name: 'e2' })] });
+      const shared = tf.layers.dense({ units: 3, name: 'shared' });
+      const inputs = [tf.input({ shape: [4] }), tf.input({ shape: [4] })];
+      const encoded = inputs.map((input) => shared.apply(encoder.apply(input)) as tf.SymbolicTensor);
+      const joined = tf.layers.concatenate().apply(encoded);
+      const outputs = tf.layers.dense({ units: 1, name: 'head' }).apply(joined) as tf.SymbolicTensor;
+      const model = tf.model({ inputs, outputs });
+      seedWeights(model, 3);
+      // A learning rate of 0: every batch sees the same weights.
+      model.compile({ optimizer: tf.train.sgd(0), loss: 'meanSquaredError' });
+      models.push(model);
+      const rows = batches * items;
+      const x = [
+        held(normalTensor([rows, 4], 1)),
+        held(tf.fill([rows, 4], 3).add(normalTensor([rows, 4], 2).mul(0.1))),
+      ];
+      return { model, x, y: held(normalTensor([rows, 1], 3)), e1: inner.layers[0] };
+    }
+
+    /** The trace of a layer's covariance over both branches of every n-th batch, by TensorFlow.js. */
+    function traceOf(layer: tf.layers.Layer, x: readonly tf.Tensor[], n: number): number {
+      return tf.tidy(() => {
+        const used = Array.from({ length: batches }, (_, i) => i).filter((batch) => batch % n === 0);
+        const parts = x.flatMap((each) => used.map((batch) => each.slice([batch * items, 0], [items, 4])));
+        return tf
+          .moments(layer.apply(tf.concat(parts)) as tf.Tensor, 0)
+          .variance.sum()
+          .dataSync()[0];
+      });
+    }
+
+    function tracked(model: tf.LayersModel | tf.layers.Layer[], options: SaturationOptions) {
+      const store = new RecordingStore();
+      return {
+        store,
+        tracker: new SaturationTracker('unused', model, { ...options, stats: ['trace'], saveTo: [store] }),
+      };
+    }
+
+    it.each([1, 2, 4])('has every branch of a model that is applied twice (every %i.)', async (logInterval) => {
+      const { model, x, y, e1 } = siamese();
+      const { store, tracker } = tracked(model, { logInterval });
+      const fit = { epochs: 1, batchSize: items, shuffle: false, verbose: 0 as const };
+      await model.fit(x, y, { ...fit, validationData: [x, y], callbacks: tracker.callback() });
+      const used = (batches / logInterval) * items;
+      for (const split of ['train', 'val']) {
+        const found = store.layer(split, 'enc/inner/e1');
+        expect(found.samples).toBe(2 * used);
+        expect(found.values.trace! / traceOf(e1, x, logInterval)).toBeCloseTo(1, 4);
+        expect(store.layer(split, 'enc/e2').samples).toBe(2 * used);
+        expect(store.layer(split, 'shared').samples).toBe(2 * used);
+        expect(store.layer(split, 'head').samples).toBe(used);
+      }
+      await tracker.close();
+    });
+
+    it.each(['predict', 'evaluate', 'evaluateDataset', 'fit', 'fitDataset'])(
+      'is one of those that %s runs inside record',
+      async (method) => {
+        const { model, x, y, e1 } = siamese();
+        const { store, tracker } = tracked(model, { logInterval: 2 });
+        const dataset = () =>
+          tf.data.array(Array.from({ length: batches }, (_, i) => i)).mapAsync(async (i) => ({
+            xs: x.map((each) => each.slice([i * items, 0], [items, 4])),
+            ys: y.slice([i * items, 0], [items, 1]),
+          })) as never;
+        const runs: Record<string, () => unknown> = {
+          predict: () => model.predict(x, { batchSize: items }),
+          evaluate: () => model.evaluate(x, y, { batchSize: items }),
+          evaluateDataset: () => model.evaluateDataset(dataset(), {}),
+          fit: () => model.fit(x, y, { epochs: 1, batchSize: items, shuffle: false, verbose: 0 }),
+          fitDataset: () => model.fitDataset(dataset(), { epochs: 1, verbose: 0 }),
+        };
+        // The second call's batches count like the first one's: neither is left out.
+        await tracker.record('val', async () => {
+          for (let call = 0; call < 2; call++) {
+            const result = await runs[method]();
+            if (!method.startsWith('fit')) tf.dispose(result as tf.Tensor);
+          }
+        });
+        await tracker.addSaturations();
+        expect(store.layer('val', 'enc/inner/e1').samples).toBe(2 * 2 * (batches / 2) * items);
+        expect(store.layer('val', 'enc/inner/e1').values.trace! / traceOf(e1, x, 2)).toBeCloseTo(1, 4);
+        await tracker.close();
+      },
+    );
+
+    it('is one call of record otherwise: a discriminator sees real and generated data in each', async () => {
+      const discriminator = compiled([tf.layers.dense({ inputShape: [4], units: 3, name: 'd' })]);
+      const [real, fake] = [held(normalTensor([5, 4], 1)), held(normalTensor([7, 4], 2))];
+      const [yes, no] = [held(tf.ones([5, 3])), held(tf.zeros([7, 3]))];
+      const optimizer = tf.train.sgd(0.01);
+      const loss = (x: tf.Tensor) => (discriminator.apply(x, { training: true }) as tf.Tensor).square().mean();
+      const steps: Record<string, () => unknown> = {
+        'one gradient': () => optimizer.minimize(() => loss(real).add(loss(fake)) as tf.Scalar),
+        'two gradients': () => {
+          optimizer.minimize(() => loss(real) as tf.Scalar);
+          optimizer.minimize(() => loss(fake) as tf.Scalar);
+        },
+        trainOnBatch: async () => {
+          tf.dispose(await discriminator.trainOnBatch(real, yes));
+          tf.dispose(await discriminator.trainOnBatch(fake, no));
+        },
+        apply: () => tf.dispose([discriminator.apply(real), discriminator.apply(fake)] as tf.Tensor[]),
+        predict: () => tf.dispose([discriminator.predict(real), discriminator.predict(fake)] as tf.Tensor[]),
+      };
+      for (const [name, step] of Object.entries(steps)) {
+        const { store, tracker } = tracked(discriminator, { logInterval: 3 });
+        for (let count = 0; count < 4; count++) await tracker.record('train', step);
+        await tracker.addSaturations();
+        // The first and the fourth.
+        expect(store.layer('train', 'd').samples, name).toBe(2 * 12);
+        await tracker.close();
+      }
+      optimizer.dispose();
+    });
+
+    it('is all steps of a wrapped layer, and all that is observed in one call of record', async () => {
+      const wrapped = tf.layers.dense({ units: 2, name: 'wrapped' });
+      const model = compiled([tf.layers.timeDistributed({ layer: wrapped, inputShape: [4, 3] })]);
+      const x = held(normalTensor([5, 4, 3], 1));
+      const { store, tracker } = tracked([wrapped], { logInterval: 2 });
+      for (let count = 0; count < 4; count++) {
+        tracker.record('val', () => {
+          tf.dispose(model.predict(x) as tf.Tensor);
+          for (let part = 0; part < 3; part++) tracker.observe('part', held(normalTensor([2, 3], part)), 'val');
+        });
+        // Outside of record, each call is a batch.
+        for (let part = 0; part < 3; part++) tracker.observe('alone', held(normalTensor([2, 3], part)), 'val');
+      }
+      await tracker.addSaturations();
+      const calls = store.layer('val', 'wrapped').samples / (2 * 5);
+      expect(calls).toBeGreaterThanOrEqual(4);
+      expect(Number.isInteger(calls)).toBe(true);
+      expect(store.layer('val', 'part').samples).toBe(2 * 3 * 2);
+      expect(store.layer('val', 'alone').samples).toBe(6 * 2);
+      await tracker.close();
+    });
+
+    it('gives each of its calls the same items when maxSamples cuts it', async () => {
+      const { model, x, y } = siamese();
+      const { store, tracker } = tracked(model, { maxSamples: 7 });
+      const fit = { epochs: 2, batchSize: items, shuffle: false, verbose: 0 as const };
+      await model.fit(x, y, { ...fit, callbacks: tracker.callback() });
+      for (const epoch of [0, 1]) {
+        expect(store.layer('train', 'enc/e2', epoch).samples).toBe(14);
+        expect(store.layer('train', 'head', epoch).samples).toBe(7);
+      }
+      await tracker.close();
+    });
   });
 });
 

@@ -223,6 +223,54 @@ describe('what would command the terminal is shown, not obeyed', () => {
   });
 });
 
+describe('a summary that cannot be decoded', () => {
+  /** A file of two scalars; of what `tags` lists each has a value, `good` or a tensor whose one element is not a uint8. */
+  async function oddFile(tags: readonly [tag: string, good?: number][]): Promise<string> {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    for (const [step, [tag, good]] of tags.entries()) {
+      const tensor = good === undefined ? { dtype: 4, intVal: [300] } : { dtype: 4, intVal: [good] };
+      const metadata = { pluginData: { pluginName: 'scalars' } };
+      const raw = new Uint8Array(tensorboard.Summary.Value.encode({ tag, tensor, metadata }).finish());
+      writer.addEvent({ wallTime: 1, step, summary: [{ tag, plugin: 'scalars', value: 0, raw }] });
+    }
+    await writer.close();
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, output.bytes);
+    return file;
+  }
+
+  it('is no damage for verify', async () => {
+    const file = 'test/fixtures/tensors/torch/add_tensor.tfevents';
+    const out = expect.stringContaining(`${file}: 28 records\n`);
+    expect(await cli(['verify', file])).toMatchObject({ code: 0, err: '', out });
+    expect(await cli(['verify', await oddFile([['odd']])])).toMatchObject({ code: 0, err: '' });
+  });
+
+  it('is shown by inspect with its reason', async () => {
+    const file = await oddFile([['odd'], ['mixed'], ['mixed', 7], ['loss', 5]]);
+    const { code, out } = await cli(['inspect', file]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^\. +odd +scalars +1 +0 +undecoded: a uint8 tensor with the value 300$/m);
+    expect(out).toMatch(/^\. +mixed +scalars +2 +1\.\.2 +7 \(1 undecoded: a uint8 tensor with the value 300\)$/m);
+    expect(out).toMatch(/^\. +loss +scalars +1 +3 +5$/m);
+    const [{ tags }] = JSON.parse((await cli(['inspect', file], { json: true })).out);
+    const undecoded = { count: 1, reason: 'a uint8 tensor with the value 300' };
+    expect(tags.map((tag: object) => 'undecoded' in tag && tag.undecoded)).toEqual([false, undecoded, undecoded]);
+  });
+
+  it('is left out by export, which says so and exits with 1', async () => {
+    const file = await oddFile([['odd'], ['mixed'], ['mixed', 7], ['odd']]);
+    const { code, err, out } = await cli(['export', file]);
+    expect(parse(out, { columns: true })).toMatchObject([{ tag: 'mixed', step: '2', value: '7' }]);
+    const reason = 'undecoded: a uint8 tensor with the value 300';
+    expect(err).toBe(
+      `run ".", tag "odd": 2 values left out: ${reason}\nrun ".", tag "mixed": 1 value left out: ${reason}\n`,
+    );
+    expect(code).toBe(1);
+  });
+});
+
 describe('verify', () => {
   it('accepts sound files', async () => {
     const { code, out } = await cli(['verify', goldenFolder]);

@@ -1,9 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { MalformedMessageError } from '../../src/encoding/protobuf.js';
+import { payloadsOf } from '../../src/encoding/record.js';
+import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { EventDecoder } from '../../src/reader/event-decoder.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { goldenFolder } from '../support/golden.js';
 import { eventsOf } from '../support/read-run.js';
+
+/** What torch wrote: test/fixtures/tensors/torch/generate.py. */
+const torchTensors = 'test/fixtures/tensors/torch';
 
 const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
   const bytes = tensorboard.Event.encode(message).finish();
@@ -124,6 +132,98 @@ describe('tags', () => {
   });
 });
 
+describe('a summary whose value cannot be decoded', () => {
+  const float = { dtype: 1, tensorShape: {}, floatVal: [1.5] };
+  const shape = (...sizes: number[]) => ({ dim: sizes.map((size) => ({ size })) });
+  const metadata = (pluginName: string, content?: Uint8Array) => ({ pluginData: { pluginName, content } });
+
+  // Inputs of our own; what a reader says of each is what is wrong with it.
+  it.each<[string, tensorboard.Summary.IValue, string]>([
+    [
+      'a tensor of fewer elements than its shape',
+      { tensor: { ...float, tensorShape: shape(2, 2), floatVal: [1, 2] } },
+      'a float32 tensor of shape [2, 2] with 2 values',
+    ],
+    ['a negative dimension', { tensor: { ...float, tensorShape: shape(-1) } }, 'a tensor with a dimension of -1'],
+    [
+      'a scalar of two shapes',
+      { tensor: { ...float, tensorShape: shape(3), floatVal: [] }, metadata: metadata('scalars') },
+      'a float32 tensor of shape [3] with 0 values',
+    ],
+    [
+      'content of another size',
+      {
+        tensor: { dtype: 2, tensorShape: shape(2, 3), tensorContent: new Uint8Array(7) },
+        metadata: metadata('histograms'),
+      },
+      'a float64 tensor of shape [2, 3] with 7 bytes of content',
+    ],
+    [
+      'a TF1 histogram of unequal lists',
+      { histo: { bucketLimit: [1, 2], bucket: [1] } },
+      'a histogram of 2 bucket limits and 1 counts',
+    ],
+    ['a type without a decoding', { tensor: { dtype: 24, tensorContent: Uint8Array.of(1) } }, 'type float8_e5m2'],
+    [
+      '255 dimensions',
+      { tensor: { ...float, tensorShape: shape(...new Array(255).fill(1)) } },
+      'more than 254 dimensions',
+    ],
+    [
+      'text where there should be a sound',
+      { tensor: { dtype: 7, tensorShape: shape(2), stringVal: [] }, metadata: metadata('audio', Uint8Array.of(0xff)) },
+      'a string tensor of shape [2] with 0 values',
+    ],
+  ])('says why, and costs no other: %s', (_, wrong, reason) => {
+    const good = { tag: 'good', simpleValue: 0.5 };
+    const message = { step: 3, summary: { value: [good, { tag: 'wrong', ...wrong }, good] } };
+    const event = decode(message);
+    expect(event?.summary?.map(({ tag }) => tag)).toEqual(['good', 'wrong', 'good']);
+    expect(event?.summary?.[1].value).toEqual({ undecoded: expect.stringContaining(reason) });
+    expect(event?.summary?.[2].value).toBe(0.5);
+    const stored = tensorboard.Summary.Value.encode({ tag: 'wrong', ...wrong }).finish();
+    expect(event?.summary?.[1].raw).toEqual(new Uint8Array(stored));
+  });
+
+  it('leaves the rest of the file to be read: what torch 2.13 wrote of every type', async () => {
+    const events = await eventsOf(join(torchTensors, 'add_tensor.tfevents'));
+    // The counts and values are those of TensorBoard, which shows the scalars in both loaders.
+    expect(events.length).toBe(28);
+    const values = new Map(events.flatMap(({ summary = [] }) => summary.map(({ tag, value }) => [tag, value])));
+    expect(values.get('u8')).toEqual({ dtype: 'uint8', shape: [2], data: Uint8Array.of(0, 255) });
+    for (const tag of ['dbl', 'new', 'v1']) expect(values.get(tag)).toBe(Math.fround(1 / 3));
+    for (const value of values.values()) expect(value).not.toHaveProperty('undecoded');
+  });
+
+  it('is none where torch writes half precision as float32 and complex numbers as pairs', async () => {
+    const events = await eventsOf(join(torchTensors, 'half.tfevents'));
+    const values = new Map(events.flatMap(({ summary = [] }) => summary.map(({ tag, value }) => [tag, value])));
+    expect(values.get('half')).toEqual({ dtype: 'float16', shape: [1, 2], data: Float32Array.of(0.5, -1.25) });
+    // 1e30 in bfloat16 is 0x1.94p+99.
+    const bf16 = Float32Array.of(1.5, -3.140625, 0x194 * 2 ** 91);
+    expect(values.get('bf16')).toEqual({ dtype: 'bfloat16', shape: [3], data: bf16 });
+    const c64 = Float32Array.of(1, 2, -0, -3.5, 0.25, 0);
+    expect(values.get('c64')).toEqual({ dtype: 'complex64', shape: [3], data: c64 });
+    expect(values.get('c128')).toEqual({ dtype: 'complex128', shape: [1, 1], data: Float64Array.of(1 / 3, 2) });
+    expect(values.get('after')).toBe(1);
+  });
+
+  it.each(['add_tensor.tfevents', 'half.tfevents'])(
+    'is written back byte for byte by addEvent, with all others: %s',
+    async (name) => {
+      const events = await eventsOf(join(torchTensors, name));
+      const output = new MemoryOutput();
+      const writer = new SummaryWriter(output);
+      for (const event of events) writer.addEvent(event);
+      await writer.close();
+      const stored = new Uint8Array(readFileSync(join(torchTensors, name)));
+      const payloads = (bytes: Uint8Array) =>
+        Array.from(payloadsOf(bytes), (payload) => tensorboard.Event.decode(payload));
+      expect(payloads(output.bytes)).toEqual(payloads(stored));
+    },
+  );
+});
+
 describe('events', () => {
   it('have exact bigints for steps beyond 2^53', () => {
     const bytes = (step: bigint) => {
@@ -196,8 +296,13 @@ describe('events', () => {
   });
 
   it('have errors that name the tag of the summary', () => {
-    const value = [{ tag: 'bad/one', tensor: { dtype: 1, tensorShape: { dim: [{ size: -3 }] } } }];
-    expect(() => decode({ summary: { value } })).toThrow('summary "bad/one": a tensor with a dimension of -3');
+    // A TensorProto that ends in the middle of its shape.
+    const tensor = [0x42, 0x02, 0x12, 0x05];
+    const value = [0x0a, 0x07, ...new TextEncoder().encode('bad/one'), ...tensor];
+    const bytes = Uint8Array.from([0x2a, value.length + 2, 0x0a, value.length, ...value]);
+    const read = () => new EventDecoder().decode(bytes, 0, bytes.length);
+    expect(read).toThrow('summary "bad/one": a field of 5 bytes where 0 are left');
+    expect(read).toThrow(MalformedMessageError);
   });
 
   it('share no memory with the bytes they were decoded from', () => {

@@ -5,11 +5,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import { sourceFiles } from '../../src/platform/node.js';
 import type { EventInput } from '../../src/reader/byte-source.js';
 import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
 import { listRuns } from '../../src/reader/run-files.js';
@@ -18,19 +17,8 @@ import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
 import { eventsOf } from '../support/read-run.js';
+import { refuse } from '../support/refuse.js';
 import { catchWarnings } from '../support/warnings.js';
-
-const real = { ...sourceFiles };
-
-/** Has the file system refuse an operation on a path, for the rest of the test: a superuser is refused nothing. */
-function refuse(operation: 'list' | 'open', refused: string): void {
-  const refusal = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
-  const spy = vi.spyOn(sourceFiles, operation).mockImplementation(async (path: string | URL) => {
-    if (path === refused) throw refusal;
-    return real[operation](path as string) as Promise<never>;
-  });
-  onTestFinished(() => spy.mockRestore());
-}
 
 const folder = temporaryFolder;
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;

@@ -61,12 +61,19 @@ describe('every event file of the other writers decodes to what Python reads in 
     if (simple_value !== undefined) {
       expect(value).toBe(Math.fround(Number(simple_value)));
     } else if (histo) {
-      expect(value).toEqual({ buckets: Float64Array.from(migrated(histo)) });
+      const { max = 0, min = 0, num = 0, sum = 0, sum_squares: sumSquares = 0 } = histo;
+      expect(value).toEqual({ buckets: Float64Array.from(migrated(histo)), max, min, num, sum, sumSquares });
     } else if (image) {
       const { encoded_image_string, height, width } = image;
       expect(value).toEqual({ width, height, encoded: [base64(encoded_image_string)] });
     } else if (audio) {
-      expect(value).toEqual({ encoded: [base64(audio.encoded_audio_string)], contentType: audio.content_type });
+      expect(value).toEqual({
+        encoded: [base64(audio.encoded_audio_string)],
+        contentType: audio.content_type,
+        sampleRate: audio.sample_rate,
+        channels: Number(audio.num_channels),
+        frames: Number(audio.length_frames),
+      });
     } else if (!tensor) {
       expect(value).toMatchObject({ dtype: 'float32', shape: [0], data: new Float32Array(0) });
     } else if (plugin === 'scalars') {

@@ -25,6 +25,7 @@ import { temporaryFolder } from '../support/folders.js';
 import { dense, normalTensor } from '../support/models.js';
 import { pointsOf, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { refuse } from '../support/refuse.js';
 import { catchWarnings } from '../support/warnings.js';
 
 const warnings = catchWarnings();
@@ -154,7 +155,7 @@ describe('what a tracker wrote, read back', () => {
     expect((await readHistory(logdir, { onDamage })).epochs).toHaveLength(1);
     expect(damages).toEqual([expect.stringContaining(`Damaged record at byte 0 of ${damaged}`)]);
     await readHistory(logdir);
-    expect(warnings).toContain(damages[0]);
+    expect(warnings).toContain(`readHistory: ${damages[0]}`);
   });
 
   it('holds no layer that the tracker did not measure, whatever tags others wrote beside it', async () => {
@@ -166,6 +167,21 @@ describe('what a tracker wrote, read back', () => {
     await other.close();
     const history = await readHistory(logdir);
     expect(history.layerNames()).toEqual(['hidden', 'output']);
+  });
+
+  it('is read past a file that is damaged and one that cannot be read, with a warning for each', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60 }, { train: 60 }]);
+    const damaged = join(logdir, 'train/0.tfevents');
+    const unread = join(logdir, 'train/1.tfevents');
+    for (const path of [damaged, unread]) writeFileSync(path, new Uint8Array(20).fill(7));
+    refuse('open', unread);
+    const history = await readHistory(logdir);
+    expect(history.epochs).toHaveLength(2);
+    expect(warnings).toEqual([
+      expect.stringMatching(`^readHistory: Damaged record at byte 0 of ${damaged}: its length has the checksum`),
+      `readHistory: Damaged record at byte 0 of ${unread}: it cannot be read: EACCES: permission denied`,
+    ]);
   });
 
   it('of version 0.1.0 holds every number too: the sentences of its tags say what notes say today', async () => {

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { TensorValue } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { decodeSummaryValue } from '../../src/summaries/plugins.js';
 import { decodeTensor } from '../../src/summaries/tensor.js';
@@ -50,14 +52,26 @@ describe('a histogram', () => {
   it.each([
     [
       'v1, empty buckets at both ends dropped, min and max at the outside',
-      { min: -2, max: 3, bucketLimit: [-2.5, -1, 0, 1, 4, 1e308], bucket: [0, 2, 0, 1, 3, 0] },
+      {
+        min: -2,
+        max: 3,
+        num: 6,
+        sum: 4.5,
+        sumSquares: 30,
+        bucketLimit: [-2.5, -1, 0, 1, 4, 1e308],
+        bucket: [0, 2, 0, 1, 3, 0],
+      },
       [-2, -1, 2, -1, 0, 0, 0, 1, 1, 1, 3, 3],
     ],
     ['v1, one bucket', { min: 1, max: 2, bucketLimit: [5], bucket: [4] }, [1, 2, 4]],
     ['v1, all empty', { min: 0, max: 0, bucketLimit: [1, 2], bucket: [0, 0] }, []],
     ['v1, nothing', {}, []],
   ])('%s', (_, histogram, buckets) => {
-    expect(decodeV1(5, HistogramProto.encode(histogram).finish())).toEqual({ buckets: Float64Array.from(buckets) });
+    const { max = 0, min = 0, num = 0, sum = 0, sumSquares = 0 } = histogram as tensorboard.IHistogramProto;
+    expect(decodeV1(5, HistogramProto.encode(histogram).finish())).toEqual({
+      buckets: Float64Array.from(buckets),
+      ...{ max, min, num, sum, sumSquares },
+    });
   });
 
   it('v1 with more limits than counts is an error', () => {
@@ -164,11 +178,11 @@ describe('tensor_content', () => {
     expect(decode({ dtype: DataType.DT_HALF, tensorShape: {}, tensorContent }).data[0]).toBe(value);
   });
 
-  it('of a type without a typed array is returned as stored', () => {
+  it('of a type without a typed array is an error', () => {
     const tensorContent = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
-    const read = decode({ dtype: DataType.DT_COMPLEX64, tensorShape: shape(1), tensorContent });
-    expect(read).toEqual({ dtype: 'complex64', shape: [1], data: tensorContent });
-    expect(decode({ dtype: 77 as number, tensorContent }).dtype).toBe('type 77');
+    const read = (dtype: number) => () => decode({ dtype, tensorShape: shape(8), tensorContent });
+    expect(read(DataType.DT_FLOAT8_E4M3FN)).toThrow('a tensor of type float8_e4m3fn, which has no decoding');
+    expect(read(77)).toThrow('a tensor of type type 77, which has no decoding');
   });
 
   it.each([
@@ -221,6 +235,22 @@ describe('values stored one by one', () => {
     expect(() => decode(more)).toThrow('a float32 tensor of shape [1048577] with 1 value');
   });
 
+  it('are an error if one does not fit the type', () => {
+    const uint8 = { dtype: DataType.DT_UINT8, tensorShape: shape(2) };
+    expect(() => decode({ ...uint8, intVal: [255, 300] })).toThrow('a uint8 tensor with the value 300');
+    expect(() => decode({ ...uint8, uint32Val: [2 ** 32 - 1, 0] })).toThrow('a uint8 tensor with the value 4294967295');
+    const uint64 = { dtype: DataType.DT_UINT64, tensorShape: shape(1), int64Val: [-1] };
+    expect(() => decode(uint64)).toThrow('a uint64 tensor with the value -1');
+  });
+
+  it('are an error if they are in the field of another type', () => {
+    const tensor = { dtype: DataType.DT_FLOAT, doubleVal: [1, 2] };
+    expect(() => decode({ ...tensor, tensorShape: shape(2) })).toThrow(
+      'a float32 tensor of shape [2] with 0 values, and others in double_val',
+    );
+    expect(() => decode(tensor)).toThrow('a float32 tensor of shape [] with 0 values, and others in double_val');
+  });
+
   it('are an error if they are too few or too many', () => {
     for (const floatVal of [[1, 2], [1, 2, 3, 4], []]) {
       const tensor = { dtype: DataType.DT_FLOAT, tensorShape: shape(3), floatVal };
@@ -257,6 +287,36 @@ describe('strings', () => {
     const empties = new Uint8Array(2 * (2 ** 20 + 1));
     for (let at = 0; at < empties.length; at += 2) empties[at] = 0x42;
     expect(() => decodeTensor(Uint8Array.from([0x08, 7, ...empties]))).toThrow('more than 1048576 strings');
+  });
+});
+
+/** test/fixtures/tensors/generate.py: what TensorBoard's make_ndarray, torch and numpy find in these. */
+const tensors: {
+  matrix: Record<string, [proto: string, elements: string | null][]>;
+  torch: Record<string, [proto: string, shape: number[], elements: string]>;
+} = JSON.parse(readFileSync('test/fixtures/tensors/tensors.json', 'utf8'));
+
+/** The elements as the fixture has them: little-endian; strings each behind its length. */
+function elementsOf({ data }: TensorValue): string {
+  if (!Array.isArray(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('hex');
+  return data
+    .map((text) => Buffer.concat([Buffer.from(Uint32Array.of(text.length).buffer), text]).toString('hex'))
+    .join('');
+}
+
+describe('tensors of every type, with elements in every field, are what TensorBoard and torch find in them:', () => {
+  it.each(Object.entries(tensors.matrix))('%s', (_, rows) => {
+    for (const [proto, expected] of rows) {
+      const bytes = new Uint8Array(Buffer.from(proto, 'hex'));
+      if (expected === null) expect(() => decodeTensor(bytes), proto).toThrow(RangeError);
+      else expect(elementsOf(decodeTensor(bytes)), proto).toBe(expected);
+    }
+  });
+
+  it.each(Object.entries(tensors.torch))('%s, as torch writes it', (_, [proto, shape, expected]) => {
+    const tensor = decodeTensor(new Uint8Array(Buffer.from(proto, 'hex')));
+    expect(tensor.shape).toEqual(shape);
+    expect(elementsOf(tensor)).toBe(expected);
   });
 });
 

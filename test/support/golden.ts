@@ -9,8 +9,22 @@ export interface GoldenValue {
   tag?: string;
   simple_value?: number | string;
   image?: { height: number; width: number; encoded_image_string: string };
-  histo?: { min?: number; max?: number; bucket_limit?: number[]; bucket?: number[] };
-  audio?: { encoded_audio_string: string; content_type: string };
+  histo?: {
+    min?: number;
+    max?: number;
+    num?: number;
+    sum?: number;
+    sum_squares?: number;
+    bucket_limit?: number[];
+    bucket?: number[];
+  };
+  audio?: {
+    encoded_audio_string: string;
+    content_type: string;
+    sample_rate: number;
+    num_channels: string;
+    length_frames: string;
+  };
   tensor?: {
     dtype: string;
     tensor_shape?: { dim?: { size?: string }[] };
