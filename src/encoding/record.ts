@@ -18,10 +18,10 @@ const recordFooterBytes = 4;
 export const recordOverheadBytes = recordHeaderBytes + recordFooterBytes;
 
 /**
- * The longest payload a reader accepts by default: 1 GiB. Protocol buffers themselves end at 2 GiB, and a length beyond
- * this limit is far more often damage than an event.
+ * The longest payload that is written, and that a reader accepts by default: 1 GiB. Protocol buffers themselves end at
+ * 2 GiB, where TensorBoard's Python loader dies, and a length beyond this limit is far more often damage than an event.
  */
-const defaultMaxRecordBytes = 2 ** 30;
+export const maxPayloadBytes: number = 2 ** 30;
 
 /** Masked CRCs of the lengths that most records have; 0 until computed. Reading and writing share them. */
 const lengthCrcs = new Uint32Array(4096);
@@ -111,7 +111,7 @@ export class RecordReader {
    * streams are unpacked, true by default; otherwise they are damage.
    */
   constructor(options: { maxRecordBytes?: number; offset?: number; file?: string; unpacks?: boolean } = {}) {
-    this.#maxRecordBytes = options.maxRecordBytes ?? defaultMaxRecordBytes;
+    this.#maxRecordBytes = options.maxRecordBytes ?? maxPayloadBytes;
     this.#nextOffset = options.offset ?? 0;
     this.recordOffset = this.#nextOffset;
     this.#file = options.file;

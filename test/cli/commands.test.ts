@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -15,12 +15,14 @@ import { Spectrum } from '../../src/statistics/spectrum.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
+import { eventFile, type TestRecord } from '../support/loaders.js';
 import { Programs } from '../support/programs.js';
 
 async function cli(positionals: string[], values: CommandLine['values'] = {}, colors = false) {
   const said = { out: '', err: '', code: 0, files: new Map<string, string | Uint8Array>() };
   const terminal: Terminal = {
     write: (text) => void (said.out += text),
+    drained: async () => {},
     writeError: (text) => void (said.err += text),
     colors,
     writeFile: (path, content) => void said.files.set(path, content),
@@ -53,6 +55,15 @@ async function damagedLogdir(): Promise<{ logdir: string; offset: number }> {
 const programs = new Programs('src/cli.ts');
 afterAll(() => programs.remove());
 const command = join(programs.folder, 'src/cli.js');
+
+/** A run that crashed after step 5 and went on at step 4: its last point before that is written again. */
+function resumedFile(): Uint8Array {
+  const records: TestRecord[] = [{ fileVersion: 'brain.Event:2' }];
+  for (let step = 0; step <= 5; step++) records.push({ step, values: [['loss', step]] });
+  records.push({ step: 9, values: [['late', 9]] }, { step: 4, start: true }, { step: 4, start: true });
+  records.push({ step: 3, values: [['loss', 3]] }, { step: 4, values: [['loss', 104]] });
+  return eventFile(records);
+}
 
 /** What the reader says of a damaged file. */
 async function damageOf(path: string): Promise<string> {
@@ -90,6 +101,52 @@ describe('inspect', () => {
         ],
       },
     ]);
+  });
+
+  it('shows what has no summary, too', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.addEvent({ wallTime: 1, step: 5, sessionLog: { status: 'start' } });
+    writer.addEvent({ wallTime: 1, step: 7, sessionLog: { status: 'checkpoint', checkpointPath: '/models/7' } });
+    writer.addEvent({ wallTime: 1, step: 9, sessionLog: { status: 'stop', message: 'done' } });
+    writer.addEvent({ wallTime: 1, step: 9, metaGraph: new Uint8Array(0) });
+    writer.addEvent({ wallTime: 1, step: 6, runMetadata: { tag: 'step 6', bytes: new Uint8Array(3) } });
+    writer.addEvent({ wallTime: 1, step: 8, logMessage: { level: 30, message: 'it is\nhot' } });
+    await writer.close();
+    const { code, out } = await cli(['inspect', logdir]);
+    expect(code).toBe(0);
+    expect(out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['run', 'tag', 'plugin', 'count', 'steps', 'last'],
+      ['.', '(log message)', 'log message', '1', '8', 'it is hot'],
+      ['.', '(metagraph)', 'metagraph', '1', '9', '0 bytes'],
+      ['.', '(session checkpoint)', 'session checkpoint', '1', '7', '/models/7'],
+      ['.', '(session start)', 'session start', '1', '5'],
+      ['.', '(session stop)', 'session stop', '1', '9', 'done'],
+      ['.', 'step 6', 'run metadata', '1', '6', '3 bytes'],
+      [''],
+    ]);
+    const [{ tags }] = JSON.parse((await cli(['inspect', logdir], { json: true })).out);
+    expect(tags[3]).toEqual({ tag: '', plugin: 'session start', count: 1, firstStep: 5, lastStep: 5, last: '' });
+  });
+
+  it('counts the points that TensorBoard shows, and says where steps go back', async () => {
+    const logdir = temporaryFolder();
+    writeFileSync(join(logdir, '1.tfevents'), resumedFile());
+    const { out } = await cli(['inspect', logdir]);
+    expect(out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['run', 'tag', 'plugin', 'count', 'hidden', 'steps', 'last'],
+      ['.', '(session start)', 'session start', '2', '0', '4'],
+      ['.', 'late', 'scalars', '0', '1'],
+      ['.', 'loss', 'scalars', '5', '3', '0..4', '104'],
+      [
+        'run .: steps go back, first from 5 to 3 in loss: 4 earlier points hidden, as in TensorBoard (--raw counts them)',
+      ],
+      [''],
+    ]);
+    const [{ tags }] = JSON.parse((await cli(['inspect', logdir], { json: true })).out);
+    expect(tags.find(({ tag }: { tag: string }) => tag === 'loss')).toMatchObject({ count: 5, hidden: 3, goesBack: 1 });
+    const raw = await cli(['inspect', logdir], { raw: true });
+    expect(raw.out).toMatch(/^\. +loss +scalars +8 +0\.\.4 +104$/m);
   });
 
   it('says which file is damaged, shows the rest, and exits with 1', async () => {
@@ -339,7 +396,7 @@ describe('export', () => {
     await writer.close();
     const file = join(temporaryFolder(), 'a.tfevents');
     writeFileSync(file, output.bytes);
-    const { files, out } = await cli(['export', file], { kind: 'images', out: 'shots' });
+    const { files, out } = await cli(['export', file], { kind: 'images', out: 'shots', raw: true });
     expect(out).toBe('9 files in shots\n');
     expect(files.size).toBe(9);
     for (const [path, content] of files) {
@@ -352,12 +409,25 @@ describe('export', () => {
     expect([...sounds.files.keys()]).toEqual(['wav/r/snd1.0.wav', 'wav/r/snd2.0.wav']);
   });
 
+  it('leaves out what TensorBoard hides, and says how much; --raw exports it', async () => {
+    const logdir = temporaryFolder();
+    writeFileSync(join(logdir, '1.tfevents'), resumedFile());
+    const values = (out: string) =>
+      parse(out, { columns: true }).map((row) => Number((row as { value: string }).value));
+    const { code, err, out } = await cli(['export', logdir]);
+    expect({ code, values: values(out) }).toEqual({ code: 0, values: [0, 1, 2, 3, 104] });
+    expect(err).toBe('4 points left out that TensorBoard hides behind later ones: --raw exports all\n');
+    const raw = await cli(['export', logdir], { raw: true });
+    expect(values(raw.out)).toEqual([0, 1, 2, 3, 4, 5, 9, 3, 104]);
+    expect(raw.err).toBe('');
+  });
+
   it('goes on past a damaged file with a complaint and exit code 1, as inspect does', async () => {
     const { logdir, offset } = await damagedLogdir();
     // TensorBoard goes on with the next file of the damaged run as well.
     writeFileSync(join(logdir, 'broken/b.tfevents'), goldenBytes(scalarFile.path));
     for (const format of ['csv', 'json']) {
-      const { code, err, out } = await cli(['export', logdir], { format });
+      const { code, err, out } = await cli(['export', logdir], { format, raw: true });
       expect(code).toBe(1);
       expect(err).toBe(`${await damageOf(join(logdir, 'broken/a.tfevents'))}\n`);
       expect(err).toContain(`at byte ${offset} of `);
@@ -406,6 +476,33 @@ describe('report', () => {
       err: expect.stringContaining('expected the path of a logdir'),
     });
     await expect(cli(['report', temporaryFolder()])).rejects.toThrow(/found none/);
+  }, 60_000);
+});
+
+describe('report on several experiments', () => {
+  it('draws a page for each in its folder', async () => {
+    const logdir = temporaryFolder();
+    for (const [fold, saturation] of [
+      ['fold1', 0.125],
+      ['fold2', 0.4375],
+    ] as const) {
+      const writer = new SummaryWriter(join(logdir, fold, 'train'));
+      writer.addScalar('saturation/dense', saturation, 1);
+      await writer.close();
+    }
+    const pages = ['fold1', 'fold2'].map((fold) => join(logdir, fold, 'report.html'));
+    expect(await cli(['report', logdir])).toMatchObject({ code: 0, err: '', out: `${pages.join('\n')}\n` });
+    expect(readFileSync(pages[0], 'utf8')).toContain(`Layer saturation of ${join(logdir, 'fold1')}`);
+    expect(readFileSync(pages[0], 'utf8')).toMatch(/0\.125/);
+    expect(readFileSync(pages[1], 'utf8')).not.toMatch(/0\.125/);
+    const out = join(logdir, 'one.html');
+    await expect(cli(['report', logdir], { out })).rejects.toThrow("got 2: 'fold1', 'fold2'");
+    // A single experiment below the logdir has its page there, and what is damaged is complained of.
+    writeFileSync(join(logdir, 'fold1/train/0.tfevents'), 'this is no event file at all');
+    rmSync(join(logdir, 'fold2'), { recursive: true });
+    const { code, err, out: said } = await cli(['report', logdir]);
+    expect({ code, said }).toEqual({ code: 1, said: `${join(logdir, 'report.html')}\n` });
+    expect(err).toMatch(/^Damaged record at byte 0 of /);
   }, 60_000);
 });
 
