@@ -165,6 +165,19 @@ function checkNames(document) {
 /** A line of a walk is an item of a numbered list that begins with a file; names right behind a file are declared in it. */
 const isWalk = (line) => /^\d+\. `src\//.test(line);
 
+/** Complains about every diff of a document that is neither in the code nor applies to it. */
+function checkDiffs(document) {
+  const text = readFileSync(document, 'utf8');
+  for (const [, diff] of text.matchAll(/^```diff\n([\s\S]*?)^```$/gm)) {
+    const check = (...direction) =>
+      spawnSync('git', ['apply', '--check', '-C1', '--recount', ...direction, '-'], { input: diff, encoding: 'utf8' });
+    const there = check('--reverse');
+    const applies = check();
+    if (there.error || there.status === 0 || applies.status === 0) continue;
+    complaints.push(`${document} has a diff that does not apply: ${applies.stderr.trim()}`);
+  }
+}
+
 // ------------------------------------------------------------------------------------------------------------- run it
 
 const graph = readGraph();
@@ -184,7 +197,10 @@ const documents = ['.', 'docs', '.github'].filter(existsSync).flatMap((folder) =
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(folder, name)),
 );
-for (const document of documents) checkNames(document);
+for (const document of documents) {
+  checkNames(document);
+  checkDiffs(document);
+}
 checkParagraphs(drawn);
 
 for (const complaint of new Set(complaints)) console.error(complaint);

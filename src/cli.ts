@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command `delve-tensorboard`. A door to Node only: everything it does is in cli/, which knows no node: module. */
+import { once } from 'node:events';
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -41,6 +42,9 @@ function isFile(descriptor: number): boolean {
 
 const terminal: Terminal = {
   write: (text) => void (writesToFile ? writeWhole(stdout, text, 'standard output') : process.stdout.write(text)),
+  async drained() {
+    if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+  },
   writeError: (text) => process.stderr.write(text),
   colors: terminalHasColors(),
   writeFile(path, content) {

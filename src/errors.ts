@@ -6,7 +6,7 @@
 export class CorruptRecordError extends Error {
   /** Distinguishes this error from others even if it comes from another copy of this package. */
   override readonly name = 'CorruptRecordError';
-  /** Position in the source of the damaged record's first byte. */
+  /** Position of the damaged record's first byte in the source, or in what is unpacked if the source is a packed file. */
   readonly offset: number;
   /** The file that holds the record; undefined if the bytes came from no file. */
   readonly file?: string;

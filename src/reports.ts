@@ -37,9 +37,15 @@ export {
   renderSvg,
 } from './reports/render.js';
 export { type ReportOptions, reportHtml } from './reports/report.js';
-export { ReportStore, type ReportStoreOptions, writeReport } from './reports/report-store.js';
+export {
+  ReportStore,
+  type ReportStoreOptions,
+  type WriteReportOptions,
+  writeReport,
+  writeReports,
+} from './reports/report-store.js';
 export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
 export { type SeriesBySplit, type SeriesPlotOptions, seriesPlot } from './reports/series-plot.js';
 export { type LayersBySplit, type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';
 export { RunHistory, type Series, type StatisticByEpoch } from './saturation/run-history.js';
-export { readHistory } from './saturation/runs.js';
+export { type ReadHistoryOptions, readHistories, readHistory } from './saturation/runs.js';

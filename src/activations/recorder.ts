@@ -3,6 +3,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
+import type { Computation } from '../statistics/threads/thread.js';
 import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js';
 import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
 import {
@@ -62,8 +63,8 @@ export interface RecordedLayer {
   layer: string;
   /** Where and in which precision its samples were summed, in words. */
   strategy: string;
-  /** Resolves to undefined if nothing was recorded. */
-  solved: Promise<SolvedLayer | undefined>;
+  /** The result is undefined if nothing was recorded. */
+  solved: Computation<SolvedLayer | undefined>;
 }
 
 /** Counts the batches that pass one layer, each once, however often the layer is called for it. */
@@ -231,7 +232,7 @@ export class ActivationRecorder {
     return used.map((entry) => {
       const solved = entry.accumulator.solve(options, endPeriod);
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
-      solved.catch(() => {});
+      solved.result.catch(() => {});
       if (endPeriod) {
         entry.items = 0;
         entry.isUsed = false;

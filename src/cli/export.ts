@@ -1,14 +1,16 @@
 /** The command `export`. */
 import { fnv1aHex } from '../encoding/bytes.js';
-import { type CorruptRecordError, messageOf, printable, printableLines } from '../errors.js';
+import { printable, printableLines } from '../errors.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
-import { readEvents } from '../reader/read-events.js';
-import { jsonStep } from './inspect.js';
-import { findRuns, type NamedRun, tagFilter } from './runs.js';
+import { scanRun } from '../reader/shown-points.js';
+import { jsonStep, valueText } from './inspect.js';
+import { findRuns, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported. */
 export const exportKinds = ['scalars', 'histograms', 'text', 'images', 'audio'] as const;
+
+type Kind = (typeof exportKinds)[number];
 
 /** Options of `export`, as typed. */
 interface ExportOptions {
@@ -16,11 +18,12 @@ interface ExportOptions {
   format?: string;
   out?: string;
   tags?: string;
+  raw?: boolean;
 }
 
 /**
  * `export`: writes numbers and texts as a table, images and sounds as files. Resolves to the exit code, which is 1 if a file
- * is damaged or cannot be read.
+ * is damaged or cannot be read, or a value cannot be exported.
  */
 export async function exportLogdir(
   terminal: Terminal,
@@ -28,29 +31,52 @@ export async function exportLogdir(
   options: ExportOptions,
 ): Promise<number> {
   const { format = 'csv', kind = 'scalars', out } = options;
-  if (!exportKinds.includes(kind as (typeof exportKinds)[number])) {
+  if (!isKind(kind)) {
     throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"`);
   }
   if (format !== 'csv' && format !== 'json') throw new UsageError(`--format: expected csv or json, got "${format}"`);
+  const isTable = kind !== 'images' && kind !== 'audio';
+  if (!isTable && out === undefined) throw new UsageError(`--out: expected the folder to write the ${kind} to`);
+  const tags = tagFilter(options.tags);
   const complaints = new Complaints(terminal);
-  const found = summaries(await findRuns(path, complaints), kind, tagFilter(options.tags), complaints);
-  if (kind === 'images' || kind === 'audio') {
-    if (out === undefined) throw new UsageError(`--out: expected the folder to write the ${kind} to`);
-    await exportFiles(terminal, found, out);
-    return complaints.exitCode;
-  }
-  const writeTable = format === 'csv' ? writeCsv : writeJson;
-  if (out === undefined) {
+  const runs = await findRuns(path, complaints);
+  const write = async (target: Target, pause?: () => Promise<void> | void) => {
+    const { raw } = options;
+    const complain = (message: string) => complaints.add(message);
+    let hidden = 0;
+    for (const { files, run } of runs) {
+      const leftOut = new Map<string, { count: number; reason: string }>();
+      const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
+        for (const [index, summary] of (event.summary ?? []).entries()) {
+          if (summary.plugin !== kind) continue;
+          const known = leftOut.get(summary.tag);
+          if (!isShown(index)) hidden++;
+          else if (forms[kind](summary.value)) target.add(run, event, summary);
+          else if (known) known.count++;
+          else leftOut.set(summary.tag, { count: 1, reason: valueText(summary.value) });
+        }
+      };
+      await scanRun(files, { tags, raw, complain }, visit, pause);
+      for (const [tag, { count, reason }] of leftOut) {
+        complain(`run "${run}", tag "${tag}": ${plural(count, 'value')} left out: ${reason}`);
+      }
+    }
+    target.end();
+    if (hidden > 0) {
+      const points = plural(hidden, 'point');
+      terminal.writeError(`${points} left out that TensorBoard hides behind later ones: --raw exports all\n`);
+    }
+  };
+  if (!isTable) {
+    await write(fileTarget(terminal, out!));
+  } else if (out === undefined) {
     // What other programs need of a table stays; the rest would command the terminal behind them.
     const batch = new Batch((text) => terminal.write(printableLines(text)));
-    await writeTable(found, kind, batch);
-    batch.flush();
+    await write(tableTarget(format, kind, batch), () => terminal.drained());
   } else {
     const file = terminal.createFile(out);
-    const batch = new Batch((text) => file.write(text));
     try {
-      await writeTable(found, kind, batch);
-      batch.flush();
+      await write(tableTarget(format, kind, new Batch((text) => file.write(text))));
     } finally {
       file.close();
     }
@@ -58,40 +84,41 @@ export async function exportLogdir(
   return complaints.exitCode;
 }
 
-/** A summary and where it was found. */
-interface Found {
-  run: string;
-  event: TensorBoardEvent;
-  summary: DecodedSummary;
+function isKind(kind: string): kind is Kind {
+  return exportKinds.includes(kind as Kind);
 }
 
-/** All summaries of one plugin in some runs. What is damaged or cannot be read becomes a complaint. */
-async function* summaries(
-  runs: readonly NamedRun[],
-  kind: string,
-  tags: (tag: string) => boolean,
-  complaints: Complaints,
-): AsyncGenerator<Found> {
-  const onCorrupt = ({ cause, message }: CorruptRecordError) => {
-    const isUnread = (cause as { code?: unknown } | undefined)?.code !== undefined;
-    complaints.add(isUnread ? messageOf(cause) : message);
-  };
-  for (const { run, source } of runs) {
-    for await (const event of readEvents(source, { tags, onCorrupt })) {
-      for (const summary of event.summary ?? []) if (summary.plugin === kind) yield { run, event, summary };
-    }
-  }
+/** Whether a value has the form of its kind, without which there is nothing to export. */
+const forms: Record<Kind, (value: SummaryValue) => boolean> = {
+  scalars: (value) => typeof value === 'number',
+  histograms: (value) => typeof value === 'object' && 'buckets' in value,
+  text: (value) => typeof value === 'object' && 'strings' in value,
+  images: (value) => typeof value === 'object' && 'width' in value,
+  audio: (value) => typeof value === 'object' && 'encoded' in value,
+};
+
+/** What takes the summaries that are exported, in order. */
+interface Target {
+  add(run: string, event: TensorBoardEvent, summary: DecodedSummary): void;
+  end(): void;
 }
 
-async function writeCsv(found: AsyncIterable<Found>, kind: string, batch: Batch): Promise<void> {
+function tableTarget(format: 'csv' | 'json', kind: string, batch: Batch): Target {
+  return format === 'csv' ? csvTarget(kind, batch) : jsonTarget(batch);
+}
+
+function csvTarget(kind: string, batch: Batch): Target {
   const columns = kind === 'histograms' ? ['left', 'right', 'count'] : ['value'];
   batch.write(`${['run', 'tag', 'step', 'wall_time', ...columns].join(',')}\r\n`);
-  for await (const { event, run, summary } of found) {
-    for (const cells of cellsOf(summary.value)) {
-      const row = [run, summary.tag, String(event.step), String(event.wallTime), ...cells];
-      batch.write(`${row.map(quote).join(',')}\r\n`);
-    }
-  }
+  return {
+    add(run, event, summary) {
+      for (const cells of cellsOf(summary.value)) {
+        const row = [run, summary.tag, String(event.step), String(event.wallTime), ...cells];
+        batch.write(`${row.map(quote).join(',')}\r\n`);
+      }
+    },
+    end: () => batch.flush(),
+  };
 }
 
 /** The rows of a table that a value makes; each holds the cells after the common columns. */
@@ -113,16 +140,21 @@ function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
-async function writeJson(found: AsyncIterable<Found>, _kind: string, batch: Batch): Promise<void> {
+function jsonTarget(batch: Batch): Target {
   let separator = '[';
-  for await (const { event, run, summary } of found) {
-    const value = jsonValue(summary.value);
-    if (value === undefined) continue;
-    const row = { run, tag: summary.tag, step: jsonStep(event.step), wallTime: event.wallTime, value };
-    batch.write(`${separator}\n${printable(JSON.stringify(row))}`);
-    separator = ',';
-  }
-  batch.write(separator === '[' ? '[]\n' : '\n]\n');
+  return {
+    add(run, event, summary) {
+      const value = jsonValue(summary.value);
+      if (value === undefined) return;
+      const row = { run, tag: summary.tag, step: jsonStep(event.step), wallTime: event.wallTime, value };
+      batch.write(`${separator}\n${printable(JSON.stringify(row))}`);
+      separator = ',';
+    },
+    end() {
+      batch.write(separator === '[' ? '[]\n' : '\n]\n');
+      batch.flush();
+    },
+  };
 }
 
 /** A value as JSON, which has no NaN and no infinities: those become text, as in TensorBoard's own answers. */
@@ -133,21 +165,22 @@ function jsonValue(value: SummaryValue): unknown {
   return undefined;
 }
 
-async function exportFiles(terminal: Terminal, found: AsyncIterable<Found>, folder: string): Promise<void> {
+function fileTarget(terminal: Terminal, folder: string): Target {
   const taken = new Map<string, number>();
   let written = 0;
-  for await (const { event, run, summary } of found) {
-    const { value } = summary;
-    if (typeof value !== 'object' || !('encoded' in value)) continue;
-    for (const [index, bytes] of value.encoded.entries()) {
-      const base = `${folder}/${fileName(run)}/${fileName(summary.tag)}.${event.step}${index === 0 ? '' : `.${index}`}`;
-      const before = taken.get(base) ?? 0;
-      taken.set(base, before + 1);
-      terminal.writeFile(`${base}${before === 0 ? '' : `.again${before}`}.${extensionOf(bytes)}`, bytes);
-      written++;
-    }
-  }
-  terminal.write(`${plural(written, 'file')} in ${printable(folder)}\n`);
+  return {
+    add(run, event, { tag, value }) {
+      if (typeof value !== 'object' || !('encoded' in value)) return;
+      for (const [index, bytes] of value.encoded.entries()) {
+        const base = `${folder}/${fileName(run)}/${fileName(tag)}.${event.step}${index === 0 ? '' : `.${index}`}`;
+        const before = taken.get(base) ?? 0;
+        taken.set(base, before + 1);
+        terminal.writeFile(`${base}${before === 0 ? '' : `.again${before}`}.${extensionOf(bytes)}`, bytes);
+        written++;
+      }
+    },
+    end: () => terminal.write(`${plural(written, 'file')} in ${printable(folder)}\n`),
+  };
 }
 
 /** The name of a run or tag as the name of one file: it cannot lead out of the folder, and no two names become the same. */

@@ -1,77 +1,141 @@
 /** The command `inspect`, and how it words a value. */
-import { messageOf, printableLines } from '../errors.js';
+import { printable, printableLines } from '../errors.js';
 import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
-import { EventDecoder } from '../reader/event-decoder.js';
-import { scanFile } from '../reader/scan.js';
+import { type RunSteps, scanRun } from '../reader/shown-points.js';
 import { findRuns, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, writeTable } from './terminal.js';
 
-/** What `inspect` shows of one tag of a run. */
+/** What `inspect` shows of one tag of a run, or of one kind of what has no tag. */
 interface TagReport {
   tag: string;
   plugin: string;
   count: number;
   first: Step;
   last: Step;
-  lastValue: SummaryValue;
+  lastValue: SummaryValue | string;
+  /** How many of the values could not be decoded, and why the first of them could not. */
+  undecoded?: { count: number; reason: string };
+  /** How many of its points TensorBoard hides. */
+  hidden: number;
+  /** How many times its steps go back. */
+  goesBack: number;
+}
+
+/** What `inspect` shows of one run. */
+interface RunReport extends Pick<RunSteps, 'firstBack' | 'hidden'> {
+  run: string;
+  tags: TagReport[];
+}
+
+/** Options of `inspect`, as typed. */
+interface InspectOptions {
+  tags?: string;
+  json?: boolean;
+  raw?: boolean;
 }
 
 /** `inspect`: shows what a logdir holds. Resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
-export async function inspect(
-  terminal: Terminal,
-  path: string | undefined,
-  options: { tags?: string; json?: boolean },
-): Promise<number> {
+export async function inspect(terminal: Terminal, path: string | undefined, options: InspectOptions): Promise<number> {
   const wanted = tagFilter(options.tags);
-  const found: { run: string; tags: TagReport[] }[] = [];
   const complaints = new Complaints(terminal);
+  const found: RunReport[] = [];
   for (const { files, run } of await findRuns(path, complaints)) {
-    const tags = new Map<string, TagReport>();
-    const add = (tag: string, plugin: string, step: Step, value: SummaryValue) => {
-      const known = tags.get(tag);
-      if (!known) tags.set(tag, { tag, plugin, count: 1, first: step, last: step, lastValue: value });
-      else Object.assign(known, { plugin, count: known.count + 1, last: step, lastValue: value });
-    };
-    const decoder = new EventDecoder(wanted);
-    for (const file of files) {
-      const visit = (event: TensorBoardEvent | undefined) => {
-        for (const { plugin, tag, value } of event?.summary ?? []) add(tag, plugin, event!.step, value);
-        if (event?.graph && options.tags === undefined) {
-          add('', 'graph', event.step, { dtype: 'graph', shape: [event.graph.length], data: event.graph });
-        }
-      };
-      try {
-        const { damage } = await scanFile(file, decoder, visit);
-        if (damage) complaints.add(damage.message);
-      } catch (error) {
-        complaints.add(messageOf(error));
+    const reports = new Map<string, TagReport>();
+    const reportOf = (tag: string, plugin: string, isTag: boolean): TagReport => {
+      const key = isTag ? `/${tag}` : plugin;
+      let report = reports.get(key);
+      if (report === undefined) {
+        report = { tag, plugin, count: 0, first: 0, last: 0, lastValue: '', hidden: 0, goesBack: 0 };
+        reports.set(key, report);
       }
-    }
-    found.push({ run, tags: [...tags.values()].sort((a, b) => (a.tag < b.tag ? -1 : 1)) });
+      return report;
+    };
+    const add = (report: TagReport, step: Step, value: SummaryValue | string) => {
+      if (report.count === 0) report.first = step;
+      report.count++;
+      report.last = step;
+      report.lastValue = value;
+      if (typeof value !== 'object' || !('undecoded' in value)) return;
+      report.undecoded ??= { count: 0, reason: value.undecoded };
+      report.undecoded.count++;
+    };
+    const reading = { tags: wanted, raw: options.raw, complain: (message: string) => complaints.add(message) };
+    const { firstBack, goesBack, hidden } = await scanRun(files, reading, (event, isShown) => {
+      for (const [index, { plugin, tag, value }] of (event.summary ?? []).entries()) {
+        const report = reportOf(tag, plugin, true);
+        report.plugin = plugin;
+        if (isShown(index)) add(report, event.step, value);
+        else report.hidden++;
+      }
+      if (options.tags !== undefined) return;
+      const other = otherThanSummaries(event);
+      if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
+    });
+    const tags = [...reports.values()].sort((a, b) => compare(a.tag, b.tag) || compare(a.plugin, b.plugin));
+    for (const report of tags) report.goesBack = goesBack(report.tag);
+    found.push({ run, tags, firstBack, hidden });
   }
   if (options.json) writeJson(terminal, found);
   else printTable(terminal, found);
   return complaints.exitCode;
 }
 
-function printTable(terminal: Terminal, runs: { run: string; tags: TagReport[] }[]): void {
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** What an event holds that has no tag of a summary: under which name it is shown, and in how many words. */
+function otherThanSummaries({
+  graph,
+  logMessage,
+  metaGraph,
+  runMetadata,
+  sessionLog,
+}: TensorBoardEvent): { tag: string; plugin: string; value: string } | undefined {
+  if (graph) return { tag: '', plugin: 'graph', value: plural(graph.length, 'byte') };
+  if (metaGraph) return { tag: '', plugin: 'metagraph', value: plural(metaGraph.length, 'byte') };
+  if (runMetadata) {
+    return { tag: runMetadata.tag, plugin: 'run metadata', value: plural(runMetadata.bytes.length, 'byte') };
+  }
+  if (logMessage) return { tag: '', plugin: 'log message', value: shorten(logMessage.message) };
+  if (sessionLog) {
+    const { checkpointPath, message, status } = sessionLog;
+    return { tag: '', plugin: `session ${status}`, value: shorten(checkpointPath ?? message ?? '') };
+  }
+  return undefined;
+}
+
+function printTable(terminal: Terminal, runs: RunReport[]): void {
+  const hides = runs.some(({ hidden }) => hidden > 0);
   const rows = runs.flatMap(({ run, tags }) =>
     tags.length === 0
-      ? [[run, '(no summaries)', '', '0', '', '']]
-      : tags.map(({ count, first, last, lastValue, plugin, tag }) => [
+      ? [[run, '(no summaries)', '', '0', ...(hides ? ['0'] : []), '', '']]
+      : tags.map(({ count, first, hidden, last, lastValue, plugin, tag, undecoded }) => [
           run,
-          tag || '(graph)',
+          tag || `(${plugin})`,
           plugin || '(none)',
           String(count),
-          first === last ? String(first) : `${first}..${last}`,
-          valueText(lastValue),
+          ...(hides ? [String(hidden)] : []),
+          count === 0 ? '' : first === last ? String(first) : `${first}..${last}`,
+          undecoded === undefined || undecoded.count === count
+            ? valueText(lastValue)
+            : `${valueText(lastValue)} (${undecoded.count} undecoded: ${undecoded.reason})`,
         ]),
   );
-  writeTable(terminal, ['run', 'tag', 'plugin', 'count', 'steps', 'last'], rows, ['count']);
+  const header = ['run', 'tag', 'plugin', 'count', ...(hides ? ['hidden'] : []), 'steps', 'last'];
+  writeTable(terminal, header, rows, ['count', 'hidden']);
+  for (const { firstBack, hidden, run } of runs) {
+    if (firstBack === undefined) continue;
+    const { from, tag, to } = firstBack;
+    const points = plural(hidden, 'earlier point');
+    const fate = hidden > 0 ? `: ${points} hidden, as in TensorBoard (--raw counts them)` : '';
+    const line = `run ${run}: steps go back, first from ${from} to ${to} in ${tag}${fate}`;
+    terminal.write(`${printable(line)}\n`);
+  }
 }
 
 /** Writes what `JSON.stringify(..., undefined, 2)` gives, piece by piece: a text has a greatest length. */
-function writeJson(terminal: Terminal, runs: { run: string; tags: TagReport[] }[]): void {
+function writeJson(terminal: Terminal, runs: RunReport[]): void {
   const batch = new Batch((text) => terminal.write(text));
   const list = <T>(indent: string, items: readonly T[], write: (item: T) => void) => {
     batch.write('[');
@@ -90,7 +154,7 @@ function writeJson(terminal: Terminal, runs: { run: string; tags: TagReport[] }[
   batch.flush();
 }
 
-function jsonOf({ count, first, last, lastValue, plugin, tag }: TagReport): object {
+function jsonOf({ count, first, goesBack, hidden, last, lastValue, plugin, tag, undecoded }: TagReport): object {
   return {
     tag,
     plugin,
@@ -98,6 +162,10 @@ function jsonOf({ count, first, last, lastValue, plugin, tag }: TagReport): obje
     firstStep: jsonStep(first),
     lastStep: jsonStep(last),
     last: typeof lastValue === 'number' && Number.isFinite(lastValue) ? lastValue : valueText(lastValue),
+    undecoded,
+    // Absent if there are none, as almost always.
+    ...(hidden > 0 && { hidden }),
+    ...(goesBack > 0 && { goesBack }),
   };
 }
 
@@ -107,7 +175,8 @@ export function jsonStep(step: Step): number | string {
 }
 
 /** A value in a few words, for a table. */
-function valueText(value: SummaryValue): string {
+export function valueText(value: SummaryValue | string): string {
+  if (typeof value === 'string') return value;
   if (typeof value === 'number') return String(Number.isInteger(value) ? value : Number(value.toPrecision(7)));
   if ('buckets' in value) {
     const { buckets } = value;
@@ -129,7 +198,6 @@ function valueText(value: SummaryValue): string {
   if ('sessionEnd' in value && value.sessionEnd) return value.sessionEnd.status;
   if ('experiment' in value && value.experiment) return plural(value.experiment.hparams.length, 'hyperparameter');
   if ('undecoded' in value) return `undecoded: ${value.undecoded}`;
-  if (value.dtype === 'graph') return plural(value.data.length, 'byte');
   return `${value.dtype} [${value.shape.join(', ')}]`;
 }
 

@@ -1,9 +1,9 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
 import { printable } from '../errors.js';
-import { writeReport } from '../reports/report-store.js';
+import { writeReport, writeReports } from '../reports/report-store.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
-import { type Terminal, UsageError } from './terminal.js';
+import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
 
 /** Options as `parseArgs` of node:util takes them. */
@@ -13,6 +13,7 @@ export const cliOptions = {
   json: { type: 'boolean' },
   kind: { type: 'string' },
   out: { type: 'string', short: 'o' },
+  raw: { type: 'boolean' },
   tags: { type: 'string' },
   version: { type: 'boolean' },
 } as const;
@@ -25,6 +26,7 @@ export interface CommandLine {
     json?: boolean;
     kind?: string;
     out?: string;
+    raw?: boolean;
     tags?: string;
     version?: boolean;
   };
@@ -38,6 +40,7 @@ Reads TensorBoard's event files, whoever wrote them.
 Commands:
   inspect <logdir or file>          what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
+      --raw                           count points that TensorBoard hides behind later ones, too
       --json                          as JSON
   verify <logdir or file>...        read every record; exit code 1 if one is damaged
   export <logdir or file>           scalars as CSV to standard output
@@ -45,8 +48,11 @@ Commands:
       --format <csv or json>          csv
       --out, -o <path>                the file to write; for images and audio the folder
       --tags <regular expression>     only tags that match
-  report <logdir>                   layer saturation as one HTML page: findings, plots, numbers (needs vega, vega-lite)
-      --out, -o <path>                the file to write; <logdir>/report.html
+      --raw                           points that TensorBoard hides behind later ones, too
+  report <logdir>                   layer saturation as an HTML page: findings, plots, numbers (needs vega, vega-lite);
+                                    several experiments below one logdir get a page each, in their folders
+      --out, -o <path>                the file to write, for one experiment; <logdir>/report.html
+      --raw                           with epochs that TensorBoard hides behind later ones
 
 Options:
   --help, -h
@@ -77,7 +83,7 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
       case 'export':
         return await exportLogdir(terminal, onlyOne(paths), values);
       case 'report':
-        return await report(terminal, onlyOne(paths), values.out);
+        return await report(terminal, onlyOne(paths), values);
       default:
         throw new UsageError(`there is no command "${command}"`);
     }
@@ -93,9 +99,17 @@ function onlyOne(paths: string[]): string | undefined {
   return paths[0];
 }
 
-/** `report`: draws a tracker's run as one HTML page, and prints the path of the file. */
-async function report(terminal: Terminal, logdir: string | undefined, out?: string): Promise<number> {
+/** `report`: draws what trackers wrote as a page per experiment, and prints the paths of the files. */
+async function report(
+  terminal: Terminal,
+  logdir: string | undefined,
+  { out, raw }: CommandLine['values'],
+): Promise<number> {
   if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
-  terminal.write(`${printable(await writeReport(logdir, { path: out }))}\n`);
-  return 0;
+  const complaints = new Complaints(terminal);
+  const options = { raw, onDamage: (message: string) => complaints.add(message) };
+  const paths =
+    out === undefined ? await writeReports(logdir, options) : [await writeReport(logdir, { ...options, path: out })];
+  for (const path of paths) terminal.write(`${printable(path)}\n`);
+  return complaints.exitCode;
 }

@@ -4,27 +4,21 @@ import { messageOf } from '../errors.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
 import { type Complaints, UsageError } from './terminal.js';
 
-/** A run and what to read it from. */
-export interface NamedRun extends ListedRun {
-  /** The run's folder or its one file, which `readEvents` takes. */
-  source: string;
-}
-
 /**
  * The runs below a logdir, or one event file as a run of its own. Folders that cannot be read become complaints.
  *
  * @throws UsageError if there is nothing to read
  */
-export async function findRuns(path: string | undefined, complaints: Complaints): Promise<NamedRun[]> {
+export async function findRuns(path: string | undefined, complaints: Complaints): Promise<ListedRun[]> {
   if (path === undefined) throw new UsageError('expected the path of a logdir or of an event file');
   const kind = await sourceFiles.kind(path);
   if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
-  if (kind === 'file') return [{ run: '.', source: path, files: [path] }];
+  if (kind === 'file') return [{ run: '.', files: [path] }];
   const runs = await walkRuns(path, (_folder, error) => complaints.add(messageOf(error)));
   if (runs.length === 0) {
     throw new UsageError(`there is no event file in "${path}" (its name would contain "tfevents")`);
   }
-  return runs.map((found) => ({ ...found, source: found.run === '.' ? path : `${path}/${found.run}` }));
+  return runs;
 }
 
 /** A filter of tags from a regular expression that a user typed. */

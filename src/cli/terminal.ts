@@ -5,6 +5,8 @@ import { printable } from '../errors.js';
 export interface Terminal {
   /** Writes to standard output. */
   write(text: string): void;
+  /** Resolves when standard output takes more: what is written before waits in memory. */
+  drained(): Promise<void>;
   /** Writes to standard error. */
   writeError(text: string): void;
   /** Whether standard output shows colors. */

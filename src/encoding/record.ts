@@ -5,8 +5,9 @@
  * payloads out again.
  * Source: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/lib/io/record_writer.h
  */
-import { CorruptRecordError } from '../errors.js';
+import { CorruptRecordError, messageOf } from '../errors.js';
 import { readUint32 } from './bytes.js';
+import { containerOf, Inflater } from './containers.js';
 import { maskedCrc32c } from './crc32c.js';
 
 /** Length (8 bytes) and its masked CRC-32C (4 bytes) precede a record's payload. */
@@ -17,10 +18,10 @@ const recordFooterBytes = 4;
 export const recordOverheadBytes = recordHeaderBytes + recordFooterBytes;
 
 /**
- * The longest payload a reader accepts by default: 1 GiB. Protocol buffers themselves end at 2 GiB, and a length beyond
- * this limit is far more often damage than an event.
+ * The longest payload that is written, and that a reader accepts by default: 1 GiB. Protocol buffers themselves end at
+ * 2 GiB, where TensorBoard's Python loader dies, and a length beyond this limit is far more often damage than an event.
  */
-const defaultMaxRecordBytes = 2 ** 30;
+export const maxPayloadBytes: number = 2 ** 30;
 
 /** Masked CRCs of the lengths that most records have; 0 until computed. Reading and writing share them. */
 const lengthCrcs = new Uint32Array(4096);
@@ -70,7 +71,8 @@ const maxIdleBytes = 1 << 20;
 const empty = new Uint8Array(0);
 
 /**
- * Splits a stream of bytes into the payloads of its records and verifies both checksums of each.
+ * Splits a stream of bytes into the payloads of its records and verifies both checksums of each. A stream that is a gzip
+ * file or a zlib stream is unpacked; positions are then those of what is unpacked.
  *
  * It is a cursor: after `push(chunk)`, each `next()` that returns true has put the next payload at `bytes[start, end)`,
  * valid until the following `next()`. When it returns false the chunk is used up (what belongs to an unfinished record
@@ -90,6 +92,9 @@ export class RecordReader {
 
   readonly #maxRecordBytes: number;
   readonly #file: string | undefined;
+  readonly #unpacks: boolean;
+  /** Unpacks what is pushed, if it is packed. */
+  #inflater: Inflater | undefined;
   /** Position in `bytes` of the next record's first byte. */
   #position = 0;
   /** Where the bytes that have arrived end in `bytes`. */
@@ -102,13 +107,15 @@ export class RecordReader {
 
   /**
    * @param options `maxRecordBytes`: the longest payload accepted, 1 GiB by default. `offset`: position in the source of
-   * the first byte that will be pushed, 0 by default. `file`: the source's name in errors.
+   * the first byte that will be pushed, 0 by default. `file`: the source's name in errors. `unpacks`: whether packed
+   * streams are unpacked, true by default; otherwise they are damage.
    */
-  constructor(options: { maxRecordBytes?: number; offset?: number; file?: string } = {}) {
-    this.#maxRecordBytes = options.maxRecordBytes ?? defaultMaxRecordBytes;
+  constructor(options: { maxRecordBytes?: number; offset?: number; file?: string; unpacks?: boolean } = {}) {
+    this.#maxRecordBytes = options.maxRecordBytes ?? maxPayloadBytes;
     this.#nextOffset = options.offset ?? 0;
     this.recordOffset = this.#nextOffset;
     this.#file = options.file;
+    this.#unpacks = options.unpacks ?? true;
   }
 
   /** Position in the source of the first byte after the last whole record. */
@@ -116,14 +123,24 @@ export class RecordReader {
     return this.#nextOffset;
   }
 
-  /** How many bytes of an unfinished record have arrived. */
+  /** How many bytes have arrived of what is cut off if nothing follows: a record, or the stream that it is packed in. */
   get pendingBytes(): number {
+    return this.#pending + (this.#inflater?.pendingBytes ?? 0);
+  }
+
+  /** How many bytes of an unfinished record have arrived. */
+  get #pending(): number {
     return this.#filled - this.#position;
   }
 
   /** Appends the bytes that follow those pushed before. Call it only when `next()` has returned false. */
   push(chunk: Uint8Array): void {
-    const pending = this.pendingBytes;
+    if (this.#inflater) this.#inflater.push(chunk);
+    else this.#append(chunk);
+  }
+
+  #append(chunk: Uint8Array): void {
+    const pending = this.#pending;
     if (pending === 0) {
       // Nothing is left over, so the chunk itself is read in place.
       this.bytes = chunk;
@@ -143,14 +160,15 @@ export class RecordReader {
    * @throws CorruptRecordError if a checksum does not match or the length is above the limit
    */
   next(): boolean {
-    const position = this.#position;
-    const available = this.#filled - position;
-    if (this.#payloadBytes < 0) {
-      if (available < recordHeaderBytes) return this.#wait();
-      this.#payloadBytes = this.#readHeader();
+    let position = this.#position;
+    let available = this.#filled - position;
+    while (this.#payloadBytes < 0 || available < this.#payloadBytes + recordOverheadBytes) {
+      if (this.#payloadBytes < 0 && available >= recordHeaderBytes) this.#readHeader();
+      else if (!this.#unpackMore()) return false;
+      position = this.#position;
+      available = this.#filled - position;
     }
     const payloadBytes = this.#payloadBytes;
-    if (available < payloadBytes + recordOverheadBytes) return this.#wait();
     const start = position + recordHeaderBytes;
     const end = start + payloadBytes;
     const stored = readUint32(this.bytes, end);
@@ -173,30 +191,61 @@ export class RecordReader {
     return new CorruptRecordError(reason, this.#nextOffset, this.#file);
   }
 
-  #readHeader(): number {
+  /** Verifies the next record's header; or finds that there is none because the stream is packed, and unpacks it. */
+  #readHeader(): void {
     const { bytes } = this;
     const position = this.#position;
     const length = readUint32(bytes, position) + readUint32(bytes, position + 4) * 2 ** 32;
     const stored = readUint32(bytes, position + 8);
     const computed = lengthCrc(bytes, position, length);
     if (stored !== computed) {
+      if (this.#nextOffset === 0 && this.#enterContainer()) return;
       throw this.#damage(`its length has the checksum ${hex(computed)}, and ${hex(stored)} is stored`);
     }
     if (length > this.#maxRecordBytes) {
       throw this.#damage(`it claims ${length} bytes, more than the ${this.#maxRecordBytes} that are accepted`);
     }
-    return length;
+    this.#payloadBytes = length;
   }
 
-  #wait(): false {
-    if (this.bytes !== this.#buffer && this.pendingBytes > 0) this.#moveToBuffer(this.pendingBytes);
-    return false;
+  /**
+   * Begins to unpack the stream if it is packed; returns false if it is not.
+   *
+   * @throws CorruptRecordError if it is packed in a way that cannot be unpacked here
+   */
+  #enterContainer(): boolean {
+    const container = containerOf(this.bytes, this.#position, this.#filled);
+    if (!container) return false;
+    const { name, command } = container;
+    if (command) throw this.#damage(`this is a ${name} file: unpack it first (${command})`);
+    if (this.#inflater) throw this.#damage(`this is a ${name} file in a packed file: unpack it first`);
+    if (!this.#unpacks) throw this.#damage(`this is a ${name} file, which cannot be followed: read it without follow`);
+    this.#inflater = new Inflater(name as 'gzip' | 'zlib');
+    this.#inflater.push(this.bytes.subarray(this.#position, this.#filled));
+    this.bytes = empty;
+    this.#buffer = empty;
+    this.#position = 0;
+    this.#filled = 0;
+    return true;
+  }
+
+  /** Unpacks more bytes; returns false if the stream is not packed, or all that has been pushed of it is unpacked. */
+  #unpackMore(): boolean {
+    if (this.bytes !== this.#buffer && this.#pending > 0) this.#moveToBuffer(this.#pending);
+    if (!this.#inflater) return false;
+    try {
+      const piece = this.#inflater.next();
+      if (piece) this.#append(piece);
+      return piece !== undefined;
+    } catch (error) {
+      throw this.#damage(`what it is packed in is damaged: ${messageOf(error)}`);
+    }
   }
 
   /** Moves the pending bytes to the front of the reader's own memory, with room for `total` bytes. */
   #moveToBuffer(total: number): void {
     const { bytes } = this;
-    const pending = this.pendingBytes;
+    const pending = this.#pending;
     const tooLarge = this.#buffer.length > maxIdleBytes && total <= maxIdleBytes;
     if (this.#buffer.length < total || tooLarge) {
       // Growing by half keeps the copying linear for a record that arrives in many chunks.

@@ -1,7 +1,10 @@
 /** The checks that every addX makes of its tag, step, wall time and texts. Each names the call and what it expected. */
+import { maxPayloadBytes } from '../encoding/record.js';
 import { describe } from '../errors.js';
 import type { Step } from './event.js';
 
+/** TensorBoard's parts exchange lists of all tags, with names and descriptions, in messages of at most 256 MiB. */
+export const maxTextLength: number = 2 ** 24;
 const minStep = -(2n ** 63n);
 const maxStep = 2n ** 63n - 1n;
 
@@ -9,12 +12,13 @@ const maxStep = 2n ** 63n - 1n;
  * A tag must be a non-empty string.
  *
  * @param what the call, for the error
- * @throws TypeError
+ * @throws TypeError or RangeError
  */
 export function checkTag(tag: unknown, what: string): asserts tag is string {
   if (typeof tag !== 'string' || tag === '') {
     throw new TypeError(`${what}: expected the tag to be a non-empty string, got ${describe(tag)}`);
   }
+  checkLength(tag, 'the tag', what);
 }
 
 /**
@@ -52,18 +56,26 @@ export function checkWallTime(wallTime: unknown, what: string): asserts wallTime
 /**
  * A text option must be a string or absent.
  *
- * @throws TypeError
+ * @throws TypeError or RangeError
  */
 export function checkText(text: unknown, option: string, what: string): asserts text is string | undefined {
   if (text !== undefined && typeof text !== 'string') {
     throw new TypeError(`${what}: expected ${option} to be a string, got ${describe(text)}`);
   }
+  if (text !== undefined) checkLength(text, option, what);
+}
+
+function checkLength({ length }: string, name: string, what: string): void {
+  if (length <= maxTextLength) return;
+  throw new RangeError(`${what}: expected ${name} to have at most ${maxTextLength} characters, got ${length}`);
 }
 
 /**
- * Text with every lone surrogate replaced by U+FFFD. A lone surrogate has no UTF-8, and a string that is not UTF-8
- * makes TensorBoard's Rust loader give up the file.
+ * An event must not be longer than readers accept.
+ *
+ * @throws RangeError
  */
-export function wellFormed(text: string): string {
-  return /\p{Surrogate}/u.test(text) ? new TextDecoder().decode(new TextEncoder().encode(text)) : text;
+export function checkEventBytes(bytes: number, what: string): void {
+  if (bytes <= maxPayloadBytes) return;
+  throw new RangeError(`${what}: expected an event of at most ${maxPayloadBytes} bytes, got ${bytes}`);
 }

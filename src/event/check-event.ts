@@ -1,31 +1,44 @@
 /**
  * What `addEvent` lets through. An event of a caller's own is written as it is, so it is checked against everything that
- * TensorBoard's loaders would stumble over: text that is not UTF-8, fields of another type, nesting without end.
+ * would stop one of TensorBoard's loaders, or keep a dashboard from showing other events.
  */
-import protobuf from 'protobufjs/minimal.js';
+import { decodeMessage, WireReader, WireType, wellFormed } from '../encoding/protobuf.js';
 import { describe, messageOf } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { checkStep, checkWallTime, wellFormed } from './check-arguments.js';
+import { checkEventBytes, checkStep, checkTag, checkWallTime, maxTextLength } from './check-arguments.js';
 import { sessionStatuses } from './encode-event.js';
 import type { TensorBoardEvent } from './event.js';
+import { checkMessage, type MessageName } from './messages.js';
 
 /** The members of an event's oneof: an event holds one of these, or none. */
 const members = ['fileVersion', 'graph', 'metaGraph', 'runMetadata', 'logMessage', 'sessionLog', 'summary'] as const;
 
-/**
- * Throws if the dashboard of a plugin could not decode the content that a summary's metadata holds for it: the dashboard
- * would then fail for the whole logdir.
- */
-type ContentCheck = (plugin: string, content: Uint8Array) => void;
+/** The members of a Summary.Value's oneof, by number. */
+const valueMembers = [2, 3, 4, 5, 6, 8];
+
+/** A summary as it is stored, for checks that need to know its plugin. */
+export interface StoredSummary {
+  /** The tag. */
+  readonly tag: string;
+  /** What the summary says of its tag; undefined if it says nothing, as all summaries of a tag but the first. */
+  readonly metadata: tensorboard.SummaryMetadata | undefined;
+  /** Number of the field that holds the value: 2 simple_value, 3 old histogram, 4 image, 5 histo, 6 audio, 8 tensor; 0 if there is none. */
+  readonly field: number;
+  /** What the field holds, if it is a message or bytes. */
+  readonly bytes: Uint8Array;
+}
 
 /**
- * The event in a form that no loader stumbles over: text is repaired, and everything else that would stop a loader is
- * refused.
+ * The event in a form that no loader stumbles over: text is repaired, and everything else that would stop a loader or a
+ * dashboard is refused.
  *
- * @param checkContent checks what summaries hold for their plugins, which this room knows nothing of
+ * @param checkSummaries checks what only plugins know of the summaries; throws if one of them would do harm
  * @throws TypeError or RangeError that names the field
  */
-export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck): TensorBoardEvent {
+export function checkEvent(
+  event: TensorBoardEvent,
+  checkSummaries: (summaries: readonly StoredSummary[]) => void,
+): TensorBoardEvent {
   if (typeof event !== 'object' || event === null) {
     throw new TypeError(`addEvent: expected an event as readEvents yields it, got ${describe(event)}`);
   }
@@ -35,15 +48,20 @@ export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck):
   if (given.length > 1) {
     throw new TypeError(`addEvent: expected an event that holds one thing, got ${given.join(' and ')}`);
   }
+  if (event.summary !== undefined && !Array.isArray(event.summary)) {
+    throw new TypeError(`addEvent: expected summary to be an array, got ${describe(event.summary)}`);
+  }
   const { sessionLog, logMessage, runMetadata, summary } = event;
-  for (const [name, bytes] of [
-    ['graph', event.graph],
-    ['metaGraph', event.metaGraph],
-    ['runMetadata.bytes', runMetadata?.bytes],
-  ] as const) {
-    if (bytes !== undefined && !(bytes instanceof Uint8Array)) {
-      throw new TypeError(`addEvent: expected ${name} to be a Uint8Array, got ${describe(bytes)}`);
-    }
+  checkEventBytes(bytesOf(event), 'addEvent');
+  if (event.graph !== undefined) {
+    checkBytes(event.graph, 'graph', 'GraphDef');
+    checkSummaries([blobSummary('__run_graph__', 'graphs')]);
+  }
+  if (event.metaGraph !== undefined) checkBytes(event.metaGraph, 'metaGraph', 'MetaGraphDef');
+  if (runMetadata !== undefined) {
+    checkTag(runMetadata.tag, 'addEvent runMetadata');
+    checkBytes(runMetadata.bytes, 'runMetadata.bytes', 'RunMetadata');
+    checkSummaries([blobSummary(runMetadata.tag, 'graph_tagged_run_metadata')]);
   }
   if (sessionLog !== undefined && !sessionStatuses.includes(sessionLog.status)) {
     const expected = `addEvent: expected sessionLog.status to be one of ${sessionStatuses.join(', ')}`;
@@ -52,7 +70,7 @@ export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck):
   if (logMessage !== undefined && !Number.isInteger(logMessage.level)) {
     throw new TypeError(`addEvent: expected logMessage.level to be an integer, got ${describe(logMessage.level)}`);
   }
-  for (const { tag, raw } of summary ?? []) checkSummary(tag, raw, checkContent);
+  if (summary !== undefined) checkSummaries(summary.map(storedSummary));
   return {
     ...event,
     ...text(event, 'fileVersion'),
@@ -65,19 +83,80 @@ export function checkEvent(event: TensorBoardEvent, checkContent: ContentCheck):
   };
 }
 
-function checkSummary(tag: string, raw: Uint8Array, checkContent: ContentCheck): void {
-  const call = `addEvent ${JSON.stringify(tag)}`;
-  if (!(raw instanceof Uint8Array)) {
-    throw new TypeError(`${call}: expected raw to be the bytes of a Summary.Value, got ${describe(raw)}`);
+/** About how many bytes the event takes. */
+function bytesOf({ graph, metaGraph, runMetadata, summary }: TensorBoardEvent): number {
+  const parts = [graph, metaGraph, runMetadata?.bytes, ...(summary ?? []).map(({ raw }) => raw)];
+  return parts.reduce((bytes, part) => bytes + (part?.length ?? 0), 0);
+}
+
+function checkBytes(bytes: unknown, option: string, name: MessageName): void {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(`addEvent: expected ${option} to be a Uint8Array, got ${describe(bytes)}`);
   }
   try {
-    checkMessage(protobuf.Reader.create(raw), raw.length, summaryValue, 0);
-    const pluginData = tensorboard.Summary.Value.decode(raw).metadata?.pluginData;
-    if (pluginData?.content) checkContent(pluginData.pluginName ?? '', pluginData.content);
+    checkMessage(name, bytes);
   } catch (cause) {
-    throw new TypeError(`${call}: TensorBoard could not decode raw as a Summary.Value: ${messageOf(cause)}`, { cause });
+    throw new TypeError(
+      `addEvent: expected ${option} to be a ${name} that TensorBoard can decode, got ${bytes.length} bytes: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
+
+/** What the loaders make of an event that is no summary: a summary of one string, of which the content does not matter here. */
+function blobSummary(tag: string, pluginName: string): StoredSummary {
+  const metadata = new tensorboard.SummaryMetadata({ pluginData: { pluginName }, dataClass: 3 });
+  const tensor = { dtype: 7, tensorShape: { dim: [{ size: 1 }] }, stringVal: [empty] };
+  return { tag, metadata, field: 8, bytes: tensorboard.TensorProto.encode(tensor).finish() };
+}
+
+/** The error for a summary that would stop a loader or a dashboard. */
+export function harmful(tag: string, cause: unknown): TypeError {
+  const expected = `addEvent ${JSON.stringify(tag)}: expected a summary that TensorBoard can decode`;
+  return new TypeError(`${expected}, got one that it cannot: ${messageOf(cause)}`, { cause });
+}
+
+/** Takes a summary apart, after a check that TensorBoard's parsers would read it in the same way. */
+function storedSummary({ tag: name, raw }: { tag: string; raw: Uint8Array }): StoredSummary {
+  if (!(raw instanceof Uint8Array)) {
+    throw new TypeError(
+      `addEvent ${JSON.stringify(name)}: expected raw to be the bytes of a Summary.Value, got ${describe(raw)}`,
+    );
+  }
+  let tag = '';
+  let metadata: tensorboard.SummaryMetadata | undefined;
+  let field = 0;
+  let bytes = empty;
+  try {
+    checkMessage('Summary.Value', raw);
+    const wire = new WireReader();
+    wire.open(raw, 0, raw.length);
+    while (wire.field()) {
+      const { number, wireType } = wire;
+      wire.skip();
+      const contents = wireType === WireType.bytes ? raw.subarray(wire.rangeStart, wire.rangeEnd) : empty;
+      if (number === 1) tag = utf8.decode(contents);
+      else if (number === 9) metadata = decodeMetadata(contents);
+      else if (valueMembers.includes(number)) {
+        if (field !== 0) throw new RangeError(`it holds two values, in the fields ${field} and ${number}`);
+        field = number;
+        bytes = contents;
+      }
+    }
+    if (tag === '') throw new RangeError('it has no tag');
+  } catch (cause) {
+    throw harmful(name, cause);
+  }
+  return { tag, metadata, field, bytes };
+}
+
+function decodeMetadata(bytes: Uint8Array): tensorboard.SummaryMetadata {
+  if (bytes.length > maxTextLength) throw new RangeError(`it has ${bytes.length} bytes of metadata`);
+  return decodeMessage(tensorboard.SummaryMetadata, bytes);
+}
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+const empty: Uint8Array = new Uint8Array(0);
 
 /** The text under `key`, repaired. Returns undefined if there is none. */
 function text<K extends string>(holder: { [key in K]?: string }, key: K): { [key in K]?: string } | undefined {
@@ -86,119 +165,4 @@ function text<K extends string>(holder: { [key in K]?: string }, key: K): { [key
   if (typeof value !== 'string')
     throw new TypeError(`addEvent: expected ${key} to be a string, got ${describe(value)}`);
   return { [key]: wellFormed(value) } as { [k in K]?: string };
-}
-
-/** How a field is stored, or the message it holds. Packed numbers may also be stored one by one, as their own wire type. */
-type Field = 'varint' | 'fixed64' | 'fixed32' | 'bytes' | 'text' | Packed | Message;
-interface Packed {
-  packed: 'varint' | 'fixed64' | 'fixed32';
-}
-interface Message {
-  fields: Record<number, Field>;
-}
-
-const wireTypes = { varint: 0, fixed64: 1, bytes: 2, text: 2, fixed32: 5 } as const;
-/** Rust's decoder takes messages nested up to 100 deep. */
-const maxDepth = 64;
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
-
-const packedVarint: Packed = { packed: 'varint' };
-const packedFloat: Packed = { packed: 'fixed32' };
-const packedDouble: Packed = { packed: 'fixed64' };
-const shape: Message = {
-  fields: { 2: { fields: { 1: 'varint', 2: 'text' } }, 3: 'varint' },
-};
-const tensor: Message = {
-  fields: {
-    1: 'varint',
-    2: shape,
-    3: 'varint',
-    4: 'bytes',
-    5: packedFloat,
-    6: packedDouble,
-    7: packedVarint,
-    8: 'bytes',
-    9: packedFloat,
-    10: packedVarint,
-    11: packedVarint,
-    12: packedDouble,
-    13: packedVarint,
-    14: {
-      fields: { 1: 'text', 2: 'text', 3: 'text', 4: 'varint', 5: 'text', 6: { fields: { 1: 'varint', 2: shape } } },
-    },
-    16: packedVarint,
-    17: packedVarint,
-    18: 'bytes',
-  },
-};
-tensor.fields[15] = { fields: { 1: 'text', 2: 'bytes', 3: tensor } };
-
-/**
- * Summary.Value with everything that TensorBoard itself decodes of it.
- * Source: tensorboard/compat/proto/{summary,histogram,tensor,tensor_shape,resource_handle}.proto
- */
-const summaryValue: Message = {
-  fields: {
-    1: 'text',
-    2: 'fixed32',
-    3: 'bytes',
-    4: { fields: { 1: 'varint', 2: 'varint', 3: 'varint', 4: 'bytes' } },
-    5: {
-      fields: {
-        1: 'fixed64',
-        2: 'fixed64',
-        3: 'fixed64',
-        4: 'fixed64',
-        5: 'fixed64',
-        6: packedDouble,
-        7: packedDouble,
-      },
-    },
-    6: { fields: { 1: 'fixed32', 2: 'varint', 3: 'varint', 4: 'bytes', 5: 'text' } },
-    7: 'text',
-    8: tensor,
-    9: { fields: { 1: { fields: { 1: 'text', 2: 'bytes' } }, 2: 'text', 3: 'text', 4: 'varint' } },
-  },
-};
-
-/**
- * Checks one message up to `end`. protobufjs forgives what stops TensorBoard's loaders: text that is not UTF-8, and known
- * fields that are stored as another type.
- *
- * @throws Error that says what is wrong
- */
-function checkMessage(reader: protobuf.Reader, end: number, message: Message, depth: number): void {
-  if (depth > maxDepth) throw new Error(`messages are nested more than ${maxDepth} deep`);
-  while (reader.pos < end) {
-    const key = reader.tag();
-    const number = key >>> 3;
-    const wireType = key & 7;
-    const field = message.fields[number];
-    if (field === undefined) reader.skipType(wireType, depth, number);
-    else checkField(reader, number, wireType, field, depth);
-  }
-  if (reader.pos !== end) throw new Error('a field runs past the end of its message');
-}
-
-function checkField(reader: protobuf.Reader, number: number, wireType: number, field: Field, depth: number): void {
-  if (typeof field === 'string') {
-    if (wireType !== wireTypes[field]) throw new Error(`field ${number} is not stored as ${field}`);
-    if (field === 'text') strictUtf8.decode(reader.bytes());
-    else reader.skipType(wireType);
-    return;
-  }
-  if ('packed' in field && wireType === wireTypes[field.packed]) {
-    reader.skipType(wireType);
-    return;
-  }
-  if (wireType !== 2) throw new Error(`field ${number} is stored as another type`);
-  const size = reader.size();
-  const end = reader.pos + size;
-  if (end > reader.len) throw new Error(`field ${number} runs past the end`);
-  if ('fields' in field) {
-    checkMessage(reader, end, field, depth + 1);
-    return;
-  }
-  while (reader.pos < end) reader.skipType(wireTypes[field.packed]);
-  if (reader.pos !== end) throw new Error(`field ${number} ends within a number`);
 }

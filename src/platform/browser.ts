@@ -141,6 +141,7 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
   });
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
+    receive: () => false, // a page must not wait
     setRef: () => {}, // a page's workers live as long as the page
     terminate: () => worker.terminate(),
   };

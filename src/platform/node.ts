@@ -1,6 +1,6 @@
 /** Node's side of `Platform`. */
 import { hostname as osHostname } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { constants, crc32, deflateSync, type ZlibOptions } from 'node:zlib';
 import { MissingRendererError, messageOf, printableLines } from '../errors.js';
 import type { DeflateEffort, DrawnSvg, NativeZlib, WorkerListener, WorkerThread } from './platform.js';
@@ -157,11 +157,18 @@ try {
 } catch {}
 `;
 
-/** Gives the script the two names that a browser's worker has: `onmessage` and `postMessage`. */
+/**
+ * Gives the script the two names that a browser's worker has: `onmessage` and `postMessage`. What it posts goes through a
+ * channel of its own, and is counted, so that the host can wait for it without its event loop.
+ */
 const PRELUDE = `
-const { parentPort } = process.getBuiltinModule('node:worker_threads');
+const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
 ${LOWER_PRIORITY}
-globalThis.postMessage = (message, transfer) => parentPort.postMessage(message, transfer);
+globalThis.postMessage = (message, transfer) => {
+  workerData.port.postMessage(message, transfer);
+  Atomics.add(workerData.posted, 0, 1);
+  Atomics.notify(workerData.posted, 0);
+};
 parentPort.on('message', (data) => globalThis.onmessage({ data }));
 `;
 
@@ -170,19 +177,49 @@ parentPort.on('message', (data) => globalThis.onmessage({ data }));
  * forbidden. It does not keep the program alive unless asked to.
  */
 export function startWorker(source: string, listener: WorkerListener): WorkerThread | undefined {
+  const { port1: received, port2: port } = new MessageChannel();
+  const posted = new Int32Array(new SharedArrayBuffer(4));
   let worker: Worker;
   try {
-    // Without the program's own flags, some of which change how the script is read.
-    worker = new Worker(PRELUDE + source, { eval: true, execArgv: [], name: 'delve-tensorboard' });
+    worker = new Worker(PRELUDE + source, {
+      eval: true,
+      // Without the program's own flags, some of which change how the script is read.
+      execArgv: [],
+      name: 'delve-tensorboard',
+      workerData: { port, posted },
+      transferList: [port],
+    });
   } catch {
     return undefined;
   }
-  worker.on('message', (message) => listener.onMessage(message));
-  worker.on('error', (error) => listener.onError(error instanceof Error ? error : new Error(String(error))));
-  worker.on('exit', (code) => listener.onError(new Error(`The worker thread ended with code ${code}.`)));
+  const receiveOne = () => {
+    const next = receiveMessageOnPort(received) as { message: unknown } | undefined;
+    if (next !== undefined) listener.onMessage(next.message);
+    return next !== undefined;
+  };
+  received.on('message', (message) => listener.onMessage(message));
+  received.unref();
+  worker.on('error', (error) => {
+    while (receiveOne());
+    listener.onError(error instanceof Error ? error : new Error(String(error)));
+  });
+  worker.on('exit', (code) => {
+    while (receiveOne());
+    received.close();
+    listener.onError(new Error(`The worker thread ended with code ${code}.`));
+  });
   worker.unref();
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
+    receive(deadline) {
+      for (;;) {
+        const seen = Atomics.load(posted, 0);
+        if (receiveOne()) return true;
+        const left = deadline - performance.now();
+        if (left <= 0) return false;
+        Atomics.wait(posted, 0, seen, left);
+      }
+    },
     setRef: (keepsAlive) => (keepsAlive ? worker.ref() : worker.unref()),
     terminate: () => void worker.terminate(),
   };

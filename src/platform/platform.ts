@@ -167,6 +167,13 @@ export interface StoreFiles {
 export interface WorkerThread {
   /** Sends a message and transfers the buffers. */
   post(message: unknown, transfer: ArrayBuffer[]): void;
+  /**
+   * Passes the next message on to the listener at once, while this thread stands still.
+   *
+   * @param deadline until when it waits for a message, in milliseconds of `performance.now`
+   * @returns false if no message came, or if this thread must not wait
+   */
+  receive(deadline: number): boolean;
   /** Says whether the thread keeps the program alive, for as long as an answer is awaited. At first it does not. */
   setRef(keepsAlive: boolean): void;
   /** Ends the thread at once. */

@@ -19,7 +19,7 @@ export interface ReadEventsOptions {
   onCorrupt?: 'throw' | 'stop' | 'nextFile' | ((damage: CorruptRecordError) => void);
   /**
    * Whether to wait for events that are added later, as `tail -f` does, until the loop is left or `signal` is aborted.
-   * Only for paths. False by default.
+   * Only for paths, and not for packed files. False by default.
    */
   follow?: boolean;
   /** How often to look for what was added to a followed run, in milliseconds. 250 by default. */
@@ -47,6 +47,9 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
  * `maxRecordBytes`, or if it is not an event: see `onCorrupt`. A summary whose value cannot be decoded, in a sound event, is
  * no damage: it is yielded with an UndecodedValue that says why. A record with a valid length that runs past the end of its
  * source is a torn tail, as a crash leaves it: the file ends before it (with `follow`, until the rest of it has come).
+ * Each of the sources may be a gzip file or a zlib stream, which is unpacked as it is read; positions are then those of what
+ * is unpacked. Other containers (zstd, zip, ...) are damage that names them.
+ *
  * Memory follows the bytes that are there, never the lengths that are claimed, and does not grow with the file.
  *
  * While a followed run is waited for, no file is open; a timer keeps the program alive only while an event is awaited.

@@ -3,6 +3,8 @@
  * the files of a run are read. RunFiles feeds them to a reader one after the other, and keeps watching them if asked to.
  */
 import { sourceFiles, warn } from '#platform';
+import { concat } from '../encoding/bytes.js';
+import { crc32c } from '../encoding/crc32c.js';
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { OpenFile } from '../platform/platform.js';
@@ -103,7 +105,11 @@ interface ReadFile {
   /** Position in the file of the next byte to be read. */
   position: number;
   /** Holds what has come of a record that is not whole yet. */
-  readonly records: RecordReader;
+  records: RecordReader;
+  /** The last bytes that were read of a followed file: where they begin, where the record ends before them, their checksum. */
+  last?: { start: number; boundary: number; crc: number };
+  /** The length to which the file has shrunk, as long as it has not grown again. */
+  shrunkTo?: number;
   /** Whether the rest of the file is skipped because it is damaged. */
   skipped: boolean;
 }
@@ -150,6 +156,10 @@ export class RunFiles implements RecordSource {
         const { position } = this.#current;
         const length = await ofFile(position, this.#open.read(this.#chunk, position));
         if (length > 0) {
+          if (this.#follow) {
+            const crc = crc32c(this.#chunk, 0, length);
+            this.#current.last = { start: position, boundary: this.#records.nextOffset, crc };
+          }
           this.#current.position += length;
           this.#records.push(this.#chunk.subarray(0, length));
           return true;
@@ -202,15 +212,17 @@ export class RunFiles implements RecordSource {
     for (const path of await this.#list()) {
       let file = this.#files.get(path);
       if (!file) {
-        const records = new RecordReader({ maxRecordBytes: this.#maxRecordBytes, file: path });
+        const records = new RecordReader({ maxRecordBytes: this.#maxRecordBytes, file: path, unpacks: !this.#follow });
         file = { path, position: 0, records, skipped: false };
-        this.#files.set(path, file);
+        // A reader of a packed file holds some memory, and nobody comes back to it.
+        if (this.#follow) this.#files.set(path, file);
       }
       if (file.skipped) continue;
       const size = this.#follow ? await sourceFiles.size(path) : Infinity;
       if (size === undefined) continue;
-      if (size < file.position) this.#failShrunk(file, size);
-      if (size > file.position) unread.push(file);
+      if (size < (file.shrunkTo ?? file.position)) await this.#shrink(file, size);
+      else if (file.shrunkTo !== undefined && size > file.shrunkTo) await this.#regrow(file, file.shrunkTo, size);
+      if (file.shrunkTo === undefined && size > file.position) unread.push(file);
     }
     return unread;
   }
@@ -231,10 +243,63 @@ export class RunFiles implements RecordSource {
       .sort(byName);
   }
 
-  #failShrunk(file: ReadFile, size: number): never {
-    this.#current = file;
-    const reason = `the file has shrunk to ${size} bytes after ${file.position} were read`;
-    throw new CorruptRecordError(reason, file.records.nextOffset, file.path);
+  /**
+   * Notes that a file is shorter than what was read of it: a writer whose disk is full takes back what it has written of a
+   * batch of records.
+   *
+   * @throws CorruptRecordError if the file does not end between two records
+   */
+  async #shrink(file: ReadFile, size: number): Promise<void> {
+    const { last, path, position, records } = file;
+    if (size < records.nextOffset) {
+      const from = last && last.boundary <= size ? last.boundary : 0;
+      const walk = new RecordReader({ offset: from, file: path, unpacks: false });
+      await readRange(path, from, size, (chunk) => {
+        walk.push(chunk);
+        while (walk.next());
+      });
+      if (walk.nextOffset !== size) {
+        this.#current = file;
+        const reason = `the file has shrunk to ${size} bytes after ${position} were read`;
+        throw new CorruptRecordError(reason, records.nextOffset, path);
+      }
+    }
+    file.shrunkTo = size;
+  }
+
+  /**
+   * Goes on with a file that has shrunk and grows again: behind what was read, if that has been written again as it was;
+   * otherwise at the end that it had in between.
+   */
+  async #regrow(file: ReadFile, end: number, size: number): Promise<void> {
+    const { last, path, position, records } = file;
+    file.shrunkTo = undefined;
+    if (last && last.start <= end && size >= position) {
+      const chunks: Uint8Array[] = [];
+      await readRange(path, last.start, position, (chunk) => void chunks.push(chunk.slice()));
+      if (crc32c(concat(chunks)) === last.crc) return;
+    }
+    file.position = Math.min(end, records.nextOffset);
+    file.records = new RecordReader({
+      maxRecordBytes: this.#maxRecordBytes,
+      offset: file.position,
+      file: path,
+      unpacks: false,
+    });
+  }
+}
+
+/** Reads `[start, end)` of a file, or as much of it as is there, in chunks that are valid during the call. */
+async function readRange(path: string, start: number, end: number, take: (chunk: Uint8Array) => void): Promise<void> {
+  const file = await sourceFiles.open(path);
+  try {
+    const chunk = new Uint8Array(Math.min(chunkBytes, end - start));
+    for (let at = start, length = 1; at < end && length > 0; at += length) {
+      length = await file.read(chunk.subarray(0, end - at), at);
+      take(chunk.subarray(0, length));
+    }
+  } finally {
+    await file.close();
   }
 }
 

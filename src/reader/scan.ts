@@ -9,7 +9,7 @@ import { CorruptRecordError, messageOf } from '../errors.js';
 import { chunkBytes } from './run-files.js';
 
 /** What the records of one file are, and how the file ends. */
-interface Scan {
+export interface Scan {
   /** The number of records before the end or the first damage. */
   readonly records: number;
   /** Bytes of a record that is cut off at the end; 0 if the file ends between two records or is damaged. */
@@ -21,9 +21,13 @@ interface Scan {
 }
 
 /** Decodes records, as EventDecoder does. */
-interface RecordDecoder<T> {
-  /** Decodes the payload in `bytes[start, end)`, which is valid only during the call. If it throws, the record is damaged. */
-  decode(bytes: Uint8Array, start: number, end: number): T;
+export interface RecordDecoder<T> {
+  /**
+   * Decodes the payload in `bytes[start, end)`, which is valid only during the call. If it throws, the record is damaged.
+   *
+   * @param offset position in the file of the record's first byte
+   */
+  decode(bytes: Uint8Array, start: number, end: number, offset: number): T;
 }
 
 /**
@@ -31,22 +35,49 @@ interface RecordDecoder<T> {
  *
  * @param visit takes what the decoder returns, record by record
  */
-export async function scanFile<T>(
+export function scanFile<T>(
   path: string,
   decoder: RecordDecoder<T>,
-  visit: (decoded: T) => void = () => {},
+  visit?: (decoded: T, offset: number) => void,
 ): Promise<Scan> {
-  const scan = new PieceScan(decoder, visit, path);
+  return scanChunks(chunksOfFile(path), decoder, visit, path);
+}
+
+/**
+ * Scans one file that comes chunk by chunk, as `scanFile` does.
+ *
+ * @param file its path, for the words about damage
+ * @param pause is awaited after each chunk
+ */
+export async function scanChunks<T>(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  decoder: RecordDecoder<T>,
+  visit: (decoded: T, offset: number) => void = () => {},
+  file?: string,
+  pause?: () => Promise<void> | void,
+): Promise<Scan> {
+  const scan = new PieceScan(decoder, visit, file);
+  for await (const chunk of chunks) {
+    if (!scan.push(chunk)) break;
+    await pause?.();
+  }
+  return scan;
+}
+
+/** The bytes of a file of the file system. Each chunk is valid until the next one is asked for. */
+export async function* chunksOfFile(path: string): AsyncGenerator<Uint8Array> {
   const file = await sourceFiles.open(path);
   try {
     const chunk = new Uint8Array(chunkBytes);
     let position = 0;
     let length: number;
-    while ((length = await file.read(chunk, position)) > 0 && scan.push(chunk.subarray(0, length))) position += length;
+    while ((length = await file.read(chunk, position)) > 0) {
+      position += length;
+      yield chunk.subarray(0, length);
+    }
   } finally {
     await file.close();
   }
-  return scan;
 }
 
 /** Scans one file that comes in pieces, as `scanFile` does. */
@@ -72,10 +103,10 @@ class PieceScan<T> implements Scan {
   damage: CorruptRecordError | undefined;
   readonly #reader: RecordReader;
   readonly #decoder: RecordDecoder<T>;
-  readonly #visit: (decoded: T) => void;
+  readonly #visit: (decoded: T, offset: number) => void;
   readonly #file: string | undefined;
 
-  constructor(decoder: RecordDecoder<T>, visit: (decoded: T) => void, file?: string) {
+  constructor(decoder: RecordDecoder<T>, visit: (decoded: T, offset: number) => void, file?: string) {
     this.#reader = new RecordReader({ file });
     this.#decoder = decoder;
     this.#visit = visit;
@@ -97,13 +128,13 @@ class PieceScan<T> implements Scan {
     while (this.#next()) {
       let decoded: T;
       try {
-        decoded = this.#decoder.decode(reader.bytes, reader.start, reader.end);
+        decoded = this.#decoder.decode(reader.bytes, reader.start, reader.end, reader.recordOffset);
       } catch (cause) {
         this.damage = undecodable(cause, reader, this.#file);
         return false;
       }
       this.records++;
-      this.#visit(decoded);
+      this.#visit(decoded, reader.recordOffset);
     }
     return this.damage === undefined;
   }

@@ -1,9 +1,9 @@
-import { defaultStoreFiles } from '#platform';
+import { defaultStoreFiles, sourceFiles } from '#platform';
 import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
-import { readHistory } from '../saturation/runs.js';
+import { type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
 import type { Store } from '../stores/store.js';
 import { type ReportOptions, reportHtml } from './report.js';
 
@@ -47,19 +47,54 @@ export class ReportStore implements Store {
   }
 }
 
+/** Options of writeReport and writeReports. */
+export interface WriteReportOptions extends ReportStoreOptions, ReadHistoryOptions {}
+
 /**
- * Writes a report about a run that a tracker wrote, from its event files.
+ * Writes a report about an experiment that a tracker wrote, from its event files.
  *
  * @param options with `path`, the path of the file. Default `<logdir>/report.html`.
  * @returns the file's path
  * @throws as `readHistory` and `reportHtml` do
  */
 export async function writeReport(
-  logdir: string,
-  options: ReportStoreOptions & { path?: string } = {},
+  logdir: string | URL,
+  options: WriteReportOptions & { path?: string } = {},
 ): Promise<string> {
-  const path = options.path ?? `${logdir.replace(/\/+$/, '')}/report.html`;
-  const html = await reportHtml(await readHistory(logdir), { title: `Layer saturation of ${logdir}`, ...options });
-  await (options.files ?? defaultStoreFiles()).write(path, new TextEncoder().encode(html));
+  const path = options.path ?? reportPath(logdir, '.');
+  await writePage(path, await readHistory(logdir, options), sourceFiles.path(logdir), options);
   return path;
+}
+
+/**
+ * Writes a report about each experiment below a logdir: `report.html` in the experiment's folder, or in the logdir if there
+ * is only one experiment.
+ *
+ * @returns the files' paths, sorted
+ * @throws RangeError if there is no experiment; and as `readHistories` and `reportHtml` do
+ */
+export async function writeReports(logdir: string | URL, options: WriteReportOptions = {}): Promise<string[]> {
+  const histories = await readHistories(logdir, options);
+  if (histories.size === 0) {
+    throw new RangeError(`writeReports: expected runs with saturation/<layer> below '${logdir}', found none`);
+  }
+  const paths: string[] = [];
+  for (const [experiment, history] of histories) {
+    const path = reportPath(logdir, histories.size === 1 ? '.' : experiment);
+    const name = histories.size === 1 ? sourceFiles.path(logdir) : path.slice(0, -'/report.html'.length);
+    await writePage(path, history, name, options);
+    paths.push(path);
+  }
+  return paths;
+}
+
+/** @param experiment the path of the experiment's folder below the logdir */
+function reportPath(logdir: string | URL, experiment: string): string {
+  const folder = sourceFiles.path(logdir).replace(/\/+$/, '');
+  return experiment === '.' ? `${folder}/report.html` : `${folder}/${experiment}/report.html`;
+}
+
+async function writePage(path: string, history: RunHistory, name: string, options: ReportStoreOptions): Promise<void> {
+  const html = await reportHtml(history, { title: `Layer saturation of ${name}`, ...options });
+  await (options.files ?? defaultStoreFiles()).write(path, new TextEncoder().encode(html));
 }

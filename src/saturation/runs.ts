@@ -1,9 +1,10 @@
+import { warn } from '#platform';
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
-import type { DecodedSummary, Step, SummaryValue } from '../event/event.js';
+import type { Step, SummaryValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { readEvents } from '../reader/read-events.js';
 import { listRuns } from '../reader/run-files.js';
+import { scanRun } from '../reader/shown-points.js';
 import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
 import { DataClass } from '../summaries/plugin-summary.js';
 import { stringTensor } from '../summaries/tensor.js';
@@ -275,7 +276,19 @@ interface ReadEpoch {
   threshold: number;
   rule: IntrinsicDimensionRule;
   layers: Map<string, LayerStatistics>;
-  scalars: EpochScalar[];
+  /** By split and tag. */
+  scalars: Map<string, EpochScalar>;
+}
+
+/** Options of `readHistory` and `readHistories`. */
+export interface ReadHistoryOptions {
+  /**
+   * Whether points count that TensorBoard hides, because the training crashed and went on from an earlier step. False by
+   * default.
+   */
+  raw?: boolean;
+  /** Is told of each file that is damaged, of which the rest is left out, or that cannot be read. Default: a warning. */
+  onDamage?: (message: string) => void;
 }
 
 /**
@@ -283,44 +296,85 @@ interface ReadEpoch {
  * `train` and `val`, and the losses and metrics (`epoch_*`) beside them. TensorBoard keeps them in float32. Spectra are
  * not read: of them TensorBoard's histograms keep 30 buckets.
  *
- * @throws Error if `logdir` is not a folder, RangeError if no run below it holds saturation
+ * Points that TensorBoard hides do not count: see `ReadHistoryOptions.raw`.
+ *
+ * @param logdir the folder of one experiment, which holds `train` or `val` or both, or a folder above it
+ * @throws Error if `logdir` is not a folder, RangeError if no run below it holds saturation, or those of several experiments
+ * do: `readHistories` reads them all
  */
-export async function readHistory(logdir: string): Promise<RunHistory> {
-  const epochs = new Map<number, ReadEpoch>();
-  for (const { run, files } of await listRuns(logdir)) {
-    const split = splitOf(run);
-    if (split !== undefined) await readRun(split, files, epochs);
-  }
-  const history = new RunHistory();
-  for (const [step, { layers, ...epoch }] of [...epochs].sort(([one], [other]) => one - other)) {
-    for (const layer of layers.values()) if (Number.isNaN(layer.features)) layer.features = widthOf(layer);
-    history.add({ epoch: step - 1, step, ...epoch, layers: [...layers.values()] });
-  }
-  if (history.last === undefined) {
+export async function readHistory(logdir: string | URL, options: ReadHistoryOptions = {}): Promise<RunHistory> {
+  const histories = await readHistories(logdir, options);
+  const [history] = histories.values();
+  if (history === undefined) {
     throw new RangeError(`readHistory: expected runs with saturation/<layer> below '${logdir}', found none`);
+  }
+  if (histories.size > 1) {
+    const names = [...histories.keys()];
+    const shown = names.slice(0, 10).map((name) => `'${name}'`);
+    const more = names.length > shown.length ? ` and ${names.length - shown.length} more` : '';
+    throw new RangeError(
+      `readHistory: expected one experiment below '${logdir}', got ${names.length}: ${shown.join(', ')}${more}; pass the folder of one`,
+    );
   }
   return history;
 }
 
-/** The last part of a run's name says its split: `train`, `fold1/val`. */
-function splitOf(run: string): Split | undefined {
-  const last = run.split('/').at(-1);
-  return last === 'train' || last === 'val' ? last : undefined;
+/**
+ * Reads back what trackers wrote below a logdir, as `readHistory` does, for any number of experiments: each folder that
+ * holds a run `train` or `val` with saturation is one.
+ *
+ * @returns the histories by the path of the experiment's folder below the logdir, '.' for the logdir itself, sorted
+ * @throws Error if `logdir` is not a folder
+ */
+export async function readHistories(
+  logdir: string | URL,
+  { raw = false, onDamage = (message) => warn(`readHistory: ${message}`) }: ReadHistoryOptions = {},
+): Promise<Map<string, RunHistory>> {
+  const experiments = new Map<string, Map<Split, readonly string[]>>();
+  for (const { run, files } of await listRuns(logdir)) {
+    const slash = run.lastIndexOf('/');
+    const split = run.slice(slash + 1);
+    if (split !== 'train' && split !== 'val') continue;
+    const experiment = slash < 0 ? '.' : run.slice(0, slash);
+    const runs = experiments.get(experiment) ?? new Map<Split, readonly string[]>();
+    experiments.set(experiment, runs.set(split, files));
+  }
+  const histories = new Map<string, RunHistory>();
+  for (const [experiment, runs] of [...experiments].sort(([one], [other]) => (one < other ? -1 : 1))) {
+    const epochs = new Map<number, ReadEpoch>();
+    for (const [split, files] of runs) await readRun(split, files, epochs, raw, onDamage);
+    const history = new RunHistory();
+    for (const [step, { layers, scalars, ...epoch }] of [...epochs].sort(([one], [other]) => one - other)) {
+      for (const layer of layers.values()) if (Number.isNaN(layer.features)) layer.features = widthOf(layer);
+      const values = { layers: [...layers.values()], scalars: [...scalars.values()] };
+      history.add({ epoch: step - 1, step, ...epoch, ...values });
+    }
+    if (history.last !== undefined) histories.set(experiment, history);
+  }
+  return histories;
 }
 
 /** Adds what the files of one run hold to the epochs, by step; what comes later replaces what was there. */
-async function readRun(split: Split, files: readonly string[], epochs: Map<number, ReadEpoch>): Promise<void> {
+async function readRun(
+  split: Split,
+  files: readonly string[],
+  epochs: Map<number, ReadEpoch>,
+  raw: boolean,
+  complain: (message: string) => void,
+): Promise<void> {
   let facts = factsWithoutNote();
-  for (const file of files) {
-    for await (const event of readEvents(file, { tags: isWanted, onCorrupt: 'stop' })) {
-      for (const summary of event.summary ?? []) {
-        if (summary.tag === noteTag) facts = factsOf(decodeNote(summary.value)) ?? facts;
-        else if (typeof summary.value === 'number') {
-          addValue(epochAt(epochs, Number(event.step)), split, summary.tag, summary.value, facts, summary);
-        }
+  await scanRun(files, { tags: isWanted, raw, complain }, (event, isShown) => {
+    for (const [index, { description, tag, value }] of (event.summary ?? []).entries()) {
+      if (tag === noteTag) {
+        facts = factsOf(decodeNote(value)) ?? facts;
+      } else if (typeof value === 'number') {
+        const slash = tag.indexOf('/');
+        // A hidden point may be the one that holds the tag's description.
+        if (!facts.isNoted && !tag.startsWith('epoch_')) addDescribedFacts(facts, tag.slice(slash + 1), description);
+        if (isShown(index)) addValue(epochAt(epochs, Number(event.step)), split, tag, value, facts);
       }
     }
-  }
+  });
 }
 
 function isWanted(tag: string): boolean {
@@ -329,29 +383,20 @@ function isWanted(tag: string): boolean {
 
 function epochAt(epochs: Map<number, ReadEpoch>, step: number): ReadEpoch {
   let found = epochs.get(step);
-  if (!found) epochs.set(step, (found = { threshold: 0.99, rule: 'paper', layers: new Map(), scalars: [] }));
+  if (!found) epochs.set(step, (found = { threshold: 0.99, rule: 'paper', layers: new Map(), scalars: new Map() }));
   return found;
 }
 
 /** Adds a number to its epoch: a layer's statistic, or a loss or metric. */
-function addValue(
-  epoch: ReadEpoch,
-  split: Split,
-  tag: string,
-  value: number,
-  facts: RunFacts,
-  { description }: DecodedSummary,
-): void {
+function addValue(epoch: ReadEpoch, split: Split, tag: string, value: number, facts: RunFacts): void {
   if (tag.startsWith('epoch_')) {
-    epoch.scalars = epoch.scalars.filter((scalar) => scalar.tag !== tag || scalar.split !== split);
-    epoch.scalars.push({ tag, value, split });
+    epoch.scalars.set(`${split}/${tag}`, { tag, value, split });
     return;
   }
   const slash = tag.indexOf('/');
   const stat = facts.stats.get(tag.slice(0, slash));
   const name = tag.slice(slash + 1);
   if (stat === undefined) return;
-  if (!facts.isNoted) addDescribedFacts(facts, name, description);
   const noted = facts.layers.get(name);
   if (noted === undefined) return;
   const key = `${split}/${name}`;

@@ -86,10 +86,10 @@ export class Spectrum {
   ): Promise<Spectrum> {
     if (covariance instanceof Float64Array) {
       const matrix = squareMatrix(covariance.slice());
-      const { eigenvalues } = await sharedSolver.solve({ matrix });
+      const { eigenvalues } = await sharedSolver.solve({ matrix }).result;
       return new Spectrum(clip(eigenvalues), options.samples, true);
     }
-    return Spectrum.fromSolved(await solveInBackground(covariance, {}, options.reset));
+    return Spectrum.fromSolved(await solveInBackground(covariance, {}, options.reset).result);
   }
 
   /** @internal The spectrum in what `solveInBackground` found. @throws RangeError if no row was used */

@@ -1,7 +1,8 @@
 /** The layout of TensorBoard's custom scalars dashboard: which scalar tags its charts show together. */
-import { tryDecodeMessage } from '../encoding/protobuf.js';
+import { encodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import type { CustomScalarsValue, TensorValue } from '../event/event.js';
+import { checkMessage } from '../event/messages.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor } from './tensor.js';
@@ -70,7 +71,7 @@ export function customScalarsSummary(layout: CustomScalarsLayout, call = 'custom
   return {
     plugin: 'custom_scalars',
     dataClass: DataClass.tensor,
-    tensor: stringTensor([tensorboard.Layout.encode({ category }).finish()], []),
+    tensor: stringTensor([encodeMessage(tensorboard.Layout, { category })], []),
   };
 }
 
@@ -132,6 +133,18 @@ function checkChart(chart: MultilineChart | MarginChart, path: string): void {
 
 function checkText(text: unknown, path: string): void {
   if (typeof text !== 'string' || text === '') throw new TypeError(`${path}: expected a text, got ${describe(text)}`);
+}
+
+/**
+ * Checks a tensor of the plugin's.
+ *
+ * @throws RangeError if it holds no layout under the tag of the layout: TensorBoard merges the layouts of all runs, and
+ * would show none
+ */
+export function checkLayout({ data, dtype }: TensorValue, tag: string): void {
+  if (tag !== customScalarsTag) return;
+  if (dtype !== 'string' || data.length !== 1) throw new RangeError('expected a layout, got another tensor');
+  checkMessage('Layout', data[0] as Uint8Array);
 }
 
 /** The layout in a custom scalars tensor. */

@@ -1,5 +1,7 @@
 /** Graphs of models, as GraphDef bytes, for TensorBoard's graphs dashboard. */
+import { encodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
+import { checkMessage } from '../event/messages.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type GraphModelLike, graphModelNodes, isGraphModel } from './graph-nodes.js';
 import { isLayersModel, type LayersModelLike, layersModelNodes } from './layers-graph.js';
@@ -22,13 +24,14 @@ export function graphDefOf(model: GraphLike, call = 'graph'): Uint8Array {
 }
 
 function encode(node: tensorboard.INodeDef[]): Uint8Array {
-  return tensorboard.GraphDef.encode({ node }).finish();
+  return encodeMessage(tensorboard.GraphDef, { node });
 }
 
 /** Checks that bytes are a GraphDef: TensorBoard would show an empty page for others. */
 function checkGraphDef(bytes: Uint8Array, call: string): Uint8Array {
   let nodes = 0;
   try {
+    checkMessage('GraphDef', bytes);
     nodes = tensorboard.GraphDef.decode(bytes).node.length;
   } catch (cause) {
     throw new TypeError(`${call}: expected the bytes of a GraphDef, got ${bytes.length} bytes that are none`, {

@@ -2,7 +2,7 @@
  * Hyperparameters: a session's values and end, and optionally the experiment all sessions belong to. All of it is in the
  * summaries' metadata; their tensors are empty.
  */
-import { tryDecodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage, tryDecodeMessage, wellFormed } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import type { HparamsValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -83,8 +83,13 @@ export function hparamsSummaries(
   }
   const startTimeSecs = options.startTime ?? Date.now() / 1000;
   const values = Object.fromEntries(
-    Object.entries(hparams).map(([key, value]) => [key, hparamValue(value, `${call}: ${key}`)]),
+    Object.entries(hparams).map(([key, value]) => [wellFormed(key), hparamValue(value, `${call}: ${key}`)]),
   );
+  if (Object.keys(values).length < Object.keys(hparams).length) {
+    throw new RangeError(
+      `${call}: expected names that differ in more than halves of characters, got ${describe(hparams)}`,
+    );
+  }
   const summaries: PluginSummary[] = [];
   if (domains !== undefined) {
     checkDomains(hparams, domains, call);
@@ -109,7 +114,7 @@ export function hparamsSummaries(
 function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): PluginSummary {
   return {
     plugin: 'hparams',
-    content: HParamsPluginData.encode(content).finish(),
+    content: encodeMessage(HParamsPluginData, content),
     dataClass: DataClass.tensor,
     tensor: floatTensor([], [0]),
     tagSuffix,
@@ -181,6 +186,40 @@ function checkDomains(
       }
     }
   }
+}
+
+/** What the content of each of the plugin's tags holds. */
+const contents = new Map<string, 'experiment' | 'sessionStartInfo' | 'sessionEndInfo'>([
+  [`${hparamsTag}experiment`, 'experiment'],
+  [`${hparamsTag}session_start_info`, 'sessionStartInfo'],
+  [`${hparamsTag}session_end_info`, 'sessionEndInfo'],
+]);
+
+/**
+ * Checks what an hparams summary's metadata holds. The dashboard reads it from all runs at once, and shows nothing if it
+ * cannot read one.
+ *
+ * @throws RangeError if it is of another version, is not what the tag says, or holds a number that JSON does not have. (A
+ * hyperparameter that is itself NaN is left out by TensorBoard.)
+ */
+export function checkHparams(content: Uint8Array, tag: string): void {
+  const member = contents.get(tag);
+  if (member === undefined) return;
+  const stored = decodeMessage(HParamsPluginData, content);
+  if (stored.version)
+    throw new RangeError(`hyperparameters of version ${stored.version}, which TensorBoard does not know`);
+  if (!stored[member]) throw new RangeError(`hyperparameters without ${member}`);
+  const infos = stored.experiment?.hparamInfos ?? [];
+  for (const { domainDiscrete } of infos) domainDiscrete?.values?.forEach(checkJson);
+  for (const { listValue, structValue } of Object.values(stored.sessionStartInfo?.hparams ?? {})) {
+    checkJson({ listValue, structValue });
+  }
+}
+
+function checkJson({ listValue, numberValue, structValue }: tensorboard.IHparamValue): void {
+  if (!Number.isFinite(numberValue ?? 0)) throw new RangeError(`the number ${numberValue} among hyperparameters`);
+  listValue?.values?.forEach(checkJson);
+  Object.values(structValue?.fields ?? {}).forEach(checkJson);
 }
 
 /** What an hparams summary's metadata holds. */

@@ -1,5 +1,5 @@
 /** Meshes and point clouds: one tensor each for vertices, faces and colors, under tags that differ in their suffix. */
-import { tryDecodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
 import type { MeshValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
@@ -59,13 +59,13 @@ export function meshSummaries(
         const { contentType, tagSuffix, tensorOf } = partTypes[parts[i]];
         return {
           plugin: 'mesh',
-          content: MeshPluginData.encode({
+          content: encodeMessage(MeshPluginData, {
             name: tag,
             contentType,
             jsonConfig,
             shape: [...shape],
             components,
-          }).finish(),
+          }),
           dataClass: DataClass.tensor,
           tensor: tensorOf(values, shape),
           tagSuffix,
@@ -98,6 +98,16 @@ function checkPart(part: Part, { values, shape }: NumericArray, vertices: readon
     const expected = part === 'vertices' ? 'finite coordinates' : `whole numbers from 0 to ${limit}`;
     throw new RangeError(`${call}: expected ${expected}, got ${value} at position ${i}`);
   }
+}
+
+/**
+ * Checks what the metadata of a mesh's tensor holds.
+ *
+ * @throws RangeError if it does not state a shape: TensorBoard counts samples by it, and would list no mesh of any run
+ */
+export function checkMesh(content: Uint8Array): void {
+  const { shape } = decodeMessage(MeshPluginData, content);
+  if (!shape?.length) throw new RangeError('a mesh whose metadata states no shape');
 }
 
 /** One tensor of a mesh, with what its metadata says about it. */

@@ -1,25 +1,32 @@
 /**
  * The table of TensorBoard's plugins: one row per plugin name. Readers look up here how a summary's value is decoded, and
- * `addEvent` how the content that a plugin keeps in a summary's metadata is checked. Both directions of a plugin's format
+ * `addEvent` how it is checked. Both directions of a plugin's format
  * are in the plugin's own file; a plugin without a row is read as a tensor.
  */
-import { decodeMessage, type MessageType } from '../encoding/protobuf.js';
 import type { SummaryValue, TensorValue } from '../event/event.js';
-import { tensorboard } from '../proto/tensorboard.js';
+import type { MessageName } from '../event/messages.js';
 import { decodeAudio, decodeAudioProto } from './audio.js';
-import { decodeCustomScalars } from './custom-scalars.js';
+import { checkLayout, decodeCustomScalars } from './custom-scalars.js';
 import { decodeHistogram, decodeHistogramProto } from './histogram.js';
-import { decodeHparams } from './hparams.js';
+import { checkHparams, decodeHparams } from './hparams.js';
 import { decodeImageProto, decodeImages } from './image.js';
-import { decodeMesh } from './mesh.js';
+import { checkMesh, decodeMesh } from './mesh.js';
+import { DataClass } from './plugin-summary.js';
+import { checkCounts } from './pr-curve.js';
 import { decodeScalar } from './scalar.js';
 import { decodeTensor, nullTensor } from './tensor.js';
 import { decodeText } from './text.js';
 
 /** How one plugin's summaries are checked and decoded. */
-interface Plugin {
+export interface Plugin {
+  /** The data class of the plugin's tags. TensorBoard sets it if a tag's metadata names the plugin alone. */
+  readonly dataClass: (typeof DataClass)[keyof typeof DataClass];
   /** The message in `plugin_data.content` that the plugin's dashboard decodes, if it decodes one. */
-  readonly content?: MessageType<unknown>;
+  readonly content?: MessageName;
+  /** Throws if a well-formed content would keep the dashboard from showing other tags. */
+  readonly checkContent?: (content: Uint8Array, tag: string) => void;
+  /** Throws if a tensor of the plugin would keep the dashboard from showing other tags or runs. */
+  readonly checkTensor?: (tensor: TensorValue, tag: string) => void;
   /** Decodes the tensor of a v2 summary; returns undefined if it does not have the plugin's form. */
   readonly decode?: (tensor: TensorValue, content: Uint8Array) => SummaryValue | undefined;
   /** Number of the plugin's own field in Summary.Value, which v1 summaries use. */
@@ -28,49 +35,86 @@ interface Plugin {
   readonly decodeField?: (bytes: Uint8Array) => SummaryValue;
 }
 
-const {
-  AudioPluginData,
-  HistogramPluginData,
-  HParamsPluginData,
-  ImagePluginData,
-  MeshPluginData,
-  PrCurvePluginData,
-  ScalarPluginData,
-  TextPluginData,
-} = tensorboard;
+/** A check that a tensor has the plugin's form, for dashboards that ask for a tag of all runs at once. */
+function checkForm(decode: (tensor: TensorValue) => SummaryValue | undefined, form: string): Plugin['checkTensor'] {
+  return (tensor) => {
+    if (decode(tensor) !== undefined) return;
+    throw new RangeError(`expected ${form}, got a ${tensor.dtype} tensor of the shape [${tensor.shape.join(', ')}]`);
+  };
+}
 
-const plugins: ReadonlyMap<string, Plugin> = new Map<string, Plugin>([
-  // EventDecoder reads field 2 (simple_value) itself: it is a number and no message.
-  ['scalars', { content: ScalarPluginData, decode: decodeScalar, field: 2 }],
-  ['images', { content: ImagePluginData, decode: decodeImages, field: 4, decodeField: decodeImageProto }],
+/** The plugins of graphs, of which this package decodes tensors only. */
+const graph: Plugin = { dataClass: DataClass.blobSequence };
+
+/** The table. */
+export const plugins: ReadonlyMap<string, Plugin> = new Map<string, Plugin>([
+  [
+    'scalars',
+    {
+      dataClass: DataClass.scalar,
+      content: 'ScalarPluginData',
+      checkTensor: checkForm(decodeScalar, 'one number'),
+      decode: decodeScalar,
+      // EventDecoder reads this field itself: it is a number and no message.
+      field: 2,
+    },
+  ],
+  [
+    'images',
+    {
+      dataClass: DataClass.blobSequence,
+      content: 'ImagePluginData',
+      decode: decodeImages,
+      field: 4,
+      decodeField: decodeImageProto,
+    },
+  ],
   [
     'histograms',
-    { content: HistogramPluginData, decode: decodeHistogram, field: 5, decodeField: decodeHistogramProto },
+    {
+      dataClass: DataClass.tensor,
+      content: 'HistogramPluginData',
+      checkTensor: checkForm(decodeHistogram, 'k x 3 numbers'),
+      decode: decodeHistogram,
+      field: 5,
+      decodeField: decodeHistogramProto,
+    },
   ],
-  ['audio', { content: AudioPluginData, decode: decodeAudio, field: 6, decodeField: decodeAudioProto }],
-  ['text', { content: TextPluginData, decode: decodeText }],
-  ['pr_curves', { content: PrCurvePluginData }],
-  ['mesh', { content: MeshPluginData, decode: decodeMesh }],
-  ['hparams', { content: HParamsPluginData, decode: decodeHparams }],
-  ['custom_scalars', { decode: decodeCustomScalars }],
+  [
+    'audio',
+    {
+      dataClass: DataClass.blobSequence,
+      content: 'AudioPluginData',
+      decode: decodeAudio,
+      field: 6,
+      decodeField: decodeAudioProto,
+    },
+  ],
+  ['text', { dataClass: DataClass.tensor, content: 'TextPluginData', decode: decodeText }],
+  ['pr_curves', { dataClass: DataClass.tensor, content: 'PrCurvePluginData', checkTensor: checkCounts }],
+  [
+    'mesh',
+    { dataClass: DataClass.tensor, content: 'mesh.MeshPluginData', checkContent: checkMesh, decode: decodeMesh },
+  ],
+  [
+    'hparams',
+    {
+      dataClass: DataClass.tensor,
+      content: 'hparams.HParamsPluginData',
+      checkContent: checkHparams,
+      decode: decodeHparams,
+    },
+  ],
+  ['custom_scalars', { dataClass: DataClass.tensor, checkTensor: checkLayout, decode: decodeCustomScalars }],
+  ['graph_run_metadata', graph],
+  ['graph_run_metadata_graph', graph],
+  ['graph_keras_model', graph],
 ]);
 
 /** The plugin that draws a v1 value (one with its own field in Summary.Value) unless the metadata names another one. */
 export const pluginByField: Readonly<Record<number, string>> = Object.fromEntries(
   [...plugins].flatMap(([name, { field }]) => (field === undefined ? [] : [[field, name]])),
 );
-
-/**
- * Checks what a summary's metadata holds for its plugin. If a dashboard cannot decode the content of one summary, it fails
- * for the whole logdir.
- *
- * @param plugin plugin_data.plugin_name; the content of an unknown plugin is accepted
- * @throws Error if the plugin's dashboard could not decode the content
- */
-export function checkPluginContent(plugin: string, content: Uint8Array): void {
-  const type = plugins.get(plugin)?.content;
-  if (type !== undefined) decodeMessage(type, content);
-}
 
 /** What a tag's metadata says about all its values. */
 export interface PluginMetadata {

@@ -1,9 +1,10 @@
 /** Precision-recall curves: counted from labels and predictions, or from counts that the caller has made. */
 import { describe } from '../errors.js';
+import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
-import { floatTensor } from './tensor.js';
+import { floatTensor, isNumeric } from './tensor.js';
 
 /** Options of addPrCurve. */
 export interface PrCurveOptions {
@@ -160,4 +161,19 @@ function encodeCounts(counts: PrCounts): PluginSummary {
 /** part / (part + rest), or 0 if both are 0. */
 function ratios(part: ArrayLike<number>, rest: ArrayLike<number>): Float64Array {
   return Float64Array.from(part, (value, i) => value / Math.max(minimumCount, value + rest[i]));
+}
+
+/**
+ * Checks the tensor of a curve.
+ *
+ * @throws RangeError if it is not 6 rows of numbers, or a count is not finite: TensorBoard asks for the curves of all runs
+ * at once, and would draw none
+ */
+export function checkCounts({ data, dtype, shape }: TensorValue): void {
+  if (shape.length !== 2 || shape[0] !== 6 || !isNumeric(dtype)) {
+    throw new RangeError(`expected 6 x n numbers, got a ${dtype} tensor of the shape [${shape.join(', ')}]`);
+  }
+  for (let i = 0; i < 4 * shape[1]; i++) {
+    if (!Number.isFinite(Number(data[i]))) throw new RangeError(`expected counts, got ${data[i]}`);
+  }
 }

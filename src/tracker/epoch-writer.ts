@@ -1,9 +1,23 @@
-import type { ActivationRecorder, RecordedLayer } from '../activations/recorder.js';
+import { onExit, warn } from '#platform';
+import type { ActivationRecorder } from '../activations/recorder.js';
 import type { EpochScalar, EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
-import { EpochMemory, measureEpoch } from './measure-epoch.js';
+import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
 import type { ResolvedOptions } from './options.js';
 import type { SaveTargets } from './save-targets.js';
+
+/** How long the end of a program may be delayed to solve what is being solved, in milliseconds. */
+const exitMillis = 1000;
+
+/** The writers that have epochs to write; what they can write when the program exits, they write then. */
+const busy = new Set<EpochWriter>();
+let watchesExit = false;
+
+function finishAtExit(final: boolean): void {
+  if (!final) return;
+  const deadline = performance.now() + exitMillis;
+  for (const writer of busy) writer.finishNow(deadline);
+}
 
 /**
  * Ends a tracker's epochs: it solves what was recorded, measures the spectra, and writes the statistics to all targets.
@@ -19,6 +33,8 @@ export class EpochWriter {
   readonly #memory = new EpochMemory();
   #scalars: EpochScalar[] = [];
   #lastEpoch: Promise<unknown> = Promise.resolve();
+  /** The epochs that have been ended and are not in TensorBoard's files yet, oldest first. */
+  readonly #unwritten = new Set<EpochMeasurement>();
   #isClosed = false;
 
   /** @param report receives errors of single layers and targets; the others go on */
@@ -58,7 +74,15 @@ export class EpochWriter {
     const recorded = this.#recorder.solve(solveOptionsFor(this.#options), this.#options.resetCovariance);
     const scalars = this.#scalars;
     this.#scalars = [];
-    const written = this.#lastEpoch.then(() => this.#write(recorded, { epoch, step, scalars }));
+    const measurement = new EpochMeasurement(
+      recorded,
+      { epoch, step, scalars },
+      this.#options,
+      this.#memory,
+      this.#report,
+    );
+    this.#watch(measurement);
+    const written = this.#lastEpoch.then(() => this.#write(measurement));
     this.#lastEpoch = written.catch(() => {});
     return written;
   }
@@ -77,16 +101,46 @@ export class EpochWriter {
     await this.#targets.close();
   }
 
-  async #write(
-    recorded: readonly RecordedLayer[],
-    at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
-  ): Promise<LayerSaturation[]> {
-    const { epoch, spectra, results } = await measureEpoch(recorded, at, this.#options, this.#memory, this.#report);
+  /**
+   * At exit, when nothing can be awaited: writes the epochs that have been ended to TensorBoard and to the stores that need
+   * not be awaited, and warns of what is missing.
+   *
+   * @param deadline until when spectra may be solved, in milliseconds of `performance.now`
+   */
+  finishNow(deadline: number): void {
+    const epochs: EpochStatistics[] = [];
+    for (const measurement of this.#unwritten) {
+      const { measured, unsolved } = measurement.finishNow(deadline);
+      epochs.push(measured.epoch);
+      this.#targets.writeRuns(measured.epoch);
+      if (unsolved.length === 0) continue;
+      const names = unsolved.map(({ split, layer }) => `'${layer}' (${split})`).join(', ');
+      const { length } = unsolved;
+      warn(
+        `At exit ${length} ${length === 1 ? 'spectrum' : 'spectra'} of epoch ${measurement.at.epoch} would have taken more than a second to solve, and there is no saturation of ${names}; await tracker.close() to have all`,
+      );
+    }
+    this.#unwritten.clear();
+    this.#targets.writeStoresNow(epochs);
+  }
+
+  #watch(measurement: EpochMeasurement): void {
+    if (!watchesExit) onExit(finishAtExit);
+    watchesExit = true;
+    busy.add(this);
+    this.#unwritten.add(measurement);
+  }
+
+  async #write(measurement: EpochMeasurement): Promise<LayerSaturation[]> {
+    const { epoch, spectra, results } = await measurement.finish();
     for (const { split, layer } of results) {
       const spectrum = spectra.get(`${split}/${layer}`);
       if (spectrum !== undefined) this.#recorder.adaptBudget(split, layer, spectrum);
     }
-    await this.#targets.write(epoch);
+    this.#targets.writeRuns(epoch);
+    this.#unwritten.delete(measurement);
+    await this.#targets.writeStores(epoch);
+    if (this.#unwritten.size === 0) busy.delete(this);
     return results;
   }
 }

@@ -7,7 +7,7 @@ import { ActivationRecorder } from '../activations/recorder.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { FailureLog } from './failures.js';
-import { EpochMemory, measureEpoch } from './measure-epoch.js';
+import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
 import { resolveOptions, type SaturationOptions } from './options.js';
 
 /** Options of extractSaturation: how activations are read, as for a SaturationTracker. */
@@ -45,7 +45,7 @@ export async function extractSaturation(
     if (count === 0) throw new RangeError('batches: expected at least one batch, got none');
     const recorded = recorder.solve(solveOptionsFor(resolved), true);
     const at = { epoch: 0, step: 1, scalars: [] };
-    const { spectra } = await measureEpoch(recorded, at, resolved, new EpochMemory(), failures.add);
+    const { spectra } = await new EpochMeasurement(recorded, at, resolved, new EpochMemory(), failures.add).finish();
     failures.throwAll();
     return new Map([...spectra].map(([key, spectrum]) => [key.slice('val/'.length), spectrum]));
   } finally {

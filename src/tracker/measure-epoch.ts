@@ -1,8 +1,10 @@
 import { warn } from '#platform';
+import type { SolvedLayer } from '../activations/accumulate/accumulator.js';
 import type { RecordedLayer } from '../activations/recorder.js';
 import type { EpochStatistics, LayerSaturation, LayerStatistics } from '../saturation/epoch.js';
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
+import { NotInTimeError } from '../statistics/threads/thread.js';
 
 /** What an epoch's layers come to. */
 export interface MeasuredEpoch {
@@ -23,45 +25,110 @@ export class EpochMemory {
 }
 
 /**
- * Turns what was recorded in an epoch into its statistics, one layer after another as they are solved.
- *
- * @param at the epoch's number, its step, and the user's scalars
- * @param report receives the error of a layer that fails; the other layers go on
+ * Turns what was recorded in an epoch into its statistics, one layer after another as they are solved. The error of a layer is
+ * reported, and the other layers go on.
  */
-export async function measureEpoch(
-  recorded: readonly RecordedLayer[],
-  at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
-  options: MeasureOptions,
-  memory: EpochMemory,
-  report: (error: unknown, where: string) => void,
-): Promise<MeasuredEpoch> {
-  const { threshold, rule } = options;
-  const layers: LayerStatistics[] = [];
-  const spectra = new Map<string, Spectrum>();
-  for (const { split, layer, strategy, solved } of recorded) {
+export class EpochMeasurement {
+  /** The epoch's number, its step, and the user's scalars. */
+  readonly at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>;
+  readonly #options: MeasureOptions;
+  readonly #memory: EpochMemory;
+  readonly #report: (error: unknown, where: string) => void;
+  /** What has not been measured yet. */
+  readonly #left: RecordedLayer[];
+  readonly #layers: LayerStatistics[] = [];
+  readonly #spectra = new Map<string, Spectrum>();
+
+  /** @param report receives errors, with what failed in words */
+  constructor(
+    recorded: readonly RecordedLayer[],
+    at: Pick<EpochStatistics, 'epoch' | 'step' | 'scalars'>,
+    options: MeasureOptions,
+    memory: EpochMemory,
+    report: (error: unknown, where: string) => void,
+  ) {
+    this.#left = [...recorded];
+    this.at = at;
+    this.#options = options;
+    this.#memory = memory;
+    this.#report = report;
+  }
+
+  /** Measures every layer as soon as it is solved. */
+  async finish(): Promise<MeasuredEpoch> {
+    while (this.#left.length > 0) {
+      const [recorded] = this.#left;
+      const outcome = await recorded.solved.result.then(
+        (taken) => () => taken,
+        (error) => () => {
+          throw error;
+        },
+      );
+      this.#left.shift();
+      this.#measure(recorded, outcome);
+    }
+    return this.#end();
+  }
+
+  /**
+   * Measures the layers that are solved in time, for which this thread stands still.
+   *
+   * @param deadline in milliseconds of `performance.now`
+   * @returns also the layers that were not solved in time
+   */
+  finishNow(deadline: number): { measured: MeasuredEpoch; unsolved: RecordedLayer[] } {
+    const unsolved: RecordedLayer[] = [];
+    for (const recorded of this.#left.splice(0)) {
+      let taken: SolvedLayer | undefined;
+      try {
+        taken = recorded.solved.now(deadline);
+      } catch (error) {
+        if (error instanceof NotInTimeError) unsolved.push(recorded);
+        else this.#report(error, whereOf(recorded));
+        continue;
+      }
+      this.#measure(recorded, () => taken);
+    }
+    return { measured: this.#end(), unsolved };
+  }
+
+  #measure(recorded: RecordedLayer, takeSolved: () => SolvedLayer | undefined): void {
+    const { split, layer, strategy } = recorded;
     const key = `${split}/${layer}`;
     try {
-      const taken = await solved;
-      if (taken === undefined) continue;
-      const previous = memory.eigenspaces.get(key);
+      const taken = takeSolved();
+      if (taken === undefined) return;
+      const previous = this.#memory.eigenspaces.get(key);
       const { statistics, spectrum, eigenspace } = measureLayer(
         split,
         layer,
         taken.solved,
         taken.rows,
-        options,
+        this.#options,
         previous,
       );
-      if (eigenspace !== undefined) memory.eigenspaces.set(key, eigenspace);
-      if (spectrum !== undefined) spectra.set(key, spectrum);
-      layers.push({ ...statistics, strategy });
-      warnOfRejected(statistics, at.epoch);
+      if (eigenspace !== undefined) this.#memory.eigenspaces.set(key, eigenspace);
+      if (spectrum !== undefined) this.#spectra.set(key, spectrum);
+      this.#layers.push({ ...statistics, strategy });
+      warnOfRejected(statistics, this.at.epoch);
     } catch (error) {
-      report(error, `layer '${layer}' (${split})`);
+      this.#report(error, whereOf(recorded));
     }
   }
-  warnOfFewSamples(spectra, options, memory.fewSamplesReported);
-  return { epoch: { ...at, threshold, rule, layers }, spectra, results: layers.map(saturationOf) };
+
+  #end(): MeasuredEpoch {
+    const { threshold, rule } = this.#options;
+    warnOfFewSamples(this.#spectra, this.#options, this.#memory.fewSamplesReported);
+    return {
+      epoch: { ...this.at, threshold, rule, layers: this.#layers },
+      spectra: this.#spectra,
+      results: this.#layers.map(saturationOf),
+    };
+  }
+}
+
+function whereOf({ split, layer }: RecordedLayer): string {
+  return `layer '${layer}' (${split})`;
 }
 
 function saturationOf(statistics: LayerStatistics): LayerSaturation {

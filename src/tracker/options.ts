@@ -48,10 +48,11 @@ export interface SaturationOptions {
   /** Where to save: names or stores, or one of them. Default ['tensorboard']. */
   saveTo?: readonly SaveTo[] | SaveTo;
   /**
-   * How many rows count. 'all' (default): every row of every batch. 'auto': as many as it takes for a saturation within
-   * 0.01 of that of all rows. These are at most 32 rows of an item (image, sequence), different ones in each batch, and in
-   * a long epoch only some batches, as many as the layer's last spectrum asks for. In a layer of fewer than 100 features,
-   * where one direction is more than 0.01, the saturation may be off by one direction.
+   * How many rows count. 'all' (default): every row of every batch. 'auto': the same share of the rows of every batch,
+   * whatever the order of the data, and in all as many as it takes for a saturation within 0.01 of that of all rows. An
+   * epoch whose length is not known beforehand (the first one of fitDataset or of `record`) uses all rows. A layer of fewer
+   * than 100 features uses 65,536 rows: one direction is more than 0.01 there, and the saturation may be off by one. How
+   * many rows it takes is estimated as for Gaussian rows: a few that are far from all others may need 'all'.
    */
   sampling?: 'all' | 'auto';
   /**

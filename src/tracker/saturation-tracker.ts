@@ -21,6 +21,9 @@ import { SaveTargets } from './save-targets.js';
  * `record(split, fn)`, so a user's own `predict()` never pollutes a split. Epoch values stand at step epoch + 1, as
  * tf.node.tensorBoard's epoch_loss does.
  *
+ * A program may end without close(): epochs that have been ended are in TensorBoard's files all the same, if their spectra
+ * can be solved within a second. A warning names the spectra, and the stores, for which that was not enough.
+ *
  * Training is not changed: weights and histories are bit-identical with and without a tracker. Errors inside the tracker
  * while a model trains are caught, reported once, and thrown by `close()`.
  *

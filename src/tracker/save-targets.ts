@@ -1,3 +1,4 @@
+import { warn } from '#platform';
 import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
@@ -23,7 +24,8 @@ import { storeOf } from './store-of.js';
 export class SaveTargets {
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
-  readonly #stores: { name: string; store: Store }[] = [];
+  /** The stores, and the epochs that each is saving. */
+  readonly #stores: { name: string; store: Store; unsaved: Set<number> }[] = [];
   readonly #runs = new Map<Split, SummaryWriter>();
   /** The last note written to each split's run. */
   readonly #notes = new Map<Split, string>();
@@ -34,6 +36,7 @@ export class SaveTargets {
   /** The writer of the logdir itself, opened for the first scalar of the user's: without one there is no such run. */
   #root: SummaryWriter | undefined;
   #resumed: Promise<void> | undefined;
+  #hasResumed = false;
   /** The last epoch, until its summary is written. */
   #toSummarize: EpochStatistics | undefined;
 
@@ -53,7 +56,7 @@ export class SaveTargets {
     for (const target of options.saveTo) {
       if (target === 'tensorboard') continue;
       const name = typeof target === 'string' ? target : target.constructor.name;
-      this.#stores.push({ name, store: storeOf(target, logdir) });
+      this.#stores.push({ name, store: storeOf(target, logdir), unsaved: new Set() });
     }
     this.#destination = destination;
     this.#toTensorBoard = options.saveTo.includes('tensorboard');
@@ -85,13 +88,45 @@ export class SaveTargets {
     if (this.#toTensorBoard) this.#openRoot().addScalar(tag, value, step);
   }
 
-  /** Writes an epoch to TensorBoard and to every store. */
-  async write(epoch: EpochStatistics): Promise<void> {
+  /** Writes an epoch to TensorBoard. What it adds is in the file when this returns: a long computation may follow. */
+  writeRuns(epoch: EpochStatistics): void {
+    this.#try('TensorBoard', () => this.#writeRuns(epoch));
+    for (const writer of this.#writers()) writer.writeOut();
+    this.#toSummarize = epoch;
+  }
+
+  /** Adds an epoch to every store. */
+  async writeStores(epoch: EpochStatistics): Promise<void> {
+    for (const { unsaved } of this.#stores) unsaved.add(epoch.epoch);
     this.#resumed ??= this.#resume();
     await this.#resumed;
-    this.#try('TensorBoard', () => this.#writeRuns(epoch));
-    this.#toSummarize = epoch;
-    await this.#eachStore((store) => store.add(epoch));
+    this.#hasResumed = true;
+    await this.#eachStore(async (store, unsaved) => {
+      try {
+        await store.add(epoch);
+      } finally {
+        unsaved.delete(epoch.epoch);
+      }
+    });
+  }
+
+  /** At exit, when nothing can be awaited: adds epochs to the stores that need not be awaited, and reports the others. */
+  writeStoresNow(epochs: readonly EpochStatistics[]): void {
+    for (const { name, store, unsaved } of this.#stores) {
+      for (const epoch of epochs) {
+        let saved: unknown = 'not resumed';
+        const isReady = this.#options.initialEpoch === 0 || this.#hasResumed;
+        if (isReady) this.#try(`store '${name}'`, () => (saved = store.add(epoch)));
+        if (saved === undefined) continue;
+        unsaved.add(epoch.epoch);
+        if (saved instanceof Promise) saved.catch(() => {});
+      }
+      if (unsaved.size === 0) continue;
+      const numbers = [...unsaved].join(', ');
+      warn(
+        `At exit the store '${name}' had not saved ${unsaved.size === 1 ? 'epoch' : 'epochs'} ${numbers}: await tracker.close() before the program ends`,
+      );
+    }
   }
 
   /** At the end of a training: writes advice about its last epoch, and waits until everything is in the files. */
@@ -198,10 +233,10 @@ export class SaveTargets {
   }
 
   /** Calls the stores one after another, and reports those that fail. */
-  async #eachStore(act: (store: Store) => void | Promise<void>): Promise<void> {
-    for (const { name, store } of this.#stores) {
+  async #eachStore(act: (store: Store, unsaved: Set<number>) => void | Promise<void>): Promise<void> {
+    for (const { name, store, unsaved } of this.#stores) {
       try {
-        await act(store);
+        await act(store, unsaved);
       } catch (error) {
         this.#report(error, `store '${name}'`);
       }

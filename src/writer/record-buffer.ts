@@ -36,9 +36,9 @@ const retryMillis = 100;
 const maxTimerMillis = 2 ** 31 - 1;
 
 /**
- * The time that writing may take if events are written one by one, in milliseconds: a hundredth of the time that passes. What
- * is not spent is saved, so that thousands of events are written one by one after a training step of some seconds, while a
- * loop that does nothing but add events writes them in large pieces. All buffers of a thread share it.
+ * The time that writing may take if events are written one by one, in milliseconds: half a percent of the time that passes.
+ * What is not spent is saved, so that thousands of events are written one by one after a training step of some seconds, while
+ * a loop that does nothing but add events writes them in large pieces. All buffers of a thread share it.
  */
 class WriteAllowance {
   #millis = 0.5;
@@ -49,7 +49,7 @@ class WriteAllowance {
   /** Whether there is time left at `now`, in milliseconds. */
   isLeft(now: number): boolean {
     if (now !== this.#at) {
-      this.#millis = Math.min(10, this.#millis + 0.01 * Math.max(0, now - this.#at));
+      this.#millis = Math.min(10, this.#millis + 0.005 * Math.max(0, now - this.#at));
       this.#at = now;
     }
     return this.#millis > 0;
@@ -102,6 +102,8 @@ export class RecordBuffer {
   #restarts: number;
   #timerRuns = false;
   #awaitsEndOfTurn = false;
+  /** The millisecond whose further events are not due either; -1 if there is none. */
+  #heldAt = -1;
   #isExiting = false;
 
   /**
@@ -140,12 +142,7 @@ export class RecordBuffer {
   commit(end: number, now: number): void {
     this.#length = end;
     this.#events++;
-    if (this.#events === 1) this.#oldest = now;
-    const age = now - this.#oldest;
-    // The age is negative if the clock was set back.
-    if (this.#events >= this.policy.maxQueue || age >= this.policy.flushMillis || age < 0) this.writeOut(now);
-    else if (this.#isImmediate) this.#writeSoon(now, age);
-    if (!this.#timerRuns && this.isPending) this.#startTimer(this.policy.flushMillis);
+    if (now !== this.#heldAt || this.#events >= this.policy.maxQueue) this.#writeIfDue(now);
   }
 
   /** Writes whatever must be written before an event of `payloadBytes` bytes can be added. */
@@ -239,13 +236,19 @@ export class RecordBuffer {
     if (events > 0) this.#failures.addLoss(events, 'the writer was closed before they could be written');
   }
 
-  #writeSoon(now: number, age: number): void {
-    if (age >= maxHeldMillis || allowance.isLeft(now)) {
-      this.writeOut(now);
-    } else if (!this.#awaitsEndOfTurn) {
-      this.#awaitsEndOfTurn = true;
-      atEndOfTurn(this.#onEndOfTurn);
-    }
+  #writeIfDue(now: number): void {
+    if (this.#events === 1) this.#oldest = now;
+    const age = now - this.#oldest;
+    const { maxQueue, flushMillis } = this.policy;
+    // The age is negative if the clock was set back.
+    if (this.#events >= maxQueue || age >= flushMillis || age < 0) this.writeOut(now);
+    else if (this.#isImmediate && (age >= maxHeldMillis || allowance.isLeft(now))) this.writeOut(now);
+    if (!this.isPending) return;
+    this.#heldAt = now;
+    if (!this.#timerRuns) this.#startTimer(flushMillis);
+    if (!this.#isImmediate || this.#awaitsEndOfTurn) return;
+    this.#awaitsEndOfTurn = true;
+    atEndOfTurn(this.#onEndOfTurn);
   }
 
   readonly #onEndOfTurn = () => {
@@ -293,6 +296,7 @@ export class RecordBuffer {
   #empty(): void {
     this.#length = 0;
     this.#events = 0;
+    this.#heldAt = -1;
   }
 
   #moveToBacklog(): void {

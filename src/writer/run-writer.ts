@@ -3,16 +3,16 @@
  * the checks that every addX shares. Subclasses turn their arguments into summaries and hand them to `write`.
  */
 import { hostname, warn } from '#platform';
+import { wellFormed } from '../encoding/protobuf.js';
 import { ClosedWriterError, describe } from '../errors.js';
-import { checkStep, checkTag, checkText, checkWallTime, wellFormed } from '../event/check-arguments.js';
+import { checkEventBytes, checkStep, checkTag, checkText, checkWallTime } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
-import { checkPluginContent } from '../summaries/plugins.js';
 import { type RunOptions, type RunShare, shareRun } from './open-runs.js';
-import type { Run } from './run.js';
+import { bytesOf, type Run } from './run.js';
 import type { TaggedTensor } from './written-tags.js';
 
 /**
@@ -161,7 +161,7 @@ export abstract class RunWriter implements AsyncDisposable {
    */
   addEvent(event: TensorBoardEvent): void {
     this.#checkOpen('addEvent');
-    this.ownRun.addEvent(checkEvent(event, checkPluginContent));
+    this.ownRun.addEvent(checkEvent(event, (summaries) => this.ownRun.checkSummaries(summaries)));
   }
 
   /**
@@ -181,6 +181,15 @@ export abstract class RunWriter implements AsyncDisposable {
   /** Closes the writer at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /**
+   * Writes what has been collected, without waiting for the end of the turn: before a long computation.
+   *
+   * @internal
+   */
+  writeOut(): void {
+    this.ownRun.writeOut();
   }
 
   /**
@@ -232,7 +241,11 @@ export abstract class RunWriter implements AsyncDisposable {
    */
   protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
     const { call, step, wallTime = Date.now() / 1000 } = address;
-    const tagged = (read: Summaries) => (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
+    const tagged = (read: Summaries) => {
+      const values = (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
+      checkEventBytes(bytesOf(values), call);
+      return values;
+    };
     this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries), call);
   }
 

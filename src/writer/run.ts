@@ -7,12 +7,14 @@ import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { frameRecord, payloadsOf } from '../encoding/record.js';
 import { messageOf } from '../errors.js';
+import type { StoredSummary } from '../event/check-event.js';
 import { decodeWhole, encodeEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
+import { SummaryChecker } from '../summaries/check-summaries.js';
 import { addToProjectorConfig, type ProjectorFiles, projectorConfigFile } from '../summaries/embedding.js';
 import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
 import { type Later, whenRead } from '../summaries/numbers.js';
@@ -35,6 +37,7 @@ export class Run {
   readonly #records: RecordBuffer;
   readonly #queue = new OrderedQueue((names) => this.#giveUp(names));
   readonly #tags = new WrittenTags();
+  readonly #checker = new SummaryChecker((tag) => this.#tags.find(tag)?.metadata);
   /** Companion files that are being written. */
   readonly #files = new Set<Promise<void>>();
   /** Values that have been claimed, by their owners. */
@@ -110,6 +113,15 @@ export class Run {
     } else {
       this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
     }
+  }
+
+  /**
+   * Checks summaries that come as they are, against what the file says of their tags.
+   *
+   * @throws TypeError if one of them would stop a loader or a dashboard
+   */
+  checkSummaries(summaries: readonly StoredSummary[]): void {
+    this.#checker.check(summaries);
   }
 
   /** Adds an event as it is. */
@@ -220,6 +232,11 @@ export class Run {
     await this.#records.close();
   }
 
+  /** Writes what has been collected, without waiting for the end of the turn. */
+  writeOut(): void {
+    this.#records.writeOut(Date.now());
+  }
+
   /**
    * Writes synchronously what can be written.
    *
@@ -326,12 +343,15 @@ function listed(names: string[]): string {
   return names.slice(0, most).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-/** About how much memory values take while they wait. */
-function bytesOf(values: TaggedTensor[]): number {
+/** How many bytes values take at most. */
+export function bytesOf(values: TaggedTensor[]): number {
   let bytes = 0;
-  for (const { tensor } of values) {
-    bytes += 500 + (tensor.tensorContent?.length ?? 0);
-    for (const text of tensor.stringVal ?? []) bytes += text.length;
+  for (const { tag, tensor, metadata } of values) {
+    const { displayName, pluginData, summaryDescription } = metadata;
+    // UTF-8 takes up to three bytes for each unit of a string.
+    bytes += 500 + 3 * (tag.length + (displayName?.length ?? 0) + (summaryDescription?.length ?? 0));
+    bytes += (pluginData?.content?.length ?? 0) + (tensor.tensorContent?.length ?? 0);
+    for (const text of tensor.stringVal ?? []) bytes += 8 + text.length;
   }
   return bytes;
 }

@@ -33,7 +33,7 @@ import { RunWriter, type SummaryOptions } from './run-writer.js';
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
  *
  * addX encodes, writes to the operating system (synchronously, never fsync) and returns. When events come so fast that
- * writing them one by one would take more than a hundredth of the time, they are collected, and written together at the end
+ * writing them one by one would take more than half a percent of the time, they are collected, and written together at the end
  * of the event loop's turn or by the first addX that comes 4 ms later. So a program that is killed (SIGKILL, a signal, an
  * exhausted heap, a terminated worker) loses what it added in its last milliseconds at most; only of a burst of hundreds of
  * events that is followed, without a turn of the event loop, by a long computation, the end waits for that: call `flush()`

@@ -100,7 +100,7 @@ function feed(accumulator: LayerAccumulator, { values, rows, features, batch }: 
 }
 
 async function solved(accumulator: LayerAccumulator) {
-  const result = await accumulator.solve({ mean: true }, true);
+  const result = await accumulator.solve({ mean: true }, true).result;
   if (result === undefined) throw new Error('nothing was accumulated');
   return result.solved;
 }
@@ -176,7 +176,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
         data.values[row * 6 + 4] = 12345.678;
       }
       feed(accumulator, data);
-      const { covariance, mean } = (await accumulator.solve({ mean: true, covariance: true }, true))!.solved;
+      const { covariance, mean } = (await accumulator.solve({ mean: true, covariance: true }, true).result)!.solved;
       for (let i = 0; i < 6; i++) {
         expect([covariance![6 + i], covariance![24 + i], covariance![i * 6 + 1], covariance![i * 6 + 4]]).toEqual([
           0, 0, 0, 0,
@@ -207,12 +207,12 @@ describe.each(backends)('accumulators on %s', (backend) => {
     it('starts again after a period, continues after a peek, and can be saved and restored in between', async () => {
       const accumulator = make();
       const data = made(4, 100, 50, 1, 1);
-      expect(await accumulator.solve({}, true)).toBeUndefined();
+      expect(await accumulator.solve({}, true).result).toBeUndefined();
       feed(accumulator, data);
-      expect((await accumulator.solve({}, false))?.solved.count).toBe(100);
+      expect((await accumulator.solve({}, false).result)?.solved.count).toBe(100);
       feed(accumulator, data);
       expect((await solved(accumulator)).count).toBe(200);
-      expect(await accumulator.solve({}, true)).toBeUndefined();
+      expect(await accumulator.solve({}, true).result).toBeUndefined();
       feed(accumulator, data);
       // On a GPU it lacks what has not been read back yet.
       const saved = CovarianceAccumulator.fromBytes(accumulator.snapshot()!.toBytes());
@@ -231,7 +231,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
       const before = tf.memory().numTensors;
       const accumulator = make();
       feed(accumulator, made(4, 100, 50, 1, 1));
-      await accumulator.solve({}, true);
+      await accumulator.solve({}, true).result;
       feed(accumulator, made(4, 100, 50, 1, 1));
       accumulator.dispose();
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -47,4 +47,16 @@ describe("readEvents in a page, on other writers' files fetched from a server", 
     expect(scalars).toBeGreaterThan(0);
     expect(images).toBeGreaterThan(0);
   });
+
+  it.each(['file.gzip', 'file.zlib'])('unpacks %s', async (name) => {
+    const plain = 'events/tbx/scalar/events.out.tfevents.1700000000.vm';
+    const read = async (path: string) => {
+      const found = [];
+      for await (const event of readEvents(await fetch(`/test/fixtures/${path}`))) found.push(event);
+      return found;
+    };
+    const events = await read(plain);
+    expect(events.length).toBeGreaterThan(20);
+    expect(await read(`containers/${name}`)).toEqual(events);
+  });
 });

@@ -57,7 +57,7 @@ describeOn(['webgl', 'webgpu'], 'GpuAccumulator', (backend) => {
         accumulator.add({ output, view, items });
       });
     }
-    const found = await accumulator.solve({}, true);
+    const found = await accumulator.solve({}, true).result;
     accumulator.dispose();
     expect(tf.memory().numTensors).toBe(before);
     expect(found?.solved).toMatchObject({ count: rows, rejected: 0 });
@@ -82,7 +82,7 @@ describeOn(['webgl', 'webgpu'], 'GpuAccumulator', (backend) => {
         }),
       );
     }
-    const found = await accumulator.solve({}, true);
+    const found = await accumulator.solve({}, true).result;
     accumulator.dispose();
     expect(found?.solved).toMatchObject({ count: 508, rejected: 4 });
     const good = values.filter((_, i) => !bad.includes(Math.floor(i / features)));
@@ -98,7 +98,7 @@ describeOn(['webgl', 'webgpu'], 'GpuAccumulator', (backend) => {
         accumulator.add({ output: tf.tensor2d(values.slice(row * 4, row * 4 + 1024), [256, 4]), view, items: 256 }),
       );
     }
-    const found = await accumulator.solve({ covariance: true }, true);
+    const found = await accumulator.solve({ covariance: true }, true).result;
     accumulator.dispose();
     expect(found!.solved.covariance![10]).toBe(0);
   });

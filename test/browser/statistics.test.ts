@@ -56,7 +56,7 @@ describe("statistics in a page, beside numpy's and Node's numbers", () => {
     const accumulator = new CovarianceAccumulator((cases.n_gt_d as Reference).d);
     accumulator.update(samples);
     const request = { state: accumulator.copyState(), options: { mean: true } };
-    const solved = await thread.ask({ type: 'solve', request });
+    const solved = await thread.ask({ type: 'solve', request }).result;
     expect(solved?.eigenvalues).toEqual(Spectrum.of(accumulator).eigenvalues);
     expect(distance(solved!.mean!, await numbers('n_gt_d/mean.npy'))).toBeLessThan(1e-10);
     thread.terminate();

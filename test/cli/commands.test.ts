@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -15,12 +15,14 @@ import { Spectrum } from '../../src/statistics/spectrum.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
+import { eventFile, type TestRecord } from '../support/loaders.js';
 import { Programs } from '../support/programs.js';
 
 async function cli(positionals: string[], values: CommandLine['values'] = {}, colors = false) {
   const said = { out: '', err: '', code: 0, files: new Map<string, string | Uint8Array>() };
   const terminal: Terminal = {
     write: (text) => void (said.out += text),
+    drained: async () => {},
     writeError: (text) => void (said.err += text),
     colors,
     writeFile: (path, content) => void said.files.set(path, content),
@@ -53,6 +55,15 @@ async function damagedLogdir(): Promise<{ logdir: string; offset: number }> {
 const programs = new Programs('src/cli.ts');
 afterAll(() => programs.remove());
 const command = join(programs.folder, 'src/cli.js');
+
+/** A run that crashed after step 5 and went on at step 4: its last point before that is written again. */
+function resumedFile(): Uint8Array {
+  const records: TestRecord[] = [{ fileVersion: 'brain.Event:2' }];
+  for (let step = 0; step <= 5; step++) records.push({ step, values: [['loss', step]] });
+  records.push({ step: 9, values: [['late', 9]] }, { step: 4, start: true }, { step: 4, start: true });
+  records.push({ step: 3, values: [['loss', 3]] }, { step: 4, values: [['loss', 104]] });
+  return eventFile(records);
+}
 
 /** What the reader says of a damaged file. */
 async function damageOf(path: string): Promise<string> {
@@ -90,6 +101,52 @@ describe('inspect', () => {
         ],
       },
     ]);
+  });
+
+  it('shows what has no summary, too', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.addEvent({ wallTime: 1, step: 5, sessionLog: { status: 'start' } });
+    writer.addEvent({ wallTime: 1, step: 7, sessionLog: { status: 'checkpoint', checkpointPath: '/models/7' } });
+    writer.addEvent({ wallTime: 1, step: 9, sessionLog: { status: 'stop', message: 'done' } });
+    writer.addEvent({ wallTime: 1, step: 9, metaGraph: new Uint8Array(0) });
+    writer.addEvent({ wallTime: 1, step: 6, runMetadata: { tag: 'step 6', bytes: Uint8Array.of(0xfa, 0x01, 0x00) } });
+    writer.addEvent({ wallTime: 1, step: 8, logMessage: { level: 30, message: 'it is\nhot' } });
+    await writer.close();
+    const { code, out } = await cli(['inspect', logdir]);
+    expect(code).toBe(0);
+    expect(out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['run', 'tag', 'plugin', 'count', 'steps', 'last'],
+      ['.', '(log message)', 'log message', '1', '8', 'it is hot'],
+      ['.', '(metagraph)', 'metagraph', '1', '9', '0 bytes'],
+      ['.', '(session checkpoint)', 'session checkpoint', '1', '7', '/models/7'],
+      ['.', '(session start)', 'session start', '1', '5'],
+      ['.', '(session stop)', 'session stop', '1', '9', 'done'],
+      ['.', 'step 6', 'run metadata', '1', '6', '3 bytes'],
+      [''],
+    ]);
+    const [{ tags }] = JSON.parse((await cli(['inspect', logdir], { json: true })).out);
+    expect(tags[3]).toEqual({ tag: '', plugin: 'session start', count: 1, firstStep: 5, lastStep: 5, last: '' });
+  });
+
+  it('counts the points that TensorBoard shows, and says where steps go back', async () => {
+    const logdir = temporaryFolder();
+    writeFileSync(join(logdir, '1.tfevents'), resumedFile());
+    const { out } = await cli(['inspect', logdir]);
+    expect(out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['run', 'tag', 'plugin', 'count', 'hidden', 'steps', 'last'],
+      ['.', '(session start)', 'session start', '2', '0', '4'],
+      ['.', 'late', 'scalars', '0', '1'],
+      ['.', 'loss', 'scalars', '5', '3', '0..4', '104'],
+      [
+        'run .: steps go back, first from 5 to 3 in loss: 4 earlier points hidden, as in TensorBoard (--raw counts them)',
+      ],
+      [''],
+    ]);
+    const [{ tags }] = JSON.parse((await cli(['inspect', logdir], { json: true })).out);
+    expect(tags.find(({ tag }: { tag: string }) => tag === 'loss')).toMatchObject({ count: 5, hidden: 3, goesBack: 1 });
+    const raw = await cli(['inspect', logdir], { raw: true });
+    expect(raw.out).toMatch(/^\. +loss +scalars +8 +0\.\.4 +104$/m);
   });
 
   it('says which file is damaged, shows the rest, and exits with 1', async () => {
@@ -167,27 +224,46 @@ describe('what would command the terminal is shown, not obeyed', () => {
 });
 
 describe('a summary that cannot be decoded', () => {
-  it('is no damage for verify, and inspect says why', async () => {
-    const file = 'test/fixtures/tensors/torch/add_tensor.tfevents';
-    const verified = await cli(['verify', file]);
-    expect(verified).toMatchObject({ code: 0, err: '', out: expect.stringContaining(`${file}: 28 records\n`) });
-    const output = new MemoryOutput();
-    const writer = new SummaryWriter(output);
-    const raw = tensorboard.Summary.Value.encode({ tag: 'odd', tensor: { dtype: 4, intVal: [300] } }).finish();
-    writer.addEvent({
-      wallTime: 1,
-      step: 2,
-      summary: [{ tag: 'odd', plugin: '', value: 0, raw: new Uint8Array(raw) }],
+  /** A file with a scalar of each tag: `good`, or a tensor whose one element is not a uint8, which addEvent refuses. */
+  function oddFile(tags: readonly [tag: string, good?: number][]): string {
+    const metadata = { pluginData: { pluginName: 'scalars' } };
+    const records = tags.map(([tag, good = 300], step) => {
+      const value = [{ tag, tensor: { dtype: 4, intVal: [good] }, metadata }];
+      return frameRecord(tensorboard.Event.encode({ wallTime: 1, step, summary: { value } }).finish());
     });
-    writer.addScalar('loss', 0.5, 3);
-    await writer.close();
-    const odd = join(temporaryFolder(), 'a.tfevents');
-    writeFileSync(odd, output.bytes);
-    expect(await cli(['verify', odd])).toMatchObject({ code: 0 });
-    const { code, out } = await cli(['inspect', odd]);
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, concat(records));
+    return file;
+  }
+
+  it('is no damage for verify', async () => {
+    const file = 'test/fixtures/tensors/torch/add_tensor.tfevents';
+    const out = expect.stringContaining(`${file}: 28 records\n`);
+    expect(await cli(['verify', file])).toMatchObject({ code: 0, err: '', out });
+    expect(await cli(['verify', oddFile([['odd']])])).toMatchObject({ code: 0, err: '' });
+  });
+
+  it('is shown by inspect with its reason', async () => {
+    const file = oddFile([['odd'], ['mixed'], ['mixed', 7], ['loss', 5]]);
+    const { code, out } = await cli(['inspect', file]);
     expect(code).toBe(0);
-    expect(out).toMatch(/^\. +odd +\(none\) +1 {2}2 +undecoded: a uint8 tensor with the value 300$/m);
-    expect(out).toMatch(/^\. +loss +scalars +1 {2}3 +0\.5$/m);
+    expect(out).toMatch(/^\. +odd +scalars +1 +0 +undecoded: a uint8 tensor with the value 300$/m);
+    expect(out).toMatch(/^\. +mixed +scalars +2 +1\.\.2 +7 \(1 undecoded: a uint8 tensor with the value 300\)$/m);
+    expect(out).toMatch(/^\. +loss +scalars +1 +3 +5$/m);
+    const [{ tags }] = JSON.parse((await cli(['inspect', file], { json: true })).out);
+    const undecoded = { count: 1, reason: 'a uint8 tensor with the value 300' };
+    expect(tags.map((tag: object) => 'undecoded' in tag && tag.undecoded)).toEqual([false, undecoded, undecoded]);
+  });
+
+  it('is left out by export, which says so and exits with 1', async () => {
+    const file = oddFile([['odd'], ['mixed'], ['mixed', 7], ['odd']]);
+    const { code, err, out } = await cli(['export', file]);
+    expect(parse(out, { columns: true })).toMatchObject([{ tag: 'mixed', step: '2', value: '7' }]);
+    const reason = 'undecoded: a uint8 tensor with the value 300';
+    expect(err).toBe(
+      `run ".", tag "odd": 2 values left out: ${reason}\nrun ".", tag "mixed": 1 value left out: ${reason}\n`,
+    );
+    expect(code).toBe(1);
   });
 });
 
@@ -215,6 +291,36 @@ describe('verify', () => {
     expect(code).toBe(0);
     expect(out).toContain(`3 records, then 7 bytes of one that is cut off, from byte ${offset}`);
     expect(out).toMatch(/2 files, 0 damaged, 2 with a torn tail\n$/);
+  });
+});
+
+describe('a packed file', () => {
+  const folder = 'test/fixtures/containers';
+  const packed = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
+
+  it.each(['file.gzip', 'file.zlib'])('is verified, inspected and exported as what is in it: %s', async (name) => {
+    const file = join(folder, name);
+    const plain = join(goldenFolder, scalarFile.path);
+    const out = expect.stringContaining(`${file}: ${scalarFile.records.length} records\n`);
+    expect(await cli(['verify', file])).toMatchObject({ code: 0, out });
+    for (const command of ['inspect', 'export'])
+      expect(await cli([command, file])).toEqual(await cli([command, plain]));
+  });
+
+  it('that is cut off is torn', async () => {
+    const file = join(temporaryFolder(), 'a.tfevents.gz');
+    for (const cut of [300, packed('file.gzip').length - 512 - 3]) {
+      writeFileSync(file, packed('file.gzip').subarray(0, cut));
+      const { code, out } = await cli(['verify', file]);
+      expect(code).toBe(0);
+      expect(out).toMatch(/^torn .*records, then \d+ bytes of one that is cut off/);
+    }
+  });
+
+  it('of a kind that is not read is named, with what to do', async () => {
+    const { code, out } = await cli(['verify', join(folder, 'file.zst')]);
+    expect(code).toBe(1);
+    expect(out).toContain('damaged at byte 0, after 0 records: this is a zstd file: unpack it first (zstd -d)');
   });
 });
 
@@ -286,7 +392,7 @@ describe('export', () => {
     await writer.close();
     const file = join(temporaryFolder(), 'a.tfevents');
     writeFileSync(file, output.bytes);
-    const { files, out } = await cli(['export', file], { kind: 'images', out: 'shots' });
+    const { files, out } = await cli(['export', file], { kind: 'images', out: 'shots', raw: true });
     expect(out).toBe('9 files in shots\n');
     expect(files.size).toBe(9);
     for (const [path, content] of files) {
@@ -299,12 +405,25 @@ describe('export', () => {
     expect([...sounds.files.keys()]).toEqual(['wav/r/snd1.0.wav', 'wav/r/snd2.0.wav']);
   });
 
+  it('leaves out what TensorBoard hides, and says how much; --raw exports it', async () => {
+    const logdir = temporaryFolder();
+    writeFileSync(join(logdir, '1.tfevents'), resumedFile());
+    const values = (out: string) =>
+      parse(out, { columns: true }).map((row) => Number((row as { value: string }).value));
+    const { code, err, out } = await cli(['export', logdir]);
+    expect({ code, values: values(out) }).toEqual({ code: 0, values: [0, 1, 2, 3, 104] });
+    expect(err).toBe('4 points left out that TensorBoard hides behind later ones: --raw exports all\n');
+    const raw = await cli(['export', logdir], { raw: true });
+    expect(values(raw.out)).toEqual([0, 1, 2, 3, 4, 5, 9, 3, 104]);
+    expect(raw.err).toBe('');
+  });
+
   it('goes on past a damaged file with a complaint and exit code 1, as inspect does', async () => {
     const { logdir, offset } = await damagedLogdir();
     // TensorBoard goes on with the next file of the damaged run as well.
     writeFileSync(join(logdir, 'broken/b.tfevents'), goldenBytes(scalarFile.path));
     for (const format of ['csv', 'json']) {
-      const { code, err, out } = await cli(['export', logdir], { format });
+      const { code, err, out } = await cli(['export', logdir], { format, raw: true });
       expect(code).toBe(1);
       expect(err).toBe(`${await damageOf(join(logdir, 'broken/a.tfevents'))}\n`);
       expect(err).toContain(`at byte ${offset} of `);
@@ -353,6 +472,33 @@ describe('report', () => {
       err: expect.stringContaining('expected the path of a logdir'),
     });
     await expect(cli(['report', temporaryFolder()])).rejects.toThrow(/found none/);
+  }, 60_000);
+});
+
+describe('report on several experiments', () => {
+  it('draws a page for each in its folder', async () => {
+    const logdir = temporaryFolder();
+    for (const [fold, saturation] of [
+      ['fold1', 0.125],
+      ['fold2', 0.4375],
+    ] as const) {
+      const writer = new SummaryWriter(join(logdir, fold, 'train'));
+      writer.addScalar('saturation/dense', saturation, 1);
+      await writer.close();
+    }
+    const pages = ['fold1', 'fold2'].map((fold) => join(logdir, fold, 'report.html'));
+    expect(await cli(['report', logdir])).toMatchObject({ code: 0, err: '', out: `${pages.join('\n')}\n` });
+    expect(readFileSync(pages[0], 'utf8')).toContain(`Layer saturation of ${join(logdir, 'fold1')}`);
+    expect(readFileSync(pages[0], 'utf8')).toMatch(/0\.125/);
+    expect(readFileSync(pages[1], 'utf8')).not.toMatch(/0\.125/);
+    const out = join(logdir, 'one.html');
+    await expect(cli(['report', logdir], { out })).rejects.toThrow("got 2: 'fold1', 'fold2'");
+    // A single experiment below the logdir has its page there, and what is damaged is complained of.
+    writeFileSync(join(logdir, 'fold1/train/0.tfevents'), 'this is no event file at all');
+    rmSync(join(logdir, 'fold2'), { recursive: true });
+    const { code, err, out: said } = await cli(['report', logdir]);
+    expect({ code, said }).toEqual({ code: 1, said: `${join(logdir, 'report.html')}\n` });
+    expect(err).toMatch(/^Damaged record at byte 0 of /);
   }, 60_000);
 });
 

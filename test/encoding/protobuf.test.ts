@@ -113,6 +113,7 @@ const descriptors: Record<string, Record<string, FieldReference | number>> = JSO
 const renamed: Record<string, string> = {
   HparamValue: 'google.protobuf.Value',
   HparamListValue: 'google.protobuf.ListValue',
+  HparamStruct: 'google.protobuf.Struct',
   HparamInterval: 'tensorboard.hparams.Interval',
   HparamInfo: 'tensorboard.hparams.HParamInfo',
   HparamsExperiment: 'tensorboard.hparams.Experiment',

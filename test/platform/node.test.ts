@@ -306,6 +306,38 @@ describe('startWorker', () => {
     worker?.terminate();
   });
 
+  it('passes on what comes while the host stands still, one message at a time, and no longer than it may wait', () => {
+    const source = `postMessage('ready', []);
+      globalThis.onmessage = ({ data }) => { postMessage(data + 1, []); postMessage(data + 2, []); };`;
+    const messages: unknown[] = [];
+    const worker = startWorker(source, { onMessage: (message) => messages.push(message), onError: () => {} })!;
+    const receive = () => worker.receive(performance.now() + 60_000);
+    expect(receive()).toBe(true);
+    worker.post(10, []);
+    expect(receive()).toBe(true);
+    expect(messages).toEqual(['ready', 11]);
+    expect(receive()).toBe(true);
+    expect(messages).toEqual(['ready', 11, 12]);
+    const begin = performance.now();
+    expect(worker.receive(begin + 30)).toBe(false);
+    expect(performance.now() - begin).toBeGreaterThanOrEqual(29);
+    worker.terminate();
+  });
+
+  it('delivers what a script has posted before it ended', async () => {
+    const said: unknown[] = [];
+    await new Promise<void>((resolve) => {
+      startWorker("postMessage('last', []); throw new Error('on purpose');", {
+        onMessage: (message) => said.push(message),
+        onError: (error) => {
+          said.push(error.message);
+          if (said.length === 3) resolve();
+        },
+      })?.setRef(true);
+    });
+    expect(said).toEqual(['last', 'on purpose', expect.stringContaining('ended with code 1')]);
+  });
+
   it('reports a script that throws', async () => {
     const error = await new Promise<Error>((resolve) => {
       startWorker('throw new RangeError("out of order")', { onMessage: () => {}, onError: resolve })?.setRef(true);

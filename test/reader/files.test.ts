@@ -1,15 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
-import { sourceFiles } from '../../src/platform/node.js';
 import type { EventInput } from '../../src/reader/byte-source.js';
 import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events.js';
 import { listRuns } from '../../src/reader/run-files.js';
@@ -18,19 +18,8 @@ import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
 import { Programs } from '../support/programs.js';
 import { eventsOf } from '../support/read-run.js';
+import { refuse } from '../support/refuse.js';
 import { catchWarnings } from '../support/warnings.js';
-
-const real = { ...sourceFiles };
-
-/** Has the file system refuse an operation on a path, for the rest of the test: a superuser is refused nothing. */
-function refuse(operation: 'list' | 'open', refused: string): void {
-  const refusal = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
-  const spy = vi.spyOn(sourceFiles, operation).mockImplementation(async (path: string | URL) => {
-    if (path === refused) throw refusal;
-    return real[operation](path as string) as Promise<never>;
-  });
-  onTestFinished(() => spy.mockRestore());
-}
 
 const folder = temporaryFolder;
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
@@ -157,6 +146,95 @@ describe('a run folder', () => {
     writeFileSync(join(run, '2.tfevents'), stored.subarray(stored.length - last));
     const plugins = (await eventsOf(run)).flatMap((event) => event.summary ?? []).map(({ plugin }) => plugin);
     expect(plugins).toEqual(['histograms', 'histograms']);
+  });
+});
+
+describe('a file that is packed', () => {
+  /** test/fixtures/containers/generate.py: what Python and others made of the file that `bytes` holds. */
+  const packed = (name: string) => new Uint8Array(readFileSync(`test/fixtures/containers/${name}`));
+
+  it.each(['file.gzip', 'file.zlib'])('is read as what is in it, from every kind of source: %s', async (name) => {
+    const expected = await eventsOf(bytes);
+    expect(expected).toHaveLength(records.length);
+    const path = `test/fixtures/containers/${name}`;
+    const stored = packed(name);
+    const chunks = function* () {
+      for (let at = 0; at < stored.length; at += 5) yield stored.slice(at, at + 5);
+    };
+    const sources: EventInput[] = [
+      path,
+      stored,
+      new Blob([stored]),
+      new Response(stored),
+      chunks(),
+      createReadStream(path),
+    ];
+    for (const source of sources) expect(await eventsOf(source)).toEqual(expected);
+  });
+
+  it('may be one of a run, whatever its name', async () => {
+    const run = folder();
+    writeFileSync(join(run, '1.tfevents.gz'), packed('file.gzip'));
+    writeFileSync(join(run, '2.tfevents'), packed('file.zlib'));
+    writeFileSync(join(run, '3.tfevents'), bytes);
+    const expected = await eventsOf(bytes);
+    expect(await eventsOf(run)).toEqual([...expected, ...expected, ...expected]);
+  });
+
+  it('may be cut off anywhere: then it ends before what is cut off', async () => {
+    const expected = await eventsOf(bytes);
+    const stored = packed('file.gzip');
+    let most = 0;
+    for (let cut = 0; cut < stored.length; cut += 3) {
+      const read = await eventsOf(stored.subarray(0, cut));
+      expect(read).toEqual(expected.slice(0, read.length));
+      expect(read.length).toBeGreaterThanOrEqual(most);
+      most = read.length;
+    }
+    expect(most).toBe(records.length);
+  });
+
+  it('is damaged from where its records or its compression are', async () => {
+    const broken = bytes.slice();
+    broken[records[3].offset + 14] ^= 1;
+    await expect(eventsOf(gzipSync(broken))).rejects.toMatchObject({
+      name: 'CorruptRecordError',
+      offset: records[3].offset,
+      reason: expect.stringContaining('bytes of content have the checksum'),
+    });
+    // The first half ends with an empty block, as zlib flushes it; a block of an unknown type follows.
+    const stored = packed('file.zlib');
+    const flushed = Buffer.from(stored).indexOf(Uint8Array.of(0, 0, 0xff, 0xff)) + 4;
+    stored[flushed] = 7;
+    const read: unknown[] = [];
+    const reading = (async () => {
+      for await (const event of readEvents(stored)) read.push(event);
+    })();
+    await expect(reading).rejects.toMatchObject({
+      reason: expect.stringMatching(/^what it is packed in is damaged: /),
+    });
+    expect(read.length).toBeGreaterThan(5);
+    expect(read).toEqual((await eventsOf(bytes)).slice(0, read.length));
+  });
+
+  it.each([
+    ['file.bz2', 'this is a bzip2 file: unpack it first (bunzip2)'],
+    ['file.xz', 'this is a xz file: unpack it first (unxz)'],
+    ['file.zip', 'this is a zip file: unpack it first (unzip)'],
+    ['file.zst', 'this is a zstd file: unpack it first (zstd -d)'],
+    ['file.lz4', 'this is a lz4 file: unpack it first (unlz4)'],
+    ['file.tar', 'this is a tar file: unpack it first (tar -xf)'],
+  ])('of another kind is refused with words that help: %s', async (name, reason) => {
+    await expect(eventsOf(packed(name))).rejects.toMatchObject({ name: 'CorruptRecordError', offset: 0, reason });
+  });
+
+  it('in another is refused with words that help', async () => {
+    const tar = gzipSync(packed('file.tar'));
+    await expect(eventsOf(tar)).rejects.toMatchObject({ reason: 'this is a tar file: unpack it first (tar -xf)' });
+    const twice = gzipSync(packed('file.gzip'));
+    await expect(eventsOf(twice)).rejects.toMatchObject({
+      reason: 'this is a gzip file in a packed file: unpack it first',
+    });
   });
 });
 

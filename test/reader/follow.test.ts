@@ -1,5 +1,6 @@
 import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CorruptRecordError } from '../../src/errors.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
@@ -7,6 +8,7 @@ import { type ReadEventsOptions, readEvents } from '../../src/reader/read-events
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles } from '../support/golden.js';
+import { eventsOf } from '../support/read-run.js';
 
 const { path, records } = goldenFiles.find((file) => file.path.startsWith('tbx/scalar/'))!;
 const bytes = goldenBytes(path);
@@ -130,6 +132,78 @@ describe('readEvents with follow', () => {
     appendFileSync(join(run, '1.tfevents'), bytes);
     await pause();
     expect(reader.events.length).toBe(2 + records.length);
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+  });
+
+  // What a writer does whose disk is full, and has room again.
+  it.each([
+    ['at the end of a record', endOf(5) - endOf(3)],
+    ['in the middle of a record', endOf(5) + 7 - endOf(3)],
+  ])(
+    'survives a file that is cut back to a record, and goes on behind what is written again: %s',
+    async (_, partial) => {
+      const file = join(temporaryFolder(), 'a.tfevents');
+      writeFileSync(file, bytes.subarray(0, endOf(3)));
+      const reader = follow(file);
+      await reader.until(4);
+      appendFileSync(file, bytes.subarray(endOf(3), endOf(3) + partial));
+      await reader.until(6);
+      await pause();
+      truncateSync(file, endOf(3));
+      await pause();
+      appendFileSync(file, bytes.subarray(endOf(3)));
+      await reader.until(records.length);
+      await pause();
+      reader.stop();
+      await expect(reader.ended).rejects.toThrow('stopped');
+      expect(reader.events).toEqual(await eventsOf(bytes));
+    },
+  );
+
+  it('survives a torn tail that is taken back and replaced', async () => {
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, bytes.subarray(0, endOf(3) + 20));
+    const reader = follow(file);
+    await reader.until(4);
+    await pause();
+    truncateSync(file, endOf(3));
+    await pause();
+    appendFileSync(file, bytes.subarray(endOf(5), endOf(6)));
+    await reader.until(5);
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+    expect(reader.events.at(-1)).toEqual((await eventsOf(bytes))[6]);
+  });
+
+  it('reads what replaces records that were taken back', async () => {
+    const file = join(temporaryFolder(), 'a.tfevents');
+    writeFileSync(file, bytes.subarray(0, endOf(6)));
+    const reader = follow(file);
+    await reader.until(7);
+    await pause();
+    truncateSync(file, endOf(1));
+    await pause();
+    appendFileSync(file, bytes.subarray(endOf(4)));
+    await reader.until(7 + records.length - 5);
+    reader.stop();
+    await expect(reader.ended).rejects.toThrow('stopped');
+    const all = await eventsOf(bytes);
+    expect(reader.events).toEqual([...all.slice(0, 7), ...all.slice(5)]);
+  });
+
+  it('refuses a packed file, which does not grow, and follows the others if it may', async () => {
+    const run = temporaryFolder();
+    const file = join(run, '1.tfevents.gz');
+    writeFileSync(file, gzipSync(bytes));
+    await expect(follow(file).ended).rejects.toMatchObject({
+      name: 'CorruptRecordError',
+      reason: 'this is a gzip file, which cannot be followed: read it without follow',
+      file,
+    });
+    writeFileSync(join(run, '2.tfevents'), bytes);
+    const reader = follow(run, { onCorrupt: 'nextFile' });
+    await reader.until(records.length);
     reader.stop();
     await expect(reader.ended).rejects.toThrow('stopped');
   });

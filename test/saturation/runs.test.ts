@@ -1,13 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import type { TensorValue } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import type { EpochStatistics } from '../../src/saturation/epoch.js';
-import { packageVersion, readHistory, type SaturationNote, writeNote } from '../../src/saturation/runs.js';
+import {
+  packageVersion,
+  readHistories,
+  readHistory,
+  type SaturationNote,
+  writeNote,
+} from '../../src/saturation/runs.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
@@ -19,26 +25,28 @@ import { temporaryFolder } from '../support/folders.js';
 import { dense, normalTensor } from '../support/models.js';
 import { pointsOf, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
+import { refuse } from '../support/refuse.js';
 import { catchWarnings } from '../support/warnings.js';
 
-catchWarnings();
+const warnings = catchWarnings();
 
 /** Tracks one pass of so many rows per epoch and split; returns what the tracker measured. */
 async function track(
   logdir: string,
   epochs: readonly Partial<Record<'train' | 'val', number>>[],
   options: SaturationOptions = {},
+  firstStep?: number,
 ): Promise<EpochStatistics[]> {
   const recorded = new RecordingStore();
   const model = dense.build();
   const tracker = new SaturationTracker(logdir, model, { ...options, saveTo: ['tensorboard', recorded] });
-  for (const rows of epochs) {
+  for (const [epoch, rows] of epochs.entries()) {
     for (const split of ['train', 'val'] as const) {
       if (rows[split] === undefined) continue;
       const x = normalTensor([rows[split], 6], rows[split]);
       tracker.record(split, () => tf.tidy(() => void model.predictOnBatch(x)));
     }
-    await tracker.addSaturations();
+    await tracker.addSaturations(firstStep === undefined ? undefined : firstStep + epoch);
   }
   await tracker.close();
   return recorded.epochs;
@@ -85,6 +93,71 @@ describe('what a tracker wrote, read back', () => {
     expect(last).toMatchObject({ step: 7, layers: [{ layer: 'mine', samples: 2, rejected: 1, features: 2 }] });
   });
 
+  it('ends where a training ended that went on from an earlier epoch', async () => {
+    const logdir = temporaryFolder();
+    // Crashed after six epochs; the checkpoint is that of the third, and the training ends after the fourth.
+    await track(
+      logdir,
+      Array.from({ length: 6 }, (_, epoch) => ({ train: 50 + epoch, val: 20 })),
+    );
+    const [fourth] = await track(logdir, [{ train: 40, val: 30 }], { initialEpoch: 3 }, 4);
+    for (const history of [await readHistory(logdir), (await readHistories(logdir)).get('.')!]) {
+      expect(history.epochs.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+      expect(history.last!.layers.map(({ samples }) => samples)).toEqual([40, 40, 30, 30]);
+      for (const { layer, saturation, split } of fourth.layers) {
+        const found = history.last!.layers.find((each) => each.layer === layer && each.split === split);
+        expect(found?.saturation).toBe(Math.fround(saturation));
+      }
+      expect(history.epochs[2].layers.map(({ samples }) => samples)).toEqual([52, 52, 20, 20]);
+    }
+    const raw = await readHistory(logdir, { raw: true });
+    expect(raw.epochs.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('is that of one experiment; those below one logdir are never mixed', async () => {
+    const logdir = temporaryFolder();
+    const saturations = { fold1: [0.125, 0.125, 0.25], 'deep/fold2': [0.5, 0.75], '.': [1] };
+    for (const [experiment, values] of Object.entries(saturations)) {
+      for (const split of ['train', 'val']) {
+        const writer = new SummaryWriter(join(logdir, experiment, split));
+        for (const [epoch, value] of values.entries()) writer.addScalar('saturation/dense', value, epoch + 1);
+        await writer.close();
+      }
+    }
+    // No experiment of a tracker's: nobody has to choose because of it.
+    const other = new SummaryWriter(join(logdir, 'other/train'));
+    other.addScalar('epoch_loss', 1, 1);
+    await other.close();
+    const histories = await readHistories(pathToFileURL(logdir));
+    const read = [...histories].map(([name, { epochs }]) => [name, epochs.map(({ layers }) => layers[0].saturation)]);
+    expect(read).toEqual([
+      ['.', [1]],
+      ['deep/fold2', [0.5, 0.75]],
+      ['fold1', [0.125, 0.125, 0.25]],
+    ]);
+    await expect(readHistory(logdir)).rejects.toThrow(
+      `readHistory: expected one experiment below '${logdir}', got 3: '.', 'deep/fold2', 'fold1'; pass the folder of one`,
+    );
+    const { epochs } = await readHistory(join(logdir, 'deep'));
+    expect(epochs.map(({ layers }) => layers.map(({ saturation }) => saturation))).toEqual([
+      [0.5, 0.5],
+      [0.75, 0.75],
+    ]);
+  });
+
+  it('goes on past a damaged file, and says so', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60 }]);
+    const damaged = join(logdir, 'train/0.tfevents');
+    writeFileSync(damaged, 'this is no event file at all');
+    const damages: string[] = [];
+    const onDamage = (damage: string) => void damages.push(damage);
+    expect((await readHistory(logdir, { onDamage })).epochs).toHaveLength(1);
+    expect(damages).toEqual([expect.stringContaining(`Damaged record at byte 0 of ${damaged}`)]);
+    await readHistory(logdir);
+    expect(warnings).toContain(`readHistory: ${damages[0]}`);
+  });
+
   it('holds no layer that the tracker did not measure, whatever tags others wrote beside it', async () => {
     const logdir = temporaryFolder();
     await track(logdir, [{ train: 60 }]);
@@ -94,6 +167,21 @@ describe('what a tracker wrote, read back', () => {
     await other.close();
     const history = await readHistory(logdir);
     expect(history.layerNames()).toEqual(['hidden', 'output']);
+  });
+
+  it('is read past a file that is damaged and one that cannot be read, with a warning for each', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60 }, { train: 60 }]);
+    const damaged = join(logdir, 'train/0.tfevents');
+    const unread = join(logdir, 'train/1.tfevents');
+    for (const path of [damaged, unread]) writeFileSync(path, new Uint8Array(20).fill(7));
+    refuse('open', unread);
+    const history = await readHistory(logdir);
+    expect(history.epochs).toHaveLength(2);
+    expect(warnings).toEqual([
+      expect.stringMatching(`^readHistory: Damaged record at byte 0 of ${damaged}: its length has the checksum`),
+      `readHistory: Damaged record at byte 0 of ${unread}: it cannot be read: EACCES: permission denied`,
+    ]);
   });
 
   it('of version 0.1.0 holds every number too: the sentences of its tags say what notes say today', async () => {

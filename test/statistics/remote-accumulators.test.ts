@@ -37,7 +37,7 @@ describe('RemoteAccumulators', () => {
         const here = new CovarianceAccumulator(features, { float32Products });
         for (const part of parts) here.update(part);
         const options = { vectors: 2, covariance: true, mean: true };
-        expect(await worker.solve(name, options)).toEqual(solveAccumulator(here, options));
+        expect(await worker.solve(name, options).result).toEqual(solveAccumulator(here, options));
         const copy = worker.readNow(name);
         expect(copy?.covariance()).toEqual(here.covariance());
         expect(copy?.count).toBe(here.count);
@@ -58,8 +58,8 @@ describe('RemoteAccumulators', () => {
     const worker = start();
     const [first, second] = batches(2, 10, 3, 5);
     worker.update('a', 3, first);
-    expect((await worker.solve('a', {}, true))?.count).toBe(10);
-    expect((await worker.solve('a'))?.count).toBe(0);
+    expect((await worker.solve('a', {}, true).result)?.count).toBe(10);
+    expect((await worker.solve('a').result)?.count).toBe(0);
     expect(worker.readNow('a')?.count).toBe(0);
     worker.update('a', 3, second);
     expect(worker.readNow('a')?.count).toBe(10);
@@ -70,7 +70,7 @@ describe('RemoteAccumulators', () => {
     const batch = Float32Array.of(1, 2, 3, 5);
     worker.update('a', 2, batch);
     batch.fill(Number.NaN);
-    const solved = await worker.solve('a', { mean: true });
+    const solved = await worker.solve('a', { mean: true }).result;
     expect([solved?.rejected, solved?.mean]).toEqual([0, Float64Array.of(2, 3.5)]);
   });
 
@@ -101,7 +101,7 @@ describe('RemoteAccumulators', () => {
 
   it('keeps names apart and refuses rows that do not fit', async () => {
     const worker = start();
-    expect(await worker.solve('nothing')).toBeUndefined();
+    expect(await worker.solve('nothing').result).toBeUndefined();
     expect(worker.readNow('nothing')).toBeUndefined();
     expect(worker.knows('nothing')).toBe(false);
     worker.update('a', 3, new Float32Array(6));
@@ -111,13 +111,13 @@ describe('RemoteAccumulators', () => {
     );
     expect(() => worker.update('b', 0, new Float32Array(7))).toThrow(RangeError);
     worker.update('a', 3, new Float32Array(0));
-    expect((await worker.solve('a'))?.count).toBe(2);
+    expect((await worker.solve('a').result)?.count).toBe(2);
   });
 
   it('says so when it is used after close', async () => {
     const worker = start();
     worker.update('a', 1, [1, 2]);
-    const open = worker.solve('a');
+    const open = worker.solve('a').result;
     worker.close();
     await expect(open).rejects.toThrow(/closed/);
     expect(() => worker.update('a', 1, [1])).toThrow(/closed/);

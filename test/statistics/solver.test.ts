@@ -61,7 +61,7 @@ describe('the shared solver', () => {
     const expected = requests.map((request) => solveRequest(structuredClone(request)));
     const solved = await Promise.all(
       requests.map(async (request, k) => {
-        const result = await solver.solve(request);
+        const result = await solver.solve(request).result;
         order.push(k);
         return result;
       }),
@@ -75,28 +75,28 @@ describe('the shared solver', () => {
   it('leaves the arrays of a request where they are when it is told to copy', async () => {
     const { solver } = await freshSolver();
     const request = { matrix: matrix([1, 2, 3]) };
-    expect((await solver.solve(request, true)).eigenvalues).toEqual(Float64Array.of(3, 2, 1));
+    expect((await solver.solve(request, true).result).eigenvalues).toEqual(Float64Array.of(3, 2, 1));
     expect(request).toEqual({ matrix: matrix([1, 2, 3]) });
   });
 
   it('rejects with the error of the solver and goes on', async () => {
     const { solver, started } = await freshSolver();
-    await expect(solver.solve({ matrix: matrix([1, Number.NaN]) })).rejects.toThrow(RangeError);
-    await expect(solver.solve({ matrix: matrix([1, Number.NaN]) })).rejects.toThrow(
+    await expect(solver.solve({ matrix: matrix([1, Number.NaN]) }).result).rejects.toThrow(RangeError);
+    await expect(solver.solve({ matrix: matrix([1, Number.NaN]) }).result).rejects.toThrow(
       /covariance: expected finite numbers, got NaN at entry \(1, 1\)/,
     );
-    expect((await solver.solve({ matrix: matrix([2, 3]) })).eigenvalues).toEqual(Float64Array.of(3, 2));
+    expect((await solver.solve({ matrix: matrix([2, 3]) }).result).eigenvalues).toEqual(Float64Array.of(3, 2));
     expect(started.length).toBe(1);
   });
 
   it('rejects what is open when its thread dies, and starts another one afterwards', async () => {
     const { solver, started } = await freshSolver();
-    await solver.solve({ matrix: matrix([1]) });
-    const open = solver.solve({ matrix: matrix(new Array(400).fill(1)) });
+    await solver.solve({ matrix: matrix([1]) }).result;
+    const open = solver.solve({ matrix: matrix(new Array(400).fill(1)) }).result;
     await Promise.resolve();
     started[0].listener.onError(new Error('out of memory'));
     await expect(open).rejects.toThrow(/out of memory/);
-    expect((await solver.solve({ matrix: matrix([4]) })).eigenvalues).toEqual(Float64Array.of(4));
+    expect((await solver.solve({ matrix: matrix([4]) }).result).eigenvalues).toEqual(Float64Array.of(4));
     expect(started.length).toBe(2);
   });
 
@@ -104,14 +104,14 @@ describe('the shared solver', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const { solver, started } = await freshSolver();
-      await solver.solve({ matrix: matrix([1]) });
+      await solver.solve({ matrix: matrix([1]) }).result;
       vi.advanceTimersByTime(9_000);
-      await solver.solve({ matrix: matrix([1]) });
+      await solver.solve({ matrix: matrix([1]) }).result;
       vi.advanceTimersByTime(9_000);
       expect(started.map(({ isRunning }) => isRunning)).toEqual([true]);
       vi.advanceTimersByTime(1_001);
       expect(started.map(({ isRunning }) => isRunning)).toEqual([false]);
-      expect((await solver.solve({ matrix: matrix([4]) })).eigenvalues).toEqual(Float64Array.of(4));
+      expect((await solver.solve({ matrix: matrix([4]) }).result).eigenvalues).toEqual(Float64Array.of(4));
       expect(started.map(({ isRunning }) => isRunning)).toEqual([false, true]);
     } finally {
       vi.useRealTimers();
@@ -124,14 +124,14 @@ describe('the shared solver', () => {
       'cannot run the script',
       (_source, listener) => {
         queueMicrotask(() => listener.onError(new Error('blocked by a content security policy')));
-        return { post: () => {}, setRef: () => {}, terminate: () => {} };
+        return { post: () => {}, receive: () => false, setRef: () => {}, terminate: () => {} };
       },
     ],
   ])('solves on this thread if workers %s', async (_, startWorker) => {
     const { solver, started } = await freshSolver(startWorker);
     const request = { matrix: matrix([1, 7]) };
-    expect((await solver.solve(request)).eigenvalues).toEqual(Float64Array.of(7, 1));
-    expect((await solver.solve(request)).eigenvalues).toEqual(Float64Array.of(7, 1));
+    expect((await solver.solve(request).result).eigenvalues).toEqual(Float64Array.of(7, 1));
+    expect((await solver.solve(request).result).eigenvalues).toEqual(Float64Array.of(7, 1));
     expect(started.length).toBe(1); // it does not try again
   });
 

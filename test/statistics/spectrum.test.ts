@@ -250,7 +250,7 @@ describe('Spectrum', () => {
     it('finds eigenvectors, covariance and mean if they are asked for', async () => {
       const accumulator = accumulate();
       accumulator.update(new Float64Array(40).fill(Number.NaN));
-      const solved = await solveInBackground(accumulator, { vectors: 2, covariance: true, mean: true });
+      const solved = await solveInBackground(accumulator, { vectors: 2, covariance: true, mean: true }).result;
       expect([solved.count, solved.rejected, solved.features]).toEqual([3000, 1, 40]);
       expect(solved.covariance).toEqual(accumulator.covariance());
       expect(solved.mean).toEqual(accumulator.mean());
@@ -266,7 +266,7 @@ describe('Spectrum', () => {
           ),
         ).toBeLessThan(1e-14);
       }
-      expect((await solveInBackground(new CovarianceAccumulator(3))).count).toBe(0);
+      expect((await solveInBackground(new CovarianceAccumulator(3)).result).count).toBe(0);
     });
   });
 });

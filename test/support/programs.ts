@@ -22,6 +22,7 @@ export interface Ending {
 export class Programs {
   readonly folder: string;
   readonly #running = new Set<ChildProcess>();
+  readonly #compiled = new Set<string>();
   #count = 0;
 
   constructor(entry = 'src/index.ts') {
@@ -29,9 +30,13 @@ export class Programs {
     const imports = { '#platform': './src/platform/node.js' };
     writeFileSync(join(this.folder, 'package.json'), JSON.stringify({ name: 'programs', type: 'module', imports }));
     symlinkSync(join(root, 'node_modules'), join(this.folder, 'node_modules'));
-    const seen = new Set<string>();
-    compile(join(root, 'src/platform/node.ts'), this.folder, seen);
-    compile(join(root, entry), this.folder, seen);
+    this.add('src/platform/node.ts');
+    this.add(entry);
+  }
+
+  /** Compiles another file of this package, and what it imports. */
+  add(entry: string): void {
+    compile(join(root, entry), this.folder, this.#compiled);
   }
 
   /** Writes a program and returns its path. */

@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { Reservoir } from '../../statistics/reservoir.js';
 import type { Solved, SolveOptions } from '../../statistics/threads/solve.js';
+import type { Computation } from '../../statistics/threads/thread.js';
 import type { ActivationView } from '../samples.js';
 
 /**
@@ -15,11 +16,11 @@ export interface LayerAccumulator {
   add(pass: Pass): void;
   /**
    * Solves what was added since the period began, off this thread if there is a worker. Passes added after this call are
-   * not part of the result. Resolves to undefined if nothing was added.
+   * not part of the result. The result is undefined if nothing was added.
    *
    * @param endPeriod whether the next pass starts a new period
    */
-  solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined>;
+  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined>;
   /**
    * The samples of the running period that have arrived so far, for saving. The result may be the live accumulator:
    * read it before the next pass. Undefined if there are none.

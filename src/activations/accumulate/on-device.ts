@@ -13,6 +13,7 @@ import {
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
+import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape, withValues } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { sampleRows } from './read-samples.js';
@@ -71,10 +72,11 @@ export class DeviceAccumulator implements LayerAccumulator {
     );
   }
 
-  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
     const accumulator = this.#accumulator;
     if (endPeriod) this.#accumulator = undefined;
-    return accumulator && { solved: await solveInBackground(accumulator, options, endPeriod, true) };
+    if (accumulator === undefined) return computed(() => undefined);
+    return mapped(solveInBackground(accumulator, options, endPeriod, true), (solved) => ({ solved }));
   }
 
   snapshot(): CovarianceAccumulator | undefined {

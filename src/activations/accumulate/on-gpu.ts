@@ -24,6 +24,7 @@ import {
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
+import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape } from '../tensors.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { sampleRows } from './read-samples.js';
@@ -89,13 +90,17 @@ export class GpuAccumulator implements LayerAccumulator {
     });
   }
 
-  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
     this.#readBack();
     const period = this.#period;
-    if (period === undefined) return undefined;
+    if (period === undefined) return computed(() => undefined);
     if (endPeriod) this.#period = undefined;
-    while (period.reading.size > 0) await Promise.all(period.reading);
-    return { solved: await solveInBackground(period.accumulator, options, endPeriod) };
+    const readAll = async () => {
+      while (period.reading.size > 0) await Promise.all(period.reading);
+    };
+    return afterwards(readAll(), () =>
+      mapped(solveInBackground(period.accumulator, options, endPeriod), (solved) => ({ solved })),
+    );
   }
 
   snapshot(): CovarianceAccumulator | undefined {

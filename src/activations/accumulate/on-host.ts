@@ -3,6 +3,7 @@ import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
+import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import type { SampleMatrix } from '../samples.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { readSamples, readSamplesLater } from './read-samples.js';
@@ -46,15 +47,17 @@ export class HostAccumulator implements LayerAccumulator {
     period.reading.add(reading);
   }
 
-  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
     const period = this.#period;
     if (endPeriod) this.#period = newPeriod();
-    if (period.reading.size > 0) await Promise.all(period.reading);
-    const { accumulator, rows } = period;
-    if (accumulator === undefined) return undefined;
     // The cpu backend computes in JavaScript, whose loops become slower once an array was transferred to a thread.
     const copies = getBackend() === 'cpu';
-    return { solved: await solveInBackground(accumulator, options, endPeriod, copies), rows };
+    const begin = (): Computation<SolvedLayer | undefined> => {
+      const { accumulator, rows } = period;
+      if (accumulator === undefined) return computed(() => undefined);
+      return mapped(solveInBackground(accumulator, options, endPeriod, copies), (solved) => ({ solved, rows }));
+    };
+    return period.reading.size > 0 ? afterwards(Promise.all(period.reading), begin) : begin();
   }
 
   snapshot(): CovarianceAccumulator | undefined {

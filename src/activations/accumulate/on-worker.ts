@@ -2,6 +2,7 @@ import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
+import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import type { SampleMatrix } from '../samples.js';
 import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
 import { readSamples } from './read-samples.js';
@@ -43,7 +44,7 @@ export class WorkerAccumulator implements LayerAccumulator {
     });
   }
 
-  async solve(options: SolveOptions, endPeriod: boolean): Promise<SolvedLayer | undefined> {
+  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
     const own = this.#own;
     const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
@@ -52,13 +53,16 @@ export class WorkerAccumulator implements LayerAccumulator {
       this.#features = undefined;
     }
     if (own !== undefined) {
-      if (!thread?.knows(key)) return { solved: await solveInBackground(own, options, endPeriod, true) };
+      if (!thread?.knows(key))
+        return mapped(solveInBackground(own, options, endPeriod, true), (solved) => ({ solved }));
       thread.merge(key, own);
       this.#own = undefined;
     }
-    const solved = await thread?.solve(key, options, endPeriod);
+    if (thread === undefined) return computed(() => undefined);
     // The thread remembers a layer beyond a period: its answer may be that there were no rows.
-    return solved === undefined || solved.count + solved.rejected === 0 ? undefined : { solved };
+    return mapped(thread.solve(key, options, endPeriod), (solved) =>
+      solved === undefined || solved.count + solved.rejected === 0 ? undefined : { solved },
+    );
   }
 
   snapshot(): CovarianceAccumulator | undefined {

@@ -3,7 +3,7 @@ import { describe } from '../../errors.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import { type Command, IS_RUNNING, RING_COUNTERS, SEGMENTS_READ, type Segment } from './protocol.js';
 import type { Solved, SolveOptions } from './solve.js';
-import { ComputeThread } from './thread.js';
+import { type Computation, ComputeThread, computed } from './thread.js';
 
 /*
  * Accumulators that live in a worker thread and are known by name. The host copies rows into a ring of shared memory; the
@@ -103,9 +103,9 @@ export class RemoteAccumulators {
     return this.#features.has(name);
   }
 
-  /** Solves what was added under a name so far. Resolves to undefined if the name is unknown. */
-  async solve(name: string, options: SolveOptions = {}, reset = false): Promise<Solved | undefined> {
-    if (!this.#features.has(name)) return undefined;
+  /** Solves what was added under a name so far. The result is undefined if the name is unknown. */
+  solve(name: string, options: SolveOptions = {}, reset = false): Computation<Solved | undefined> {
+    if (!this.#features.has(name)) return computed(() => undefined);
     this.#announce();
     return this.#thread.ask({ type: 'solveNamed', name, options, reset });
   }

@@ -73,6 +73,15 @@ function covarianceValues(scatter: Float64Array, features: number, count: number
 /** One piece of work. */
 export type SolveRequest = { matrix: SymmetricMatrix } | { state: AccumulatorState; options: SolveOptions };
 
+/** About how long `solveRequest` takes, in milliseconds (bench/RESULTS.md); without WebAssembly SIMD several times longer. */
+export function solvingMillis(request: SolveRequest): number {
+  if ('matrix' in request) return 1e-7 * request.matrix.size ** 3;
+  const { state, options } = request;
+  const rows = (state.moments?.count ?? 0) + (state.rows?.length ?? 0) / state.features;
+  const hasVectors = (options.vectors ?? 0) > 0;
+  return hasVectors ? 6e-7 * state.features ** 3 : 1e-7 * Math.min(rows, state.features) ** 3;
+}
+
 /** Does a piece of work on the calling thread. The result of a matrix has a count and a rejected of 0. */
 export function solveRequest(request: SolveRequest): Solved {
   if ('matrix' in request) {

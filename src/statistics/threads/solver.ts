@@ -1,8 +1,8 @@
 import { unref } from '#platform';
 import type { CovarianceAccumulator } from '../covariance.js';
 import { buffersOf } from './protocol.js';
-import { type Solved, type SolveOptions, type SolveRequest, solveRequest } from './solve.js';
-import { ComputeThread, NoThreadError } from './thread.js';
+import { type Solved, type SolveOptions, type SolveRequest, solveRequest, solvingMillis } from './solve.js';
+import { type Computation, ComputeThread, computed, NoThreadError, NotInTimeError } from './thread.js';
 
 /*
  * Spectra are solved off the host's thread: one worker thread, which all spectra of the program share. The first request
@@ -23,21 +23,39 @@ class SharedSolver {
   #withoutThreads = false;
 
   /**
-   * Solves a request, whose arrays this call takes over. Rejects with RangeError on a NaN or an Infinity, and with the
-   * thread's error if the thread dies; the next request then starts another thread.
+   * Solves a request, whose arrays this call takes over. The result rejects with RangeError on a NaN or an Infinity, and
+   * with the thread's error if the thread dies; the next request then starts another thread.
    *
    * @param copies Copies the arrays to the thread. Handing them over detaches them, which makes loops over typed arrays
    *   slower on this thread for good (see Scratch.reserve).
    */
-  async solve(request: SolveRequest, copies = false): Promise<Solved> {
-    if (this.#withoutThreads) return solveRequest(request);
+  solve(request: SolveRequest, copies = false): Computation<Solved> {
+    if (this.#withoutThreads) return computed(() => solveRequest(request));
+    let asked: Computation<Solved> | undefined;
+    const result = this.#ask(request, copies, (computation) => {
+      asked = computation;
+    });
+    return {
+      result,
+      now(deadline) {
+        if (asked !== undefined) return asked.now(deadline);
+        // The thread is still starting, and the arrays are here.
+        if (performance.now() + solvingMillis(request) > deadline) throw new NotInTimeError('it takes too long');
+        return solveRequest(request);
+      },
+    };
+  }
+
+  async #ask(request: SolveRequest, copies: boolean, onAsked: (computation: Computation<Solved>) => void) {
     clearTimeout(this.#idleTimer);
     this.#thread ??= new ComputeThread();
     const thread = this.#thread;
     this.#openRequests++;
     try {
       await thread.ready;
-      return (await thread.ask({ type: 'solve', request }, copies ? [] : buffersOf(request))) as Solved;
+      const asked = thread.ask({ type: 'solve', request }, copies ? [] : buffersOf(request)) as Computation<Solved>;
+      onAsked(asked);
+      return await asked.result;
     } catch (error) {
       if (!(error instanceof NoThreadError)) throw error;
       this.#withoutThreads = true;
@@ -73,7 +91,7 @@ export function solveInBackground(
   options: SolveOptions = {},
   reset = false,
   copies = false,
-): Promise<Solved> {
+): Computation<Solved> {
   const state = reset ? accumulator.takeState() : accumulator.copyState();
   return sharedSolver.solve({ state, options }, copies);
 }

@@ -10,6 +10,66 @@ import type { Answer, Command, FromWorker, Question } from './protocol.js';
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 
+/** Something that another thread computes, for one who can await it and for one who cannot. */
+export interface Computation<T> {
+  /** Resolves to the result. */
+  readonly result: Promise<T>;
+  /**
+   * The result, for which this thread stands still.
+   *
+   * @param deadline until when, in milliseconds of `performance.now`
+   * @throws NotInTimeError if the result is not there by then, or the error with which `result` rejects
+   */
+  now(deadline: number): T;
+}
+
+/** A computation takes longer than its result can be waited for. */
+export class NotInTimeError extends Error {
+  override readonly name = 'NotInTimeError';
+}
+
+/** Calls `act` at once and keeps what it returns or throws. */
+export function computed<T>(act: () => T): Computation<T> {
+  try {
+    const value = act();
+    return { result: Promise.resolve(value), now: () => value };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function failed(error: unknown): Computation<never> {
+  const result = Promise.reject(error);
+  result.catch(() => {}); // whoever takes the result sees the error
+  return {
+    result,
+    now() {
+      throw error;
+    },
+  };
+}
+
+/** Changes a result when it is there. `change` may be called twice. */
+export function mapped<T, R>(computation: Computation<T>, change: (value: T) => R): Computation<R> {
+  return { result: computation.result.then(change), now: (deadline) => change(computation.now(deadline)) };
+}
+
+/** A computation that begins when `before` resolves, for which nobody can stand still. */
+export function afterwards<T>(before: Promise<unknown>, begin: () => Computation<T>): Computation<T> {
+  let begun: Computation<T> | undefined;
+  const result = before.then(() => {
+    begun = begin();
+    return begun.result;
+  });
+  return {
+    result,
+    now(deadline) {
+      if (begun === undefined) throw new NotInTimeError('it has not begun');
+      return begun.now(deadline);
+    },
+  };
+}
+
 /** A worker thread could not start. Nothing was sent to it, so the caller can do the work itself. */
 export class NoThreadError extends Error {
   override readonly name = 'NoThreadError';
@@ -20,7 +80,8 @@ export class ComputeThread {
   /** Resolves when the thread runs; rejects with NoThreadError if it cannot start. */
   readonly ready: Promise<void>;
   readonly #worker: WorkerThread | undefined;
-  readonly #open = new Map<number, { resolve: (result: Answer['result']) => void; reject: (error: Error) => void }>();
+  /** The questions without an answer, by what their answer goes to. */
+  readonly #open = new Map<number, (outcome: Computation<Answer['result']>) => void>();
   #nextId = 0;
   #failure: Error | undefined;
   #isReady = false;
@@ -65,18 +126,31 @@ export class ComputeThread {
   }
 
   /**
-   * Sends a question and resolves to the result in its answer. Rejects with the error in it, or with `failure`.
+   * Sends a question. The result is the one in its answer, or the error in it, or `failure`.
    *
    * @param transfer buffers of the question that are handed over to the thread instead of being copied
    */
-  ask(question: WithoutId<Question>, transfer: ArrayBuffer[] = []): Promise<Answer['result']> {
-    if (this.#failure) return Promise.reject(this.#failure);
+  ask(question: WithoutId<Question>, transfer: ArrayBuffer[] = []): Computation<Answer['result']> {
+    if (this.#failure) return failed(this.#failure);
     const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      this.#open.set(id, { resolve, reject });
-      this.#updateRef();
-      this.#worker?.post({ ...question, id } as Question, transfer);
+    let outcome: Computation<Answer['result']> | undefined;
+    const result = new Promise<Answer['result']>((resolve) => {
+      this.#open.set(id, (settled) => {
+        outcome = settled;
+        resolve(settled.result);
+      });
     });
+    this.#updateRef();
+    this.#worker?.post({ ...question, id } as Question, transfer);
+    return {
+      result,
+      now: (deadline) => {
+        while (outcome === undefined) {
+          if (!this.#worker?.receive(deadline)) throw new NotInTimeError('the worker thread has not answered in time');
+        }
+        return outcome.now(deadline);
+      },
+    };
   }
 
   /** Ends the thread; open questions reject. */
@@ -86,16 +160,16 @@ export class ComputeThread {
   }
 
   #settle({ id, result, error }: Answer): void {
-    const question = this.#open.get(id);
+    const settle = this.#open.get(id);
     this.#open.delete(id);
     this.#updateRef();
-    if (error) question?.reject(error.name === 'RangeError' ? new RangeError(error.message) : new Error(error.message));
-    else question?.resolve(result);
+    if (!error) settle?.(computed(() => result));
+    else settle?.(failed(error.name === 'RangeError' ? new RangeError(error.message) : new Error(error.message)));
   }
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    for (const { reject } of this.#open.values()) reject(this.#failure);
+    for (const settle of this.#open.values()) settle(failed(this.#failure));
     this.#open.clear();
   }
 

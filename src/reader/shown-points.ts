@@ -1,0 +1,326 @@
+/**
+ * Which points of a run TensorBoard shows. A training that crashed and went on from a checkpoint leaves points in the files
+ * that later ones stand for, and TensorBoard hides them; the commands `inspect`, `export` and `report` and `readHistory`
+ * show what it shows. `readEvents` yields everything, in the order of the files.
+ *
+ * TensorBoard has two loaders, and a point is shown here if both show it:
+ * - The Rust loader, its default, knows tags only: a point hides those of its tag at the same step and later that came
+ *   before it. Source: tensorboard/data/server/reservoir.rs, StageReservoir::preempt.
+ * - The Python loader knows SessionLog: a START hides the points of all tags at its step and later that came before it,
+ *   except the first START of the run, and in files that name a version of at least 2.
+ *   Source: tensorboard/backend/event_processing/plugin_event_accumulator.py, _CheckForRestartAndMaybePurge.
+ *
+ * So a point is hidden if something at its step or before it comes later: what comes later has to be known first, and a run
+ * is read twice, the first time without decoding any value.
+ */
+import { sourceFiles } from '#platform';
+import { WireReader, WireType } from '../encoding/protobuf.js';
+import { CorruptRecordError, messageOf } from '../errors.js';
+import { readStep, sessionStatuses } from '../event/encode-event.js';
+import type { Step, TensorBoardEvent } from '../event/event.js';
+import { EventDecoder } from './event-decoder.js';
+import { ReadTags } from './read-tags.js';
+import { chunksOfFile, type RecordDecoder, type Scan, scanChunks } from './scan.js';
+
+/** Files of a run are told apart by positions: a file begins this far behind the one before it. */
+const fileSpan = 2 ** 44;
+
+/**
+ * What hides earlier points: entries of which both the positions and the steps grow. Of the entries behind a position, the
+ * first has the least step, so it alone decides.
+ */
+class Hiders {
+  readonly #positions: number[] = [];
+  readonly #steps: Step[] = [];
+
+  /** Adds an entry behind all others. Those at its step and later hide nothing that it does not hide. */
+  add(step: Step, position: number): void {
+    while (this.#steps.length > 0 && this.#steps[this.#steps.length - 1] >= step) {
+      this.#steps.pop();
+      this.#positions.pop();
+    }
+    this.#steps.push(step);
+    this.#positions.push(position);
+  }
+
+  /** Whether an entry behind `position` hides a point at `step`. */
+  hides(step: Step, position: number): boolean {
+    let low = 0;
+    let high = this.#positions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#positions[middle] > position) high = middle;
+      else low = middle + 1;
+    }
+    return low < this.#steps.length && this.#steps[low] <= step;
+  }
+}
+
+/** What the first reading notices of one tag. */
+interface TagSteps {
+  /** The step of the latest point. */
+  last: Step;
+  /** Its points at the step of the one before them, or before it: no other points hide any. */
+  backs: Hiders | undefined;
+  /** How many points are at a step before that of the one before them. */
+  goesBack: number;
+}
+
+/** A place where the steps of a tag go back. */
+export interface StepBack {
+  tag: string;
+  from: Step;
+  to: Step;
+}
+
+/** Reads a run for the first time, record by record. */
+class PointScan {
+  readonly #tags: ReadTags;
+  readonly #steps = new Map<string, TagSteps>();
+  readonly #starts = new Hiders();
+  readonly #event = new WireReader();
+  readonly #part = new WireReader();
+  /** Where the summaries of the current event begin and end. */
+  readonly #summaries: number[] = [];
+  #fileVersion = 0;
+  #hasStarted = false;
+  /** Whether anything may be hidden. */
+  hasHiders = false;
+  firstBack: StepBack | undefined;
+
+  constructor(wanted: (tag: string) => boolean) {
+    this.#tags = new ReadTags(wanted);
+  }
+
+  /** Whether TensorBoard shows the point of a tag that is at a position. */
+  isShown(tag: string, step: Step, position: number): boolean {
+    if (!this.hasHiders) return true;
+    return !this.#starts.hides(step, position) && !this.#steps.get(tag)?.backs?.hides(step, position);
+  }
+
+  /** How many times the steps of a tag go back. */
+  goesBack(tag: string): number {
+    return this.#steps.get(tag)?.goesBack ?? 0;
+  }
+
+  /** Reads the event in `bytes[start, end)`. @throws RangeError if it is none */
+  add(bytes: Uint8Array, start: number, end: number, position: number): void {
+    const wire = this.#event;
+    let step: Step = 0;
+    let wallTime = 0;
+    let member = 0;
+    const summaries = this.#summaries;
+    summaries.length = 0;
+    let from = 0;
+    let to = 0;
+    wire.open(bytes, start, end);
+    while (wire.field()) {
+      const { number, wireType } = wire;
+      if (number === 1 && wireType === WireType.fixed64) {
+        wallTime = wire.double();
+      } else if (number === 2 && wireType === WireType.varint) {
+        wire.varint();
+        step = readStep(wire.low, wire.high);
+      } else {
+        wire.skip();
+        if (wireType !== WireType.bytes || number < 3 || number > 9) continue;
+        if (member !== number) summaries.length = 0;
+        member = number;
+        from = wire.rangeStart;
+        to = wire.rangeEnd;
+        if (number === 5) summaries.push(from, to);
+      }
+    }
+    if (member === 3) this.#fileVersion = versionOf(bytes, from, to);
+    else if (member === 7) this.#addSession(bytes, from, to, step, position);
+    else if (member === 5) {
+      let index = 0;
+      for (let at = 0; at < summaries.length; at += 2) {
+        index = this.#addSummary(bytes, summaries[at], summaries[at + 1], step, wallTime, position, index);
+      }
+    }
+  }
+
+  #addSession(bytes: Uint8Array, start: number, end: number, step: Step, position: number): void {
+    const wire = this.#part;
+    let status = 0;
+    wire.open(bytes, start, end);
+    while (wire.field()) {
+      if (wire.number === 1 && wire.wireType === WireType.varint) {
+        wire.varint();
+        status = wire.low;
+      } else {
+        wire.skip();
+      }
+    }
+    if (sessionStatuses[status] !== 'start' || this.#fileVersion < 2) return;
+    if (this.#hasStarted) {
+      this.#starts.add(step, position);
+      this.hasHiders = true;
+    }
+    this.#hasStarted = true;
+  }
+
+  /** Adds the wanted values of a Summary, the first of which has a number; returns the number of the one behind the last. */
+  #addSummary(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    step: Step,
+    wallTime: number,
+    position: number,
+    first: number,
+  ): number {
+    const wire = this.#part;
+    let index = first;
+    wire.open(bytes, start, end);
+    while (wire.field()) {
+      const isValue = wire.number === 1 && wire.wireType === WireType.bytes;
+      wire.skip();
+      if (!isValue) continue;
+      const { position: next, rangeEnd, rangeStart } = wire;
+      wire.open(bytes, rangeStart, rangeEnd);
+      let tagStart = rangeStart;
+      let tagEnd = rangeStart;
+      while (wire.field()) {
+        const isTag = wire.number === 1 && wire.wireType === WireType.bytes;
+        wire.skip();
+        if (!isTag) continue;
+        tagStart = wire.rangeStart;
+        tagEnd = wire.rangeEnd;
+      }
+      wire.open(bytes, next, end);
+      const { tag, wanted } = this.#tags.find(bytes, tagStart, tagEnd);
+      // The Rust loader drops events without a time.
+      if (!wanted) continue;
+      if (!Number.isNaN(wallTime)) this.#addPoint(tag, step, position + index);
+      index++;
+    }
+    return index;
+  }
+
+  #addPoint(tag: string, step: Step, position: number): void {
+    const known = this.#steps.get(tag);
+    if (known === undefined) {
+      this.#steps.set(tag, { last: step, backs: undefined, goesBack: 0 });
+      return;
+    }
+    if (step <= known.last) {
+      known.backs ??= new Hiders();
+      known.backs.add(step, position);
+      this.hasHiders = true;
+      if (step < known.last) {
+        known.goesBack++;
+        this.firstBack ??= { tag, from: known.last, to: step };
+      }
+    }
+    known.last = step;
+  }
+}
+
+/** The number in 'brain.Event:2'. */
+function versionOf(bytes: Uint8Array, start: number, end: number): number {
+  const version = Number(new TextDecoder().decode(bytes.subarray(start, end)).replace(/^brain\.Event:/, ''));
+  return Number.isNaN(version) ? -1 : version;
+}
+
+/** What one reading of a run's files needs of it. */
+export interface RunReading {
+  /** Whether a tag's summaries are read. */
+  tags?: (tag: string) => boolean;
+  /** Whether the points that TensorBoard hides count as shown. */
+  raw?: boolean;
+  /** Is told of each file that is damaged, whose rest is passed over, or that cannot be read. */
+  complain: (message: string) => void;
+}
+
+/** What `scanRun` knows of a run besides its events. */
+export interface RunSteps {
+  /** How many points are hidden. */
+  readonly hidden: number;
+  /** The first place where the steps of a tag go back; undefined if there is none. */
+  readonly firstBack: StepBack | undefined;
+  /** How many times the steps of a tag go back. */
+  goesBack(tag: string): number;
+}
+
+/**
+ * Reads the files of one run in order.
+ *
+ * @param visit takes each event, and a function that says whether TensorBoard shows the summary at an index of it
+ * @param pause is awaited between the chunks of a file
+ */
+export async function scanRun(
+  files: readonly string[],
+  { complain, raw = false, tags = () => true }: RunReading,
+  visit: (event: TensorBoardEvent, isShown: (index: number) => boolean) => void,
+  pause?: () => Promise<void> | void,
+): Promise<RunSteps> {
+  const points = new PointScan(tags);
+  const sources = files.map((path) => new RereadFile(path));
+  for (const [index, source] of sources.entries()) {
+    const decode = (bytes: Uint8Array, start: number, end: number, offset: number) =>
+      points.add(bytes, start, end, index * fileSpan + offset);
+    // The second reading tells what is wrong with the file.
+    await source.scan({ decode }, () => {}).catch(() => {});
+  }
+  const decoder = new EventDecoder(tags);
+  const all = () => true;
+  let hidden = 0;
+  // An error of the caller's own is not about the file.
+  let isOwn = false;
+  const pass = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
+    isOwn = true;
+    visit(event, isShown);
+    isOwn = false;
+  };
+  const wait = async () => {
+    isOwn = true;
+    await pause?.();
+    isOwn = false;
+  };
+  for (const [index, source] of sources.entries()) {
+    const show = (event: TensorBoardEvent | undefined, offset: number) => {
+      if (event === undefined) return;
+      if (raw || !points.hasHiders || event.summary === undefined) {
+        pass(event, all);
+        return;
+      }
+      const position = index * fileSpan + offset;
+      const shown = event.summary.map(({ tag }, at) => points.isShown(tag, event.step, position + at));
+      hidden += shown.filter((each) => !each).length;
+      pass(event, (at) => shown[at]);
+    };
+    try {
+      const { damage } = await source.scan(decoder, show, pause && wait);
+      if (damage) complain(damage.message);
+    } catch (error) {
+      if (isOwn) throw error;
+      complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, files[index]).message);
+    }
+  }
+  const { firstBack } = points;
+  return { hidden, firstBack, goesBack: (tag) => points.goesBack(tag) };
+}
+
+/** A file that is read twice. What comes out of a pipe is kept in memory for the second time. */
+class RereadFile {
+  readonly #path: string;
+  #chunks: Uint8Array[] | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async scan<T>(
+    decoder: RecordDecoder<T>,
+    visit: (decoded: T, offset: number) => void,
+    pause?: () => Promise<void> | void,
+  ): Promise<Scan> {
+    if (this.#chunks === undefined && (await sourceFiles.size(this.#path)) === Infinity) {
+      this.#chunks = [];
+      for await (const chunk of chunksOfFile(this.#path)) this.#chunks.push(chunk.slice());
+    }
+    return scanChunks(this.#chunks ?? chunksOfFile(this.#path), decoder, visit, this.#path, pause);
+  }
+}
