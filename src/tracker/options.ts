@@ -60,9 +60,15 @@ export interface SaturationOptions {
    * 'float64': float64 throughout.
    */
   precision?: 'auto' | 'float64';
-  /** Uses every n-th batch, starting with the first one of each epoch. Default 1. */
+  /**
+   * Uses every n-th batch, starting with the first one of each epoch, with all calls of a layer for that batch. Default 1.
+   * One call of `record` is one batch; but inside it, the model's `predict`, `evaluate` and `fit` run several.
+   */
   logInterval?: number;
-  /** Most items (images, sequences) that are used per layer, split and epoch. Default: no limit. */
+  /**
+   * Most items (images, sequences) that are used per layer, split and epoch. Default: no limit. A layer that is called
+   * several times for a batch uses the same number in each call.
+   */
   maxSamples?: number;
   /** Whether each `addSaturations` starts a new sample. Default true; with false the sample grows over all epochs. */
   resetCovariance?: boolean;
