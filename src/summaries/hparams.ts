@@ -140,12 +140,12 @@ function hparamInfos(
   const names = new Set([...Object.keys(domains), ...Object.keys(hparams)]);
   return [...names].map((name): tensorboard.IHparamInfo => {
     const domain = domains[name];
-    if (domain === undefined) return { name, type: dataTypeOf(hparams[name]) };
+    if (domain === undefined) return { name, type: hparamTypeOf(hparams[name]) };
     if (!isList(domain)) {
       return { name, type: dataTypes.number, domainInterval: { minValue: domain.min, maxValue: domain.max } };
     }
     const values = domain.map((value) => hparamValue(value, `${call}: domain of ${name}`));
-    return { name, type: dataTypeOf(domain[0]), domainDiscrete: { values } };
+    return { name, type: hparamTypeOf(domain[0]), domainDiscrete: { values } };
   });
 }
 
@@ -153,7 +153,7 @@ function metricInfos(metrics: readonly string[]): tensorboard.IMetricInfo[] {
   return metrics.map((tag) => ({ name: { tag } }));
 }
 
-function dataTypeOf(value: Hparam): tensorboard.HparamDataType {
+function hparamTypeOf(value: Hparam): tensorboard.HparamDataType {
   return dataTypes[typeof value as keyof typeof dataTypes] ?? dataTypes.number;
 }
 
