@@ -5,6 +5,7 @@
 import { warn } from '#platform';
 import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
+import { safePath } from '../output/output.js';
 import { type AudioOptions, audioSummary } from '../summaries/audio.js';
 import { type BoxesOptions, boxesSummary } from '../summaries/boxes.js';
 import { type CustomScalarsLayout, customScalarsSummary, customScalarsTag } from '../summaries/custom-scalars.js';
@@ -21,13 +22,13 @@ import {
   imagesSummary,
 } from '../summaries/image.js';
 import { type MeshOptions, meshSummaries } from '../summaries/mesh.js';
-import { type Numbers, readNumbers } from '../summaries/numbers.js';
+import { type Later, type Numbers, readNumbers } from '../summaries/numbers.js';
 import type { CanvasPixels } from '../summaries/pixels.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from '../summaries/pr-curve.js';
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
 import { type MarkdownInput, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
-import { RunWriter, type SummaryOptions } from './run-writer.js';
+import { RunWriter, type SummaryAddress, type SummaryOptions } from './run-writer.js';
 
 /**
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
@@ -69,9 +70,12 @@ export class SummaryWriter extends RunWriter {
       if (this.ownRun.addScalar(tag, value, step as Step, undefined)) return;
     }
     const address = this.checkAddress('addScalar', tag, step, options);
-    const number = readScalar(value, address.call);
-    if (typeof number === 'number' && this.ownRun.addScalar(address.tag, number, address.step, address.wallTime))
-      return;
+    this.#addNumber(address, readScalar(value, address.call));
+  }
+
+  #addNumber(address: SummaryAddress, number: Later<number>): void {
+    const { tag, step, wallTime } = address;
+    if (typeof number === 'number' && this.ownRun.addScalar(tag, number, step, wallTime)) return;
     this.write(address, typeof number === 'number' ? scalarSummary(number) : number.then(scalarSummary));
   }
 
@@ -84,9 +88,15 @@ export class SummaryWriter extends RunWriter {
     if (typeof values !== 'object' || values === null) {
       throw new TypeError(`${address.call}: expected an object of numbers, got ${describe(values)}`);
     }
-    for (const [key, value] of Object.entries(values)) {
-      this.run(`${mainTag}/${key}`).addScalar(mainTag, value, address.step, options);
-    }
+    // Everything is checked before anything is written.
+    const numbers = Object.entries(values).map(([key, value]) => {
+      safePath(key);
+      const number = readScalar(value, `${address.call}, ${JSON.stringify(key)}`);
+      if (number instanceof Promise) number.catch(() => {}); // if another key is refused, nobody waits for it
+      return { key, number };
+    });
+    const runs = numbers.map(({ key }) => this.run(`${mainTag}/${key}`));
+    for (const [index, run] of runs.entries()) run.#addNumber(address, numbers[index].number);
   }
 
   /**
@@ -280,9 +290,13 @@ export class SummaryWriter extends RunWriter {
         `addHparams: metric ${JSON.stringify(tag)}: expected a number, got ${describe(metrics[tag])}`,
       );
     }
-    this.ownRun.beginHparams(hparams, options.status);
+    const scalars = tags.map((tag) =>
+      this.checkAddress('addHparams: metric', tag, options.step ?? this.ownRun.lastStepOf(tag) ?? 0),
+    );
+    const remember = this.ownRun.beginHparams(hparams, options.status);
     this.write(address, summaries);
-    for (const tag of tags) this.addScalar(tag, metrics[tag], options.step ?? this.ownRun.lastStepOf(tag) ?? 0);
+    remember();
+    for (const [index, scalar] of scalars.entries()) this.#addNumber(scalar, metrics[tags[index]]);
   }
 
   /** Adds the layout of the custom scalars dashboard: charts of several tags, with lines or with margins. One for each run. */
