@@ -1,6 +1,7 @@
 import type { layers } from '@tensorflow/tfjs-layers';
 import { describe } from '../errors.js';
 import { classNames, isModelLike, leafPaths } from '../insight/layer-graph.js';
+import { passThroughClasses } from '../insight/layer-roles.js';
 
 /** A TensorFlow.js layer. */
 export type Layer = layers.Layer;
@@ -44,17 +45,6 @@ const convolutions = new Set([
 const recurrents = new Set(['RNN', 'SimpleRNN', 'GRU', 'LSTM', 'Bidirectional']);
 const others = new Set(['Dense', 'Embedding']);
 
-/** Layers of TensorFlow.js that only pass on, rescale, merge or reshape what other layers computed. */
-const passThrough = new Set(
-  (
-    'InputLayer Activation ReLU LeakyReLU PReLU ELU ThresholdedReLU Softmax Dropout SpatialDropout1D AlphaDropout ' +
-    'GaussianDropout GaussianNoise BatchNormalization LayerNormalization Flatten Reshape Permute RepeatVector Masking ' +
-    'Add Average Concatenate Maximum Minimum Multiply Dot ZeroPadding2D Cropping2D UpSampling2D CenterCrop Resizing ' +
-    'Rescaling RandomWidth CategoryEncoding AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D ' +
-    'MaxPooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D PcaLayer'
-  ).split(' '),
-);
-
 /** The name of the nearest class that is known here, so that a subclass counts as the class it extends. */
 function knownClass(layer: Layer): string | undefined {
   return classNames(layer).find(
@@ -62,7 +52,7 @@ function knownClass(layer: Layer): string | undefined {
       convolutions.has(name) ||
       recurrents.has(name) ||
       others.has(name) ||
-      passThrough.has(name) ||
+      passThroughClasses.has(name) ||
       name === 'TimeDistributed',
   );
 }
@@ -81,7 +71,7 @@ function outputClass(layer: Layer): string | undefined {
 function isTrackedByDefault(layer: Layer): boolean {
   const name = outputClass(layer);
   if (name === undefined) return layer.weights.length > 0;
-  return !passThrough.has(name);
+  return !passThroughClasses.has(name);
 }
 
 function trackedLayer(name: string, layer: Layer): TrackedLayer {

@@ -1,11 +1,21 @@
-import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
+import type { Spectrum } from '../statistics/spectrum.js';
+import {
+  type AdviceCase,
+  type AdviceOptions,
+  caseOf,
+  names,
+  rowsPerDimension,
+  saturationOf,
+  sharedPrefix,
+} from './advice-case.js';
 import { type InputSize, unproductiveLayers } from './border.js';
-import type { ReceptiveField } from './receptive-fields.js';
-import { type Tail, type TailOptions, tailOf } from './tail.js';
+import { meanOf, type Tail, tailOf } from './tail.js';
 
 /*
- * What an epoch's saturations suggest, as findings (adviseOn) and as a text for people (adviceMarkdown). Each finding is one
- * function; each rests on numbers of the epoch and on a rule whose source it names.
+ * What saturations suggest, as findings (adviseOn) and as a text for people (adviceMarkdown). Each finding is one function;
+ * each rests on numbers of the epoch and on a rule whose source it names. Nothing is concluded from layers whose numbers rest
+ * on too few rows: advice-case.ts leaves them out.
  */
 
 /** What a finding is about, most serious first. */
@@ -26,23 +36,6 @@ export interface Finding {
     /** Where to read it. */
     readonly url: string;
   };
-}
-
-/** Options of adviseOn and adviceMarkdown. */
-export interface AdviceOptions extends TailOptions {
-  /** The split to judge. Default: 'train' if it was recorded, else 'val'. */
-  split?: Split;
-  /** The result of `receptiveFields(model)`: it shows whether the input is too small for the layers of a tail. */
-  receptiveFields?: readonly ReceptiveField[];
-  /** Size of the model's inputs in pixels or samples; needed with `receptiveFields`. */
-  inputSize?: InputSize;
-  /** The result of `probeLayers`: accuracy by layer. */
-  probes?: readonly {
-    /** The layer's name in a tracker. */
-    readonly layer: string;
-    /** Fraction of the test samples whose class was found, in [0, 1]. */
-    readonly accuracy: number;
-  }[];
 }
 
 const papers = {
@@ -66,215 +59,244 @@ const saturated = 0.9;
 /** The range of mean saturation that Delve's maintainers advise to aim for, by scaling all widths alike. */
 const usefulSaturation = [0.2, 0.4] as const;
 /**
- * For layers whose spectrum is not at hand: rows per intrinsic dimension below which the estimate is visibly too low. For a
- * Gaussian in 256 dimensions with a 1/i spectrum (intrinsic dimensionality 241 at 99 %), 4 rows per dimension give 5 % too
- * few dimensions, and 10 rows give 2 % too few.
- */
-const rowsPerDimension = 10;
-
-/**
- * Says in plain words what an epoch's saturation suggests: tails, dead layers, saturated bottlenecks, layers with too few
- * samples to judge. Returns an empty list if nothing stands out.
+ * Says in plain words what an epoch's saturation suggests: dead layers, layers behind the border of the receptive fields,
+ * tails, saturated bottlenecks, layers with too few samples to judge. Returns an empty list if nothing stands out.
  *
  * The rules are rules of thumb; each finding names the source of its rule.
  *
- * @param epoch what a store receives, e.g. `RunHistory.last`
- * @throws RangeError if an option is out of its range
+ * @param of what a store receives, e.g. `RunHistory.last`; or the spectra of a trained model, as `extractSaturation` returns them
+ * @throws RangeError if an option is out of its range, TypeError if `model` is not a built tf.LayersModel
  */
-export function adviseOn(epoch: EpochStatistics, options: AdviceOptions = {}): Finding[] {
-  const layers = layersToJudge(epoch, options.split);
-  if (layers.length === 0) return [];
-  const saturations = layers.map(({ values }) => values.saturation ?? Number.NaN);
-  const tail = tailOf({ labels: layers.map(({ layer }) => layer), values: saturations }, options);
+export function adviseOn(of: EpochStatistics | ReadonlyMap<string, Spectrum>, options: AdviceOptions = {}): Finding[] {
+  const facts = caseOf(of, options);
+  if (facts.layers.length === 0) return [];
+  const border = borderFinding(facts);
+  const tail = tailIn(facts);
   return [
-    ...nonFinite(layers),
-    ...dead(layers),
-    ...tailFinding(tail, options),
-    ...border(tail, options),
-    ...bottlenecks(layers, options.head ?? 1),
-    ...tooFewSamples(layers, epoch.threshold),
-    ...width(layers, tail, options.head ?? 1),
+    ...nonFinite(facts),
+    ...dead(facts),
+    ...tailFinding(tail, facts),
+    ...border,
+    ...bottlenecks(facts),
+    ...tooFewSamples(facts),
+    ...width(facts, new Set([...tail.layers, ...border.flatMap(({ layers }) => layers)])),
   ];
 }
 
-/** The layers of the split to judge, in order of depth. */
-export function layersToJudge(epoch: EpochStatistics, split?: Split): readonly LayerStatistics[] {
-  const wanted = split ?? (epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val');
-  return epoch.layers.filter((layer) => layer.split === wanted);
-}
-
-function nonFinite(layers: readonly LayerStatistics[]): Finding[] {
+function nonFinite({ layers, finished, named }: AdviceCase): Finding[] {
   const bad = layers.filter(({ rejected }) => rejected > 0);
   if (bad.length === 0) return [];
   const worst = bad.reduce((most, layer) => (layer.rejected > most.rejected ? layer : most));
+  const advice = finished ? 'Check the inputs.' : 'Lower the learning rate, clip gradients or check the inputs.';
   return [
     {
       kind: 'nonFinite',
       layers: names(bad),
-      text: `${list(bad)} put out NaN or Infinity: ${worst.rejected} of ${worst.rejected + worst.samples} rows in \`${worst.layer}\`. These rows were left out. Lower the learning rate, clip gradients or check the inputs.`,
+      text: `${list(bad, named)} put out NaN or Infinity: ${worst.rejected} of ${worst.rejected + worst.samples} rows in ${named(worst.layer)}. These rows were left out. ${advice}`,
       source: papers.saturation,
     },
   ];
 }
 
-function dead(layers: readonly LayerStatistics[]): Finding[] {
+function dead({ layers, finished, named }: AdviceCase): Finding[] {
   const still = layers.filter(
     ({ samples, values }) => samples > 1 && (values.intrinsicDimensionality ?? values.saturation) === 0,
   );
   if (still.length === 0) return [];
+  const advice = finished
+    ? 'What comes behind gets a constant from there, so that the layer can be left out.'
+    : 'With ReLU this means that every unit is dead: try another initialization, a lower learning rate or a leaky activation; otherwise take the layer out.';
   return [
     {
       kind: 'dead',
       layers: names(still),
-      text: `${list(still)} put out the same for every one of ${still[0]!.samples} samples (no variance in any of ${still[0]!.features} features). With ReLU this means that every unit is dead: try another initialization, a lower learning rate or a leaky activation; otherwise take the layer out.`,
+      text: `${list(still, named)} put out the same for every one of ${still[0]!.samples} rows (no variance in any of ${still[0]!.features} features). ${advice}`,
       source: papers.eigenspace,
     },
   ];
 }
 
-function tailFinding(tail: Tail, options: AdviceOptions): Finding[] {
+/** Whether receptive fields tell where layers stop to see something new, so that saturation need not find the place. */
+function knowsBorder({ fields, inputSize }: AdviceCase): boolean {
+  return inputSize !== undefined && fields.some(({ convolutional, axes }) => convolutional && axes.length > 0);
+}
+
+function tailIn(facts: AdviceCase): Tail {
+  const judged = knowsBorder(facts) ? [] : facts.trusted;
+  const labels = judged.map(({ layer }) => layer);
+  const { ratio, minLength } = facts.options;
+  // Layers at the end that are not judged are left out already.
+  return tailOf({ labels, values: judged.map(saturationOf) }, { ratio, minLength, head: 0 });
+}
+
+function tailFinding(tail: Tail, facts: AdviceCase): Finding[] {
   if (tail.layers.length === 0) return [];
-  const first = tail.layers[0]!;
-  const last = tail.layers.at(-1)!;
-  const saw = `The last ${tail.layers.length} layers before the output (\`${first}\` to \`${last}\`) hardly use their space: saturation ${digits(tail.saturation)} on average, against ${digits(tail.peak.saturation)} in \`${tail.peak.layer}\`.`;
-  const fields = (options.receptiveFields ?? []).filter(
-    ({ layer, max }) => tail.layers.includes(layer) && Number.isFinite(max),
-  );
-  const seen =
-    fields.length > 0 ? ` Their receptive fields are ${range(fields)} wide${inputText(options.inputSize)}.` : '';
-  const gain = probeGain(tail, options);
+  const { finished, named, options } = facts;
+  const [first, last] = [tail.layers[0]!, tail.layers.at(-1)!];
+  const saw = `At ${named(first)} at the latest, saturation falls: it is ${digits(tail.saturation)} on average from there to ${named(last)} (${tail.layers.length} layers), and ${digits(tail.before)} in the layers before.`;
+  const gain = probeGain(tail.layers, options);
+  const smaller = finished ? 'a smaller copy of the model may do without them' : 'try the network without them';
   const advice =
     gain > enoughGain
       ? 'The probe speaks against leaving them out.'
-      : 'They add little to what earlier layers have found: try the network without them, or give it larger inputs.';
+      : `They may add little to what earlier layers have found: ${smaller}, or, if they are convolutions, give them larger inputs.`;
   return [
     {
       kind: 'tail',
       layers: tail.layers,
-      text: `${saw}${seen}${probeText(tail, options)} ${advice}`,
+      text: `${saw}${probeText(tail.layers, facts)} ${advice}`,
       source: papers.saturation,
     },
   ];
 }
 
-/** Least gain in a probe's accuracy over the tail that makes its layers count as useful. */
+/** Least gain in a probe's accuracy over some layers that makes them count as useful. */
 const enoughGain = 0.01;
 
-/** What the tail adds to the accuracy of linear probes; NaN if that is not known. */
-function probeGain(tail: Tail, { probes = [] }: AdviceOptions): number {
-  const at = probes.findIndex(({ layer }) => layer === tail.layers[0]);
-  const end = probes.find(({ layer }) => layer === tail.layers.at(-1));
+/** What layers add to the accuracy of linear probes; NaN if that is not known. */
+function probeGain(layers: readonly string[], { probes = [] }: AdviceOptions): number {
+  const at = probes.findIndex(({ layer }) => layer === layers[0]);
+  const end = probes.find(({ layer }) => layer === layers.at(-1));
   return at < 1 || !end ? Number.NaN : end.accuracy - probes[at - 1]!.accuracy;
 }
 
-/** The sentence that compares the probes before and at the end of the tail; empty if there are none. */
-function probeText(tail: Tail, options: AdviceOptions): string {
-  const gain = probeGain(tail, options);
+/** The sentence that compares the probes before and at the end of some layers; empty if there are none. */
+function probeText(layers: readonly string[], { options, named }: AdviceCase): string {
+  const gain = probeGain(layers, options);
   if (Number.isNaN(gain)) return '';
   const probes = options.probes!;
-  const before = probes[probes.findIndex(({ layer }) => layer === tail.layers[0]) - 1]!;
-  const end = probes.find(({ layer }) => layer === tail.layers.at(-1))!;
-  return ` A linear probe reads ${digits(before.accuracy)} from \`${before.layer}\` in front of them and ${digits(end.accuracy)} from \`${end.layer}\`.`;
+  const before = probes[probes.findIndex(({ layer }) => layer === layers[0]) - 1]!;
+  const end = probes.find(({ layer }) => layer === layers.at(-1))!;
+  return ` A linear probe reads ${digits(before.accuracy)} from ${named(before.layer)} in front of them and ${digits(end.accuracy)} from ${named(end.layer)}.`;
 }
 
-function border(tail: Tail, { receptiveFields, inputSize }: AdviceOptions): Finding[] {
-  if (!receptiveFields || inputSize === undefined) return [];
-  const idle = unproductiveLayers(receptiveFields, inputSize);
+/**
+ * Saturation behind the border is at most this fraction of that before it, if it confirms the border: so in 12 of 13 paths of
+ * the authors' networks that have one, and in none of three without one, cut at the same depth.
+ */
+const confirmed = 0.75;
+
+function borderFinding(facts: AdviceCase): Finding[] {
+  const { fields, inputSize, trusted, finished, named, options } = facts;
+  if (inputSize === undefined || fields.length === 0) return [];
+  const idle = unproductiveLayers(fields, inputSize);
   if (idle.length === 0) return [];
-  const shared = idle.filter((layer) => tail.layers.includes(layer)).length;
-  const agreement =
-    shared > 0
-      ? `Saturation agrees for ${shared} of them.`
-      : 'Saturation shows no tail there (yet): judge by the probes before taking layers out.';
-  return [
-    {
-      kind: 'border',
-      layers: idle,
-      text: `From \`${idle[0]}\` on, ${idle.length} convolution(s) get what has already seen the whole input${inputText(inputSize)}, so they cannot find larger patterns. ${agreement} Take out early strides or pools, remove these layers, or enlarge the input.`,
-      source: papers.deeper,
-    },
-  ];
+  const behind = new Set(idle);
+  const convolutions = fields.filter(({ convolutional, axes }) => convolutional && axes.length > 0);
+  const inside = new Set(convolutions.map(({ layer }) => layer));
+  const mean = (isBehind: boolean) =>
+    // The first convolution is narrow by its input.
+    meanOf(
+      trusted
+        .filter(({ layer }) => inside.has(layer) && layer !== convolutions[0]!.layer && behind.has(layer) === isBehind)
+        .map(saturationOf),
+    );
+  const [after, before] = [mean(true), mean(false)];
+  const isSequence = convolutions.every(({ axes }) => axes.length === 1);
+  const others =
+    idle.length === 1 ? 'gets' : `and ${idle.length - 1} more convolution${idle.length === 2 ? '' : 's'} get`;
+  const saw = `${named(idle[0]!)} ${others} what has already seen the whole input${inputText(inputSize)}, or cover${idle.length === 1 ? 's' : ''} all of the map that comes in: there are no ${isSequence ? 'longer' : 'larger'} patterns left to find.`;
+  const gain = probeGain(idle, options);
+  const larger = isSequence ? 'longer sequences' : 'larger inputs';
+  let verdict: string;
+  if (gain > enoughGain) verdict = 'The probe speaks against leaving them out.';
+  else if (Number.isNaN(after / before)) {
+    verdict = 'What saturation says to it is not known: too few layers on one side were measured on enough rows.';
+  } else if (after <= confirmed * before) {
+    const cure = finished
+      ? `A copy without them, or with fewer early strides and pools, may do as well; so may ${larger}.`
+      : `Try ${larger}, fewer early strides or pools, or the network without these layers.`;
+    verdict = `Saturation confirms it: ${digits(after)} on average behind this border, ${digits(before)} before it. ${cure}`;
+  } else {
+    verdict = `Saturation does not confirm it${finished ? '' : ' (yet)'}: ${digits(after)} on average behind this border, ${digits(before)} before it. Judge by probes before taking layers out.`;
+  }
+  return [{ kind: 'border', layers: idle, text: `${saw}${probeText(idle, facts)} ${verdict}`, source: papers.deeper }];
 }
 
-function bottlenecks(layers: readonly LayerStatistics[], head: number): Finding[] {
-  const judged = layers.slice(0, Math.max(0, layers.length - head));
-  const narrow = judged.filter(({ values, features }, index) => {
+function bottlenecks({ layers, trusted, roles, finished, named }: AdviceCase): Finding[] {
+  const narrow = trusted.filter((layer) => {
+    const { features, values } = layer;
+    // One feature is always used whole; a layer that is narrow by design is no accident.
+    if (features === 1 || roles.has(layer.layer) || (values.saturation ?? 0) < saturated) return false;
+    const index = layers.indexOf(layer);
     const around = [layers[index - 1], layers[index + 1]].filter(
-      (layer, side) => layer && (side === 0 || index + 1 < judged.length),
+      (one) =>
+        one !== undefined && roles.get(one.layer) !== 'output' && (trusted.includes(one) || one !== layers.at(-1)),
     );
-    return (values.saturation ?? 0) >= saturated && around.every((layer) => features <= layer!.features);
+    return around.length > 0 && around.every((one) => features <= one!.features);
   });
   if (narrow.length === 0) return [];
   const told = narrow.map(
-    ({ layer, values, features }) => `\`${layer}\` (${digits(values.saturation!)} of ${features} features)`,
+    ({ layer, values, features }) => `${named(layer)} (${digits(values.saturation!)} of ${features} features)`,
   );
+  const [verb, place] = narrow.length === 1 ? ['uses', 'it is'] : ['use', 'they are'];
+  const advice = finished
+    ? `whether more units or filters there help, only training tells`
+    : `try more units or filters there, unless ${place} meant to be narrow`;
   return [
     {
       kind: 'bottleneck',
       layers: names(narrow),
-      text: `${told.join(', ')} use(s) nearly every direction there is, and no neighbor is narrower: what passes through may be cut short. Try more units or filters there.`,
+      text: `${told.join(', ')} ${verb} nearly every direction there is, and no neighbor is narrower: what passes through may be cut short; ${advice}.`,
       source: papers.saturation,
     },
   ];
 }
 
-function tooFewSamples(layers: readonly LayerStatistics[], threshold: number): Finding[] {
-  const short = layers.filter(({ samples, effectiveSamples = samples, values, features, spectrum }) => {
-    if (samples === 0) return false;
-    if (spectrum) return !spectrum.isReliable({ threshold, samples: effectiveSamples });
-    const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
-    return effectiveSamples < rowsPerDimension * dimension;
+function tooFewSamples({ doubtful, finished, named }: AdviceCase): Finding[] {
+  if (doubtful.length === 0) return [];
+  const told = doubtful.map(({ layer, samples, effectiveSamples = samples, features }) => {
+    const worth =
+      Math.round(effectiveSamples) < samples ? `, worth ${Math.round(effectiveSamples)} independent ones,` : '';
+    return `${named(layer)} (${samples} rows${worth} of ${features} features)`;
   });
-  if (short.length === 0) return [];
-  const told = short.map(({ layer, samples, features }) => `\`${layer}\` (${samples} samples of ${features} features)`);
+  const more = finished ? 'Run more samples through the model' : 'Record more batches per epoch';
   return [
     {
       kind: 'samples',
-      layers: names(short),
-      text: `Too few samples to trust the values of ${told.join(', ')}: they come out too low. Record more batches per epoch, at least ${rowsPerDimension} samples per dimension found.`,
+      layers: names(doubtful),
+      text: `Too few rows to trust the values of ${several(told)}: they come out too low, and nothing is concluded from them here. ${more}, at least ${rowsPerDimension} independent rows per dimension found.`,
       source: papers.eigenspace,
     },
   ];
 }
 
-function width(layers: readonly LayerStatistics[], tail: Tail, head: number): Finding[] {
-  const judged = layers
-    .slice(0, Math.max(0, layers.length - head))
-    .filter(({ layer, values }) => !tail.layers.includes(layer) && Number.isFinite(values.saturation ?? Number.NaN));
-  if (judged.length === 0) return [];
-  const mean = judged.reduce((sum, { values }) => sum + values.saturation!, 0) / judged.length;
+function width(
+  { layers, trusted, doubtful, roles, finished, goal }: AdviceCase,
+  behind: ReadonlySet<string>,
+): Finding[] {
+  const judged = trusted.filter(
+    ({ layer, features, values }) => !behind.has(layer) && features > 1 && values.saturation! > 0 && !roles.has(layer),
+  );
+  // A mean over the few layers that have enough rows says nothing about the network.
+  const features = layers.filter(({ layer }) => !behind.has(layer) && !roles.has(layer));
+  if (judged.length === 0 || 2 * judged.length < features.length - 1) return [];
+  const mean = meanOf(judged.map(saturationOf));
   const [low, high] = usefulSaturation;
   if (mean >= low && mean <= high) return [];
-  const change =
-    mean < low
-      ? 'The network may be wider than the task needs: narrower layers should do as well at less cost.'
-      : 'The layers are well used; if the accuracy is not high enough, wider layers are a good first try.';
-  return [
-    {
-      kind: 'width',
-      layers: names(judged),
-      text: `Mean saturation${tail.layers.length > 0 ? ' in front of the tail' : ''} is ${digits(mean)}; Delve's maintainers advise ${low * 100} to ${high * 100} %, reached by scaling all widths alike. ${change}`,
-      source: papers.delve,
-    },
-  ];
+  const where = `${behind.size > 0 ? ' of the layers before that' : ''}${doubtful.length > 0 ? ` of the ${judged.length} layers with enough rows` : ''}`;
+  let text = `Mean saturation${where} is ${digits(mean)}; Delve's maintainers advise ${low * 100} to ${high * 100} %, reached by scaling all widths alike.`;
+  if (mean < low) {
+    text += finished
+      ? ' A narrower copy of the model may do as well at less cost.'
+      : ' The network may be wider than the task needs: narrower layers should do as well at less cost.';
+  } else {
+    text += ` The layers are well used${finished ? ': there is little to save by narrower ones.' : `; if the ${goal} is not ${goal === 'loss' ? 'low' : 'high'} enough, wider layers are a good first try.`}`;
+  }
+  return [{ kind: 'width', layers: names(judged), text, source: papers.delve }];
 }
 
-function names(layers: readonly LayerStatistics[]): string[] {
-  return layers.map(({ layer }) => layer);
+function list(layers: readonly LayerStatistics[], named: (layer: string) => string): string {
+  return several(layers.map(({ layer }) => named(layer)));
 }
 
-function list(layers: readonly LayerStatistics[]): string {
-  return layers.map(({ layer }) => `\`${layer}\``).join(', ');
+/** Some of many, so that a text stays readable: a table has them all. */
+function several(told: readonly string[]): string {
+  return told.length <= 12 ? told.join(', ') : `${told.slice(0, 10).join(', ')} and ${told.length - 10} more`;
 }
 
 function digits(value: number): string {
   return value.toFixed(value < 0.1 ? 3 : 2);
-}
-
-function range(fields: readonly ReceptiveField[]): string {
-  const low = Math.min(...fields.map(({ min }) => min));
-  const high = Math.max(...fields.map(({ max }) => max));
-  return low === high ? String(low) : `${low} to ${high}`;
 }
 
 function inputText(inputSize: InputSize | undefined): string {
@@ -284,40 +306,48 @@ function inputText(inputSize: InputSize | undefined): string {
 
 /**
  * What an epoch's saturation suggests, as Markdown for `writer.addText` (TensorBoard's Text tab): the findings with links to
- * their sources, and a table of the numbers on which they rest.
+ * their sources, and a table of the numbers on which they rest. Folders that all names begin with are named once.
  *
- * @throws RangeError if an option is out of its range
+ * @param of what a store receives, e.g. `RunHistory.last`; or the spectra of a trained model, as `extractSaturation` returns them
+ * @throws RangeError if an option is out of its range, TypeError if `model` is not a built tf.LayersModel
  */
-export function adviceMarkdown(epoch: EpochStatistics, options: AdviceOptions = {}): string {
-  const layers = layersToJudge(epoch, options.split);
-  const findings = adviseOn(epoch, options);
+export function adviceMarkdown(
+  of: EpochStatistics | ReadonlyMap<string, Spectrum>,
+  options: AdviceOptions = {},
+): string {
+  const { epoch, layers, fields, finished } = caseOf(of, options);
+  const findings = adviseOn(of, options);
   const percent = Number((epoch.threshold * 100).toPrecision(6));
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
-  const fields = new Map(options.receptiveFields?.map((field) => [field.layer, field]));
-  const header = ['layer', 'features', 'samples', 'saturation', 'intrinsic dimensionality'];
-  if (fields.size > 0) header.push('receptive field');
+  const fieldOf = new Map(fields.map((field) => [field.layer, field]));
+  const prefix = sharedPrefix(names(layers));
+  const header = ['layer', 'features', 'rows', 'saturation', 'intrinsic dimensionality'];
+  if (fieldOf.size > 0) header.push('receptive field');
   if (probes.size > 0) header.push('probe accuracy');
   const rows = layers.map(({ layer, features, samples, values }) => {
     const row = [
-      cell(layer),
+      cell(layer.slice(prefix.length)),
       features,
-      samples,
+      Number.isNaN(samples) ? '' : samples,
       decimals(values.saturation, 3),
       decimals(values.intrinsicDimensionality, 0),
     ];
-    const field = fields.get(layer);
-    if (fields.size > 0) row.push(field ? extent(field.min, field.max) : '');
+    const field = fieldOf.get(layer);
+    if (fieldOf.size > 0) row.push(field ? extent(field.min, field.max) : '');
     if (probes.size > 0) row.push(decimals(probes.get(layer), 3));
     return `| ${row.join(' | ')} |`;
   });
+  const over = finished
+    ? 'the samples that were run through the trained model'
+    : `the ${layers[0]?.split === 'val' ? 'validation' : 'training'} samples of the last epoch`;
   return [
-    `### What saturation suggests after epoch ${epoch.step}`,
+    `### What saturation suggests ${finished ? 'about the trained model' : `after epoch ${epoch.step}`}`,
     '',
     ...(findings.length > 0
       ? findings.map(({ text, source }) => `- ${text} ([${source.title}](${source.url}))`)
       : ['- Nothing stands out: no tail, no dead layer, no saturated bottleneck.']),
     '',
-    `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance, here over the ${layers[0]?.split === 'val' ? 'validation' : 'training'} samples of the last epoch. These are rules of thumb, to be checked by training again.`,
+    `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance, here over ${over}. These are rules of thumb, to be checked by training${finished ? '' : ' again'}.${prefix === '' ? '' : ` All names begin with \`${prefix}\`.`}`,
     '',
     `| ${header.join(' | ')} |`,
     `|${header.map((_, column) => (column === 0 ? ' --- |' : ' ---: |')).join('')}`,

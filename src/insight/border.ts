@@ -95,15 +95,20 @@ function fieldsOf(caller: string, model: ModelLike | readonly ReceptiveField[]):
   return receptiveFields(model);
 }
 
-function ownInputSize(caller: string, model: ModelLike | readonly ReceptiveField[]): number[] {
+function ownInputSize(caller: string, model: ModelLike | readonly ReceptiveField[]): readonly number[] {
+  const size = Array.isArray(model) ? undefined : inputSizeOf(model as ModelLike);
+  if (size !== undefined) return size;
   const shape = Array.isArray(model) ? undefined : (model as ModelLike).inputs[0]?.shape;
-  const sides = shape === undefined ? [] : sidesOf(shape, layoutOf(model as ModelLike));
-  if (sides.length === 0 || sides.some((side) => side === null)) {
-    throw new RangeError(
-      `${caller}: expected an inputSize, because the model's own is not fixed, got the shape [${shape ?? ''}]`,
-    );
-  }
-  return sides as number[];
+  throw new RangeError(
+    `${caller}: expected an inputSize, because the model's own is not fixed, got the shape [${shape ?? ''}]`,
+  );
+}
+
+/** The size of a model's inputs, without batch and channels; undefined if it has no axes or they are not fixed. */
+export function inputSizeOf(model: ModelLike): readonly number[] | undefined {
+  const shape = model.inputs[0]?.shape;
+  const sides = shape === undefined ? [] : sidesOf(shape, layoutOf(model));
+  return sides.length === 0 || sides.some((side) => side === null) ? undefined : (sides as number[]);
 }
 
 /** The configuration of a layer that says whether channels come first; there is one layout in a model. */

@@ -1,5 +1,5 @@
-import { type AdviceOptions, adviseOn, layersToJudge } from '../insight/advice.js';
-import { tailOf } from '../insight/tail.js';
+import { adviseOn } from '../insight/advice.js';
+import { type AdviceOptions, caseOf, layersToJudge, sharedPrefix } from '../insight/advice-case.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import type { RunHistory } from '../saturation/run-history.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
@@ -63,17 +63,24 @@ interface Plot {
 
 /** The plots of the section "By depth". */
 function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportOptions): Plot[] {
-  const layers = layersToJudge(last, options.split);
+  const { layers, fields: known, inputSize: size } = caseOf(last, options);
   const labels = layers.map(({ layer }) => layer);
+  const prefix = sharedPrefix(history.layerNames());
+  const short = (names: readonly string[]) => names.map((name) => name.slice(prefix.length));
   const values = layers.map(({ values }) => values.saturation ?? Number.NaN);
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
   const probeValues = probes.size > 0 ? { probes: labels.map((label) => probes.get(label) ?? Number.NaN) } : {};
   const split = layers[0]?.split;
-  const tail = tailOf({ labels, values }, options).layers;
+  const shaded = adviseOn(last, options).flatMap(({ kind, layers }) =>
+    kind === 'tail' || kind === 'border' ? layers : [],
+  );
   const plots: Plot[] = [
     {
-      spec: profilePlot({ labels, values }, { ...probeValues, split, tail, subtitle: `${split}, epoch ${last.step}` }),
-      caption: `Saturation of each layer, from input to output.${tail.length > 0 ? ' The tail is shaded.' : ''}`,
+      spec: profilePlot(
+        { labels: short(labels), values },
+        { ...probeValues, split, tail: short(shaded), subtitle: `${split}, epoch ${last.step}` },
+      ),
+      caption: `Saturation of each layer, from input to output.${shaded.length > 0 ? ' The tail is shaded.' : ''}`,
     },
   ];
   if (history.splits.length === 2) {
@@ -82,20 +89,19 @@ function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportO
     const names = history.layerNames();
     plots.push({
       spec: splitsPlot({
-        labels: names,
+        labels: short(names),
         train: names.map((name) => train.get(name) ?? Number.NaN),
         val: names.map((name) => val.get(name) ?? Number.NaN),
       }),
       caption: 'Saturation on training and on validation samples.',
     });
   }
-  const fields = new Map(options.receptiveFields?.map((field) => [field.layer, field]));
+  const fields = new Map(known.map((field) => [field.layer, field]));
   if (fields.size > 0) {
-    const size = options.inputSize;
     plots.push({
       spec: receptiveFieldPlot(
         {
-          labels,
+          labels: short(labels),
           saturation: values,
           min: labels.map((label) => fields.get(label)?.min ?? Number.NaN),
           max: labels.map((label) => fields.get(label)?.max ?? Number.NaN),
@@ -109,7 +115,7 @@ function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportO
     const byEpoch = history.byEpoch(each, 'saturation');
     if (byEpoch.epochs.length < 2) continue;
     plots.push({
-      spec: heatMapPlot(byEpoch, { subtitle: each }),
+      spec: heatMapPlot({ ...byEpoch, labels: short(byEpoch.labels) }, { subtitle: each }),
       caption: `How saturation settled over the epochs, ${each === 'val' ? 'validation' : 'training'} samples.`,
     });
   }
@@ -140,10 +146,11 @@ function findingsSection(last: EpochStatistics, options: ReportOptions): string 
 }
 
 function tableSection(last: EpochStatistics, options: ReportOptions): string {
-  const fields = new Map(options.receptiveFields?.map((field) => [field.layer, field]));
+  const fields = new Map(caseOf(last, options).fields.map((field) => [field.layer, field]));
+  const prefix = sharedPrefix(last.layers.map(({ layer }) => layer));
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
   const columns: Column[] = [
-    ['layer', ({ layer }) => layer],
+    ['layer', ({ layer }) => layer.slice(prefix.length)],
     ['split', ({ split }) => split],
     ['features', ({ features }) => whole(features)],
     ['samples', ({ samples }) => whole(samples)],
@@ -156,7 +163,7 @@ function tableSection(last: EpochStatistics, options: ReportOptions): string {
   if (fields.size > 0) columns.push(['receptive field', ({ layer }) => extent(fields.get(layer))]);
   if (probes.size > 0) columns.push(['probe accuracy', ({ layer }) => decimals(probes.get(layer), 3)]);
   const percent = Number((last.threshold * 100).toPrecision(6));
-  const note = `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance (${last.rule} rule), at epoch ${last.step}.`;
+  const note = `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance (${last.rule} rule), at epoch ${last.step}.${prefix === '' ? '' : ` All names begin with ${prefix}`}`;
   const rows = last.layers.map((layer) => columns.map(([, cell]) => cell(layer)));
   return `<section><h2>Numbers</h2><p>${note}</p>${table(
     columns.map(([name]) => name),

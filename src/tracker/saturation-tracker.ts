@@ -55,7 +55,7 @@ export class SaturationTracker implements AsyncDisposable {
     const resolved = resolveOptions(options);
     this.#logdir = typeof logdir === 'string' ? logdir : (logdir?.logdir ?? '');
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
-    this.#targets = new SaveTargets(logdir, resolved, this.#failures.add);
+    this.#targets = new SaveTargets(logdir, resolved, this.#failures.add, model);
     this.#epochs = new EpochWriter(this.#recorder, this.#targets, resolved, this.#failures.add);
     this.#signal = resolved.signal;
     if (this.#signal?.aborted) return;

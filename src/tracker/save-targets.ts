@@ -1,6 +1,7 @@
 import { warn } from '#platform';
-import { describe } from '../errors.js';
+import { describe, messageOf } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
+import { isModelLike } from '../insight/layer-graph.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import {
@@ -23,6 +24,7 @@ import { storeOf } from './store-of.js';
  */
 export class SaveTargets {
   readonly #options: ResolvedOptions;
+  readonly #model: unknown;
   readonly #report: (error: unknown, where: string) => void;
   /** The stores, and the epochs that each is saving. */
   readonly #stores: { name: string; store: Store; unsaved: Set<number> }[] = [];
@@ -43,13 +45,16 @@ export class SaveTargets {
   /**
    * @param destination a folder, or a writer, which stays open on close()
    * @param report receives errors, with what failed in words
+   * @param model what is tracked; if it is a model of layers, the advice rests on its structure too
    * @throws TypeError if the folder is '', Error if it cannot be made
    */
   constructor(
     destination: string | SummaryWriter,
     options: ResolvedOptions,
     report: (error: unknown, where: string) => void,
+    model: unknown,
   ) {
+    this.#model = model;
     this.#options = options;
     this.#report = report;
     const logdir = typeof destination === 'string' ? destination : destination.logdir;
@@ -172,7 +177,18 @@ export class SaveTargets {
     this.#toSummarize = undefined;
     if (epoch === undefined || epoch.layers.length === 0 || !this.#options.scalars.includes('saturation')) return;
     const split = epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val';
-    this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', adviceMarkdown(epoch), epoch.step));
+    this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', this.#advice(epoch), epoch.step));
+  }
+
+  #advice(epoch: EpochStatistics): string {
+    const model = this.#model;
+    if (!isModelLike(model) || !Array.isArray(model.outputs)) return adviceMarkdown(epoch);
+    try {
+      return adviceMarkdown(epoch, { model });
+    } catch (error) {
+      warn(`saturation-summary: written without the model's structure, which could not be read: ${messageOf(error)}`);
+      return adviceMarkdown(epoch);
+    }
   }
 
   /** Whether there is anything to show on the custom scalars page. */

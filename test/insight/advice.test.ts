@@ -1,9 +1,12 @@
+import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { type AdviceOptions, adviceMarkdown, adviseOn, type FindingKind } from '../../src/insight/advice.js';
+import { adviceMarkdown, adviseOn, type FindingKind } from '../../src/insight/advice.js';
+import type { AdviceOptions } from '../../src/insight/advice-case.js';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
 import { tailOf } from '../../src/insight/tail.js';
 import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
+import { type MpNetPath, mpNetPath, mpNetPaths } from '../support/mpnets.js';
 
 /** Layers l1, l2, ... of 64 features and 100,000 samples, unless `more` says otherwise. */
 function epoch(saturations: readonly number[], more: Record<number, Partial<LayerStatistics>> = {}): EpochStatistics {
@@ -34,8 +37,9 @@ describe('adviseOn', () => {
   it('names a tail with both saturations, and what to try', () => {
     const finding = find(epoch([0.3, 0.75, 0.4, 0.05, 0.03, 0.9]), 'tail');
     expect(finding.layers).toEqual(['l4', 'l5']);
-    expect(finding.text).toContain('saturation 0.040 on average, against 0.75 in `l2`');
-    expect(finding.text).toMatch(/without them, or give it larger inputs/);
+    expect(finding.text).toContain('At `l4` at the latest, saturation falls: it is 0.040 on average');
+    expect(finding.text).toContain('(2 layers), and 0.57 in the layers before');
+    expect(finding.text).toMatch(/without them, or, if they are convolutions, give them larger inputs/);
     expect(finding.source.url).toBe('https://arxiv.org/abs/2006.08679');
   });
 
@@ -51,7 +55,7 @@ describe('adviseOn', () => {
       probes: probes(before, end).sort((a, b) => a.layer.localeCompare(b.layer)),
     });
     expect(find(profile, 'tail', inOrder(0.84, 0.845)).text).toContain(
-      'reads 0.84 from `l2` in front of them and 0.84 from `l4`. They add little',
+      'reads 0.84 from `l2` in front of them and 0.84 from `l4`. They may add little',
     );
     expect(find(profile, 'tail', inOrder(0.84, 0.9)).text).toContain('The probe speaks against leaving them out');
   });
@@ -67,21 +71,27 @@ describe('adviseOn', () => {
     });
     const receptiveFields = [field('l1', 1, 3), field('l2', 3, 5), field('l3', 5, 7), field('l4', 7, 9)];
     const agrees = adviseOn(epoch([0.3, 0.75, 0.05, 0.03, 0.9]), { receptiveFields, inputSize: 5 });
-    expect(agrees.map(({ kind }) => kind)).toEqual(['tail', 'border', 'width']);
-    expect(agrees[0]!.text).toContain('Their receptive fields are 7 to 9 wide (the input is 5)');
-    expect(agrees[1]!.layers).toEqual(['l3', 'l4']);
-    expect(agrees[1]!.text).toContain('From `l3` on, 2 convolution(s)');
-    expect(agrees[1]!.text).toContain('Saturation agrees for 2 of them');
-    expect(find(epoch(healthy), 'border', { receptiveFields, inputSize: 5 }).text).toContain(
-      'Saturation shows no tail there',
+    // The border is known: saturation need not find a tail.
+    expect(agrees.map(({ kind }) => kind)).toEqual(['border', 'width']);
+    expect(agrees[0]!.layers).toEqual(['l3', 'l4']);
+    expect(agrees[0]!.text).toContain(
+      '`l3` and 1 more convolution get what has already seen the whole input (the input is 5)',
     );
+    expect(agrees[0]!.text).toContain(
+      'Saturation confirms it: 0.040 on average behind this border, 0.75 before it. Try longer sequences',
+    );
+    expect(find(epoch(healthy), 'border', { receptiveFields, inputSize: 5 }).text).toContain(
+      'Saturation does not confirm it (yet): 0.35 on average behind this border, 0.35 before it. Judge by probes',
+    );
+    const few = epoch([0.3, 0.75, 0.05, 0.03, 0.9], { 1: { samples: 20 } });
+    expect(find(few, 'border', { receptiveFields, inputSize: 5 }).text).toContain('is not known: too few layers');
     expect(kinds(epoch(healthy), { receptiveFields, inputSize: 20 })).toEqual([]);
   });
 
   it('calls a layer whose output never varies dead', () => {
     const finding = find(epoch([0.3, 0, 0.3, 0.9]), 'dead');
     expect(finding.layers).toEqual(['l2']);
-    expect(finding.text).toContain('the same for every one of 100000 samples (no variance in any of 64 features)');
+    expect(finding.text).toContain('the same for every one of 100000 rows (no variance in any of 64 features)');
   });
 
   it('calls a full layer that is no wider than its neighbors a bottleneck, but not a full wide one', () => {
@@ -101,7 +111,7 @@ describe('adviseOn', () => {
     expect(kinds(epoch([0.3, 0.3, 0.9], { 0: { samples: 190 } }))).toEqual([]);
     const finding = find(epoch([0.3, 0.3, 0.9], { 0: { samples: 189 } }), 'samples');
     expect(finding.layers).toEqual(['l1']);
-    expect(finding.text).toContain('`l1` (189 samples of 64 features)');
+    expect(finding.text).toContain('`l1` (189 rows of 64 features)');
   });
 
   it('reports rows with NaN first, with their number', () => {
@@ -125,6 +135,143 @@ describe('adviseOn', () => {
   });
 });
 
+describe('adviseOn with the model', () => {
+  const dense = (name: string, units: number, more: object = {}) => tf.layers.dense({ name, units, ...more });
+  const relu = { activation: 'relu' } as const;
+  function twoHeads(): tf.LayersModel {
+    const input = tf.input({ shape: [8] });
+    const trunk = dense('l2', 16, relu).apply(dense('l1', 64, relu).apply(input));
+    return tf.model({
+      inputs: input,
+      outputs: [dense('l3', 1).apply(trunk), dense('l4', 3).apply(trunk)] as tf.SymbolicTensor[],
+    });
+  }
+  const widths = { 1: { features: 16 }, 2: { features: 1 }, 3: { features: 3 } };
+
+  it('does not tell an output layer to widen, whichever it is', () => {
+    const full = epoch([0.3, 0.3, 1, 1], widths);
+    expect(kinds(full, { model: twoHeads() })).toEqual([]);
+    // Without the model, one feature is still no bottleneck.
+    expect(kinds(full)).toEqual(['width']);
+    const reversed = { ...full, layers: [...full.layers].reverse() };
+    expect(kinds(reversed, { model: twoHeads() })).toEqual([]);
+    expect(find(epoch([0.3, 0.95, 1, 1], widths), 'bottleneck', { model: twoHeads() }).layers).toEqual(['l2']);
+  });
+
+  it('does not call a layer that is narrow by design a bottleneck', () => {
+    const input = tf.input({ shape: [8, 8, 3] });
+    const conv = (name: string, filters: number, kernelSize: number, activation: 'relu' | 'linear') =>
+      tf.layers.conv2d({ name, filters, kernelSize, padding: 'same', activation });
+    let x = conv('l1', 64, 3, 'relu').apply(input);
+    x = tf.layers.depthwiseConv2d({ name: 'l2', kernelSize: 3, padding: 'same' }).apply(x);
+    x = conv('l3', 16, 1, 'linear').apply(x);
+    x = conv('l4', 64, 1, 'relu').apply(x);
+    x = dense('l5', 2).apply(tf.layers.globalAveragePooling2d({}).apply(x));
+    const model = tf.model({ inputs: input, outputs: x as tf.SymbolicTensor });
+    const full = epoch([0.3, 0.3, 0.97, 0.3, 1], { 2: { features: 16 }, 4: { features: 2 } });
+    expect(kinds(full)).toContain('bottleneck');
+    expect(kinds(full, { model })).not.toContain('bottleneck');
+  });
+
+  it('takes the receptive fields and the input size from the model', () => {
+    const conv = (name: string, more: object = {}) =>
+      tf.layers.conv2d({ name, filters: 4, kernelSize: 3, padding: 'same', ...more });
+    const model = tf.sequential({
+      layers: [
+        conv('l1', { inputShape: [7, 7, 1] }),
+        conv('l2'),
+        conv('l3'),
+        conv('l4'),
+        conv('l5'),
+        tf.layers.flatten(),
+        dense('l6', 2),
+      ],
+    });
+    const text = find(epoch([0.3, 0.6, 0.5, 0.2, 0.1, 0.9]), 'border', { model }).text;
+    // l3 has seen 7 pixels.
+    expect(text).toContain(
+      '`l4` and 1 more convolution get what has already seen the whole input (the input is 7 x 7)',
+    );
+    expect(text).toContain('confirms it: 0.15 on average behind this border, 0.55 before it. Try larger inputs');
+    expect(adviceMarkdown(epoch([0.3, 0.6, 0.5, 0.2, 0.1, 0.9]), { model })).toContain(
+      '| l4 | 64 | 100000 | 0.200 | 13 | 9 |',
+    );
+  });
+
+  it('is refused by name if it is none', () => {
+    expect(() => adviseOn(epoch(healthy), { model: {} as never })).toThrow(/adviseOn: expected a tf\.LayersModel/);
+  });
+});
+
+describe('nothing is concluded from layers whose numbers rest on too few rows', () => {
+  const few = { samples: 20 };
+
+  it('no tail, no bottleneck and no width', () => {
+    // Each with enough rows stands out.
+    expect(kinds(epoch([0.3, 0.7, 0.7, 0.1, 0.1, 0.9]))).toEqual(['tail', 'width']);
+    expect(kinds(epoch([0.3, 0.7, 0.7, 0.1, 0.1, 0.9], { 3: few, 4: few }))).toEqual(['samples', 'width']);
+    expect(kinds(epoch([0.3, 0.95, 0.3, 0.9], { 1: { features: 16, ...few } }))).toEqual(['samples']);
+    // Of five layers two are left: their mean says nothing about the network.
+    expect(kinds(epoch([0.7, 0.7, 0.7, 0.7, 0.7, 0.9], { 0: few, 2: few, 3: few }))).toEqual(['samples']);
+  });
+
+  it('what is concluded from the others says so, and what the rows are worth', () => {
+    const some = epoch([0.7, 0.7, 0.7, 0.7, 0.9], { 3: { samples: 5000, effectiveSamples: 32 } });
+    expect(find(some, 'width').text).toContain('Mean saturation of the 3 layers with enough rows is 0.70');
+    expect(find(some, 'samples').text).toContain('`l4` (5000 rows, worth 32 independent ones, of 64 features)');
+  });
+});
+
+describe('the words for what is trained, and for what is trained already', () => {
+  const wide = [0.6, 0.7, 0.6, 0.9];
+
+  it('a classifier has an accuracy, a regression a loss', () => {
+    const scalars = (tag: string) => ({ ...epoch(wide), scalars: [{ tag, value: 1 }] });
+    expect(find(scalars('epoch_acc'), 'width').text).toContain('if the accuracy is not high enough, wider layers');
+    expect(find(scalars('epoch_mse'), 'width').text).toContain('if the loss is not low enough, wider layers');
+  });
+
+  it('spectra of a trained model: nothing about training it, and no epoch', () => {
+    const spectrum = (used: number) =>
+      Spectrum.fromEigenvalues(
+        Float64Array.from({ length: 64 }, (_, index) => (index < used ? 1 : 1e-9)),
+        { samples: 100_000 },
+      );
+    const spectra = new Map(wide.map((part, index) => [`l${index + 1}`, spectrum(Math.round(part * 64))]));
+    expect(adviseOn(spectra).map(({ kind }) => kind)).toEqual(['width']);
+    expect(adviseOn(spectra)[0]!.text).toContain('Mean saturation is 0.63');
+    const text = adviceMarkdown(spectra);
+    expect(text).toContain('### What saturation suggests about the trained model');
+    expect(text).toContain('there is little to save by narrower ones');
+    expect(text).not.toMatch(/epoch|learning rate|if the loss/);
+    expect(adviceMarkdown(epoch(wide), { finished: true })).toContain('about the trained model');
+    expect(() => adviseOn(new Map([['l1', 0.5]]) as never)).toThrow(/expected a Spectrum of 'l1'/);
+  });
+});
+
+describe('names', () => {
+  it('what all of them begin with is said once', () => {
+    const prefix = 'StatefulPartitionedCall/model/very/long/scope/';
+    const named = epoch([0.1, 0.12, 0.14, 0.9]);
+    const layers = named.layers.map((layer) => ({ ...layer, layer: `${prefix}${layer.layer}/Relu` }));
+    const dead = { ...layers[1]!, values: { saturation: 0, intrinsicDimensionality: 0 } };
+    const long = { ...named, layers: [layers[0]!, dead, ...layers.slice(2)] };
+    const [finding] = adviseOn(long);
+    expect(finding!.text).toMatch(/^`l2\/Relu` put out the same/);
+    expect(finding!.layers).toEqual([`${prefix}l2/Relu`]);
+    const text = adviceMarkdown(long);
+    expect(text).toContain(`All names begin with \`${prefix}\``);
+    expect(text).toContain('| l1/Relu | 64 |');
+    expect(text.match(/long/g)).toHaveLength(1);
+  });
+
+  it('backticks in a name do not end the code that it is set in', () => {
+    const { layers, ...rest } = epoch([0.3, 0, 0.3, 0.9]);
+    const odd = layers.map((layer, index) => (index === 1 ? { ...layer, layer: 'a`b' } : layer));
+    expect(adviseOn({ ...rest, layers: odd })[0]!.text).toMatch(/^`` a`b `` put out/);
+  });
+});
+
 describe('adviceMarkdown', () => {
   it('links the papers and shows the numbers it rests on', () => {
     const text = adviceMarkdown(epoch([0.3, 0.75, 0.05, 0.03, 0.9]), { probes: [{ layer: 'l1', accuracy: 0.5 }] });
@@ -132,7 +279,7 @@ describe('adviceMarkdown', () => {
     expect(text).toContain('(https://arxiv.org/abs/2006.08679)');
     expect(text).toContain('explain 99 % of its variance');
     const lines = text.split('\n').filter((line) => line.startsWith('|'));
-    expect(lines[0]).toBe('| layer | features | samples | saturation | intrinsic dimensionality | probe accuracy |');
+    expect(lines[0]).toBe('| layer | features | rows | saturation | intrinsic dimensionality | probe accuracy |');
     expect(lines[2]).toBe('| l1 | 64 | 100000 | 0.300 | 19 | 0.500 |');
     expect(lines).toHaveLength(2 + 5);
   });
@@ -157,6 +304,60 @@ it('the shape of a spectrum, if there is one, decides whether the samples are en
   expect(kinds(of(10_240))).toEqual([]);
 });
 
+describe("the authors' networks on CIFAR-10", () => {
+  const pathOf = (name: string) => mpNetPaths.find(({ network, path }) => `${network} ${path}` === name)!;
+  const adviceOn = ({ labels, saturations }: MpNetPath, model: tf.LayersModel) => {
+    // The models end in an output layer that the notebooks do not list.
+    const { layers, ...rest } = epoch(saturations);
+    const named = layers.map((layer, index) => ({ ...layer, layer: labels[index]! }));
+    return adviseOn({ ...rest, layers: named }, { model, head: 0 }).find(({ kind }) => kind === 'border');
+  };
+
+  it('saturation confirms the border of 6 of 7 paths, with both means; a path without a border has none', () => {
+    const told = mpNetPaths.map((path) => {
+      const means =
+        /(confirms it|does not confirm it).*?: ([\d.]+) on average behind this border, ([\d.]+) before/.exec(
+          adviceOn(path, mpNetPath(path))?.text ?? '',
+        );
+      return [`${path.network} ${path.path}`, means && means[1], means && Number(means[2]) / Number(means[3])] as const;
+    });
+    const ratios = told.flatMap(([, , ratio]) => ratio ?? []).sort((one, other) => one - other);
+    // By another program on the same numbers. The means are printed with two digits.
+    [0.33, 0.61, 0.63, 0.65, 0.71, 0.73, 1.03].forEach((ratio, at) => {
+      expect(Math.abs(ratios[at]! - ratio)).toBeLessThan(0.03);
+    });
+    expect(ratios).toHaveLength(7);
+    expect(told.filter(([, verdict]) => verdict === 'confirms it')).toHaveLength(6);
+    expect(told.filter(([, verdict]) => verdict === null).map(([name]) => name)).toEqual([
+      'MPNet18_2_2_1_7 pathway0',
+      'MPNet18_1_4_3_7 pathway0',
+      'MPNet18_1_4_1_7 pathway0',
+    ]);
+  });
+
+  it('a path without a border, told that it has one, is not confirmed', () => {
+    const control = pathOf('MPNet18_2_2_1_7 pathway0');
+    const bordered = pathOf('MPNet18_4_4_3_7 pathway0');
+    const model = mpNetPath({ ...bordered, labels: control.labels });
+    expect(adviceOn(control, model)!.text).toContain('Saturation does not confirm it (yet)');
+  });
+
+  it('without receptive fields, the fall of saturation is found within two layers of the border', () => {
+    const startOf = (name: string) => {
+      const { labels, saturations } = pathOf(name);
+      return labels.indexOf(tailOf({ labels, values: saturations }, { head: 0, minLength: 1 }).layers[0]!);
+    };
+    expect(Math.abs(startOf('MPNet18_4_4_3_7 pathway0') - 10)).toBeLessThanOrEqual(2);
+    expect(Math.abs(startOf('MPNet36_1_4_3_7 pathway0') - 8)).toBeLessThanOrEqual(2);
+    // Of three without a border, one has a tail by default: its last two layers fall to .14.
+    const found = ['MPNet18_2_2_1_7', 'MPNet18_1_4_3_7', 'MPNet18_1_4_1_7'].map((network) => {
+      const { labels, saturations } = pathOf(`${network} pathway0`);
+      return tailOf({ labels, values: saturations }, { head: 0 }).layers.length;
+    });
+    expect(found).toEqual([2, 0, 0]);
+  });
+});
+
 const of = (...values: number[]) => ({ labels: values.map((_, index) => `l${index + 1}`), values });
 
 describe('tailOf, on profiles worked out by hand', () => {
@@ -167,7 +368,7 @@ describe('tailOf, on profiles worked out by hand', () => {
     const tail = tailOf({ labels, values });
     expect(tail.layers).toEqual(['conv9', 'conv10', 'conv11', 'conv12', 'conv13', 'fc1']);
     expect(tail.peak).toEqual({ layer: 'conv7', saturation: 0.77 });
-    expect(tail.limit).toBeCloseTo(0.77 / 3, 12);
+    expect(tail.before).toBeCloseTo((0.4 + 0.46 + 0.67 + 0.63 + 0.73 + 0.77 + 0.42) / 7, 12);
     expect(tail.saturation).toBeCloseTo((0.19 + 0.13 + 0.05 + 0.045 + 0.045 + 0.02) / 6, 12);
   });
 
@@ -183,12 +384,24 @@ describe('tailOf, on profiles worked out by hand', () => {
     expect(tailOf(of(0.6, 0.5, 0.4, 0.3, 0.25, 0.9)).layers).toEqual([]);
   });
 
+  it('a slope is no tail, a step of the same depth is one', () => {
+    expect(tailOf(of(0.5, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.9)).layers).toEqual([]);
+    expect(tailOf(of(0.5, 0.9, 0.85, 0.9, 0.5, 0.45, 0.5, 0.9)).layers).toEqual(['l5', 'l6', 'l7']);
+    // A fall far below a third is a tail in any case.
+    expect(tailOf(of(0.3, 0.75, 0.4, 0.05, 0.03, 0.9)).layers).toEqual(['l4', 'l5']);
+  });
+
   it('low layers at the beginning are no tail', () => {
     expect(tailOf(of(0.05, 0.04, 0.5, 0.6, 0.9)).layers).toEqual([]);
   });
 
   it('a dip in the middle is no tail: only what goes on to the end counts', () => {
-    expect(tailOf(of(0.6, 0.05, 0.05, 0.5, 0.1, 0.1, 0.9)).layers).toEqual(['l5', 'l6']);
+    expect(tailOf(of(0.6, 0.5, 0.05, 0.05, 0.6, 0.5, 0.1, 0.1, 0.1, 0.1, 0.9)).layers).toEqual([
+      'l7',
+      'l8',
+      'l9',
+      'l10',
+    ]);
     expect(tailOf(of(0.6, 0.05, 0.05, 0.5, 0.9)).layers).toEqual([]);
   });
 
@@ -203,13 +416,13 @@ describe('tailOf, on profiles worked out by hand', () => {
     expect(tailOf(of(0.6), { head: 3 }).layers).toEqual([]);
   });
 
-  it('the ratio decides how far below the peak a tail is', () => {
-    expect(tailOf(of(0.8, 0.3, 0.3, 0.9), { ratio: 0.5 }).layers).toEqual(['l2', 'l3']);
-    expect(tailOf(of(0.8, 0.3, 0.3, 0.9), { ratio: 0.25 }).layers).toEqual([]);
+  it('the ratio decides how far a profile must fall', () => {
+    expect(tailOf(of(0.2, 0.8, 0.8, 0.3, 0.3, 0.9), { ratio: 0.5 }).layers).toEqual(['l4', 'l5']);
+    expect(tailOf(of(0.2, 0.8, 0.8, 0.3, 0.3, 0.9), { ratio: 0.25 }).layers).toEqual([]);
   });
 
   it('dead layers are part of a tail; layers without a value neither belong to it nor end it', () => {
-    expect(tailOf(of(0.6, 0.1, Number.NaN, 0, 0.9)).layers).toEqual(['l2', 'l4']);
+    expect(tailOf(of(0.6, 0.5, 0.1, Number.NaN, 0, 0.9)).layers).toEqual(['l3', 'l5']);
     expect(tailOf(of(0, 0, 0, 0)).layers).toEqual([]);
   });
 
@@ -217,6 +430,7 @@ describe('tailOf, on profiles worked out by hand', () => {
     expect(
       tailOf(
         new Map([
+          ['in', 0.5],
           ['a', 0.9],
           ['b', 0.1],
           ['c', 0.1],

@@ -55,7 +55,7 @@ describe('reportHtml', () => {
     expect(html).toContain('<title>VGG on digits</title>');
     // Profile, train against val, two heat maps, the loss, six spectra.
     expect(count(html, /<figure /g)).toBe(1 + 1 + 2 + 1 + 6);
-    expect(html).toMatch(/<li class="tail">The last 2 layers/);
+    expect(html).toMatch(/<li class="tail">At <code>[^<]+<\/code> at the latest, saturation falls/);
     expect(html).toContain('<code>block_4/conv2d</code>');
     expect(html).toContain('href="https://arxiv.org/abs/2006.08679"');
     expect(count(html, /<td>block_\d\/conv2d<\/td>/g)).toBe(12);

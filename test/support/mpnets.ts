@@ -72,3 +72,29 @@ export function mpNet(name: string): tf.LayersModel {
     outputs: layers.dense({ name: 'logits', units: 10 }).apply(pooled) as tf.SymbolicTensor,
   });
 }
+
+/** One path of a network for itself, with the labels of the path. */
+export function mpNetPath({ network, path, labels }: MpNetPath): tf.LayersModel {
+  const kernelSize = network.split('_').map(Number)[path === 'pathway0' ? 3 : 4]!;
+  const model = tf.sequential();
+  const image = { inputShape: [32, 32, 3] };
+  const ownStages = mpNetPaths.find((one) => one.network === network && one.path === path)!.labels;
+  ownStages.forEach((own, index) => {
+    const stage = /^stage(\d)/.exec(own)?.[1] ?? '1';
+    const before = /^stage(\d)/.exec(ownStages[index - 1] ?? '')?.[1] ?? '1';
+    if (stage !== before) model.add(layers.maxPooling2d({ poolSize: 1, strides: 2 }));
+    const kernel = index === 0 ? 3 : kernelSize;
+    model.add(
+      layers.conv2d({
+        name: labels[index]!,
+        filters: 1,
+        kernelSize: kernel,
+        padding: 'same',
+        ...(index === 0 ? image : {}),
+      }),
+    );
+  });
+  model.add(layers.globalAveragePooling2d({}));
+  model.add(layers.dense({ name: 'logits', units: 10 }));
+  return model;
+}
