@@ -151,8 +151,8 @@ describe('adviseOn with the model', () => {
   it('does not tell an output layer to widen, whichever it is', () => {
     const full = epoch([0.3, 0.3, 1, 1], widths);
     expect(kinds(full, { model: twoHeads() })).toEqual([]);
-    // Without the model, one feature is still no bottleneck.
-    expect(kinds(full)).toEqual(['width']);
+    // Without the model, a layer of one feature is still no bottleneck.
+    expect(kinds(full)).toEqual([]);
     const reversed = { ...full, layers: [...full.layers].reverse() };
     expect(kinds(reversed, { model: twoHeads() })).toEqual([]);
     expect(find(epoch([0.3, 0.95, 1, 1], widths), 'bottleneck', { model: twoHeads() }).layers).toEqual(['l2']);
