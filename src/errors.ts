@@ -78,6 +78,12 @@ export function describe(value: unknown): string {
   return value === undefined ? 'undefined' : `${typeof value} ${String(value)}`;
 }
 
+/** Words a list of names: the first ten, and how many more there are. */
+export function namesOf(names: readonly string[]): string {
+  const shown = names.slice(0, 10).map((name) => `'${name}'`);
+  return `${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
+}
+
 /** Words the cause of a failure: an error's message, or whatever else was thrown. */
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);

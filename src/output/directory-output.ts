@@ -1,5 +1,5 @@
 /** The Output of a folder of the file system. It makes and appends to event files, and keeps companion files beside them. */
-import { files } from '#platform';
+import { files, localPath } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { describe } from '../errors.js';
 import type { AppendableFile, Files } from '../platform/platform.js';
@@ -12,6 +12,16 @@ export interface DirectoryOutputOptions {
   filenameSuffix?: string;
 }
 
+/** Whether a logdir is the path or the `file:` URL of a folder. */
+export function isLogdir(logdir: unknown): logdir is string | URL {
+  return typeof logdir === 'string' ? logdir !== '' : logdir instanceof URL;
+}
+
+/** The path of a logdir. @throws TypeError if it is no place of this computer */
+export function logdirPath(logdir: string | URL, call: string): string {
+  return localPath(logdir, call, 'write elsewhere through an Output of your own');
+}
+
 /**
  * The Output of a folder: one event file in it, which is made when the first records come. `new SummaryWriter('logs')` makes
  * one; make one yourself to wrap it in an Output of your own. What `write` has taken is with the operating system, and stays
@@ -22,7 +32,7 @@ export interface DirectoryOutputOptions {
  * and the one after it begins a new file (see `restarts`).
  */
 export class DirectoryOutput implements Output {
-  /** The folder as it was given. */
+  /** The path of the folder as it was given. */
   readonly logdir: string;
   /** The folder's absolute path, as of the time this was made. */
   readonly folder: string;
@@ -36,16 +46,16 @@ export class DirectoryOutput implements Output {
    * Makes no file and no folder yet.
    *
    * @param logdir the folder; it is made when the first records come, if it is missing
-   * @throws TypeError if `logdir` is not a non-empty string, or if there is no file system, as in browsers
+   * @throws TypeError if `logdir` is not the path or `file:` URL of a folder of this computer, or if there is no file system, as in browsers
    */
-  constructor(logdir: string, options?: DirectoryOutputOptions);
+  constructor(logdir: string | URL, options?: DirectoryOutputOptions);
   /**
    * @internal
    * @param folder the folder's absolute path, if `logdir` is not relative to the present working directory
    */
   constructor(logdir: string, options: DirectoryOutputOptions | undefined, folder: string);
-  constructor(logdir: string, options: DirectoryOutputOptions = {}, folder?: string) {
-    if (typeof logdir !== 'string' || logdir === '') {
+  constructor(logdir: string | URL, options: DirectoryOutputOptions = {}, folder?: string) {
+    if (!isLogdir(logdir)) {
       throw new TypeError(`DirectoryOutput: expected logdir to be a non-empty string, got ${describe(logdir)}`);
     }
     if (files === undefined) {
@@ -53,8 +63,8 @@ export class DirectoryOutput implements Output {
         `There is no file system here for the logdir '${logdir}': pass an Output, such as a MemoryOutput, instead`,
       );
     }
-    this.logdir = logdir;
-    this.folder = folder ?? files.resolve(logdir);
+    this.logdir = folder === undefined ? logdirPath(logdir, 'DirectoryOutput') : String(logdir);
+    this.folder = folder ?? files.resolve(this.logdir);
     this.#files = files;
     this.#suffix = fileNamePart(options.filenameSuffix ?? '');
   }

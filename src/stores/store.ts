@@ -1,4 +1,6 @@
-import { messageOf } from '../errors.js';
+import { defaultStoreFiles, localPath } from '#platform';
+import { describe, messageOf } from '../errors.js';
+import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 
 /**
@@ -15,6 +17,21 @@ export interface Store {
   add(epoch: EpochStatistics): void | Promise<void>;
   /** Ends the store, when the tracker closes. Resolves when everything is saved. */
   close?(): void | Promise<void>;
+}
+
+/**
+ * Where a store saves. Files of the user's own may lie anywhere, so that any path is theirs.
+ *
+ * @param option for the error
+ * @throws TypeError if the path is empty or none, or no place of this computer
+ */
+export function storePlace(path: string | URL, option: string, files: StoreFiles | undefined) {
+  if (!(path instanceof URL) && (typeof path !== 'string' || path === '')) {
+    throw new TypeError(`${option}: expected a path, got ${describe(path)}`);
+  }
+  if (files !== undefined) return { path: String(path), files };
+  const local = localPath(path, option, 'save elsewhere through StoreFiles of your own, the option files');
+  return { path: local, files: defaultStoreFiles() };
 }
 
 /** Several stores as one. Each of them is given everything, even if another one fails; the errors are thrown at the end. */

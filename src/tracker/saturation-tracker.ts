@@ -5,6 +5,7 @@ import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { ClosedWriterError, describe } from '../errors.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { EventLoopTurns, TrackerCallback } from './callback.js';
@@ -48,14 +49,15 @@ export class SaturationTracker implements AsyncDisposable {
    * @throws TypeError or RangeError if an option is out of its range, the filter keeps no layer, or the logdir is empty
    */
   constructor(
-    logdir: string | SummaryWriter,
+    logdir: string | URL | SummaryWriter,
     model: LayersModel | readonly Layer[] | GraphModelNodes,
     options: SaturationOptions = {},
   ) {
     const resolved = resolveOptions(options);
-    this.#logdir = typeof logdir === 'string' ? logdir : (logdir?.logdir ?? '');
+    const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationTracker') : logdir;
+    this.#logdir = typeof destination === 'string' ? destination : (destination?.logdir ?? '');
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
-    this.#targets = new SaveTargets(logdir, resolved, this.#failures.add);
+    this.#targets = new SaveTargets(destination, resolved, this.#failures.add);
     this.#epochs = new EpochWriter(this.#recorder, this.#targets, resolved, this.#failures.add);
     this.#signal = resolved.signal;
     if (this.#signal?.aborted) return;

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
 import { describe } from '../errors.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import type { Split } from '../saturation/epoch.js';
 import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from '../writer/summary-file-writer.js';
@@ -27,7 +28,7 @@ export interface TensorBoardCallbackArgs {
  * a fit: each failure is reported once on the warning channel.
  */
 export class TensorBoardCallback extends Callback {
-  /** The folder as it was given; '' for an Output. */
+  /** The path of the folder as it was given; '' for an Output. */
   readonly logdir: string;
   readonly #output: Output | undefined;
   readonly #args: Required<TensorBoardCallbackArgs>;
@@ -42,7 +43,7 @@ export class TensorBoardCallback extends Callback {
    *
    * @param logdir a folder, or an Output whose runs are the splits; default './logs'
    */
-  constructor(logdir: string | Output = './logs', args: TensorBoardCallbackArgs = {}) {
+  constructor(logdir: string | URL | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
     checkLogdir(logdir);
     const { updateFreq = 'epoch', histogramFreq = 0, saturation = false, graph = false } = args ?? {};
@@ -56,8 +57,8 @@ export class TensorBoardCallback extends Callback {
     else if (typeof saturation !== 'boolean') {
       throw new TypeError(`saturation: expected true, false or options, got ${describe(saturation)}`);
     }
-    this.logdir = typeof logdir === 'string' ? logdir : '';
-    this.#output = typeof logdir === 'string' ? undefined : logdir;
+    this.logdir = isLogdir(logdir) ? logdirPath(logdir, 'tensorBoard') : '';
+    this.#output = isLogdir(logdir) ? undefined : logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
     this.#failures = new FailureLog(`tensorBoard('${this.logdir}') `);
   }
@@ -151,6 +152,6 @@ export class TensorBoardCallback extends Callback {
  * @param logdir a folder, or an Output whose runs are the splits; default './logs'
  * @throws TypeError or RangeError if the logdir or an option is out of its range
  */
-export function tensorBoard(logdir?: string | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
+export function tensorBoard(logdir?: string | URL | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
   return new TensorBoardCallback(logdir, args);
 }

@@ -8,7 +8,7 @@ import { ClosedWriterError, describe } from '../errors.js';
 import { checkEventBytes, checkStep, checkTag, checkText, checkWallTime } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
-import { DirectoryOutput } from '../output/directory-output.js';
+import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
 import { type RunOptions, type RunShare, shareRun } from './open-runs.js';
@@ -102,18 +102,19 @@ export abstract class RunWriter implements AsyncDisposable {
    *
    * @param logdir a folder, which is made if it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default. Or any
    * Output.
-   * @throws TypeError or RangeError if an argument is wrong, Error if the folder cannot be made
+   * @throws TypeError or RangeError if an argument is wrong or the folder is no place of this computer, Error if the folder cannot be made
    */
-  constructor(logdir?: string | Output, options: SummaryWriterOptions = {}) {
+  constructor(logdir?: string | URL | Output, options: SummaryWriterOptions = {}) {
     const runOptions = checkOptions(options);
     this.#options = options;
-    if (logdir !== undefined && (typeof logdir === 'string' ? logdir === '' : typeof logdir?.write !== 'function')) {
+    const isOutput = logdir !== undefined && !isLogdir(logdir);
+    if (isOutput && typeof (logdir as Output | null)?.write !== 'function') {
       throw new TypeError(
         `SummaryWriter: expected logdir to be a non-empty string or an Output, got ${describe(logdir)}`,
       );
     }
-    const isOutput = logdir !== undefined && typeof logdir !== 'string';
-    const output = isOutput ? logdir : new DirectoryOutput(logdir ?? defaultLogdir(options.comment), options);
+    const folder = isOutput ? '' : logdirPath(logdir ?? defaultLogdir(options.comment), 'SummaryWriter');
+    const output = isOutput ? logdir : new DirectoryOutput(folder, options);
     this.logdir = output instanceof DirectoryOutput ? output.logdir : '';
     this.#share = shareRun(output, runOptions, !isOutput);
     this.ownRun = this.#share.run;
