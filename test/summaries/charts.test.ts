@@ -7,7 +7,7 @@ import { type Hparam, type HparamsOptions, hparamsSummaries } from '../../src/su
 import type { Numbers } from '../../src/summaries/numbers.js';
 import type { PluginSummary } from '../../src/summaries/plugin-summary.js';
 import { type PrCounts, prCurveRawSummary, prCurveSummary } from '../../src/summaries/pr-curve.js';
-import { base64, doublesOf, floatsOf, reference } from '../support/summary-fixtures.js';
+import { base64, doublesOf, floatsOf, fromBase64, reference } from '../support/summary-fixtures.js';
 
 const rowsOf = (buckets: Float64Array) =>
   Array.from({ length: buckets.length / 3 }, (_, i) => Array.from(buckets.subarray(3 * i, 3 * i + 3)));
@@ -139,6 +139,28 @@ describe('prCurveSummary', () => {
       if (weights === null) expect(ours).toEqual(rows);
     },
   );
+
+  const floats = (text: string) => new Float32Array(fromBase64(text).buffer);
+
+  it.each(reference.float32_pr_curves)(
+    "equals TensorBoard's own curve of float32 predictions on and beside the thresholds: $name",
+    ({ labels, predictions, thresholds, weights, rows }) => {
+      const options = { thresholds, ...(weights === null ? undefined : { weights: floats(weights) }) };
+      const curveOf = (numbers: Numbers) =>
+        (prCurveSummary(fromBase64(labels), numbers, options) as PluginSummary).tensor.tensorContent as Uint8Array;
+      const array = floats(predictions);
+      expect(base64(curveOf(array))).toBe(rows);
+      // A tensor whose values come as plain numbers says itself that they are float32.
+      const tensor = { shape: [array.length], dtype: 'float32', dataSync: () => Array.from(array), data: async () => [] };
+      expect(base64(curveOf(tensor))).toBe(rows);
+    },
+  );
+
+  it('takes predictions that exceed 0 or 1 by the rounding of a softmax for 0 and 1', () => {
+    const curves = curvesOf(prCurveSummary([1, 0], Float32Array.of(1 + 2 ** -23, -1e-8), { thresholds: 3 }));
+    expect(curves.tp).toEqual([1, 1, 1]);
+    expect(curves.fp).toEqual([1, 0, 0]);
+  });
 
   it('counts every label at every threshold', () => {
     const example = fc.record({ label: fc.boolean(), prediction: fc.double({ min: 0, max: 1, noNaN: true }) });
