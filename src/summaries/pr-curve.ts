@@ -1,5 +1,5 @@
 /** Precision-recall curves: counted from labels and predictions, or from counts that the caller has made. */
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
@@ -72,6 +72,7 @@ export function prCurveSummary(
  * @throws RangeError if rows differ in length, or hold negative counts or ratios outside [0, 1]
  */
 export function prCurveRawSummary(counts: PrCounts, call = 'pr curve'): PluginSummary {
+  for (const row of Object.values(counts)) checkAttached(row, call);
   const thresholds = counts.truePositives?.length;
   checkThresholds(thresholds, call);
   for (const name of ['truePositives', 'falsePositives', 'trueNegatives', 'falseNegatives'] as const) {

@@ -5,7 +5,7 @@
 import { hostname, warn } from '#platform';
 import { wellFormed } from '../encoding/protobuf.js';
 import { ClosedWriterError, describe } from '../errors.js';
-import { checkEventBytes, checkStep, checkTag, checkText, checkWallTime } from '../event/check-arguments.js';
+import { checkEventBytes, checkStep, checkTag, checkText, secondsOf } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { DirectoryOutput } from '../output/directory-output.js';
@@ -60,8 +60,8 @@ const minima = { maxQueue: 1, flushSecs: 0, maxBufferedBytes: 1, maxUnwrittenByt
 
 /** What every addX takes beside its data. */
 export interface SummaryOptions {
-  /** When the event happened, in seconds since 1970-01-01 UTC. The time of the call by default. */
-  wallTime?: number;
+  /** When the event happened: a Date, or seconds since 1970-01-01 UTC. The time of the call by default. */
+  wallTime?: number | Date;
   /** Shown instead of the tag. Counts on the tag's first event in a file, as `description` does. */
   displayName?: string;
   /** Markdown, shown beside the chart. */
@@ -95,6 +95,8 @@ export abstract class RunWriter implements AsyncDisposable {
   readonly #runs = new Map<string, this>();
   /** Tags that were given without a step. */
   readonly #withoutStep = new Map<string, 'once' | 'warned'>();
+  /** Tags whose values were remarked on. */
+  readonly #remarked = new Set<string>();
   #closing: Promise<void> | undefined;
 
   /**
@@ -218,8 +220,8 @@ export abstract class RunWriter implements AsyncDisposable {
     const call = `${method} ${JSON.stringify(tag)}`;
     this.#checkOpen(call);
     checkTag(tag, method);
-    const { wallTime, displayName, description } = options;
-    if (wallTime !== undefined) checkWallTime(wallTime, call);
+    const { displayName, description } = options;
+    const wallTime = options.wallTime === undefined ? undefined : secondsOf(options.wallTime, 'wallTime', call);
     checkText(displayName, 'displayName', call);
     checkText(description, 'description', call);
     if (step !== undefined) checkStep(step, call);
@@ -242,11 +244,24 @@ export abstract class RunWriter implements AsyncDisposable {
   protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
     const { call, step, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => {
-      const values = (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
+      const all = Array.isArray(read) ? read : [read];
+      for (const { remark } of all) this.remark(address, remark);
+      const values = all.map((one) => withMetadata(address, one));
       checkEventBytes(bytesOf(values), call);
       return values;
     };
     this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries), call);
+  }
+
+  /**
+   * Warns of what the user should know of a tag's values, once per tag.
+   *
+   * @internal
+   */
+  protected remark({ call, tag }: SummaryAddress, remark: string | undefined): void {
+    if (remark === undefined || this.#remarked.has(tag)) return;
+    this.#remarked.add(tag);
+    warn(`${call}: ${remark}`);
   }
 
   #eachRun(call: (run: this) => Promise<void>): Promise<void>[] {

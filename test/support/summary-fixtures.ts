@@ -25,6 +25,7 @@ interface Reference {
     values: Record<string, string | number | boolean>;
     start: Record<string, string>;
     experiment: Record<string, string>;
+    displayed: Record<string, string>;
   };
   mesh: Record<string, string>;
   layout: string;
