@@ -4,6 +4,7 @@
  */
 import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
+import { safePath } from '../output/output.js';
 import { type AudioOptions, audioSummary } from '../summaries/audio.js';
 import { type BoxesOptions, boxesSummary } from '../summaries/boxes.js';
 import { type CustomScalarsLayout, customScalarsSummary, customScalarsTag } from '../summaries/custom-scalars.js';
@@ -20,13 +21,13 @@ import {
   imagesSummary,
 } from '../summaries/image.js';
 import { type MeshOptions, meshSummaries } from '../summaries/mesh.js';
-import { type Numbers, readNumbers, whenRead } from '../summaries/numbers.js';
+import { type Later, type Numbers, readNumbers, whenRead } from '../summaries/numbers.js';
 import type { CanvasPixels } from '../summaries/pixels.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from '../summaries/pr-curve.js';
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
 import { type MarkdownInput, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
-import { RunWriter, type SummaryOptions } from './run-writer.js';
+import { RunWriter, type SummaryAddress, type SummaryOptions } from './run-writer.js';
 
 /**
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
@@ -65,9 +66,12 @@ export class SummaryWriter extends RunWriter {
       if (this.ownRun.addScalar(tag, value, step as Step, undefined)) return;
     }
     const address = this.checkAddress('addScalar', tag, step, options);
-    const number = readScalar(value, address.call);
-    if (typeof number === 'number' && this.ownRun.addScalar(address.tag, number, address.step, address.wallTime))
-      return;
+    this.#addNumber(address, readScalar(value, address.call));
+  }
+
+  #addNumber(address: SummaryAddress, number: Later<number>): void {
+    const { tag, step, wallTime } = address;
+    if (typeof number === 'number' && this.ownRun.addScalar(tag, number, step, wallTime)) return;
     this.write(address, typeof number === 'number' ? scalarSummary(number) : number.then(scalarSummary));
   }
 
@@ -80,9 +84,15 @@ export class SummaryWriter extends RunWriter {
     if (typeof values !== 'object' || values === null) {
       throw new TypeError(`${address.call}: expected an object of numbers, got ${describe(values)}`);
     }
-    for (const [key, value] of Object.entries(values)) {
-      this.run(`${mainTag}/${key}`).addScalar(mainTag, value, address.step, options);
-    }
+    // Everything is checked before anything is written.
+    const numbers = Object.entries(values).map(([key, value]) => {
+      safePath(key);
+      const number = readScalar(value, `${address.call}, ${JSON.stringify(key)}`);
+      if (number instanceof Promise) number.catch(() => {}); // if another key is refused, nobody waits for it
+      return { key, number };
+    });
+    const runs = numbers.map(({ key }) => this.run(`${mainTag}/${key}`));
+    for (const [index, run] of runs.entries()) run.#addNumber(address, numbers[index].number);
   }
 
   /**
@@ -165,7 +175,8 @@ export class SummaryWriter extends RunWriter {
   }
 
   /**
-   * Adds a figure. It is drawn as a PNG (in Node by the optional peer @resvg/resvg-js) and keeps its place in the order.
+   * Adds a figure. It is drawn as a PNG (in Node by the optional peer @resvg/resvg-js, on another thread) and keeps its place in
+   * the order. It may have 16,384 pixels a side and 67,108,864 in all. An image in it must be a `data:` URL: nothing else is read.
    *
    * @param svg an SVG document
    */
@@ -272,13 +283,13 @@ export class SummaryWriter extends RunWriter {
     const tags = Object.keys(metrics ?? {});
     const summaries = hparamsSummaries(hparams, tags, options, 'addHparams');
     const numbers = tags.map((tag) => readScalar(metrics[tag], `addHparams: metric ${JSON.stringify(tag)}`));
-    this.ownRun.beginHparams(hparams, options.status);
+    const scalars = tags.map((tag) =>
+      this.checkAddress('addHparams: metric', tag, options.step ?? this.ownRun.lastStepOf(tag) ?? 0),
+    );
+    const remember = this.ownRun.beginHparams(hparams, options.status);
     this.write(address, summaries);
-    for (const [i, tag] of tags.entries()) {
-      const [number, step] = [numbers[i], options.step ?? this.ownRun.lastStepOf(tag) ?? 0];
-      if (typeof number === 'number') this.addScalar(tag, number, step);
-      else this.write(this.checkAddress('addHparams', tag, step), number.then(scalarSummary));
-    }
+    remember();
+    for (const [index, scalar] of scalars.entries()) this.#addNumber(scalar, numbers[index]);
   }
 
   /** Adds the layout of the custom scalars dashboard: charts of several tags, with lines or with margins. One for each run. */

@@ -100,6 +100,52 @@ describe('events', () => {
     expect(eventFiles(logdir)).toEqual([]);
   });
 
+  it('addScalars writes keys of any length, each to a run of its own', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    const long = 'lr=0.1,'.repeat(40);
+    writer.addScalars('grp', { [long]: 1, [`${long}b`]: 2, short: 3 }, 1);
+    await writer.close();
+    const runs = readdirSync(join(logdir, 'grp'));
+    expect(runs.length).toBe(3);
+    expect(runs.filter((name) => name.startsWith('lr=0.1,lr=0.1,')).length).toBe(2);
+    expect(runs.flatMap((name) => stepsIn(join(logdir, 'grp', name), 'grp'))).toEqual([1, 1, 1]);
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['a value that is no number', { a: 1, b: 'x' }],
+    ['an array of two', { a: 1, b: [1, 2] }],
+    [
+      'a value beside one that comes later',
+      { a: { shape: [1], dtype: 'float32', data: async () => Float32Array.of(1) }, b: null },
+    ],
+    ['a key that names nothing', { a: 1, '': 2 }],
+    ['a key that is no folder', { a: 1, './/': 2 }],
+    ['two keys that name one folder', { 'a/b': 1, 'a//b': 2 }],
+  ])('addScalars writes nothing at all if it refuses %s', async (_, values) => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    expect(() => writer.addScalars('main', values as Record<string, number>, 1)).toThrow(
+      /addScalars "main"|run "main|name:/,
+    );
+    await writer.close();
+    const files = readdirSync(logdir, { recursive: true, encoding: 'utf8' });
+    expect(files.filter((name) => name.includes('tfevents'))).toEqual([]);
+  });
+
+  it.each<[string, Parameters<SummaryWriter['addHparams']>]>([
+    ['a metric that is no number', [{ lr: 1 }, { loss: 1, acc: '2' as never }]],
+    ['a tag that is none', [{ lr: 1 }, { loss: 1, '': 2 }]],
+    ['a step that is none', [{ lr: 1 }, { loss: 1 }, { step: 1.5 }]],
+    ['a hyperparameter that is none', [{ lr: 1, deep: {} as never }, { loss: 1 }]],
+  ])('addHparams writes nothing at all if it refuses %s, and takes what is right afterwards', async (_, args) => {
+    const { writer, events } = writerInMemory();
+    expect(() => writer.addHparams(...args)).toThrow('addHparams');
+    writer.addHparams({ other: 1 }, { loss: 1 });
+    const found = (await events()).flatMap(({ summary }) => summary?.value?.map(({ tag }) => tag) ?? []);
+    expect(found).toEqual(['_hparams_/session_start_info', '_hparams_/session_end_info', 'loss']);
+  });
+
   it('addEvent writes every event of every fixture back as it was', async () => {
     const { readEvents } = await import('../../src/index.js');
     const folder = 'test/fixtures/events';
