@@ -39,10 +39,12 @@ export interface Platform {
   /** The native zlib; undefined in browsers, which have no synchronous deflate. */
   readonly nativeZlib: NativeZlib | undefined;
   /**
-   * Draws an SVG document on white, with the fonts of the system.
+   * Draws an SVG document on white, with the fonts of the system. Images in it are drawn if they are `data:` URLs; files and
+   * other addresses are not read.
    *
    * @param scale pixels per unit of the document; 1 by default
-   * @throws Error if the document cannot be drawn, MissingRendererError if the package that draws is not installed
+   * @throws Error if the document cannot be drawn or would be larger than `checkPictureSize` allows, MissingRendererError if
+   * the package that draws is not installed
    */
   drawSvg(svg: string, scale?: number): Promise<DrawnSvg>;
   /**
@@ -78,6 +80,25 @@ export interface DrawnSvg {
   readonly height: number;
 }
 
+/** The longest side that a drawn picture may have, in pixels: more than browsers' canvases take. */
+const maxPictureSide = 16_384;
+/** The most pixels that a drawn picture may have: 256 MiB of memory. */
+const maxPicturePixels = 2 ** 26;
+
+/**
+ * Checks the size of a picture before memory is taken for it.
+ *
+ * @param width pixels
+ * @param height pixels
+ * @throws RangeError if it is too large
+ */
+export function checkPictureSize(width: number, height: number): void {
+  if (width <= maxPictureSide && height <= maxPictureSide && width * height <= maxPicturePixels) return;
+  throw new RangeError(
+    `expected at most ${maxPictureSide} pixels a side and ${maxPicturePixels} in all, got ${width} x ${height}`,
+  );
+}
+
 /**
  * The few things an event file needs of a file system, all synchronous: they run inside training loops and at process
  * exit, when nothing can be awaited. Every function throws the file system's own error, with its `code`.
@@ -89,14 +110,29 @@ export interface Files {
   join(folder: string, name: string): string;
   /** The canonical path of an existing folder: links and letter case are resolved. */
   realPath(path: string): string;
+  /** Whether the system does not take the names that Windows does not take. */
+  readonly hasNamesOfWindows: boolean;
   /** Makes a folder and its missing parents. */
   makeDirectory(path: string): void;
+  /** Makes a folder and its missing parents; returns false if it is there already. */
+  makeNewDirectory(path: string): boolean;
+  /**
+   * Whether a path below a folder leads to something in the folder, links followed, or to nothing yet.
+   *
+   * @param followLast whether the last part of the path is followed if it is a link
+   */
+  isInside(folder: string, path: string, followLast: boolean): boolean;
   /** The names in a folder. */
   list(path: string): string[];
   /** Makes an empty file to append to; returns undefined if the name is taken. */
   create(path: string): AppendableFile | undefined;
   /** Replaces a file's content in one step and makes missing folders on its path. */
   write(path: string, bytes: Uint8Array): void;
+  /**
+   * Calls `act` while no other program or thread is in a call with the same path; waits for others. A lock that somebody died
+   * with is taken over.
+   */
+  lock(path: string, act: () => void): void;
   /** A file's bytes in pieces; each piece is valid until the next one is asked for. A pipe or a device has none. */
   read(path: string): Iterable<Uint8Array>;
 }
