@@ -16,6 +16,8 @@ export interface PlotStoreOptions {
   files?: StoreFiles;
 }
 
+/** Bytes that a statistic, a split, an epoch and the extension may take behind the savefile. */
+const roomForEpoch = 60;
 /** Most of the user's scalars in a subtitle. */
 const mostMetrics = 4;
 
@@ -31,10 +33,11 @@ export class PlotStore implements Store {
 
   /**
    * @param savefile first part of every file's path, without an extension; folders in it are made
-   * @throws TypeError if it is empty or no place of this computer, RangeError for an unknown format
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system, or for an
+   * unknown format
    */
   constructor(savefile: string | URL, options: PlotStoreOptions = {}) {
-    const { files, path } = storePlace(savefile, 'PlotStore savefile', options.files);
+    const { files, path } = storePlace(savefile, 'PlotStore savefile', options.files, roomForEpoch, roomForEpoch);
     const format = options.format ?? 'png';
     if (format !== 'png' && format !== 'svg') {
       throw new RangeError(`PlotStore format: expected 'png' or 'svg', got ${describe(format)}`);

@@ -24,7 +24,7 @@ export class ReportStore implements Store {
 
   /**
    * @param path of the HTML file
-   * @throws TypeError if it is empty or no place of this computer
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
   constructor(path: string | URL, options: ReportStoreOptions = {}) {
     const place = storePlace(path, 'ReportStore', options.files);

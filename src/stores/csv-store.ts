@@ -40,10 +40,10 @@ export class CsvStore implements Store {
 
   /**
    * @param savefile path of the file, with or without its `.csv`
-   * @throws TypeError if it is empty or no place of this computer
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
   constructor(savefile: string | URL, options: CsvStoreOptions = {}) {
-    const { files, path } = storePlace(savefile, 'CsvStore savefile', options.files);
+    const { files, path } = storePlace(savefile, 'CsvStore savefile', options.files, 0, 4);
     this.path = path.endsWith('.csv') ? path : `${path.replace(/(?<=[^/])\/+$/, '')}.csv`;
     this.#files = files;
     this.#counts = options.counts ?? true;

@@ -1,3 +1,4 @@
+import { maxNameBytes } from '../encoding/file-names.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -31,10 +32,10 @@ export class NpyStore implements Store {
 
   /**
    * @param folder a path; the folder is made when the first epoch is saved
-   * @throws TypeError if it is empty or no place of this computer
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
   constructor(folder: string | URL, options: FileStoreOptions = {}) {
-    const { files, path } = storePlace(folder, 'NpyStore folder', options.files);
+    const { files, path } = storePlace(folder, 'NpyStore folder', options.files, 2 * maxNameBytes);
     this.path = path.replace(/(?<=[^/])\/+$/, '');
     this.#files = files;
   }
