@@ -39,10 +39,12 @@ export interface Platform {
   /** The native zlib; undefined in browsers, which have no synchronous deflate. */
   readonly nativeZlib: NativeZlib | undefined;
   /**
-   * Draws an SVG document on white, with the fonts of the system.
+   * Draws an SVG document on white, with the fonts of the system. Images in it are drawn if they are `data:` URLs; files and
+   * other addresses are not read.
    *
    * @param scale pixels per unit of the document; 1 by default
-   * @throws Error if the document cannot be drawn, MissingRendererError if the package that draws is not installed
+   * @throws Error if the document cannot be drawn or would be larger than `checkPictureSize` allows, MissingRendererError if
+   * the package that draws is not installed
    */
   drawSvg(svg: string, scale?: number): Promise<DrawnSvg>;
   /**
@@ -76,6 +78,25 @@ export interface DrawnSvg {
   readonly width: number;
   /** Pixels. */
   readonly height: number;
+}
+
+/** The longest side that a drawn picture may have, in pixels: more than browsers' canvases take. */
+const maxPictureSide = 16_384;
+/** The most pixels that a drawn picture may have: 256 MiB of memory. */
+const maxPicturePixels = 2 ** 26;
+
+/**
+ * Checks the size of a picture before memory is taken for it.
+ *
+ * @param width pixels
+ * @param height pixels
+ * @throws RangeError if it is too large
+ */
+export function checkPictureSize(width: number, height: number): void {
+  if (width <= maxPictureSide && height <= maxPictureSide && width * height <= maxPicturePixels) return;
+  throw new RangeError(
+    `expected at most ${maxPictureSide} pixels a side and ${maxPicturePixels} in all, got ${width} x ${height}`,
+  );
 }
 
 /**

@@ -80,10 +80,19 @@ export function measureLayer(
   options: MeasureOptions,
   previous?: Eigenspace,
 ): MeasuredLayer {
-  const { features, count: samples, rejected, vectors, covariance, mean } = solved;
+  const { features, count: samples, effectiveSamples = samples, rejected, vectors, covariance, mean } = solved;
   const spectrum = samples === 0 ? undefined : Spectrum.fromSolved(solved);
   const dimensions = dimensionsOf(spectrum, options);
-  const statistics: LayerStatistics = { split, layer, samples, rejected, features, ...dimensions, values: {} };
+  const statistics: LayerStatistics = {
+    split,
+    layer,
+    samples,
+    effectiveSamples,
+    rejected,
+    features,
+    ...dimensions,
+    values: {},
+  };
   if (spectrum === undefined) {
     for (const stat of options.scalars) statistics.values[stat] = Number.NaN;
     return { statistics };

@@ -56,6 +56,8 @@ interface NotedLayer {
   features: number;
   /** Rows that the epoch's values rest on. */
   samples: number;
+  /** How many independent rows these are worth; absent if all are independent, and in notes from before it was counted. */
+  effectiveSamples?: number;
   /** Rows left out because they held a NaN or Infinity. */
   rejected: number;
   /** Where and in which precision its samples were summed, in words; absent if that is not known. */
@@ -87,10 +89,11 @@ export function noteOf(split: Split, layers: readonly LayerStatistics[], options
     rule,
     sampling,
     tags: Object.fromEntries(scalars.map((stat) => [stat, scalarStats[stat].tagGroup])),
-    layers: layers.map(({ layer, features, samples, rejected, strategy }) => ({
+    layers: layers.map(({ layer, features, samples, effectiveSamples, rejected, strategy }) => ({
       name: layer,
       features,
       samples,
+      effectiveSamples: effectiveSamples === samples ? undefined : effectiveSamples,
       rejected,
       strategy,
     })),
@@ -139,7 +142,7 @@ function isNote(value: unknown): value is SaturationNote {
 
 function isNotedLayer(value: unknown): value is NotedLayer {
   const layer = value as Partial<NotedLayer> | null;
-  const numbers = [layer?.features, layer?.samples, layer?.rejected];
+  const numbers = [layer?.features, layer?.samples, layer?.effectiveSamples, layer?.rejected];
   return typeof layer?.name === 'string' && numbers.every((number) => typeof (number ?? 0) === 'number');
 }
 
@@ -421,9 +424,15 @@ function factsOf(note: SaturationNote | undefined): RunFacts | undefined {
     rule,
     stats: new Map(scalarStatNames.flatMap((stat) => (tags[stat] === undefined ? [] : [[tags[stat], stat]]))),
     layers: new Map(
-      layers.map(({ name, features, samples, rejected, strategy }) => [
+      layers.map(({ name, features, samples, effectiveSamples, rejected, strategy }) => [
         name,
-        { features: features ?? Number.NaN, samples: samples ?? Number.NaN, rejected: rejected ?? 0, strategy },
+        {
+          features: features ?? Number.NaN,
+          samples: samples ?? Number.NaN,
+          effectiveSamples: effectiveSamples ?? samples ?? Number.NaN,
+          rejected: rejected ?? 0,
+          strategy,
+        },
       ]),
     ),
     isNoted: true,

@@ -32,7 +32,7 @@ export interface SampleSizeOptions {
   threshold?: number;
   /** Rule of the saturation that `sampleSizeWarning` shows; 'paper' by default. The judgment itself is by 'paper'. */
   rule?: IntrinsicDimensionRule;
-  /** Rows behind the spectrum; by default `spectrum.samples`. */
+  /** Independent rows behind the spectrum; by default `spectrum.effectiveSamples`. */
   samples?: number;
 }
 

@@ -36,6 +36,8 @@ export type { IntrinsicDimensionRule } from './spectrum-measures.js';
 export interface SpectrumOptions {
   /** Rows behind the covariance. It is ignored for an accumulator, which knows its own. */
   samples?: number;
+  /** How many independent rows these are worth; default: all are independent. See `Spectrum.effectiveSamples`. */
+  effectiveSamples?: number;
 }
 
 /**
@@ -47,15 +49,28 @@ export class Spectrum {
   readonly eigenvalues: Float64Array;
   /** Rows behind the covariance; undefined if that is not known. */
   readonly samples: number | undefined;
+  /**
+   * How many independent rows these are worth, the effective sample size: how far the spectrum can be trusted depends on
+   * it. It is smaller than `samples` if rows are places of the same image or steps of the same sequence, of which a tracker
+   * counts 16 at most. Undefined if the number of rows is not known.
+   */
+  readonly effectiveSamples: number | undefined;
   /** Eigenvalues up to this are rounding: eps d l_1, as in numpy.linalg.matrix_rank. It is 0 for given eigenvalues. */
   readonly #noise: number;
 
-  private constructor(eigenvalues: Float64Array, samples: number | undefined, solved: boolean) {
-    if (samples !== undefined && !(Number.isFinite(samples) && samples >= 0)) {
-      throw new RangeError(`samples: expected a number of rows, got ${describe(samples)}`);
+  private constructor(
+    eigenvalues: Float64Array,
+    { samples, effectiveSamples = samples }: SpectrumOptions,
+    solved: boolean,
+  ) {
+    for (const [name, count] of Object.entries({ samples, effectiveSamples })) {
+      if (count !== undefined && !(Number.isFinite(count) && count >= 0)) {
+        throw new RangeError(`${name}: expected a number of rows, got ${describe(count)}`);
+      }
     }
     this.eigenvalues = eigenvalues;
     this.samples = samples;
+    this.effectiveSamples = effectiveSamples;
     this.#noise = solved ? 2 ** -52 * eigenvalues.length * eigenvalues[0] : 0;
   }
 
@@ -69,9 +84,9 @@ export class Spectrum {
    */
   static of(covariance: Float64Array | CovarianceAccumulator, options: SpectrumOptions = {}): Spectrum {
     if (covariance instanceof Float64Array) {
-      return new Spectrum(clip(kernels().eigenvalues(squareMatrix(covariance))), options.samples, true);
+      return new Spectrum(clip(kernels().eigenvalues(squareMatrix(covariance))), options, true);
     }
-    return Spectrum.fromSolved(solveAccumulator(covariance));
+    return Spectrum.fromSolved({ ...solveAccumulator(covariance), effectiveSamples: options.effectiveSamples });
   }
 
   /**
@@ -87,16 +102,17 @@ export class Spectrum {
     if (covariance instanceof Float64Array) {
       const matrix = squareMatrix(covariance.slice());
       const { eigenvalues } = await sharedSolver.solve({ matrix }).result;
-      return new Spectrum(clip(eigenvalues), options.samples, true);
+      return new Spectrum(clip(eigenvalues), options, true);
     }
-    return Spectrum.fromSolved(await solveInBackground(covariance, {}, options.reset).result);
+    const solved = await solveInBackground(covariance, {}, options.reset).result;
+    return Spectrum.fromSolved({ ...solved, effectiveSamples: options.effectiveSamples });
   }
 
   /** @internal The spectrum in what `solveInBackground` found. @throws RangeError if no row was used */
   static fromSolved(solved: Solved): Spectrum {
     if (solved.count === 0)
       throw new RangeError('Spectrum: expected an accumulator with finite rows, got no finite row');
-    return new Spectrum(clip(solved.eigenvalues), solved.count, true);
+    return new Spectrum(clip(solved.eigenvalues), { ...solved, samples: solved.count }, true);
   }
 
   /**
@@ -111,7 +127,7 @@ export class Spectrum {
     if (wrong >= 0) {
       throw new RangeError(`fromEigenvalues: expected finite numbers, got ${values[wrong]} at index ${wrong}`);
     }
-    return new Spectrum(clip(values.sort().reverse()), options.samples, false);
+    return new Spectrum(clip(values.sort().reverse()), options, false);
   }
 
   /** Width of the layer: the number d of features, which is that of the eigenvalues. */
@@ -217,8 +233,7 @@ export class Spectrum {
 
   /**
    * By how much the saturation is probably too low because the rows are few: a fraction of the features, from 0 to 1; 0
-   * without variance. Rows are taken to be independent; neighboring pixels of one image are worth fewer. The formula is
-   * Lawley's (1956): see statistics/sample-size.ts.
+   * without variance. It counts with `effectiveSamples`. The formula is Lawley's (1956): see statistics/sample-size.ts.
    *
    * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
    */
@@ -247,7 +262,7 @@ export class Spectrum {
     const shown = this.saturation(options.threshold, options.rule).toFixed(3);
     const shortfall = this.saturationShortfall(options).toFixed(2);
     return (
-      `Layer "${layer}": ${this.#samplesOf(options)} rows are few for ${this.features} features; ` +
+      `Layer "${layer}": ${this.#rowsInWords(options)} are few for ${this.features} features; ` +
       `its saturation of ${shown} may be up to ${shortfall} too low. Use more rows, for example a larger data set.`
     );
   }
@@ -263,11 +278,17 @@ export class Spectrum {
   }
 
   #samplesOf(options: SampleSizeOptions): number {
-    const samples = options.samples ?? this.samples;
+    const samples = options.samples ?? this.effectiveSamples;
     if (samples === undefined) {
       throw new RangeError('samples: expected the number of rows, which this spectrum does not know, got undefined');
     }
     return samples;
+  }
+
+  #rowsInWords(options: SampleSizeOptions): string {
+    const samples = this.#samplesOf(options);
+    if (options.samples !== undefined || samples === this.samples) return `${samples} rows`;
+    return `${this.samples} rows, worth ${samples} independent ones,`;
   }
 
   #isSingular(): boolean {

@@ -119,7 +119,8 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
       ['hidden', 'output'].map((layer) => {
         const { samples, rejected, features, values } = store.layer('val', layer, 2);
         const { saturation, intrinsicDimensionality } = values;
-        return { split: 'val', layer, samples, rejected, features, saturation, intrinsicDimensionality };
+        const counts = { samples, effectiveSamples: samples, rejected, features };
+        return { split: 'val', layer, ...counts, saturation, intrinsicDimensionality };
       }),
     );
     for (const split of ['train', 'val'] as const) {

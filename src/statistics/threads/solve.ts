@@ -23,6 +23,8 @@ export interface Solved {
   features: number;
   /** Rows used. */
   count: number;
+  /** How many independent rows those that were used are worth; undefined if all are independent. */
+  effectiveSamples?: number;
   /** Rows left out because of a NaN or an Infinity. */
   rejected: number;
   /** `features` eigenvalues of the covariance, descending, not clipped; empty if no row was used. */
