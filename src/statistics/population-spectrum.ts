@@ -1,4 +1,5 @@
 import { describe } from '../errors.js';
+import { rankOf } from './spectrum-measures.js';
 
 /*
  * The eigenvalues of a population from those of a sample.
@@ -29,7 +30,7 @@ const POINTS = 40;
 /** Weight of the two equations that fix sum and mean of the masses: so large that they hold to about 1e-4. */
 const FIXED_WEIGHT = 30;
 /** Rows per direction from which a spectrum is estimated. */
-export const LEAST_ROWS_PER_DIRECTION = 0.5;
+const LEAST_ROWS_PER_DIRECTION = 0.5;
 
 /**
  * Estimates the eigenvalues that a covariance of infinitely many rows would have, from those of `rows` rows (El Karoui 2008:
@@ -56,16 +57,9 @@ export function populationSpectrum(eigenvalues: ArrayLike<number>, rows: number)
     );
   }
   sorted.sort().reverse();
-  const rank = rankAbove(sorted, 1e-12 * (sorted[0] ?? 0));
+  const rank = rankOf(sorted, 1e-12 * (sorted[0] ?? 0));
   const directions = rank < Math.min(sorted.length, Math.round(rows) - 1) ? rank : sorted.length;
   return populationEigenvalues(sorted, rows, rank, directions);
-}
-
-/** How many of the eigenvalues, which are descending, lie above a floor. */
-export function rankAbove(eigenvalues: Float64Array, floor: number): number {
-  let rank = 0;
-  while (rank < eigenvalues.length && eigenvalues[rank] > floor) rank++;
-  return rank;
 }
 
 /**
