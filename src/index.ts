@@ -69,9 +69,9 @@ export type {
   MarginSeries,
   MultilineChart,
 } from './summaries/custom-scalars.js';
-export type { EmbeddingOptions } from './summaries/embedding.js';
+export type { EmbeddingLabels, EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
-export type { Hparam, HparamDomain, HparamsOptions, HparamsStatus } from './summaries/hparams.js';
+export type { Hparam, HparamDomain, Hparams, HparamsOptions, HparamsStatus, HparamText } from './summaries/hparams.js';
 export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
 export type { LayersModelLike } from './summaries/layers-graph.js';
 export type { MeshOptions } from './summaries/mesh.js';

@@ -110,14 +110,29 @@ export interface Files {
   join(folder: string, name: string): string;
   /** The canonical path of an existing folder: links and letter case are resolved. */
   realPath(path: string): string;
+  /** Whether the system does not take the names that Windows does not take. */
+  readonly hasNamesOfWindows: boolean;
   /** Makes a folder and its missing parents. */
   makeDirectory(path: string): void;
+  /** Makes a folder and its missing parents; returns false if it is there already. */
+  makeNewDirectory(path: string): boolean;
+  /**
+   * Whether a path below a folder leads to something in the folder, links followed, or to nothing yet.
+   *
+   * @param followLast whether the last part of the path is followed if it is a link
+   */
+  isInside(folder: string, path: string, followLast: boolean): boolean;
   /** The names in a folder. */
   list(path: string): string[];
   /** Makes an empty file to append to; returns undefined if the name is taken. */
   create(path: string): AppendableFile | undefined;
   /** Replaces a file's content in one step and makes missing folders on its path. */
   write(path: string, bytes: Uint8Array): void;
+  /**
+   * Calls `act` while no other program or thread is in a call with the same path; waits for others. A lock that somebody died
+   * with is taken over.
+   */
+  lock(path: string, act: () => void): void;
   /** A file's bytes in pieces; each piece is valid until the next one is asked for. A pipe or a device has none. */
   read(path: string): Iterable<Uint8Array>;
 }

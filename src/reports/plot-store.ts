@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { checkPath } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
@@ -17,6 +18,8 @@ export interface PlotStoreOptions {
   files?: StoreFiles;
 }
 
+/** Bytes that a statistic, a split, an epoch and the extension may take behind the savefile. */
+const roomForEpoch = 60;
 /** Most of the user's scalars in a subtitle. */
 const mostMetrics = 4;
 
@@ -32,12 +35,13 @@ export class PlotStore implements Store {
 
   /**
    * @param savefile first part of every file's path, without an extension; folders in it are made
-   * @throws TypeError if it is not a non-empty string, RangeError for an unknown format
+   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system, or for an unknown format
    */
   constructor(savefile: string, options: PlotStoreOptions = {}) {
     if (typeof savefile !== 'string' || savefile === '') {
       throw new TypeError(`PlotStore savefile: expected a path, got ${describe(savefile)}`);
     }
+    checkPath(savefile, 'PlotStore savefile', roomForEpoch, roomForEpoch);
     const format = options.format ?? 'png';
     if (format !== 'png' && format !== 'svg') {
       throw new RangeError(`PlotStore format: expected 'png' or 'svg', got ${describe(format)}`);

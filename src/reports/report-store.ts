@@ -1,4 +1,5 @@
 import { defaultStoreFiles, sourceFiles } from '#platform';
+import { checkPath } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
@@ -24,12 +25,13 @@ export class ReportStore implements Store {
 
   /**
    * @param path of the HTML file
-   * @throws TypeError if it is not a non-empty string
+   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system
    */
   constructor(path: string, options: ReportStoreOptions = {}) {
     if (typeof path !== 'string' || path === '') {
       throw new TypeError(`ReportStore: expected the path of an HTML file, got ${describe(path)}`);
     }
+    checkPath(path, 'ReportStore');
     this.#path = path;
     this.#options = options;
   }

@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import {
   keepFiniteRows,
@@ -104,7 +104,10 @@ export class CovarianceAccumulator {
         `update: expected ${rows === undefined ? '' : `${rows} `}rows of ${features} features, got ${samples.length} numbers`,
       );
     }
-    if (count === 0) return;
+    if (count === 0) {
+      checkAttached(samples, 'update');
+      return;
+    }
     const source: Rows =
       samples instanceof Float32Array || samples instanceof Float64Array ? samples : Float64Array.from(samples);
     if (source instanceof Float32Array) this.#precision = coarser(this.#precision, 'float32 rows');

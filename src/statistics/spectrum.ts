@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import type { CovarianceAccumulator } from './covariance.js';
 import { squareMatrix } from './eigenvalues.js';
@@ -127,6 +127,7 @@ export class Spectrum {
    * @throws RangeError if there is none, or one is NaN or infinite
    */
   static fromEigenvalues(eigenvalues: ArrayLike<number>, options: SpectrumOptions = {}): Spectrum {
+    checkAttached(eigenvalues, 'fromEigenvalues');
     const values = Float64Array.from(eigenvalues);
     if (values.length === 0) throw new RangeError('fromEigenvalues: expected at least one eigenvalue, got none');
     const wrong = values.findIndex((x) => !Number.isFinite(x));

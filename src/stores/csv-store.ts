@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { checkPath } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
@@ -42,12 +43,13 @@ export class CsvStore implements Store {
 
   /**
    * @param savefile path of the file, with or without its `.csv`
-   * @throws TypeError if it is not a non-empty string
+   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system
    */
   constructor(savefile: string, options: CsvStoreOptions = {}) {
     if (typeof savefile !== 'string' || savefile === '') {
       throw new TypeError(`CsvStore savefile: expected a path, got ${describe(savefile)}`);
     }
+    checkPath(savefile, 'CsvStore savefile', 0, 4);
     this.path = savefile.endsWith('.csv') ? savefile : `${savefile.replace(/(?<=[^/])\/+$/, '')}.csv`;
     this.#files = options.files ?? defaultStoreFiles();
     this.#counts = options.counts ?? true;

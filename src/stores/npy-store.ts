@@ -1,4 +1,5 @@
 import { defaultStoreFiles } from '#platform';
+import { checkPath, maxNameBytes } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
@@ -33,12 +34,13 @@ export class NpyStore implements Store {
 
   /**
    * @param folder a path; the folder is made when the first epoch is saved
-   * @throws TypeError if it is not a non-empty string
+   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system
    */
   constructor(folder: string, options: FileStoreOptions = {}) {
     if (typeof folder !== 'string' || folder === '') {
       throw new TypeError(`NpyStore folder: expected a path, got ${describe(folder)}`);
     }
+    checkPath(folder, 'NpyStore folder', 2 * maxNameBytes);
     this.path = folder.replace(/(?<=[^/])\/+$/, '');
     this.#files = options.files ?? defaultStoreFiles();
   }
