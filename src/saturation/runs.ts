@@ -155,7 +155,8 @@ function percent(threshold: number): string {
 function descriptionOf(stat: ScalarStat, layer: LayerStatistics, counting: Required<CountingOptions>): string {
   const rests = `Width d = ${layer.features}, first value from n = ${layer.samples} samples.`;
   const { basis, meaning } = scalarStats[stat];
-  const rule = basis === 'threshold' ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
+  const isCounted = basis === 'threshold' || basis === 'rows';
+  const rule = isCounted ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
   return `${meaning}${rule} ${rests}`;
 }
 

@@ -37,7 +37,8 @@ function isArray(stat: StoredStat): boolean {
 /** What a statistic of a layer needs, if it can be computed from a saved covariance or saved eigenvalues. */
 function basisOf(stat: StoredStat): 'eigenvalues' | 'threshold' | undefined {
   const basis = Object.hasOwn(scalarStats, stat) ? scalarStats[stat as ScalarStat].basis : undefined;
-  return basis === 'eigenvectors' ? undefined : basis;
+  // Files do not say how many rows there were.
+  return basis === 'eigenvectors' || basis === 'rows' ? undefined : basis;
 }
 
 /** Whether a saved covariance or saved eigenvalues give a statistic. @param anew whether a threshold was asked for */
@@ -153,7 +154,8 @@ function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | und
     } else if (!wanted || wanted.includes(stat)) {
       const computesAnew = anew && basisOf(stat) === 'threshold';
       // A saturation saved at another threshold must not stand beside those computed at this one.
-      if (computesAnew && !source) continue;
+      const needsRows = Object.hasOwn(scalarStats, stat) && scalarStats[stat as ScalarStat].basis === 'rows';
+      if (anew && (needsRows || (computesAnew && !source))) continue;
       plan.set(column, computesAnew && source ? { stat, from: source } : { from });
     }
   }
@@ -173,6 +175,8 @@ function computed(
   rule: 'paper' | 'delve',
 ): string {
   const { isCount, of } = scalarStats[stat as ScalarStat];
-  const value = of(spectrum, dimensionsOf(spectrum, { threshold, rule })) ?? Number.NaN;
+  const counting = { threshold, rule };
+  const estimate = () => spectrum.saturationEstimate(counting);
+  const value = of(spectrum, { ...dimensionsOf(spectrum, counting), estimate }) ?? Number.NaN;
   return isCount ? integerText(value) : floatText(value);
 }
