@@ -21,7 +21,7 @@ import {
   type ProjectorFiles,
   projectorConfigFile,
 } from '../summaries/embedding.js';
-import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
+import { givenHparams, type Hparams, type HparamsStatus } from '../summaries/hparams.js';
 import type { Later } from '../summaries/numbers.js';
 import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
 import { eventsAfterPurge } from './purge.js';
@@ -203,8 +203,8 @@ export class Run {
    * @returns must be called once they have been added
    * @throws RangeError if the run has other hyperparameters or its session has ended
    */
-  beginHparams(hparams: Readonly<Record<string, Hparam>>, status: HparamsStatus = 'success'): () => void {
-    const text = JSON.stringify(Object.entries(hparams).sort(([a], [b]) => (a < b ? -1 : 1)));
+  beginHparams(hparams: Hparams, status: HparamsStatus = 'success'): () => void {
+    const text = JSON.stringify([...givenHparams(hparams)].sort(([a], [b]) => (a < b ? -1 : 1)));
     const advice = "a run has one set of hyperparameters: write others to a run of their own, writer.run('name')";
     if (this.#hparams !== undefined && this.#hparams.text !== text) {
       throw new RangeError(
