@@ -1,3 +1,4 @@
+import { printable } from '../errors.js';
 import { type AdviceOptions, adviseOn, layersToJudge } from '../insight/advice.js';
 import { tailOf } from '../insight/tail.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
@@ -188,9 +189,11 @@ function numberText(stat: ScalarStat, value: number | undefined): string {
   return scalarStats[stat].isCount ? decimals(value, 0) : String(Number(value.toPrecision(4)));
 }
 
-/** Text with `code` in backticks, as HTML. */
+/** Text with `code` in backticks, or in more of them and a blank if the code holds backticks itself, as HTML. */
 function inlineCode(text: string): string {
-  return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
+  return escapeHtml(text).replace(/(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)/gs, (_, fence: string, code: string) => {
+    return `<code>${fence.length === 1 ? code : code.slice(1, -1)}</code>`;
+  });
 }
 
 /** A count; empty if it is not known. */
@@ -279,19 +282,26 @@ function table(columns: readonly string[], rows: readonly (readonly string[])[])
 function figureHtml({ svg, caption }: Figure, idPrefix: string): string {
   const width = Number(/<svg[^>]*\swidth="([\d.]+)"/.exec(svg)?.[1] ?? 0);
   const label = escapeHtml(caption);
-  const own = uniqueIds(svg, idPrefix).replace('<svg', `<svg role="img" aria-label="${label}"`);
+  const own = uniqueIds(svg, idPrefix).replace('<svg', () => `<svg role="img" aria-label="${label}"`);
   return `<figure class="${width <= shrinkBelow ? 'small' : 'wide'}"><div class="scroll">${own}</div><figcaption>${label}</figcaption></figure>`;
 }
 
 /** A drawing whose ids (of clips and gradients) no other drawing in the document has. */
 function uniqueIds(svg: string, prefix: string): string {
-  return svg
-    .replace(/\sid="([^"]+)"/g, ` id="${prefix}$1"`)
-    .replace(/url\(#([^)]+)\)/g, `url(#${prefix}$1)`)
-    .replace(/href="#([^"]+)"/g, `href="#${prefix}$1"`);
+  // In tags only: texts are the names of layers, which may look like this.
+  return svg.replace(/<[^>]*>/g, (tag) =>
+    tag
+      .replace(/\sid="([^"]+)"/g, ` id="${prefix}$1"`)
+      .replace(/url\(#([^)]+)\)/g, `url(#${prefix}$1)`)
+      .replace(/href="#([^"]+)"/g, `href="#${prefix}$1"`),
+  );
 }
 
-/** A text that HTML shows as it is. */
+/** A text that HTML shows as it is; control characters are escaped, as on the console. */
 function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return printable(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }

@@ -5,12 +5,13 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { CsvStore } from '../../src/stores/csv-store.js';
+import { parseDelveColumn } from '../../src/stores/delve-names.js';
 import { EpochTable, floatText, integerText, numberOfText } from '../../src/stores/epoch-table.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { encodeNpy } from '../../src/stores/npy.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
-import { epochOf, layer } from '../support/epochs.js';
+import { epochOf, layer, oddNames } from '../support/epochs.js';
 
 describe('CsvStore', () => {
   const delveCsv = readFileSync(new URL('../fixtures/delve_outputs/run.csv', import.meta.url));
@@ -382,6 +383,39 @@ describe('reconstructCsv', () => {
     const files = new MemoryStoreFiles();
     await new NpyStore('run', { files }).add(epochOf(0, [layer('../a/b:c', 'val')]));
     expect((await reconstructCsv('run', { files })).columns[0]).toBe('eval-saturation_../a/b:c');
+  });
+
+  it('gives back every name that a layer or a metric may have, from csv and from npy files', async () => {
+    const layers = oddNames.flatMap((name) => [layer(name, 'train'), layer(name, 'val')]);
+    const epoch = epochOf(
+      0,
+      layers,
+      oddNames.map((tag) => ({ tag: `metric ${tag}`, value: 1 })),
+    );
+    const files = new MemoryStoreFiles();
+    await new CsvStore('run', { files }).add(epoch);
+    await new NpyStore('run', { files }).add(epoch);
+    const read = EpochTable.parse(new TextDecoder().decode(await files.read('run.csv')));
+    // The names of files are cut if they are too long for a file system, and end in a checksum.
+    const short = oddNames.filter((name) => Buffer.byteLength(name) < 100);
+    expect(short.length).toBeGreaterThan(oddNames.length - 4);
+    for (const [table, names] of [
+      [read, oddNames],
+      [await reconstructCsv('run', { files }), short],
+    ] as const) {
+      const parsed = table.columns.map(parseDelveColumn);
+      const found = parsed.filter((column) => column?.stat === 'saturation').map((column) => column?.layer);
+      expect(found).toEqual(expect.arrayContaining(names.flatMap((name) => [name, name])));
+      expect(found.length).toBe(2 * oddNames.length);
+      for (const name of names) {
+        expect(table.value(0, `train-saturation_${name}`)).toBe(0.375);
+        expect(table.value(0, `metric ${name}`)).toBe(1);
+      }
+    }
+    for (const path of files.files.keys()) {
+      expect(path).toMatch(/^run(\.csv$|\/)/);
+      expect(path.split('/').every((part) => Buffer.byteLength(part) <= 255 && part !== '..')).toBe(true);
+    }
   });
 
   it('leaves the cell of an epoch without that file empty', async () => {
