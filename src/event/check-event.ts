@@ -3,7 +3,7 @@
  * would stop one of TensorBoard's loaders, or keep a dashboard from showing other events.
  */
 import { decodeMessage, WireReader, WireType, wellFormed } from '../encoding/protobuf.js';
-import { describe, messageOf } from '../errors.js';
+import { checkAttached, describe, messageOf } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { checkEventBytes, checkStep, checkTag, checkWallTime, maxTextLength } from './check-arguments.js';
 import { sessionStatuses } from './encode-event.js';
@@ -93,6 +93,7 @@ function checkBytes(bytes: unknown, option: string, name: MessageName): void {
   if (!(bytes instanceof Uint8Array)) {
     throw new TypeError(`addEvent: expected ${option} to be a Uint8Array, got ${describe(bytes)}`);
   }
+  checkAttached(bytes, `addEvent, ${option}`);
   try {
     checkMessage(name, bytes);
   } catch (cause) {
@@ -113,7 +114,7 @@ function blobSummary(tag: string, pluginName: string): StoredSummary {
 /** The error for a summary that would stop a loader or a dashboard. */
 export function harmful(tag: string, cause: unknown): TypeError {
   const expected = `addEvent ${JSON.stringify(tag)}: expected a summary that TensorBoard can decode`;
-  return new TypeError(`${expected}, got one that it cannot: ${messageOf(cause)}`, { cause });
+  return new TypeError(`${expected}, got one that it cannot: ${messageOf(cause)}. Leave the event out`, { cause });
 }
 
 /** Takes a summary apart, after a check that TensorBoard's parsers would read it in the same way. */
@@ -123,6 +124,7 @@ function storedSummary({ tag: name, raw }: { tag: string; raw: Uint8Array }): St
       `addEvent ${JSON.stringify(name)}: expected raw to be the bytes of a Summary.Value, got ${describe(raw)}`,
     );
   }
+  checkAttached(raw, `addEvent ${JSON.stringify(name)}, raw`);
   let tag = '';
   let metadata: tensorboard.SummaryMetadata | undefined;
   let field = 0;

@@ -5,6 +5,8 @@ import { ClosedWriterError } from '../../src/errors.js';
 import { MemoryOutput, type Output } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
 import { Run } from '../../src/writer/run.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn, writerInMemory } from '../support/event-files.js';
@@ -173,6 +175,176 @@ describe('events', () => {
     expect(counts).toEqual([2, 0, 0]);
   });
 
+  it('arrays whose memory is gone are refused by everything that takes numbers or bytes', async () => {
+    const lost = new Uint8Array(12);
+    structuredClone(lost, { transfer: [lost.buffer] });
+    const writer = new SummaryWriter(temporaryFolder());
+    const calls: (() => void)[] = [
+      () => writer.addScalar('x', lost, 1),
+      () => writer.addHistogram('x', lost, 1),
+      () => writer.addHistogramRaw('x', lost, 1),
+      () => writer.addImage('x', { data: lost, shape: [2, 2, 3] }, 1),
+      () => writer.addImage('x', { data: lost, width: 1, height: 3 }, 1),
+      () => writer.addImage('x', { encoded: lost }, 1),
+      () => writer.addImages('x', { data: lost, shape: [0, 2, 3] }, 1),
+      () => writer.addImageWithBoxes('x', { data: new Uint8Array(4), shape: [2, 2] }, lost, 1),
+      () => writer.addVideo('x', { data: lost, shape: [1, 4, 3] }, 1),
+      () => writer.addAudio('x', lost, 1),
+      () => writer.addPrCurve('x', lost, [], 1),
+      () => writer.addPrCurve('x', [], lost, 1),
+      () => writer.addPrCurve('x', [], [], 1, { weights: lost }),
+      () =>
+        writer.addPrCurveRaw(
+          'x',
+          { truePositives: lost, falsePositives: [], trueNegatives: [], falseNegatives: [] },
+          1,
+        ),
+      () => writer.addMesh('x', { data: lost, shape: [0, 3] }, 1),
+      () => writer.addMesh('x', [[1, 2, 3]], 1, { faces: { data: lost, shape: [0, 3] } }),
+      () => writer.addEmbedding('x', [lost], 1),
+      () => writer.addEmbedding('x', [[1]], 1, { metadata: lost }),
+      () => writer.addEmbedding('x', [[1]], 1, { metadata: [lost] }),
+      () => writer.addEmbedding('x', [[1]], 1, { labelImages: { data: lost, shape: [0, 2, 2] } }),
+      () => writer.addGraph(lost),
+      () => writer.addEvent({ wallTime: 1, step: 1, graph: lost }),
+      () => writer.addEvent({ wallTime: 1, step: 1, summary: [{ tag: 'x', plugin: '', value: 1, raw: lost }] }),
+      () => new CovarianceAccumulator(3).update(lost),
+      () => Spectrum.fromEigenvalues(lost),
+      () => Spectrum.of(lostCovariance),
+    ];
+    const lostCovariance = new Float64Array(4);
+    structuredClone(lostCovariance, { transfer: [lostCovariance.buffer] });
+    for (const call of calls) {
+      expect(call, String(call)).toThrow(TypeError);
+      expect(call, String(call)).toThrow(/Array whose buffer was transferred or shrunk$/);
+    }
+    await writer.close();
+  });
+
+  it('a wall time may be a Date', async () => {
+    const { writer, events } = writerInMemory();
+    writer.addScalar('x', 1, 1, { wallTime: new Date(1_700_000_000_250) });
+    writer.addScalar('x', 1, 2, { wallTime: new Date(1_700_000_001_500) });
+    writer.addText('y', 'z', 3, { wallTime: 1_700_000_002 });
+    expect((await events()).slice(1).map(({ wallTime }) => wallTime)).toEqual([
+      1_700_000_000.25, 1_700_000_001.5, 1_700_000_002,
+    ]);
+  });
+
+  it('an event of a file keeps its wall time, whatever it is', async () => {
+    const { writer, events } = writerInMemory();
+    writer.addEvent({ wallTime: 1_700_000_000_250, step: 1, fileVersion: 'brain.Event:2' });
+    expect((await events()).at(-1)?.wallTime).toBe(1_700_000_000_250);
+  });
+
+  describe('values of another range than expected, most of which are clamped, are warned of once per tag', () => {
+    const noise = (length: number, of: (i: number) => number) => Float32Array.from({ length }, (_, i) => of(i));
+    const floats = noise(192, (i) => (i * 37) % 256);
+    /** Mostly black, as digits are. */
+    const digit = noise(784, (i) => (i % 28 > 11 && i % 28 < 15 ? 253 - (i % 7) : 0));
+    const tanh = noise(768, (i) => Math.sin(i * 12.9898) * 0.9);
+    const cases: [string, (writer: SummaryWriter, step: number) => void, RegExp][] = [
+      [
+        'floats of 0..255 as an image',
+        (w, step) => w.addImage('x', { data: floats, shape: [8, 8, 3] }, step),
+        /^addImage "x": about \d+% of the values that are not 0 lie outside 0\.\.1 \(they reach from 0 to 255\) and were clamped: give pixels of 0\.\.255 as a Uint8Array/,
+      ],
+      ['a digit of 0..255', (w, step) => w.addImage('x', { data: digit, shape: [28, 28] }, step), /from 0 to 253/],
+      ['a plain array of 0..255', (w, step) => w.addImage('x', [[0, 128, 255]], step), /^addImage "x": about 100%/],
+      [
+        'pixels of -1..1',
+        (w, step) => w.addImages('x', { data: tanh, shape: [4, 8, 8, 3] }, step),
+        /scale \[-1, 1\] by \(x \+ 1\) \/ 2/,
+      ],
+      [
+        'pixels of 16 bits',
+        (w, step) => w.addImage('x', { data: Uint16Array.from(floats, (x) => 257 * x), shape: [8, 8, 3] }, step),
+        /lie outside 0\.\.255 .* scale integer pixels to 0\.\.255/,
+      ],
+      [
+        'a frame of a video',
+        (w, step) => w.addVideo('x', { data: floats, shape: [2, 12, 8] }, step),
+        /^addVideo "x": .* outside 0\.\.1/,
+      ],
+      [
+        'an image with boxes',
+        (w, step) => w.addImageWithBoxes('x', { data: floats, shape: [8, 8, 3] }, [[1, 1, 2, 2]], step),
+        /^addImageWithBoxes "x": .* outside 0\.\.1/,
+      ],
+      [
+        'images of an embedding',
+        (w, step) => w.addEmbedding('x', [[1], [2]], step, { labelImages: { data: floats, shape: [2, 12, 8] } }),
+        /^addEmbedding "x": .* outside 0\.\.1/,
+      ],
+      [
+        'samples of 16 bits in floats',
+        (w, step) =>
+          w.addAudio(
+            'x',
+            noise(4000, (i) => Math.round(20_000 * Math.sin(i / 9)) / 2),
+            step,
+          ),
+        /^addAudio "x": .* outside -1\.\.1 .* were clipped: give samples of 16 bits as an Int16Array, or divide them by 32768/,
+      ],
+      [
+        'samples of 16 bits in a tensor of int32, the smallest integers that there are',
+        (w, step) => w.addAudio('x', { data: Int32Array.of(0, 500, -600, 31_000), shape: [4, 1] }, step),
+        /Int16Array/,
+      ],
+    ];
+    it.each(cases)('%s', async (_, call, message) => {
+      const writer = new SummaryWriter(temporaryFolder());
+      for (const step of [1, 2, 3]) call(writer, step);
+      expect(warnings).toEqual([expect.stringMatching(message)]);
+      await writer.close();
+    });
+
+    it('a tensor that comes later is warned of as well', async () => {
+      const { writer } = writerInMemory();
+      writer.addImage('x', { shape: [8, 8, 3], data: async () => floats }, 1);
+      expect(warnings).toEqual([]);
+      await writer.flush();
+      expect(warnings.length).toBe(1);
+      writer.addImage('y', { data: floats, shape: [8, 8, 3] }, 1);
+      expect(warnings.length).toBe(2);
+    });
+
+    it.each<[string, (writer: SummaryWriter) => void]>([
+      ['bytes', (w) => w.addImage('x', { data: Uint8Array.from(floats), shape: [8, 8, 3] }, 1)],
+      ['integers of 0..255', (w) => w.addImage('x', { data: Int32Array.from(floats), shape: [8, 8, 3] }, 1)],
+      ['floats of 0..1', (w) => w.addImage('x', { data: floats.map((x) => x / 255), shape: [8, 8, 3] }, 1)],
+      ['floats that overshoot by rounding', (w) => w.addImage('x', [[1.0019, -0.0019, 1.001, -1e-9]], 1)],
+      ['few pixels that overshoot', (w) => w.addImage('x', [[0.2, 0.4, 0.9, 0.7, 1.2]], 1)],
+      ['a black image', (w) => w.addImage('x', { data: new Float32Array(64), shape: [8, 8] }, 1)],
+      ['NaN', (w) => w.addImage('x', [[Number.NaN, Number.NaN]], 1)],
+      ['booleans', (w) => w.addImage('x', [[true, false]], 1)],
+      [
+        'a sine',
+        (w) =>
+          w.addAudio(
+            'x',
+            noise(4000, (i) => Math.sin(i / 9)),
+            1,
+          ),
+      ],
+      [
+        'loud sound, of which little is clipped',
+        (w) =>
+          w.addAudio(
+            'x',
+            noise(4000, (i) => 1.05 * Math.sin(i / 9)),
+            1,
+          ),
+      ],
+      ['PCM of 16 bits', (w) => w.addAudio('x', Int16Array.of(-30_000, 20_000), 1)],
+      ['PCM of 8 bits', (w) => w.addAudio('x', Uint8Array.of(3, 200), 1)],
+      ['silence', (w) => w.addAudio('x', new Float32Array(50), 1)],
+    ])('no warning: %s', (_, call) => {
+      call(writerInMemory().writer);
+      expect(warnings).toEqual([]);
+    });
+  });
+
   it('a step left out is 0, and warned of once, the second time', async () => {
     const { writer, events } = writerInMemory();
     writer.addScalar('loss', 1);
@@ -184,12 +356,60 @@ describe('events', () => {
     expect((await events()).every(({ step }) => Number(step) === 0)).toBe(true);
   });
 
-  it('a tag used for two kinds is warned of once, and written all the same', async () => {
+  it('a tag used for two kinds is warned of once, and each kind has a tag of its own', async () => {
     const { writer, events } = writerInMemory();
     writer.addScalar('x', 1, 1);
     for (const step of [2, 3]) writer.addText('x', 'text', step);
-    expect(warnings).toEqual([expect.stringMatching(/'x' holds scalars .* text/)]);
-    expect((await events()).length).toBe(4);
+    writer.addHistogram('x/text', [1, 2], 4);
+    writer.addScalar('x', 2, 5);
+    writer.addText('y', 'text', 6);
+    for (const step of [7, 8]) writer.addScalar('y', step, step);
+    expect(warnings).toEqual([
+      expect.stringMatching(/'x' holds scalars .* as text is written as 'x\/text'/),
+      expect.stringMatching(/'x\/text' holds text .* as histograms is written as 'x\/text\/histograms'/),
+      expect.stringMatching(/'y' holds text .* as scalars is written as 'y\/scalars'/),
+    ]);
+    const written = (await events()).flatMap(({ summary }) => summary?.value ?? []);
+    expect(written.map(({ tag, metadata }) => [tag, metadata?.pluginData?.pluginName ?? ''])).toEqual([
+      ['x', 'scalars'],
+      ['x/text', 'text'],
+      ['x/text', ''],
+      ['x/text/histograms', 'histograms'],
+      ['x', ''],
+      ['y', 'text'],
+      ['y/scalars', 'scalars'],
+      ['y/scalars', ''],
+    ]);
+  });
+
+  describe('a scalar whose step is no int32, beside hyperparameters', () => {
+    const wide = 2 ** 31;
+    const hparams = (w: SummaryWriter) => w.addHparams({ lr: 1 });
+    const loss = (step: number | bigint) => (w: SummaryWriter) => w.addScalar('loss', 1, step);
+    it.each<[string, ...((w: SummaryWriter) => void)[]]>([
+      ['at a known tag', loss(1), hparams, loss(wide)],
+      ['at a new tag', hparams, loss(BigInt(wide))],
+      ['before them', loss(wide), hparams],
+      ['as a metric', (w) => w.addHparams({ lr: 1 }, { loss: 1 }, { step: wide })],
+      ['below zero', hparams, loss(-wide - 1)],
+      ['in a run below', hparams, (w) => loss(wide)(w.run('a').run('b'))],
+    ])('is warned of once: %s', (_, ...acts) => {
+      const { writer } = writerInMemory();
+      for (const act of acts) act(writer);
+      writer.addScalar('loss', 1, wide + 1);
+      expect(warnings.filter((text) => text.includes('no table'))[0]).toMatch(/'loss' is at step -?214748364[89] /);
+      expect(warnings.length).toBeLessThanOrEqual(2);
+    });
+
+    it('is not warned of if it is one, or there are none', () => {
+      const { writer } = writerInMemory();
+      writer.addScalar('loss', 1, wide);
+      writer.run('a').addHparams({ lr: 1 });
+      writer.run('a').addScalar('loss', 1, wide - 1);
+      writer.run('a').addScalar('loss', 1, -wide);
+      writer.run('a').addHistogram('values', [1], wide);
+      expect(warnings).toEqual([]);
+    });
   });
 
   it('half a character in a tag or description becomes U+FFFD, since text that is not UTF-8 stops a loader', async () => {
