@@ -3,6 +3,7 @@ import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import { writeEigenvalues } from '../saturation/eigenvalues.js';
 import {
   epochMarkdown,
   noteOf,
@@ -188,10 +189,11 @@ export class SaveTargets {
       const run = this.run(split);
       if (run === undefined) return;
       this.#try('TensorBoard', () => this.#writeNote(run, split, layers, epoch.step));
-      for (const layer of layers) {
-        this.#try(`TensorBoard, layer '${layer.layer}'`, () =>
-          writeLayerStatistics(run, layer, epoch.step, this.#options),
-        );
+      for (const [index, layer] of layers.entries()) {
+        this.#try(`TensorBoard, layer '${layer.layer}'`, () => {
+          writeLayerStatistics(run, layer, epoch.step, this.#options);
+          writeEigenvalues(run, layer, index, epoch.step, this.#options, this.#options.storedEigenvalues);
+        });
       }
       const saturations = new Map(layers.map(({ layer, saturation }) => [layer, saturation]));
       if (this.#options.averageSaturation) {
