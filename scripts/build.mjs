@@ -250,7 +250,10 @@ async function buildWheel() {
   const files = Object.fromEntries([
     ...sources.sort().map((path) => [path.slice(`${folder}/src/`.length), readFileSync(path)]),
     [`${info}/METADATA`, Buffer.from(metadata.join('\n'))],
-    [`${info}/WHEEL`, Buffer.from('Wheel-Version: 1.0\nGenerator: delve-tensorboard\nRoot-Is-Purelib: true\nTag: py3-none-any\n')],
+    [
+      `${info}/WHEEL`,
+      Buffer.from('Wheel-Version: 1.0\nGenerator: delve-tensorboard\nRoot-Is-Purelib: true\nTag: py3-none-any\n'),
+    ],
     [`${info}/entry_points.txt`, Buffer.from(`[${entry[1]}]\n${entry[2].replaceAll('"', '')}\n`)],
     [`${info}/LICENSE`, readFileSync('LICENSE')],
   ]);

@@ -113,9 +113,10 @@ export class EigenvaluesReader {
     const [samples, rejected] = value.data;
     const eigenvalues = value.data.subarray(2);
     const isWhole = width === undefined || eigenvalues.length === width;
-    if (!isWhole || eigenvalues.length === 0 || !eigenvalues.every((one: number) => one >= 0 && one < Infinity)) return undefined;
+    if (!isWhole || eigenvalues.length === 0 || !eigenvalues.every((one: number) => one >= 0 && one < Infinity))
+      return undefined;
     const spectrum = Spectrum.fromEigenvalues(eigenvalues, { samples: samples >= 0 ? samples : undefined });
-    return { layer, spectrum, rejected: rejected >= 0 ? rejected : 0 };
+    return { layer, spectrum, rejected: Math.max(0, rejected || 0) };
   }
 }
 

@@ -142,11 +142,7 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
       options.maxSamples === undefined ? Number.POSITIVE_INFINITY : integerFrom('maxSamples', options.maxSamples, 1),
     resetCovariance: checkedBoolean('resetCovariance', options.resetCovariance ?? true),
     averageSaturation: checkedBoolean('averageSaturation', options.averageSaturation ?? false),
-    storedEigenvalues: integerFrom(
-      'storedEigenvalues',
-      options.storedEigenvalues ?? DEFAULT_STORED_EIGENVALUES,
-      0,
-    ),
+    storedEigenvalues: integerFrom('storedEigenvalues', options.storedEigenvalues ?? DEFAULT_STORED_EIGENVALUES, 0),
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     signal: options.signal,
   };

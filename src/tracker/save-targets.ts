@@ -2,8 +2,8 @@ import { warn } from '#platform';
 import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
-import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import { writeEigenvalues } from '../saturation/eigenvalues.js';
+import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import {
   epochMarkdown,
   noteOf,

@@ -17,7 +17,13 @@ const limitOf = (isDark: boolean) => (isDark ? '#ff8a80' : '#b2182b');
 const paperOf = (isDark: boolean) => (isDark ? '#2a2d31' : '#ffffff');
 
 function styleOf(isDark: boolean) {
-  return { background: 'transparent', color: inkOf(isDark), fontSize: '12px', fontFamily: 'inherit', overflow: 'visible' };
+  return {
+    background: 'transparent',
+    color: inkOf(isDark),
+    fontSize: '12px',
+    fontFamily: 'inherit',
+    overflow: 'visible',
+  };
 }
 
 /** How names stand below an axis: level while they fit, then turned. */
@@ -75,7 +81,11 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
   const isSaturation = counting.stat === 'saturation';
   const { axis, ...margins } = alike
     ? nameAxis(names, width - 60)
-    : { axis: { domain: [0, 1], label: 'depth: 0 is the first layer, 1 the last', inset: 8 }, marginBottom: 40, marginLeft: 48 };
+    : {
+        axis: { domain: [0, 1], label: 'depth: 0 is the first layer, 1 the last', inset: 8 },
+        marginBottom: 40,
+        marginLeft: 48,
+      };
   const ink = inkOf(isDark);
   const tailSet = new Set(tail);
   const shaded = rows.filter((row) => row.run === focus && tailSet.has(row.layer));
@@ -98,7 +108,12 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
       label: scalarStats[counting.stat].title,
     },
     marks: [
-      ruleX(shaded, { x: 'x', stroke: ink, strokeOpacity: 0.08, strokeWidth: Math.max(6, (width - 70) / Math.max(2, names.length)) }),
+      ruleX(shaded, {
+        x: 'x',
+        stroke: ink,
+        strokeOpacity: 0.08,
+        strokeWidth: Math.max(6, (width - 70) / Math.max(2, names.length)),
+      }),
       ruleX(selected, { x: 'x', stroke: ink, strokeOpacity: 0.45, strokeDasharray: '2,3' }),
       ...shown.map((run) =>
         lineY(
@@ -111,19 +126,40 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
         y: 'value',
         r: names.length > 40 ? 2.5 : 3.5,
         stroke: (row: DepthRow) => colors.get(row.run.name),
-        fill: (row: DepthRow) => (row.run.split === 'train' && row.mark === undefined ? colors.get(row.run.name) : paperOf(isDark)),
+        fill: (row: DepthRow) =>
+          row.run.split === 'train' && row.mark === undefined ? colors.get(row.run.name) : paperOf(isDark),
         strokeWidth: 1.5,
       }),
       // A layer that is not to be relied on is seen where it stands: a sign above its dot.
       text(
         finite.filter(({ mark, run }) => mark !== undefined && run === focus),
-        { x: 'x', y: 'value', text: (row: DepthRow) => signs[row.mark ?? ''], dy: -11, fill: limitOf(isDark), fontSize: 13, fontWeight: 'bold' },
+        {
+          x: 'x',
+          y: 'value',
+          text: (row: DepthRow) => signs[row.mark ?? ''],
+          dy: -11,
+          fill: limitOf(isDark),
+          fontSize: 13,
+          fontWeight: 'bold',
+        },
       ),
       text(
         rows.filter(({ value, run }) => !Number.isFinite(value) && run === focus),
         { x: 'x', frameAnchor: 'bottom', text: () => 'NaN', dy: -4, fill: limitOf(isDark), fontSize: 11 },
       ),
-      tip(finite, pointer({ x: 'x', y: 'value', title: 'title', maxRadius: 60, fill: paperOf(isDark), stroke: ink, strokeOpacity: 0.4, fontSize: 12 })),
+      tip(
+        finite,
+        pointer({
+          x: 'x',
+          y: 'value',
+          title: 'title',
+          maxRadius: 60,
+          fill: paperOf(isDark),
+          stroke: ink,
+          strokeOpacity: 0.4,
+          fontSize: 12,
+        }),
+      ),
     ],
   });
   chart.addEventListener('click', () => {
@@ -138,7 +174,9 @@ const signs: Record<string, string> = { dead: '✕', nonFinite: '!', fewSamples:
 /** The difference of two runs by layer: the first minus the second, for the layers that both have. */
 export function differenceChart(scene: Scene, other: RunData, width: number, pick: Pick): SVGSVGElement | HTMLElement {
   const { focus, counting, step, isDark } = scene;
-  const names = focus.layers.map(({ name }) => name).filter((name) => other.layers.some((layer) => layer.name === name));
+  const names = focus.layers
+    .map(({ name }) => name)
+    .filter((name) => other.layers.some((layer) => layer.name === name));
   const rows = names.map((name) => {
     const [here, there] = [focus, other].map((run) =>
       valueAt(run.layers.find((layer) => layer.name === name)!, step, counting),
@@ -158,7 +196,8 @@ export function differenceChart(scene: Scene, other: RunData, width: number, pic
       barY(rows, {
         x: 'layer',
         y: 'difference',
-        fill: (row: { difference: number }) => (row.difference >= 0 ? (isDark ? '#5fb3a3' : '#1b7f6b') : isDark ? '#d9a3d9' : '#8e4b8e'),
+        fill: (row: { difference: number }) =>
+          row.difference >= 0 ? (isDark ? '#5fb3a3' : '#1b7f6b') : isDark ? '#d9a3d9' : '#8e4b8e',
       }),
       ruleY([0], { stroke: inkOf(isDark) }),
       tip(rows, pointer({ x: 'layer', y: 'difference', title: 'title', fill: paperOf(isDark), fontSize: 12 })),
@@ -197,7 +236,12 @@ function spectrumRows({ shown, layer, step }: Scene): SpectrumRow[] {
       if (!kept.has(index)) continue;
       // What rounding leaves of a zero would stretch a logarithmic axis over nothing.
       const isSeen = eigenvalues[index] > eigenvalues[0] * 1e-12;
-      rows.push({ run, index: index + 1, eigenvalue: isSeen ? eigenvalues[index] : Number.NaN, explained: trace > 0 ? Math.min(1, sum / trace) : 0 });
+      rows.push({
+        run,
+        index: index + 1,
+        eigenvalue: isSeen ? eigenvalues[index] : Number.NaN,
+        explained: trace > 0 ? Math.min(1, sum / trace) : 0,
+      });
     }
     return rows;
   });
@@ -235,7 +279,11 @@ export function spectrumCharts(scene: Scene, width: number): HTMLElement {
     height: 180,
     x: { ...x, label: null },
     y: { type: 'log', label: 'eigenvalue', grid: true, ticks: 4, tickFormat: '.0e' },
-    marks: [...lines('eigenvalue'), ruleX(count > 0 ? [count] : [], limit), crosshairX(rows, { x: 'index', y: 'eigenvalue', color: inkOf(isDark) })],
+    marks: [
+      ...lines('eigenvalue'),
+      ruleX(count > 0 ? [count] : [], limit),
+      crosshairX(rows, { x: 'index', y: 'eigenvalue', color: inkOf(isDark) }),
+    ],
   });
   const isRight = isLog ? Math.log(count) > 0.6 * Math.log(last) : count > 0.6 * last;
   const label = point === undefined ? '' : `${count} of ${point.features}`;
@@ -300,7 +348,14 @@ export function fieldChart(
     marks: [
       barY(rows, { x: 'layer', y: 'max', fill: 'kind' }),
       ruleY([size], { stroke: inkOf(isDark), strokeDasharray: '5,3' }),
-      text([`input ${size}`], { frameAnchor: 'left', y: [size], dy: -8, dx: 4, textAnchor: 'start', fill: inkOf(isDark) }),
+      text([`input ${size}`], {
+        frameAnchor: 'left',
+        y: [size],
+        dy: -8,
+        dx: 4,
+        textAnchor: 'start',
+        fill: inkOf(isDark),
+      }),
       tip(rows, pointer({ x: 'layer', y: 'max', title: 'title', fill: paperOf(isDark), fontSize: 12 })),
     ],
   });

@@ -98,7 +98,14 @@ export class HeatMapChart {
     });
     context.font = font;
     this.#drawSteps(context, left, top + cellHeight * rows.length, width - right);
-    this.#drawLegend(context, width - right + 14, top, Math.max(60, Math.min(160, cellHeight * rows.length)), limits, ink);
+    this.#drawLegend(
+      context,
+      width - right + 14,
+      top,
+      Math.max(60, Math.min(160, cellHeight * rows.length)),
+      limits,
+      ink,
+    );
     this.#drawChoice(context, scene, left, top, isDark);
     const title = scalarStats[counting.stat].title;
     this.#canvas.setAttribute(
@@ -116,7 +123,13 @@ export class HeatMapChart {
     return low < high ? [Math.min(low, Math.max(0, low)), high] : [low - 1, low + 1];
   }
 
-  #writeValues(context: CanvasRenderingContext2D, { counting }: Scene, limits: [number, number], left: number, top: number) {
+  #writeValues(
+    context: CanvasRenderingContext2D,
+    { counting }: Scene,
+    limits: [number, number],
+    left: number,
+    top: number,
+  ) {
     const { width, height } = this.#cell;
     if (width < 34 || height < 14) return;
     context.textAlign = 'center';
@@ -125,7 +138,8 @@ export class HeatMapChart {
       values.forEach((value, column) => {
         if (!Number.isFinite(value)) return;
         context.fillStyle = (value - limits[0]) / (limits[1] - limits[0]) > 0.6 ? '#1a1a1a' : '#ffffff';
-        const text = counting.stat === 'saturation' ? value.toFixed(2) : numberText(counting, Number(value.toPrecision(3)));
+        const text =
+          counting.stat === 'saturation' ? value.toFixed(2) : numberText(counting, Number(value.toPrecision(3)));
         context.fillText(text, left + (column + 0.5) * width, top + (row + 0.5) * height, width - 4);
       });
     });
@@ -141,7 +155,14 @@ export class HeatMapChart {
     context.fillText('step', (left + right) / 2, bottom + 21);
   }
 
-  #drawLegend(context: CanvasRenderingContext2D, x: number, top: number, height: number, limits: [number, number], ink: string) {
+  #drawLegend(
+    context: CanvasRenderingContext2D,
+    x: number,
+    top: number,
+    height: number,
+    limits: [number, number],
+    ink: string,
+  ) {
     for (let y = 0; y < height; y++) {
       context.fillStyle = colorOf(1 - y / height, [0, 1], false);
       context.fillRect(x, top + y, 10, 1.5);

@@ -151,11 +151,10 @@ const measures: Partial<Record<ScalarStat, (eigenvalues: Float64Array) => number
 export function statsOf(runs: readonly RunData[]): ScalarStat[] {
   const layers = runs.flatMap((run) => run.layers);
   const hasWhole = layers.some(({ points }) => points.some((point) => !point.isEstimated));
-  return scalarStatNames.filter(
-    (stat) =>
-      scalarStats[stat].basis === 'threshold' && (stat === 'saturation' || stat === 'intrinsicDimensionality')
-        ? layers.length > 0
-        : (hasWhole && stat in measures) || layers.some(({ stats }) => stats.has(stat)),
+  return scalarStatNames.filter((stat) =>
+    scalarStats[stat].basis === 'threshold' && (stat === 'saturation' || stat === 'intrinsicDimensionality')
+      ? layers.length > 0
+      : (hasWhole && stat in measures) || layers.some(({ stats }) => stats.has(stat)),
   );
 }
 

@@ -27,7 +27,11 @@ export class RunList {
     attributes: { 'aria-label': 'Filter runs' },
   });
   readonly #rows = h('div', { className: 'run-rows' });
-  readonly #window = h('div', { className: 'run-window', tabIndex: 0, attributes: { role: 'group', 'aria-label': 'Runs' } }, this.#rows);
+  readonly #window = h(
+    'div',
+    { className: 'run-window', tabIndex: 0, attributes: { role: 'group', 'aria-label': 'Runs' } },
+    this.#rows,
+  );
   readonly #all = h('button', { type: 'button', className: 'plain' });
   readonly #stateOf: (run: RunOutline) => RunState;
   readonly #toggle: (names: readonly string[], isShown: boolean) => void;
