@@ -1,4 +1,5 @@
 import { type DepthProfile, profileEntries } from '../insight/tail.js';
+import { splitColors } from '../view/palette.js';
 import {
   checkLength,
   finite,
@@ -10,7 +11,6 @@ import {
   plainColor,
   plotSpec,
   probeColor,
-  splitColors,
 } from './plot-spec.js';
 
 /** @deprecated Use DepthProfile. */

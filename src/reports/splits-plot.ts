@@ -1,3 +1,4 @@
+import { splitColors } from '../view/palette.js';
 import {
   checkLength,
   finite,
@@ -7,7 +8,6 @@ import {
   type PlotOptions,
   type PlotSpec,
   plotSpec,
-  splitColors,
 } from './plot-spec.js';
 
 /** Options of splitsPlot. */

@@ -6,6 +6,7 @@ import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { ClosedWriterError, describe } from '../errors.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
+import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { EventLoopTurns, TrackerCallback } from './callback.js';
 import { EpochWriter } from './epoch-writer.js';
@@ -115,6 +116,20 @@ export class SaturationTracker implements AsyncDisposable {
     }
     checkSplit(split);
     this.#recorder.observe(name, activations, split);
+  }
+
+  /**
+   * Adds a store: it is given every epoch from now on, as those of the option `saveTo` are, and is closed with the tracker.
+   * The saturation view is one.
+   *
+   * @throws TypeError if it is no store, ClosedWriterError after close()
+   */
+  addStore(store: Store): void {
+    if (typeof store?.add !== 'function') {
+      throw new TypeError(`addStore: expected an object with a method add, got ${describe(store)}`);
+    }
+    if (this.#epochs.isClosed) throw new ClosedWriterError('addStore', this.#logdir);
+    this.#targets.addStore(store);
   }
 
   /**

@@ -57,7 +57,7 @@ export class SaveTargets {
     for (const target of options.saveTo) {
       if (target === 'tensorboard') continue;
       const name = typeof target === 'string' ? target : target.constructor.name;
-      this.#stores.push({ name, store: storeOf(target, logdir), unsaved: new Set() });
+      this.#add(name, storeOf(target, logdir));
     }
     this.#destination = destination;
     this.#toTensorBoard = options.saveTo.includes('tensorboard');
@@ -82,6 +82,11 @@ export class SaveTargets {
       this.#runs.set(split, run);
     }
     return run;
+  }
+
+  /** Adds a store, which is given every epoch from now on. */
+  addStore(store: Store): void {
+    this.#add(store.constructor.name, store);
   }
 
   /** Writes a scalar of the user's own into the root run of the logdir. */
@@ -148,6 +153,10 @@ export class SaveTargets {
         this.#report(error, 'TensorBoard');
       }
     }
+  }
+
+  #add(name: string, store: Store): void {
+    this.#stores.push({ name, store, unsaved: new Set() });
   }
 
   *#writers(): Iterable<SummaryWriter> {

@@ -6,7 +6,7 @@ import { SaturationView, type SaturationViewOptions } from './saturation-view.js
 import { LiveSource, MemorySource } from './sources.js';
 
 /** What trains and can tell of its epochs: a SaturationTracker. */
-interface Tracked {
+export interface TrackedTraining {
   /** Adds a store that is given each epoch from now on. */
   addStore(store: { add(epoch: EpochStatistics): void }): void;
   /** Receptive fields of the model, if the tracker knows them. */
@@ -22,7 +22,7 @@ interface Tracked {
  */
 export function mountSaturationView(
   element: HTMLElement,
-  what: Tracked | RunHistory | readonly RunData[] | ViewSource,
+  what: TrackedTraining | RunHistory | readonly RunData[] | ViewSource,
   options: SaturationViewOptions = {},
 ): SaturationView {
   if (!(element instanceof HTMLElement)) {
@@ -31,7 +31,7 @@ export function mountSaturationView(
   return new SaturationView(element, sourceOf(what), options);
 }
 
-function sourceOf(what: Tracked | RunHistory | readonly RunData[] | ViewSource): ViewSource {
+function sourceOf(what: TrackedTraining | RunHistory | readonly RunData[] | ViewSource): ViewSource {
   if (Array.isArray(what)) return new MemorySource(what);
   if (typeof what === 'object' && what !== null) {
     // By its members: the history may be another build's.

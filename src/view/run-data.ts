@@ -36,6 +36,7 @@ export interface StepSeries {
 
 /** The spectrum of a layer at one step. */
 export interface SpectrumPoint {
+  /** The step that it belongs to. */
   readonly step: number;
   /** Rows that it rests on; undefined if that is not known. */
   readonly samples?: number;
@@ -53,6 +54,7 @@ export interface SpectrumPoint {
 
 /** One layer of a run. */
 export interface LayerData {
+  /** Name of the layer. */
   readonly name: string;
   /** The layer's spectra, by ascending step. */
   readonly points: readonly SpectrumPoint[];

@@ -81,7 +81,11 @@ export class SaturationView {
   #later: ReturnType<typeof setTimeout> | undefined;
   #player: ReturnType<typeof setInterval> | undefined;
 
-  /** @param parent the element that the view fills; what is in it is replaced */
+  /**
+   * Shows the view and starts to read its source.
+   *
+   * @param parent the element that the view fills; what is in it is replaced
+   */
   constructor(parent: HTMLElement, source: ViewSource, options: SaturationViewOptions = {}) {
     this.#source = source;
     this.#memory = options.memory;

@@ -8,7 +8,11 @@ import { type FieldData, type RunData, type RunOutline, runsOfHistory, type View
 export class MemorySource implements ViewSource {
   readonly #runs: Map<string, RunData>;
 
-  /** @param runs as `runsOfHistory` and `unpackRuns` return them */
+  /**
+   * A source of these runs.
+   *
+   * @param runs as `runsOfHistory` and `unpackRuns` return them
+   */
   constructor(runs: readonly RunData[]) {
     this.#runs = new Map(runs.map((run) => [run.name, run]));
   }
@@ -30,7 +34,11 @@ export class LiveSource implements ViewSource {
   readonly #fields: FieldData | undefined;
   readonly #listeners = new Set<() => void>();
 
-  /** @param fields receptive fields of the network, if it has any */
+  /**
+   * A source that is empty until an epoch is added.
+   *
+   * @param fields receptive fields of the network, if it has any
+   */
   constructor(fields?: FieldData) {
     this.#fields = fields;
   }
@@ -61,7 +69,11 @@ export class LiveSource implements ViewSource {
 export class ServedSource implements ViewSource {
   readonly #base: string;
 
-  /** @param base address of the folder that holds `runs` and `run`, such as './' */
+  /**
+   * A source that asks a server.
+   *
+   * @param base address of the folder that holds `runs` and `run`, such as './'
+   */
   constructor(base: string) {
     this.#base = base;
   }

@@ -121,7 +121,7 @@ function listening(child: ChildProcess): Promise<string> {
  */
 export async function startTensorBoard(
   logdir: string,
-  options: { fast: boolean; args?: string[] },
+  options: { fast: boolean; args?: string[]; env?: Record<string, string> },
 ): Promise<TensorBoard> {
   if ('missing' in environment) throw new Error(environment.missing);
   const child = spawn(
@@ -130,7 +130,7 @@ export async function startTensorBoard(
       ...['-m', 'tensorboard.main', '--logdir', logdir, '--host', '127.0.0.1', '--port', '0'],
       ...['--load_fast', String(options.fast), '--reload_interval', String(RELOAD_INTERVAL), ...(options.args ?? [])],
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } },
   );
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);

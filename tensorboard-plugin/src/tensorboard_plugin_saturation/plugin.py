@@ -138,7 +138,11 @@ class Reading:
         for tag in scalars:
             if tag.startswith(SATURATION):
                 layers.setdefault(tag[len(SATURATION) :], {"isEstimated": False, "points": []})
-        counted = note or next((contents[tag] for tag in contents if tag.startswith(EIGENVALUES)), {})
+        counted = (
+            note
+            or next((contents[tag] for tag in contents if tag.startswith(EIGENVALUES)), None)
+            or self._told_counting(run)
+        )
         order = depth_order(layers, contents, note, self._profile_order(run))
         header = {
             "version": 1,
@@ -188,6 +192,17 @@ class Reading:
             yield layer, [
                 (point.step, None, 0, *guessed_eigenvalues(point.numpy, width)) for point in points
             ]
+
+    def _told_counting(self, run):
+        """Threshold and rule as an older writer tells them in the description of its scalars."""
+        listed = self._provider.list_scalars(
+            plugin_name="scalars", run_tag_filter=only(run), **self._where
+        ).get(run, {})
+        for tag, series in listed.items():
+            told = re.search(r"Threshold ([\d.]+) %, (paper|delve) rule", series.description or "")
+            if tag.startswith(SATURATION) and told:
+                return {"threshold": float(told[1]) / 100, "rule": told[2]}
+        return {}
 
     def _profile_order(self, run):
         """The layers by depth that an older writer tells in the description of its profile."""
