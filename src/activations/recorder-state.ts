@@ -15,6 +15,9 @@ export interface SavedLayer {
   passes: number;
   /** Items (images, sequences) used since the epoch began. */
   items: number;
+  /** Rows used, and how many independent rows they are worth; absent in states from before these were counted. */
+  rows?: number;
+  effectiveRows?: number;
   accumulator: CovarianceAccumulator;
 }
 
@@ -30,11 +33,8 @@ const magic = 'delve-tracker/1\n';
 /** Encodes a state: a line with the version, a line of JSON, then the accumulators one after another. */
 export function encodeState(state: SavedState): Uint8Array {
   const bodies = state.layers.map((saved) => saved.accumulator.toBytes());
-  const entries = state.layers.map(({ split, layer, passes, items }, index) => ({
-    split,
-    layer,
-    passes,
-    items,
+  const entries = state.layers.map(({ accumulator, ...entry }, index) => ({
+    ...entry,
     bytes: bodies[index].length,
   }));
   const head = new TextEncoder().encode(`${magic}${JSON.stringify({ epoch: state.epoch, entries })}\n`);
@@ -67,15 +67,15 @@ export function decodeState(bytes: Uint8Array): SavedState {
   }
   const head = headOf(new TextDecoder().decode(bytes.subarray(magic.length, end)));
   let at = end + 1;
-  const layers = head.entries.map(({ split, layer, passes, items, bytes: length }) => {
+  const layers = head.entries.map(({ bytes: length, ...entry }) => {
     if (at + length > bytes.length) {
       throw new RangeError(
-        `restore: expected ${at + length} bytes up to the end of layer '${layer}' (${split}), got ${bytes.length}`,
+        `restore: expected ${at + length} bytes up to the end of layer '${entry.layer}' (${entry.split}), got ${bytes.length}`,
       );
     }
     const accumulator = CovarianceAccumulator.fromBytes(bytes.slice(at, at + length));
     at += length;
-    return { split, layer, passes, items, accumulator };
+    return { ...entry, accumulator };
   });
   return { epoch: head.epoch, layers };
 }

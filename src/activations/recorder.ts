@@ -3,7 +3,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
-import type { Computation } from '../statistics/threads/thread.js';
+import { type Computation, mapped } from '../statistics/threads/thread.js';
 import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js';
 import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
 import {
@@ -20,7 +20,7 @@ import {
 import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers } from './layers.js';
 import type { SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
-import { type ActivationView, pickRows, sampleSize } from './samples.js';
+import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
 import { offTape } from './tensors.js';
 import { type BatchPlace, TrainingPhase } from './training-phase.js';
 
@@ -106,6 +106,9 @@ interface Entry {
   batches: BatchCount;
   /** Items (images, sequences) used since the period began. */
   items: number;
+  /** Rows that were used since the period began, and how many independent rows they are worth. */
+  rows: number;
+  effectiveRows: number;
   /** The batch that is running, and how many items were used before it. */
   batch: { readonly number: number; readonly itemsBefore: number } | undefined;
   /** Whether a pass of this period was used. */
@@ -158,13 +161,25 @@ export class ActivationRecorder {
     return this.#names;
   }
 
+  /** Whether rows were recorded since the period began. */
+  get hasRows(): boolean {
+    for (const entry of this.#entries.values()) if (entry.isUsed) return true;
+    return false;
+  }
+
+  /** Whether the recorder is attached to the model. */
+  get isHooked(): boolean {
+    return this.#isHooked;
+  }
+
   /** Whether passes count: false before hook(), after unhook(), and between stop() and resume(). */
   get isRecording(): boolean {
     return this.#isHooked && !this.#isStopped;
   }
 
-  /** Attaches the recorder to the model. */
+  /** Attaches the recorder to the model, unless it is attached. */
   hook(): void {
+    if (this.#isHooked) return;
     this.#isHooked = true;
     const model = this.#model;
     if (isGraphModelNodes(model)) {
@@ -183,7 +198,7 @@ export class ActivationRecorder {
     if (!Array.isArray(model)) this.phase.watch(model as LayersModel);
   }
 
-  /** Takes the hooks off the model, for good. What was recorded stays until dispose(). */
+  /** Takes the hooks off the model. What was recorded stays until dispose(). */
   unhook(): void {
     this.#isHooked = false;
     for (const remove of this.#removeHooks) remove();
@@ -230,11 +245,19 @@ export class ActivationRecorder {
     const used = [...this.#entries.values()].filter((entry) => entry.isUsed);
     used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
     return used.map((entry) => {
-      const solved = entry.accumulator.solve(options, endPeriod);
+      const { rows, effectiveRows: effective } = entry;
+      const solved = mapped(
+        entry.accumulator.solve(options, endPeriod),
+        (taken) =>
+          // Rows that were left out were worth as much as the others.
+          taken && withEffectiveSamples(taken, rows > 0 ? (taken.solved.count * effective) / rows : 0),
+      );
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
       solved.result.catch(() => {});
       if (endPeriod) {
         entry.items = 0;
+        entry.rows = 0;
+        entry.effectiveRows = 0;
         entry.isUsed = false;
         entry.sampling?.budget.endEpoch();
       }
@@ -247,18 +270,21 @@ export class ActivationRecorder {
   /** What each layer of the running period has accumulated so far, for saving. */
   snapshot(): SavedLayer[] {
     const saved: SavedLayer[] = [];
-    for (const { split, name, accumulator, batches, items } of this.#entries.values()) {
+    for (const { split, name, accumulator, batches, ...entry } of this.#entries.values()) {
       const snapshot = accumulator.snapshot();
       if (snapshot !== undefined) {
-        saved.push({ split, layer: name, passes: batches.total, items, accumulator: snapshot });
+        const { items, rows, effectiveRows } = entry;
+        saved.push({ split, layer: name, passes: batches.total, items, rows, effectiveRows, accumulator: snapshot });
       }
     }
     return saved;
   }
 
   /** Goes on from what a layer had accumulated in an earlier process. */
-  restore({ split, layer, passes, items, accumulator }: SavedLayer): void {
+  restore({ split, layer, passes, items, rows, effectiveRows, accumulator }: SavedLayer): void {
     const entry = this.#entryOf(split, layer);
+    entry.rows = rows ?? accumulator.count + accumulator.rejected;
+    entry.effectiveRows = effectiveRows ?? Math.min(entry.rows, items * independentPerItem);
     entry.accumulator.restore(accumulator);
     entry.isUsed = true;
     entry.batches = new BatchCount(passes);
@@ -275,6 +301,12 @@ export class ActivationRecorder {
     this.unhook();
     for (const { accumulator } of this.#entries.values()) accumulator.dispose();
     this.#accumulators.close();
+  }
+
+  /** As dispose(), but hook() may follow, which starts anew. */
+  release(): void {
+    this.dispose();
+    this.#entries.clear();
   }
 
   #safely(layer: string, act: () => void): void {
@@ -309,22 +341,22 @@ export class ActivationRecorder {
     const { itemsBefore } = entry.batch;
     const items = Math.min(output.shape[0] ?? 0, this.#options.maxSamples - itemsBefore);
     if (items <= 0) return;
-    const rows = this.#options.sampling === 'all' ? undefined : this.#rowsToUse(entry, output.shape, view, mask, items);
-    if (rows?.length === 0) return;
-    entry.accumulator.add({ output, view, mask, items, rows });
+    const size = sampleSize(output.shape, view, mask, items);
+    const picked = this.#options.sampling === 'all' ? undefined : this.#rowsToUse(entry, size, items);
+    if (picked?.length === 0) return;
+    entry.accumulator.add({ output, view, mask, items, rows: picked });
     entry.items = Math.max(entry.items, itemsBefore + items);
+    entry.rows += picked?.length ?? size.rows;
+    entry.effectiveRows += effectiveRows(output.shape, view, mask, items, size, picked);
     entry.isUsed = true;
   }
 
   /** The numbers of the rows of a pass that sampling 'auto' uses; undefined for all. */
   #rowsToUse(
     entry: Entry,
-    shape: readonly number[],
-    view: ActivationView,
-    mask: ArrayLike<number> | undefined,
+    { rows, features }: { rows: number; features: number },
     items: number,
   ): Int32Array | undefined {
-    const { rows, features } = sampleSize(shape, view, mask, items);
     const { threshold } = this.#options;
     if (entry.sampling?.features !== features) {
       const budget = new SampleBudget(features, { threshold });
@@ -367,6 +399,8 @@ export class ActivationRecorder {
         accumulator,
         batches: new BatchCount(),
         items: 0,
+        rows: 0,
+        effectiveRows: 0,
         batch: undefined,
         isUsed: false,
         sampling: undefined,
@@ -387,6 +421,13 @@ export class ActivationRecorder {
       downsample,
     };
   }
+}
+
+/** A solved layer that knows how many independent rows its samples are worth: a whole number, 1 at least if there are any. */
+function withEffectiveSamples(taken: SolvedLayer, effective: number): SolvedLayer {
+  const { count } = taken.solved;
+  const effectiveSamples = Math.min(count, Math.max(1, Math.round(effective)));
+  return { ...taken, solved: { ...taken.solved, effectiveSamples } };
 }
 
 /** The mask of a layer's output, N x T; undefined if it has none. */

@@ -1,6 +1,6 @@
 import type { Spectrum } from '../statistics/spectrum.js';
 import { DEFAULT_THRESHOLD } from '../statistics/spectrum-measures.js';
-import { goldenRatio } from './samples.js';
+import { goldenRatio, independentPerItem } from './samples.js';
 
 /** Rows per feature that are needed until a spectrum is known: with a 1/i spectrum at d = 256 they are 0.004 off. */
 const FIRST_ROWS_PER_FEATURE = 64;
@@ -14,12 +14,6 @@ const LEAST_ROWS_PER_FEATURE = 32;
  * edge of the threshold; but half of these rows showed all 80 of 80 spectra of the demo's convolutions as all rows do.
  */
 const NARROW_ROWS = 2 ** 16;
-/**
- * Rows of one item (image, sequence) from which its neighbors count as alike: of that many rows per item and more, two
- * count as one. None of 258 spectra of the demo's convolutions (eight seeds) showed another saturation than that of all
- * rows then; one of 138 did if every row counted.
- */
-const NEIGHBORS = 16;
 
 /** Options of a SampleBudget. */
 export interface SampleBudgetOptions {
@@ -159,7 +153,11 @@ export class SampleBudget {
 
 const nothing: Extent = { rows: 0, items: 0 };
 
-/** How many rows count as one independent row: 1 for one row per item, 2 for many. */
+/**
+ * How many rows count as one row: 1 for one row per item (image, sequence), 2 from twice as many as are independent. None of
+ * 258 spectra of the demo's convolutions (eight seeds) showed another saturation than that of all rows then; one of 138 did
+ * if every row counted.
+ */
 function alikeRows({ rows, items }: Extent): number {
-  return Math.min(2, Math.max(1, rows / items / NEIGHBORS));
+  return Math.min(2, Math.max(1, rows / items / independentPerItem));
 }

@@ -219,11 +219,11 @@ function bottlenecks(layers: readonly LayerStatistics[], head: number): Finding[
 }
 
 function tooFewSamples(layers: readonly LayerStatistics[], threshold: number): Finding[] {
-  const short = layers.filter(({ samples, values, features, spectrum }) => {
+  const short = layers.filter(({ samples, effectiveSamples = samples, values, features, spectrum }) => {
     if (samples === 0) return false;
-    if (spectrum) return !spectrum.isReliable({ threshold, samples });
+    if (spectrum) return !spectrum.isReliable({ threshold, samples: effectiveSamples });
     const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
-    return samples < rowsPerDimension * dimension;
+    return effectiveSamples < rowsPerDimension * dimension;
   });
   if (short.length === 0) return [];
   const told = short.map(({ layer, samples, features }) => `\`${layer}\` (${samples} samples of ${features} features)`);

@@ -1,6 +1,14 @@
 /** The browsers' side of `Platform`: pages and web workers. */
 import { messageOf } from '../errors.js';
-import type { DrawnSvg, Files, NativeZlib, SourceFiles, WorkerListener, WorkerThread } from './platform.js';
+import {
+  checkPictureSize,
+  type DrawnSvg,
+  type Files,
+  type NativeZlib,
+  type SourceFiles,
+  type WorkerListener,
+  type WorkerThread,
+} from './platform.js';
 
 export { defaultStoreFiles } from './browser-folders.js';
 
@@ -69,10 +77,11 @@ export function writeTerminal(_text: string): void {}
 export const nativeZlib: NativeZlib | undefined = undefined;
 
 /**
- * Draws an SVG document on white as the page would show it.
+ * Draws an SVG document on white as the page would show it. The browser loads nothing that such an image names.
+ * Source: https://www.w3.org/TR/SVG2/conform.html#secure-static-mode
  *
  * @param scale pixels per unit of the document
- * @throws Error if the document cannot be drawn; always in a worker, which cannot draw SVG
+ * @throws Error if the document cannot be drawn or is too large; always in a worker, which cannot draw SVG
  */
 export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
   if (typeof Image === 'undefined')
@@ -84,6 +93,7 @@ export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
     await image.decode();
     const width = Math.ceil(image.naturalWidth * scale);
     const height = Math.ceil(image.naturalHeight * scale);
+    checkPictureSize(width, height);
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
     context.fillStyle = 'white';
@@ -98,7 +108,12 @@ export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
   }
 }
 
-function refuse(path: string | URL): never {
+/** A path of a page's own files as it is, and anything else too: what a page has no files for refuses it. */
+export function localPath(place: string | URL, _call: string, _elsewhere: string): string {
+  return String(place);
+}
+
+function refuse(path: string): never {
   throw new TypeError(
     `"${path}" is a path, and a page has no files: pass a Blob, a Response, a ReadableStream or bytes instead`,
   );
@@ -110,7 +125,6 @@ export const sourceFiles: SourceFiles = {
   list: async (folder) => refuse(folder),
   realPath: async (folder) => refuse(folder),
   size: async (path) => refuse(path),
-  path: refuse,
   open: async (path) => refuse(path),
 };
 

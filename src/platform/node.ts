@@ -2,10 +2,17 @@
 import { hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { constants, crc32, deflateSync, type ZlibOptions } from 'node:zlib';
-import { MissingRendererError, messageOf, printableLines } from '../errors.js';
-import type { DeflateEffort, DrawnSvg, NativeZlib, WorkerListener, WorkerThread } from './platform.js';
+import { describe, MissingRendererError, messageOf, printableLines } from '../errors.js';
+import {
+  checkPictureSize,
+  type DeflateEffort,
+  type DrawnSvg,
+  type NativeZlib,
+  type WorkerListener,
+  type WorkerThread,
+} from './platform.js';
 
-export { defaultStoreFiles, files, sourceFiles } from './node-files.js';
+export { defaultStoreFiles, files, localPath, sourceFiles } from './node-files.js';
 
 /** This computer's name; '' if it has none. */
 export function hostname(): string {
@@ -120,20 +127,75 @@ export const nativeZlib: NativeZlib | undefined = {
 const renderer = '@resvg/resvg-js';
 
 /**
- * Draws an SVG document on white with the optional peer @resvg/resvg-js, which is loaded at the first document.
+ * Draws an SVG document on white with the optional peer @resvg/resvg-js, which is loaded at the first document. The document
+ * is drawn on another thread, after its size has been checked on this one.
  *
  * @param scale pixels per unit of the document
- * @throws Error if the document cannot be drawn, MissingRendererError if the package is not installed
+ * @throws Error if the document cannot be drawn or is too large, MissingRendererError if the package is not installed
  */
 export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
-  const { Resvg } = await loadRenderer();
+  const { Resvg, renderAsync } = await loadRenderer();
   try {
+    const own = withoutOutsideImages(svg);
+    // Loading the fonts takes most of the time that reading takes, and no size depends on them.
+    const { width, height } = new Resvg(own, { font: { loadSystemFonts: false } });
+    checkPictureSize(Math.ceil(width * scale), Math.ceil(height * scale));
     const fitTo = scale === 1 ? ({ mode: 'original' } as const) : ({ mode: 'zoom', value: scale } as const);
-    const picture = new Resvg(svg, { background: 'white', fitTo }).render();
+    const picture = await renderAsync(own, { background: 'white', fitTo });
     return { encoded: new Uint8Array(picture.asPng()), width: picture.width, height: picture.height };
   } catch (cause) {
     throw new Error(`the SVG could not be drawn: ${messageOf(cause)}`, { cause });
   }
+}
+
+const quoted = `(?:"[^"<]*"|'[^'<]*')`;
+/** Declarations of a document type. An entity's value with '<' or '&' in it could hide an element. */
+const declaration = `<![A-Z]+[^<>"']*(?:(?:"[^"<&]*"|'[^'<&]*')[^<>"']*)*>`;
+const comment = '<!--[^]*?-->';
+const instruction = '<\\?[^]*?\\?>';
+/** One piece of an XML document: a start tag is captured, all else is not. Source: https://www.w3.org/TR/xml/#sec-documents */
+const xmlPiece = new RegExp(
+  [
+    '[^<]+',
+    `(<[^\\s<>"'/!?][^<>"']*(?:(?:"[^"]*"|'[^']*')[^<>"']*)*>)`,
+    '</[^<>]*>',
+    comment,
+    instruction,
+    '<!\\[CDATA\\[[^]*?\\]\\]>',
+    `<!DOCTYPE[^<>"'[]*(?:${quoted}[^<>"'[]*)*(?:\\[(?:[^<"'\\]]|${comment}|${instruction}|${declaration})*\\]\\s*)?>`,
+  ].join('|'),
+  'y',
+);
+
+/** The attributes of a start tag, with their local names and their values in quotes. */
+const attribute = /([^\s=<>"'/:]+)(\s*=\s*)("[^"]*"|'[^']*')/g;
+
+/**
+ * An SVG document whose images come from nowhere but the document: the renderer would read files of this computer. Whatever
+ * is left out is warned of.
+ *
+ * @throws Error if the document is not well-formed, or declares entities that hold elements
+ */
+function withoutOutsideImages(svg: string): string {
+  const left: string[] = [];
+  let own = '';
+  for (let at = 0; at < svg.length; at = xmlPiece.lastIndex) {
+    xmlPiece.lastIndex = at;
+    const [piece, tag] = xmlPiece.exec(svg) ?? [];
+    if (piece === undefined) throw new Error(`expected an XML document, got ${describe(svg.slice(at, at + 80))} in it`);
+    const isImage = tag !== undefined && /^<(?:[^\s:]*:)?(?:image|feImage)[\s/>]/.test(tag);
+    own += !isImage
+      ? piece
+      : piece.replace(attribute, (whole, name: string, equals: string, value: string) => {
+          if (name !== 'href' || /^.(?:data:|#)/.test(value)) return whole;
+          left.push(value.slice(1, -1));
+          return `${name}${equals}""`;
+        });
+  }
+  if (left.length > 0) {
+    warn(`A figure is drawn without ${describe(left[0])}: an image in an SVG must be a data: URL, files are not read`);
+  }
+  return own;
 }
 
 /** Its name is in a variable, and marked, so that bundlers do not insist on an optional package. */

@@ -65,7 +65,8 @@ export interface PngOptions extends Renderers {
  * Draws a plot as a PNG file's bytes, with the fonts of the system: in Node by the package \@resvg/resvg-js, in a page by the
  * page itself.
  *
- * @throws RangeError for a scale that is not positive, MissingRendererError if a package that draws is not installed
+ * @throws RangeError for a scale that is not positive, Error if the plot is too large to draw, MissingRendererError if a package
+ * that draws is not installed
  */
 export async function renderPng(spec: PlotSpec, options: PngOptions = {}): Promise<Uint8Array> {
   const { scale = 2 } = options;

@@ -12,6 +12,11 @@ export interface LayerSaturation extends Dimensions {
   layer: string;
   /** Rows (samples) that the statistics rest on. */
   samples: number;
+  /**
+   * How many independent rows the samples are worth: of the places of one image or the steps of one sequence, 16 count at
+   * most. Whether the statistics can be trusted depends on it. Absent if that is not known.
+   */
+  effectiveSamples?: number;
   /** Rows left out because they held a NaN or Infinity. */
   rejected: number;
   /** Width of the layer: columns of the activation matrix. */

@@ -1,5 +1,6 @@
 import { driftOf } from '../statistics/eigenvalues.js';
 import type { Reservoir } from '../statistics/reservoir.js';
+import type { SaturationEstimate } from '../statistics/sample-size.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
@@ -80,10 +81,19 @@ export function measureLayer(
   options: MeasureOptions,
   previous?: Eigenspace,
 ): MeasuredLayer {
-  const { features, count: samples, rejected, vectors, covariance, mean } = solved;
+  const { features, count: samples, effectiveSamples = samples, rejected, vectors, covariance, mean } = solved;
   const spectrum = samples === 0 ? undefined : Spectrum.fromSolved(solved);
   const dimensions = dimensionsOf(spectrum, options);
-  const statistics: LayerStatistics = { split, layer, samples, rejected, features, ...dimensions, values: {} };
+  const statistics: LayerStatistics = {
+    split,
+    layer,
+    samples,
+    effectiveSamples,
+    rejected,
+    features,
+    ...dimensions,
+    values: {},
+  };
   if (spectrum === undefined) {
     for (const stat of options.scalars) statistics.values[stat] = Number.NaN;
     return { statistics };
@@ -91,7 +101,9 @@ export function measureLayer(
   const leading = Math.max(1, dimensions.intrinsicDimensionality);
   const keepsEigenspace = needsEigenvectors(options.scalars) && vectors !== undefined;
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
-  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace) };
+  let estimated: SaturationEstimate | undefined;
+  const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
+  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace), estimate };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

@@ -1,9 +1,10 @@
-import { warn } from '#platform';
+import { localPath, warn } from '#platform';
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
+import { describe, namesOf } from '../errors.js';
 import type { Step, SummaryValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { listRuns } from '../reader/run-files.js';
+import { elsewhere, listRuns } from '../reader/run-files.js';
 import { scanRun } from '../reader/shown-points.js';
 import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
 import { DataClass } from '../summaries/plugin-summary.js';
@@ -57,6 +58,8 @@ interface NotedLayer {
   features: number;
   /** Rows that the epoch's values rest on. */
   samples: number;
+  /** How many independent rows these are worth; absent if all are independent, and in notes from before it was counted. */
+  effectiveSamples?: number;
   /** Rows left out because they held a NaN or Infinity. */
   rejected: number;
   /** Where and in which precision its samples were summed, in words; absent if that is not known. */
@@ -88,10 +91,11 @@ export function noteOf(split: Split, layers: readonly LayerStatistics[], options
     rule,
     sampling,
     tags: Object.fromEntries(scalars.map((stat) => [stat, scalarStats[stat].tagGroup])),
-    layers: layers.map(({ layer, features, samples, rejected, strategy }) => ({
+    layers: layers.map(({ layer, features, samples, effectiveSamples, rejected, strategy }) => ({
       name: layer,
       features,
       samples,
+      effectiveSamples: effectiveSamples === samples ? undefined : effectiveSamples,
       rejected,
       strategy,
     })),
@@ -140,7 +144,7 @@ function isNote(value: unknown): value is SaturationNote {
 
 function isNotedLayer(value: unknown): value is NotedLayer {
   const layer = value as Partial<NotedLayer> | null;
-  const numbers = [layer?.features, layer?.samples, layer?.rejected];
+  const numbers = [layer?.features, layer?.samples, layer?.effectiveSamples, layer?.rejected];
   return typeof layer?.name === 'string' && numbers.every((number) => typeof (number ?? 0) === 'number');
 }
 
@@ -152,7 +156,8 @@ function percent(threshold: number): string {
 function descriptionOf(stat: ScalarStat, layer: LayerStatistics, counting: Required<CountingOptions>): string {
   const rests = `Width d = ${layer.features}, first value from n = ${layer.samples} samples.`;
   const { basis, meaning } = scalarStats[stat];
-  const rule = basis === 'threshold' ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
+  const isCounted = basis === 'threshold' || basis === 'rows';
+  const rule = isCounted ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
   return `${meaning}${rule} ${rests}`;
 }
 
@@ -304,20 +309,38 @@ export interface ReadHistoryOptions {
  * do: `readHistories` reads them all
  */
 export async function readHistory(logdir: string | URL, options: ReadHistoryOptions = {}): Promise<RunHistory> {
-  const histories = await readHistories(logdir, options);
+  const folder = historyPath(logdir, 'readHistory');
+  const histories = await readHistories(folder, options);
   const [history] = histories.values();
-  if (history === undefined) {
-    throw new RangeError(`readHistory: expected runs with saturation/<layer> below '${logdir}', found none`);
-  }
+  if (history === undefined) throw await noHistory('readHistory', folder);
   if (histories.size > 1) {
-    const names = [...histories.keys()];
-    const shown = names.slice(0, 10).map((name) => `'${name}'`);
-    const more = names.length > shown.length ? ` and ${names.length - shown.length} more` : '';
     throw new RangeError(
-      `readHistory: expected one experiment below '${logdir}', got ${names.length}: ${shown.join(', ')}${more}; pass the folder of one`,
+      `readHistory: expected one experiment below '${folder}', got ${histories.size}: ${namesOf([...histories.keys()])}; pass the folder of one`,
     );
   }
   return history;
+}
+
+/** The folder that a user means. @throws TypeError if it is not on this computer */
+export function historyPath(logdir: string | URL, call: string): string {
+  if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
+    throw new TypeError(`${call}: expected the path of a folder, got ${describe(logdir)}`);
+  }
+  return localPath(logdir, call, elsewhere);
+}
+
+/** The error for a folder without an experiment: what to pass instead, or what was found. */
+export async function noHistory(call: string, folder: string): Promise<RangeError> {
+  const runs = (await listRuns(folder)).map(({ run }) => run);
+  const expected = `${call}: expected runs with saturation/<layer> below '${folder}'`;
+  const split = /(?:^|[/\\])(train|val)[/\\]*$/.exec(folder)?.[1];
+  if (split !== undefined && runs.includes('.')) {
+    return new RangeError(
+      `${expected}, got a run '${split}': pass the folder of its experiment, which holds '${split}'`,
+    );
+  }
+  if (runs.length === 0) return new RangeError(`${expected}, found none`);
+  return new RangeError(`${expected}, found none among the runs ${namesOf(runs)}`);
 }
 
 /**
@@ -332,7 +355,7 @@ export async function readHistories(
   { raw = false, onDamage = (message) => warn(`readHistory: ${message}`) }: ReadHistoryOptions = {},
 ): Promise<Map<string, RunHistory>> {
   const experiments = new Map<string, Map<Split, readonly string[]>>();
-  for (const { run, files } of await listRuns(logdir)) {
+  for (const { run, files } of await listRuns(historyPath(logdir, 'readHistories'))) {
     const slash = run.lastIndexOf('/');
     const split = run.slice(slash + 1);
     if (split !== 'train' && split !== 'val') continue;
@@ -445,9 +468,15 @@ function factsOf(note: SaturationNote | undefined): RunFacts | undefined {
     rule,
     stats: new Map(scalarStatNames.flatMap((stat) => (tags[stat] === undefined ? [] : [[tags[stat], stat]]))),
     layers: new Map(
-      layers.map(({ name, features, samples, rejected, strategy }) => [
+      layers.map(({ name, features, samples, effectiveSamples, rejected, strategy }) => [
         name,
-        { features: features ?? Number.NaN, samples: samples ?? Number.NaN, rejected: rejected ?? 0, strategy },
+        {
+          features: features ?? Number.NaN,
+          samples: samples ?? Number.NaN,
+          effectiveSamples: effectiveSamples ?? samples ?? Number.NaN,
+          rejected: rejected ?? 0,
+          strategy,
+        },
       ]),
     ),
     isNoted: true,

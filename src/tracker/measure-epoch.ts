@@ -132,8 +132,9 @@ function whereOf({ split, layer }: RecordedLayer): string {
 }
 
 function saturationOf(statistics: LayerStatistics): LayerSaturation {
-  const { split, layer, samples, rejected, features, saturation, intrinsicDimensionality } = statistics;
-  return { split, layer, samples, rejected, features, saturation, intrinsicDimensionality };
+  const { split, layer, samples, effectiveSamples, rejected, features } = statistics;
+  const { saturation, intrinsicDimensionality } = statistics;
+  return { split, layer, samples, effectiveSamples, rejected, features, saturation, intrinsicDimensionality };
 }
 
 function warnOfRejected({ split, layer, samples, rejected }: LayerStatistics, epoch: number): void {

@@ -3,9 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { SampleBudget } from '../../src/activations/sample-budget.js';
 import {
   type ActivationView,
+  effectiveRows,
   outputRows,
   pickRows,
   poolPlaces,
+  sampleSize,
   samplesAt,
   toSamples,
 } from '../../src/activations/samples.js';
@@ -435,5 +437,64 @@ describe('SampleBudget', () => {
         ),
       );
     }
+  });
+});
+
+describe('effectiveRows: of the places of one image, or the steps of one sequence, 16 count at most', () => {
+  const sequence: Partial<ActivationView> = { kind: 'sequence', timeseriesMethod: 'tokens' };
+  const effective = (
+    shape: number[],
+    changes: Partial<ActivationView>,
+    { mask, items = shape[0], picked }: { mask?: number[]; items?: number; picked?: number[] } = {},
+  ) => {
+    const changed = { ...view, ...changes };
+    const size = sampleSize(shape, changed, mask, items);
+    return effectiveRows(shape, changed, mask, items, size, picked && Int32Array.from(picked));
+  };
+
+  it.each<[string, number, number[], Partial<ActivationView>]>([
+    ['rows of a dense layer', 10, [10, 4], {}],
+    ['places of large maps', 3 * 16, [3, 14, 14, 8], {}],
+    ['places of small maps', 3 * 9, [3, 3, 3, 8], {}],
+    ['one place per map', 3, [3, 1, 1, 8], {}],
+    ['channels first', 3 * 16, [3, 8, 14, 14], { channelsFirst: true }],
+    ['maps reduced to their mean', 3, [3, 14, 14, 8], { convMethod: 'mean' }],
+    ['maps reduced to their maximum', 3, [3, 14, 14, 8], { convMethod: 'max' }],
+    ['maps reduced to their median', 3, [3, 14, 14, 8], { convMethod: 'median' }],
+    ['whole maps', 3, [3, 14, 14, 8], { convMethod: 'flatten' }],
+    ['maps made smaller', 3 * 4, [3, 14, 14, 8], { downsample: { size: 2 } }],
+    ['maps made smaller, but not enough', 3 * 16, [3, 14, 14, 8], { downsample: { size: 7 } }],
+    ['lines', 3 * 16, [3, 40, 8], { spatialRank: 1 }],
+    ['volumes', 2 * 16, [2, 4, 4, 4, 8], { spatialRank: 3 }],
+    ['frames of a film, which are alike as well', 2 * 16, [2, 5, 6, 6, 8], {}],
+    ['frames of a film, one row each', 2 * 5, [2, 5, 6, 6, 8], { convMethod: 'mean' }],
+    ['tokens', 4 * 16, [4, 50, 8], sequence],
+    ['tokens of short sequences', 4 * 6, [4, 6, 8], sequence],
+    ['last steps', 4, [4, 50, 8], { ...sequence, timeseriesMethod: 'lastTimestep' }],
+    ['whole sequences', 4, [4, 50, 8], { ...sequence, timeseriesMethod: 'timestepwise' }],
+  ])('%s: %s', (_, expected, shape, changes) => {
+    expect(effective(shape, changes)).toBe(expected);
+  });
+
+  it('counts each sequence by the steps that its mask leaves', () => {
+    const lengths = [30, 17, 16, 5, 1, 0];
+    const mask = lengths.flatMap((length) => Array.from({ length: 30 }, (_, step) => (step < length ? 1 : 0)));
+    expect(effective([6, 30, 8], sequence, { mask })).toBe(16 + 16 + 16 + 5 + 1);
+    expect(effective([6, 30, 8], sequence, { mask, items: 1 })).toBe(16);
+    const lastStep: Partial<ActivationView> = { ...sequence, timeseriesMethod: 'lastTimestep' };
+    expect(effective([6, 30, 8], lastStep, { mask })).toBe(6);
+    // Rows 0 to 29 are of the first sequence, 30 to 46 of the second, 63 to 67 of the fourth.
+    const picked = [...Array.from({ length: 20 }, (_, row) => row), 30, 46, 63, 67, 68];
+    expect(effective([6, 30, 8], sequence, { mask, picked })).toBe(16 + 2 + 2 + 1);
+    const one = lengths.flatMap((_, item) => Array.from({ length: 30 }, () => (item === 3 ? 1 : 0)));
+    expect(effective([6, 30, 8], sequence, { mask: one })).toBe(16);
+  });
+
+  it('counts the items and rows that are used only', () => {
+    expect(effective([10, 14, 14, 8], {}, { items: 3 })).toBe(48);
+    expect(effective([10, 4], {}, { items: 3 })).toBe(3);
+    expect(effective([10, 4], {}, { picked: [0, 3, 9] })).toBe(3);
+    expect(effective([2, 14, 14, 8], {}, { picked: [0, 1, 195, 196] })).toBe(4);
+    expect(effective([2, 14, 14, 8], {}, { picked: Array.from({ length: 197 }, (_, row) => row) })).toBe(17);
   });
 });

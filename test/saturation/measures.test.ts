@@ -180,6 +180,7 @@ describe('rows that are not finite', () => {
         split: 'train',
         layer: 'fc',
         samples: 0,
+        effectiveSamples: 0,
         rejected: 4,
         features: 2,
         saturation: nan,

@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { readHistory } from '../../src/saturation/runs.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
+import { temporaryFolder } from '../support/folders.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -201,5 +205,126 @@ describe.each(backends)("sampling 'auto' on %s shows the saturation of all rows 
     const auto = await extractSaturation(model, batches, { ...options, sampling: 'auto' });
     expect(auto.get('id')!.saturation()).toBe(all.get('id')!.saturation());
     tf.dispose(batches);
+  });
+});
+
+describe.each(backends)('effectiveSamples on %s', (backend) => {
+  beforeAll(() => useBackend(backend));
+  const warnings = catchWarnings();
+
+  /** Images whose places are alike: a random 4 x 4 field, drawn out to 14 x 14. Channel i has the variance 1 / i. */
+  function smoothImages(count: number, seed: number): tf.Tensor4D {
+    return tf.tidy(() => {
+      const coarse = tf.randomNormal([count, 4, 4, 64], 0, 1, 'float32', seed) as tf.Tensor4D;
+      return tf.image.resizeNearestNeighbor(coarse, [14, 14]).mul(tf.range(1, 65).pow(-0.5)) as tf.Tensor4D;
+    });
+  }
+
+  /** What a tracker with these options says of tensors that it observes. */
+  async function observed(passes: tf.Tensor[], options: SaturationOptions) {
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', [tf.layers.dense({ units: 1 })], { ...options, saveTo: [store] });
+    for (const pass of passes) tracker.observe('map', pass, 'val');
+    await tracker.addSaturations();
+    await tracker.close();
+    tf.dispose(passes);
+    return store.layer('val', 'map');
+  }
+
+  it('judges by images whether a saturation can be trusted: few images with many places cannot', async () => {
+    const few = await observed([smoothImages(2, 1)], {});
+    expect([few.samples, few.effectiveSamples, few.spectrum!.effectiveSamples]).toEqual([392, 32, 32]);
+    const eigenvalues = Array.from({ length: 64 }, (_, i) => 1 / (i + 1));
+    const truth = Spectrum.fromEigenvalues(eigenvalues).saturation();
+    expect(truth - few.saturation).toBeGreaterThan(0.3);
+    expect(few.spectrum!.isReliable({ samples: 1e6 })).toBe(true);
+    expect(few.spectrum!.isReliable()).toBe(false);
+    expect(warnings.join()).toContain('392 rows, worth 32 independent ones, are few for 64 features');
+    const many = await observed([smoothImages(400, 2)], {});
+    expect([many.samples, many.effectiveSamples]).toEqual([78_400, 6400]);
+    expect(many.spectrum!.isReliable()).toBe(true);
+    expect(truth - many.saturation).toBeLessThan(0.05);
+  });
+
+  it('counts what is used: all passes, with maxSamples, logInterval and sampling', async () => {
+    const counts = async (options: SaturationOptions, sizes = [3, 2]) => {
+      const { samples, effectiveSamples } = await observed(
+        sizes.map((size, seed) => smoothImages(size, seed)),
+        { stats: ['saturation'], ...options },
+      );
+      return [samples, effectiveSamples];
+    };
+    expect(await counts({})).toEqual([5 * 196, 5 * 16]);
+    expect(await counts({ maxSamples: 4 })).toEqual([4 * 196, 4 * 16]);
+    expect(await counts({ logInterval: 2 })).toEqual([3 * 196, 3 * 16]);
+    expect(await counts({ downsample: { size: 2 } })).toEqual([5 * 4, 5 * 4]);
+    expect(await counts({ convMethod: 'mean' })).toEqual([5, 5]);
+    expect(await counts({ convMethod: 'max' })).toEqual([5, 5]);
+  });
+
+  it('leaves rows out that are not finite, at what they were worth', async () => {
+    const x = smoothImages(10, 3);
+    const broken = tf.tidy(() => tf.concat([x, x.slice(0, 2).mul(Number.NaN)]));
+    x.dispose();
+    const found = await observed([broken], { stats: ['saturation'] });
+    expect([found.samples, found.rejected, found.effectiveSamples]).toEqual([1960, 392, 160]);
+    const nothing = await observed([tf.fill([4, 14, 14, 64], Number.NaN)], { stats: ['saturation'] });
+    expect([nothing.samples, nothing.effectiveSamples]).toEqual([0, 0]);
+  });
+
+  it('stands in the run, and is read back', async () => {
+    const logdir = temporaryFolder();
+    const tracker = new SaturationTracker(logdir, [tf.layers.dense({ units: 1 })]);
+    tf.tidy(() => {
+      tracker.observe('map', smoothImages(3, 1), 'val');
+      tracker.observe('rows', tf.randomNormal([70, 2]), 'val');
+    });
+    await tracker.addSaturations();
+    await tracker.close();
+    const read = (await readHistory(logdir)).lastOf('val');
+    expect(read.map(({ samples, effectiveSamples }) => [samples, effectiveSamples])).toEqual([
+      [588, 48],
+      [70, 70],
+    ]);
+  });
+
+  it('goes on in another process, from states of before it was counted too', async () => {
+    const passes = [smoothImages(3, 1), smoothImages(2, 2)];
+    const layer = tf.layers.dense({ units: 1 });
+    const first = new SaturationTracker('unused', [layer], { saveTo: [new RecordingStore()] });
+    first.observe('map', passes[0], 'val');
+    const bytes = first.toBytes();
+    await first.close();
+    const text = new TextDecoder('latin1').decode(bytes);
+    const older = Uint8Array.from(text.replace(/,"rows":\d+,"effectiveRows":\d+/, ''), (letter) =>
+      letter.charCodeAt(0),
+    );
+    expect(older.length).toBeLessThan(bytes.length);
+    for (const state of [bytes, older]) {
+      const store = new RecordingStore();
+      const tracker = new SaturationTracker('unused', [layer], { saveTo: [store] });
+      tracker.restore(state);
+      tracker.observe('map', passes[1], 'val');
+      await tracker.addSaturations();
+      await tracker.close();
+      const { samples, effectiveSamples } = store.layer('val', 'map');
+      expect([samples, effectiveSamples]).toEqual([5 * 196, 5 * 16]);
+    }
+    tf.dispose(passes);
+  });
+
+  it('starts anew in every epoch, unless the covariance goes on', async () => {
+    for (const resetCovariance of [true, false]) {
+      const store = new RecordingStore();
+      const layers = [tf.layers.dense({ units: 1 })];
+      const tracker = new SaturationTracker('unused', layers, { saveTo: [store], resetCovariance });
+      for (let epoch = 0; epoch < 2; epoch++) {
+        tf.tidy(() => tracker.observe('map', smoothImages(3, epoch), 'val'));
+        await tracker.addSaturations();
+      }
+      await tracker.close();
+      const counts = [0, 1].map((epoch) => store.layer('val', 'map', epoch).effectiveSamples);
+      expect(counts).toEqual(resetCovariance ? [48, 48] : [48, 96]);
+    }
   });
 });
