@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -175,6 +175,21 @@ function buildTypeScript() {
   renameSync(next, 'dist');
 }
 
+/** Removes what only the bundle can run: the modules that import Plot, and those that import them. */
+function removeBundled(folder) {
+  const sources = new Map(
+    filesBelow(folder, (file) => file.endsWith('.js')).map((path) => [basename(path), readFileSync(path, 'utf8')]),
+  );
+  const removed = ['@observablehq/plot'];
+  for (const name of removed) {
+    for (const [file, source] of sources) {
+      if (!removed.includes(file) && source.includes(`from '${name.startsWith('@') ? '' : './'}${name}'`))
+        removed.push(file);
+    }
+  }
+  for (const file of removed.slice(1)) rmSync(join(folder, file));
+}
+
 /** The view shows spectra and solves none: the compiled kernels and the worker's script would be a third of its size. */
 const withoutSolver = {
   name: 'without-solver',
@@ -216,7 +231,7 @@ async function buildView() {
   });
   await bundle.close();
   if (chunks.length !== 1 || chunks[0].imports.length > 0) throw new Error('The view must be one script.');
-  for (const path of filesBelow('dist/view', (file) => file.endsWith('.js'))) rmSync(path);
+  removeBundled('dist/view');
   const code = `/* delve-tensorboard (MIT). Built in: Observable Plot and D3 (ISC), interval-tree-1d and others (MIT). */\n${chunks[0].code}`;
   writeWhole(script, code);
   mkdirSync(dirname(pluginScript), { recursive: true });

@@ -35,7 +35,7 @@ export class Card {
     );
     this.#title.id = `saturation-${name}-title`;
     this.element.setAttribute('aria-labelledby', this.#title.id);
-    save.setAttribute('aria-label', `Save the picture of ${name}`);
+    save.setAttribute('aria-label', `PNG of ${name}`);
     save.onclick = () => {
       const ground = getComputedStyle(this.element).backgroundColor;
       void pictureOf(this.#body, ground).then((blob) => download(`${this.#title.textContent}.png`, blob));

@@ -227,8 +227,10 @@ function legend({ shown, colors }: Scene): HTMLElement {
   );
 }
 
-/** A drawing with a description for those who do not see it. */
+/** A drawing with a description for those who do not see it; the table has its numbers. */
 function figure(chart: Element, description: string): HTMLElement {
+  // Plot names each of its groups, which would be read out one by one.
+  chart.setAttribute('aria-hidden', 'true');
   return h('div', { className: 'chart', attributes: { role: 'img', 'aria-label': description } }, chart);
 }
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { describe, inject, onTestFinished } from 'vitest';
 
 /** TensorBoard's two ways to read event files: the Rust server (its default) and the Python one. */
@@ -20,6 +21,13 @@ const environment = inject('tensorboard');
 /** describe, or a skipped describe whose name says why: without Python there is no TensorBoard to ask. */
 export const describeWithTensorBoard: typeof describe | typeof describe.skip =
   'missing' in environment ? describe.skip : describe;
+
+/** The environment in which TensorBoard finds the wheel that the build has made. */
+export function pluginEnvironment(): Record<string, string> {
+  const dist = fileURLToPath(new URL('../../dist', import.meta.url));
+  const wheel = readdirSync(dist).find((name) => name.endsWith('.whl'));
+  return { PYTHONPATH: join(dist, wheel ?? 'no wheel in dist') };
+}
 
 /** The runs below a logdir: every folder that holds an event file, named as TensorBoard names it ('.' is the logdir itself). */
 function runsOf(logdir: string): Set<string> {

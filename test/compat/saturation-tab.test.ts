@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
@@ -7,14 +6,7 @@ import { unpackRuns } from '../../src/view/packed-runs.js';
 import { dimensionsAt, type RunData, type RunOutline } from '../../src/view/run-data.js';
 import { temporaryFolder } from '../support/folders.js';
 import { normal } from '../support/random.js';
-import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard } from './harness.js';
-
-/** The environment in which TensorBoard finds the wheel that the build has made. */
-function pluginEnvironment(): Record<string, string> {
-  const dist = fileURLToPath(new URL('../../dist', import.meta.url));
-  const wheel = readdirSync(dist).find((name) => name.endsWith('.whl'));
-  return { PYTHONPATH: join(dist, wheel ?? 'no wheel in dist') };
-}
+import { describeWithTensorBoard, LOADERS, pluginEnvironment, startTensorBoard, type TensorBoard } from './harness.js';
 
 async function load(board: TensorBoard, run: string): Promise<RunData> {
   const { bytes } = await board.bytes('saturation/run', { run });

@@ -99,7 +99,9 @@ function someRuns(): RunData[] {
         min: 3,
         max: Number.POSITIVE_INFINITY,
         convolutional: true,
-        axes: [{ min: 3, max: Number.POSITIVE_INFINITY, stride: 1, kernel: 3, minBefore: 1, strideBefore: 1 }],
+        axes: [
+          { min: 3, max: Number.POSITIVE_INFINITY, maxFinite: 7, stride: 1, kernel: 3, minBefore: 1, strideBefore: 1 },
+        ],
       },
     ],
   });
