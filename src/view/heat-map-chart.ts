@@ -63,7 +63,7 @@ export class HeatMapChart {
     const [top, right, bottom] = [8, 66, 40];
     const columns = columnsOf(steps, Math.max(20, Math.floor((width - left - right) / 3)));
     const cellWidth = (width - left - right) / Math.max(1, columns.length);
-    const cellHeight = Math.max(8, Math.min(26, 420 / Math.max(1, rows.length)));
+    const cellHeight = Math.max(8, Math.min(44, 400 / Math.max(1, rows.length)));
     const height = top + bottom + cellHeight * rows.length;
     this.#columns = columns;
     this.#left = left;

@@ -43,7 +43,8 @@ function isWhole(point: SpectrumPoint): boolean {
 }
 
 function spectrumOf(point: SpectrumPoint): Spectrum {
-  return Spectrum.fromEigenvalues(point.eigenvalues, { samples: point.samples });
+  const { eigenvalues, samples, effectiveSamples } = point;
+  return Spectrum.fromEigenvalues(eigenvalues, { samples, effectiveSamples });
 }
 
 /** The names of the layers of a run's tail at a step. */

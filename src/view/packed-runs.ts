@@ -1,7 +1,15 @@
 import { describe } from '../errors.js';
 import type { ReceptiveField, ReceptiveFieldAxis } from '../insight/receptive-fields.js';
 import { type ScalarStat, scalarStats } from '../saturation/stats.js';
-import { type FieldData, type LayerData, outlineOf, type RunData, type StepSeries, sumOf } from './run-data.js';
+import {
+  type FieldData,
+  type LayerData,
+  outlineOf,
+  type RunData,
+  type SpectrumPoint,
+  type StepSeries,
+  sumOf,
+} from './run-data.js';
 
 /*
  * Runs in one piece of bytes, in both directions: what TensorBoard's tab is sent (tensorboard-plugin/ writes the same in
@@ -32,6 +40,8 @@ interface PackedLayer {
   /** Step, samples (null: not known), rejected rows, width, sum of the eigenvalues not stored, their number, where they start. */
   points: [number, Packed | null, Packed, number, Packed, number, number][];
   isEstimated: boolean;
+  /** Independent rows per row, in (0, 1]; null if all are independent or nothing is known. */
+  independence?: number | null;
   /** By the statistic's part of its tags. */
   stats: Record<string, PackedSeries>;
 }
@@ -57,6 +67,7 @@ export function packRuns(runs: readonly RunData[]): Uint8Array {
       layers: layers.map(({ name: layer, points, stats }) => ({
         name: layer,
         isEstimated: points.some(({ isEstimated }) => isEstimated),
+        independence: independenceOf(points.at(-1)),
         points: points.map(({ step, samples, rejected, features, trace, eigenvalues }) => {
           const at = offset;
           arrays.push(eigenvalues);
@@ -121,7 +132,7 @@ function unpackRun(run: PackedRun, values: Float32Array): RunData {
   };
 }
 
-function unpackLayer({ name, points, isEstimated, stats }: PackedLayer, values: Float32Array): LayerData {
+function unpackLayer({ name, points, isEstimated, independence, stats }: PackedLayer, values: Float32Array): LayerData {
   return {
     name,
     points: points.map(([step, samples, rejected, features, rest, count, offset]) => {
@@ -129,6 +140,7 @@ function unpackLayer({ name, points, isEstimated, stats }: PackedLayer, values: 
       return {
         step,
         samples: samples === null ? undefined : numberOf(samples),
+        effectiveSamples: samples === null || !independence ? undefined : Math.round(numberOf(samples) * independence),
         rejected: numberOf(rejected),
         eigenvalues,
         features,
@@ -143,6 +155,11 @@ function unpackLayer({ name, points, isEstimated, stats }: PackedLayer, values: 
       }),
     ),
   };
+}
+
+function independenceOf(point: SpectrumPoint | undefined): number | null {
+  const { samples, effectiveSamples } = point ?? {};
+  return samples === undefined || effectiveSamples === undefined || samples === 0 ? null : effectiveSamples / samples;
 }
 
 function packed(value: number): Packed {

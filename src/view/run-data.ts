@@ -40,6 +40,8 @@ export interface SpectrumPoint {
   readonly step: number;
   /** Rows that it rests on; undefined if that is not known. */
   readonly samples?: number;
+  /** How many independent rows these are worth: places of one image are not independent. Default: all. */
+  readonly effectiveSamples?: number;
   /** Rows left out because they held a NaN or Infinity. */
   readonly rejected: number;
   /** The eigenvalues of the covariance, descending. Beyond those there may be a rest that was not stored. */
@@ -228,6 +230,7 @@ export function runsOfHistory(history: RunHistory, experiment = '', fields?: Fie
         data.points.push({
           step: epoch.step,
           samples: Number.isNaN(samples) ? undefined : samples,
+          effectiveSamples: layer.effectiveSamples,
           rejected,
           eigenvalues,
           features,

@@ -13,7 +13,7 @@ export const style = `
 .saturation-view h2 { font-size: 15px; margin: 0; font-weight: 650; overflow-wrap: anywhere; }
 .saturation-view .panel > .name, .saturation-view label.name { display: block; font-size: 12px; font-weight: 600; color: var(--soft); margin: 0 0 4px; }
 .saturation-view .row { display: flex; align-items: center; gap: 8px; flex-wrap: wrap; }
-.saturation-view .row + .name, .saturation-view .row + label.name, .saturation-view select + label.name { margin-top: 10px; }
+.saturation-view .panel label.name:not(:first-child), .saturation-view .downloads { margin-top: 10px; }
 .saturation-view input[type=range] { flex: 1 1 120px; min-width: 0; width: 100%; accent-color: var(--accent); height: 26px; margin: 0; }
 .saturation-view input[type=number] { width: 84px; } .saturation-view input, .saturation-view select, .saturation-view button { font: inherit; color: inherit; }
 .saturation-view input[type=number], .saturation-view input[type=search], .saturation-view select { background: var(--card); border: 1px solid var(--edge); border-radius: 5px; padding: 3px 6px; min-height: 28px; }

@@ -143,6 +143,9 @@ class Reading:
             or next((contents[tag] for tag in contents if tag.startswith(EIGENVALUES)), None)
             or self._told_counting(run)
         )
+        for noted in note.get("layers", []) if isinstance(note.get("layers"), list) else []:
+            if isinstance(noted, dict) and noted.get("name") in layers:
+                layers[noted["name"]]["independence"] = independence(noted)
         order = depth_order(layers, contents, note, self._profile_order(run))
         header = {
             "version": 1,
@@ -298,6 +301,14 @@ def number(value):
 
 def count(value):
     return int(value) if np.isfinite(value) and value >= 0 else None
+
+
+def independence(noted):
+    """Independent rows per row, as the tracker notes them; None if it does not."""
+    samples, effective = noted.get("samples"), noted.get("effectiveSamples")
+    if not isinstance(samples, (int, float)) or not isinstance(effective, (int, float)) or samples <= 0:
+        return None
+    return effective / samples
 
 
 def stats_of(layer, scalars):
