@@ -56,7 +56,7 @@ export interface SaturationOptions {
    */
   sampling?: 'all' | 'auto';
   /**
-   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 1e-7 of the largest eigenvalue.
+   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 3e-7 of the largest eigenvalue.
    * 'float64': float64 throughout.
    */
   precision?: 'auto' | 'float64';
