@@ -6,6 +6,7 @@ import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { innerModel } from '../activations/training-phase.js';
 import { ClosedWriterError, describe } from '../errors.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
@@ -66,15 +67,16 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * @throws TypeError or RangeError if an option is out of its range, the filter keeps no layer, or the logdir is empty
    */
   constructor(
-    logdir: string | SummaryWriter,
+    logdir: string | URL | SummaryWriter,
     model: LayersModel | readonly Layer[] | GraphModelNodes,
     options: SaturationOptions = {},
   ) {
     super();
     const resolved = resolveOptions(options);
-    this.#logdir = typeof logdir === 'string' ? logdir : (logdir?.logdir ?? '');
+    const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationTracker') : logdir;
+    this.#logdir = typeof destination === 'string' ? destination : (destination?.logdir ?? '');
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
-    this.#targets = new SaveTargets(logdir, resolved, this.#failures.add);
+    this.#targets = new SaveTargets(destination, resolved, this.#failures.add);
     this.#epochs = new EpochWriter(
       this.#recorder,
       this.#targets,
