@@ -15,8 +15,9 @@ import { checkSaveTo, type SaveTo } from './store-of.js';
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
   /**
-   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum. Delve's short names are
-   * taken too: lsat, idim, trc, dtrc, det, cov, embed.
+   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and saturationCorrected of
+   * layers whose rows are too few for what they show. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
+   * embed.
    */
   stats?: Stat[];
   /** Fraction of the variance that the counted directions must explain, in (0, 1]. Default 0.99. */
@@ -100,8 +101,11 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
   if (options === null || typeof options !== 'object') {
     throw new TypeError(`options: expected an object, got ${describe(options)}`);
   }
-  const stats = resolveStats(options.stats ?? ['saturation', 'intrinsicDimensionality', 'spectrum']);
+  const stats = resolveStats(
+    options.stats ?? ['saturation', 'saturationCorrected', 'intrinsicDimensionality', 'spectrum'],
+  );
   return {
+    correctsOnlyFew: options.stats === undefined,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
