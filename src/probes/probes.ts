@@ -4,7 +4,7 @@ import { onLayerCall } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
 import { lastSteps, poolPlaces, type SampleMatrix } from '../activations/samples.js';
 import { asFloat32 } from '../activations/tensors.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { LogisticRegression, type LogisticRegressionOptions } from './logistic-regression.js';
 
 /*
@@ -40,6 +40,17 @@ export interface ProbeOptions extends LogisticRegressionOptions {
   step?: number | bigint;
 }
 
+const optionNames: OptionNames<ProbeOptions> = {
+  layers: true,
+  batchSize: true,
+  maxPlaces: true,
+  writer: true,
+  step: true,
+  l2: true,
+  tolerance: true,
+  maxIterations: true,
+};
+
 /** How well a linear model reads the classes from one layer. */
 export interface Probe {
   /** The layer's name in a tracker. */
@@ -69,6 +80,7 @@ export async function probeLayers(
   test: ProbeSamples,
   options: ProbeOptions = {},
 ): Promise<Probe[]> {
+  checkOptionNames('probeLayers', options, optionNames);
   const tracked = trackedLayers(model, options.layers);
   const trainLabels = await labelsOf('train', train);
   const testLabels = await labelsOf('test', test);

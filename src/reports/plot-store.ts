@@ -1,6 +1,6 @@
 import { defaultStoreFiles } from '#platform';
 import { checkPath } from '../encoding/file-names.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
@@ -42,6 +42,7 @@ export class PlotStore implements Store {
       throw new TypeError(`PlotStore savefile: expected a path, got ${describe(savefile)}`);
     }
     checkPath(savefile, 'PlotStore savefile', roomForEpoch, roomForEpoch);
+    checkOptionNames('PlotStore', options, { format: true, files: true } satisfies OptionNames<PlotStoreOptions>);
     const format = options.format ?? 'png';
     if (format !== 'png' && format !== 'svg') {
       throw new RangeError(`PlotStore format: expected 'png' or 'svg', got ${describe(format)}`);

@@ -1,18 +1,20 @@
 import { defaultStoreFiles, sourceFiles } from '#platform';
 import { checkPath } from '../encoding/file-names.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
 import { type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
 import type { Store } from '../stores/store.js';
-import { type ReportOptions, reportHtml } from './report.js';
+import { type ReportOptions, reportHtml, reportOptionNames } from './report.js';
 
 /** Options of ReportStore and writeReport. */
 export interface ReportStoreOptions extends ReportOptions {
   /** Where the file goes. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
+
+const storeOptionNames: OptionNames<ReportStoreOptions> = { ...reportOptionNames, files: true };
 
 /**
  * Writes one `report.html` about a training when its tracker closes:
@@ -32,6 +34,7 @@ export class ReportStore implements Store {
       throw new TypeError(`ReportStore: expected the path of an HTML file, got ${describe(path)}`);
     }
     checkPath(path, 'ReportStore');
+    checkOptionNames('ReportStore', options, storeOptionNames);
     this.#path = path;
     this.#options = options;
   }
@@ -44,13 +47,16 @@ export class ReportStore implements Store {
   /** Writes the report, unless no epoch was added. @throws MissingRendererError if vega or vega-lite is not installed */
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
-    const html = await reportHtml(this.#history, this.#options);
-    await (this.#options.files ?? defaultStoreFiles()).write(this.#path, new TextEncoder().encode(html));
+    const { files = defaultStoreFiles(), ...options } = this.#options;
+    const html = await reportHtml(this.#history, options);
+    await files.write(this.#path, new TextEncoder().encode(html));
   }
 }
 
 /** Options of writeReport and writeReports. */
 export interface WriteReportOptions extends ReportStoreOptions, ReadHistoryOptions {}
+
+const writeOptionNames: OptionNames<WriteReportOptions> = { ...storeOptionNames, raw: true, onDamage: true };
 
 /**
  * Writes a report about an experiment that a tracker wrote, from its event files.
@@ -63,8 +69,9 @@ export async function writeReport(
   logdir: string | URL,
   options: WriteReportOptions & { path?: string } = {},
 ): Promise<string> {
-  const path = options.path ?? reportPath(logdir, '.');
-  await writePage(path, await readHistory(logdir, options), sourceFiles.path(logdir), options);
+  const { path = reportPath(logdir, '.'), ...rest } = options;
+  checkOptionNames('writeReport', rest, writeOptionNames);
+  await writePage(path, await readHistory(logdir, rest), sourceFiles.path(logdir), rest);
   return path;
 }
 
@@ -76,6 +83,7 @@ export async function writeReport(
  * @throws RangeError if there is no experiment; and as `readHistories` and `reportHtml` do
  */
 export async function writeReports(logdir: string | URL, options: WriteReportOptions = {}): Promise<string[]> {
+  checkOptionNames('writeReports', options, writeOptionNames);
   const histories = await readHistories(logdir, options);
   if (histories.size === 0) {
     throw new RangeError(`writeReports: expected runs with saturation/<layer> below '${logdir}', found none`);
@@ -96,7 +104,8 @@ function reportPath(logdir: string | URL, experiment: string): string {
   return experiment === '.' ? `${folder}/report.html` : `${folder}/${experiment}/report.html`;
 }
 
-async function writePage(path: string, history: RunHistory, name: string, options: ReportStoreOptions): Promise<void> {
-  const html = await reportHtml(history, { title: `Layer saturation of ${name}`, ...options });
-  await (options.files ?? defaultStoreFiles()).write(path, new TextEncoder().encode(html));
+async function writePage(path: string, history: RunHistory, name: string, options: WriteReportOptions): Promise<void> {
+  const { files = defaultStoreFiles(), raw, onDamage, ...rest } = options;
+  const html = await reportHtml(history, { title: `Layer saturation of ${name}`, ...rest });
+  await files.write(path, new TextEncoder().encode(html));
 }

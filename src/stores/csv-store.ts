@@ -1,6 +1,6 @@
 import { defaultStoreFiles } from '#platform';
 import { checkPath } from '../encoding/file-names.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -22,6 +22,8 @@ export interface CsvStoreOptions extends FileStoreOptions {
    */
   counts?: boolean;
 }
+
+const optionNames: OptionNames<CsvStoreOptions> = { files: true, counts: true };
 
 /**
  * Saves one line per epoch in `<savefile>.csv`, in the form of Delve's csv writer: `;` between cells, an unnamed first
@@ -50,6 +52,7 @@ export class CsvStore implements Store {
       throw new TypeError(`CsvStore savefile: expected a path, got ${describe(savefile)}`);
     }
     checkPath(savefile, 'CsvStore savefile', 0, 4);
+    checkOptionNames('CsvStore', options, optionNames);
     this.path = savefile.endsWith('.csv') ? savefile : `${savefile.replace(/(?<=[^/])\/+$/, '')}.csv`;
     this.#files = options.files ?? defaultStoreFiles();
     this.#counts = options.counts ?? true;

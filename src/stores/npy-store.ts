@@ -1,6 +1,6 @@
 import { defaultStoreFiles } from '#platform';
 import { checkPath, maxNameBytes } from '../encoding/file-names.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -41,6 +41,7 @@ export class NpyStore implements Store {
       throw new TypeError(`NpyStore folder: expected a path, got ${describe(folder)}`);
     }
     checkPath(folder, 'NpyStore folder', 2 * maxNameBytes);
+    checkOptionNames('NpyStore', options, { files: true } satisfies OptionNames<FileStoreOptions>);
     this.path = folder.replace(/(?<=[^/])\/+$/, '');
     this.#files = options.files ?? defaultStoreFiles();
   }

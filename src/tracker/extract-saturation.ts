@@ -4,11 +4,12 @@ import { writesToTerminal, writeTerminal } from '#platform';
 import { type Batch, inputsOf, runOnBatch } from '../activations/batches.js';
 import { type GraphModelNodes, isGraphModelNodes } from '../activations/hooks.js';
 import { ActivationRecorder } from '../activations/recorder.js';
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { FailureLog } from './failures.js';
 import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
-import { resolveOptions, type SaturationOptions } from './options.js';
+import { resolveOptions, type SaturationOptions, saturationOptionNames } from './options.js';
 
 /** Options of extractSaturation: how activations are read, as for a SaturationTracker. */
 export interface ExtractSaturationOptions
@@ -16,6 +17,9 @@ export interface ExtractSaturationOptions
   /** Whether to draw a progress line on the terminal. Default: true if standard error is a terminal. */
   progress?: boolean;
 }
+
+const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, ...readingNames } = saturationOptionNames;
+const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
 
 /**
  * The spectra of a trained model's layers over a data set, without training: by layer, in order of depth. Any threshold
@@ -29,8 +33,9 @@ export async function extractSaturation(
   batches: AsyncIterable<Batch> | Iterable<Batch>,
   options: ExtractSaturationOptions = {},
 ): Promise<Map<string, Spectrum>> {
+  checkOptionNames('extractSaturation', options, optionNames);
   const { progress = writesToTerminal(), ...rest } = options;
-  const resolved = resolveOptions({ ...rest, stats: ['spectrum'], saveTo: [] });
+  const resolved = resolveOptions({ ...rest, stats: ['spectrum'], saveTo: [] }, 'extractSaturation');
   const failures = new FailureLog('extractSaturation: ');
   const recorder = new ActivationRecorder(model, resolved, failures.add);
   let count = 0;

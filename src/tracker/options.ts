@@ -1,7 +1,7 @@
 import type { Layer, LayerFilter } from '../activations/layers.js';
 import type { RecordingOptions } from '../activations/recorder.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
 import { type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import {
@@ -95,11 +95,35 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Checks options and fills in the defaults. @throws TypeError or RangeError that names the option */
-export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions {
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`options: expected an object, got ${describe(options)}`);
-  }
+/** The names of all options of a tracker. */
+export const saturationOptionNames: OptionNames<SaturationOptions> = {
+  stats: true,
+  threshold: true,
+  rule: true,
+  layers: true,
+  activations: true,
+  convMethod: true,
+  timeseriesMethod: true,
+  downsample: true,
+  saveTo: true,
+  sampling: true,
+  precision: true,
+  logInterval: true,
+  maxSamples: true,
+  resetCovariance: true,
+  averageSaturation: true,
+  initialEpoch: true,
+  signal: true,
+};
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @param call what the options were given to, for the error
+ * @throws TypeError or RangeError that names the option
+ */
+export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedOptions {
+  checkOptionNames(call, options, saturationOptionNames);
   const stats = resolveStats(options.stats ?? ['saturation', 'intrinsicDimensionality', 'spectrum']);
   return {
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
