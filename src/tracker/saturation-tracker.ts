@@ -6,6 +6,7 @@ import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { innerModel } from '../activations/training-phase.js';
 import { ClosedWriterError, describe } from '../errors.js';
+import { isModelLike } from '../insight/layer-graph.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
@@ -71,8 +72,9 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     options: SaturationOptions = {},
   ) {
     super();
+    checkArguments(logdir, model);
     const resolved = resolveOptions(options);
-    this.#logdir = typeof logdir === 'string' ? logdir : (logdir?.logdir ?? '');
+    this.#logdir = typeof logdir === 'string' ? logdir : logdir.logdir;
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
     this.#targets = new SaveTargets(logdir, resolved, this.#failures.add);
     this.#epochs = new EpochWriter(
@@ -340,6 +342,27 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     this.#recorder.unhook();
     for (const restore of this.#restoreModels.splice(0)) restore();
   };
+}
+
+/** What is easily given wrong is said in the words of the call. @throws TypeError */
+function checkArguments(logdir: unknown, model: unknown): void {
+  const call = 'SaturationTracker(logdir, model)';
+  const isPromise = (value: unknown) => typeof (value as PromiseLike<unknown> | null)?.then === 'function';
+  if (isPromise(model)) {
+    throw new TypeError(`${call}: expected a model, got a promise: await it, as in await tf.loadLayersModel(path)`);
+  }
+  if (Array.isArray(logdir) || isModelLike(logdir) || isGraphModelNodes(logdir)) {
+    throw new TypeError(`${call}: expected the logdir first, got ${describe(logdir)}`);
+  }
+  const writer = logdir as Partial<SummaryWriter> | null | undefined;
+  if (typeof logdir !== 'string' && (typeof writer?.addScalar !== 'function' || typeof writer.run !== 'function')) {
+    throw new TypeError(`${call}: expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}`);
+  }
+  if (model === undefined || model === null) {
+    throw new TypeError(
+      `${call}: expected a LayersModel, a list of layers or { model, nodes }, got ${describe(model)}`,
+    );
+  }
 }
 
 function checkSplit(split: Split): void {
