@@ -81,6 +81,12 @@ export function describe(value: unknown): string {
   return value === undefined ? 'undefined' : `${typeof value} ${String(value)}`;
 }
 
+/** Words a list of names: the first ten, and how many more there are. */
+export function namesOf(names: readonly string[]): string {
+  const shown = names.slice(0, 10).map((name) => `'${name}'`);
+  return `${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
+}
+
 /**
  * Refuses a typed array whose buffer was transferred (to a worker, say) or made smaller: it has the length 0 and would be
  * taken for an empty one. Other values pass.

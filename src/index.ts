@@ -34,9 +34,16 @@ export type { EpochScalar, EpochStatistics, LayerSaturation, LayerStatistics, Sp
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';
+export type { Precision } from './statistics/accumulator-state.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
-export type { ReliabilityOptions, RowsNeededOptions, SampleSizeOptions } from './statistics/sample-size.js';
+export { populationSpectrum } from './statistics/population-spectrum.js';
+export type {
+  ReliabilityOptions,
+  RowsNeededOptions,
+  SampleSizeOptions,
+  SaturationEstimate,
+} from './statistics/sample-size.js';
 export {
   isEstimateReliable,
   rowsNeeded,

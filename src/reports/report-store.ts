@@ -1,11 +1,10 @@
-import { defaultStoreFiles, sourceFiles } from '#platform';
-import { checkPath } from '../encoding/file-names.js';
-import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { defaultStoreFiles } from '#platform';
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
-import { type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
-import type { Store } from '../stores/store.js';
+import { historyPath, noHistory, type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
+import { type Store, storePlace } from '../stores/store.js';
 import { type ReportOptions, reportHtml, reportOptionNames } from './report.js';
 
 /** Options of ReportStore and writeReport. */
@@ -22,20 +21,19 @@ const storeOptionNames: OptionNames<ReportStoreOptions> = { ...reportOptionNames
  */
 export class ReportStore implements Store {
   readonly #path: string;
+  readonly #files: StoreFiles;
   readonly #options: ReportStoreOptions;
   readonly #history = new RunHistory();
 
   /**
    * @param path of the HTML file
-   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
-  constructor(path: string, options: ReportStoreOptions = {}) {
-    if (typeof path !== 'string' || path === '') {
-      throw new TypeError(`ReportStore: expected the path of an HTML file, got ${describe(path)}`);
-    }
-    checkPath(path, 'ReportStore');
+  constructor(path: string | URL, options: ReportStoreOptions = {}) {
+    const place = storePlace(path, 'ReportStore', options.files);
     checkOptionNames('ReportStore', options, storeOptionNames);
-    this.#path = path;
+    this.#path = place.path;
+    this.#files = place.files;
     this.#options = options;
   }
 
@@ -47,9 +45,9 @@ export class ReportStore implements Store {
   /** Writes the report, unless no epoch was added. @throws MissingRendererError if vega or vega-lite is not installed */
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
-    const { files = defaultStoreFiles(), ...options } = this.#options;
+    const { files, ...options } = this.#options;
     const html = await reportHtml(this.#history, options);
-    await files.write(this.#path, new TextEncoder().encode(html));
+    await this.#files.write(this.#path, new TextEncoder().encode(html));
   }
 }
 
@@ -67,11 +65,13 @@ const writeOptionNames: OptionNames<WriteReportOptions> = { ...storeOptionNames,
  */
 export async function writeReport(
   logdir: string | URL,
-  options: WriteReportOptions & { path?: string } = {},
+  options: WriteReportOptions & { path?: string | URL } = {},
 ): Promise<string> {
-  const { path = reportPath(logdir, '.'), ...rest } = options;
+  const { path: given, ...rest } = options;
   checkOptionNames('writeReport', rest, writeOptionNames);
-  await writePage(path, await readHistory(logdir, rest), sourceFiles.path(logdir), rest);
+  const folder = historyPath(logdir, 'writeReport');
+  const { path } = storePlace(given ?? reportPath(folder, '.'), 'writeReport path', options.files);
+  await writePage(path, await readHistory(folder, rest), folder, rest);
   return path;
 }
 
@@ -84,14 +84,13 @@ export async function writeReport(
  */
 export async function writeReports(logdir: string | URL, options: WriteReportOptions = {}): Promise<string[]> {
   checkOptionNames('writeReports', options, writeOptionNames);
-  const histories = await readHistories(logdir, options);
-  if (histories.size === 0) {
-    throw new RangeError(`writeReports: expected runs with saturation/<layer> below '${logdir}', found none`);
-  }
+  const folder = historyPath(logdir, 'writeReports');
+  const histories = await readHistories(folder, options);
+  if (histories.size === 0) throw await noHistory('writeReports', folder);
   const paths: string[] = [];
   for (const [experiment, history] of histories) {
-    const path = reportPath(logdir, histories.size === 1 ? '.' : experiment);
-    const name = histories.size === 1 ? sourceFiles.path(logdir) : path.slice(0, -'/report.html'.length);
+    const path = reportPath(folder, histories.size === 1 ? '.' : experiment);
+    const name = histories.size === 1 ? folder : path.slice(0, -'/report.html'.length);
     await writePage(path, history, name, options);
     paths.push(path);
   }
@@ -99,8 +98,8 @@ export async function writeReports(logdir: string | URL, options: WriteReportOpt
 }
 
 /** @param experiment the path of the experiment's folder below the logdir */
-function reportPath(logdir: string | URL, experiment: string): string {
-  const folder = sourceFiles.path(logdir).replace(/\/+$/, '');
+function reportPath(logdir: string, experiment: string): string {
+  const folder = logdir.replace(/\/+$/, '');
   return experiment === '.' ? `${folder}/report.html` : `${folder}/${experiment}/report.html`;
 }
 

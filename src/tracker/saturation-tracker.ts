@@ -7,6 +7,7 @@ import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { innerModel } from '../activations/training-phase.js';
 import { ClosedWriterError, describe } from '../errors.js';
 import { isModelLike } from '../insight/layer-graph.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
@@ -67,16 +68,17 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * @throws TypeError or RangeError if an option is out of its range, the filter keeps no layer, or the logdir is empty
    */
   constructor(
-    logdir: string | SummaryWriter,
+    logdir: string | URL | SummaryWriter,
     model: LayersModel | readonly Layer[] | GraphModelNodes,
     options: SaturationOptions = {},
   ) {
     super();
     checkArguments(logdir, model);
     const resolved = resolveOptions(options);
-    this.#logdir = typeof logdir === 'string' ? logdir : logdir.logdir;
+    const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationTracker') : logdir;
+    this.#logdir = typeof destination === 'string' ? destination : destination.logdir;
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
-    this.#targets = new SaveTargets(logdir, resolved, this.#failures.add);
+    this.#targets = new SaveTargets(destination, resolved, this.#failures.add);
     this.#epochs = new EpochWriter(
       this.#recorder,
       this.#targets,
@@ -355,7 +357,8 @@ function checkArguments(logdir: unknown, model: unknown): void {
     throw new TypeError(`${call}: expected the logdir first, got ${describe(logdir)}`);
   }
   const writer = logdir as Partial<SummaryWriter> | null | undefined;
-  if (typeof logdir !== 'string' && (typeof writer?.addScalar !== 'function' || typeof writer.run !== 'function')) {
+  const isWriter = typeof writer?.addScalar === 'function' && typeof writer.run === 'function';
+  if (!isWriter && !isLogdir(logdir) && logdir !== '') {
     throw new TypeError(`${call}: expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}`);
   }
   if (model === undefined || model === null) {

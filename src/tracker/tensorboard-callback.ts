@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, Logs } from '@tensorflow/tfjs-layers';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import type { Split } from '../saturation/epoch.js';
 import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from '../writer/summary-file-writer.js';
@@ -41,7 +42,7 @@ let isAccepted = false;
  * one it begins.
  */
 export class TensorBoardCallback extends FitCallback {
-  /** The folder as it was given; '' for an Output. */
+  /** The path of the folder as it was given; '' for an Output. */
   readonly logdir: string;
   readonly #output: Output | undefined;
   readonly #args: Required<TensorBoardCallbackArgs>;
@@ -63,7 +64,7 @@ export class TensorBoardCallback extends FitCallback {
    *
    * @param logdir a folder, or an Output whose runs are the splits; default './logs'
    */
-  constructor(logdir: string | Output = './logs', args: TensorBoardCallbackArgs = {}) {
+  constructor(logdir: string | URL | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
     checkLogdir(logdir);
     checkOptionNames('tensorBoard', args ?? {}, optionNames);
@@ -78,8 +79,8 @@ export class TensorBoardCallback extends FitCallback {
     else if (typeof saturation !== 'boolean') {
       throw new TypeError(`saturation: expected true, false or options, got ${describe(saturation)}`);
     }
-    this.logdir = typeof logdir === 'string' ? logdir : '';
-    this.#output = typeof logdir === 'string' ? undefined : logdir;
+    this.logdir = isLogdir(logdir) ? logdirPath(logdir, 'tensorBoard') : '';
+    this.#output = isLogdir(logdir) ? undefined : logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
     this.#failures = new FailureLog(`tensorBoard('${this.logdir}') `);
     this.#fits = new FollowedFits(this.#failures.warnOnce);
@@ -223,6 +224,6 @@ export class TensorBoardCallback extends FitCallback {
  * @param logdir a folder, or an Output whose runs are the splits; default './logs'
  * @throws TypeError or RangeError if the logdir or an option is out of its range
  */
-export function tensorBoard(logdir?: string | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
+export function tensorBoard(logdir?: string | URL | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
   return new TensorBoardCallback(logdir, args);
 }

@@ -9,7 +9,7 @@ import { ClosedWriterError, checkOptionNames, describe, type OptionNames } from 
 import { checkEventBytes, checkStep, checkTag, checkText, secondsOf } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
-import { DirectoryOutput } from '../output/directory-output.js';
+import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
 import { type RunOptions, type RunShare, realFolder, shareRun } from './open-runs.js';
@@ -118,18 +118,23 @@ export abstract class RunWriter implements AsyncDisposable {
    *
    * @param logdir a folder, which is made if it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default, with `_1`, `_2`
    * behind it if that is there already. Or any Output.
-   * @throws TypeError or RangeError if an argument is wrong, Error if the folder cannot be made
+   * @throws TypeError or RangeError if an argument is wrong or the folder is no place of this computer, Error if it cannot be
+   * made
    */
-  constructor(logdir?: string | Output, options: SummaryWriterOptions = {}) {
+  constructor(logdir?: string | URL | Output, options: SummaryWriterOptions = {}) {
     const runOptions = checkOptions(options);
     this.#options = options;
-    if (logdir !== undefined && (typeof logdir === 'string' ? logdir === '' : typeof logdir?.write !== 'function')) {
+    const isOutput = logdir !== undefined && !isLogdir(logdir);
+    if (isOutput && typeof (logdir as Output | null)?.write !== 'function') {
       throw new TypeError(
         `SummaryWriter: expected logdir to be a non-empty string or an Output, got ${describe(logdir)}`,
       );
     }
-    const isOutput = logdir !== undefined && typeof logdir !== 'string';
-    const output = isOutput ? logdir : logdir === undefined ? newFolder(options) : new DirectoryOutput(logdir, options);
+    const output = isOutput
+      ? logdir
+      : logdir === undefined
+        ? newFolder(options)
+        : new DirectoryOutput(logdirPath(logdir, 'SummaryWriter'), options);
     this.logdir = output instanceof DirectoryOutput ? output.logdir : '';
     this.#share = shareRun(output, runOptions, !isOutput);
     this.ownRun = this.#share.run;
