@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { GraphModelNodes } from '../activations/hooks.js';
+import type { GraphModelNodes } from '../activations/graph-model.js';
 import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
