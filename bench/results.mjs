@@ -6,19 +6,22 @@ const path = new URL('./RESULTS.md', import.meta.url);
 const title =
   '# Benchmarks\n\nWritten by the commands named in each section. Ratios within one run count, not seconds.\n';
 
-/** Puts a section (Markdown without its markers) into bench/RESULTS.md, in place of the one of the same name. */
-export function writeSection(name, text) {
-  const before = existsSync(path) ? readFileSync(path, 'utf8') : title;
+/** A document with a section (Markdown without its markers) in place of the one of the same name, or at its end. */
+export function replaceSection(document, name, text) {
   const start = `<!-- ${name}:start -->`;
   const end = `<!-- ${name}:end -->`;
   const section = `${start}\n${text.trim()}\n${end}`;
-  const from = before.indexOf(start);
-  const to = before.indexOf(end);
-  const after =
-    from >= 0 && to > from
-      ? before.slice(0, from) + section + before.slice(to + end.length)
-      : `${before.trimEnd()}\n\n${section}\n`;
-  writeFileSync(path, after);
+  const from = document.indexOf(start);
+  const to = document.indexOf(end);
+  return from >= 0 && to > from
+    ? document.slice(0, from) + section + document.slice(to + end.length)
+    : `${document.trimEnd()}\n\n${section}\n`;
+}
+
+/** Puts a section into bench/RESULTS.md. */
+export function writeSection(name, text) {
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : title;
+  writeFileSync(path, replaceSection(before, name, text));
 }
 
 /** The machine, the versions and the day, in a line. */

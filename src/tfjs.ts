@@ -36,10 +36,9 @@ export {
 } from './probes/probes.js';
 export type { ArrayStat, Stat } from './saturation/stats.js';
 export type { GraphModelLike } from './summaries/graph-nodes.js';
-export type { TrackerCallback } from './tracker/callback.js';
 export { type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
 export type { SaturationOptions } from './tracker/options.js';
-export { SaturationTracker } from './tracker/saturation-tracker.js';
+export { SaturationTracker, type TrackerCallback } from './tracker/saturation-tracker.js';
 export type { SaveTo } from './tracker/store-of.js';
 export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tracker/tensorboard-callback.js';
 export { SummaryFileWriter, summaryFileWriter } from './writer/summary-file-writer.js';

@@ -4,7 +4,7 @@
 // delta of its variance, and, as a control, on as many random directions. The protocol is that of
 // https://arxiv.org/abs/2006.08679 (MLRichter/phd-lab, post_training.py).
 //
-//   node examples/experiments/1-eigenspace.mjs [--epochs 6] [--seeds 2] [--backend auto] [--out DIR]
+//   node examples/experiments/1-eigenspace.mjs [--epochs 6] [--seeds 3] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import {
   fitPcaLayers,
@@ -13,13 +13,14 @@ import {
   restoreDirections,
   setPcaThresholds,
 } from 'delve-tensorboard/tfjs';
-import { accuracy, batchesOf, initializers, mean, openLab, percent, train } from './lab.js';
+import { accuracy, batchesOf, initializers, openLab, train } from './lab.js';
+import { mean, percent } from './numbers.js';
 
 const DELTAS = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 0.9999];
 const WIDTH = 256;
 const DEPTH = 4;
 
-const lab = await openLab('1-eigenspace', { epochs: 6, seeds: 2 });
+const lab = await openLab('1-eigenspace', { epochs: 6, seeds: 3 });
 
 function network(seed) {
   const kernelInitializer = initializers(seed);
@@ -40,7 +41,7 @@ function network(seed) {
 }
 
 const runs = [];
-for (let seed = 1; seed <= lab.seeds; seed++) {
+for (const seed of lab.seeds) {
   const model = network(seed);
   await train(model, lab.train, { epochs: lab.epochs, seed });
   const whole = accuracy(model, lab.test);
@@ -56,7 +57,7 @@ for (let seed = 1; seed <= lab.seeds; seed++) {
       return accuracy(projected, lab.test);
     });
     restoreDirections(projected);
-    runs.push({ seed, delta, dimensions, eigenspace: eigenspace / whole, random: mean(draws) / whole, whole });
+    runs.push({ seed, delta, dimensions, whole, eigenspace, random: draws });
     console.log(
       `  delta ${String(delta).padEnd(6)} dimensions ${dimensions.join(' ').padEnd(18)} eigenspace ${percent(eigenspace)}  random ${percent(mean(draws))}`,
     );
@@ -67,13 +68,16 @@ for (let seed = 1; seed <= lab.seeds; seed++) {
 
 const rows = DELTAS.flatMap((delta) => {
   const at = runs.filter((run) => run.delta === delta);
-  return ['eigenspace', 'random'].map((kind) => ({
-    delta: `${Number((delta * 100).toPrecision(6))} %`,
-    directions: kind === 'eigenspace' ? 'eigenspace' : 'random, same rank',
-    accuracy: mean(at.map((run) => run[kind])),
-    low: Math.min(...at.map((run) => run[kind])),
-    high: Math.max(...at.map((run) => run[kind])),
-  }));
+  return ['eigenspace', 'random'].map((kind) => {
+    const relative = at.flatMap((run) => [run[kind]].flat().map((value) => value / run.whole));
+    return {
+      delta: `${Number((delta * 100).toPrecision(6))} %`,
+      directions: kind === 'eigenspace' ? 'eigenspace' : 'random, same rank',
+      accuracy: mean(relative),
+      low: Math.min(...relative),
+      high: Math.max(...relative),
+    };
+  });
 });
 const x = {
   field: 'delta',
@@ -92,7 +96,7 @@ await lab.figure('1-eigenspace', {
   $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
   title: {
     text: 'Accuracy after projecting every hidden layer, relative to no projection',
-    subtitle: `MNIST digits, ${DEPTH} x ${WIDTH} ReLU; mean and range of ${lab.seeds} seeds`,
+    subtitle: `MNIST digits, ${DEPTH} x ${WIDTH} ReLU; mean and range of ${lab.seeds.length} seeds`,
     anchor: 'start',
   },
   background: 'white',
@@ -114,5 +118,4 @@ await lab.figure('1-eigenspace', {
     },
   ],
 });
-lab.save('1-eigenspace', { width: WIDTH, depth: DEPTH, runs });
-lab.done();
+lab.save({ width: WIDTH, depth: DEPTH, runs });

@@ -5,7 +5,7 @@
 // those layers, and with the same images enlarged (nothing is added to them, they are only interpolated).
 // The claims: https://arxiv.org/abs/2006.08679 (the tail), https://arxiv.org/abs/2106.12307 (the border layer).
 //
-//   node examples/experiments/2-tail.mjs [--epochs 8] [--seeds 1] [--backend auto] [--out DIR]
+//   node examples/experiments/2-tail.mjs [--epochs 8] [--seeds 3] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import {
   borderLayer,
@@ -17,7 +17,8 @@ import {
   unproductiveLayers,
 } from 'delve-tensorboard/reports';
 import { extractSaturation, probeLayers } from 'delve-tensorboard/tfjs';
-import { accuracy, batchesOf, classesOf, initializers, mean, openLab, percent, train } from './lab.js';
+import { accuracy, batchesOf, classesOf, openLab, stack, train } from './lab.js';
+import { mean, percent } from './numbers.js';
 
 const SIDE = 10;
 /** Filters of each convolution: more with depth, as networks have them. */
@@ -27,7 +28,7 @@ const DEPTH = FILTERS.length;
 const TRAINED = 4000;
 const PROBED = 1000;
 
-const lab = await openLab('2-tail', { epochs: 8, seeds: 1 });
+const lab = await openLab('2-tail', { epochs: 8, seeds: 3 });
 
 /**
  * The digits at another size: the 20 x 20 pixels that MNIST's digits fill, averaged down to 10 x 10 first, so that a
@@ -44,30 +45,9 @@ function atSize({ xs, ys }, side, count) {
   });
 }
 
-function network(side, depth, seed) {
-  const kernelInitializer = initializers(seed);
-  return tf.sequential({
-    layers: [
-      ...Array.from({ length: depth }, (_, index) => [
-        tf.layers.conv2d({
-          name: `conv${index + 1}`,
-          filters: FILTERS[index],
-          kernelSize: 3,
-          // One early stride, as networks have for larger images.
-          strides: index === 0 ? 2 : 1,
-          padding: 'same',
-          useBias: false,
-          kernelInitializer: kernelInitializer(),
-          ...(index === 0 ? { inputShape: [side, side, 1] } : {}),
-        }),
-        tf.layers.batchNormalization({ name: `norm${index + 1}`, momentum: 0.9 }),
-        tf.layers.activation({ name: `relu${index + 1}`, activation: 'relu' }),
-      ]).flat(),
-      tf.layers.globalAveragePooling2d({ name: 'pool' }),
-      tf.layers.dense({ name: 'digit', units: 10, activation: 'softmax', kernelInitializer: kernelInitializer() }),
-    ],
-  });
-}
+/** One early stride, as networks have for larger images. */
+const CONVOLUTIONS = FILTERS.map((filters, index) => ({ filters, stride: index === 0 ? 2 : 1 }));
+const network = (side, depth, seed, l2) => stack(CONVOLUTIONS.slice(0, depth), { side, classes: 10, seed, l2 });
 
 const whole = network(SIDE, DEPTH, 1);
 const idle = unproductiveLayers(whole);
@@ -77,19 +57,26 @@ console.log(
 );
 whole.dispose();
 
+const border = DEPTH - idle.length;
 const variants = [
   { name: 'too deep', side: SIDE, depth: DEPTH },
+  { name: 'too deep, SGD', side: SIDE, depth: DEPTH, l2: 0.0005, optimizer: () => tf.train.momentum(0.05, 0.9) },
   { name: 'without its tail', side: SIDE, depth: DEPTH - idle.length },
   { name: 'input doubled', side: 2 * SIDE, depth: DEPTH },
 ];
 
+/** Mean saturation behind the border of the small images, over that before it; the first convolution is left out. */
+function behindBefore(saturation) {
+  return mean(saturation.slice(border, DEPTH)) / mean(saturation.slice(1, border));
+}
+
 const results = [];
-for (const { name, side, depth } of variants) {
+for (const { name, side, depth, l2, optimizer = () => tf.train.adam(0.001) } of variants) {
   const trainSet = atSize(lab.train, side, TRAINED);
   const testSet = atSize(lab.test, side, lab.test.xs.shape[0]);
-  for (let seed = 1; seed <= lab.seeds; seed++) {
-    const model = network(side, depth, seed);
-    await train(model, trainSet, { epochs: lab.epochs, seed });
+  for (const seed of lab.seeds) {
+    const model = network(side, depth, seed, l2);
+    await train(model, trainSet, { epochs: lab.epochs, seed, optimizer: optimizer() });
     const reached = accuracy(model, testSet);
     const spectra = await extractSaturation(model, batchesOf(trainSet.xs), { progress: false });
     const part = ({ xs, ys }) => ({ xs: xs.slice([0], [PROBED]), ys: classesOf(ys).slice(0, PROBED) });
@@ -108,6 +95,7 @@ for (const { name, side, depth } of variants) {
       layers: [...saturation.keys()],
       saturation: [...saturation.values()],
       probes: probes.map((probe) => probe.accuracy),
+      ...(depth === DEPTH ? { behindBefore: behindBefore([...saturation.values()]) } : {}),
     };
     results.push(result);
     console.log(
@@ -116,7 +104,7 @@ for (const { name, side, depth } of variants) {
     console.log(`  saturation ${result.saturation.map((value) => value.toFixed(2)).join(' ')}`);
     console.log(`  probes     ${result.probes.map((value) => value.toFixed(2)).join(' ')}`);
     if (seed === 1) {
-      const file = `2-tail-${name.replaceAll(' ', '-')}`;
+      const file = `2-tail-${name.replaceAll(/\W+/g, '-').toLowerCase()}`;
       const heading = `${depth} convolutions, ${side} x ${side} pixels: ${name}`;
       await lab.figure(
         file,
@@ -145,5 +133,4 @@ for (const { name, side, depth } of variants) {
   const reached = results.filter((result) => result.name === name).map((result) => result.accuracy);
   console.log(`${name}: mean accuracy ${percent(mean(reached))} (${reached.map(percent).join(', ')})`);
 }
-lab.save('2-tail', { side: SIDE, depth: DEPTH, filters: FILTERS, idle, range, results });
-lab.done();
+lab.save({ side: SIDE, filters: FILTERS, idle, range, results });

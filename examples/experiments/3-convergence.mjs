@@ -5,13 +5,14 @@
 // training is over, so an architecture can be judged early. The profile before any training (epoch 0) is the control: what
 // the architecture alone makes of the digits.
 //
-//   node examples/experiments/3-convergence.mjs [--epochs 12] [--backend auto] [--out DIR]
+//   node examples/experiments/3-convergence.mjs [--epochs 12] [--seeds 3] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import { heatMapPlot } from 'delve-tensorboard/reports';
 import { extractSaturation, SaturationTracker } from 'delve-tensorboard/tfjs';
 import { batchesOf, initializers, openLab, train } from './lab.js';
+import { mean } from './numbers.js';
 
-const lab = await openLab('3-convergence', { epochs: 12, seeds: 1 });
+const lab = await openLab('3-convergence', { epochs: 12, seeds: 3 });
 
 const networks = {
   convolutional(seed) {
@@ -58,79 +59,80 @@ const networks = {
   },
 };
 
-const results = {};
+const results = [];
 for (const [name, build] of Object.entries(networks)) {
-  const model = build(1);
-  const untrained = await extractSaturation(model, batchesOf(lab.train.xs), { progress: false });
-  const epochs = [];
-  const store = { add: (epoch) => void epochs.push(epoch) };
-  const tracker = new SaturationTracker('', model, { saveTo: [store], stats: ['saturation'] });
-  const accuracies = [];
-  await train(model, lab.train, {
-    epochs: lab.epochs,
-    seed: 1,
-    callbacks: [tracker.callback()],
-    validationData: tf.data.array([{ xs: lab.test.xs, ys: lab.test.ys }]),
-    onEpoch: (_, logs) => void accuracies.push(logs.val_acc),
-  });
-  await tracker.close();
-  model.dispose();
-  const layers = epochs[0].layers.filter(({ split }) => split === 'train').map(({ layer }) => layer);
-  const values = epochs.map((epoch) =>
-    layers.map(
-      (layer) => epoch.layers.find((found) => found.split === 'train' && found.layer === layer).values.saturation,
-    ),
-  );
-  values.unshift(layers.map((layer) => untrained.get(layer).saturation(0.99)));
-  accuracies.unshift(Number.NaN);
-  const last = values.at(-1);
-  // The output layer is left out: its ten classes fill it from the first epoch on.
-  const distance = values.map(
-    (row) => row.slice(0, -1).reduce((sum, value, at) => sum + Math.abs(value - last[at]), 0) / (row.length - 1),
-  );
-  results[name] = {
-    layers,
-    values,
-    distance,
-    correlation: values.map((row) => correlation(row.slice(0, -1), last.slice(0, -1))),
-    accuracies,
-  };
-  console.log(name);
-  values.forEach((row, epoch) => {
-    console.log(
-      `  epoch ${String(epoch).padStart(2)}  accuracy ${accuracies[epoch].toFixed(4)}  distance ${distance[epoch].toFixed(3)}  correlation ${results[name].correlation[epoch].toFixed(3)}  profile ${row.map((value) => value.toFixed(2)).join(' ')}`,
+  for (const seed of lab.seeds) {
+    const model = build(seed);
+    const untrained = await extractSaturation(model, batchesOf(lab.train.xs), { progress: false });
+    const epochs = [];
+    const store = { add: (epoch) => void epochs.push(epoch) };
+    const tracker = new SaturationTracker('', model, { saveTo: [store], stats: ['saturation'] });
+    const accuracies = [];
+    await train(model, lab.train, {
+      epochs: lab.epochs,
+      seed,
+      callbacks: [tracker.callback()],
+      validationData: tf.data.array([{ xs: lab.test.xs, ys: lab.test.ys }]),
+      onEpoch: (_, logs) => void accuracies.push(logs.val_acc),
+    });
+    await tracker.close();
+    model.dispose();
+    const layers = epochs[0].layers.filter(({ split }) => split === 'train').map(({ layer }) => layer);
+    const values = epochs.map((epoch) =>
+      layers.map(
+        (layer) => epoch.layers.find((found) => found.split === 'train' && found.layer === layer).values.saturation,
+      ),
     );
-  });
-  await lab.figure(
-    `3-convergence-${name}`,
-    heatMapPlot(
-      { labels: layers, epochs: values.map((_, epoch) => epoch), values },
-      {
-        title: `Saturation over the training, ${name} network`,
-        subtitle: 'MNIST digits, training samples, threshold 99 %',
-      },
-    ),
-  );
+    values.unshift(layers.map((layer) => untrained.get(layer).saturation(0.99)));
+    // The output layer is left out: its ten classes fill it from the first epoch on.
+    const profiles = values.map((row) => row.slice(0, -1));
+    const last = profiles.at(-1);
+    const distance = profiles.map((row) => mean(row.map((value, at) => Math.abs(value - last[at]))));
+    const correlations = profiles.map((row) => correlation(row, last));
+    results.push({ network: name, seed, layers, distance, correlation: correlations, accuracies, values });
+    console.log(`${name}, seed ${seed}`);
+    values.forEach((row, epoch) => {
+      const reached = epoch === 0 ? '      ' : accuracies[epoch - 1].toFixed(4);
+      console.log(
+        `  epoch ${String(epoch).padStart(2)}  accuracy ${reached}  distance ${distance[epoch].toFixed(3)}  correlation ${correlations[epoch].toFixed(3)}  profile ${row.map((value) => value.toFixed(2)).join(' ')}`,
+      );
+    });
+    if (seed === 1) {
+      await lab.figure(
+        `3-convergence-${name}`,
+        heatMapPlot(
+          { labels: layers, epochs: values.map((_, epoch) => epoch), values },
+          {
+            title: `Saturation over the training, ${name} network`,
+            subtitle: 'MNIST digits, training samples, threshold 99 %',
+          },
+        ),
+      );
+    }
+  }
 }
 
 function correlation(a, b) {
-  const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [ma, mb] = [meanOf(a), meanOf(b)];
+  const [ma, mb] = [mean(a), mean(b)];
   const product = a.reduce((sum, value, at) => sum + (value - ma) * (b[at] - mb), 0);
   const norm = (values, middle) => Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0));
   return product / (norm(a, ma) * norm(b, mb));
 }
 
-const rows = Object.entries(results).flatMap(([network, { distance, correlation: r, accuracies }]) =>
+const rows = results.flatMap(({ network, seed, distance, correlation: r, accuracies }) =>
   distance.flatMap((value, epoch) => [
-    { network, epoch, what: 'mean distance to the last profile', value },
-    { network, epoch, what: 'correlation with the last profile', value: r[epoch] },
-    { network, epoch, what: 'test accuracy', value: accuracies[epoch] },
+    { network, seed, epoch, what: 'mean distance to the last profile', value },
+    { network, seed, epoch, what: 'correlation with the last profile', value: r[epoch] },
+    { network, seed, epoch, what: 'test accuracy', value: accuracies[epoch - 1] ?? null },
   ]),
 );
 await lab.figure('3-convergence', {
   $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-  title: { text: 'How early the profile is what it will be', subtitle: 'MNIST digits', anchor: 'start' },
+  title: {
+    text: 'How early the profile is what it will be',
+    subtitle: `MNIST digits, a line for each of ${lab.seeds.length} seeds`,
+    anchor: 'start',
+  },
   background: 'white',
   padding: 12,
   data: { values: rows },
@@ -141,6 +143,7 @@ await lab.figure('3-convergence', {
     column: { field: 'network', title: null },
     x: { field: 'epoch', type: 'quantitative', axis: { tickMinStep: 1, grid: false } },
     y: { field: 'value', type: 'quantitative', title: null, scale: { domain: [0, 1] } },
+    detail: { field: 'seed' },
     color: {
       field: 'what',
       type: 'nominal',
@@ -149,5 +152,4 @@ await lab.figure('3-convergence', {
     },
   },
 });
-lab.save('3-convergence', { results });
-lab.done();
+lab.save({ results });

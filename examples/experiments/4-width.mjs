@@ -4,12 +4,13 @@
 // https://arxiv.org/abs/2006.08679): capacity and difficulty act against each other, so with the task fixed, wider
 // layers are less saturated.
 //
-//   node examples/experiments/4-width.mjs [--epochs 5] [--seeds 2] [--backend auto] [--out DIR]
+//   node examples/experiments/4-width.mjs [--epochs 5] [--seeds 3] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import { extractSaturation } from 'delve-tensorboard/tfjs';
-import { accuracy, batchesOf, initializers, mean, openLab, percent, train } from './lab.js';
+import { accuracy, batchesOf, initializers, openLab, train } from './lab.js';
+import { mean, percent } from './numbers.js';
 
-const lab = await openLab('4-width', { epochs: 5, seeds: 2 });
+const lab = await openLab('4-width', { epochs: 5, seeds: 3 });
 
 const networks = {
   dense: {
@@ -62,7 +63,7 @@ const networks = {
 const rows = [];
 for (const [network, { widths, build }] of Object.entries(networks)) {
   for (const width of widths) {
-    for (let seed = 1; seed <= lab.seeds; seed++) {
+    for (const seed of lab.seeds) {
       const model = build(width, seed);
       await train(model, lab.train, { epochs: lab.epochs, seed });
       const spectra = await extractSaturation(model, batchesOf(lab.train.xs), {
@@ -112,7 +113,7 @@ await lab.figure('4-width', {
   $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
   title: {
     text: 'Saturation falls as width grows',
-    subtitle: `MNIST digits, three hidden layers of one width, mean of ${lab.seeds} seeds`,
+    subtitle: `MNIST digits, three hidden layers of one width, mean of ${lab.seeds.length} seeds`,
     anchor: 'start',
   },
   background: 'white',
@@ -124,5 +125,4 @@ await lab.figure('4-width', {
     panel('test accuracy', 'accuracy', { zero: false }),
   ],
 });
-lab.save('4-width', { rows });
-lab.done();
+lab.save({ rows });

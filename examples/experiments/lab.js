@@ -4,18 +4,24 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { renderPng, renderSvg } from 'delve-tensorboard/reports';
+import { machine } from '../../bench/results.mjs';
 import { BACKENDS, startBackend } from '../demo/backend.js';
 import { loadDigits, randomNumbers } from '../demo/digits.js';
+import { compact } from './numbers.js';
 import { teachWasmToTrainConvolutions } from './wasm-filter-gradient.js';
 
-/** Reads the options every experiment takes, starts a backend and loads the digits. */
-export async function openLab(name, defaults = {}) {
+/**
+ * Reads the options every experiment takes, starts a backend and loads the digits (unless `digits` is false). Seeds are 1
+ * to `--seeds`; each names a network, the order of its batches and what else is drawn.
+ */
+export async function openLab(name, { digits = true, python, ...defaults } = {}) {
   const { values } = parseArgs({
     options: {
       out: { type: 'string', default: join('runs', 'experiments', name) },
       epochs: { type: 'string', default: String(defaults.epochs ?? 10) },
       backend: { type: 'string', default: 'auto' },
       seeds: { type: 'string', default: String(defaults.seeds ?? 3) },
+      ...(python ? { python: { type: 'string', default: python } } : {}),
     },
   });
   const epochs = Number(values.epochs);
@@ -28,12 +34,13 @@ export async function openLab(name, defaults = {}) {
   if (!BACKENDS.includes(values.backend)) throw new RangeError(`--backend is one of ${BACKENDS.join(', ')}`);
   if (backend === 'wasm') teachWasmToTrainConvolutions();
   mkdirSync(values.out, { recursive: true });
-  const { train, val } = loadDigits({ seed: 20, validationShare: 0.2 });
+  const { train, val } = digits ? loadDigits({ seed: 20, validationShare: 0.2 }) : {};
   const started = Date.now();
-  console.log(`${name}: ${backend} backend, ${train.xs.shape[0]} digits to train on, ${val.xs.shape[0]} to test`);
+  console.log(`${name}: ${backend} backend, ${seeds} seeds, ${epochs} epochs`);
   return {
     epochs,
-    seeds,
+    options: values,
+    seeds: Array.from({ length: seeds }, (_, index) => index + 1),
     train,
     test: val,
     /** Draws a figure into the experiment's folder, as PNG, as SVG and as the specification it is drawn from. */
@@ -43,12 +50,16 @@ export async function openLab(name, defaults = {}) {
       writeFileSync(join(values.out, `${file}.svg`), await renderSvg(spec));
       console.log(`figure ${join(values.out, `${file}.png`)}`);
     },
-    /** Keeps the numbers behind the figures. */
-    save(file, numbers) {
-      writeFileSync(join(values.out, `${file}.json`), `${JSON.stringify({ backend, epochs, ...numbers }, null, 1)}\n`);
-    },
-    done() {
-      console.log(`done in ${Math.round((Date.now() - started) / 1000)} s`);
+    /** Keeps the numbers behind the figures, with all it takes to get them again. */
+    save(numbers) {
+      const minutes = Number(((Date.now() - started) / 60_000).toFixed(1));
+      const rounding = process.env.TF_ENABLE_ONEDNN_OPTS
+        ? `TF_ENABLE_ONEDNN_OPTS=${process.env.TF_ENABLE_ONEDNN_OPTS} `
+        : '';
+      const command = `${rounding}node examples/experiments/${name}.mjs --epochs ${epochs} --seeds ${seeds} --backend ${backend}`;
+      const head = { command, machine: machine(), tfjs: tf.version_core, minutes };
+      writeFileSync(join(values.out, `${name}.json`), `${compact({ ...head, ...numbers })}\n`);
+      console.log(`${join(values.out, `${name}.json`)} after ${minutes} minutes`);
     },
   };
 }
@@ -59,13 +70,49 @@ export function initializers(seed) {
   return () => tf.initializers.heNormal({ seed: next++ });
 }
 
-/** Trains with Adam and cross-entropy on batches of 64, in an order that the seed decides. */
+/**
+ * A plain stack of convolutions, each with batch normalization and ReLU, under a softmax on the mean of their last map.
+ * `convolutions` has the filters, kernel and stride of each.
+ */
+export function stack(convolutions, { side, classes, seed, l2 }) {
+  const kernelInitializer = initializers(seed);
+  const penalty = l2 ? { kernelRegularizer: tf.regularizers.l2({ l2 }) } : {};
+  return tf.sequential({
+    layers: [
+      ...convolutions.flatMap(({ filters, kernel = 3, stride = 1 }, index) => [
+        tf.layers.conv2d({
+          name: `conv${index + 1}`,
+          filters,
+          kernelSize: kernel,
+          strides: stride,
+          padding: 'same',
+          useBias: false,
+          kernelInitializer: kernelInitializer(),
+          ...penalty,
+          ...(index === 0 ? { inputShape: [side, side, 1] } : {}),
+        }),
+        tf.layers.batchNormalization({ name: `norm${index + 1}`, momentum: 0.9 }),
+        tf.layers.activation({ name: `relu${index + 1}`, activation: 'relu' }),
+      ]),
+      tf.layers.globalAveragePooling2d({ name: 'pool' }),
+      tf.layers.dense({
+        name: 'class',
+        units: classes,
+        activation: 'softmax',
+        kernelInitializer: kernelInitializer(),
+        ...penalty,
+      }),
+    ],
+  });
+}
+
+/** Trains with cross-entropy on batches of 64, in an order that the seed decides; with Adam unless told otherwise. */
 export async function train(
   model,
   { xs, ys },
-  { epochs, seed, learningRate = 0.001, callbacks = [], onEpoch, validationData },
+  { epochs, seed, optimizer = tf.train.adam(0.001), callbacks = [], onEpoch, validationData },
 ) {
-  model.compile({ optimizer: tf.train.adam(learningRate), loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
+  model.compile({ optimizer, loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
   const dataset = shuffledBatches(xs, ys, seed, 64);
   await model.fitDataset(dataset, {
     epochs,
@@ -112,12 +159,4 @@ export function* batchesOf(xs, size = 200) {
 /** Class numbers of one-hot labels. */
 export function classesOf(ys) {
   return tf.tidy(() => ys.argMax(-1).dataSync());
-}
-
-export function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-export function percent(value) {
-  return `${(100 * value).toFixed(2)} %`;
 }

@@ -1,6 +1,7 @@
 import { describe } from '../errors.js';
-import { checkModel, type ModelLike } from './layer-graph.js';
-import { type ReceptiveField, receptiveFields } from './receptive-fields.js';
+import { checkModel, leafPaths, type ModelLike } from './layer-graph.js';
+import { sidesOf } from './layer-views.js';
+import { type ReceptiveField, type ReceptiveFieldAxis, receptiveFields } from './receptive-fields.js';
 
 /*
  * What receptive fields say about a network and the size of its input: which convolutions see nothing new, and which input
@@ -40,18 +41,21 @@ export function borderLayer(model: ModelLike | readonly ReceptiveField[], inputS
 }
 
 /**
- * The input sizes that suit a model: between `min`, where every convolution can find something new, and `max`, beyond which no
- * convolution sees the whole input.
+ * The input sizes that suit a model: from `min` on every convolution can find something new along that axis, and beyond `max`
+ * no convolution sees the whole input. On inputs of size `min`, `unproductiveLayers` is empty; where all kernels are square,
+ * it is not on inputs of one less.
  *
- * For ResNet-50 this is 75 to 427, as in the README of MLRichter/receptive_field_analysis_toolbox.
+ * For ResNet-50 this is 128 to 427. The 75 that the README of MLRichter/receptive_field_analysis_toolbox gives for its minimum
+ * is the largest of the convolutions' smallest receptive fields; on images of that size two convolutions of a kernel of 3 see
+ * a map of 2 x 2 places.
  *
  * @param model a model, or the result of `receptiveFields`
  * @throws RangeError if the model has no convolution
  */
 export function inputSizeRange(model: ModelLike | readonly ReceptiveField[]): {
-  /** Per axis, the largest of the convolutions' smallest receptive fields. */
+  /** Per axis, the least size from which on no convolution is unproductive by what it sees along this axis. */
   min: number[];
-  /** Per axis, the largest receptive field of any convolution. */
+  /** Per axis, the largest receptive field of any convolution, on paths that do not see everything by other means. */
   max: number[];
 } {
   const fields = fieldsOf('inputSizeRange', model).filter(
@@ -61,15 +65,20 @@ export function inputSizeRange(model: ModelLike | readonly ReceptiveField[]): {
     throw new RangeError('inputSizeRange: expected a model with convolutions, got one without');
   }
   const rank = Math.max(...fields.map(({ axes }) => axes.length));
-  const largest = (pick: (axis: ReceptiveField['axes'][number]) => number) =>
+  const largest = (pick: (axis: ReceptiveFieldAxis) => number) =>
     Array.from({ length: rank }, (_, axis) =>
-      // Attention and squeeze-and-excitation see everything, which says nothing about what convolutions need.
+      // What sees everything (attention, squeeze-and-excitation) says nothing about the size that convolutions need.
       Math.max(
         1,
         ...fields.flatMap(({ axes }) => (axis < axes.length ? [pick(axes[axis]!)] : [])).filter(Number.isFinite),
       ),
     );
-  return { min: largest(({ min }) => min), max: largest(({ max }) => max) };
+  return { min: largest(leastSize), max: largest(({ maxFinite }) => maxFinite) };
+}
+
+/** The least input size at which a convolution is productive by one axis: the reverse of `isUnproductive`. */
+function leastSize({ min, minBefore, kernel, strideBefore }: ReceptiveFieldAxis): number {
+  return Math.max(Math.min(minBefore + 1, min), Math.ceil(strideBefore * (kernel + 1)));
 }
 
 function isUnproductive({ axes }: ReceptiveField, size: InputSize): boolean {
@@ -88,13 +97,22 @@ function fieldsOf(caller: string, model: ModelLike | readonly ReceptiveField[]):
 
 function ownInputSize(caller: string, model: ModelLike | readonly ReceptiveField[]): number[] {
   const shape = Array.isArray(model) ? undefined : (model as ModelLike).inputs[0]?.shape;
-  const sides = shape?.slice(1, -1) ?? [];
+  const sides = shape === undefined ? [] : sidesOf(shape, layoutOf(model as ModelLike));
   if (sides.length === 0 || sides.some((side) => side === null)) {
     throw new RangeError(
       `${caller}: expected an inputSize, because the model's own is not fixed, got the shape [${shape ?? ''}]`,
     );
   }
   return sides as number[];
+}
+
+/** The configuration of a layer that says whether channels come first; there is one layout in a model. */
+function layoutOf(model: ModelLike): object {
+  for (const layer of leafPaths(model.layers).keys()) {
+    const config = layer.getConfig();
+    if ('dataFormat' in config) return config;
+  }
+  return {};
 }
 
 function checkSize(caller: string, size: InputSize): void {

@@ -1,4 +1,4 @@
-import { type FieldOfView, inputView, type KernelWindow, merged, type Path } from './field-of-view.js';
+import { type FieldOfView, inputView, jumpOf, type KernelWindow, merged, type Path, sizeOf } from './field-of-view.js';
 import {
   checkModel,
   isModelLike,
@@ -18,8 +18,10 @@ import { isConvolution, kernelOf, spaceRank, throughLayer } from './layer-views.
 export interface ReceptiveFieldAxis {
   /** Smallest receptive field over all paths from the input; Infinity if every path sees everything. */
   readonly min: number;
-  /** Largest receptive field over all paths. */
+  /** Largest receptive field over all paths; Infinity if a path sees everything, as behind squeeze-and-excitation or attention. */
   readonly max: number;
+  /** Largest receptive field over the paths that do not see everything; Infinity if all do. */
+  readonly maxFinite: number;
   /** Distance between the fields of neighboring places of this layer's output: the product of strides so far. */
   readonly stride: number;
   /** Kernel size of the layer itself, in places of its input. */
@@ -55,7 +57,10 @@ export interface ReceptiveFieldOptions {
 /**
  * The receptive fields of every layer: r_l = r_(l-1) + (k_l - 1) * product of earlier strides, smallest and largest over all
  * paths from the input. Takes Sequential, functional and nested models; counts dilation, strides, pooling, depthwise,
- * separable and transposed convolutions in one to three dimensions. Recurrent and dense layers see everything.
+ * separable and transposed convolutions in one to three dimensions, resizing, padding and cropping. Sizes are whole numbers:
+ * where places of one map see differently much, as behind an enlarged map, the size is that of the place that sees most.
+ * Recurrent and dense layers see everything, and so does what is not known: the axes of a Dot, or of a map that is resized
+ * from a size that is not fixed.
  *
  * @returns one per layer in the order of `model.layers`, without input layers
  * @throws TypeError if the model is not a built tf.LayersModel
@@ -162,9 +167,11 @@ function fieldOf(
   const axes = after.axes.map((paths, axis) => {
     // If the rank changed, axes can no longer be told apart: the first one stands for all.
     const from = before.axes[axis] ?? before.axes[0] ?? paths;
+    const bounded = paths.filter((path) => Number.isFinite(sizeOf(path)));
     return {
       min: least(paths),
       max: most(paths),
+      maxFinite: most(bounded.length > 0 ? bounded : paths),
       stride: widest(paths),
       kernel: kernel[Math.min(axis, kernel.length - 1)]!,
       minBefore: least(from),
@@ -183,13 +190,13 @@ function fieldOf(
 }
 
 function least(paths: readonly Path[]): number {
-  return Math.min(...paths.map(({ size }) => size));
+  return Math.min(...paths.map(sizeOf));
 }
 
 function most(paths: readonly Path[]): number {
-  return Math.max(...paths.map(({ size }) => size));
+  return Math.max(...paths.map(sizeOf));
 }
 
 function widest(paths: readonly Path[]): number {
-  return Math.max(...paths.map(({ jump }) => jump));
+  return Math.max(...paths.map(jumpOf));
 }

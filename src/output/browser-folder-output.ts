@@ -2,7 +2,7 @@
 import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { describe, messageOf } from '../errors.js';
-import { appendToFile, filesBelow, folderAt, replaceFile } from '../platform/browser-folders.js';
+import { appendToFile, exclusively, filesBelow, folderAt, readFile, replaceFile } from '../platform/browser-folders.js';
 import { eventFileName } from './event-file-name.js';
 import { type Output, safePath } from './output.js';
 
@@ -127,7 +127,7 @@ export class BrowserFolderOutput implements Output {
 
   /** The Output of a folder below this one. There is one per name. */
   run(name: string): BrowserFolderOutput {
-    const path = safePath(name);
+    const path = safePath(name, true);
     let run = this.#runs.get(path);
     if (run === undefined) {
       run = new BrowserFolderOutput(async () => folderAt(await this.handle(), path.split('/')));
@@ -138,9 +138,19 @@ export class BrowserFolderOutput implements Output {
 
   /** Replaces the content of a companion file in one step, and makes the folders it lies in. */
   async file(path: string, bytes: Uint8Array): Promise<void> {
-    const parts = safePath(path).split('/');
-    const name = parts.pop()!;
-    await replaceFile(await folderAt(await this.handle(), parts), name, bytes);
+    const { folder, name } = await this.#find(path);
+    await replaceFile(folder, name, bytes);
+  }
+
+  /**
+   * Replaces what a companion file holds by what `change` makes of it; undefined if there is no such file. Other pages and
+   * workers wait meanwhile, if the browser has locks.
+   */
+  async updateFile(path: string, change: (content: Uint8Array | undefined) => Uint8Array): Promise<void> {
+    const { folder, name } = await this.#find(path);
+    await exclusively(`delve-tensorboard ${folder.name}/${name}`, async () => {
+      await replaceFile(folder, name, change(await readFile(folder, name)));
+    });
   }
 
   /** Every file in the folder and below it, sorted by path: to read (`readEvents(file)`), to download, to send. */
@@ -150,6 +160,12 @@ export class BrowserFolderOutput implements Output {
       found.push({ path, file: await handle.getFile() });
     }
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async #find(path: string): Promise<{ folder: FileSystemDirectoryHandle; name: string }> {
+    const parts = safePath(path, true).split('/');
+    const name = parts.pop()!;
+    return { folder: await folderAt(await this.handle(), parts), name };
   }
 
   #appendSoon(): void {

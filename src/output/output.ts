@@ -4,6 +4,8 @@
  * inside their folder.
  */
 
+import { fnv1aHex } from '../encoding/bytes.js';
+import { maxNameBytes, shortenedName, utf8Length } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
 
 /**
@@ -26,8 +28,13 @@ export interface Output {
   run?(name: string): Output;
   /** Writes a companion file (projector configuration, stores) at a path relative to the run's folder. */
   file?(path: string, bytes: Uint8Array): Promise<void>;
-  /** What a companion file holds; undefined if there is none. With it, a configuration that an earlier writer began is continued. */
+  /** What a companion file holds; undefined if there is none. With it or `updateFile`, the projector's configuration is continued. */
   readFile?(path: string): Uint8Array | undefined;
+  /**
+   * Replaces what a companion file holds by what `change` makes of it (undefined if there is no such file), without losing what
+   * others write to it meanwhile. Without it, the writer remembers what it has written.
+   */
+  updateFile?(path: string, change: (content: Uint8Array | undefined) => Uint8Array): Promise<void>;
   /** Bytes that have been accepted and are not yet at their destination; a producer may slow down on it. */
   readonly pendingBytes?: number;
   /**
@@ -102,23 +109,52 @@ export class MemoryOutput implements Output {
   }
 }
 
-/** Control characters, and the backslash, which separates folders on Windows. */
+/** Control characters, the backslash, which separates folders on Windows, and halves of characters, which are no UTF-8. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is exactly what must not reach a file system
-const unsafeCharacters = /[\u0000-\u001f\u007f\\]/g;
+const unsafeCharacters = /[\u0000-\u001f\u007f\\]|\p{Cs}/gu;
+
+/** Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file */
+const unsafeOnWindows = /[<>:"|?*]|[. ]+$|(?<=^(?:con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³]))(?=\.|$)/gi;
+
+/** The longest path below a folder, in bytes: the folder and an event file's name need room, too. */
+const maxPathBytes = 1024;
 
 /**
- * A name as a path below a folder, whatever the name: `/` separates folders, empty parts and `.` are left out, `..` becomes
- * `__`, and backslashes and control characters (NUL among them) become `_`. So no name of a tag or a run makes a file
- * outside the folder.
+ * A name as a path below a folder, whatever the name: `/` separates folders, and empty parts and `.` are left out, since they
+ * name the same folder. A part that cannot be a folder's name is changed and ends in a checksum of what it was, so that no two
+ * names share a folder: `..` becomes `__`, and backslashes and control characters (NUL among them) become `_`; a part of
+ * more than 255 bytes is cut, and so is a path of more than 1,024. So no name of a tag or a run makes a file outside the folder.
  *
+ * @param isForWindows also change what Windows, or a browser on any system, does not take as a name
  * @throws RangeError if nothing is left
  */
-export function safePath(name: string): string {
+export function safePath(name: string, isForWindows = false): string {
   const parts = name
-    .replace(unsafeCharacters, '_')
     .split('/')
     .filter((part) => part !== '' && part !== '.')
-    .map((part) => (part === '..' ? '__' : part));
+    .map((part) => safePart(part, isForWindows));
   if (parts.length === 0) throw new RangeError(`name: expected one that can name a folder, got ${describe(name)}`);
-  return parts.join('/');
+  const path = parts.join('/');
+  return utf8Length(path) <= maxPathBytes ? path : shortenedPath(parts);
+}
+
+function safePart(part: string, isForWindows: boolean): string {
+  let safe = part === '..' ? '__' : part.replace(unsafeCharacters, '_');
+  if (isForWindows) safe = safe.replace(unsafeOnWindows, '_');
+  if (safe === part) return shortenedName(part);
+  // JSON has a text for half a character, which UTF-8 does not.
+  return `${shortenedName(safe, maxNameBytes - 9)}-${fnv1aHex(JSON.stringify(part))}`;
+}
+
+/** As many of the first parts as there is room for, and all others as one part. */
+function shortenedPath(parts: readonly string[]): string {
+  const kept: string[] = [];
+  let bytes = maxNameBytes;
+  for (const part of parts) {
+    bytes += utf8Length(part) + 1;
+    if (bytes > maxPathBytes) break;
+    kept.push(part);
+  }
+  const rest = parts.slice(kept.length).join('_');
+  return [...kept, `${shortenedName(rest, maxNameBytes - 9)}-${fnv1aHex(parts.join('/'))}`].join('/');
 }

@@ -9,8 +9,7 @@ export function defaultStoreFiles(): StoreFiles {
   return {
     async read(path) {
       const { folder, name } = await find(path);
-      const handle = await absentAsUndefined(folder?.getFileHandle(name));
-      return handle && new Uint8Array(await (await handle.getFile()).arrayBuffer());
+      return folder && readFile(folder, name);
     },
     async write(path, bytes) {
       const { parts, name } = split(path);
@@ -75,6 +74,33 @@ export async function* filesBelow(
     if (entry.kind === 'directory') yield* filesBelow(entry as FileSystemDirectoryHandle, `${prefix}${name}/`);
     else if (!name.endsWith('.crswap')) yield { path: prefix + name, handle: entry as FileSystemFileHandle };
   }
+}
+
+/** A file's bytes; undefined if there is no such file. */
+export async function readFile(folder: FileSystemDirectoryHandle, name: string): Promise<Uint8Array | undefined> {
+  const handle = await absentAsUndefined(folder.getFileHandle(name));
+  return handle && new Uint8Array(await (await handle.getFile()).arrayBuffer());
+}
+
+/** Calls that are made one after another where the browser has no locks, by their names. */
+const turns = new Map<string, Promise<void>>();
+
+/**
+ * Calls `act` when no other page or worker of this origin is in a call with the same name. Without Web Locks this page alone
+ * waits for its own calls. Source: https://w3c.github.io/web-locks/
+ */
+export async function exclusively(name: string, act: () => Promise<void>): Promise<void> {
+  const locks = globalThis.navigator?.locks;
+  if (locks !== undefined) {
+    await locks.request(name, act);
+    return;
+  }
+  const turn = (turns.get(name) ?? Promise.resolve()).then(act);
+  turns.set(
+    name,
+    turn.catch(() => {}),
+  );
+  await turn;
 }
 
 /**

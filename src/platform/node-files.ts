@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   realpathSync,
   renameSync,
@@ -18,6 +19,7 @@ import {
 import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../errors.js';
 import type { AppendableFile, Files, SourceFiles, StoreFiles } from './platform.js';
 
 const readBytes = 1 << 20;
@@ -36,7 +38,9 @@ const maxOpenFiles = 32;
  */
 const maxOpenMillis = 1000;
 /** Errors by which the file system says that a file is no longer at its path. */
-const goneCodes = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ESTALE']);
+const goneCodes = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ESTALE', 'ELOOP']);
+/** Opens a file to go on writing it; a link that has taken its place is not followed. */
+const writeWithoutLinks = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0);
 
 /** The open files of this thread, those appended to least recently first. */
 const openFiles = new Set<EventFile>();
@@ -155,7 +159,7 @@ class EventFile implements AppendableFile {
   #open(): Stats | undefined {
     try {
       // 'a' would make a new file if the old one was deleted.
-      this.#keepOpen(withDescriptor(() => openSync(this.path, 'r+')));
+      this.#keepOpen(withDescriptor(() => openSync(this.path, writeWithoutLinks)));
     } catch (error) {
       if (goneCodes.has(codeOf(error) ?? '')) return undefined;
       throw error;
@@ -193,9 +197,92 @@ function countOf(written: number, path: string): number {
   throw Object.assign(new Error(`EIO: the file system took no bytes, write '${path}'`), { code: 'EIO' });
 }
 
-/** The file that is written before it takes the name of another, so that the other is replaced in one step. */
+/**
+ * A new name for the file that is written before it takes the name of another, so that the other is replaced in one step. It
+ * must be opened exclusively: then a link that somebody has put there is not followed.
+ */
 function temporaryPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.tmp`);
+  return join(dirname(path), `.${basename(path).slice(0, 50)}.${randomText()}.tmp`);
+}
+
+function randomText(): string {
+  return Math.random().toString(36).slice(2, 12).padEnd(10, '0');
+}
+
+/** A lock that has not changed hands for so long, in milliseconds, belongs to somebody who died: it is held for a few. */
+const staleMillis = 2000;
+/** How long a lock is waited for, in milliseconds. */
+const maxWaitMillis = 20_000;
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** A file that exists while somebody holds the lock. It has the holder's own text, by which others see that it changed hands. */
+class LockFile {
+  readonly #path: string;
+  readonly #text = `${process.pid} ${randomText()}`;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  acquire(): void {
+    const began = performance.now();
+    let holder: string | undefined;
+    let since = began;
+    while (!this.#make(this.#path)) {
+      const now = performance.now();
+      if (now - began > maxWaitMillis) {
+        throw Object.assign(new Error(`EBUSY: others hold the lock '${this.#path}'`), { code: 'EBUSY' });
+      }
+      const present = textOf(this.#path);
+      if (present !== holder) [holder, since] = [present, now];
+      else if (holder !== undefined && now - since > staleMillis) this.#takeOver(holder);
+      Atomics.wait(sleeper, 0, 0, 1 + 4 * Math.random());
+    }
+  }
+
+  release(): void {
+    if (textOf(this.#path) === this.#text) rmSync(this.#path, { force: true });
+  }
+
+  /** Makes a file with the holder's text; returns false if it is there already. */
+  #make(path: string): boolean {
+    let descriptor: number;
+    try {
+      descriptor = withDescriptor(() => openSync(path, 'wx'));
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return false;
+      throw error;
+    }
+    try {
+      writeSync(descriptor, this.#text);
+    } finally {
+      closeSync(descriptor);
+    }
+    return true;
+  }
+
+  /** Removes the lock of somebody who died. A second lock keeps others from removing the lock of whoever comes after them. */
+  #takeOver(holder: string): void {
+    const second = `${this.#path}.old`;
+    if (!this.#make(second)) {
+      const age = Date.now() - (statSync(second, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY);
+      if (age > maxWaitMillis) rmSync(second, { force: true });
+      return;
+    }
+    try {
+      if (textOf(this.#path) === holder) rmSync(this.#path, { force: true });
+    } finally {
+      rmSync(second, { force: true });
+    }
+  }
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 /** The synchronous file system. */
@@ -203,8 +290,28 @@ export const files: Files | undefined = {
   resolve: (path) => resolve(path),
   join: (folder, name) => join(folder, name),
   realPath: (path) => realpathSync.native(path),
+  hasNamesOfWindows: process.platform === 'win32',
   makeDirectory(path) {
     mkdirSync(path, { recursive: true });
+  },
+  makeNewDirectory(path) {
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      mkdirSync(path);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return false;
+      throw error;
+    }
+  },
+  isInside(folder, path, followLast) {
+    const real = realPathIfThere(folder);
+    if (real === undefined) return true; // there is nothing in it yet
+    let at = followLast ? path : dirname(path);
+    let target: string | undefined;
+    while (at.length > folder.length && (target = realPathIfThere(at)) === undefined) at = dirname(at);
+    if (at.length <= folder.length || target === undefined) return true;
+    return target === real || target.startsWith(real.endsWith(sep) ? real : real + sep);
   },
   list: (path) => withDescriptor(() => readdirSync(path)),
   create(path) {
@@ -218,10 +325,20 @@ export const files: Files | undefined = {
       throw error;
     }
   },
+  lock(path, act) {
+    mkdirSync(dirname(path), { recursive: true });
+    const lock = new LockFile(join(dirname(path), `.${basename(path).slice(0, 50)}.lock`));
+    lock.acquire();
+    try {
+      act();
+    } finally {
+      lock.release();
+    }
+  },
   write(path, bytes) {
     const temporary = temporaryPath(path);
     mkdirSync(dirname(path), { recursive: true });
-    const descriptor = withDescriptor(() => openSync(temporary, 'w'));
+    const descriptor = withDescriptor(() => openSync(temporary, 'wx'));
     try {
       try {
         for (let written = 0; written < bytes.length; ) {
@@ -249,6 +366,16 @@ export const files: Files | undefined = {
   },
 };
 
+/** The canonical path of what is at a path, links followed; undefined if there is nothing. */
+function realPathIfThere(path: string): string | undefined {
+  try {
+    return realpathSync.native(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
 function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
@@ -261,11 +388,10 @@ export const sourceFiles: SourceFiles = {
     return found.isDirectory() ? 'folder' : 'file';
   },
   async list(folder) {
-    const base = toPath(folder);
-    const entries = await readdir(base, { withFileTypes: true });
+    const entries = await readdir(folder, { withFileTypes: true });
     const found = await Promise.all(
       entries.map(async (entry) => {
-        const path = join(base, entry.name);
+        const path = join(folder, entry.name);
         const isLink = entry.isSymbolicLink();
         const kind = isLink ? await kindOfTarget(path) : entryKind(entry);
         return kind === undefined ? [] : [{ name: entry.name, path, kind, isLink }];
@@ -279,7 +405,6 @@ export const sourceFiles: SourceFiles = {
     if (found === undefined) return undefined;
     return found.isFile() ? found.size : Infinity;
   },
-  path: toPath,
   async open(path) {
     const seekable = (await stat(path)).isFile();
     const file = await open(path, seekable ? readWithoutWaiting : 'r');
@@ -291,8 +416,31 @@ export const sourceFiles: SourceFiles = {
   },
 };
 
-function toPath(path: string | URL): string {
-  return typeof path === 'string' ? path : fileURLToPath(path);
+/** Schemes that programs write with one slash, too: joining paths takes the other one away. */
+const remoteSchemes =
+  's3[an]?|gs|gcs|hdfs|viewfs|https?|ftps?|sftp|ssh|abfss?|wasbs?|az|adl|dbfs|oss|cos|minio|webhdfs';
+/** A letter alone is a drive of Windows. */
+const elsewherePattern = new RegExp(`^(?:[a-z][a-z0-9+.-]+://|(?:${remoteSchemes}):/)`, 'i');
+const shellPattern = /^(?:~|\$\w+|\$\{\w+\}|%\w+%)(?=[\\/]|$)/;
+
+/** A path as it is, and a `file:` URL as a path; see `Platform`. */
+export function localPath(place: string | URL, call: string, elsewhere: string): string {
+  const text = String(place);
+  const refuse = (why: string): never => {
+    throw new TypeError(`${call}: expected a path of this computer, got ${JSON.stringify(text.slice(0, 200))}: ${why}`);
+  };
+  if (/^file:\//i.test(text)) {
+    try {
+      return fileURLToPath(text);
+    } catch (cause) {
+      return refuse(messageOf(cause));
+    }
+  }
+  if (typeof place !== 'string' || elsewherePattern.test(text)) return refuse(elsewhere);
+  const variable = shellPattern.exec(text)?.[0];
+  if (variable === '~') return refuse('only a shell replaces ~, so write homedir() of node:os instead');
+  if (variable) return refuse(`only a shell replaces ${variable}, so write its value instead`);
+  return place;
 }
 
 /** What an entry of a folder is to a reader. Pipes, sockets and devices are nothing: opening one may wait for ever. */
@@ -324,7 +472,8 @@ async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
 /** Files below the working directory of this moment: a later chdir does not move a store's files. */
 export function defaultStoreFiles(): StoreFiles {
   const base = process.cwd();
-  const at = (path: string) => resolve(base, path);
+  const at = (path: string) =>
+    resolve(base, localPath(path, 'StoreFiles', 'keep files elsewhere through StoreFiles of your own'));
   return {
     async read(path) {
       return absentAsUndefined(readFile(at(path)));
@@ -333,7 +482,7 @@ export function defaultStoreFiles(): StoreFiles {
       const target = at(path);
       const temporary = temporaryPath(target);
       await mkdir(dirname(target), { recursive: true });
-      const file = await open(temporary, 'w');
+      const file = await open(temporary, 'wx');
       try {
         try {
           for (let written = 0; written < bytes.length; ) {

@@ -9,6 +9,14 @@ export interface Platform {
   readonly files: Files | undefined;
   /** The file system that event files are read from. */
   readonly sourceFiles: SourceFiles;
+  /**
+   * The path that a user means by a path, a `file:` URL or the text of one. A page, which has no paths, takes all for paths.
+   *
+   * @param call the call or option, for the error
+   * @param elsewhere what to do about another place, for the error
+   * @throws TypeError if that is no place of this computer, or begins with what only a shell replaces
+   */
+  localPath(place: string | URL, call: string, elsewhere: string): string;
   /** The files of stores that are given none: in the working directory, or in the origin private file system. */
   defaultStoreFiles(): StoreFiles;
   /** The computer's name, or the page's host; '' if there is none. */
@@ -110,14 +118,29 @@ export interface Files {
   join(folder: string, name: string): string;
   /** The canonical path of an existing folder: links and letter case are resolved. */
   realPath(path: string): string;
+  /** Whether the system does not take the names that Windows does not take. */
+  readonly hasNamesOfWindows: boolean;
   /** Makes a folder and its missing parents. */
   makeDirectory(path: string): void;
+  /** Makes a folder and its missing parents; returns false if it is there already. */
+  makeNewDirectory(path: string): boolean;
+  /**
+   * Whether a path below a folder leads to something in the folder, links followed, or to nothing yet.
+   *
+   * @param followLast whether the last part of the path is followed if it is a link
+   */
+  isInside(folder: string, path: string, followLast: boolean): boolean;
   /** The names in a folder. */
   list(path: string): string[];
   /** Makes an empty file to append to; returns undefined if the name is taken. */
   create(path: string): AppendableFile | undefined;
   /** Replaces a file's content in one step and makes missing folders on its path. */
   write(path: string, bytes: Uint8Array): void;
+  /**
+   * Calls `act` while no other program or thread is in a call with the same path; waits for others. A lock that somebody died
+   * with is taken over.
+   */
+  lock(path: string, act: () => void): void;
   /** A file's bytes in pieces; each piece is valid until the next one is asked for. A pipe or a device has none. */
   read(path: string): Iterable<Uint8Array>;
 }
@@ -141,19 +164,17 @@ export interface AppendableFile {
 
 /** The few things a reader of event files needs of a file system. Every function rejects with the file system's own error. */
 export interface SourceFiles {
-  /** What is at a path or a `file:` URL, links followed; undefined if there is nothing. Pipes and devices count as files. */
-  kind(path: string | URL): Promise<'file' | 'folder' | undefined>;
+  /** What is at a path, links followed; undefined if there is nothing. Pipes and devices count as files. */
+  kind(path: string): Promise<'file' | 'folder' | undefined>;
   /**
    * The files and folders in a folder, in no particular order, links followed. Entries that vanish meanwhile are left out, and
    * so are pipes, sockets and devices, which nobody named and which may never end.
    */
-  list(folder: string | URL): Promise<{ name: string; path: string; kind: 'file' | 'folder'; isLink: boolean }[]>;
+  list(folder: string): Promise<{ name: string; path: string; kind: 'file' | 'folder'; isLink: boolean }[]>;
   /** The canonical path of a folder: links are resolved. */
   realPath(folder: string): Promise<string>;
   /** A file's length; undefined if it is gone, Infinity for a pipe, which has none. */
   size(path: string): Promise<number | undefined>;
-  /** A `file:` URL as a path; a path is returned as it is. */
-  path(path: string | URL): string;
   /** Opens a file for reading. */
   open(path: string): Promise<OpenFile>;
 }

@@ -46,13 +46,17 @@ export function parseDelveColumn(column: string): { split: Split; stat: StoredSt
 /** Longest name in bytes: file systems allow 255, and `_epoch<k>.npy` must fit behind it. */
 const longestName = 200;
 
+/** Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file */
+const namesOfDevices = /^(?:con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(?:\.|$)/i;
+
 /**
  * A name as one part of a path, on every file system: separators, control characters, `%` and the characters that
- * Windows forbids become %XX, and so do the names `.` and `..`. Names that are too long for a file are cut and end in a
+ * Windows forbids become %XX, and so does a part of the names `.` and `..`, and of those that Windows has for devices. Names that are too long for a file are cut and end in a
  * checksum of the whole name. {@link decodeFileName} decodes all names but these.
  */
 export function encodeFileName(name: string): string {
   let encoded = name.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]|[%/\\:*?"<>|]/gu, percentEncode);
+  if (namesOfDevices.test(encoded)) encoded = percentEncode(encoded[0]) + encoded.slice(1);
   if (/^\.{0,2}$/.test(encoded) || /[. ]$/.test(encoded)) {
     encoded = encoded === '' ? '%' : encoded.slice(0, -1) + percentEncode(encoded.slice(-1));
   }

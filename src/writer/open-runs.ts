@@ -66,12 +66,16 @@ export function shareRun(
   };
 }
 
-/** The real path of a folder, by which writers recognize that they write to the same one. */
-function realFolder(output: DirectoryOutput, mustExist: boolean): string {
+/**
+ * The real path of a folder, by which writers recognize that they write to the same one.
+ *
+ * @throws RangeError if a link leads it out of its logdir
+ */
+export function realFolder(output: DirectoryOutput, mustExist: boolean): string {
   try {
     return output.makeFolder();
   } catch (error) {
-    if (mustExist) throw error;
+    if (mustExist || error instanceof RangeError) throw error;
     return output.folder;
   }
 }

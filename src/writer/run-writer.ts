@@ -3,15 +3,16 @@
  * the checks that every addX shares. Subclasses turn their arguments into summaries and hand them to `write`.
  */
 import { hostname, warn } from '#platform';
+import { shortenedName } from '../encoding/file-names.js';
 import { wellFormed } from '../encoding/protobuf.js';
 import { ClosedWriterError, describe } from '../errors.js';
-import { checkEventBytes, checkStep, checkTag, checkText, checkWallTime } from '../event/check-arguments.js';
+import { checkEventBytes, checkStep, checkTag, checkText, secondsOf } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
-import { DirectoryOutput } from '../output/directory-output.js';
+import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
-import { type RunOptions, type RunShare, shareRun } from './open-runs.js';
+import { type RunOptions, type RunShare, realFolder, shareRun } from './open-runs.js';
 import { bytesOf, type Run } from './run.js';
 import type { TaggedTensor } from './written-tags.js';
 
@@ -60,8 +61,8 @@ const minima = { maxQueue: 1, flushSecs: 0, maxBufferedBytes: 1, maxUnwrittenByt
 
 /** What every addX takes beside its data. */
 export interface SummaryOptions {
-  /** When the event happened, in seconds since 1970-01-01 UTC. The time of the call by default. */
-  wallTime?: number;
+  /** When the event happened: a Date, or seconds since 1970-01-01 UTC. The time of the call by default. */
+  wallTime?: number | Date;
   /** Shown instead of the tag. Counts on the tag's first event in a file, as `description` does. */
   displayName?: string;
   /** Markdown, shown beside the chart. */
@@ -69,7 +70,7 @@ export interface SummaryOptions {
 }
 
 /** The address of a summary in a run: the arguments that all addX have in common, checked. */
-interface SummaryAddress {
+export interface SummaryAddress {
   /** The call, for errors: `addScalar "loss"`. */
   call: string;
   tag: string;
@@ -93,27 +94,36 @@ export abstract class RunWriter implements AsyncDisposable {
   readonly #share: RunShare;
   /** The writers of the runs below, by name. */
   readonly #runs = new Map<string, this>();
+  /** The names of the runs below, by their folders. */
+  readonly #namesOfFolders = new Map<string, string>();
   /** Tags that were given without a step. */
   readonly #withoutStep = new Map<string, 'once' | 'warned'>();
+  /** Tags whose values were remarked on. */
+  readonly #remarked = new Set<string>();
   #closing: Promise<void> | undefined;
 
   /**
    * Opens a run. A folder's event file is made when the first event is written.
    *
-   * @param logdir a folder, which is made if it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default. Or any
-   * Output.
-   * @throws TypeError or RangeError if an argument is wrong, Error if the folder cannot be made
+   * @param logdir a folder, which is made if it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default, with `_1`, `_2`
+   * behind it if that is there already. Or any Output.
+   * @throws TypeError or RangeError if an argument is wrong or the folder is no place of this computer, Error if it cannot be
+   * made
    */
-  constructor(logdir?: string | Output, options: SummaryWriterOptions = {}) {
+  constructor(logdir?: string | URL | Output, options: SummaryWriterOptions = {}) {
     const runOptions = checkOptions(options);
     this.#options = options;
-    if (logdir !== undefined && (typeof logdir === 'string' ? logdir === '' : typeof logdir?.write !== 'function')) {
+    const isOutput = logdir !== undefined && !isLogdir(logdir);
+    if (isOutput && typeof (logdir as Output | null)?.write !== 'function') {
       throw new TypeError(
         `SummaryWriter: expected logdir to be a non-empty string or an Output, got ${describe(logdir)}`,
       );
     }
-    const isOutput = logdir !== undefined && typeof logdir !== 'string';
-    const output = isOutput ? logdir : new DirectoryOutput(logdir ?? defaultLogdir(options.comment), options);
+    const output = isOutput
+      ? logdir
+      : logdir === undefined
+        ? newFolder(options)
+        : new DirectoryOutput(logdirPath(logdir, 'SummaryWriter'), options);
     this.logdir = output instanceof DirectoryOutput ? output.logdir : '';
     this.#share = shareRun(output, runOptions, !isOutput);
     this.ownRun = this.#share.run;
@@ -131,21 +141,31 @@ export abstract class RunWriter implements AsyncDisposable {
    * The writer of a run below this one, `<logdir>/<name>`. There is one per name; it is flushed and closed with this one.
    *
    * @param name may hold `/`; nothing in it leads out of the logdir: `..` and characters that a file system does not take
-   * are replaced
-   * @throws TypeError if the name is not a string or this writer's Output has no runs, RangeError if the name is empty
+   * are replaced, and names that are too long for it are cut. A name that was changed ends in a checksum
+   * @throws TypeError if the name is not a string or this writer's Output has no runs; RangeError if the name is empty, a link
+   * leads its folder out of the logdir, or another name of this writer has the same folder (`a//b` beside `a/b`; on some
+   * systems `A` beside `a`)
    */
   run(name: string): this {
     this.#checkOpen(`run '${name}'`);
     const known = this.#runs.get(name);
     if (known !== undefined && !known.isClosed) return known;
     if (typeof name !== 'string') throw new TypeError(`run: expected the name to be a string, got ${describe(name)}`);
-    const path = safePath(name);
-    if (path !== name) return this.run(path);
     const { output } = this.ownRun;
     if (output.run === undefined) throw new TypeError(`run '${name}': this Output has no runs`);
+    const path = safePath(name);
+    const below = output.run(path);
+    const folder = below instanceof DirectoryOutput ? realFolder(below, false) : path;
+    const earlier = this.#namesOfFolders.get(folder);
+    if (earlier !== undefined && earlier !== name) {
+      throw new RangeError(
+        `run ${JSON.stringify(name)}: expected a name with a folder of its own, got the folder of run ${JSON.stringify(earlier)}`,
+      );
+    }
     const Writer = this.constructor as new (output: Output, options: SummaryWriterOptions) => this;
-    const run = new Writer(output.run(path), this.#options);
-    this.#runs.set(path, run);
+    const run = new Writer(below, this.#options);
+    this.#runs.set(name, run);
+    this.#namesOfFolders.set(folder, name);
     return run;
   }
 
@@ -218,8 +238,8 @@ export abstract class RunWriter implements AsyncDisposable {
     const call = `${method} ${JSON.stringify(tag)}`;
     this.#checkOpen(call);
     checkTag(tag, method);
-    const { wallTime, displayName, description } = options;
-    if (wallTime !== undefined) checkWallTime(wallTime, call);
+    const { displayName, description } = options;
+    const wallTime = options.wallTime === undefined ? undefined : secondsOf(options.wallTime, 'wallTime', call);
     checkText(displayName, 'displayName', call);
     checkText(description, 'description', call);
     if (step !== undefined) checkStep(step, call);
@@ -242,11 +262,24 @@ export abstract class RunWriter implements AsyncDisposable {
   protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
     const { call, step, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => {
-      const values = (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
+      const all = Array.isArray(read) ? read : [read];
+      for (const { remark } of all) this.remark(address, remark);
+      const values = all.map((one) => withMetadata(address, one));
       checkEventBytes(bytesOf(values), call);
       return values;
     };
     this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries), call);
+  }
+
+  /**
+   * Warns of what the user should know of a tag's values, once per tag.
+   *
+   * @internal
+   */
+  protected remark({ call, tag }: SummaryAddress, remark: string | undefined): void {
+    if (remark === undefined || this.#remarked.has(tag)) return;
+    this.#remarked.add(tag);
+    warn(`${call}: ${remark}`);
   }
 
   #eachRun(call: (run: this) => Promise<void>): Promise<void>[] {
@@ -310,11 +343,21 @@ function checkLimit(options: SummaryWriterOptions, option: keyof typeof minima):
   return value;
 }
 
+/** The Output of the default logdir, in a folder that nobody else has: programs that begin in the same second get one each. */
+function newFolder(options: SummaryWriterOptions): DirectoryOutput {
+  const logdir = defaultLogdir(options.comment);
+  for (let count = 0; ; count++) {
+    const output = new DirectoryOutput(count === 0 ? logdir : `${logdir}_${count}`, options);
+    if (output.makeNewFolder()) return output;
+  }
+}
+
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /**
  * `runs/<MMMdd_HH-MM-SS>_<host><comment>` in local time, as tensorboardX and torch.utils.tensorboard name it
- * (https://github.com/lanpa/tensorboardX/blob/master/tensorboardX/writer.py). A `/` in the comment becomes `_`.
+ * (https://github.com/lanpa/tensorboardX/blob/master/tensorboardX/writer.py). A `/` in the comment becomes `_`, and a comment that
+ * is too long for a folder's name is cut.
  */
 export function defaultLogdir(comment: string = defaults.comment, now = new Date()): string {
   const two = (part: number) => String(part).padStart(2, '0');
@@ -322,5 +365,5 @@ export function defaultLogdir(comment: string = defaults.comment, now = new Date
   const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('-');
   const name = `${date}_${time}_${hostname()}${comment}`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is exactly what must not reach a file system
-  return `runs/${name.replace(/[\u0000-\u001f\u007f\\/]/g, '_')}`;
+  return `runs/${shortenedName(name.replace(/[\u0000-\u001f\u007f\\/]/g, '_'), 240)}`;
 }

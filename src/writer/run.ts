@@ -15,11 +15,16 @@ import { DirectoryOutput } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { SummaryChecker } from '../summaries/check-summaries.js';
-import { addToProjectorConfig, type ProjectorFiles, projectorConfigFile } from '../summaries/embedding.js';
-import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
-import { type Later, whenRead } from '../summaries/numbers.js';
+import {
+  addToProjectorConfig,
+  type EmbeddingEntry,
+  type ProjectorFiles,
+  projectorConfigFile,
+} from '../summaries/embedding.js';
+import { givenHparams, type Hparams, type HparamsStatus } from '../summaries/hparams.js';
+import type { Later } from '../summaries/numbers.js';
 import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
-import { type LastPoint, lastPointsBefore } from './purge.js';
+import { eventsAfterPurge } from './purge.js';
 import { type BufferPolicy, type Chunk, counted, RecordBuffer } from './record-buffer.js';
 import { type TaggedTensor, WrittenTags } from './written-tags.js';
 
@@ -39,7 +44,7 @@ export class Run {
   readonly #tags = new WrittenTags();
   readonly #checker = new SummaryChecker((tag) => this.#tags.find(tag)?.metadata);
   /** Companion files that are being written. */
-  readonly #files = new Set<Promise<void>>();
+  readonly #files = new Set<Promise<unknown>>();
   /** Values that have been claimed, by their owners. */
   readonly #claims = new WeakMap<object, Set<string>>();
   readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
@@ -48,7 +53,7 @@ export class Run {
   #begun = false;
   /** The hyperparameters that have been added. */
   #hparams: { text: string; ended: boolean } | undefined;
-  /** What has been written for the projector: embeddings whose values come late are added to it in turn. */
+  /** What has been written for the projector, for an Output whose files are not updated in place. */
   #projectorConfig: string | undefined;
 
   constructor(output: Output, policy: BufferPolicy) {
@@ -151,18 +156,19 @@ export class Run {
    */
   purge(step: Step): void {
     this.#records.writeOut(Date.now(), true);
-    const points = this.#lastPointsBefore(step);
+    const events = this.#eventsAfterPurge(step);
     const start = encodeEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
     this.#begin();
     this.#queue.add(
       () => {
         this.#records.add(start, Date.now());
         this.#records.add(start, Date.now());
-        for (const { wallTime, step, value } of points) {
-          const payload = tensorboard.Event.encode({ wallTime, step, summary: { value: [value] } }).finish();
+        for (const event of events) {
+          const payload = tensorboard.Event.encode(event).finish();
           this.#records.prepare(payload.length);
-          const { tag, metadata } = value;
-          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
+          for (const { tag, metadata } of event.summary?.value ?? []) {
+            if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
+          }
           this.#records.add(payload, Date.now());
         }
       },
@@ -171,24 +177,34 @@ export class Run {
     );
   }
 
-  /** Writes the files of an embedding, and the projector's configuration with the embedding in it. */
+  /** Writes the files of an embedding, then the projector's configuration with the embedding in it. */
   addEmbedding({ files, entry }: ProjectorFiles): void {
-    for (const { path, bytes } of files) this.#addFile(path, bytes);
-    const config = whenRead(entry, (read) => {
-      this.#projectorConfig = addToProjectorConfig(this.#projectorConfig ?? this.#earlierProjectorConfig(), read);
-      return new TextEncoder().encode(this.#projectorConfig);
+    this.#begin();
+    const written = files.map(({ path, bytes }) => {
+      const file = this.#track(path, this.#writeFile(path, bytes));
+      return bytes instanceof Promise ? file : true;
     });
-    this.#addFile(projectorConfigFile, config);
+    // What is there already is written before this call returns: the program may end right after it.
+    if (!(entry instanceof Promise) && written.every((done) => done === true)) {
+      void this.#track(projectorConfigFile, this.#addToProjectorConfig(entry));
+      return;
+    }
+    const whole = entry instanceof Promise ? this.#queue.wait(entry, `the file '${projectorConfigFile}'`) : entry;
+    const added = Promise.all([whole, ...written]).then(async ([read, ...done]) => {
+      if (read !== givenUp && done.every((one) => one)) await this.#addToProjectorConfig(read);
+    });
+    void this.#track(projectorConfigFile, added);
   }
 
   /**
-   * Remembers the hyperparameters of the run. TensorBoard reads what comes first and nothing later, so a run has one set
+   * Checks the hyperparameters of the run. TensorBoard reads what comes first and nothing later, so a run has one set
    * of them and one end; those of a session that is 'running' may be given again to end it.
    *
+   * @returns must be called once they have been added
    * @throws RangeError if the run has other hyperparameters or its session has ended
    */
-  beginHparams(hparams: Readonly<Record<string, Hparam>>, status: HparamsStatus = 'success'): void {
-    const text = JSON.stringify(Object.entries(hparams).sort(([a], [b]) => (a < b ? -1 : 1)));
+  beginHparams(hparams: Hparams, status: HparamsStatus = 'success'): () => void {
+    const text = JSON.stringify([...givenHparams(hparams)].sort(([a], [b]) => (a < b ? -1 : 1)));
     const advice = "a run has one set of hyperparameters: write others to a run of their own, writer.run('name')";
     if (this.#hparams !== undefined && this.#hparams.text !== text) {
       throw new RangeError(
@@ -200,7 +216,9 @@ export class Run {
         `addHparams: the run's hyperparameters have been written and its session has ended; ${advice}`,
       );
     }
-    this.#hparams = { text, ended: status !== 'running' };
+    return () => {
+      this.#hparams = { text, ended: status !== 'running' };
+    };
   }
 
   /**
@@ -260,10 +278,10 @@ export class Run {
     this.#records.addLoss(names.length, `no value has come for ${maxSilentMillis / 1000} s`, error);
   }
 
-  #lastPointsBefore(step: Step): LastPoint[] {
+  #eventsAfterPurge(step: Step): tensorboard.IEvent[] {
     if (!(this.output instanceof DirectoryOutput)) return [];
     try {
-      return lastPointsBefore(step, this.output.readEarlier());
+      return eventsAfterPurge(step, this.output.readEarlier());
     } catch (error) {
       warn(`What was written at step ${step} and later may stay visible: ${messageOf(error)}`);
       return [];
@@ -310,25 +328,38 @@ export class Run {
     }
   }
 
-  /** Writes a companion file. The run exists from then on, even if no event is added. */
-  #addFile(path: string, bytes: Later<Uint8Array>): void {
-    this.#begin();
-    const written = this.#writeFile(path, bytes)
-      .catch((error) => this.#records.addLoss(1, `the file '${path}' could not be written`, error))
-      .finally(() => this.#files.delete(written));
-    this.#files.add(written);
+  /** Waits for a companion file that is being written; resolves to whether it was. A failure is counted and reported. */
+  #track(path: string, written: Promise<unknown>): Promise<boolean> {
+    const tracked: Promise<boolean> = written
+      .then(
+        (result) => result !== givenUp,
+        (error) => {
+          this.#records.addLoss(1, `the file '${path}' could not be written`, error);
+          return false;
+        },
+      )
+      .finally(() => this.#files.delete(tracked));
+    this.#files.add(tracked);
+    return tracked;
   }
 
-  async #writeFile(path: string, bytes: Later<Uint8Array>): Promise<void> {
+  /** Writes a companion file; resolves to `givenUp` if its bytes never come. */
+  async #writeFile(path: string, bytes: Later<Uint8Array>): Promise<unknown> {
     if (this.output.file === undefined) throw new Error('This Output takes no companion files');
     const read = bytes instanceof Promise ? await this.#queue.wait(bytes, `the file '${path}'`) : bytes;
-    if (read !== givenUp) await this.output.file(safePath(path), read);
+    return read === givenUp ? givenUp : this.output.file(safePath(path), read);
   }
 
-  /** The projector's configuration that an earlier program left in the folder. */
-  #earlierProjectorConfig(): string {
-    const bytes = this.output.readFile?.(projectorConfigFile);
-    return bytes === undefined ? '' : new TextDecoder().decode(bytes);
+  async #addToProjectorConfig(entry: EmbeddingEntry): Promise<void> {
+    const add = (content: string) => new TextEncoder().encode(addToProjectorConfig(content, entry));
+    const textOf = (bytes: Uint8Array | undefined) => (bytes === undefined ? '' : new TextDecoder().decode(bytes));
+    if (this.output.updateFile !== undefined) {
+      await this.output.updateFile(projectorConfigFile, (content) => add(textOf(content)));
+      return;
+    }
+    const bytes = add(this.#projectorConfig ?? textOf(this.output.readFile?.(projectorConfigFile)));
+    this.#projectorConfig = new TextDecoder().decode(bytes);
+    await this.output.file!(projectorConfigFile, bytes);
   }
 }
 

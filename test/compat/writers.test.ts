@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DecodedSummary } from '../../src/event/event.js';
@@ -45,6 +45,32 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
     // As documented: what has no point before purgeStep stays visible to the Rust loader.
     if (fast) expect((await shown(board, 'run', 'only late')).length).toBe(4);
     else await expect(shown(board, 'run', 'only late')).resolves.toEqual([]);
+  });
+
+  it.each([
+    ['the clock went back', 'events.out.tfevents.4000000000.elsewhere.1.00000'],
+    ['its name holds milliseconds', 'events.out.tfevents.9000000000000.elsewhere'],
+    ["its name is another program's", 'z-training.tfevents.1700000000.host'],
+    ['it has the last second', 'events.out.tfevents.9999999999.zz.1.0'],
+  ])('shows what is added after a file that it has read and whose name is late: %s', async (_, name) => {
+    const logdir = temporaryFolder();
+    const run = join(logdir, 'run');
+    const first = new SummaryWriter(run);
+    first.addScalar('loss', 1, 1);
+    await first.close();
+    renameSync(join(run, readdirSync(run)[0]), join(run, name));
+    const board = await startTensorBoard(logdir, { fast });
+    for (const step of [2, 3]) {
+      const later = new SummaryWriter(run);
+      later.addScalar('loss', step, step);
+      await later.close();
+    }
+    const points = await board.askUntil<Points>(
+      'scalars/scalars',
+      { run: 'run', tag: 'loss' },
+      ({ length }) => length >= 3,
+    );
+    expect(points.map(([, step]) => step)).toEqual([1, 2, 3]);
   });
 
   it('two writers of one folder show everything', async () => {

@@ -62,7 +62,7 @@ describe('adviseOn', () => {
       className: 'Conv2D',
       min,
       max: min,
-      axes: [{ min, max: min, stride: 1, kernel: 3, minBefore, strideBefore: 1 }],
+      axes: [{ min, max: min, maxFinite: min, stride: 1, kernel: 3, minBefore, strideBefore: 1 }],
       convolutional: true,
     });
     const receptiveFields = [field('l1', 1, 3), field('l2', 3, 5), field('l3', 5, 7), field('l4', 7, 9)];

@@ -105,7 +105,7 @@ describe('receptive fields, worked out by hand', () => {
     // conv12 has seen 164 pixels when 165 come in: conv13 still adds. At 164 it does not.
     expect(unproductiveLayers(vgg16(32), 165)).toEqual([]);
     expect(unproductiveLayers(vgg16(32), 164)).toEqual(['conv13']);
-    expect(inputSizeRange(vgg16(32))).toEqual({ min: [196, 196], max: [196, 196] });
+    expect(inputSizeRange(vgg16(32))).toEqual({ min: [165, 165], max: [196, 196] });
   });
 
   it('one path of a residual block skips the convolutions, so min and max part', () => {
@@ -139,7 +139,10 @@ describe('receptive fields, worked out by hand', () => {
       [43, 267],
       [75, 427],
     ]);
-    expect(inputSizeRange(resNet50())).toEqual({ min: [75, 75], max: [427, 427] });
+    // Behind a stride of 32, a kernel of 3 has more than itself to look at from 4 * 32 pixels on.
+    expect(inputSizeRange(resNet50())).toEqual({ min: [128, 128], max: [427, 427] });
+    expect(unproductiveLayers(resNet50(), 127)).toEqual(['b4_2', 'b4_3']);
+    expect(unproductiveLayers(resNet50(), 128)).toEqual([]);
   });
 
   it('dilation: kernel 3 at rates 1, 2, 4 reaches 2, 4, 8 further', () => {
@@ -222,7 +225,8 @@ describe('receptive fields, worked out by hand', () => {
       2, 4, 8, 16, 19, 27,
     ]);
     expect(receptiveFields(model)[0]!.axes).toHaveLength(1);
-    expect(inputSizeRange(model)).toEqual({ min: [27], max: [27] });
+    // What reaches the last layer has seen 19 steps: at 20 it finds something new.
+    expect(inputSizeRange(model)).toEqual({ min: [20], max: [27] });
   });
 
   it('kernels that are not square: each axis on its own, and the border needs both', () => {
@@ -237,7 +241,7 @@ describe('receptive fields, worked out by hand', () => {
     expect([c!.min, c!.max]).toEqual([7, 13]);
     expect(unproductiveLayers(model, 9)).toEqual([]);
     expect(unproductiveLayers(model, [5, 9])).toEqual(['c']);
-    expect(inputSizeRange(model)).toEqual({ min: [7, 13], max: [7, 13] });
+    expect(inputSizeRange(model)).toEqual({ min: [6, 10], max: [7, 13] });
   });
 
   it('an inception module: 1x1, 3x3, 5x5 and pool side by side', () => {
@@ -280,7 +284,7 @@ describe('receptive fields, worked out by hand', () => {
       [3, Infinity],
       [5, Infinity],
     ]);
-    expect(inputSizeRange(model)).toEqual({ min: [5, 5], max: [3, 3] });
+    expect(inputSizeRange(model)).toEqual({ min: [4, 4], max: [5, 5] });
   });
 
   it('a U-Net: going up halves the jump again', () => {
@@ -408,6 +412,20 @@ describe('the border', () => {
     // With 12 pixels the map has 6; b sees 4 + 4 * 2 = 12, so c gets 12 >= 12 and sees 20.
     expect(unproductiveLayers(model, 12)).toEqual(['c']);
     expect(unproductiveLayers(model, 13)).toEqual([]);
+  });
+
+  it('channels may come first: the sides are still those of the image', () => {
+    const first = { dataFormat: 'channelsFirst', padding: 'same', filters: 2, kernelSize: 3 } as const;
+    const model = tf.sequential({
+      layers: [
+        layers.conv2d({ name: 'a', inputShape: [3, 8, 10], ...first }),
+        layers.upSampling2d({ name: 'up', size: [2, 2], dataFormat: 'channelsFirst' }),
+        layers.conv2d({ name: 'b', ...first, strides: 2 }),
+      ],
+    });
+    // The windows of `b` begin on even places: three doubled places are two of those before.
+    expect(sizes(receptiveFields(model), 'a', 'up', 'b').map(([size]) => size)).toEqual([3, 3, 4]);
+    expect(unproductiveLayers(model)).toEqual(unproductiveLayers(model, [8, 10]));
   });
 
   it('a custom layer works place by place unless its window is given', () => {

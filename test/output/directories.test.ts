@@ -258,15 +258,35 @@ describe('safePath', () => {
     ['train', 'train'],
     ['loss/train', 'loss/train'],
     ['/abs//path/', 'abs/path'],
-    ['../up', '__/up'],
-    ['a/../b', 'a/__/b'],
+    ['../up', expect.stringMatching(/^__-[0-9a-f]{8}\/up$/)],
+    ['a/../b', expect.stringMatching(/^a\/__-[0-9a-f]{8}\/b$/)],
     ['a/./b', 'a/b'],
     ['...', '...'],
-    ['c:\\x', 'c:_x'],
-    ['nul\0', 'nul_'],
+    ['c:\\x', expect.stringMatching(/^c:_x-[0-9a-f]{8}$/)],
+    ['nul\0', expect.stringMatching(/^nul_-[0-9a-f]{8}$/)],
+    ['half \ud83d', expect.stringMatching(/^half _-[0-9a-f]{8}$/)],
     ['12:30 ä 😀', '12:30 ä 😀'],
+    ['e\u0301 trailing. ', 'e\u0301 trailing. '],
+    ['CON', 'CON'],
+    ['x'.repeat(255), 'x'.repeat(255)],
+    ['x'.repeat(256), expect.stringMatching(/^x{246}-[0-9a-f]{8}$/)],
+    [`a/${'😀'.repeat(64)}`, expect.stringMatching(/^a\/(😀){61}-[0-9a-f]{8}$/u)],
   ])('%j becomes %j', (name, path) => {
-    expect(safePath(name)).toBe(path);
+    expect(safePath(name)).toEqual(path);
+  });
+
+  it.each([
+    ['CON', 'CON_'],
+    ['a/nul.txt', 'a/nul_.txt'],
+    ['Lpt1/x', 'Lpt1_/x'],
+    ['console', 'console'],
+    ['lr=0.1:adam?', 'lr=0.1_adam_'],
+    ['end. ', 'end_'],
+    ['<a>|"b"*', '_a___b__'],
+  ])('for Windows and browsers %j becomes %j, with a checksum if it was changed', (name, path) => {
+    const changed = safePath(name, true);
+    expect(changed.replace(/-[0-9a-f]{8}(?=\/|$)/, '')).toBe(path);
+    expect(changed === name).toBe(path === name);
   });
 
   it.each(['', '/', '.', './/.'])('%j is refused, because it names nothing', (name) => {
@@ -294,6 +314,43 @@ describe('safePath', () => {
         expect(safePath(path)).toBe(path);
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  const folderOf = (name: string) =>
+    name
+      .split('/')
+      .filter((part) => part !== '' && part !== '.')
+      .join('/');
+  const long = fc
+    .tuple(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 400 }))
+    .map(([text, n]) => text.repeat(n));
+
+  it('two names have one path only if they are two spellings of it', () => {
+    const part = fc.constantFrom('..', '.', '/', '\\', '_', '__', '\0', 'a', '\ud83d', '\ude00', 'con', ':');
+    const names = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 4 }),
+      fc.array(part, { maxLength: 5 }).map((parts) => parts.join('')),
+    );
+    fc.assert(
+      fc.property(names, names, fc.boolean(), (a, b, isForWindows) => {
+        fc.pre(folderOf(a) !== '' && folderOf(b) !== '');
+        expect(safePath(a, isForWindows) === safePath(b, isForWindows)).toBe(folderOf(a) === folderOf(b));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it('names of any length fit, and stay different if they differ at their ends only', () => {
+    fc.assert(
+      fc.property(fc.array(long, { minLength: 1, maxLength: 40 }), fc.boolean(), (texts, isForWindows) => {
+        const name = `n/${texts.join('/')}`;
+        const [path, another] = [safePath(name, isForWindows), safePath(`${name}!`, isForWindows)];
+        for (const part of path.split('/')) expect(Buffer.byteLength(part)).toBeLessThanOrEqual(255);
+        expect(Buffer.byteLength(path)).toBeLessThanOrEqual(1024);
+        expect(path).not.toBe(another);
+      }),
+      { numRuns: 300 },
     );
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -172,10 +172,31 @@ describe('defaultStoreFiles', () => {
   it('keeps the old content when the new one cannot be written', async () => {
     const files = defaultStoreFiles();
     await files.write(`${folder}/c.csv`, bytes('old'));
-    // A folder stands where the new content would be prepared.
-    mkdirSync(join(folder, '.c.csv.tmp'));
-    await expect(files.write(`${folder}/c.csv`, bytes('new'))).rejects.toThrow('EISDIR');
+    // Bytes that no file takes.
+    await expect(files.write(`${folder}/c.csv`, { length: 1 } as Uint8Array)).rejects.toThrow();
     expect(readFileSync(join(folder, 'c.csv'), 'utf8')).toBe('old');
+    expect(readdirSync(folder)).toEqual(['c.csv']);
+  });
+
+  it('leaves nothing behind if something else stands where the file belongs', async () => {
+    mkdirSync(join(folder, 'c.csv'));
+    await expect(defaultStoreFiles().write(`${folder}/c.csv`, bytes('new'))).rejects.toThrow('EISDIR');
+    expect(readdirSync(folder)).toEqual(['c.csv']);
+  });
+
+  it('takes names as long as the file system does', async () => {
+    const name = `${'x'.repeat(251)}.csv`;
+    await defaultStoreFiles().write(`${folder}/${name}`, bytes('long'));
+    expect(readdirSync(folder)).toEqual([name]);
+  });
+
+  it('replaces links and does not write through them, whatever name they have', async () => {
+    const outside = join(folder, 'outside');
+    writeFileSync(outside, 'theirs');
+    for (const name of ['c.csv', '.c.csv.tmp', '.c.csv']) symlinkSync(outside, join(folder, name));
+    await defaultStoreFiles().write(`${folder}/c.csv`, bytes('ours'));
+    expect(readFileSync(outside, 'utf8')).toBe('theirs');
+    expect(readFileSync(join(folder, 'c.csv'), 'utf8')).toBe('ours');
   });
 
   it('has the old or the new content at every moment, never a part', async () => {

@@ -77,6 +77,7 @@ describe('reportHtml', () => {
         kernel: 3,
         minBefore: 1 + 2 * layer,
         strideBefore: 1,
+        maxFinite: 0,
       };
       return {
         layer: `block_${layer}/conv2d`,

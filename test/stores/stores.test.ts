@@ -63,14 +63,28 @@ describe('encodeFileName', () => {
     }
   });
 
-  it.each(['..', '.', '', '../../etc/passwd', 'a/b', 'a\\b', 'C:', 'a\0b', 'tab\t', 'dot.', 'space ', '%2F', '*?"<>|'])(
-    'makes %o one harmless part of a path',
-    (name) => {
-      const encoded = encodeFileName(name);
-      expect(encoded).not.toMatch(/[/\\:*?"<>|\p{Cc}]|^\.{0,2}$|[. ]$/u);
-      expect(decodeFileName(encoded)).toBe(name);
-    },
-  );
+  it.each([
+    '..',
+    '.',
+    '',
+    '../../etc/passwd',
+    'a/b',
+    'a\\b',
+    'C:',
+    'a\0b',
+    'tab\t',
+    'dot.',
+    'space ',
+    '%2F',
+    '*?"<>|',
+    'CON',
+    'nul.txt',
+    'Com1',
+  ])('makes %o one harmless part of a path', (name) => {
+    const encoded = encodeFileName(name);
+    expect(encoded).not.toMatch(/[/\\:*?"<>|\p{Cc}]|^\.{0,2}$|[. ]$|^(con|nul|com1)(\.|$)/iu);
+    expect(decodeFileName(encoded)).toBe(name);
+  });
 
   it('is reversible and free of separators for any name of ordinary length', () => {
     const ordinary = fc.string({ unit: 'binary', maxLength: 15 });

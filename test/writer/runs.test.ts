@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -18,7 +18,6 @@ describe('runs', () => {
     const { writer, output } = writerInMemory();
     const train = writer.run('train');
     expect(writer.run('train')).toBe(train);
-    expect(writer.run('./train/')).toBe(train);
     train.addScalar('loss', 1, 1);
     await train.close();
     const again = writer.run('train');
@@ -27,6 +26,54 @@ describe('runs', () => {
     await writer.close();
     expect(again.isClosed).toBe(true);
     expect(scalarsOf(decodeRecords(output.runs.get('train')!.bytes)).map(({ step }) => step)).toEqual([1, 2]);
+  });
+
+  it.each([
+    ['a/b', 'a//b'],
+    ['a/b', 'a/./b'],
+    ['train', './train/'],
+    ['/train', 'train'],
+  ])('%j and %j would share a folder: the second is refused, in memory and on disk', async (first, second) => {
+    for (const output of [new MemoryOutput(), temporaryFolder()]) {
+      const writer = new SummaryWriter(output);
+      const run = writer.run(first);
+      expect(() => writer.run(second)).toThrow(RangeError);
+      expect(() => writer.run(second)).toThrow(`got the folder of run ${JSON.stringify(first)}`);
+      expect(writer.run(first)).toBe(run);
+      await writer.close();
+    }
+  });
+
+  it('names that the file system takes for one are refused, whatever makes them one', async () => {
+    const logdir = temporaryFolder();
+    mkdirSync(join(logdir, 'A'));
+    symlinkSync('A', join(logdir, 'a')); // what a case-insensitive file system shows
+    const writer = new SummaryWriter(logdir);
+    writer.run('A').addScalar('loss', 1, 1);
+    expect(() => writer.run('a')).toThrow(
+      'run "a": expected a name with a folder of its own, got the folder of run "A"',
+    );
+    await writer.close();
+  });
+
+  it.each([
+    ['a\\b', 'a_b'],
+    ['a\0b', 'a\x01b'],
+    ['..', '__'],
+    ['é', 'e\u0301'],
+    ['A', 'a'],
+    [`${'lr=0.1,'.repeat(40)}x`, `${'lr=0.1,'.repeat(40)}y`],
+    ['a/'.repeat(900), `${'a/'.repeat(900)}b`],
+  ])('%j and %j have a folder each', async (first, second) => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    const runs = [first, second].map((name, index) => {
+      const run = writer.run(name);
+      run.addScalar('loss', index, index);
+      return run.logdir;
+    });
+    await writer.close();
+    expect(runs.map((folder) => stepsIn(folder))).toEqual([[0], [1]]);
   });
 
   it('a run is of the same class as its writer', () => {
