@@ -112,7 +112,7 @@ export async function listNpy(
   files: StoreFiles,
 ): Promise<{ path: string; name: string; epoch: number }[]> {
   return (await files.list(folder)).flatMap((path) => {
-    const match = /^([^/]+)\/\1_epoch(\d+)\.npy$/.exec(path);
+    const match = /^([^/]+)\/\1_epoch(\d{1,15})\.npy$/.exec(path);
     return match ? [{ path, name: match[1], epoch: Number(match[2]) }] : [];
   });
 }

@@ -101,7 +101,8 @@ export async function reconstructCsv(npyFolder: string | URL, options: Reconstru
     for (const [epoch, path] of from.epochs) {
       const read = async () => decodeNpy((await files.read(`${folder}/${path}`))!, path);
       if (stat === undefined) {
-        const { dtype, values } = await read();
+        const { dtype, shape, values } = await read();
+        if (values.length !== 1) throw new RangeError(`${path}: expected one number, got the shape [${shape}]`);
         table.set(epoch, column, (dtype === 'int64' ? integerText : floatText)(values[0]));
         continue;
       }
@@ -172,7 +173,14 @@ function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | und
   return plan;
 }
 
+/** The spectrum of an array; what cannot be a covariance or eigenvalues is refused. */
 function spectrumOf({ shape, values }: NpyArray, path: string): Spectrum {
+  const stride = shape.length === 2 ? shape[1] + 1 : 1;
+  const variances = values.filter((_, index) => index % stride === 0);
+  // Rounding alone makes an eigenvalue of a covariance a little negative.
+  const least = -1e-9 * variances.reduce((most, variance) => Math.max(most, variance), 0);
+  const wrong = variances.find((variance) => variance < least) ?? values.find((value) => !Number.isFinite(value));
+  if (wrong !== undefined) throw new RangeError(`${path}: expected finite numbers and variances >= 0, got ${wrong}`);
   if (shape.length === 1) return Spectrum.fromEigenvalues(values);
   if (shape.length === 2 && shape[0] === shape[1]) return Spectrum.of(values);
   throw new RangeError(`${path}: expected a square covariance or a list of eigenvalues, got the shape [${shape}]`);

@@ -12,6 +12,9 @@ import {
 } from '../statistics/spectrum-measures.js';
 import { checkSaveTo, type SaveTo } from './store-of.js';
 
+/** The covariance of so many features takes 67 MB, and its eigenvalues about ten seconds. */
+const DEFAULT_MAX_WIDTH = 4096;
+
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
   /**
@@ -70,6 +73,13 @@ export interface SaturationOptions {
    * several times for a batch uses the same number in each call.
    */
   maxSamples?: number;
+  /**
+   * Layers of more features than this are left out, with one warning that names them; Infinity for no limit. Default 4096.
+   * Of d features, the covariance takes 4 d^2 bytes of memory per split, and its eigenvalues time that grows with d^3: about
+   * ten seconds for 4096, hours for a softmax over a vocabulary of 50,000. What counts are the columns of a layer's samples:
+   * channels or units, times all places with convMethod 'flatten', or all steps with timeseriesMethod 'timestepwise'.
+   */
+  maxWidth?: number;
   /** Whether each `addSaturations` starts a new sample. Default true; with false the sample grows over all epochs. */
   resetCovariance?: boolean;
   /** Whether the mean saturation over all layers is written too, per split. Default false. */
@@ -110,6 +120,7 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
   precision: true,
   logInterval: true,
   maxSamples: true,
+  maxWidth: true,
   resetCovariance: true,
   averageSaturation: true,
   initialEpoch: true,
@@ -156,6 +167,10 @@ export function resolveOptions(options: SaturationOptions = {}, call = 'Saturati
     logInterval: integerFrom('logInterval', options.logInterval ?? 1, 1),
     maxSamples:
       options.maxSamples === undefined ? Number.POSITIVE_INFINITY : integerFrom('maxSamples', options.maxSamples, 1),
+    maxWidth:
+      options.maxWidth === Number.POSITIVE_INFINITY
+        ? Number.POSITIVE_INFINITY
+        : integerFrom('maxWidth', options.maxWidth ?? DEFAULT_MAX_WIDTH, 1),
     resetCovariance: checkedBoolean('resetCovariance', options.resetCovariance ?? true),
     averageSaturation: checkedBoolean('averageSaturation', options.averageSaturation ?? false),
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { LayersModel, type Logs } from '@tensorflow/tfjs-layers';
-import { type GraphModelNodes, isGraphModelNodes } from '../activations/hooks.js';
+import { type GraphModelNodes, isGraphModelNodes } from '../activations/graph-model.js';
 import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';

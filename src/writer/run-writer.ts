@@ -175,6 +175,7 @@ export abstract class RunWriter implements AsyncDisposable {
     }
     const Writer = this.constructor as new (output: Output, options: SummaryWriterOptions) => this;
     const run = new Writer(below, this.#options);
+    run.ownRun.placeBelow(this.ownRun);
     this.#runs.set(name, run);
     this.#namesOfFolders.set(folder, name);
     return run;
@@ -186,9 +187,11 @@ export abstract class RunWriter implements AsyncDisposable {
   }
 
   /**
-   * Writes an event as it is: what `readEvents` yields is written back without loss.
+   * Writes an event as it is: what `readEvents` yields is written back without loss. An event is refused if it would stop one of
+   * TensorBoard's loaders, or keep a page from showing other tags; a loop that copies a file of which it knows nothing catches
+   * that and goes on with the next event.
    *
-   * @throws TypeError or RangeError if TensorBoard could not read the event
+   * @throws TypeError or RangeError that says what is wrong with the event; then nothing has been written
    */
   addEvent(event: TensorBoardEvent): void {
     this.#checkOpen('addEvent');
