@@ -152,7 +152,7 @@ function warnOfRejected(layers: readonly LayerStatistics[], epoch: number, repor
     words.push(`${rejected} of ${samples + rejected} rows of layer '${layer}' (${split})`);
   }
   if (words.length === 0) return;
-  const more = words.length > mostLayersWorded ? ` and rows of ${words.length - mostLayersWorded} more layers` : '';
+  const more = words.length > mostLayersWorded ? ` and rows of ${words.length - mostLayersWorded} more` : '';
   const listed = words.slice(0, mostLayersWorded).join(', ');
   warn(
     `epoch ${epoch + 1}: ${listed}${more} held a NaN or Infinity and were left out; no more is said of these layers`,
@@ -175,6 +175,6 @@ function warnOfFewSamples(
   }
   if (warnings.length === 0) return;
   const more = warnings.length - mostLayersWorded;
-  if (more > 0) warnings.splice(mostLayersWorded, more, `The rows of ${more} more layers are few, too.`);
+  if (more > 0) warnings.splice(mostLayersWorded, more, `The same holds for ${more} more, counted by layer and split.`);
   warn(warnings.join('\n'));
 }

@@ -124,6 +124,9 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * event loop turns every half second, so that a loop of `await tracker.record('train', () => model.trainOnBatch(x, y))`
    * can be watched.
    *
+   * One call is one batch for the options logInterval and maxSamples, apart from the model's `predict`, `evaluate` and `fit`
+   * in it: call it once per step, not around a loop of steps.
+   *
    * @param split 'train' or 'val'
    * @param fn may be async; if two overlap, passes belong to the one that began last and still runs
    * @throws RangeError if the split is neither
