@@ -364,6 +364,7 @@ it('the options are not changed, and have their documented defaults', () => {
     precision: 'auto',
     logInterval: 1,
     maxSamples: Number.POSITIVE_INFINITY,
+    maxWidth: 4096,
     resetCovariance: true,
     averageSaturation: false,
     initialEpoch: 0,
