@@ -71,11 +71,40 @@ export class MissingRendererError extends Error {
 export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (ArrayBuffer.isView(value) && 'length' in value) return `a ${value.constructor.name} of ${value.length}`;
+  if (ArrayBuffer.isView(value) && 'length' in value) {
+    const { name } = value.constructor;
+    return hasLostMemory(value) ? `a ${name} whose buffer was transferred or shrunk` : `a ${name} of ${value.length}`;
+  }
   if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
   if (typeof value === 'object') return `an object of class ${value.constructor?.name ?? 'null prototype'}`;
   if (typeof value === 'function') return 'a function';
   return value === undefined ? 'undefined' : `${typeof value} ${String(value)}`;
+}
+
+/** Words a list of names: the first ten, and how many more there are. */
+export function namesOf(names: readonly string[]): string {
+  const shown = names.slice(0, 10).map((name) => `'${name}'`);
+  return `${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
+}
+
+/**
+ * Refuses a typed array whose buffer was transferred (to a worker, say) or made smaller: it has the length 0 and would be
+ * taken for an empty one. Other values pass.
+ *
+ * @throws TypeError
+ */
+export function checkAttached(values: unknown, call: string): void {
+  if (hasLostMemory(values)) throw new TypeError(`${call}: expected values in memory, got ${describe(values)}`);
+}
+
+function hasLostMemory(array: unknown): boolean {
+  if (!ArrayBuffer.isView(array) || !('keys' in array) || (array as Uint8Array).length > 0) return false;
+  try {
+    (array as Uint8Array).keys(); // throws exactly if the buffer is gone, or ends before the array does
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** Words the cause of a failure: an error's message, or whatever else was thrown. */

@@ -34,9 +34,16 @@ export type { EpochScalar, EpochStatistics, LayerSaturation, LayerStatistics, Sp
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';
+export type { Precision } from './statistics/accumulator-state.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
-export type { ReliabilityOptions, RowsNeededOptions, SampleSizeOptions } from './statistics/sample-size.js';
+export { populationSpectrum } from './statistics/population-spectrum.js';
+export type {
+  ReliabilityOptions,
+  RowsNeededOptions,
+  SampleSizeOptions,
+  SaturationEstimate,
+} from './statistics/sample-size.js';
 export {
   isEstimateReliable,
   rowsNeeded,
@@ -62,9 +69,9 @@ export type {
   MarginSeries,
   MultilineChart,
 } from './summaries/custom-scalars.js';
-export type { EmbeddingOptions } from './summaries/embedding.js';
+export type { EmbeddingLabels, EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
-export type { Hparam, HparamDomain, HparamsOptions, HparamsStatus } from './summaries/hparams.js';
+export type { Hparam, HparamDomain, Hparams, HparamsOptions, HparamsStatus, HparamText } from './summaries/hparams.js';
 export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
 export type { LayersModelLike } from './summaries/layers-graph.js';
 export type { MeshOptions } from './summaries/mesh.js';

@@ -161,13 +161,25 @@ export class ActivationRecorder {
     return this.#names;
   }
 
+  /** Whether rows were recorded since the period began. */
+  get hasRows(): boolean {
+    for (const entry of this.#entries.values()) if (entry.isUsed) return true;
+    return false;
+  }
+
+  /** Whether the recorder is attached to the model. */
+  get isHooked(): boolean {
+    return this.#isHooked;
+  }
+
   /** Whether passes count: false before hook(), after unhook(), and between stop() and resume(). */
   get isRecording(): boolean {
     return this.#isHooked && !this.#isStopped;
   }
 
-  /** Attaches the recorder to the model. */
+  /** Attaches the recorder to the model, unless it is attached. */
   hook(): void {
+    if (this.#isHooked) return;
     this.#isHooked = true;
     const model = this.#model;
     if (isGraphModelNodes(model)) {
@@ -186,7 +198,7 @@ export class ActivationRecorder {
     if (!Array.isArray(model)) this.phase.watch(model as LayersModel);
   }
 
-  /** Takes the hooks off the model, for good. What was recorded stays until dispose(). */
+  /** Takes the hooks off the model. What was recorded stays until dispose(). */
   unhook(): void {
     this.#isHooked = false;
     for (const remove of this.#removeHooks) remove();
@@ -289,6 +301,12 @@ export class ActivationRecorder {
     this.unhook();
     for (const { accumulator } of this.#entries.values()) accumulator.dispose();
     this.#accumulators.close();
+  }
+
+  /** As dispose(), but hook() may follow, which starts anew. */
+  release(): void {
+    this.dispose();
+    this.#entries.clear();
   }
 
   #safely(layer: string, act: () => void): void {

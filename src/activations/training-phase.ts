@@ -72,6 +72,9 @@ export class TrainingPhase {
   #awaitsValidation = false;
   #duringFit: (() => void)[] = [];
   #always: (() => void)[] = [];
+  readonly #watched = new Set<LayersModel>();
+  /** Is called in the training passes of a watched model's fit that did not begin with beginFit(). */
+  onUnknownFit: () => void = () => {};
 
   /** The split of the pass that is running now; undefined for a pass that belongs to none. */
   current(training: boolean): Split | undefined {
@@ -79,7 +82,10 @@ export class TrainingPhase {
     if (record !== undefined) return record.split;
     const fit = this.#fitting;
     // A fit that threw never said that it ended. The next fit, without our callback, must not count.
-    if (fit === undefined || fit.model.isTraining !== true || fit.model.history !== fit.history) return undefined;
+    if (fit === undefined || fit.model.isTraining !== true || fit.model.history !== fit.history) {
+      if (training) this.#lookForUnknownFit();
+      return undefined;
+    }
     if (this.#byUser > 0) return undefined;
     if (this.#validations.length > 0) return training ? undefined : 'val';
     return training && engine().state.gradientDepth > 0 ? 'train' : undefined;
@@ -109,6 +115,7 @@ export class TrainingPhase {
    * and those that run several batches.
    */
   watch(model: LayersModel): void {
+    this.#watched.add(model);
     this.#always.push(
       wrapMethod(model, 'fitDataset', (original, _self, args) =>
         during(
@@ -171,6 +178,7 @@ export class TrainingPhase {
   /** Restores every model as it was. */
   unwatch(): void {
     this.endFit();
+    this.#watched.clear();
     restoreAll(this.#always);
   }
 
@@ -186,6 +194,12 @@ export class TrainingPhase {
     return like;
   }
 
+  #lookForUnknownFit(): void {
+    for (const model of this.#watched) {
+      if ((innerModel(model) as unknown as RunningFit['model']).isTraining === true) this.onUnknownFit();
+    }
+  }
+
   #asValidation(original: Method, args: unknown[]): unknown {
     return inside(this.#validations, { run: newRun(), loop: newLoop() }, () => original(...args));
   }
@@ -197,6 +211,11 @@ export class TrainingPhase {
       () => original(...args),
     );
   }
+}
+
+/** The model that runs a fit: a Sequential has another model inside it, which does. */
+export function innerModel(model: LayersModel): LayersModel {
+  return (model as { model?: LayersModel }).model ?? model;
 }
 
 let runs = 0;

@@ -4,7 +4,7 @@ import { printable, printableLines } from '../errors.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { jsonStep, valueText } from './inspect.js';
-import { findRuns, tagFilter } from './runs.js';
+import { findRuns, tagFilter, typedPath } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported. */
@@ -30,7 +30,8 @@ export async function exportLogdir(
   path: string | undefined,
   options: ExportOptions,
 ): Promise<number> {
-  const { format = 'csv', kind = 'scalars', out } = options;
+  const { format = 'csv', kind = 'scalars' } = options;
+  const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
   if (!isKind(kind)) {
     throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"`);
   }

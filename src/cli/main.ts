@@ -3,6 +3,7 @@ import { printable } from '../errors.js';
 import { writeReport, writeReports } from '../reports/report-store.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
+import { typedPath } from './runs.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
 
@@ -108,8 +109,11 @@ async function report(
   if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
   const complaints = new Complaints(terminal);
   const options = { raw, onDamage: (message: string) => complaints.add(message) };
+  const folder = typedPath(logdir, 'the path');
   const paths =
-    out === undefined ? await writeReports(logdir, options) : [await writeReport(logdir, { ...options, path: out })];
+    out === undefined
+      ? await writeReports(folder, options)
+      : [await writeReport(folder, { ...options, path: typedPath(out, '--out') })];
   for (const path of paths) terminal.write(`${printable(path)}\n`);
   return complaints.exitCode;
 }

@@ -1,5 +1,5 @@
 /** What the commands read: runs below a path, and tags that match a pattern. */
-import { sourceFiles } from '#platform';
+import { localPath, sourceFiles } from '#platform';
 import { messageOf } from '../errors.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
 import { type Complaints, UsageError } from './terminal.js';
@@ -11,6 +11,7 @@ import { type Complaints, UsageError } from './terminal.js';
  */
 export async function findRuns(path: string | undefined, complaints: Complaints): Promise<ListedRun[]> {
   if (path === undefined) throw new UsageError('expected the path of a logdir or of an event file');
+  path = typedPath(path, 'the path');
   const kind = await sourceFiles.kind(path);
   if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
   if (kind === 'file') return [{ run: '.', files: [path] }];
@@ -19,6 +20,15 @@ export async function findRuns(path: string | undefined, complaints: Complaints)
     throw new UsageError(`there is no event file in "${path}" (its name would contain "tfevents")`);
   }
   return runs;
+}
+
+/** A path or `file:` URL that a user typed. @throws UsageError if it leads elsewhere */
+export function typedPath(path: string, option: string): string {
+  try {
+    return localPath(path, option, 'copy the files there first');
+  } catch (error) {
+    throw new UsageError(messageOf(error));
+  }
 }
 
 /** A filter of tags from a regular expression that a user typed. */

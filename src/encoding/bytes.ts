@@ -23,10 +23,13 @@ export function equalBytes(expected: Uint8Array, bytes: Uint8Array, start: numbe
 
 /**
  * 32-bit FNV-1a hash of `bytes[start, end)`, as a signed integer.
+ *
+ * @param seed where it begins; FNV-1a's own beginning by default
+ *
  * Source: http://www.isthe.com/chongo/tech/comp/fnv/
  */
-export function fnv1a(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
-  let hash = 0x811c9dc5;
+export function fnv1a(bytes: Uint8Array, start = 0, end: number = bytes.length, seed = 0x811c9dc5): number {
+  let hash = seed;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193);
   return hash;
 }

@@ -53,6 +53,34 @@ export function checkWallTime(wallTime: unknown, what: string): asserts wallTime
   }
 }
 
+/** No event happened in the year 5138 or later, but Date.now() is a greater number since 1973. */
+const secondsEnd = 1e11;
+
+/**
+ * A time that the user gives: seconds since 1970, or a Date. Milliseconds, which `Date.now()` returns, are refused:
+ * TensorBoard would show a year beyond 50,000.
+ *
+ * @param option what the time is of, for the error
+ * @returns seconds
+ * @throws TypeError or RangeError
+ */
+export function secondsOf(time: unknown, option: string, what: string): number {
+  const seconds = time instanceof Date ? time.getTime() / 1000 : time;
+  if (typeof seconds !== 'number') {
+    throw new TypeError(`${what}: expected ${option} to be a number of seconds or a Date, got ${describe(time)}`);
+  }
+  if (!Number.isFinite(seconds)) {
+    const got = time instanceof Date ? 'an invalid Date' : seconds;
+    throw new RangeError(`${what}: expected ${option} to be a finite number of seconds or a Date, got ${got}`);
+  }
+  if (seconds >= secondsEnd && !(time instanceof Date)) {
+    throw new RangeError(
+      `${what}: expected ${option} in seconds since 1970, got ${seconds}, which looks like milliseconds: divide it by 1000, or give a Date`,
+    );
+  }
+  return seconds;
+}
+
 /**
  * A text option must be a string or absent.
  *

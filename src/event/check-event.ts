@@ -3,7 +3,7 @@
  * would stop one of TensorBoard's loaders, or keep a dashboard from showing other events.
  */
 import { decodeMessage, WireReader, WireType, wellFormed } from '../encoding/protobuf.js';
-import { describe, messageOf } from '../errors.js';
+import { checkAttached, describe, messageOf } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { checkEventBytes, checkStep, checkTag, checkWallTime, maxTextLength } from './check-arguments.js';
 import { sessionStatuses } from './encode-event.js';
@@ -93,6 +93,7 @@ function checkBytes(bytes: unknown, option: string, name: MessageName): void {
   if (!(bytes instanceof Uint8Array)) {
     throw new TypeError(`addEvent: expected ${option} to be a Uint8Array, got ${describe(bytes)}`);
   }
+  checkAttached(bytes, `addEvent, ${option}`);
   try {
     checkMessage(name, bytes);
   } catch (cause) {
@@ -123,6 +124,7 @@ function storedSummary({ tag: name, raw }: { tag: string; raw: Uint8Array }): St
       `addEvent ${JSON.stringify(name)}: expected raw to be the bytes of a Summary.Value, got ${describe(raw)}`,
     );
   }
+  checkAttached(raw, `addEvent ${JSON.stringify(name)}, raw`);
   let tag = '';
   let metadata: tensorboard.SummaryMetadata | undefined;
   let field = 0;

@@ -176,6 +176,10 @@ export interface HparamsValue extends TensorValue {
       name: string;
       /** The type of the hyperparameter's values. */
       type: 'unset' | 'string' | 'boolean' | 'number';
+      /** Shown instead of the name. */
+      displayName?: string;
+      /** What the hyperparameter means, as markdown. */
+      description?: string;
       /** The values that the hyperparameter may have: a list, or the ends of an interval. */
       domain?:
         | (string | number | boolean)[]
@@ -188,6 +192,16 @@ export interface HparamsValue extends TensorValue {
     }[];
     /** Tags of the scalars that are metrics. */
     metrics: string[];
+    /** What is shown of the metrics that have a name or a description, by tag. */
+    metricTexts?: Record<
+      string,
+      {
+        /** Shown instead of the tag. */
+        displayName?: string;
+        /** What the metric means, as markdown. */
+        description?: string;
+      }
+    >;
   };
 }
 

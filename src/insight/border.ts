@@ -41,8 +41,9 @@ export function borderLayer(model: ModelLike | readonly ReceptiveField[], inputS
 }
 
 /**
- * The input sizes that suit a model: from `min` on every convolution can find something new, and beyond `max` no convolution
- * sees the whole input. On inputs of `min` along every axis, `unproductiveLayers` is empty; one less, and it is not.
+ * The input sizes that suit a model: from `min` on every convolution can find something new along that axis, and beyond `max`
+ * no convolution sees the whole input. On inputs of size `min`, `unproductiveLayers` is empty; where all kernels are square,
+ * it is not on inputs of one less.
  *
  * For ResNet-50 this is 128 to 427. The 75 that the README of MLRichter/receptive_field_analysis_toolbox gives for its minimum
  * is the largest of the convolutions' smallest receptive fields; on images of that size two convolutions of a kernel of 3 see
@@ -52,7 +53,7 @@ export function borderLayer(model: ModelLike | readonly ReceptiveField[], inputS
  * @throws RangeError if the model has no convolution
  */
 export function inputSizeRange(model: ModelLike | readonly ReceptiveField[]): {
-  /** Per axis, the least size from which on no convolution is unproductive. */
+  /** Per axis, the least size from which on no convolution is unproductive by what it sees along this axis. */
   min: number[];
   /** Per axis, the largest receptive field of any convolution, on paths that do not see everything by other means. */
   max: number[];

@@ -1,5 +1,5 @@
 /** The Output of a folder of the file system. It makes and appends to event files, and keeps companion files beside them. */
-import { files } from '#platform';
+import { files, localPath } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { checkPath, maxNameBytes } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
@@ -13,6 +13,16 @@ export interface DirectoryOutputOptions {
   filenameSuffix?: string;
 }
 
+/** Whether a logdir is the path or the `file:` URL of a folder. */
+export function isLogdir(logdir: unknown): logdir is string | URL {
+  return typeof logdir === 'string' ? logdir !== '' : logdir instanceof URL;
+}
+
+/** The path of a logdir. @throws TypeError if it is no place of this computer */
+export function logdirPath(logdir: string | URL, call: string): string {
+  return localPath(logdir, call, 'write elsewhere through an Output of your own');
+}
+
 /**
  * The Output of a folder: one event file in it, which is made when the first records come. `new SummaryWriter('logs')` makes
  * one; make one yourself to wrap it in an Output of your own. What `write` has taken is with the operating system, and stays
@@ -23,7 +33,7 @@ export interface DirectoryOutputOptions {
  * and the one after it begins a new file (see `restarts`).
  */
 export class DirectoryOutput implements Output {
-  /** The folder as it was given. */
+  /** The path of the folder as it was given. */
   readonly logdir: string;
   /** The folder's absolute path, as of the time this was made. */
   readonly folder: string;
@@ -39,18 +49,18 @@ export class DirectoryOutput implements Output {
    * Makes no file and no folder yet.
    *
    * @param logdir the folder; it is made when the first records come, if it is missing
-   * @throws TypeError if `logdir` is not a non-empty string, or if there is no file system, as in browsers; RangeError if the path
-   * is too long
+   * @throws TypeError if `logdir` is not the path or `file:` URL of a folder of this computer, or if there is no file system, as
+   * in browsers; RangeError if the path is too long
    */
-  constructor(logdir: string, options?: DirectoryOutputOptions);
+  constructor(logdir: string | URL, options?: DirectoryOutputOptions);
   /**
    * @internal
    * @param folder the folder's absolute path, if `logdir` is not relative to the present working directory
    * @param root the absolute path of the logdir that it lies in
    */
   constructor(logdir: string, options: DirectoryOutputOptions | undefined, folder: string, root: string);
-  constructor(logdir: string, options: DirectoryOutputOptions = {}, folder?: string, root?: string) {
-    if (typeof logdir !== 'string' || logdir === '') {
+  constructor(logdir: string | URL, options: DirectoryOutputOptions = {}, folder?: string, root?: string) {
+    if (!isLogdir(logdir)) {
       throw new TypeError(`DirectoryOutput: expected logdir to be a non-empty string, got ${describe(logdir)}`);
     }
     if (files === undefined) {
@@ -58,9 +68,9 @@ export class DirectoryOutput implements Output {
         `There is no file system here for the logdir '${logdir}': pass an Output, such as a MemoryOutput, instead`,
       );
     }
-    this.logdir = logdir;
-    this.folder = folder ?? files.resolve(logdir);
-    checkPath(this.folder, `DirectoryOutput '${logdir.slice(0, 80)}'`, maxNameBytes + 1);
+    this.logdir = folder === undefined ? logdirPath(logdir, 'DirectoryOutput') : String(logdir);
+    this.folder = folder ?? files.resolve(this.logdir);
+    checkPath(this.folder, `DirectoryOutput '${this.logdir.slice(0, 80)}'`, maxNameBytes + 1);
     this.#files = files;
     this.#root = root ?? this.folder;
     this.#suffix = fileNamePart(options.filenameSuffix ?? '');

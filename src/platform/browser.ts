@@ -108,7 +108,12 @@ export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
   }
 }
 
-function refuse(path: string | URL): never {
+/** A path of a page's own files as it is, and anything else too: what a page has no files for refuses it. */
+export function localPath(place: string | URL, _call: string, _elsewhere: string): string {
+  return String(place);
+}
+
+function refuse(path: string): never {
   throw new TypeError(
     `"${path}" is a path, and a page has no files: pass a Blob, a Response, a ReadableStream or bytes instead`,
   );
@@ -120,7 +125,6 @@ export const sourceFiles: SourceFiles = {
   list: async (folder) => refuse(folder),
   realPath: async (folder) => refuse(folder),
   size: async (path) => refuse(path),
-  path: refuse,
   open: async (path) => refuse(path),
 };
 

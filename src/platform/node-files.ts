@@ -19,6 +19,7 @@ import {
 import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../errors.js';
 import type { AppendableFile, Files, SourceFiles, StoreFiles } from './platform.js';
 
 const readBytes = 1 << 20;
@@ -387,11 +388,10 @@ export const sourceFiles: SourceFiles = {
     return found.isDirectory() ? 'folder' : 'file';
   },
   async list(folder) {
-    const base = toPath(folder);
-    const entries = await readdir(base, { withFileTypes: true });
+    const entries = await readdir(folder, { withFileTypes: true });
     const found = await Promise.all(
       entries.map(async (entry) => {
-        const path = join(base, entry.name);
+        const path = join(folder, entry.name);
         const isLink = entry.isSymbolicLink();
         const kind = isLink ? await kindOfTarget(path) : entryKind(entry);
         return kind === undefined ? [] : [{ name: entry.name, path, kind, isLink }];
@@ -405,7 +405,6 @@ export const sourceFiles: SourceFiles = {
     if (found === undefined) return undefined;
     return found.isFile() ? found.size : Infinity;
   },
-  path: toPath,
   async open(path) {
     const seekable = (await stat(path)).isFile();
     const file = await open(path, seekable ? readWithoutWaiting : 'r');
@@ -417,8 +416,31 @@ export const sourceFiles: SourceFiles = {
   },
 };
 
-function toPath(path: string | URL): string {
-  return typeof path === 'string' ? path : fileURLToPath(path);
+/** Schemes that programs write with one slash, too: joining paths takes the other one away. */
+const remoteSchemes =
+  's3[an]?|gs|gcs|hdfs|viewfs|https?|ftps?|sftp|ssh|abfss?|wasbs?|az|adl|dbfs|oss|cos|minio|webhdfs';
+/** A letter alone is a drive of Windows. */
+const elsewherePattern = new RegExp(`^(?:[a-z][a-z0-9+.-]+://|(?:${remoteSchemes}):/)`, 'i');
+const shellPattern = /^(?:~|\$\w+|\$\{\w+\}|%\w+%)(?=[\\/]|$)/;
+
+/** A path as it is, and a `file:` URL as a path; see `Platform`. */
+export function localPath(place: string | URL, call: string, elsewhere: string): string {
+  const text = String(place);
+  const refuse = (why: string): never => {
+    throw new TypeError(`${call}: expected a path of this computer, got ${JSON.stringify(text.slice(0, 200))}: ${why}`);
+  };
+  if (/^file:\//i.test(text)) {
+    try {
+      return fileURLToPath(text);
+    } catch (cause) {
+      return refuse(messageOf(cause));
+    }
+  }
+  if (typeof place !== 'string' || elsewherePattern.test(text)) return refuse(elsewhere);
+  const variable = shellPattern.exec(text)?.[0];
+  if (variable === '~') return refuse('only a shell replaces ~, so write homedir() of node:os instead');
+  if (variable) return refuse(`only a shell replaces ${variable}, so write its value instead`);
+  return place;
 }
 
 /** What an entry of a folder is to a reader. Pipes, sockets and devices are nothing: opening one may wait for ever. */
@@ -450,7 +472,8 @@ async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
 /** Files below the working directory of this moment: a later chdir does not move a store's files. */
 export function defaultStoreFiles(): StoreFiles {
   const base = process.cwd();
-  const at = (path: string) => resolve(base, path);
+  const at = (path: string) =>
+    resolve(base, localPath(path, 'StoreFiles', 'keep files elsewhere through StoreFiles of your own'));
   return {
     async read(path) {
       return absentAsUndefined(readFile(at(path)));

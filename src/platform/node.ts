@@ -12,7 +12,7 @@ import {
   type WorkerThread,
 } from './platform.js';
 
-export { defaultStoreFiles, files, sourceFiles } from './node-files.js';
+export { defaultStoreFiles, files, localPath, sourceFiles } from './node-files.js';
 
 /** This computer's name; '' if it has none. */
 export function hostname(): string {

@@ -9,6 +9,14 @@ export interface Platform {
   readonly files: Files | undefined;
   /** The file system that event files are read from. */
   readonly sourceFiles: SourceFiles;
+  /**
+   * The path that a user means by a path, a `file:` URL or the text of one. A page, which has no paths, takes all for paths.
+   *
+   * @param call the call or option, for the error
+   * @param elsewhere what to do about another place, for the error
+   * @throws TypeError if that is no place of this computer, or begins with what only a shell replaces
+   */
+  localPath(place: string | URL, call: string, elsewhere: string): string;
   /** The files of stores that are given none: in the working directory, or in the origin private file system. */
   defaultStoreFiles(): StoreFiles;
   /** The computer's name, or the page's host; '' if there is none. */
@@ -156,19 +164,17 @@ export interface AppendableFile {
 
 /** The few things a reader of event files needs of a file system. Every function rejects with the file system's own error. */
 export interface SourceFiles {
-  /** What is at a path or a `file:` URL, links followed; undefined if there is nothing. Pipes and devices count as files. */
-  kind(path: string | URL): Promise<'file' | 'folder' | undefined>;
+  /** What is at a path, links followed; undefined if there is nothing. Pipes and devices count as files. */
+  kind(path: string): Promise<'file' | 'folder' | undefined>;
   /**
    * The files and folders in a folder, in no particular order, links followed. Entries that vanish meanwhile are left out, and
    * so are pipes, sockets and devices, which nobody named and which may never end.
    */
-  list(folder: string | URL): Promise<{ name: string; path: string; kind: 'file' | 'folder'; isLink: boolean }[]>;
+  list(folder: string): Promise<{ name: string; path: string; kind: 'file' | 'folder'; isLink: boolean }[]>;
   /** The canonical path of a folder: links are resolved. */
   realPath(folder: string): Promise<string>;
   /** A file's length; undefined if it is gone, Infinity for a pipe, which has none. */
   size(path: string): Promise<number | undefined>;
-  /** A `file:` URL as a path; a path is returned as it is. */
-  path(path: string | URL): string;
   /** Opens a file for reading. */
   open(path: string): Promise<OpenFile>;
 }

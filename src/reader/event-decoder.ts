@@ -12,8 +12,8 @@ import { ReadTags } from './read-tags.js';
 
 const { LogMessage, SessionLog, SourceMetadata, TaggedRunMetadata } = tensorboard;
 
-/** More summaries in one event are refused: two bytes of a file can stand for a summary of hundreds of bytes in memory. */
-const maxSummaries = 2 ** 20;
+/** More summaries of one event are left out: two bytes of a file can stand for a summary of hundreds of bytes in memory. */
+const maxSummaries = 2 ** 17;
 const absent: Uint8Array = new Uint8Array(0);
 
 /**
@@ -27,6 +27,8 @@ export class EventDecoder {
   readonly #summary = new WireReader();
   readonly #value = new WireReader();
   readonly #tensor = new WireReader();
+  /** How many summaries of the current event are left out. */
+  #leftOut = 0;
 
   /** @param wanted whether a tag's summaries are decoded; those of other tags are left out */
   constructor(wanted: (tag: string) => boolean = () => true) {
@@ -37,7 +39,8 @@ export class EventDecoder {
    * Decodes the event in `stored[start, end)`. Returns undefined if the event holds nothing but summaries of tags that
    * are not wanted. The event shares no memory with `stored`.
    *
-   * A summary whose value cannot be decoded has an UndecodedValue.
+   * A summary whose value cannot be decoded has an UndecodedValue, and so has one without a tag that stands behind the
+   * others for those that are too many for one event.
    *
    * @throws MalformedMessageError if the bytes are not an event (the message names the tag of the summary that is malformed)
    */
@@ -46,18 +49,20 @@ export class EventDecoder {
     const bytes =
       stored.constructor === Uint8Array ? stored : new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     const wire = this.#event;
-    const event: TensorBoardEvent = { wallTime: 0, step: 0 };
+    let event: TensorBoardEvent = { wallTime: 0, step: 0 };
     /** Field number of the member of the oneof that came last: it is the one that counts. */
     let member = 0;
     let found = 0;
+    this.#leftOut = 0;
     wire.open(bytes, start, end);
     while (wire.field()) {
       const { number, wireType } = wire;
       if (wireType === WireType.bytes && number >= 3 && number <= 10) {
         wire.range();
         if (number !== member && number !== 10) {
-          if (member !== 0) clearMember(event);
+          if (member !== 0) event = withoutMember(event);
           member = number;
+          this.#leftOut = 0;
         }
         if (number === 5) found += this.#readSummary(event, bytes, wire.rangeStart, wire.rangeEnd);
         else readMember(event, number, bytes.slice(wire.rangeStart, wire.rangeEnd));
@@ -69,6 +74,10 @@ export class EventDecoder {
       } else {
         wire.skip();
       }
+    }
+    if (this.#leftOut > 0) {
+      const undecoded = `${this.#leftOut} summaries are left out of an event of more than ${maxSummaries}`;
+      event.summary?.push({ tag: '', plugin: '', value: { undecoded }, raw: absent });
     }
     return member === 5 && found > 0 && event.summary?.length === 0 ? undefined : event;
   }
@@ -88,10 +97,8 @@ export class EventDecoder {
       found++;
       const decoded = this.#readValue(bytes, wire.rangeStart, wire.rangeEnd);
       if (decoded === undefined) continue;
-      if (summary.length === maxSummaries) {
-        throw new RangeError(`expected at most ${maxSummaries} summaries in an event, got more`);
-      }
-      summary.push(decoded);
+      if (summary.length < maxSummaries) summary.push(decoded);
+      else this.#leftOut++;
     }
     return found;
   }
@@ -132,7 +139,7 @@ export class EventDecoder {
     if (!known.wanted) return undefined;
     try {
       if (metadataStart >= 0) this.#tags.addMetadata(known, bytes, metadataStart, metadataEnd);
-      const raw = bytes.slice(start, end);
+      const raw = start === end ? absent : bytes.slice(start, end);
       const plugin = known.plugin || pluginByField[field] || '';
       let value: SummaryValue | undefined;
       if (field === 2) value = simpleValue;
@@ -198,11 +205,9 @@ function decodeOrExplain(...stored: Parameters<typeof decodeSummaryValue>): Summ
   }
 }
 
-/** Removes what an earlier member of the oneof has set: a later member replaces it. */
-function clearMember(event: TensorBoardEvent): void {
-  const { wallTime, step, sourceWriter } = event;
-  for (const key of Object.keys(event)) delete event[key as keyof TensorBoardEvent];
-  Object.assign(event, { wallTime, step }, sourceWriter === undefined ? undefined : { sourceWriter });
+/** The event without what an earlier member of the oneof has set: a later member replaces it. */
+function withoutMember({ wallTime, step, sourceWriter }: TensorBoardEvent): TensorBoardEvent {
+  return sourceWriter === undefined ? { wallTime, step } : { wallTime, step, sourceWriter };
 }
 
 function readMember(event: TensorBoardEvent, number: number, bytes: Uint8Array): void {

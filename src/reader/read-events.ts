@@ -2,11 +2,12 @@
  * The door of the reader. `readEvents` takes any input, pulls bytes from it as records are asked for, and decides what a
  * damaged record means; cutting bytes into records is `encoding/record.ts`, decoding a record is `event-decoder.ts`.
  */
+import { localPath } from '#platform';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { ByteSource, chunksOf, type EventInput, type RecordSource } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
-import { FileError, RunFiles } from './run-files.js';
+import { elsewhere, FileError, RunFiles } from './run-files.js';
 import { undecodable } from './scan.js';
 
 /** Options of `readEvents`. */
@@ -39,7 +40,7 @@ const defaults = { onCorrupt: 'throw', follow: false, pollInterval: 250 } as con
 const damageChoices = ['throw', 'stop', 'nextFile'] as const;
 
 /**
- * Reads the events of a run folder (its event files in the order of their names), one event file, a Blob, a Response, a
+ * Reads the events of a run folder (its event files in the order of their names, not those of runs below it), one event file, a Blob, a Response, a
  * ReadableStream, bytes, or an iterable of byte chunks, whichever writer they came from. Both formats of summaries,
  * v1 and v2, come out in one shape.
  *
@@ -67,7 +68,8 @@ export function readEvents(
     if (source === '') throw new TypeError(`readEvents: expected a path, got ${describe(source)}`);
     const ended = new AbortController();
     const wait = () => sleep(pollInterval, ended.signal);
-    return new EventIterator(new RunFiles(source, follow, maxRecordBytes, wait), options, ended);
+    const path = localPath(source, 'readEvents', elsewhere);
+    return new EventIterator(new RunFiles(path, follow, maxRecordBytes, wait), options, ended);
   }
   const open = chunksOf(source);
   if (!open) {

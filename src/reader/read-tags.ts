@@ -2,7 +2,7 @@
  * What a reader knows of the tags of a run; `writer/written-tags.ts` is the other side. A tag's first events say which
  * plugin draws it and later ones leave that out, so a reader has to remember it. Tags are found by their bytes rather than
  * by their text: a file repeats few tags many times, and making a string of each costs more than everything else in a
- * scalar's record.
+ * scalar's record. Of tags whose bytes have one hash only one is found that way, so that a file cannot fill a bucket.
  */
 import { equalBytes, fnv1a } from '../encoding/bytes.js';
 import { decodeMessage, readUtf8 } from '../encoding/protobuf.js';
@@ -12,6 +12,8 @@ import type { PluginMetadata } from '../summaries/plugins.js';
 const empty: Uint8Array = new Uint8Array(0);
 /** Tags without a plugin are remembered for speed only; all of them are dropped when there are more than this. */
 const maxPlainTags = 2 ** 16;
+/** Where hashes begin: nobody can choose tags that fill one place of a hash table. */
+const seed = Math.floor(Math.random() * 2 ** 32);
 
 /** What the reader knows of one tag of a run. */
 interface ReadTag extends PluginMetadata {
@@ -30,7 +32,9 @@ interface ReadTag extends PluginMetadata {
 /** The tags of a run, found by their bytes. */
 export class ReadTags {
   readonly #wanted: (tag: string) => boolean;
-  readonly #byHash = new Map<number, ReadTag[]>();
+  readonly #byHash = new Map<number, ReadTag>();
+  /** Tags whose hash another tag has. JavaScript's own hash of a text cannot be foreseen. */
+  readonly #byText = new Map<string, ReadTag>();
   #plainTags = 0;
 
   /** @param wanted asked once per tag */
@@ -44,12 +48,21 @@ export class ReadTags {
    * @throws RangeError if the bytes are not UTF-8
    */
   find(bytes: Uint8Array, start: number, end: number): ReadTag {
-    const hash = fnv1a(bytes, start, end);
-    const bucket = this.#byHash.get(hash);
-    if (bucket) {
-      for (const known of bucket) if (equalBytes(known.bytes, bytes, start, end)) return known;
+    const hash = fnv1a(bytes, start, end, seed);
+    const known = this.#byHash.get(hash);
+    if (known === undefined) {
+      const added = this.#newTag(readUtf8(bytes, start, end), bytes.slice(start, end));
+      this.#byHash.set(hash, added);
+      return added;
     }
-    return this.#add(hash, bytes, start, end);
+    if (equalBytes(known.bytes, bytes, start, end)) return known;
+    const tag = readUtf8(bytes, start, end);
+    let collided = this.#byText.get(tag);
+    if (collided === undefined) {
+      collided = this.#newTag(tag, bytes.slice(start, end));
+      this.#byText.set(tag, collided);
+    }
+    return collided;
   }
 
   /**
@@ -72,29 +85,15 @@ export class ReadTags {
     }
   }
 
-  #add(hash: number, bytes: Uint8Array, start: number, end: number): ReadTag {
+  #newTag(tag: string, bytes: Uint8Array): ReadTag {
     if (this.#plainTags >= maxPlainTags) this.#dropPlainTags();
-    const tag = readUtf8(bytes, start, end);
-    const known: ReadTag = {
-      tag,
-      bytes: bytes.slice(start, end),
-      wanted: this.#wanted(tag),
-      plugin: '',
-      content: empty,
-      metadata: empty,
-    };
-    const bucket = this.#byHash.get(hash);
-    if (bucket) bucket.push(known);
-    else this.#byHash.set(hash, [known]);
     this.#plainTags++;
-    return known;
+    return { tag, bytes, wanted: this.#wanted(tag), plugin: '', content: empty, metadata: empty };
   }
 
   #dropPlainTags(): void {
-    for (const [hash, bucket] of this.#byHash) {
-      const kept = bucket.filter(({ plugin }) => plugin !== '');
-      if (kept.length === 0) this.#byHash.delete(hash);
-      else this.#byHash.set(hash, kept);
+    for (const tags of [this.#byHash, this.#byText] as Map<unknown, ReadTag>[]) {
+      for (const [key, { plugin }] of tags) if (plugin === '') tags.delete(key);
     }
     this.#plainTags = 0;
   }

@@ -2,11 +2,11 @@
  * The file system as TensorBoard sees it: which files are event files, which folders are runs (`listRuns`), in which order
  * the files of a run are read. RunFiles feeds them to a reader one after the other, and keeps watching them if asked to.
  */
-import { sourceFiles, warn } from '#platform';
+import { localPath, sourceFiles, warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
 import { RecordReader } from '../encoding/record.js';
-import { CorruptRecordError, describe, messageOf } from '../errors.js';
+import { CorruptRecordError, describe, messageOf, namesOf } from '../errors.js';
 import type { OpenFile } from '../platform/platform.js';
 import type { RecordSource } from './byte-source.js';
 
@@ -20,6 +20,9 @@ export const chunkBytes = 2 ** 18;
 function isEventFileName(name: string): boolean {
   return name.includes('tfevents') && !name.endsWith('.profile-empty');
 }
+
+/** What the errors say about a place that is not on this computer. */
+export const elsewhere = 'what lies elsewhere is read as bytes, a Response or a stream';
 
 /** A run that `listRuns` has found. */
 export interface ListedRun {
@@ -41,8 +44,9 @@ export async function listRuns(logdir: string | URL): Promise<ListedRun[]> {
   if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
     throw new TypeError(`listRuns: expected the path of a folder, got ${describe(logdir)}`);
   }
-  if ((await sourceFiles.kind(logdir)) !== 'folder') throw new Error(`listRuns: there is no folder "${logdir}"`);
-  return walkRuns(logdir, (path, error) => warn(`listRuns: '${path}' is passed over: ${messageOf(error)}`));
+  const folder = localPath(logdir, 'listRuns', elsewhere);
+  if ((await sourceFiles.kind(folder)) !== 'folder') throw new Error(`listRuns: there is no folder "${folder}"`);
+  return walkRuns(folder, (path, error) => warn(`listRuns: '${path}' is passed over: ${messageOf(error)}`));
 }
 
 /** A folder that a walk has yet to look into. */
@@ -56,19 +60,21 @@ interface Folder {
  * Does the work of `listRuns`.
  *
  * @param complain is told of every folder below the logdir that cannot be read
+ * @param most how many folders it looks into
  * @throws Error if the logdir cannot be read
  */
 export async function walkRuns(
-  logdir: string | URL,
+  logdir: string,
   complain: (path: string, error: unknown) => void,
+  most = Infinity,
 ): Promise<ListedRun[]> {
   const runs: ListedRun[] = [];
-  const folders: Folder[] = [{ path: sourceFiles.path(logdir), run: '' }];
+  const folders: Folder[] = [{ path: logdir, run: '' }];
   // Looked into when no other folder is left, so that a folder is found by its own path first.
   const links: Folder[] = [];
   const visited = new Set<string>();
   let folder: Folder | undefined;
-  while ((folder = folders.pop() ?? links.pop())) {
+  while (visited.size < most && (folder = folders.pop() ?? links.pop())) {
     const { path, run } = folder;
     try {
       const real = await sourceFiles.realPath(path);
@@ -87,6 +93,9 @@ export async function walkRuns(
   }
   return runs.sort((a, b) => byName(a.run, b.run));
 }
+
+/** How many folders are looked into for runs below one that is none. */
+const maxLooks = 1000;
 
 /** Wraps the file system's error about one file of a run: the others may still be read. */
 export class FileError extends Error {
@@ -119,7 +128,7 @@ interface ReadFile {
  * any of them and any new file comes afterwards, again and again. At most one file is open, and none while waiting.
  */
 export class RunFiles implements RecordSource {
-  readonly #source: string | URL;
+  readonly #source: string;
   readonly #follow: boolean;
   readonly #maxRecordBytes: number | undefined;
   readonly #wait: () => Promise<void>;
@@ -134,7 +143,7 @@ export class RunFiles implements RecordSource {
   #records: RecordReader;
 
   /** @param wait resolves when it is time to look at a followed run again, or when the run has been closed */
-  constructor(source: string | URL, follow: boolean, maxRecordBytes: number | undefined, wait: () => Promise<void>) {
+  constructor(source: string, follow: boolean, maxRecordBytes: number | undefined, wait: () => Promise<void>) {
     this.#source = source;
     this.#follow = follow;
     this.#maxRecordBytes = maxRecordBytes;
@@ -230,17 +239,30 @@ export class RunFiles implements RecordSource {
   async #list(): Promise<string[]> {
     const source = this.#source;
     const kind = await sourceFiles.kind(source);
-    if (kind === 'file') return [sourceFiles.path(source)];
+    if (kind === 'file') return [source];
     if (kind === undefined) {
       // A followed run may be deleted and come back, but there has to be one to begin with.
       if (this.#round > 0) return [];
       throw new Error(`readEvents: there is no file or folder "${source}"`);
     }
     const entries = await sourceFiles.list(source);
-    return entries
-      .filter((entry) => entry.kind === 'file' && isEventFileName(entry.name))
-      .map((entry) => entry.path)
-      .sort(byName);
+    const files = entries.filter((entry) => entry.kind === 'file' && isEventFileName(entry.name));
+    if (files.length === 0 && this.#round === 0) await this.#lookBelow();
+    return files.map((entry) => entry.path).sort(byName);
+  }
+
+  /**
+   * Tells of the runs below a folder that is none itself: nobody who passes it means to read nothing.
+   *
+   * @throws RangeError if there are any; if the run is followed, it may begin later, and a warning is enough
+   */
+  async #lookBelow(): Promise<void> {
+    const runs = await walkRuns(this.#source, () => {}, maxLooks);
+    if (runs.length === 0) return;
+    const found = `expected the folder of a run, got '${this.#source}', which has no event file itself but runs below`;
+    const message = `readEvents: ${found}: pass the path of one of ${namesOf(runs.map(({ run }) => run))}`;
+    if (!this.#follow) throw new RangeError(message);
+    warn(message);
   }
 
   /**

@@ -1,10 +1,8 @@
-import { defaultStoreFiles } from '#platform';
-import { checkPath } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
-import type { Store } from '../stores/store.js';
+import { type Store, storePlace } from '../stores/store.js';
 import { embeddingPlot } from './embedding-plot.js';
 import type { PlotSpec } from './plot-spec.js';
 import { profilePlot } from './profile-plot.js';
@@ -35,20 +33,18 @@ export class PlotStore implements Store {
 
   /**
    * @param savefile first part of every file's path, without an extension; folders in it are made
-   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system, or for an unknown format
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system, or for an
+   * unknown format
    */
-  constructor(savefile: string, options: PlotStoreOptions = {}) {
-    if (typeof savefile !== 'string' || savefile === '') {
-      throw new TypeError(`PlotStore savefile: expected a path, got ${describe(savefile)}`);
-    }
-    checkPath(savefile, 'PlotStore savefile', roomForEpoch, roomForEpoch);
+  constructor(savefile: string | URL, options: PlotStoreOptions = {}) {
+    const { files, path } = storePlace(savefile, 'PlotStore savefile', options.files, roomForEpoch, roomForEpoch);
     const format = options.format ?? 'png';
     if (format !== 'png' && format !== 'svg') {
       throw new RangeError(`PlotStore format: expected 'png' or 'svg', got ${describe(format)}`);
     }
-    this.#savefile = savefile;
+    this.#savefile = path;
     this.#format = format;
-    this.#files = options.files ?? defaultStoreFiles();
+    this.#files = files;
   }
 
   /** Draws one epoch. @throws MissingRendererError if a package that draws is not installed */

@@ -1,11 +1,9 @@
-import { defaultStoreFiles, sourceFiles } from '#platform';
-import { checkPath } from '../encoding/file-names.js';
-import { describe } from '../errors.js';
+import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
-import { type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
-import type { Store } from '../stores/store.js';
+import { historyPath, noHistory, type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
+import { type Store, storePlace } from '../stores/store.js';
 import { type ReportOptions, reportHtml } from './report.js';
 
 /** Options of ReportStore and writeReport. */
@@ -20,19 +18,18 @@ export interface ReportStoreOptions extends ReportOptions {
  */
 export class ReportStore implements Store {
   readonly #path: string;
+  readonly #files: StoreFiles;
   readonly #options: ReportStoreOptions;
   readonly #history = new RunHistory();
 
   /**
    * @param path of the HTML file
-   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
-  constructor(path: string, options: ReportStoreOptions = {}) {
-    if (typeof path !== 'string' || path === '') {
-      throw new TypeError(`ReportStore: expected the path of an HTML file, got ${describe(path)}`);
-    }
-    checkPath(path, 'ReportStore');
-    this.#path = path;
+  constructor(path: string | URL, options: ReportStoreOptions = {}) {
+    const place = storePlace(path, 'ReportStore', options.files);
+    this.#path = place.path;
+    this.#files = place.files;
     this.#options = options;
   }
 
@@ -45,7 +42,7 @@ export class ReportStore implements Store {
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
     const html = await reportHtml(this.#history, this.#options);
-    await (this.#options.files ?? defaultStoreFiles()).write(this.#path, new TextEncoder().encode(html));
+    await this.#files.write(this.#path, new TextEncoder().encode(html));
   }
 }
 
@@ -61,10 +58,11 @@ export interface WriteReportOptions extends ReportStoreOptions, ReadHistoryOptio
  */
 export async function writeReport(
   logdir: string | URL,
-  options: WriteReportOptions & { path?: string } = {},
+  options: WriteReportOptions & { path?: string | URL } = {},
 ): Promise<string> {
-  const path = options.path ?? reportPath(logdir, '.');
-  await writePage(path, await readHistory(logdir, options), sourceFiles.path(logdir), options);
+  const folder = historyPath(logdir, 'writeReport');
+  const { path } = storePlace(options.path ?? reportPath(folder, '.'), 'writeReport path', options.files);
+  await writePage(path, await readHistory(folder, options), folder, options);
   return path;
 }
 
@@ -76,14 +74,13 @@ export async function writeReport(
  * @throws RangeError if there is no experiment; and as `readHistories` and `reportHtml` do
  */
 export async function writeReports(logdir: string | URL, options: WriteReportOptions = {}): Promise<string[]> {
-  const histories = await readHistories(logdir, options);
-  if (histories.size === 0) {
-    throw new RangeError(`writeReports: expected runs with saturation/<layer> below '${logdir}', found none`);
-  }
+  const folder = historyPath(logdir, 'writeReports');
+  const histories = await readHistories(folder, options);
+  if (histories.size === 0) throw await noHistory('writeReports', folder);
   const paths: string[] = [];
   for (const [experiment, history] of histories) {
-    const path = reportPath(logdir, histories.size === 1 ? '.' : experiment);
-    const name = histories.size === 1 ? sourceFiles.path(logdir) : path.slice(0, -'/report.html'.length);
+    const path = reportPath(folder, histories.size === 1 ? '.' : experiment);
+    const name = histories.size === 1 ? folder : path.slice(0, -'/report.html'.length);
     await writePage(path, history, name, options);
     paths.push(path);
   }
@@ -91,8 +88,8 @@ export async function writeReports(logdir: string | URL, options: WriteReportOpt
 }
 
 /** @param experiment the path of the experiment's folder below the logdir */
-function reportPath(logdir: string | URL, experiment: string): string {
-  const folder = sourceFiles.path(logdir).replace(/\/+$/, '');
+function reportPath(logdir: string, experiment: string): string {
+  const folder = logdir.replace(/\/+$/, '');
   return experiment === '.' ? `${folder}/report.html` : `${folder}/${experiment}/report.html`;
 }
 

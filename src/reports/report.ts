@@ -174,7 +174,7 @@ function statColumn(stat: ScalarStat): Column {
 /** Three decimals of a saturation, whole counts, and four significant digits of everything else. */
 function numberText(stat: ScalarStat, value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return '';
-  if (stat === 'saturation') return decimals(value, 3);
+  if (scalarStats[stat].tagGroup.startsWith('saturation')) return decimals(value, 3);
   return scalarStats[stat].isCount ? decimals(value, 0) : String(Number(value.toPrecision(4)));
 }
 

@@ -1,5 +1,6 @@
 import { driftOf } from '../statistics/eigenvalues.js';
 import type { Reservoir } from '../statistics/reservoir.js';
+import type { SaturationEstimate } from '../statistics/sample-size.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
@@ -100,7 +101,9 @@ export function measureLayer(
   const leading = Math.max(1, dimensions.intrinsicDimensionality);
   const keepsEigenspace = needsEigenvectors(options.scalars) && vectors !== undefined;
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
-  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace) };
+  let estimated: SaturationEstimate | undefined;
+  const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
+  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace), estimate };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

@@ -1,9 +1,10 @@
-import { warn } from '#platform';
+import { localPath, warn } from '#platform';
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
+import { describe, namesOf } from '../errors.js';
 import type { Step, SummaryValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { listRuns } from '../reader/run-files.js';
+import { elsewhere, listRuns } from '../reader/run-files.js';
 import { scanRun } from '../reader/shown-points.js';
 import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
 import { DataClass } from '../summaries/plugin-summary.js';
@@ -154,7 +155,8 @@ function percent(threshold: number): string {
 function descriptionOf(stat: ScalarStat, layer: LayerStatistics, counting: Required<CountingOptions>): string {
   const rests = `Width d = ${layer.features}, first value from n = ${layer.samples} samples.`;
   const { basis, meaning } = scalarStats[stat];
-  const rule = basis === 'threshold' ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
+  const isCounted = basis === 'threshold' || basis === 'rows';
+  const rule = isCounted ? ` Threshold ${percent(counting.threshold)}, ${counting.rule} rule.` : '';
   return `${meaning}${rule} ${rests}`;
 }
 
@@ -306,20 +308,38 @@ export interface ReadHistoryOptions {
  * do: `readHistories` reads them all
  */
 export async function readHistory(logdir: string | URL, options: ReadHistoryOptions = {}): Promise<RunHistory> {
-  const histories = await readHistories(logdir, options);
+  const folder = historyPath(logdir, 'readHistory');
+  const histories = await readHistories(folder, options);
   const [history] = histories.values();
-  if (history === undefined) {
-    throw new RangeError(`readHistory: expected runs with saturation/<layer> below '${logdir}', found none`);
-  }
+  if (history === undefined) throw await noHistory('readHistory', folder);
   if (histories.size > 1) {
-    const names = [...histories.keys()];
-    const shown = names.slice(0, 10).map((name) => `'${name}'`);
-    const more = names.length > shown.length ? ` and ${names.length - shown.length} more` : '';
     throw new RangeError(
-      `readHistory: expected one experiment below '${logdir}', got ${names.length}: ${shown.join(', ')}${more}; pass the folder of one`,
+      `readHistory: expected one experiment below '${folder}', got ${histories.size}: ${namesOf([...histories.keys()])}; pass the folder of one`,
     );
   }
   return history;
+}
+
+/** The folder that a user means. @throws TypeError if it is not on this computer */
+export function historyPath(logdir: string | URL, call: string): string {
+  if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
+    throw new TypeError(`${call}: expected the path of a folder, got ${describe(logdir)}`);
+  }
+  return localPath(logdir, call, elsewhere);
+}
+
+/** The error for a folder without an experiment: what to pass instead, or what was found. */
+export async function noHistory(call: string, folder: string): Promise<RangeError> {
+  const runs = (await listRuns(folder)).map(({ run }) => run);
+  const expected = `${call}: expected runs with saturation/<layer> below '${folder}'`;
+  const split = /(?:^|[/\\])(train|val)[/\\]*$/.exec(folder)?.[1];
+  if (split !== undefined && runs.includes('.')) {
+    return new RangeError(
+      `${expected}, got a run '${split}': pass the folder of its experiment, which holds '${split}'`,
+    );
+  }
+  if (runs.length === 0) return new RangeError(`${expected}, found none`);
+  return new RangeError(`${expected}, found none among the runs ${namesOf(runs)}`);
 }
 
 /**
@@ -334,7 +354,7 @@ export async function readHistories(
   { raw = false, onDamage = (message) => warn(`readHistory: ${message}`) }: ReadHistoryOptions = {},
 ): Promise<Map<string, RunHistory>> {
   const experiments = new Map<string, Map<Split, readonly string[]>>();
-  for (const { run, files } of await listRuns(logdir)) {
+  for (const { run, files } of await listRuns(historyPath(logdir, 'readHistories'))) {
     const slash = run.lastIndexOf('/');
     const split = run.slice(slash + 1);
     if (split !== 'train' && split !== 'val') continue;

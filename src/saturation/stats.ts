@@ -1,3 +1,4 @@
+import type { SaturationEstimate } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 
 /** How many of its directions a layer needs. */
@@ -12,6 +13,8 @@ export interface Dimensions {
 interface LayerMeasures extends Dimensions {
   /** How far the leading eigenspace turned since the last epoch, from 0 to 1; undefined in the first epoch. */
   drift?: number;
+  /** The saturation that many rows would show, computed when it is first asked for. */
+  estimate(): SaturationEstimate;
 }
 
 /** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
@@ -28,8 +31,11 @@ export interface ScalarStatistic {
   readonly title: string;
   /** What the number means, in one sentence: TensorBoard shows it beside the chart. */
   readonly meaning: string;
-  /** What the statistic needs: the eigenvalues alone, a threshold on their sum too, or the eigenvectors of two epochs. */
-  readonly basis: 'eigenvalues' | 'threshold' | 'eigenvectors';
+  /**
+   * What the statistic needs: the eigenvalues alone, a threshold on their sum too, the number of rows beside these two, or
+   * the eigenvectors of two epochs.
+   */
+  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors';
   /** Whether the number is a whole one; stores write it as an integer. */
   readonly isCount?: boolean;
   /** The formula. Returns undefined if there is no value yet: an epoch without a predecessor has no drift. */
@@ -51,6 +57,34 @@ const table = {
     meaning: 'Fraction of the layer’s directions that the data needs: intrinsic dimensionality / width.',
     basis: 'threshold',
     of: (_spectrum, { saturation }) => saturation,
+  },
+  saturationCorrected: {
+    column: 'saturation-corrected',
+    tagGroup: 'saturation-corrected',
+    head: 'corrected',
+    title: 'corrected saturation',
+    meaning:
+      'The saturation that many samples would show, estimated from these; NaN below half an independent sample per direction.',
+    basis: 'rows',
+    of: (_spectrum, { estimate }) => estimate().saturation,
+  },
+  saturationLow: {
+    column: 'saturation-low',
+    tagGroup: 'saturation-low',
+    head: 'at least',
+    title: 'least saturation',
+    meaning: 'Lower end of the interval about the corrected saturation, which holds the true one in 95 % of cases.',
+    basis: 'rows',
+    of: (_spectrum, { estimate }) => estimate().low,
+  },
+  saturationHigh: {
+    column: 'saturation-high',
+    tagGroup: 'saturation-high',
+    head: 'at most',
+    title: 'greatest saturation',
+    meaning: 'Upper end of the interval about the corrected saturation, which holds the true one in 95 % of cases.',
+    basis: 'rows',
+    of: (_spectrum, { estimate }) => estimate().high,
   },
   intrinsicDimensionality: {
     delve: 'idim',
@@ -117,7 +151,8 @@ const table = {
     tagGroup: 'entropy-rank',
     head: 'entropy rank',
     title: 'entropy rank',
-    meaning: 'Effective rank: exponential of the entropy of the explained variance.',
+    meaning:
+      'Exponential of the entropy of the explained variance. RankMe and Roy & Vetterli’s effective rank take singular values instead.',
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.entropyRank,
   },
@@ -144,7 +179,8 @@ const table = {
     tagGroup: 'power-law-exponent',
     head: 'power law',
     title: 'power-law exponent',
-    meaning: 'Exponent of a power law fitted to the tail of the eigenvalues.',
+    meaning:
+      'Exponent of a power law fitted to the tail of the covariance’s eigenvalues; it is neither WeightWatcher’s alpha (of weights) nor alpha-ReQ.',
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.powerLawExponent,
   },
@@ -153,7 +189,7 @@ const table = {
     tagGroup: 'condition-number',
     head: 'condition',
     title: 'condition number',
-    meaning: 'Largest eigenvalue over the smallest.',
+    meaning: 'Largest eigenvalue over the smallest; Infinity if the smallest is rounding.',
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.conditionNumber,
   },

@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import {
   keepFiniteRows,
@@ -11,6 +11,7 @@ import {
 } from '../kernels/moments.js';
 import type { SymmetricMatrix } from '../kernels/symmetric.js';
 import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
+import { type AccumulatorState, coarser, decode, encode, type Precision } from './accumulator-state.js';
 
 /*
  * Rows of samples come in, their mean and covariance come out, at any time and without keeping all rows.
@@ -23,18 +24,6 @@ import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
 /** How many rows may wait once there is a scatter. Rows of many features take more memory, so fewer of them wait. */
 function foldRowsOf(features: number): number {
   return features > 768 ? BLOCK_ROWS : 2 * BLOCK_ROWS;
-}
-
-/** What a CovarianceAccumulator consists of; plain arrays, so that it travels between threads. */
-export interface AccumulatorState {
-  /** Columns of the sample matrix. */
-  features: number;
-  /** Rows left out so far; waiting rows that have not been checked are not among them. */
-  rejected: number;
-  /** Of the rows folded so far; undefined before the first. */
-  moments: MomentSums | undefined;
-  /** Waiting rows, row-major; undefined if there are none. */
-  rows: Rows | undefined;
 }
 
 /**
@@ -54,6 +43,7 @@ export class CovarianceAccumulator {
   readonly #float32Products: boolean;
   readonly #foldRows: number;
   #rejected = 0;
+  #precision: Precision = 'float64';
   /** Mean and scatter of the rows folded so far. */
   #moments: MomentSums | undefined;
   /** Buffer of the waiting rows: float32 until a batch comes as float64. Its first `#waiting` rows are in use. */
@@ -91,6 +81,11 @@ export class CovarianceAccumulator {
     return this.#rejected;
   }
 
+  /** The coarsest precision of what was added: see Precision. */
+  get precision(): Precision {
+    return this.#precision;
+  }
+
   // Adding rows.
 
   /**
@@ -109,9 +104,13 @@ export class CovarianceAccumulator {
         `update: expected ${rows === undefined ? '' : `${rows} `}rows of ${features} features, got ${samples.length} numbers`,
       );
     }
-    if (count === 0) return;
+    if (count === 0) {
+      checkAttached(samples, 'update');
+      return;
+    }
     const source: Rows =
       samples instanceof Float32Array || samples instanceof Float64Array ? samples : Float64Array.from(samples);
+    if (source instanceof Float32Array) this.#precision = coarser(this.#precision, 'float32 rows');
     if (count >= this.#foldRows && (this.#moments || count > this.#waitingLimit(source.BYTES_PER_ELEMENT))) {
       this.#fold();
       this.#foldIn(source, count);
@@ -138,9 +137,16 @@ export class CovarianceAccumulator {
    * @param scatter Sum of (x - mean)(x - mean)^T over the rows: features x features numbers, row-major, of which the lower
    *   triangle is read, or the lower triangle packed by rows
    * @param rejected How many rows were left out there
+   * @param precision Of the rows and of their products
    * @throws RangeError if a length does not fit, or a number is not finite
    */
-  updateCentered(count: number, mean: ArrayLike<number>, scatter: ArrayLike<number>, rejected = 0): void {
+  updateCentered(
+    count: number,
+    mean: ArrayLike<number>,
+    scatter: ArrayLike<number>,
+    rejected = 0,
+    precision: Precision = 'float64',
+  ): void {
     const { features } = this;
     if (!Number.isSafeInteger(count) || count < 0) {
       throw new RangeError(`updateCentered: expected a count that is a non-negative integer, got ${describe(count)}`);
@@ -167,6 +173,7 @@ export class CovarianceAccumulator {
     if (!incoming.shift.every(Number.isFinite) || !incoming.scatter.every(Number.isFinite)) {
       throw new RangeError('updateCentered: expected finite numbers only, got a NaN or an Infinity');
     }
+    this.#precision = coarser(this.#precision, precision);
     this.#fold();
     this.#mergeMoments(incoming);
   }
@@ -184,6 +191,7 @@ export class CovarianceAccumulator {
     const rows = other.#waitingRows()?.slice();
     const moments = other.#moments;
     const rejected = other.#rejected;
+    this.#precision = coarser(this.#precision, other.#precision);
     if (moments) {
       this.#fold();
       this.#mergeMoments(moments);
@@ -199,6 +207,7 @@ export class CovarianceAccumulator {
     this.#waiting = 0;
     this.#checked = 0;
     this.#rejected = 0;
+    this.#precision = 'float64';
   }
 
   // What the rows give.
@@ -235,21 +244,19 @@ export class CovarianceAccumulator {
     return this.variances().reduce((sum, x) => sum + x, 0);
   }
 
-  /** Largest absolute value among the features' means; 0 if no row was used. Folds nothing: waiting rows go on waiting. */
-  largestMean(): number {
+  /** Mean of each feature, as `mean` says, but 0 if no row was used. Folds nothing: waiting rows go on waiting. */
+  meanSoFar(): Float64Array {
     this.#checkWaiting();
     const moments = this.#moments;
-    if (moments) {
-      return moments.shift.reduce((largest, x, j) => Math.max(largest, Math.abs(x + moments.offset[j])), 0);
-    }
-    const rows = this.#waitingRows();
-    if (!rows) return 0;
+    if (moments) return moments.shift.map((x, j) => x + moments.offset[j]);
     const sums = new Float64Array(this.features);
+    const rows = this.#waitingRows();
+    if (!rows) return sums;
     for (let p = 0, j = 0; p < rows.length; p++) {
       sums[j] += rows[p];
       if (++j === this.features) j = 0;
     }
-    return sums.reduce((largest, sum) => Math.max(largest, Math.abs(sum / this.#waiting)), 0);
+    return sums.map((sum) => sum / this.#waiting);
   }
 
   /**
@@ -313,6 +320,8 @@ export class CovarianceAccumulator {
   static fromState(state: AccumulatorState, options?: { float32Products?: boolean }): CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features, options);
     accumulator.#rejected = state.rejected;
+    accumulator.#precision =
+      state.rows instanceof Float32Array ? coarser(state.precision, 'float32 rows') : state.precision;
     accumulator.#moments = state.moments;
     accumulator.#buffer = state.rows;
     accumulator.#waiting = state.rows ? state.rows.length / state.features : 0;
@@ -325,6 +334,7 @@ export class CovarianceAccumulator {
       rejected: this.#rejected,
       moments: this.#moments,
       rows: this.#waitingRows(),
+      precision: this.#precision,
     };
   }
 
@@ -432,6 +442,7 @@ export class CovarianceAccumulator {
     }
     // The rounding of float32 products averages out over many rows; few rows take no time.
     const float32Products = this.#float32Products && count >= BLOCK_ROWS;
+    if (float32Products && rows instanceof Float32Array) this.#precision = 'float32 products';
     this.#rejected += kernels().addRows(this.#moments, rows, start, count - start, float32Products);
   }
 
@@ -442,71 +453,4 @@ export class CovarianceAccumulator {
     }
     mergeMoments(this.#moments, incoming);
   }
-}
-
-/*
- * The format of toBytes and fromBytes, little-endian. A header of 40 bytes: 8 bytes of ASCII "dtbcov01", then float64
- * features, rejected, and count (0: no moments), uint32 waiting rows, uint32 bytes per number of those rows (4 or 8). Then,
- * if count > 0, float64 shift, offset (features each) and scatter (packed lower triangle). Then the waiting rows.
- */
-const MAGIC = 'dtbcov01';
-const HEADER_BYTES = 40;
-
-function encode(state: AccumulatorState): Uint8Array {
-  const { features, moments, rows } = state;
-  const numbers = moments ? 2 * features + packedLength(features) : 0;
-  const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < MAGIC.length; i++) bytes[i] = MAGIC.charCodeAt(i);
-  view.setFloat64(8, features, true);
-  view.setFloat64(16, state.rejected, true);
-  view.setFloat64(24, moments?.count ?? 0, true);
-  view.setUint32(32, rows ? rows.length / features : 0, true);
-  view.setUint32(36, rows?.BYTES_PER_ELEMENT ?? 4, true);
-  let at = HEADER_BYTES;
-  for (const part of moments ? [moments.shift, moments.offset, moments.scatter] : []) {
-    for (const x of part) {
-      view.setFloat64(at, x, true);
-      at += 8;
-    }
-  }
-  if (rows instanceof Float32Array) for (const x of rows) view.setFloat32((at += 4) - 4, x, true);
-  else if (rows) for (const x of rows) view.setFloat64((at += 8) - 8, x, true);
-  return bytes;
-}
-
-function decode(bytes: Uint8Array): AccumulatorState {
-  const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
-  if (magic !== MAGIC || bytes.length < HEADER_BYTES) {
-    throw new RangeError(
-      `fromBytes: expected the bytes of CovarianceAccumulator.toBytes, which start with "${MAGIC}", got ${describe(bytes)}`,
-    );
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const features = view.getFloat64(8, true);
-  const count = view.getFloat64(24, true);
-  const waiting = view.getUint32(32, true);
-  const width = view.getUint32(36, true);
-  const numbers = count > 0 ? 2 * features + packedLength(features) : 0;
-  const expected = HEADER_BYTES + numbers * 8 + waiting * features * width;
-  if (!Number.isSafeInteger(features) || features < 1 || (width !== 4 && width !== 8) || bytes.length !== expected) {
-    throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
-  }
-  let at = HEADER_BYTES;
-  let moments: MomentSums | undefined;
-  if (count > 0) {
-    moments = newMoments(features);
-    moments.count = count;
-    for (const part of [moments.shift, moments.offset, moments.scatter]) {
-      for (let i = 0; i < part.length; i++, at += 8) part[i] = view.getFloat64(at, true);
-    }
-  }
-  let rows: Rows | undefined;
-  if (waiting > 0) {
-    rows = width === 4 ? new Float32Array(waiting * features) : new Float64Array(waiting * features);
-    for (let i = 0; i < rows.length; i++, at += width) {
-      rows[i] = width === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true);
-    }
-  }
-  return { features, rejected: view.getFloat64(16, true), moments, rows };
 }

@@ -1,3 +1,4 @@
+import { checkAttached } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import type { SymmetricEigen, SymmetricMatrix } from '../kernels/symmetric.js';
 
@@ -28,6 +29,7 @@ export function symmetricEigen(covariance: Float64Array): SymmetricEigen {
 
 /** A full square matrix as the kernels read it. @throws RangeError if its length is not a square */
 export function squareMatrix(covariance: Float64Array): SymmetricMatrix {
+  checkAttached(covariance, 'covariance');
   const size = Math.sqrt(covariance.length);
   if (!Number.isInteger(size) || size === 0) {
     throw new RangeError(`covariance: expected a square matrix of d x d numbers, got ${covariance.length} numbers`);

@@ -59,14 +59,24 @@ export function explainedVarianceOf(eigenvalues: Float64Array): Float64Array {
  * - 'paper' (arXiv:1907.08589, arXiv:2006.08679): the smallest k with c_k >= threshold, from 1 to d.
  * - 'delve': how many c_k are below the threshold, which is what delve 0.1.50 computes (delve/metrics.py:7-24). It is one
  *   less than the paper's, and 0 if the first direction alone reaches the threshold.
+ *
+ * A threshold of 1 asks for all variance: then it is the rank, and one less by 'delve'. The sum itself reaches 1 wherever
+ * rounding lets it.
+ *
+ * @param floor eigenvalues up to this one are rounding; it matters for a threshold of 1
  */
 export function intrinsicDimensionalityOf(
   eigenvalues: Float64Array,
   threshold: number,
   rule: IntrinsicDimensionRule,
+  floor = 0,
 ): number {
   checkedThreshold(threshold);
   checkedRule(rule);
+  if (threshold === 1) {
+    const rank = rankOf(eigenvalues, floor);
+    return rule === 'delve' ? Math.max(0, rank - 1) : rank;
+  }
   const total = traceOf(eigenvalues);
   if (total === 0) return 0;
   let below = 0;
@@ -77,6 +87,13 @@ export function intrinsicDimensionalityOf(
     else break;
   }
   return rule === 'delve' ? below : Math.min(below + 1, eigenvalues.length);
+}
+
+/** Number of eigenvalues above a floor. */
+export function rankOf(eigenvalues: Float64Array, floor: number): number {
+  let rank = 0;
+  while (rank < eigenvalues.length && eigenvalues[rank] > floor) rank++;
+  return rank;
 }
 
 /**
@@ -101,8 +118,10 @@ export function simpsonIndexOf(eigenvalues: Float64Array): number {
 }
 
 /**
- * Entropy rank: exp(-sum p_i ln p_i), from 1 to d; 0 if there is no variance (Roy & Vetterli 2007, "The effective rank: a
- * measure of effective dimensionality").
+ * Entropy rank: exp(-sum p_i ln p_i), from 1 to d; 0 if there is no variance. p_i are shares of the variance, eigenvalues of
+ * the covariance of centered samples, as reptrix has it. It is neither the effective rank of Roy & Vetterli (2007, "The
+ * effective rank: a measure of effective dimensionality") nor RankMe (Garrido et al. 2023, arXiv:2210.02885): these take the
+ * same formula of the singular values of the samples themselves, and are several times larger (307 and 279 where this is 52).
  */
 export function entropyRankOf(eigenvalues: Float64Array): number {
   const total = traceOf(eigenvalues);
@@ -136,14 +155,15 @@ export const MIN_TAIL = 8;
  * Exponent alpha of a power law p(x) ~ x^-alpha fitted to the upper tail of the eigenvalues' distribution, by maximum
  * likelihood (Hill's estimator): alpha = 1 + k / sum ln(l_i / x_min) over the k eigenvalues above x_min. x_min is chosen
  * to make the Kolmogorov-Smirnov distance between tail and fit least (Clauset, Shalizi & Newman 2009, arXiv:0706.1062,
- * eq. 3.1 and section 3.3). A spectrum whose i-th eigenvalue is i^-a has alpha = 1 + 1/a.
+ * eq. 3.1 and section 3.3). A spectrum whose i-th eigenvalue is i^-a has alpha = 1 + 1/a: it falls where alpha-ReQ, which is
+ * a (Agrawal et al. 2022), rises. It is of a layer's activations; WeightWatcher's alpha is of its weights, and counts x_min
+ * itself to the tail.
  *
  * @param floor eigenvalues up to this one are rounding and are left out
  * @returns NaN if fewer than MIN_TAIL eigenvalues are left, or no tail can be fitted
  */
 export function powerLawExponentOf(eigenvalues: Float64Array, floor = 0): number {
-  let positive = 0;
-  while (positive < eigenvalues.length && eigenvalues[positive] > floor) positive++;
+  const positive = rankOf(eigenvalues, floor);
   let best = Number.NaN;
   let bestDistance = Number.POSITIVE_INFINITY;
   let logSum = 0;

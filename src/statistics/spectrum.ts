@@ -1,13 +1,15 @@
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import type { CovarianceAccumulator } from './covariance.js';
 import { squareMatrix } from './eigenvalues.js';
+import { populationEigenvalues } from './population-spectrum.js';
 import {
   type ReliabilityOptions,
   type RowsNeededOptions,
   rowsNeededOf,
   type SampleSizeOptions,
-  saturationShortfallOf,
+  type SaturationEstimate,
+  saturationEstimateOf,
 } from './sample-size.js';
 import {
   DEFAULT_THRESHOLD,
@@ -17,11 +19,12 @@ import {
   intrinsicDimensionalityOf,
   participationRatioOf,
   powerLawExponentOf,
+  rankOf,
   simpsonIndexOf,
   stableRankOf,
   traceOf,
 } from './spectrum-measures.js';
-import { type Solved, solveAccumulator } from './threads/solve.js';
+import { noiseOf, type Solved, solveAccumulator } from './threads/solve.js';
 import { sharedSolver, solveInBackground } from './threads/solver.js';
 
 export type { IntrinsicDimensionRule } from './spectrum-measures.js';
@@ -55,13 +58,15 @@ export class Spectrum {
    * counts 16 at most. Undefined if the number of rows is not known.
    */
   readonly effectiveSamples: number | undefined;
-  /** Eigenvalues up to this are rounding: eps d l_1, as in numpy.linalg.matrix_rank. It is 0 for given eigenvalues. */
+  /** Eigenvalues up to this are rounding: see noiseOf. It is 0 for given eigenvalues. */
   readonly #noise: number;
+  /** What `corrected` found, by the number of rows. */
+  readonly #corrected = new Map<number, Spectrum | undefined>();
 
   private constructor(
     eigenvalues: Float64Array,
     { samples, effectiveSamples = samples }: SpectrumOptions,
-    solved: boolean,
+    noise: number,
   ) {
     for (const [name, count] of Object.entries({ samples, effectiveSamples })) {
       if (count !== undefined && !(Number.isFinite(count) && count >= 0)) {
@@ -71,7 +76,7 @@ export class Spectrum {
     this.eigenvalues = eigenvalues;
     this.samples = samples;
     this.effectiveSamples = effectiveSamples;
-    this.#noise = solved ? 2 ** -52 * eigenvalues.length * eigenvalues[0] : 0;
+    this.#noise = noise;
   }
 
   /**
@@ -84,7 +89,8 @@ export class Spectrum {
    */
   static of(covariance: Float64Array | CovarianceAccumulator, options: SpectrumOptions = {}): Spectrum {
     if (covariance instanceof Float64Array) {
-      return new Spectrum(clip(kernels().eigenvalues(squareMatrix(covariance))), options, true);
+      const values = kernels().eigenvalues(squareMatrix(covariance));
+      return new Spectrum(clip(values), options, noiseOf(values));
     }
     return Spectrum.fromSolved({ ...solveAccumulator(covariance), effectiveSamples: options.effectiveSamples });
   }
@@ -101,8 +107,8 @@ export class Spectrum {
   ): Promise<Spectrum> {
     if (covariance instanceof Float64Array) {
       const matrix = squareMatrix(covariance.slice());
-      const { eigenvalues } = await sharedSolver.solve({ matrix }).result;
-      return new Spectrum(clip(eigenvalues), options, true);
+      const { eigenvalues, noise } = await sharedSolver.solve({ matrix }).result;
+      return new Spectrum(clip(eigenvalues), options, noise);
     }
     const solved = await solveInBackground(covariance, {}, options.reset).result;
     return Spectrum.fromSolved({ ...solved, effectiveSamples: options.effectiveSamples });
@@ -112,7 +118,7 @@ export class Spectrum {
   static fromSolved(solved: Solved): Spectrum {
     if (solved.count === 0)
       throw new RangeError('Spectrum: expected an accumulator with finite rows, got no finite row');
-    return new Spectrum(clip(solved.eigenvalues), { ...solved, samples: solved.count }, true);
+    return new Spectrum(clip(solved.eigenvalues), { ...solved, samples: solved.count }, solved.noise);
   }
 
   /**
@@ -121,13 +127,14 @@ export class Spectrum {
    * @throws RangeError if there is none, or one is NaN or infinite
    */
   static fromEigenvalues(eigenvalues: ArrayLike<number>, options: SpectrumOptions = {}): Spectrum {
+    checkAttached(eigenvalues, 'fromEigenvalues');
     const values = Float64Array.from(eigenvalues);
     if (values.length === 0) throw new RangeError('fromEigenvalues: expected at least one eigenvalue, got none');
     const wrong = values.findIndex((x) => !Number.isFinite(x));
     if (wrong >= 0) {
       throw new RangeError(`fromEigenvalues: expected finite numbers, got ${values[wrong]} at index ${wrong}`);
     }
-    return new Spectrum(clip(values.sort().reverse()), options, false);
+    return new Spectrum(clip(values.sort().reverse()), options, 0);
   }
 
   /** Width of the layer: the number d of features, which is that of the eigenvalues. */
@@ -161,7 +168,11 @@ export class Spectrum {
     return participationRatioOf(this.eigenvalues);
   }
 
-  /** Effective rank: exp(-sum p_i ln p_i), from 1 to d (Roy & Vetterli 2007); 0 without variance. */
+  /**
+   * Entropy rank: exp(-sum p_i ln p_i), from 1 to d; 0 without variance. p_i are shares of the variance. The effective rank of
+   * Roy & Vetterli (2007) and RankMe (arXiv:2210.02885) are the same formula of the singular values of samples that are not
+   * centered, and are larger.
+   */
   get entropyRank(): number {
     return entropyRankOf(this.eigenvalues);
   }
@@ -185,17 +196,19 @@ export class Spectrum {
 
   /**
    * Exponent alpha of a power law p(x) ~ x^-alpha fitted to the largest eigenvalues (Clauset, Shalizi & Newman 2009,
-   * arXiv:0706.1062). Eigenvalues i^-a give 1 + 1/a. NaN if fewer than 8 eigenvalues lie above rounding.
+   * arXiv:0706.1062). Eigenvalues i^-a give 1 + 1/a, so that it falls where alpha-ReQ (which is a) rises. It is not
+   * WeightWatcher's alpha, which is of a layer's weights. NaN if fewer than 8 eigenvalues lie above rounding.
    */
   get powerLawExponent(): number {
     return powerLawExponentOf(this.eigenvalues, this.#noise);
   }
 
-  /** Number of eigenvalues above rounding. */
+  /**
+   * Number of eigenvalues above rounding: above 2^-52 d l_1, and of a layer that TensorFlow.js computed in float32 above what
+   * that leaves where there is no variance (2^-45 of the rows' mean square; 2^-20 l_1 if products were summed in float32).
+   */
   get rank(): number {
-    let rank = 0;
-    while (rank < this.features && this.eigenvalues[rank] > this.#noise) rank++;
-    return rank;
+    return rankOf(this.eigenvalues, this.#noise);
   }
 
   /** The k largest eigenvalues, descending; all d if k is larger. @throws RangeError if k is not a non-negative integer */
@@ -214,13 +227,13 @@ export class Spectrum {
   /**
    * Number of directions that explain `threshold` of the variance; 0 without variance.
    *
-   * @param threshold in (0, 1]
+   * @param threshold in (0, 1]; 1 gives the rank ('delve': one less), because the sum reaches 1 wherever rounding lets it
    * @param rule 'paper' (Shenk, Richter et al. 2019, arXiv:1907.08589): the smallest k whose cumulative explained variance
    *   reaches the threshold. 'delve': how many cumulative explained variances are below it, as delve 0.1.50 computes.
    * @throws TypeError if the threshold is not a number, RangeError if it or the rule is not one of these
    */
   intrinsicDimensionality(threshold: number = DEFAULT_THRESHOLD, rule: IntrinsicDimensionRule = 'paper'): number {
-    return intrinsicDimensionalityOf(this.eigenvalues, threshold, rule);
+    return intrinsicDimensionalityOf(this.eigenvalues, threshold, rule, this.#noise);
   }
 
   /**
@@ -232,24 +245,56 @@ export class Spectrum {
   }
 
   /**
-   * By how much the saturation is probably too low because the rows are few: a fraction of the features, from 0 to 1; 0
-   * without variance. It counts with `effectiveSamples`. The formula is Lawley's (1956): see statistics/sample-size.ts.
+   * The spectrum that infinitely many rows would show, estimated from these: `populationSpectrum`, which rows that are few
+   * need. Everything else can be asked of it, as of this one. It has the same trace.
+   *
+   * @returns undefined if there is less than half an independent row per feature: too few to say
+   * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
+   */
+  corrected(options: Pick<SampleSizeOptions, 'samples'> = {}): Spectrum | undefined {
+    const rows = this.#samplesOf(options);
+    if (!this.#corrected.has(rows)) {
+      const population = populationEigenvalues(this.eigenvalues, rows, this.#populationRank, this.#directionsOf(rows));
+      this.#corrected.set(rows, population && new Spectrum(population, {}, 0));
+    }
+    return this.#corrected.get(rows);
+  }
+
+  /**
+   * The saturation that many rows would show, estimated from these, with an interval that holds the true one in 95 % of cases
+   * from one independent row per feature on (docs/few-rows.md: how often, and how far off it is at worst).
+   *
+   * @returns NaN as the saturation if there is less than half an independent row per feature
+   * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
+   */
+  saturationEstimate(options: SampleSizeOptions = {}): SaturationEstimate {
+    const rows = this.#samplesOf(options);
+    const shown = this.saturation(options.threshold, options.rule);
+    const population = this.corrected(options)?.eigenvalues;
+    return saturationEstimateOf(population, shown, (rows - 1) / this.#directionsOf(rows), options);
+  }
+
+  /**
+   * By how much the saturation may be too low because the rows are few: a fraction of the features, from 0 to 1; 0 without
+   * variance. It is a bound: from one independent row per feature on, 95 % of spectra are not further from the saturation that
+   * many rows would show. Below half a row per feature it is all that is left to 1. It counts with `effectiveSamples`.
    *
    * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
    */
   saturationShortfall(options: SampleSizeOptions = {}): number {
-    return saturationShortfallOf(this.eigenvalues, this.#samplesOf(options), options);
+    const { high } = this.saturationEstimate(options);
+    return Math.max(0, high - this.saturation(options.threshold, options.rule));
   }
 
   /**
-   * Whether the rows suffice for a saturation that is at most `options.tolerance` (0.05) too low. With d = 256 and
-   * eigenvalues 1/i (true saturation 0.94), 256 rows show 0.67 and 1024 rows 0.89: both give false; 2560 rows show 0.92:
-   * true.
+   * Whether the rows suffice for a saturation that is at most `options.tolerance` (0.05) too low: whether
+   * `saturationShortfall` is no larger. With d = 256 and eigenvalues 1/i (true saturation 0.94), 256 rows show 0.67, 1024 rows
+   * 0.89 and 2560 rows 0.92, of which the first two are not enough.
    *
    * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
    */
   isReliable(options: ReliabilityOptions = {}): boolean {
-    return this.saturationShortfall(options) <= (options.tolerance ?? 0.05);
+    return this.saturationShortfall(options) <= (options.tolerance ?? 0.05) + 1e-12;
   }
 
   /**
@@ -260,10 +305,13 @@ export class Spectrum {
   sampleSizeWarning(layer: string, options: ReliabilityOptions = {}): string | undefined {
     if (this.isReliable(options)) return undefined;
     const shown = this.saturation(options.threshold, options.rule).toFixed(3);
-    const shortfall = this.saturationShortfall(options).toFixed(2);
+    const { saturation, low, high } = this.saturationEstimate(options);
+    const truth = Number.isNaN(saturation)
+      ? `is too low, and with less than half an independent row per feature nobody can say by how much`
+      : `would be about ${saturation.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}) with many rows`;
     return (
       `Layer "${layer}": ${this.#rowsInWords(options)} are few for ${this.features} features; ` +
-      `its saturation of ${shown} may be up to ${shortfall} too low. Use more rows, for example a larger data set.`
+      `its saturation of ${shown} ${truth}. Use more rows, for example a larger data set.`
     );
   }
 
@@ -289,6 +337,17 @@ export class Spectrum {
     const samples = this.#samplesOf(options);
     if (options.samples !== undefined || samples === this.samples) return `${samples} rows`;
     return `${this.samples} rows, worth ${samples} independent ones,`;
+  }
+
+  /** How many eigenvalues are not 0 up to rounding; given ones have rounding, too. */
+  get #populationRank(): number {
+    return rankOf(this.eigenvalues, Math.max(this.#noise, 1e-12 * this.eigenvalues[0]));
+  }
+
+  /** In how many directions the population has variance: not in those that the rows would have shown, and did not. */
+  #directionsOf(rows: number): number {
+    const rank = this.#populationRank;
+    return rank < Math.min(this.features, Math.round(this.samples ?? rows) - 1) ? Math.max(1, rank) : this.features;
   }
 
   #isSingular(): boolean {

@@ -1,12 +1,9 @@
-import { defaultStoreFiles } from '#platform';
-import { checkPath } from '../encoding/file-names.js';
-import { describe } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
 import { delveColumn, scalarColumn } from './delve-names.js';
 import { EpochTable, floatText, integerText } from './epoch-table.js';
-import type { Store } from './store.js';
+import { type Store, storePlace } from './store.js';
 
 /** Options of the stores that write files. */
 export interface FileStoreOptions {
@@ -43,15 +40,12 @@ export class CsvStore implements Store {
 
   /**
    * @param savefile path of the file, with or without its `.csv`
-   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
-  constructor(savefile: string, options: CsvStoreOptions = {}) {
-    if (typeof savefile !== 'string' || savefile === '') {
-      throw new TypeError(`CsvStore savefile: expected a path, got ${describe(savefile)}`);
-    }
-    checkPath(savefile, 'CsvStore savefile', 0, 4);
-    this.path = savefile.endsWith('.csv') ? savefile : `${savefile.replace(/(?<=[^/])\/+$/, '')}.csv`;
-    this.#files = options.files ?? defaultStoreFiles();
+  constructor(savefile: string | URL, options: CsvStoreOptions = {}) {
+    const { files, path } = storePlace(savefile, 'CsvStore savefile', options.files, 0, 4);
+    this.path = path.endsWith('.csv') ? path : `${path.replace(/(?<=[^/])\/+$/, '')}.csv`;
+    this.#files = files;
     this.#counts = options.counts ?? true;
   }
 

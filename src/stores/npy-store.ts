@@ -1,13 +1,11 @@
-import { defaultStoreFiles } from '#platform';
-import { checkPath, maxNameBytes } from '../encoding/file-names.js';
-import { describe } from '../errors.js';
+import { maxNameBytes } from '../encoding/file-names.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
 import type { FileStoreOptions } from './csv-store.js';
 import { delveColumn, encodeFileName, scalarColumn } from './delve-names.js';
 import { decodeEpochCounter, type EpochCounter, encodeEpochCounter, encodeNpy, type NpyArray } from './npy.js';
-import type { Store } from './store.js';
+import { type Store, storePlace } from './store.js';
 
 /** Files that are written at once: far fewer than the 1,024 that a program may usually have open. */
 const batch = 16;
@@ -34,15 +32,12 @@ export class NpyStore implements Store {
 
   /**
    * @param folder a path; the folder is made when the first epoch is saved
-   * @throws TypeError if it is not a non-empty string, RangeError if it is too long for a file system
+   * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
-  constructor(folder: string, options: FileStoreOptions = {}) {
-    if (typeof folder !== 'string' || folder === '') {
-      throw new TypeError(`NpyStore folder: expected a path, got ${describe(folder)}`);
-    }
-    checkPath(folder, 'NpyStore folder', 2 * maxNameBytes);
-    this.path = folder.replace(/(?<=[^/])\/+$/, '');
-    this.#files = options.files ?? defaultStoreFiles();
+  constructor(folder: string | URL, options: FileStoreOptions = {}) {
+    const { files, path } = storePlace(folder, 'NpyStore folder', options.files, 2 * maxNameBytes);
+    this.path = path.replace(/(?<=[^/])\/+$/, '');
+    this.#files = files;
   }
 
   /** Keeps an earlier run's epochs before `initialEpoch` and removes the files of all others. */

@@ -1,4 +1,3 @@
-import { defaultStoreFiles } from '#platform';
 import type { StoreFiles } from '../platform/platform.js';
 import { dimensionsOf } from '../saturation/measure-layer.js';
 import { arrayStats, type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
@@ -8,6 +7,7 @@ import { decodeFileName, delveColumn, parseDelveColumn, type StoredStat, storedS
 import { EpochTable, floatText, integerText } from './epoch-table.js';
 import { decodeNpy, type NpyArray } from './npy.js';
 import { listNpy, readCounter } from './npy-store.js';
+import { storePlace } from './store.js';
 
 /** Options of reconstructCsv. */
 export interface ReconstructOptions {
@@ -24,7 +24,7 @@ export interface ReconstructOptions {
    */
   stats?: string[];
   /** Path of a file to write the table to. Default: none is written. */
-  savefile?: string;
+  savefile?: string | URL;
   /** Where the folder lies. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
@@ -37,7 +37,8 @@ function isArray(stat: StoredStat): boolean {
 /** What a statistic of a layer needs, if it can be computed from a saved covariance or saved eigenvalues. */
 function basisOf(stat: StoredStat): 'eigenvalues' | 'threshold' | undefined {
   const basis = Object.hasOwn(scalarStats, stat) ? scalarStats[stat as ScalarStat].basis : undefined;
-  return basis === 'eigenvectors' ? undefined : basis;
+  // Files do not say how many rows there were.
+  return basis === 'eigenvectors' || basis === 'rows' ? undefined : basis;
 }
 
 /** Whether a saved covariance or saved eigenvalues give a statistic. @param anew whether a threshold was asked for */
@@ -57,12 +58,13 @@ const thresholded = scalarStatNames.filter((stat) => basisOf(stat) === 'threshol
  * @throws RangeError for an unknown statistic, rule or a threshold outside (0, 1]; Error if the folder holds no such
  *   files, or if a statistic was neither saved nor can be computed from saved covariances or eigenvalues
  */
-export async function reconstructCsv(npyFolder: string, options: ReconstructOptions = {}): Promise<EpochTable> {
-  const { threshold, rule = 'paper', files = defaultStoreFiles() } = options;
+export async function reconstructCsv(npyFolder: string | URL, options: ReconstructOptions = {}): Promise<EpochTable> {
+  const { threshold, rule = 'paper' } = options;
+  const { files, path: place } = storePlace(npyFolder, 'reconstructCsv', options.files);
   if (threshold !== undefined) checkedThreshold(threshold);
   checkedRule(rule);
   const wanted = options.stats?.map(storedStat);
-  const folder = npyFolder.replace(/(?<=[^/])\/+$/, '');
+  const folder = place.replace(/(?<=[^/])\/+$/, '');
   const saved = await savedColumns(folder, files);
   if (saved.size === 0)
     throw new Error(`reconstructCsv: expected files <name>/<name>_epoch<k>.npy in '${npyFolder}', got none`);
@@ -100,7 +102,8 @@ export async function reconstructCsv(npyFolder: string, options: ReconstructOpti
     }
   }
   if (options.savefile !== undefined) {
-    await files.write(options.savefile, new TextEncoder().encode(table.toString()));
+    const { path } = storePlace(options.savefile, 'reconstructCsv savefile', options.files);
+    await files.write(path, new TextEncoder().encode(table.toString()));
   }
   return table;
 }
@@ -151,7 +154,8 @@ function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | und
     } else if (!wanted || wanted.includes(stat)) {
       const computesAnew = anew && basisOf(stat) === 'threshold';
       // A saturation saved at another threshold must not stand beside those computed at this one.
-      if (computesAnew && !source) continue;
+      const needsRows = Object.hasOwn(scalarStats, stat) && scalarStats[stat as ScalarStat].basis === 'rows';
+      if (anew && (needsRows || (computesAnew && !source))) continue;
       plan.set(column, computesAnew && source ? { stat, from: source } : { from });
     }
   }
@@ -171,6 +175,8 @@ function computed(
   rule: 'paper' | 'delve',
 ): string {
   const { isCount, of } = scalarStats[stat as ScalarStat];
-  const value = of(spectrum, dimensionsOf(spectrum, { threshold, rule })) ?? Number.NaN;
+  const counting = { threshold, rule };
+  const estimate = () => spectrum.saturationEstimate(counting);
+  const value = of(spectrum, { ...dimensionsOf(spectrum, counting), estimate }) ?? Number.NaN;
   return isCount ? integerText(value) : floatText(value);
 }

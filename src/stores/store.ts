@@ -1,4 +1,7 @@
-import { messageOf } from '../errors.js';
+import { defaultStoreFiles, localPath } from '#platform';
+import { checkPath } from '../encoding/file-names.js';
+import { describe, messageOf } from '../errors.js';
+import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 
 /**
@@ -15,6 +18,29 @@ export interface Store {
   add(epoch: EpochStatistics): void | Promise<void>;
   /** Ends the store, when the tracker closes. Resolves when everything is saved. */
   close?(): void | Promise<void>;
+}
+
+/**
+ * Where a store saves. Files of the user's own may lie anywhere, so that any path is theirs.
+ *
+ * @param option for the error
+ * @param roomInPath bytes that must be left in the path, and in its last name, for what will be put after it
+ * @throws TypeError if the path is empty or none, or no place of this computer; RangeError if it is too long for a file system
+ */
+export function storePlace(
+  path: string | URL,
+  option: string,
+  files: StoreFiles | undefined,
+  roomInPath = 0,
+  roomInName = 0,
+) {
+  if (!(path instanceof URL) && (typeof path !== 'string' || path === '')) {
+    throw new TypeError(`${option}: expected a path, got ${describe(path)}`);
+  }
+  const elsewhere = 'save elsewhere through StoreFiles of your own, the option files';
+  const place = files === undefined ? localPath(path, option, elsewhere) : String(path);
+  checkPath(place, option, roomInPath, roomInName);
+  return { path: place, files: files ?? defaultStoreFiles() };
 }
 
 /** Several stores as one. Each of them is given everything, even if another one fails; the errors are thrown at the end. */

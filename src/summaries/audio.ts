@@ -3,7 +3,7 @@ import { decodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import type { AudioValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { type Later, type Numbers, type NumericArray, readNumbers, whenRead } from './numbers.js';
+import { type Later, type Numbers, type NumericArray, outsideRange, readNumbers, whenRead } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor, textOf } from './tensor.js';
 
@@ -13,29 +13,63 @@ const { AudioPluginData, Summary } = tensorboard;
 export interface AudioOptions {
   /** Frames per second, a whole number. Default: 44100. */
   sampleRate?: number;
+  /** At most this many clips are written, the first ones. Default: all. */
+  maxOutputs?: number;
 }
 
 /**
- * Sound for TensorBoard's audio dashboard: a WAV file of 16-bit PCM. Samples are clipped to [-1, 1] and NaN becomes silence;
- * an Int16Array holds the samples of the file itself.
+ * Sound for TensorBoard's audio dashboard: a WAV file of 16-bit PCM for each clip. Samples are clipped to [-1, 1] and NaN
+ * becomes silence; an Int16Array holds the samples of the file itself, Int8Array and Uint8Array samples of 8 bits as WAV files
+ * hold them.
  *
- * @param samples shape [frames] (mono), [frames, 1] or [frames, 2] (stereo)
+ * @param samples shape [frames] (mono), [frames, channels] as tensorboardX takes it, [1, frames] as torch does, or [clips,
+ * frames, channels] as TF does; with 1 or 2 channels
  */
 export function audioSummary(samples: Numbers, options: AudioOptions = {}, call = 'audio'): Later<PluginSummary> {
-  const { sampleRate = 44100 } = options;
+  const { sampleRate = 44100, maxOutputs = Number.POSITIVE_INFINITY } = options;
   if (!Number.isSafeInteger(sampleRate) || sampleRate < 1 || sampleRate > 0xffffffff) {
     throw new RangeError(
       `${call}: expected sampleRate to be a whole number of frames per second, got ${describe(sampleRate)}`,
     );
   }
-  return whenRead(readNumbers(samples, call), (numbers) => ({
-    plugin: 'audio',
-    // Without the encoding TensorBoard serves the file as application/octet-stream, which no player accepts.
-    content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }).finish(),
-    dataClass: DataClass.blobSequence,
-    // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample if there is a data class.
-    tensor: stringTensor([encodeWav(numbers, sampleRate, call)], [1]),
-  }));
+  if (!(maxOutputs >= 1))
+    throw new RangeError(`${call}: expected maxOutputs to be at least 1, got ${describe(maxOutputs)}`);
+  return whenRead(readNumbers(samples, call), (numbers) => {
+    const clips = clipsOf(numbers, call).slice(0, maxOutputs);
+    const remark = pcmOf(numbers) === toPcm ? outsideRange(numbers.values, -1, 1) : undefined;
+    return {
+      plugin: 'audio',
+      // Without the encoding TensorBoard serves the file as application/octet-stream, which no player accepts.
+      content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }).finish(),
+      dataClass: DataClass.blobSequence,
+      // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample if there is a data class.
+      tensor: stringTensor(
+        clips.map((clip) => encodeWav(clip, pcmOf(numbers), sampleRate, call)),
+        [clips.length],
+      ),
+      remark: remark && `${remark} and were clipped: give samples of 16 bits as an Int16Array, or divide them by 32768`,
+    };
+  });
+}
+
+/** One clip, frame by frame. */
+interface Clip {
+  readonly values: NumericArray['values'];
+  readonly channels: number;
+}
+
+/** Finds clips and channels: the last axis is the channels if there are 1 or 2, else the frames of a single channel. */
+function clipsOf({ values, shape }: NumericArray, call: string): Clip[] {
+  const [count, ...axes] = shape.length === 1 ? [1, shape[0], 1] : shape.length === 2 ? [1, ...shape] : shape;
+  const channels = axes[1] === 1 || axes[1] === 2 ? axes[1] : axes[0];
+  if (shape.length < 1 || shape.length > 3 || (channels !== 1 && channels !== axes[1])) {
+    const advice = channels === 2 ? ': transpose samples whose channels come first' : '';
+    throw new RangeError(
+      `${call}: expected samples of shape [frames], [frames, channels] or [clips, frames, channels] with 1 or 2 channels, got [${shape.join(', ')}]${advice}`,
+    );
+  }
+  const size = axes[0] * axes[1];
+  return Array.from({ length: count }, (_, i) => ({ values: values.subarray(i * size, (i + 1) * size), channels }));
 }
 
 const headerSize = 44;
@@ -45,14 +79,12 @@ const bytesPerSample = 2;
  * A canonical WAV file: a RIFF header, an fmt chunk and a data chunk of 16-bit little-endian PCM.
  * Source: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
  */
-function encodeWav(samples: NumericArray, sampleRate: number, call: string): Uint8Array {
-  const { values, shape } = samples;
-  const channels = shape.length === 1 ? 1 : shape[1];
-  if (shape.length < 1 || shape.length > 2 || (channels !== 1 && channels !== 2)) {
-    throw new RangeError(
-      `${call}: expected samples of shape [frames], [frames, 1] or [frames, 2], got [${shape.join(', ')}]`,
-    );
-  }
+function encodeWav(
+  { values, channels }: Clip,
+  pcm: (sample: number) => number,
+  sampleRate: number,
+  call: string,
+): Uint8Array {
   const dataSize = values.length * bytesPerSample;
   if (dataSize + headerSize - 8 > 0xffffffff)
     throw new RangeError(`${call}: expected samples that fit the 4 GiB of a WAV file, got ${values.length}`);
@@ -73,11 +105,16 @@ function encodeWav(samples: NumericArray, sampleRate: number, call: string): Uin
   view.setUint16(34, 8 * bytesPerSample, true);
   ascii(36, 'data');
   view.setUint32(40, dataSize, true);
-  const isPcm = values instanceof Int16Array;
-  for (let i = 0, at = headerSize; i < values.length; i++, at += bytesPerSample) {
-    view.setInt16(at, isPcm ? values[i] : toPcm(values[i]), true);
-  }
+  for (let i = 0, at = headerSize; i < values.length; i++, at += bytesPerSample)
+    view.setInt16(at, pcm(values[i]), true);
   return bytes;
+}
+
+/** How numbers become samples of 16 bits: integers of 8 and 16 bits are samples already, all others are in [-1, 1]. */
+function pcmOf({ values, dtype }: NumericArray): (sample: number) => number {
+  if (values instanceof Int16Array) return (sample) => sample;
+  if (values instanceof Int8Array) return (sample) => 256 * sample;
+  return dtype === 'uint8' ? (sample) => 256 * (sample - 128) : toPcm;
 }
 
 function toPcm(sample: number): number {

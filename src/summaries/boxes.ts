@@ -40,7 +40,8 @@ export function boxesSummary(
     [readPixelNumbers(image, call), readNumbers(boxes, `${call}, boxes`)] as const,
     (read: readonly [NumericArray, NumericArray]) => {
       const rectangles = readBoxes(read[1], options.labels, call);
-      const canvas = Canvas.from(toPixels(read[0], options.layout, call));
+      const { images, remark } = toPixels(read[0], options.layout, call);
+      const canvas = Canvas.from(images[0]);
       const size = Math.max(1, Math.round(Math.min(canvas.width, canvas.height) / 300));
       const colorOf = colorPicker();
       for (const [i, [xMin, yMin, xMax, yMax]] of rectangles.entries()) {
@@ -49,7 +50,7 @@ export function boxesSummary(
         drawFrame(canvas, xMin, yMin, xMax, yMax, 2 * size, color);
         if (label) drawLabel(canvas, label, xMin, yMin, size, color);
       }
-      return encodedSummary(canvas.width, canvas.height, [encodePng(canvas)]);
+      return encodedSummary(canvas.width, canvas.height, [encodePng(canvas)], remark);
     },
   );
 }

@@ -5,21 +5,48 @@
 import { encodePng, type Pixels } from '../drawing/png.js';
 import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { type ImageInput, isEncodedImage } from './image.js';
-import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead, whenRead } from './numbers.js';
-import { readPixelNumbers, toPixelsBatch } from './pixels.js';
+import {
+  isShapedArray,
+  isTensorLike,
+  isTypedArray,
+  type Later,
+  type Numbers,
+  type NumericArray,
+  readElements,
+  readNumbers,
+  type ShapedArray,
+  type TensorLike,
+  type TypedArray,
+  whenAllRead,
+  whenRead,
+} from './numbers.js';
+import { type ImagesLayout, readPixelNumbers, toPixelsBatch } from './pixels.js';
 
 /** Options of addEmbedding. */
 export interface EmbeddingOptions {
   /** A label for each vector, or a row of several labels. Default: no labels. */
-  metadata?: readonly string[] | readonly (readonly string[])[];
+  metadata?: EmbeddingLabels;
   /** Names of the columns, if metadata has several. Default: label, column 2, column 3 ... */
   metadataHeader?: readonly string[];
   /** A small image for each vector, batch x height x width (x channels), pixels as in addImages. Default: no images. */
   labelImages?: ImageInput;
+  /** Order of the axes of `labelImages`. Default: NHW if there are three, else NHWC. */
+  layout?: ImagesLayout;
 }
+
+/** A label of a vector. Numbers and booleans become their text, which the projector can also color by. */
+type Label = string | number | bigint | boolean;
+
+/** Labels of an embedding: one for each vector, or a row for each; a tensor of one or two axes may hold texts, too. */
+export type EmbeddingLabels =
+  | TypedArray
+  | readonly Label[]
+  | readonly (TypedArray | readonly Label[])[]
+  | TensorLike
+  | ShapedArray;
 
 /** What the projector needs of one embedding. */
 export interface ProjectorFiles {
@@ -27,6 +54,8 @@ export interface ProjectorFiles {
   readonly files: readonly { readonly path: string; readonly bytes: Later<Uint8Array> }[];
   /** The entry of projector_config.pbtxt. */
   readonly entry: Later<EmbeddingEntry>;
+  /** What the user should know of the images. */
+  readonly remark?: Later<string | undefined>;
 }
 
 /** One embedding in the projector's configuration. */
@@ -47,7 +76,7 @@ const maxSpriteSide = 8192;
  * The projector's files for one embedding.
  *
  * @param vectors count x features, finite
- * @throws TypeError if metadata holds anything but strings; RangeError if there are not as many labels or images as vectors,
+ * @throws TypeError if metadata holds anything but texts, numbers and booleans; RangeError if there are not as many labels or images as vectors,
  * a vector is not finite, or the images' sheet would be too large. Values that come later reject instead
  */
 export function embeddingFiles(
@@ -57,7 +86,7 @@ export function embeddingFiles(
   options: EmbeddingOptions = {},
   call = 'embedding',
 ): ProjectorFiles {
-  const { metadata, metadataHeader, labelImages } = options;
+  const { metadata, metadataHeader, labelImages, layout } = options;
   if (isEncodedImage(labelImages))
     throw new TypeError(`${call}: expected labelImages to be a batch of pixels, got an encoded image`);
   const folder = `${stepText(step)}/${folderName(tag)}`;
@@ -68,8 +97,11 @@ export function embeddingFiles(
   const files = [{ path: tensors, bytes: whenRead(numbers, (read) => encodeVectors(read, call)) }];
   if (metadata !== undefined) {
     const path = `${folder}/metadata.tsv`;
-    const text = (read: NumericArray) => encodeMetadata(metadata, metadataHeader, read.shape[0], call);
-    files.push({ path, bytes: whenRead(numbers, text) });
+    const text = whenAllRead(
+      [numbers, readLabels(metadata, `${call}, metadata`)] as const,
+      ([read, rows]: readonly [NumericArray, string[][]]) => encodeLabels(rows, metadataHeader, read.shape[0], call),
+    );
+    files.push({ path, bytes: text });
     lines.push(`metadata_path: ${quote(path)}`);
   }
   if (labelImages === undefined) return { files, entry: entryOf(tensorName, lines) };
@@ -77,16 +109,16 @@ export function embeddingFiles(
   const sprite = whenAllRead(
     [numbers, readPixelNumbers(labelImages, `${call}, labelImages`)] as const,
     ([read, pixels]: readonly [NumericArray, NumericArray]) => {
-      const images = toPixelsBatch(pixels, undefined, `${call}, labelImages`);
-      return { images, bytes: encodePng(spriteOf(images, read.shape[0], call)) };
+      const { images, ...size } = toPixelsBatch(pixels, layout, `${call}, labelImages`);
+      return { ...size, bytes: encodePng(spriteOf(images, read.shape[0], call)) };
     },
   );
   files.push({ path, bytes: whenRead(sprite, ({ bytes }) => bytes) });
-  const entry = whenRead(sprite, ({ images: [{ width, height }] }) => {
+  const entry = whenRead(sprite, ({ width, height }) => {
     const dims = [width, height].map((side) => `  single_image_dim: ${side}`);
     return entryOf(tensorName, [...lines, 'sprite {', `  image_path: ${quote(path)}`, ...dims, '}']);
   });
-  return { files, entry };
+  return { files, entry, remark: whenRead(sprite, ({ remark }) => remark) };
 }
 
 function entryOf(tensorName: string, lines: readonly string[]): EmbeddingEntry {
@@ -164,34 +196,72 @@ function float32Text(value: number): number {
   return Math.fround(short) === float ? short : Number(float.toPrecision(9));
 }
 
+/** Reads labels of any accepted kind as rows of text. */
+function readLabels(metadata: EmbeddingLabels, call: string): Later<string[][]> {
+  if (isTensorLike(metadata)) {
+    const { shape, dtype } = metadata;
+    return whenRead(readElements(metadata, call), (data) => shapedLabels(data, shape, dtype, call));
+  }
+  if (isTypedArray(metadata)) return shapedLabels(metadata, [metadata.length], undefined, call);
+  if (Array.isArray(metadata)) {
+    return metadata.map((row: unknown, i) => {
+      const cells = isTypedArray(row) || Array.isArray(row) ? row : [row];
+      return labelTexts(cells, row instanceof Float32Array, `${call} row ${i}`);
+    });
+  }
+  if (isShapedArray(metadata)) return shapedLabels(metadata.data, metadata.shape, undefined, call);
+  throw new TypeError(`${call}: expected an array or a tensor of labels, got ${describe(metadata)}`);
+}
+
+function shapedLabels(
+  data: ArrayLike<unknown>,
+  shape: readonly number[],
+  dtype: string | undefined,
+  call: string,
+): string[][] {
+  const [count, columns = 1] = shape;
+  if (shape.length < 1 || shape.length > 2 || count * columns !== data.length) {
+    throw new RangeError(
+      `${call}: expected the shape [count] or [count, columns], got [${shape.join(', ')}] with ${data.length} values`,
+    );
+  }
+  const texts = labelTexts(data, dtype === 'float32' || data instanceof Float32Array, call);
+  const truths = dtype === 'bool' ? texts.map((text) => String(text !== '0' && text !== 'false')) : texts;
+  return Array.from({ length: count }, (_, i) => truths.slice(i * columns, (i + 1) * columns));
+}
+
+function labelTexts(cells: ArrayLike<unknown>, isFloat32: boolean, call: string): string[] {
+  checkAttached(cells, call);
+  return Array.from(cells, (cell) => {
+    if (typeof cell === 'string') return cell;
+    if (typeof cell === 'number') return String(isFloat32 && !Number.isInteger(cell) ? float32Text(cell) : cell);
+    if (typeof cell === 'bigint' || typeof cell === 'boolean') return String(cell);
+    throw new TypeError(`${call}: expected texts, numbers or booleans, got ${describe(cell)}`);
+  });
+}
+
 /** Labels as tab-separated text. The projector takes the first row for names exactly if there are several columns. */
-function encodeMetadata(
-  metadata: readonly string[] | readonly (readonly string[])[],
+function encodeLabels(
+  rows: readonly (readonly string[])[],
   header: readonly string[] | undefined,
   count: number,
   call: string,
 ): Uint8Array {
-  if (!Array.isArray(metadata))
-    throw new TypeError(`${call}: expected metadata to be an array, got ${describe(metadata)}`);
-  if (metadata.length !== count)
-    throw new RangeError(`${call}: expected metadata for ${count} vectors, got ${metadata.length} rows`);
-  const rows = (metadata as readonly (string | readonly string[])[]).map(
-    (row) => (Array.isArray(row) ? row : [row]) as readonly string[],
-  );
+  if (rows.length !== count)
+    throw new RangeError(`${call}: expected metadata for ${count} vectors, got ${rows.length} rows`);
   const columns = rows[0].length;
   for (const [i, row] of rows.entries()) {
     if (row.length !== columns || columns === 0) {
       throw new RangeError(`${call}: metadata row ${i}: expected ${Math.max(columns, 1)} columns, got ${row.length}`);
     }
-    const other = row.find((cell) => typeof cell !== 'string');
-    if (other !== undefined || row.includes(undefined as unknown as string)) {
-      throw new TypeError(`${call}: metadata row ${i}: expected strings, got ${describe(other)}`);
-    }
-  }
-  if (header !== undefined && header.length !== columns) {
-    throw new RangeError(`${call}: expected metadataHeader to name ${columns} columns, got ${header.length}`);
   }
   const names = header ?? rows[0].map((_, i) => (i === 0 ? 'label' : `column ${i + 1}`));
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
+    throw new TypeError(`${call}: expected metadataHeader to be an array of strings, got ${describe(header)}`);
+  }
+  if (names.length !== columns) {
+    throw new RangeError(`${call}: expected metadataHeader to name ${columns} columns, got ${names.length}`);
+  }
   const lines = (columns > 1 ? [names, ...rows] : rows).map(tsvLine);
   return utf8.encode(lines.join(''));
 }

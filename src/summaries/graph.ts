@@ -1,6 +1,6 @@
 /** Graphs of models, as GraphDef bytes, for TensorBoard's graphs dashboard. */
 import { encodeMessage } from '../encoding/protobuf.js';
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import { checkMessage } from '../event/messages.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type GraphModelLike, graphModelNodes, isGraphModel } from './graph-nodes.js';
@@ -29,6 +29,7 @@ function encode(node: tensorboard.INodeDef[]): Uint8Array {
 
 /** Checks that bytes are a GraphDef: TensorBoard would show an empty page for others. */
 function checkGraphDef(bytes: Uint8Array, call: string): Uint8Array {
+  checkAttached(bytes, call);
   let nodes = 0;
   try {
     checkMessage('GraphDef', bytes);

@@ -3,7 +3,7 @@
  * written as a float64 tensor, and read back from that or from the HistogramProto of TF1.
  */
 import { decodeMessage } from '../encoding/protobuf.js';
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import type { HistogramValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
@@ -137,6 +137,7 @@ export function histogramSummary(buckets: Float64Array): PluginSummary {
  * infinite
  */
 export function checkBuckets(buckets: ArrayLike<number>, call = 'histogram'): Float64Array {
+  checkAttached(buckets, call);
   if (buckets.length % 3 !== 0) {
     throw new RangeError(`${call}: expected k x 3 numbers (left, right, count), got ${buckets.length}`);
   }

@@ -4,6 +4,7 @@
  */
 import { decodeMessage, encodeMessage, tryDecodeMessage, wellFormed } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
+import { checkText, secondsOf } from '../event/check-arguments.js';
 import type { HparamsValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
@@ -12,15 +13,28 @@ import { floatTensor } from './tensor.js';
 /** A hyperparameter's value. */
 export type Hparam = string | number | boolean;
 
-/** The values a hyperparameter may take in an experiment: a list of values of one type, or a range of numbers. */
+/** What TensorBoard shows of a hyperparameter or metric, beside its values. */
+export interface HparamText {
+  /** Shown instead of the name. Default: the name. */
+  readonly displayName?: string;
+  /** What it means, as markdown. Default: none. */
+  readonly description?: string;
+}
+
+/**
+ * The values a hyperparameter may take in an experiment: a list of values of one type; or an object with such a list or a
+ * range of numbers, and what to show instead of the name.
+ */
 export type HparamDomain =
   | readonly Hparam[]
-  | {
+  | (HparamText & {
+      /** The possible values, of one type. */
+      readonly values?: readonly Hparam[];
       /** The smallest possible value. */
-      readonly min: number;
+      readonly min?: number;
       /** The largest possible value. */
-      readonly max: number;
-    };
+      readonly max?: number;
+    });
 
 /** How a session, which is a run, ended; 'running' if it has not ended. */
 export type HparamsStatus = 'success' | 'failure' | 'running';
@@ -37,11 +51,19 @@ export interface HparamsOptions {
    * columns are the hyperparameters that the runs have.
    */
   domains?: Readonly<Record<string, HparamDomain>>;
-  /** When the session started, in seconds since 1970. Default: now. */
-  startTime?: number;
-  /** When the session ended, in seconds since 1970; not used if the status is 'running'. Default: now. */
-  endTime?: number;
+  /** What to show instead of the tags of metrics. It is part of the experiment, which is written if there is `domains` or this. */
+  metricTexts?: Readonly<Record<string, HparamText>>;
+  /** When the session started: a Date, or seconds since 1970. Default: now. */
+  startTime?: number | Date;
+  /** When the session ended: a Date, or seconds since 1970; not used if the status is 'running'. Default: now. */
+  endTime?: number | Date;
 }
+
+/**
+ * Hyperparameters by name. Those that are null or undefined are left out, as torch leaves out None: TensorBoard shows a
+ * blank for them.
+ */
+export type Hparams = Readonly<Record<string, Hparam | null | undefined>>;
 
 const { HparamDataType, HParamsPluginData } = tensorboard;
 
@@ -66,37 +88,40 @@ const dataTypes: Record<'string' | 'boolean' | 'number', tensorboard.HparamDataT
  * are its metrics.
  *
  * @param metrics names of the scalar tags that `domains` lists as metrics
- * @throws TypeError if a value is not a string, number or boolean; RangeError if it is NaN, infinite or outside its domain
+ * @throws TypeError if a value is not a string, number or boolean; RangeError if it is NaN, infinite or outside its domain,
+ * or a time is not in seconds
  */
 export function hparamsSummaries(
-  hparams: Readonly<Record<string, Hparam>>,
+  hparams: Hparams,
   metrics: readonly string[] = [],
   options: HparamsOptions = {},
   call = 'hparams',
 ): PluginSummary[] {
-  const { name = '', status = 'success', domains } = options;
+  const { name = '', status = 'success', domains, metricTexts } = options;
+  if (typeof name !== 'string') throw new TypeError(`${call}: expected name to be a string, got ${describe(name)}`);
   if (!Object.hasOwn(statuses, status)) {
     throw new TypeError(`${call}: expected status 'success', 'failure' or 'running', got ${describe(status)}`);
   }
-  if (typeof hparams !== 'object' || hparams === null) {
+  if (typeof hparams !== 'object' || hparams === null || Symbol.iterator in hparams) {
     throw new TypeError(`${call}: expected an object of hyperparameters, got ${describe(hparams)}`);
   }
-  const startTimeSecs = options.startTime ?? Date.now() / 1000;
+  const startTimeSecs = secondsOf(options.startTime ?? new Date(), 'startTime', call);
+  const endTimeSecs = secondsOf(options.endTime ?? new Date(), 'endTime', call);
+  const given = givenHparams(hparams);
   const values = Object.fromEntries(
-    Object.entries(hparams).map(([key, value]) => [wellFormed(key), hparamValue(value, `${call}: ${key}`)]),
+    Array.from(given, ([key, value]) => [wellFormed(key), hparamValue(value, `${call}: ${key}`)]),
   );
-  if (Object.keys(values).length < Object.keys(hparams).length) {
+  if (Object.keys(values).length < given.size) {
     throw new RangeError(
       `${call}: expected names that differ in more than halves of characters, got ${describe(hparams)}`,
     );
   }
   const summaries: PluginSummary[] = [];
-  if (domains !== undefined) {
-    checkDomains(hparams, domains, call);
+  if (domains !== undefined || metricTexts !== undefined) {
     const experiment = {
       timeCreatedSecs: startTimeSecs,
-      hparamInfos: hparamInfos(hparams, domains, call),
-      metricInfos: metricInfos(metrics),
+      hparamInfos: hparamInfos(given, readDomains(domains ?? {}, given, call), call),
+      metricInfos: metricInfos(metrics, metricTexts ?? {}, call),
     };
     summaries.push(tagged('experiment', { experiment }));
   }
@@ -104,7 +129,6 @@ export function hparamsSummaries(
     tagged('session_start_info', { sessionStartInfo: { hparams: values, groupName: name, startTimeSecs } }),
   );
   if (status !== 'running') {
-    const endTimeSecs = options.endTime ?? Date.now() / 1000;
     summaries.push(tagged('session_end_info', { sessionEndInfo: { status: statuses[status], endTimeSecs } }));
   }
   return summaries;
@@ -121,11 +145,20 @@ function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): Plu
   };
 }
 
+/** The hyperparameters that have a value. */
+export function givenHparams(hparams: Hparams): Map<string, Hparam> {
+  return new Map(
+    Object.entries(hparams).filter((entry): entry is [string, Hparam] => entry[1] !== null && entry[1] !== undefined),
+  );
+}
+
 function hparamValue(value: unknown, call: string): tensorboard.IHparamValue {
   if (typeof value === 'boolean') return { boolValue: value };
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value !== 'number') {
-    throw new TypeError(`${call}: expected a string, number or boolean, got ${describe(value)}`);
+    const advice =
+      typeof value === 'object' ? ': give each of its values a name of its own, or join them to a text' : '';
+    throw new TypeError(`${call}: expected a string, number or boolean, got ${describe(value)}${advice}`);
   }
   // TensorBoard sends its page JSON, which has neither NaN nor Infinity.
   if (!Number.isFinite(value)) throw new RangeError(`${call}: expected a finite number, got ${value}`);
@@ -133,59 +166,99 @@ function hparamValue(value: unknown, call: string): tensorboard.IHparamValue {
 }
 
 function hparamInfos(
-  hparams: Readonly<Record<string, Hparam>>,
-  domains: Readonly<Record<string, HparamDomain>>,
+  hparams: ReadonlyMap<string, Hparam>,
+  domains: ReadonlyMap<string, Domain>,
   call: string,
 ): tensorboard.IHparamInfo[] {
-  const names = new Set([...Object.keys(domains), ...Object.keys(hparams)]);
-  return [...names].map((name): tensorboard.IHparamInfo => {
-    const domain = domains[name];
-    if (domain === undefined) return { name, type: hparamTypeOf(hparams[name]) };
-    if (!isList(domain)) {
-      return { name, type: dataTypes.number, domainInterval: { minValue: domain.min, maxValue: domain.max } };
+  const names = new Set([...domains.keys(), ...hparams.keys()]);
+  return Array.from(names, (name): tensorboard.IHparamInfo => {
+    const { values, min: minValue, max: maxValue, text } = domains.get(name) ?? {};
+    const example = values?.[0] ?? minValue ?? hparams.get(name);
+    const info = { name, ...text, ...(example === undefined ? undefined : { type: hparamTypeOf(example) }) };
+    if (values !== undefined) {
+      const protos = values.map((value) => hparamValue(value, `${call}: domain of ${name}`));
+      return { ...info, domainDiscrete: { values: protos } };
     }
-    const values = domain.map((value) => hparamValue(value, `${call}: domain of ${name}`));
-    return { name, type: hparamTypeOf(domain[0]), domainDiscrete: { values } };
+    return minValue === undefined ? info : { ...info, domainInterval: { minValue, maxValue } };
   });
 }
 
-function metricInfos(metrics: readonly string[]): tensorboard.IMetricInfo[] {
-  return metrics.map((tag) => ({ name: { tag } }));
+function metricInfos(
+  metrics: readonly string[],
+  texts: Readonly<Record<string, HparamText>>,
+  call: string,
+): tensorboard.IMetricInfo[] {
+  const textOf = new Map(
+    Object.entries(texts).map(([tag, text]) => [tag, readText(text, `${call}: metricTexts of ${tag}`)]),
+  );
+  return Array.from(new Set([...metrics, ...textOf.keys()]), (tag) => ({ name: { tag }, ...textOf.get(tag) }));
+}
+
+/** Checks what is shown instead of a name. */
+function readText(text: HparamText, call: string): Text {
+  if (typeof text !== 'object' || text === null) {
+    throw new TypeError(`${call}: expected { displayName, description }, got ${describe(text)}`);
+  }
+  checkText(text.displayName, 'displayName', call);
+  checkText(text.description, 'description', call);
+  return storedText(text);
 }
 
 function hparamTypeOf(value: Hparam): tensorboard.HparamDataType {
   return dataTypes[typeof value as keyof typeof dataTypes] ?? dataTypes.number;
 }
 
-function isList(domain: HparamDomain): domain is readonly Hparam[] {
-  return Array.isArray(domain);
+/** A text of a hyperparameter or metric that has been checked. */
+type Text = { displayName?: string; description?: string };
+
+/** A domain that has been checked: a list of values, a range or neither. */
+interface Domain {
+  readonly values?: readonly Hparam[];
+  readonly min?: number;
+  readonly max?: number;
+  readonly text?: Text;
 }
 
-function checkDomains(
-  hparams: Readonly<Record<string, Hparam>>,
+function readDomains(
   domains: Readonly<Record<string, HparamDomain>>,
+  hparams: ReadonlyMap<string, Hparam>,
   call: string,
-): void {
-  for (const [name, domain] of Object.entries(domains)) {
-    const path = `${call}: domain of ${name}`;
-    const value = hparams[name];
-    if (isList(domain)) {
-      if (domain.length === 0) throw new RangeError(`${path}: expected at least one value, got none`);
-      const other = domain.find((each) => typeof each !== typeof domain[0]);
-      if (other !== undefined)
-        throw new TypeError(`${path}: expected values of one type, got ${describe(domain[0])} and ${describe(other)}`);
-      if (value !== undefined && !domain.includes(value))
-        throw new RangeError(`${call}: ${name}: expected one of ${domain.join(', ')}, got ${value}`);
-    } else {
-      const { min, max } = domain ?? {};
-      if (!(Number.isFinite(min) && Number.isFinite(max) && min <= max)) {
-        throw new RangeError(`${path}: expected values or { min, max } with min <= max, got ${describe(domain)}`);
-      }
-      if (value !== undefined && !(typeof value === 'number' && value >= min && value <= max)) {
-        throw new RangeError(`${call}: ${name}: expected a number from ${min} to ${max}, got ${describe(value)}`);
-      }
-    }
+): Map<string, Domain> {
+  return new Map(
+    Object.entries(domains).map(([name, domain]) => [name, readDomain(name, domain, hparams.get(name), call)]),
+  );
+}
+
+/** Checks a domain, and that it holds the run's own value. */
+function readDomain(name: string, domain: HparamDomain, value: Hparam | undefined, call: string): Domain {
+  const path = `${call}: domain of ${name}`;
+  if (typeof domain !== 'object' || domain === null) {
+    throw new RangeError(`${path}: expected values or { min, max } with min <= max, got ${describe(domain)}`);
   }
+  const { values, min, max, ...text } = isList(domain) ? { values: domain } : { min: undefined, ...domain };
+  const texts = { text: readText(text as HparamText, path) };
+  if (values !== undefined) {
+    if (!Array.isArray(values)) throw new TypeError(`${path}: expected an array of values, got ${describe(values)}`);
+    if (values.length === 0) throw new RangeError(`${path}: expected at least one value, got none`);
+    const other = values.find((each) => typeof each !== typeof values[0]);
+    if (other !== undefined)
+      throw new TypeError(`${path}: expected values of one type, got ${describe(values[0])} and ${describe(other)}`);
+    if (value !== undefined && !values.includes(value))
+      throw new RangeError(`${call}: ${name}: expected one of ${values.join(', ')}, got ${value}`);
+    return { values, ...texts };
+  }
+  if (min === undefined && max === undefined && Object.keys(texts.text).length > 0) return texts;
+  if (!(Number.isFinite(min) && Number.isFinite(max) && min! <= max!)) {
+    throw new RangeError(`${path}: expected values or { min, max } with min <= max, got ${describe(domain)}`);
+  }
+  if (value !== undefined && !(typeof value === 'number' && value >= min! && value <= max!)) {
+    throw new RangeError(`${call}: ${name}: expected a number from ${min} to ${max}, got ${describe(value)}`);
+  }
+  return { min: min!, max: max!, ...texts };
+}
+
+function isList(domain: HparamDomain): domain is readonly Hparam[] {
+  return Array.isArray(domain);
 }
 
 /** What the content of each of the plugin's tags holds. */
@@ -246,9 +319,21 @@ export function decodeHparams(tensor: TensorValue, content: Uint8Array): Hparams
     value.experiment = {
       hparams: (experiment.hparamInfos ?? []).map(readHparamInfo),
       metrics: (experiment.metricInfos ?? []).map((metric) => metric.name?.tag ?? ''),
+      ...metricTextsOf(experiment.metricInfos ?? []),
     };
   }
   return value;
+}
+
+/** The texts of the metrics that have some, by tag. */
+function metricTextsOf(infos: readonly tensorboard.IMetricInfo[]): { metricTexts?: Record<string, Text> } {
+  const texts = infos.filter(({ displayName, description }) => displayName || description);
+  if (texts.length === 0) return {};
+  return { metricTexts: Object.fromEntries(texts.map((info) => [info.name?.tag ?? '', storedText(info)])) };
+}
+
+function storedText({ displayName, description }: { displayName?: string | null; description?: string | null }): Text {
+  return { ...(displayName ? { displayName } : undefined), ...(description ? { description } : undefined) };
 }
 
 function readHparamInfo(info: tensorboard.IHparamInfo): NonNullable<HparamsValue['experiment']>['hparams'][number] {
@@ -256,7 +341,12 @@ function readHparamInfo(info: tensorboard.IHparamInfo): NonNullable<HparamsValue
   const range = interval && { min: interval.minValue ?? 0, max: interval.maxValue ?? 0 };
   const values = list && (list.values ?? []).map(readHparam).filter((value) => value !== undefined);
   const domain = values ?? range;
-  return { name: name ?? '', type: keyOf(dataTypes, type) ?? 'unset', ...(domain ? { domain } : undefined) };
+  return {
+    name: name ?? '',
+    type: keyOf(dataTypes, type) ?? 'unset',
+    ...storedText(info),
+    ...(domain ? { domain } : undefined),
+  };
 }
 
 /** Returns undefined for null and lists, which no hyperparameter is. */

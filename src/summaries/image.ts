@@ -3,9 +3,9 @@
  * drawn; all of them are written as files behind their width and height, and read back as that.
  */
 import { drawSvg } from '#platform';
-import { encodePng, type Pixels } from '../drawing/png.js';
+import { encodePng } from '../drawing/png.js';
 import { decodeMessage } from '../encoding/protobuf.js';
-import { describe, messageOf } from '../errors.js';
+import { checkAttached, describe, messageOf } from '../errors.js';
 import type { ImagesValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, whenRead } from './numbers.js';
@@ -65,20 +65,22 @@ export function imageSummary(image: ImageInput, options: ImageOptions = {}, call
     // A copy: the summary may have to wait for earlier ones, and the caller may overwrite the file meanwhile.
     return encodedSummary(width, height, [new Uint8Array(image.encoded)]);
   }
-  return whenRead(readPixelNumbers(image, call), (numbers) => pngSummary([toPixels(numbers, options.layout, call)]));
+  return whenRead(readPixelNumbers(image, call), (numbers) => {
+    const { width, height, images, remark } = toPixels(numbers, options.layout, call);
+    return encodedSummary(width, height, images.map(encodePng), remark);
+  });
 }
 
 /** Several images of one size under one tag; TensorBoard shows them as samples beside each other. */
-export function imagesSummary(images: ImageInput, options: ImagesOptions = {}, call = 'images'): Later<PluginSummary> {
+export function imagesSummary(batch: ImageInput, options: ImagesOptions = {}, call = 'images'): Later<PluginSummary> {
   const { maxOutputs = Number.POSITIVE_INFINITY } = options;
   if (!(maxOutputs >= 1))
     throw new RangeError(`${call}: expected maxOutputs to be at least 1, got ${describe(maxOutputs)}`);
-  if (isEncodedImage(images))
+  if (isEncodedImage(batch))
     throw new TypeError(`${call}: expected a batch of pixels, got an encoded image: use addImage`);
-  return whenRead(readPixelNumbers(images, call), (numbers) => {
-    if (numbers.shape[0] === 0)
-      throw new RangeError(`${call}: expected at least one image, got the shape [${numbers.shape.join(', ')}]`);
-    return pngSummary(toPixelsBatch(numbers, options.layout, call).slice(0, maxOutputs));
+  return whenRead(readPixelNumbers(batch, call), (numbers) => {
+    const { width, height, images, remark } = toPixelsBatch(numbers, options.layout, call);
+    return encodedSummary(width, height, images.slice(0, maxOutputs).map(encodePng), remark);
   });
 }
 
@@ -100,14 +102,16 @@ export function figureSummary(svg: string, call = 'figure'): Promise<PluginSumma
   );
 }
 
-function pngSummary(images: readonly Pixels[]): PluginSummary {
-  return encodedSummary(images[0].width, images[0].height, images.map(encodePng));
-}
-
 /** A summary of image files: their width and height in pixels as decimal text, then each file. */
-export function encodedSummary(width: number, height: number, files: readonly Uint8Array[]): PluginSummary {
+export function encodedSummary(
+  width: number,
+  height: number,
+  files: readonly Uint8Array[],
+  remark?: string,
+): PluginSummary {
   return {
     plugin: 'images',
+    remark,
     dataClass: DataClass.blobSequence,
     tensor: stringTensor([String(width), String(height), ...files], [2 + files.length]),
   };
@@ -127,6 +131,7 @@ export function encodedSize(image: EncodedImage, call: string): Size {
   const bytes: unknown = image.encoded;
   if (!(bytes instanceof Uint8Array))
     throw new TypeError(`${call}: expected encoded to be a Uint8Array, got ${describe(bytes)}`);
+  checkAttached(bytes, call);
   const size = pngSize(bytes) ?? gifSize(bytes) ?? jpegSize(bytes);
   if (size === undefined)
     throw new TypeError(`${call}: expected encoded to be a PNG, JPEG or GIF file, got ${bytes.length} other bytes`);

@@ -3,7 +3,7 @@
  * numbers, typed arrays, nested arrays, and tensors, recognized by their methods so that TensorFlow.js is not imported. A
  * tensor on WebGPU can be read only asynchronously; `Later`, `whenRead` and `whenAllRead` carry on with either kind.
  */
-import { describe, messageOf } from '../errors.js';
+import { checkAttached, describe, messageOf } from '../errors.js';
 
 /** The typed arrays that numbers can come in. 64-bit integers are read as float64. */
 export type TypedArray =
@@ -90,14 +90,14 @@ export function isTypedArray(value: unknown): value is TypedArray {
 }
 
 /** Whether a value has a shape and a `data()` or `dataSync()` method, as tensors have. */
-function isTensorLike(value: unknown): value is TensorLike {
+export function isTensorLike(value: unknown): value is TensorLike {
   if (typeof value !== 'object' || value === null) return false;
   const tensor = value as Partial<TensorLike>;
   return Array.isArray(tensor.shape) && (typeof tensor.data === 'function' || typeof tensor.dataSync === 'function');
 }
 
 /** Whether a value is a flat array with its shape beside it. */
-function isShapedArray(value: unknown): value is ShapedArray {
+export function isShapedArray(value: unknown): value is ShapedArray {
   if (typeof value !== 'object' || value === null) return false;
   const array = value as Partial<ShapedArray>;
   return Array.isArray(array.shape) && (isTypedArray(array.data) || Array.isArray(array.data));
@@ -117,6 +117,7 @@ function shaped(
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
     throw new RangeError(`${call}: expected a shape of whole numbers, got [${shape.join(', ')}]`);
   }
+  checkAttached(data, call);
   const size = sizeOf(shape);
   if (size !== data.length) {
     throw new RangeError(`${call}: expected ${size} values for the shape [${shape.join(', ')}], got ${data.length}`);
@@ -152,24 +153,31 @@ function numericType(dtype: string | undefined, values: TypedArray | undefined, 
 }
 
 function readTensor(tensor: TensorLike, call: string): Later<NumericArray> {
+  numericType(tensor.dtype, undefined, call); // refuses strings and complex numbers before reading them
+  return whenRead(readElements(tensor, call), (data) => shapedTensor(tensor, data, call));
+}
+
+/**
+ * Reads the elements of a tensor of any type, at once if that is possible.
+ *
+ * @throws TypeError if the tensor is disposed or cannot be read; a promise rejects instead
+ */
+export function readElements(tensor: TensorLike, call: string): Later<ArrayLike<unknown>> {
   if (tensor.isDisposed === true)
     throw new TypeError(`${call}: expected a tensor that is not disposed, got a disposed one`);
-  numericType(tensor.dtype, undefined, call); // refuses strings and complex numbers before reading them
-  const asArray = (data: ArrayLike<number> | ArrayLike<bigint>) => shapedTensor(tensor, data, call);
   let cause: unknown;
   if (typeof tensor.dataSync === 'function') {
-    let data: ArrayLike<number> | ArrayLike<bigint> | undefined;
     try {
-      data = tensor.dataSync();
+      const data = tensor.dataSync();
+      if (data !== undefined) return data;
     } catch (error) {
       cause = error; // WebGPU cannot read synchronously: data() is awaited instead
     }
-    if (data !== undefined) return asArray(data);
   }
   if (typeof tensor.data !== 'function') {
     throw new TypeError(`${call}: the tensor could not be read: ${messageOf(cause)}`, { cause });
   }
-  return readLater(tensor).then(asArray, (error) => {
+  return readLater(tensor).catch((error) => {
     throw new Error(`${call}: the tensor could not be read: ${messageOf(error)}`, { cause: error });
   });
 }
@@ -186,7 +194,7 @@ async function readLater(
   }
 }
 
-function shapedTensor(tensor: TensorLike, data: ArrayLike<number> | ArrayLike<bigint>, call: string): NumericArray {
+function shapedTensor(tensor: TensorLike, data: ArrayLike<unknown>, call: string): NumericArray {
   const values = isTypedArray(data) ? data : Float64Array.from(data as ArrayLike<number>);
   return shaped(values, tensor.shape, call, tensor.dtype);
 }
@@ -234,6 +242,7 @@ function copyRows(
 ): number {
   if (axis === shape.length - 1) return copyNumbers(rows, values, offset, call);
   for (const row of rows) {
+    checkAttached(row, call);
     const length = Array.isArray(row) || isTypedArray(row) ? row.length : undefined;
     if (length !== shape[axis + 1]) {
       const found = length === undefined ? describe(row) : `a row of ${length}`;
@@ -264,6 +273,42 @@ function copyNumbers(row: readonly unknown[], values: Float64Array, offset: numb
   return offset + row.length;
 }
 
+/** About this many numbers are looked at to tell whether they are in the range that is expected of them. */
+const rangeSamples = 256;
+
+/**
+ * Says how many numbers lie outside the range to which they will be clamped, if they are so many that they were probably
+ * meant for another range: a quarter of those that are not zero. What lies outside by less than a step of 8 bits does not count.
+ *
+ * @returns such as `about 97% of the values that are not 0 lie outside 0..1 (they reach from 3 to 254)`; undefined if the
+ * numbers are in the range
+ */
+export function outsideRange(values: NumericArray['values'], min: number, max: number): string | undefined {
+  // An odd stride that is no multiple of 3 passes through all channels and columns.
+  let stride = Math.floor(values.length / rangeSamples) | 1;
+  if (stride > 1 && stride % 3 === 0) stride += 2;
+  const tolerance = (max - min) / 510;
+  const low = min - tolerance;
+  const high = max + tolerance;
+  let zeros = 0;
+  let outside = 0;
+  for (let i = 0; i < values.length; i += stride) {
+    const value = values[i];
+    if (value === 0) zeros++;
+    else if (value < low || value > high) outside++;
+  }
+  const others = Math.ceil(values.length / stride) - zeros;
+  if (outside === 0 || outside < others / 4) return undefined;
+  let [least, greatest] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < least) least = value;
+    if (value > greatest) greatest = value;
+  }
+  const range = [least, greatest].map((value) => Number(value.toPrecision(3))).join(' to ');
+  const percent = Math.round((100 * outside) / others);
+  return `about ${percent}% of the values that are not 0 lie outside ${min}..${max} (they reach from ${range})`;
+}
+
 /** Calls `next` with a value: at once, or when its promise resolves. */
 export function whenRead<T, R>(value: Later<T>, next: (value: T) => R): Later<R> {
   return value instanceof Promise ? value.then(next) : next(value);
@@ -283,5 +328,5 @@ export function whenAllRead<T extends readonly unknown[], R>(
 
 function copyNumericArray(value: unknown): unknown {
   const numbers = value as Partial<NumericArray> | undefined;
-  return numbers?.values === undefined ? value : { ...numbers, values: numbers.values.slice() };
+  return !isTypedArray(numbers?.values) ? value : { ...numbers, values: numbers.values.slice() };
 }

@@ -4,7 +4,7 @@
  */
 import type { Pixels } from '../drawing/png.js';
 import { describe } from '../errors.js';
-import { isTypedArray, type Later, type Numbers, type NumericArray, readNumbers } from './numbers.js';
+import { isTypedArray, type Later, type Numbers, type NumericArray, outsideRange, readNumbers } from './numbers.js';
 
 /** Order of the axes of one image: height, width, channels. */
 export type ImageLayout = 'HWC' | 'CHW' | 'HW';
@@ -19,6 +19,16 @@ export interface CanvasPixels {
   readonly width: number;
   /** Number of rows. */
   readonly height: number;
+}
+
+/** Images of one size, as pixels of 8 bits. */
+interface PixelBatch {
+  readonly width: number;
+  readonly height: number;
+  /** May be empty. */
+  readonly images: readonly Pixels[];
+  /** What the user should know, if the numbers were clamped because they are in another range than expected. */
+  readonly remark: string | undefined;
 }
 
 /** Reads an image, or a batch of images, that is not encoded yet. */
@@ -36,16 +46,16 @@ function isCanvasPixels(image: unknown): image is CanvasPixels {
 }
 
 /**
- * Turns the numbers of one image into pixels of 8 bits. Numbers of type uint8 and int32 are 0..255 and clamped to that range,
+ * Turns the numbers of one image into pixels of 8 bits, a batch of one. Numbers of type uint8 and int32 are 0..255 and clamped to that range,
  * booleans are black and white, all others are 0..1 and clamped to that range; NaN becomes 0.
  *
  * @param layout HW by default for two axes, HWC for three
  * @throws RangeError if the shape does not fit the layout or holds no pixel, or there are not 1 to 4 channels
  */
-export function toPixels(image: NumericArray, layout: ImageLayout | undefined, call: string): Pixels {
+export function toPixels(image: NumericArray, layout: ImageLayout | undefined, call: string): PixelBatch {
   const { shape } = image;
   const known = checkLayout(layout ?? (shape.length === 2 ? 'HW' : 'HWC'), ['HW', 'HWC', 'CHW'], shape, call);
-  return imagesOf({ ...image, shape: [1, ...shape] }, known, call)[0];
+  return imagesOf({ ...image, shape: [1, ...shape] }, known, false, call);
 }
 
 /**
@@ -54,10 +64,10 @@ export function toPixels(image: NumericArray, layout: ImageLayout | undefined, c
  * @param layout NHW by default for three axes, NHWC for four
  * @throws RangeError as `toPixels` does
  */
-export function toPixelsBatch(images: NumericArray, layout: ImagesLayout | undefined, call: string): Pixels[] {
+export function toPixelsBatch(images: NumericArray, layout: ImagesLayout | undefined, call: string): PixelBatch {
   const { shape } = images;
   const known = checkLayout(layout ?? (shape.length === 3 ? 'NHW' : 'NHWC'), ['NHW', 'NHWC', 'NCHW'], shape, call);
-  return imagesOf(images, known.slice(1) as ImageLayout, call);
+  return imagesOf(images, known.slice(1) as ImageLayout, true, call);
 }
 
 function checkLayout<L extends string>(layout: L, known: readonly L[], shape: readonly number[], call: string): L {
@@ -72,33 +82,52 @@ function checkLayout<L extends string>(layout: L, known: readonly L[], shape: re
   return layout;
 }
 
-function imagesOf(images: NumericArray, layout: ImageLayout, call: string): Pixels[] {
+function imagesOf(images: NumericArray, layout: ImageLayout, isBatch: boolean, call: string): PixelBatch {
   const [count, ...axes] = images.shape;
   const channelsFirst = layout === 'CHW';
   const height = axes[channelsFirst ? 1 : 0];
   const width = axes[channelsFirst ? 2 : 1];
   const channels = layout === 'HW' ? 1 : axes[channelsFirst ? 0 : 2];
   if (channels !== 1 && channels !== 2 && channels !== 3 && channels !== 4) {
+    const other = layout === 'HWC' ? 'CHW' : 'HWC';
+    const isOther = axes[layout === 'HWC' ? 0 : 2] <= 4;
+    const advice = isOther ? `: give layout: '${isBatch ? `N${other}` : other}'` : '';
     throw new RangeError(
-      `${call}: expected 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA) channels in layout ${layout}, got ${channels} in the shape [${axes.join(', ')}]`,
+      `${call}: expected 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA) channels in layout ${layout}, got ${channels} in the shape [${axes.join(', ')}]${advice}`,
     );
   }
   if (height < 1 || width < 1)
     throw new RangeError(`${call}: expected at least one pixel, got the shape [${axes.join(', ')}]`);
   const size = height * width * channels;
   const bytes = toBytes(images);
-  return Array.from({ length: count }, (_, index) => {
+  const pixels = Array.from({ length: count }, (_, index): Pixels => {
     const data = bytes.subarray(index * size, (index + 1) * size);
     return { width, height, channels, data: channelsFirst ? interleave(data, channels) : data };
   });
+  return { width, height, images: pixels, remark: remarkOn(images) };
 }
 
-function toBytes({ values, dtype }: NumericArray): Uint8Array {
+/** Whether the numbers of an image are 0..255, not 0..1. */
+function isBytes({ dtype }: NumericArray): boolean {
+  return dtype === 'uint8' || dtype === 'int32';
+}
+
+function remarkOn(images: NumericArray): string | undefined {
+  if (images.dtype === 'uint8' || images.dtype === 'bool') return undefined;
+  const outside = outsideRange(images.values, 0, isBytes(images) ? 255 : 1);
+  if (outside === undefined) return undefined;
+  return isBytes(images)
+    ? `${outside} and were clamped: scale integer pixels to 0..255, or give floats of 0..1`
+    : `${outside} and were clamped: give pixels of 0..255 as a Uint8Array or divide them by 255, and scale [-1, 1] by (x + 1) / 2`;
+}
+
+function toBytes(images: NumericArray): Uint8Array {
+  const { values, dtype } = images;
   if (values instanceof Uint8Array && dtype === 'uint8') return values;
   if (values instanceof Uint8ClampedArray && dtype === 'uint8')
     return new Uint8Array(values.buffer, values.byteOffset, values.length);
   const bytes = new Uint8ClampedArray(values.length); // clamps, rounds, and turns NaN into 0
-  const scale = dtype === 'uint8' || dtype === 'int32' ? 1 : 255;
+  const scale = isBytes(images) ? 1 : 255;
   for (let i = 0; i < bytes.length; i++) bytes[i] = values[i] * scale;
   return new Uint8Array(bytes.buffer);
 }

@@ -17,6 +17,8 @@ export interface PluginSummary {
   dataClass: 1 | 2 | 3;
   /** The value. */
   tensor: tensorboard.ITensorProto;
+  /** What the user should know of the values, said once per tag: what was left out, or clamped. */
+  remark?: string | undefined;
   /** Appended to the user's tag, if one call writes several summaries (mesh, hparams). */
   tagSuffix?: string;
 }

@@ -14,7 +14,7 @@ import { checkMesh, decodeMesh } from './mesh.js';
 import { DataClass } from './plugin-summary.js';
 import { checkCounts } from './pr-curve.js';
 import { decodeScalar } from './scalar.js';
-import { decodeTensor, nullTensor } from './tensor.js';
+import { decodeTensor, isUnfilled, nullTensor } from './tensor.js';
 import { decodeText } from './text.js';
 
 /** How one plugin's summaries are checked and decoded. */
@@ -140,7 +140,8 @@ const oldHistogramField = 3;
  * Decodes one summary value of any writer and of either format (v1: a field per kind; v2: a tensor and the plugin's name)
  * into the shape its plugin has. Scalars stored as v1 `simple_value` are read before this is called.
  *
- * A tensor that does not have its plugin's form is returned as it is. Blobs are views of the value's bytes.
+ * A tensor that does not have its plugin's form is returned as it is, and so is one of many equal elements, which are made
+ * when they are asked for. Blobs are views of the value's bytes.
  *
  * @throws Error if the bytes are not the message they should be, or contradict themselves
  */
@@ -149,5 +150,6 @@ export function decodeSummaryValue({ plugin, content }: PluginMetadata, { field,
   const decodeField = plugins.get(pluginByField[field])?.decodeField;
   if (decodeField !== undefined) return decodeField(bytes);
   const tensor = field === tensorField ? decodeTensor(bytes) : nullTensor();
+  if (isUnfilled(tensor)) return tensor;
   return plugins.get(plugin)?.decode?.(tensor, content) ?? tensor;
 }

@@ -1,5 +1,5 @@
 /** Precision-recall curves: counted from labels and predictions, or from counts that the caller has made. */
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
@@ -33,6 +33,8 @@ export interface PrCounts {
   readonly recall?: ArrayLike<number>;
 }
 
+/** A softmax in float32 may exceed 1 by its rounding; TensorBoard takes what is outside for 0 or 1. */
+const rounding = 1e-6;
 /** TensorBoard's default. Source: tensorboard/plugins/pr_curve/summary.py */
 const defaultThresholds = 201;
 /** Replaces zero in denominators. Source: the same file. */
@@ -43,7 +45,7 @@ const minimumCount = 1e-7;
  * (https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/plugins/pr_curve/summary.py).
  *
  * @param labels 0 or 1, or booleans
- * @param predictions in [0, 1], as many as labels
+ * @param predictions in [0, 1], as many as labels. Those in float32 are compared with thresholds in float32, as there
  * @throws RangeError if labels, predictions or weights are outside their range, or differ in number
  */
 export function prCurveSummary(
@@ -70,6 +72,7 @@ export function prCurveSummary(
  * @throws RangeError if rows differ in length, or hold negative counts or ratios outside [0, 1]
  */
 export function prCurveRawSummary(counts: PrCounts, call = 'pr curve'): PluginSummary {
+  for (const row of Object.values(counts)) checkAttached(row, call);
   const thresholds = counts.truePositives?.length;
   checkThresholds(thresholds, call);
   for (const name of ['truePositives', 'falsePositives', 'trueNegatives', 'falseNegatives'] as const) {
@@ -117,17 +120,19 @@ function countAll(
   }
   const truePositives = new Float64Array(thresholds);
   const falsePositives = new Float64Array(thresholds);
+  const round = predictions.dtype === 'float32' ? Math.fround : (product: number) => product;
   for (let i = 0; i < count; i++) {
     const label = labels.values[i];
     const prediction = predictions.values[i];
     const weight = weights.values[oneWeight ? 0 : i];
     if (label !== 0 && label !== 1)
       throw new RangeError(`${call}: labels[${i}]: expected 0, 1 or a boolean, got ${label}`);
-    if (!(prediction >= 0 && prediction <= 1))
+    if (!(prediction >= -rounding && prediction <= 1 + rounding))
       throw new RangeError(`${call}: predictions[${i}]: expected a number from 0 to 1, got ${prediction}`);
     if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY))
       throw new RangeError(`${call}: weights[${i}]: expected a number of at least 0, got ${weight}`);
-    (label === 1 ? truePositives : falsePositives)[Math.floor(prediction * (thresholds - 1))] += weight;
+    const bucket = Math.floor(round(Math.min(1, Math.max(0, prediction)) * (thresholds - 1)));
+    (label === 1 ? truePositives : falsePositives)[bucket] += weight;
   }
   for (let i = thresholds - 2; i >= 0; i--) {
     truePositives[i] += truePositives[i + 1];

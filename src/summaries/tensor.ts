@@ -69,12 +69,13 @@ export function isNumeric(dtype: string): boolean {
 }
 
 /**
- * A tensor may store one value for all its elements. It is repeated at most this often, so that a few bytes that claim a
- * giant shape allocate nothing.
+ * A tensor may store one element that stands for all. It is repeated at most this often, and only when it is asked for if
+ * that is more than `maxFilled` times: a few bytes that claim a giant shape allocate nothing.
  */
 const maxRepeated = 2 ** 20;
+const maxFilled = 128;
 /** More strings in one tensor are refused: two bytes of a file suffice for a string that takes a hundred in memory. */
-const maxStrings = 2 ** 20;
+const maxStrings = 2 ** 18;
 /** TensorFlow's own limit. Source: tensorflow/core/framework/tensor_shape.h (MaxDimensions). */
 const maxDimensions = 254;
 
@@ -83,9 +84,11 @@ const stringVal = 8;
 
 const empty: Uint8Array = new Uint8Array(0);
 
+const noNumbers = new Float32Array(0);
+
 /** The tensor that a summary without any value is read as. */
 export function nullTensor(): TensorValue {
-  return { dtype: 'float32', shape: [0], data: new Float32Array(0) };
+  return { dtype: 'float32', shape: [0], data: noNumbers };
 }
 
 /**
@@ -120,7 +123,42 @@ export function decodeTensor(bytes: Uint8Array): TensorValue {
   const numbers = countNumbers(wire, bytes, layout, field);
   if (isAbsent(frame)) return { dtype: name, shape: [0], data: layout.allocate(0) };
   checkCount(frame, name, elements, numbers / layout.numbers);
-  return { dtype: name, shape: frame.shape, data: readElements(wire, bytes, layout, field, elements) };
+  const { shape } = frame;
+  const data = readElements(wire, bytes, layout, field, numbers);
+  return numbers === elements * layout.numbers
+    ? { dtype: name, shape, data }
+    : repeated(name, shape, elements, () => fill(data, elements));
+}
+
+/** The tensors whose elements are not there before they are asked for. */
+const unfilled = new WeakSet<TensorValue>();
+
+/** Whether a tensor stores one element for so many that they are not there before they are asked for. */
+export function isUnfilled(tensor: TensorValue): boolean {
+  return unfilled.has(tensor);
+}
+
+/** A tensor of equal elements. @param make makes all of them */
+function repeated(dtype: string, shape: number[], elements: number, make: () => TensorValue['data']): TensorValue {
+  if (elements <= maxFilled) return { dtype, shape, data: make() };
+  let made: TensorValue['data'] | undefined;
+  const tensor: TensorValue = {
+    dtype,
+    shape,
+    get data() {
+      made ??= make();
+      return made;
+    },
+  };
+  unfilled.add(tensor);
+  return tensor;
+}
+
+/** The numbers of one element as often as a tensor has elements. */
+function fill(element: NumericData, elements: number): NumericData {
+  const all = new (element.constructor as new (length: number) => NumericData)(elements * element.length);
+  for (let at = 0; at < all.length; at++) all[at] = element[at % element.length];
+  return all;
 }
 
 /** What a TensorProto says of its elements. */
@@ -212,16 +250,16 @@ function countNumbers(wire: WireReader, bytes: Uint8Array, { wireType }: TensorL
   return count;
 }
 
-/** Reads the elements that are stored one by one in a field; a single one fills the tensor. */
+/** Reads the numbers that are stored one by one in a field. */
 function readElements(
   wire: WireReader,
   bytes: Uint8Array,
   layout: TensorLayout,
   field: number,
-  elements: number,
+  numbers: number,
 ): NumericData {
-  const { isExact, numbers, wireType } = layout;
-  const stored = layout.allocate(elements * numbers);
+  const { isExact, wireType } = layout;
+  const stored = layout.allocate(numbers);
   let count = 0;
   const readNext = () => {
     const value = layout.read(wire, field);
@@ -247,10 +285,7 @@ function readElements(
       wire.skip();
     }
   }
-  const values = layout.convert?.(stored) ?? stored;
-  if (count !== numbers) return values;
-  for (let at = numbers; at < values.length; at++) values[at] = values[at - numbers];
-  return values;
+  return layout.convert?.(stored) ?? stored;
 }
 
 function decodeStrings(wire: WireReader, bytes: Uint8Array, frame: Frame, elements: number): TensorValue {
@@ -268,7 +303,7 @@ function decodeStrings(wire: WireReader, bytes: Uint8Array, frame: Frame, elemen
   if (isAbsent(frame)) return { dtype: 'string', shape: [0], data: [] };
   checkCount(frame, 'string', elements, strings.length);
   if (strings.length === elements) return { dtype: 'string', shape, data: strings };
-  return { dtype: 'string', shape, data: new Array<Uint8Array>(elements).fill(strings[0]) };
+  return repeated('string', shape, elements, () => new Array<Uint8Array>(elements).fill(strings[0]));
 }
 
 /** Whether a tensor holds nothing at all: writers of summaries without values leave out the shape as well. */

@@ -37,13 +37,12 @@ export function videoSummary(frames: ImageInput, options: VideoOptions = {}, cal
   if (isEncodedImage(frames))
     throw new TypeError(`${call}: expected frames of pixels, got an encoded image: use addImage`);
   return whenRead(readPixelNumbers(frames, call), (numbers) => {
-    const pixels = toPixelsBatch(numbers, options.layout, call);
-    if (pixels.length === 0)
+    const { width, height, images, remark } = toPixelsBatch(numbers, options.layout, call);
+    if (images.length === 0)
       throw new RangeError(`${call}: expected at least one frame, got the shape [${numbers.shape.join(', ')}]`);
-    const { width, height } = pixels[0];
     if (width > maxSide || height > maxSide)
       throw new RangeError(`${call}: expected at most ${maxSide} pixels per side of a GIF, got ${width} x ${height}`);
-    return encodedSummary(width, height, [encodeGif(pixels, fps)]);
+    return encodedSummary(width, height, [encodeGif(images, fps)], remark);
   });
 }
 

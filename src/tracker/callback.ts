@@ -1,74 +1,137 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
-import { Callback, type Logs } from '@tensorflow/tfjs-layers';
-import type { ActivationRecorder } from '../activations/recorder.js';
-import type { EpochWriter } from './epoch-writer.js';
-import type { FailureLog } from './failures.js';
-import type { SaveTargets } from './save-targets.js';
-import { writeEpochLogs } from './training-logs.js';
+import { Callback, CustomCallback, LayersModel } from '@tensorflow/tfjs-layers';
+import { wrapMethod } from '../activations/wrap-method.js';
+
+/*
+ * How callbacks of this package stand in model.fit. TensorFlow.js looks at the first callback of a list only: if it extends
+ * the class of that copy of TensorFlow.js, all are taken as they are, and a plain object among them ends the fit; otherwise
+ * the functions of all are called without their objects, and nobody learns which model is fitted.
+ */
+
+/** The methods that TensorFlow.js calls. */
+const methodNames = [
+  'setParams',
+  'setModel',
+  'onTrainBegin',
+  'onTrainEnd',
+  'onEpochBegin',
+  'onEpochEnd',
+  'onBatchBegin',
+  'onBatchEnd',
+] as const;
+
+/** The onTrainBegin of each callback of this package, which identifies it: also in a copy of its properties. */
+const boundMethods = new WeakSet<object>();
 
 /**
- * The callback of a SaturationTracker for model.fit: it tells the tracker where the fit stands, and writes losses and
- * metrics as tf.node.tensorBoard does. It never stops a fit: failures are reported once. An epoch's spectra are solved
- * while the next epoch trains. Once the tracker is closed, the callback does nothing.
+ * A callback whose methods are its own properties and need no `this`. So it works in any copy of TensorFlow.js, which takes
+ * a callback of another copy for a plain object, and when its methods are handed on: `{ ...callback }`.
  */
-export class TrackerCallback extends Callback {
-  readonly #recorder: ActivationRecorder;
-  readonly #epochs: EpochWriter;
-  readonly #targets: SaveTargets;
-  readonly #failures: FailureLog;
-  readonly #turns = new EventLoopTurns();
-  #lastEpoch: Promise<unknown> = Promise.resolve();
+export abstract class FitCallback extends Callback {
+  #fit: { model: LayersModel; items: number | undefined } | undefined;
 
-  /** @internal Use SaturationTracker.callback(). */
-  constructor(recorder: ActivationRecorder, epochs: EpochWriter, targets: SaveTargets, failures: FailureLog) {
+  /** Binds the methods. */
+  constructor() {
     super();
-    this.#recorder = recorder;
-    this.#epochs = epochs;
-    this.#targets = targets;
-    this.#failures = failures;
+    for (const name of methodNames) {
+      const method = this[name] as (...args: unknown[]) => unknown;
+      Object.defineProperty(this, name, {
+        value: method.bind(this),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+    boundMethods.add(this.onTrainBegin);
   }
 
-  /** Starts to count the passes of this fit. */
-  override async onTrainBegin(): Promise<void> {
-    if (this.#epochs.isClosed) return;
-    await this.#failures.guard('onTrainBegin', () => {
-      this.#recorder.phase.beginFit(this.model, trainingItems(this.params));
-    });
+  /** Receives the model that is fitted, of whatever copy of TensorFlow.js. */
+  override setModel(model: LayersModel): void {
+    this.model = model;
+    this.#fit = { model, items: (this.params as { samples?: number | null } | undefined)?.samples ?? undefined };
   }
 
-  /** Makes the next validation of a fitDataset count. */
-  override async onEpochBegin(): Promise<void> {
-    this.#recorder.phase.beginEpoch();
-  }
-
-  /** Lets the event loop turn now and then, which TensorFlow.js does for callbacks that are plain objects only. */
-  override async onBatchEnd(): Promise<void> {
-    await this.#turns.pass();
-  }
-
-  /** Ends an epoch: its saturation is written while the next one trains, its losses and metrics at once. */
-  override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
-    if (this.#epochs.isClosed) return;
-    await this.#failures.guard('onEpochEnd', async () => {
-      // At most one epoch waits to be written, and an epoch's values can be watched one epoch later at the latest.
-      await this.#lastEpoch;
-      this.#lastEpoch = this.#failures.guard(`epoch ${epoch}`, () => this.#epochs.endEpoch({ epoch }));
-      const metrics = logs as Record<string, number | Tensor> | undefined;
-      await writeEpochLogs(epoch, metrics, this.model, (split) => this.#targets.run(split));
-    });
-  }
-
-  /** Ends the fit, and waits until everything is in the files. */
-  override async onTrainEnd(): Promise<void> {
-    this.#recorder.phase.endFit();
-    if (this.#epochs.isClosed) return;
-    await this.#failures.guard('onTrainEnd', () => this.#epochs.flush());
+  /**
+   * The model of the fit that begins, and how many samples it trains on (undefined for fitDataset, which does not know).
+   * Undefined if TensorFlow.js did not say.
+   */
+  protected takeFit(): { model: LayersModel; items: number | undefined } | undefined {
+    const fit = this.#fit;
+    this.#fit = undefined;
+    return fit;
   }
 }
 
-/** The number of training samples of a fit; undefined for fitDataset, which does not know it. */
-function trainingItems(params: unknown): number | undefined {
-  return (params as { samples?: number | null } | undefined)?.samples ?? undefined;
+/**
+ * Makes the fit and fitDataset of an object take lists in which callbacks of this package and plain objects stand in any
+ * order. Lists without a callback of this package are passed on as they are.
+ *
+ * @param target a model, or the prototype of models
+ * @returns restores the object as it was
+ */
+export function acceptCallbacks(target: object): () => void {
+  const undo = (['fit', 'fitDataset'] as const).map((name) =>
+    wrapMethod(target, name, (original, self, args) => {
+      const options = args.at(-1) as FitArguments | null | undefined;
+      const callbacks = completeCallbacks(options?.callbacks, options?.yieldEvery, self);
+      if (callbacks === undefined) return original(...args);
+      return original(...args.slice(0, -1), { ...options, callbacks });
+    }),
+  );
+  return () => {
+    for (const restore of undo) restore();
+  };
+}
+
+/** As `acceptCallbacks`, for every model of this copy of TensorFlow.js. */
+export function acceptCallbacksEverywhere(): () => void {
+  return acceptCallbacks(LayersModel.prototype);
+}
+
+/** The last argument of fit and of fitDataset. */
+interface FitArguments {
+  callbacks?: unknown;
+  yieldEvery?: ConstructorParameters<typeof CustomCallback>[1];
+}
+
+/** The callbacks as a list that TensorFlow.js takes as it is; undefined if it takes them well already. */
+function completeCallbacks(
+  callbacks: unknown,
+  yieldEvery: FitArguments['yieldEvery'],
+  model: unknown,
+): readonly unknown[] | undefined {
+  const list: unknown[] = Array.isArray(callbacks) ? callbacks : [callbacks];
+  if (!list.some(isOurs)) return undefined;
+  const leading = leadingCallback(list, model instanceof LayersModel);
+  if (leading === undefined) return undefined;
+  const complete = list.map((each) =>
+    isComplete(each)
+      ? each
+      : new CustomCallback((each ?? {}) as ConstructorParameters<typeof CustomCallback>[0], yieldEvery),
+  );
+  return [leading, ...complete];
+}
+
+/**
+ * A callback that does nothing and by whose class TensorFlow.js takes a list as it is. Undefined if that class cannot be
+ * known, because the model is of another copy and so is no callback; all are called as plain objects then.
+ */
+function leadingCallback(list: readonly unknown[], isOwnCopy: boolean): object | undefined {
+  const first = isOwnCopy ? CustomCallback.prototype : list.find((each) => isComplete(each) && !isOurs(each));
+  let base: object | undefined;
+  for (let at = first as object | null | undefined; at; at = Object.getPrototypeOf(at)) {
+    if (Object.hasOwn(at, 'setParams')) base = at;
+  }
+  return base && Object.create(base);
+}
+
+function isOurs(callback: unknown): boolean {
+  const begin = (callback as Partial<FitCallback> | null | undefined)?.onTrainBegin;
+  return begin !== undefined && boundMethods.has(begin);
+}
+
+/** Whether TensorFlow.js can call a callback as one of its own class. */
+function isComplete(callback: unknown): boolean {
+  return methodNames.every((name) => typeof (callback as Record<string, unknown> | null)?.[name] === 'function');
 }
 
 /**

@@ -31,19 +31,27 @@ export class EpochWriter {
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
   readonly #memory = new EpochMemory();
+  readonly #warnOnce: (message: string) => void;
   #scalars: EpochScalar[] = [];
+  /** The step of the epoch that was ended last. */
+  #lastStep = Number.NEGATIVE_INFINITY;
   #lastEpoch: Promise<unknown> = Promise.resolve();
   /** The epochs that have been ended and are not in TensorBoard's files yet, oldest first. */
   readonly #unwritten = new Set<EpochMeasurement>();
   #isClosed = false;
 
-  /** @param report receives errors of single layers and targets; the others go on */
+  /**
+   * @param report receives errors of single layers and targets; the others go on
+   * @param warnOnce receives what the user should change, in a sentence
+   */
   constructor(
     recorder: ActivationRecorder,
     targets: SaveTargets,
     options: ResolvedOptions,
     report: (error: unknown, where: string) => void,
+    warnOnce: (message: string) => void,
   ) {
+    this.#warnOnce = warnOnce;
     this.epoch = options.initialEpoch;
     this.#recorder = recorder;
     this.#targets = targets;
@@ -70,7 +78,13 @@ export class EpochWriter {
     epoch?: number;
     step?: number;
   } = {}): Promise<LayerSaturation[]> {
+    if (epoch < this.epoch || step < this.#lastStep) {
+      this.#warnOnce(
+        `step ${step} comes after step ${Math.max(this.epoch, this.#lastStep)}: charts go back, and tables keep the last value of an epoch`,
+      );
+    }
     this.epoch = epoch + 1;
+    this.#lastStep = step;
     const recorded = this.#recorder.solve(solveOptionsFor(this.#options), this.#options.resetCovariance);
     const scalars = this.#scalars;
     this.#scalars = [];
@@ -91,6 +105,17 @@ export class EpochWriter {
   async flush(): Promise<void> {
     await this.#lastEpoch;
     await this.#targets.flush();
+  }
+
+  /**
+   * Waits for the last epoch, then closes the targets until the next one.
+   *
+   * @param releases whether what the recorder has accumulated is released too
+   */
+  async suspend(releases: boolean): Promise<void> {
+    await this.#lastEpoch;
+    if (releases) this.#recorder.release();
+    await this.#targets.suspend();
   }
 
   /** Waits for the last epoch, then releases the recorder and closes the targets. */

@@ -9,6 +9,7 @@ export class FailureLog {
   readonly #prefix: string;
   /** By message, so that each place and kind of failure is there once. */
   readonly #errors = new Map<string, Error>();
+  readonly #warnings = new Set<string>();
 
   /** @param prefix of each warning, with what separates it from the message */
   constructor(prefix: string) {
@@ -20,6 +21,13 @@ export class FailureLog {
     const message = `${where}: ${messageOf(error)}`;
     if (this.#errors.has(message)) return;
     this.#errors.set(message, new Error(message, { cause: error }));
+    warn(`${this.#prefix}${message}`);
+  };
+
+  /** Warns of something that the user should change, once per message. It is no failure. */
+  readonly warnOnce = (message: string): void => {
+    if (this.#warnings.has(message)) return;
+    this.#warnings.add(message);
     warn(`${this.#prefix}${message}`);
   };
 

@@ -1,25 +1,35 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { GraphModelNodes } from '../activations/hooks.js';
+import { LayersModel, type Logs } from '@tensorflow/tfjs-layers';
+import { type GraphModelNodes, isGraphModelNodes } from '../activations/hooks.js';
 import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
+import { innerModel } from '../activations/training-phase.js';
 import { ClosedWriterError, describe } from '../errors.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
-import { EventLoopTurns, TrackerCallback } from './callback.js';
+import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
 import { EpochWriter } from './epoch-writer.js';
 import { FailureLog } from './failures.js';
+import { FollowedFits } from './fits.js';
 import { resolveOptions, type SaturationOptions } from './options.js';
 import { SaveTargets } from './save-targets.js';
+import { writeEpochLogs } from './training-logs.js';
+
+/** @deprecated A tracker is a callback itself; this is the type of what SaturationTracker.callback() returns. */
+export type TrackerCallback = SaturationTracker;
 
 /**
  * Hooks a model's layers (or a list of layers, or a GraphModel's nodes) and writes their saturation to the runs `train`
  * and `val` below a logdir or writer.
  *
- * Within `model.fit` with `callback()` the split is known. Outside it, passes are recorded only inside
+ * Within `model.fit` with the tracker among its `callbacks` the split is known. Outside it, passes are recorded only inside
  * `record(split, fn)`, so a user's own `predict()` never pollutes a split. Epoch values stand at step epoch + 1, as
  * tf.node.tensorBoard's epoch_loss does.
+ *
+ * One tracker is one training: a second fit, and `addSaturations()` between fits, go on at the next epoch. Only a fit with
+ * an `initialEpoch` says itself at which one it begins.
  *
  * A program may end without close(): epochs that have been ended are in TensorBoard's files all the same, if their spectra
  * can be solved within a second. A warning names the spectra, and the stores, for which that was not enough.
@@ -30,15 +40,24 @@ import { SaveTargets } from './save-targets.js';
  * Layer saturation: Shenk et al. 2019, https://arxiv.org/abs/1907.08589; Richter et al. 2020,
  * https://arxiv.org/abs/2006.08679.
  */
-export class SaturationTracker implements AsyncDisposable {
+export class SaturationTracker extends FitCallback implements AsyncDisposable {
   // A layer's output goes to the recorder; at the end of an epoch, the epoch writer takes it from there to the targets.
   readonly #recorder: ActivationRecorder;
   readonly #epochs: EpochWriter;
   readonly #targets: SaveTargets;
   readonly #failures = new FailureLog('SaturationTracker: ');
   readonly #turns = new EventLoopTurns();
+  readonly #fits = new FollowedFits(this.#failures.warnOnce);
   readonly #logdir: string;
   readonly #signal: AbortSignal | undefined;
+  readonly #resetsCovariance: boolean;
+  /** The model whose fits are followed; undefined for a list of layers, which any model may have. */
+  readonly #ownModel: LayersModel | undefined;
+  readonly #restoreModels: (() => void)[] = [];
+  /** Whether what is recorded came from another process. */
+  #isRestored = false;
+  /** The end of the last epoch of a fit. */
+  #lastEpoch: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   /**
@@ -48,18 +67,30 @@ export class SaturationTracker implements AsyncDisposable {
    * @throws TypeError or RangeError if an option is out of its range, the filter keeps no layer, or the logdir is empty
    */
   constructor(
-    logdir: string | SummaryWriter,
+    logdir: string | URL | SummaryWriter,
     model: LayersModel | readonly Layer[] | GraphModelNodes,
     options: SaturationOptions = {},
   ) {
+    super();
     const resolved = resolveOptions(options);
-    this.#logdir = typeof logdir === 'string' ? logdir : (logdir?.logdir ?? '');
+    const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationTracker') : logdir;
+    this.#logdir = typeof destination === 'string' ? destination : (destination?.logdir ?? '');
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
-    this.#targets = new SaveTargets(logdir, resolved, this.#failures.add);
-    this.#epochs = new EpochWriter(this.#recorder, this.#targets, resolved, this.#failures.add);
+    this.#targets = new SaveTargets(destination, resolved, this.#failures.add);
+    this.#epochs = new EpochWriter(
+      this.#recorder,
+      this.#targets,
+      resolved,
+      this.#failures.add,
+      this.#failures.warnOnce,
+    );
     this.#signal = resolved.signal;
+    this.#resetsCovariance = resolved.resetCovariance;
+    if (!Array.isArray(model) && !isGraphModelNodes(model)) this.#ownModel = model as LayersModel;
     if (this.#signal?.aborted) return;
-    this.#recorder.hook();
+    this.#recorder.phase.onUnknownFit = () =>
+      this.#failures.warnOnce('model.fit: expected callbacks: tracker, got none: this fit is not recorded');
+    this.hook();
     this.#signal?.addEventListener('abort', this.#unhook, { once: true });
   }
 
@@ -78,9 +109,12 @@ export class SaturationTracker implements AsyncDisposable {
     return this.#recorder.strategies();
   }
 
-  /** Returns a callback for model.fit and fitDataset. Other callbacks may stand beside it in any order. */
-  callback(): TrackerCallback {
-    return new TrackerCallback(this.#recorder, this.#epochs, this.#targets, this.#failures);
+  /**
+   * Returns the callback for model.fit and fitDataset, which is the tracker itself. Other callbacks, plain objects too, may
+   * stand beside it in any order.
+   */
+  callback(): this {
+    return this;
   }
 
   /**
@@ -141,7 +175,46 @@ export class SaturationTracker implements AsyncDisposable {
       throw new RangeError(`step: expected an integer, got ${describe(step)}`);
     }
     if (this.#epochs.isClosed) return Promise.reject(new ClosedWriterError('addSaturations', this.#logdir));
+    this.#warnOfEmpty('addSaturations', "run the model inside record('train', fn), or fit it with callbacks: tracker");
     return this.#epochs.endEpoch(step === undefined ? {} : { step: Number(step) });
+  }
+
+  /** Called by model.fit: starts to count the passes of this fit. */
+  override async onTrainBegin(): Promise<void> {
+    await this.#failures.guard('onTrainBegin', () => this.#beginFit());
+  }
+
+  /** Called by model.fit. Makes the next validation of a fitDataset count. */
+  override async onEpochBegin(epoch: number): Promise<void> {
+    this.#fits.beginEpoch(epoch, this.#epochs.epoch);
+    this.#recorder.phase.beginEpoch();
+  }
+
+  /** Called by model.fit. Lets the event loop turn now and then, which TensorFlow.js does for plain objects only. */
+  override async onBatchEnd(): Promise<void> {
+    await this.#turns.pass();
+  }
+
+  /** Called by model.fit: an epoch's saturation is written while the next one trains, its losses and metrics at once. */
+  override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
+    const number = this.#fits.endEpoch(epoch, logs, this.#epochs.epoch);
+    if (this.#epochs.isClosed || number === undefined) return;
+    await this.#failures.guard('onEpochEnd', async () => {
+      // At most one epoch waits to be written, and an epoch's values can be watched one epoch later at the latest.
+      await this.#lastEpoch;
+      this.#warnOfEmpty(`epoch ${number + 1}`, 'the model that is fitted has none of them');
+      this.#lastEpoch = this.#failures.guard(`epoch ${number + 1}`, () => this.#epochs.endEpoch({ epoch: number }));
+      const metrics = logs as Record<string, number | Tensor> | undefined;
+      await writeEpochLogs(number, metrics, (split) => this.#targets.run(split));
+    });
+  }
+
+  /** Called by model.fit: ends the fit, and waits until everything is in the files. */
+  override async onTrainEnd(): Promise<void> {
+    if (!this.#fits.end()) return;
+    this.#recorder.phase.endFit();
+    if (this.#epochs.isClosed) return;
+    await this.#failures.guard('onTrainEnd', () => this.#epochs.flush());
   }
 
   /** Stops recording until resume(). What was recorded stays. */
@@ -168,6 +241,7 @@ export class SaturationTracker implements AsyncDisposable {
     const state = decodeState(bytes);
     for (const saved of state.layers) this.#recorder.restore(saved);
     this.#epochs.epoch = state.epoch;
+    this.#isRestored = true;
   }
 
   /**
@@ -184,15 +258,89 @@ export class SaturationTracker implements AsyncDisposable {
     return this.close();
   }
 
+  /**
+   * Attaches the tracker to the model again after suspend().
+   *
+   * @internal
+   */
+  hook(): void {
+    if (this.#epochs.isClosed || this.#recorder.isHooked) return;
+    // The recorder wraps the same methods of the model itself: what is wrapped first is called last.
+    this.#restoreModels.push(acceptCallbacksEverywhere());
+    const model = this.#ownModel;
+    if (model !== undefined && !(model instanceof LayersModel)) this.#restoreModels.push(acceptCallbacks(model));
+    this.#recorder.hook();
+  }
+
+  /**
+   * Does what close() does, but the training may go on after hook().
+   *
+   * @internal
+   */
+  async suspend(): Promise<void> {
+    this.#unhook();
+    await this.#epochs.suspend(this.#resetsCovariance);
+  }
+
   async #close(): Promise<void> {
+    if (this.#recorder.hasRows && this.#resetsCovariance && this.#signal?.aborted !== true) {
+      this.#failures.warnOnce(
+        'close: expected addSaturations() first, got rows that are in no epoch yet: they are left out',
+      );
+    }
     this.#unhook();
     await this.#epochs.close();
     this.#failures.throwAll();
   }
 
+  #beginFit(): void {
+    if (this.#epochs.isClosed) {
+      this.#failures.warnOnce(
+        `model.fit: expected an open tracker, got the one of '${this.#logdir}' after its close(): nothing is recorded`,
+      );
+      return;
+    }
+    const given = this.takeFit();
+    const model = given?.model ?? (this.#ownModel && innerModel(this.#ownModel));
+    const wasInEpoch = this.#fits.isInEpoch;
+    if (!this.#fits.begin(model)) return;
+    if (model === undefined) {
+      this.#failures.warnOnce(
+        'model.fit: expected a tracker of the model, got one of a list of layers: this copy of TensorFlow.js does not say which model it fits, and nothing is recorded',
+      );
+      return;
+    }
+    this.#checkNothingIsLeft(wasInEpoch);
+    this.#recorder.phase.beginFit(model, given?.items);
+  }
+
+  /** Rows that were recorded before a fit would count with its first epoch. */
+  #checkNothingIsLeft(isEpochUnfinished: boolean): void {
+    const isExpected = this.#isRestored || !this.#resetsCovariance;
+    this.#isRestored = false;
+    if (!this.#recorder.hasRows || isExpected) return;
+    if (isEpochUnfinished) {
+      this.#recorder.solve({}, true);
+      this.#failures.warnOnce(
+        `model.fit: the fit before ended within epoch ${this.#epochs.epoch + 1}, whose rows are left out`,
+      );
+    } else {
+      this.#failures.warnOnce(
+        'model.fit: expected addSaturations() first, got rows that are in no epoch yet: they count with the first one of this fit',
+      );
+    }
+  }
+
+  #warnOfEmpty(where: string, why: string): void {
+    if (this.#recorder.isRecording && !this.#recorder.hasRows) {
+      this.#failures.warnOnce(`${where}: expected passes through the tracked layers, got none: ${why}`);
+    }
+  }
+
   readonly #unhook = (): void => {
     this.#signal?.removeEventListener('abort', this.#unhook);
     this.#recorder.unhook();
+    for (const restore of this.#restoreModels.splice(0)) restore();
   };
 }
 

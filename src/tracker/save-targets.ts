@@ -13,6 +13,7 @@ import {
 } from '../saturation/runs.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
 import type { Store } from '../stores/store.js';
+import type { SummaryWriterOptions } from '../writer/run-writer.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import type { ResolvedOptions } from './options.js';
 import { storeOf } from './store-of.js';
@@ -29,8 +30,8 @@ export class SaveTargets {
   readonly #runs = new Map<Split, SummaryWriter>();
   /** The last note written to each split's run. */
   readonly #notes = new Map<Split, string>();
-  /** Saturation per split, layer and epoch, for the heat map. */
-  readonly #history = new Map<Split, Map<string, number[]>>();
+  /** Saturation per split, layer and epoch from the first one on, for the heat map. */
+  readonly #history = new Map<Split, { readonly first: number; readonly rows: Map<string, number[]> }>();
   readonly #destination: string | SummaryWriter;
   readonly #toTensorBoard: boolean;
   /** The writer of the logdir itself, opened for the first scalar of the user's: without one there is no such run. */
@@ -65,22 +66,20 @@ export class SaveTargets {
       throw new TypeError(`logdir: expected a non-empty string or a SummaryWriter, got ${describe(destination)}`);
     const folder = new DirectoryOutput(destination);
     folder.makeFolder();
-    if (options.initialEpoch === 0) return;
-    // A purge hides the events before it: no event of this process may come first, whoever writes it.
-    for (const split of ['train', 'val'] as const) if (hasEvents(folder.run(split))) this.run(split);
-    if (hasEvents(folder)) this.#openRoot();
+    const { initialEpoch } = options;
+    if (initialEpoch === 0) return;
+    // A purge hides the events before it: no event of this process may come first, whoever writes it. So it is done now, in
+    // the runs that are there; others will hold only what this process writes.
+    // Epoch values stand at step epoch + 1.
+    const purge = { purgeStep: initialEpoch + 1 };
+    for (const split of ['train', 'val'] as const) if (hasEvents(folder.run(split))) this.#openSplit(split, purge);
+    if (hasEvents(folder)) this.#root = this.#open(undefined, purge);
   }
 
   /** The writer of a split's run; undefined when TensorBoard was not asked for. */
   run(split: Split): SummaryWriter | undefined {
     if (!this.#toTensorBoard) return undefined;
-    let run = this.#runs.get(split);
-    if (run === undefined) {
-      run = typeof this.#destination === 'string' ? this.#open(split) : this.#destination.run(split);
-      if (this.#runs.size === 0 && this.#fillsLayout()) run.addCustomScalars(layout);
-      this.#runs.set(split, run);
-    }
-    return run;
+    return this.#runs.get(split) ?? this.#openSplit(split);
   }
 
   /** Writes a scalar of the user's own into the root run of the logdir. */
@@ -135,6 +134,12 @@ export class SaveTargets {
     await Promise.all([...this.#writers()].map((writer) => writer.flush()));
   }
 
+  /** Ends a training that may go on: closes the stores, to which more epochs may be added, and flushes the writers. */
+  async suspend(): Promise<void> {
+    await this.#eachStore((store) => store.close?.());
+    await this.flush();
+  }
+
   /** Closes the stores, and the writers that the tracker opened. */
   async close(): Promise<void> {
     await this.#eachStore((store) => store.close?.());
@@ -159,11 +164,18 @@ export class SaveTargets {
     return this.#root;
   }
 
+  #openSplit(split: Split, options?: SummaryWriterOptions): SummaryWriter {
+    const run = typeof this.#destination === 'string' ? this.#open(split, options) : this.#destination.run(split);
+    if (this.#runs.size === 0 && this.#fillsLayout()) run.addCustomScalars(layout);
+    this.#runs.set(split, run);
+    return run;
+  }
+
   /** Opens the run of a split; without a split, the logdir itself. */
-  #open(split?: Split): SummaryWriter {
+  #open(split?: Split, options?: SummaryWriterOptions): SummaryWriter {
     const logdir = this.#destination as string;
     const path = split === undefined ? logdir : `${logdir.replace(/(?<=.)[/\\]+$/, '')}/${split}`;
-    return new SaturationWriter(path, purge(this.#options.initialEpoch));
+    return new SaturationWriter(path, options);
   }
 
   /** Writes advice about the last epoch that was written, once. */
@@ -198,9 +210,9 @@ export class SaveTargets {
         run.addScalar('average-saturation', mean([...saturations.values()]), epoch.step);
       }
       if (!this.#options.scalars.includes('saturation')) continue;
-      const history = this.#addToHistory(split, saturations);
+      const { first, rows } = this.#addToHistory(split, epoch.epoch, saturations);
       writeProfile(run, saturations, epoch.step);
-      if (isWorthAPicture(history)) writeHeatMap(run, history, epoch.step, this.#options.initialEpoch + 1);
+      if (isWorthAPicture(rows)) writeHeatMap(run, rows, epoch.step, first + 1);
       run.addText('saturation-table', epochMarkdown(layers, this.#options), epoch.step);
     }
   }
@@ -213,15 +225,20 @@ export class SaveTargets {
     writeNote(run, note, step);
   }
 
-  /** Adds a column to a split's heat map; a layer that an epoch lacks is NaN there. */
-  #addToHistory(split: Split, saturations: ReadonlyMap<string, number>): Map<string, number[]> {
-    const history = this.#history.get(split) ?? new Map<string, number[]>();
+  /**
+   * Adds a column to a split's heat map; a layer that an epoch lacks, and an epoch that is left out, is NaN there. If epochs
+   * go back, the later ones are dropped.
+   */
+  #addToHistory(split: Split, epoch: number, saturations: ReadonlyMap<string, number>) {
+    let history = this.#history.get(split);
+    if (history === undefined || epoch < history.first) history = { first: epoch, rows: new Map() };
     this.#history.set(split, history);
-    const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));
-    for (const layer of new Set([...history.keys(), ...saturations.keys()])) {
-      const row = history.get(layer) ?? Array<number>(epochs).fill(Number.NaN);
+    const { first, rows } = history;
+    for (const layer of new Set([...rows.keys(), ...saturations.keys()])) {
+      const row = rows.get(layer)?.slice(0, epoch - first) ?? [];
+      while (row.length < epoch - first) row.push(Number.NaN);
       row.push(saturations.get(layer) ?? Number.NaN);
-      history.set(layer, row);
+      rows.set(layer, row);
     }
     return history;
   }
@@ -263,11 +280,6 @@ const layout = {
     },
   ],
 };
-
-/** Epoch values stand at step epoch + 1, so continuing at epoch k hides what stands at step k + 1 and later. */
-function purge(initialEpoch: number): { purgeStep?: number } {
-  return initialEpoch > 0 ? { purgeStep: initialEpoch + 1 } : {};
-}
 
 /** Whether an earlier program wrote to a run. */
 function hasEvents(folder: DirectoryOutput): boolean {

@@ -1,11 +1,13 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { Callback, type LayersModel, type Logs } from '@tensorflow/tfjs-layers';
+import type { LayersModel, Logs } from '@tensorflow/tfjs-layers';
 import { describe } from '../errors.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import type { Split } from '../saturation/epoch.js';
 import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from '../writer/summary-file-writer.js';
-import type { TrackerCallback } from './callback.js';
+import { acceptCallbacksEverywhere, FitCallback } from './callback.js';
 import { FailureLog } from './failures.js';
+import { FollowedFits } from './fits.js';
 import { resolveOptions, type SaturationOptions } from './options.js';
 import { SaturationTracker } from './saturation-tracker.js';
 import { metricsOf, writeEpochLogs } from './training-logs.js';
@@ -22,27 +24,40 @@ export interface TensorBoardCallbackArgs {
   graph?: boolean;
 }
 
+/** Nothing says when a tensorBoard() is used for the last time: from the first one on, every fit of a model takes it. */
+let isAccepted = false;
+
 /**
  * The callback that tensorBoard() returns: it writes the same runs, tags and steps as tf.node.tensorBoard. It never stops
  * a fit: each failure is reported once on the warning channel.
+ *
+ * All fits of one callback are one training: epochs go on through them, unless a fit says by its `initialEpoch` at which
+ * one it begins.
  */
-export class TensorBoardCallback extends Callback {
-  /** The folder as it was given; '' for an Output. */
+export class TensorBoardCallback extends FitCallback {
+  /** The path of the folder as it was given; '' for an Output. */
   readonly logdir: string;
   readonly #output: Output | undefined;
   readonly #args: Required<TensorBoardCallbackArgs>;
   readonly #writers = new Map<Split, SummaryFileWriter>();
   readonly #failures: FailureLog;
+  readonly #fits: FollowedFits;
+  /** The number of epochs that were written. */
+  #epochs: number;
   #batchesSeen = 0;
+  /** The logs of the last batch: every callback of a fit gets the same object. */
+  #lastBatch: object | undefined;
+  /** Undefined in a fit of which TensorFlow.js does not say the model. */
+  #fitted: LayersModel | undefined;
   #tracker: SaturationTracker | undefined;
-  #trackerCallback: TrackerCallback | undefined;
+  #tracked: LayersModel | undefined;
 
   /**
    * Does what tensorBoard() does.
    *
    * @param logdir a folder, or an Output whose runs are the splits; default './logs'
    */
-  constructor(logdir: string | Output = './logs', args: TensorBoardCallbackArgs = {}) {
+  constructor(logdir: string | URL | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
     checkLogdir(logdir);
     const { updateFreq = 'epoch', histogramFreq = 0, saturation = false, graph = false } = args ?? {};
@@ -56,33 +71,49 @@ export class TensorBoardCallback extends Callback {
     else if (typeof saturation !== 'boolean') {
       throw new TypeError(`saturation: expected true, false or options, got ${describe(saturation)}`);
     }
-    this.logdir = typeof logdir === 'string' ? logdir : '';
-    this.#output = typeof logdir === 'string' ? undefined : logdir;
+    this.logdir = isLogdir(logdir) ? logdirPath(logdir, 'tensorBoard') : '';
+    this.#output = isLogdir(logdir) ? undefined : logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
     this.#failures = new FailureLog(`tensorBoard('${this.logdir}') `);
+    this.#fits = new FollowedFits(this.#failures.warnOnce);
+    this.#epochs = (typeof saturation === 'object' ? saturation.initialEpoch : undefined) ?? 0;
+    if (!isAccepted) acceptCallbacksEverywhere();
+    isAccepted = true;
   }
 
   /** Writes the graph and hooks the model, if asked to. */
   override async onTrainBegin(): Promise<void> {
     await this.#failures.guard('onTrainBegin', async () => {
-      if (this.#args.graph) this.#writer('train').addGraph(this.model);
-      if (this.#args.saturation === false) return;
-      const options = this.#args.saturation === true ? {} : this.#args.saturation;
-      this.#tracker = new SaturationTracker(this.#root ?? this.logdir, this.model, options);
-      this.#trackerCallback = this.#tracker.callback();
-      this.#trackerCallback.setParams(this.params);
-      this.#trackerCallback.setModel(this.model);
-      await this.#trackerCallback.onTrainBegin();
+      const fit = this.takeFit();
+      if (!this.#fits.begin(fit?.model)) return;
+      this.#fitted = fit?.model;
+      const { graph, saturation, histogramFreq } = this.#args;
+      if (fit === undefined) {
+        if (!graph && saturation === false && histogramFreq === 0) return;
+        this.#failures.warnOnce(
+          'model.fit: expected the copy of TensorFlow.js that this package imports, got another one, which does not say which model it fits: only losses and metrics are written. A SaturationTracker is given its model',
+        );
+        return;
+      }
+      if (graph) this.#writer('train').addGraph(fit.model);
+      if (saturation === false) return;
+      const tracker = await this.#trackerOf(fit.model, saturation === true ? {} : saturation);
+      tracker.setParams(this.params);
+      tracker.setModel(fit.model);
+      await tracker.onTrainBegin();
     });
   }
 
   /** Tells the tracker, if there is one, that an epoch begins. */
-  override async onEpochBegin(): Promise<void> {
-    await this.#trackerCallback?.onEpochBegin();
+  override async onEpochBegin(epoch: number): Promise<void> {
+    const number = this.#fits.beginEpoch(epoch, this.#epochs);
+    if (number !== undefined) await this.#followingTracker?.onEpochBegin(number);
   }
 
   /** Counts the batch and, with updateFreq 'batch', writes its metrics. */
   override async onBatchEnd(_batch: number, logs?: Logs): Promise<void> {
+    if (!this.#fits.isFollowing || (logs !== undefined && logs === this.#lastBatch)) return;
+    this.#lastBatch = logs;
     this.#batchesSeen++;
     if (this.#args.updateFreq === 'epoch') return;
     // Reading the metrics may take until the next batch, so the step is taken now.
@@ -96,30 +127,64 @@ export class TensorBoardCallback extends Callback {
 
   /** Writes the epoch's metrics, histograms and saturation. */
   override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
+    const number = this.#fits.endEpoch(epoch, logs, this.#epochs);
+    if (number === undefined) return;
+    const tracker = this.#followingTracker;
+    if (number < this.#epochs && tracker === undefined) {
+      this.#failures.warnOnce(`step ${number + 1} comes after step ${this.#epochs}: charts go back`);
+    }
+    this.#epochs = number + 1;
     await this.#failures.guard('onEpochEnd', async () => {
       const metrics = logs as Record<string, number | Tensor> | undefined;
-      await writeEpochLogs(epoch, metrics, this.model, (split) => this.#writer(split));
+      await writeEpochLogs(number, metrics, (split) => this.#writer(split));
       const { histogramFreq } = this.#args;
-      if (histogramFreq > 0 && epoch % histogramFreq === 0) this.#writeWeights(epoch);
+      if (histogramFreq > 0 && number % histogramFreq === 0) this.#writeWeights(number);
     });
-    await this.#trackerCallback?.onEpochEnd(epoch, logs);
+    await tracker?.onEpochEnd(number, logs);
   }
 
-  /** Closes the tracker and waits until everything is in the files. */
+  /** Takes the tracker off the model and waits until everything is in the files. */
   override async onTrainEnd(): Promise<void> {
-    await this.#trackerCallback?.onTrainEnd();
-    // The tracker has already reported its errors.
-    await this.#tracker?.close().catch(() => {});
-    this.#tracker = undefined;
-    this.#trackerCallback = undefined;
-    await this.#failures.guard('onTrainEnd', () =>
-      Promise.all([...this.#writers.values()].map((writer) => writer.flush())),
-    );
+    if (!this.#fits.end()) return;
+    const tracker = this.#followingTracker;
+    await tracker?.onTrainEnd();
+    await this.#failures.guard('onTrainEnd', async () => {
+      await tracker?.suspend();
+      await Promise.all([...this.#writers.values()].map((writer) => writer.flush()));
+    });
+  }
+
+  /** The tracker of the model that is fitted. */
+  get #followingTracker(): SaturationTracker | undefined {
+    return this.#tracked === this.#fitted ? this.#tracker : undefined;
+  }
+
+  /** The tracker of a model, attached to it: one for all its fits. */
+  async #trackerOf(model: LayersModel, options: SaturationOptions): Promise<SaturationTracker> {
+    if (this.#tracker !== undefined && this.#tracked === model) {
+      this.#tracker.hook();
+      return this.#tracker;
+    }
+    const isSecond = this.#tracker !== undefined;
+    if (isSecond) {
+      this.#failures.warnOnce(
+        `model.fit: expected the model of the fits before, got '${model.name}': its epochs go on after theirs in the same runs. Give each model a tensorBoard() with a logdir of its own`,
+      );
+      // The tracker has already reported its errors.
+      await this.#tracker?.close().catch(() => {});
+      this.#tracker = undefined;
+    }
+    // What this callback has written must not be purged, and a writer of ours is not.
+    const destination = this.#root ?? (isSecond ? summaryFileWriter(this.logdir) : this.logdir);
+    const initialEpoch = isSecond ? { initialEpoch: this.#epochs } : {};
+    this.#tracker = new SaturationTracker(destination, model, { ...options, ...initialEpoch });
+    this.#tracked = model;
+    return this.#tracker;
   }
 
   /** Weights stand at step epoch and metrics at step epoch + 1, as in tfjs-node, with whose charts people compare. */
   #writeWeights(epoch: number): void {
-    for (const weight of (this.model as LayersModel).weights) {
+    for (const weight of this.#fitted?.weights ?? []) {
       this.#writer('train').histogram(weight.name, weight.read(), epoch);
     }
   }
@@ -151,6 +216,6 @@ export class TensorBoardCallback extends Callback {
  * @param logdir a folder, or an Output whose runs are the splits; default './logs'
  * @throws TypeError or RangeError if the logdir or an option is out of its range
  */
-export function tensorBoard(logdir?: string | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
+export function tensorBoard(logdir?: string | URL | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
   return new TensorBoardCallback(logdir, args);
 }

@@ -1,5 +1,4 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { Split } from '../saturation/epoch.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 
@@ -26,19 +25,18 @@ export async function metricsOf(
 
 /**
  * Writes an epoch's losses and metrics as tf.node.tensorBoard does: `epoch_<metric>` at step epoch + 1, each in the run of
- * its split. If two callbacks of one fit write to the same folder, only the first one does so.
+ * its split. If two callbacks of one fit write to the same folder, only the first one does so: TensorFlow.js hands the same
+ * logs to both.
  *
  * @param runOf returns the writer of a split's run; undefined if nothing is to be written
  */
 export async function writeEpochLogs(
   epoch: number,
   logs: Record<string, number | Tensor> | undefined,
-  model: LayersModel,
   runOf: (split: Split) => SummaryWriter | undefined,
 ): Promise<void> {
-  const fit = (model as unknown as { history?: object }).history ?? model;
   for (const { split, name, value } of await metricsOf(logs)) {
     const run = runOf(split);
-    if (run?.claim(fit, `${name}\0${epoch}`)) run.addScalar(`epoch_${name}`, value, epoch + 1);
+    if (run?.claim(logs!, name)) run.addScalar(`epoch_${name}`, value, epoch + 1);
   }
 }

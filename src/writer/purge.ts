@@ -1,10 +1,12 @@
 /**
  * What a writer with `purgeStep` reads of the files that an earlier, crashed run left in its folder.
  */
-import { decodeWhole, readStep } from '../event/encode-event.js';
+import { decodeWhole, readStep, stepProto } from '../event/encode-event.js';
 import type { Step } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { scanPieces } from '../reader/scan.js';
+import { encodedSummary } from '../summaries/image.js';
+import { DataClass } from '../summaries/plugin-summary.js';
 
 /** A tag's points before the purge, as far as the files tell. */
 interface TagHistory {
@@ -14,40 +16,69 @@ interface TagHistory {
   lastBefore?: Uint8Array;
   /** Whether the tag has points to hide. */
   hasLater: boolean;
+  /** The last event to hide, encoded, of a tag that must not be left without a point. */
+  lastLater?: Uint8Array;
 }
-
-/** A tag's last point before the purged step. */
-export interface LastPoint {
-  wallTime: number;
-  step: number | Long;
-  value: tensorboard.Summary.IValue;
-}
-
-type Long = Exclude<tensorboard.Event['step'], number>;
 
 /**
- * The points that must be written again so that TensorBoard's Rust loader hides what an earlier, crashed run wrote at
- * `purgeStep` and later: it ignores a session start, but drops a tag's later points when a point at an earlier step
- * follows them. Each tag that has points to hide and an earlier one gives its last earlier one, with the tag's metadata. (A
- * tag with nothing before `purgeStep` stays visible there until it is written to again.)
+ * What a purge does to tags that it would leave without a point, by their plugin: TensorBoard's Python loader then answers
+ * "500" where it lists the tags of all runs. Images get a point without an image; what describes a run as a whole stays.
+ */
+const needsPoint: Readonly<Record<string, 'empty' | 'again'>> = {
+  images: 'empty',
+  custom_scalars: 'again',
+  graph_keras_model: 'again',
+  graph_run_metadata: 'again',
+  graph_run_metadata_graph: 'again',
+  graph_tagged_run_metadata: 'again',
+};
+
+/**
+ * The events that must be written after the session starts, because TensorBoard's loaders do not hide points alike. Its Rust
+ * loader ignores a session start, but drops a tag's later points when a point at an earlier step follows them: so each tag that
+ * has points to hide and an earlier one gives its last earlier one, with the tag's metadata. (A tag with nothing before
+ * `purgeStep` stays visible there until it is written to again.) For the Python loader see `needsPoint`; the run's graph also
+ * stays.
  *
  * @param files event files in the order in which TensorBoard reads them, each in pieces; a file is read up to its first
  * damage
  */
-export function lastPointsBefore(purgeStep: Step, files: Iterable<Iterable<Uint8Array>>): LastPoint[] {
+export function eventsAfterPurge(purgeStep: Step, files: Iterable<Iterable<Uint8Array>>): tensorboard.IEvent[] {
   const tags = new Map<string, TagHistory>();
+  /** The last graph, and what a session's metadata are by their tags, unless something before the purged step remains. */
+  const graphs = new Map<string, Uint8Array | 'kept'>();
   for (const file of files) {
-    scanPieces(file, { decode }, ({ event, payload }) => addToHistory(tags, event, payload, purgeStep));
+    scanPieces(file, { decode }, ({ event, payload }) => {
+      const step = stepOf(event);
+      addToHistory(tags, event, payload, step >= purgeStep);
+      const name = event.graphDef ? '' : event.taggedRunMetadata ? `tag ${event.taggedRunMetadata.tag}` : undefined;
+      if (name !== undefined && graphs.get(name) !== 'kept')
+        graphs.set(name, step < purgeStep ? 'kept' : payload.slice());
+    });
   }
-  const points: LastPoint[] = [];
-  for (const [tag, { metadata, lastBefore, hasLater }] of tags) {
-    if (!hasLater || lastBefore === undefined) continue;
-    const { wallTime, step, summary } = decodeWhole(lastBefore);
-    const value = summary!.value!.filter((one) => one.tag === tag).pop()!;
-    value.metadata ??= metadata;
-    points.push({ wallTime, step, value });
+  const events: tensorboard.IEvent[] = [];
+  for (const payload of graphs.values()) {
+    if (payload !== 'kept') events.push(Object.assign(decodeWhole(payload), { step: stepProto(purgeStep) }));
   }
-  return points;
+  for (const [tag, { metadata, lastBefore, hasLater, lastLater }] of tags) {
+    if (!hasLater) continue;
+    if (lastBefore !== undefined) {
+      const { wallTime, step, value } = pointOf(lastBefore, tag);
+      value.metadata ??= metadata;
+      events.push({ wallTime, step, summary: { value: [value] } });
+    } else if (lastLater !== undefined) {
+      const { wallTime, value } = pointOf(lastLater, tag);
+      const plugin = pluginOf(value, metadata)!;
+      const point = needsPoint[plugin] === 'again' ? value : noImages(tag);
+      point.metadata = metadata ?? { pluginData: { pluginName: plugin }, dataClass: DataClass.blobSequence };
+      events.push({ wallTime, step: stepProto(purgeStep), summary: { value: [point] } });
+    }
+  }
+  return events;
+}
+
+function noImages(tag: string): tensorboard.Summary.IValue {
+  return { tag, tensor: encodedSummary(0, 0, []).tensor };
 }
 
 function decode(bytes: Uint8Array, start: number, end: number): { event: tensorboard.Event; payload: Uint8Array } {
@@ -55,19 +86,39 @@ function decode(bytes: Uint8Array, start: number, end: number): { event: tensorb
   return { event: tensorboard.Event.decode(payload), payload };
 }
 
+function stepOf({ step }: tensorboard.Event): Step {
+  return typeof step === 'number' ? step : readStep(step.low >>> 0, step.high >>> 0);
+}
+
+/** The last value of a tag in an event. */
+function pointOf(payload: Uint8Array, tag: string): tensorboard.Event & { value: tensorboard.Summary.IValue } {
+  const event = decodeWhole(payload);
+  return Object.assign(event, { value: event.summary!.value!.filter((one) => one.tag === tag).pop()! });
+}
+
+/** The plugin of a tag whose first event has `metadata`; an old event names none. */
+function pluginOf(value: tensorboard.Summary.IValue, metadata: TagHistory['metadata']): string | undefined {
+  return metadata?.pluginData?.pluginName || (value.image ? 'images' : undefined);
+}
+
 function addToHistory(
   tags: Map<string, TagHistory>,
   event: tensorboard.Event,
   payload: Uint8Array,
-  purgeStep: Step,
+  isPurged: boolean,
 ): void {
-  const step = typeof event.step === 'number' ? event.step : readStep(event.step.low >>> 0, event.step.high >>> 0);
   let copy: Uint8Array | undefined;
-  for (const { tag, metadata } of event.summary?.value ?? []) {
-    let history = tags.get(tag!);
-    if (history === undefined) tags.set(tag!, (history = { metadata: copyOf(metadata), hasLater: false }));
-    if (step >= purgeStep) history.hasLater = true;
-    else history.lastBefore = copy ??= payload.slice();
+  for (const value of event.summary?.value ?? []) {
+    const tag = value.tag!;
+    let history = tags.get(tag);
+    if (history === undefined) tags.set(tag, (history = { metadata: copyOf(value.metadata), hasLater: false }));
+    if (!isPurged) {
+      history.lastBefore = copy ??= payload.slice();
+      continue;
+    }
+    history.hasLater = true;
+    const plugin = pluginOf(value, history.metadata);
+    if (plugin !== undefined && Object.hasOwn(needsPoint, plugin)) history.lastLater = copy ??= payload.slice();
   }
 }
 

@@ -6,10 +6,10 @@ import { hostname, warn } from '#platform';
 import { shortenedName } from '../encoding/file-names.js';
 import { wellFormed } from '../encoding/protobuf.js';
 import { ClosedWriterError, describe } from '../errors.js';
-import { checkEventBytes, checkStep, checkTag, checkText, checkWallTime } from '../event/check-arguments.js';
+import { checkEventBytes, checkStep, checkTag, checkText, secondsOf } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
-import { DirectoryOutput } from '../output/directory-output.js';
+import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
 import { type RunOptions, type RunShare, realFolder, shareRun } from './open-runs.js';
@@ -61,8 +61,8 @@ const minima = { maxQueue: 1, flushSecs: 0, maxBufferedBytes: 1, maxUnwrittenByt
 
 /** What every addX takes beside its data. */
 export interface SummaryOptions {
-  /** When the event happened, in seconds since 1970-01-01 UTC. The time of the call by default. */
-  wallTime?: number;
+  /** When the event happened: a Date, or seconds since 1970-01-01 UTC. The time of the call by default. */
+  wallTime?: number | Date;
   /** Shown instead of the tag. Counts on the tag's first event in a file, as `description` does. */
   displayName?: string;
   /** Markdown, shown beside the chart. */
@@ -98,6 +98,8 @@ export abstract class RunWriter implements AsyncDisposable {
   readonly #namesOfFolders = new Map<string, string>();
   /** Tags that were given without a step. */
   readonly #withoutStep = new Map<string, 'once' | 'warned'>();
+  /** Tags whose values were remarked on. */
+  readonly #remarked = new Set<string>();
   #closing: Promise<void> | undefined;
 
   /**
@@ -105,18 +107,23 @@ export abstract class RunWriter implements AsyncDisposable {
    *
    * @param logdir a folder, which is made if it is missing; `runs/<MMMdd_HH-MM-SS>_<host><comment>` by default, with `_1`, `_2`
    * behind it if that is there already. Or any Output.
-   * @throws TypeError or RangeError if an argument is wrong, Error if the folder cannot be made
+   * @throws TypeError or RangeError if an argument is wrong or the folder is no place of this computer, Error if it cannot be
+   * made
    */
-  constructor(logdir?: string | Output, options: SummaryWriterOptions = {}) {
+  constructor(logdir?: string | URL | Output, options: SummaryWriterOptions = {}) {
     const runOptions = checkOptions(options);
     this.#options = options;
-    if (logdir !== undefined && (typeof logdir === 'string' ? logdir === '' : typeof logdir?.write !== 'function')) {
+    const isOutput = logdir !== undefined && !isLogdir(logdir);
+    if (isOutput && typeof (logdir as Output | null)?.write !== 'function') {
       throw new TypeError(
         `SummaryWriter: expected logdir to be a non-empty string or an Output, got ${describe(logdir)}`,
       );
     }
-    const isOutput = logdir !== undefined && typeof logdir !== 'string';
-    const output = isOutput ? logdir : logdir === undefined ? newFolder(options) : new DirectoryOutput(logdir, options);
+    const output = isOutput
+      ? logdir
+      : logdir === undefined
+        ? newFolder(options)
+        : new DirectoryOutput(logdirPath(logdir, 'SummaryWriter'), options);
     this.logdir = output instanceof DirectoryOutput ? output.logdir : '';
     this.#share = shareRun(output, runOptions, !isOutput);
     this.ownRun = this.#share.run;
@@ -231,8 +238,8 @@ export abstract class RunWriter implements AsyncDisposable {
     const call = `${method} ${JSON.stringify(tag)}`;
     this.#checkOpen(call);
     checkTag(tag, method);
-    const { wallTime, displayName, description } = options;
-    if (wallTime !== undefined) checkWallTime(wallTime, call);
+    const { displayName, description } = options;
+    const wallTime = options.wallTime === undefined ? undefined : secondsOf(options.wallTime, 'wallTime', call);
     checkText(displayName, 'displayName', call);
     checkText(description, 'description', call);
     if (step !== undefined) checkStep(step, call);
@@ -255,11 +262,24 @@ export abstract class RunWriter implements AsyncDisposable {
   protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
     const { call, step, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => {
-      const values = (Array.isArray(read) ? read : [read]).map((one) => withMetadata(address, one));
+      const all = Array.isArray(read) ? read : [read];
+      for (const { remark } of all) this.remark(address, remark);
+      const values = all.map((one) => withMetadata(address, one));
       checkEventBytes(bytesOf(values), call);
       return values;
     };
     this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries), call);
+  }
+
+  /**
+   * Warns of what the user should know of a tag's values, once per tag.
+   *
+   * @internal
+   */
+  protected remark({ call, tag }: SummaryAddress, remark: string | undefined): void {
+    if (remark === undefined || this.#remarked.has(tag)) return;
+    this.#remarked.add(tag);
+    warn(`${call}: ${remark}`);
   }
 
   #eachRun(call: (run: this) => Promise<void>): Promise<void>[] {

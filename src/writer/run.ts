@@ -21,10 +21,10 @@ import {
   type ProjectorFiles,
   projectorConfigFile,
 } from '../summaries/embedding.js';
-import type { Hparam, HparamsStatus } from '../summaries/hparams.js';
+import { givenHparams, type Hparams, type HparamsStatus } from '../summaries/hparams.js';
 import type { Later } from '../summaries/numbers.js';
 import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
-import { type LastPoint, lastPointsBefore } from './purge.js';
+import { eventsAfterPurge } from './purge.js';
 import { type BufferPolicy, type Chunk, counted, RecordBuffer } from './record-buffer.js';
 import { type TaggedTensor, WrittenTags } from './written-tags.js';
 
@@ -156,18 +156,19 @@ export class Run {
    */
   purge(step: Step): void {
     this.#records.writeOut(Date.now(), true);
-    const points = this.#lastPointsBefore(step);
+    const events = this.#eventsAfterPurge(step);
     const start = encodeEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
     this.#begin();
     this.#queue.add(
       () => {
         this.#records.add(start, Date.now());
         this.#records.add(start, Date.now());
-        for (const { wallTime, step, value } of points) {
-          const payload = tensorboard.Event.encode({ wallTime, step, summary: { value: [value] } }).finish();
+        for (const event of events) {
+          const payload = tensorboard.Event.encode(event).finish();
           this.#records.prepare(payload.length);
-          const { tag, metadata } = value;
-          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
+          for (const { tag, metadata } of event.summary?.value ?? []) {
+            if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
+          }
           this.#records.add(payload, Date.now());
         }
       },
@@ -202,8 +203,8 @@ export class Run {
    * @returns must be called once they have been added
    * @throws RangeError if the run has other hyperparameters or its session has ended
    */
-  beginHparams(hparams: Readonly<Record<string, Hparam>>, status: HparamsStatus = 'success'): () => void {
-    const text = JSON.stringify(Object.entries(hparams).sort(([a], [b]) => (a < b ? -1 : 1)));
+  beginHparams(hparams: Hparams, status: HparamsStatus = 'success'): () => void {
+    const text = JSON.stringify([...givenHparams(hparams)].sort(([a], [b]) => (a < b ? -1 : 1)));
     const advice = "a run has one set of hyperparameters: write others to a run of their own, writer.run('name')";
     if (this.#hparams !== undefined && this.#hparams.text !== text) {
       throw new RangeError(
@@ -277,10 +278,10 @@ export class Run {
     this.#records.addLoss(names.length, `no value has come for ${maxSilentMillis / 1000} s`, error);
   }
 
-  #lastPointsBefore(step: Step): LastPoint[] {
+  #eventsAfterPurge(step: Step): tensorboard.IEvent[] {
     if (!(this.output instanceof DirectoryOutput)) return [];
     try {
-      return lastPointsBefore(step, this.output.readEarlier());
+      return eventsAfterPurge(step, this.output.readEarlier());
     } catch (error) {
       warn(`What was written at step ${step} and later may stay visible: ${messageOf(error)}`);
       return [];

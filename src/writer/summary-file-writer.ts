@@ -3,6 +3,7 @@
  */
 import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import type { Numbers } from '../summaries/numbers.js';
 import { SummaryWriter } from './summary-writer.js';
@@ -63,12 +64,13 @@ const maxFlushMillis = 1000;
  * @param filenameSuffix ends the event file's name
  */
 export function summaryFileWriter(
-  logdir: string | Output,
+  logdir: string | URL | Output,
   maxQueue = 10,
   flushMillis = 120_000,
   filenameSuffix = '.v2',
 ): SummaryFileWriter {
   checkLogdir(logdir);
+  if (isLogdir(logdir)) logdir = logdirPath(logdir, 'summaryFileWriter');
   let writer = typeof logdir === 'string' ? byLogdir.get(logdir) : byOutput.get(logdir);
   if (writer === undefined || writer.isClosed) {
     writer = new SummaryFileWriter(logdir, {
@@ -87,8 +89,8 @@ export function summaryFileWriter(
  *
  * @throws TypeError in tfjs-node's words
  */
-export function checkLogdir(logdir: unknown): asserts logdir is string | Output {
-  if (typeof logdir === 'string' ? logdir !== '' : typeof (logdir as Output | undefined)?.write === 'function') return;
+export function checkLogdir(logdir: unknown): asserts logdir is string | URL | Output {
+  if (isLogdir(logdir) || typeof (logdir as Output | undefined)?.write === 'function') return;
   throw new TypeError(`Invalid logdir: ${String(logdir)}. Expected a non-empty string for logdir.`);
 }
 

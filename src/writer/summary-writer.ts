@@ -2,7 +2,6 @@
  * The public writer: one method per kind of summary. Each checks what all of them share (`checkAddress`), turns its data into a
  * summary by a function of `summaries/`, and hands it to `write`. A scalar whose tag the file knows takes a shorter way.
  */
-import { warn } from '#platform';
 import { describe } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { safePath } from '../output/output.js';
@@ -12,7 +11,7 @@ import { type CustomScalarsLayout, customScalarsSummary, customScalarsTag } from
 import { type EmbeddingOptions, embeddingFiles } from '../summaries/embedding.js';
 import { type GraphLike, graphDefOf } from '../summaries/graph.js';
 import { bucketize, checkBuckets, histogramSummary } from '../summaries/histogram.js';
-import { type Hparam, type HparamsOptions, hparamsSummaries, hparamsTag } from '../summaries/hparams.js';
+import { type Hparams, type HparamsOptions, hparamsSummaries, hparamsTag } from '../summaries/hparams.js';
 import {
   figureSummary,
   type ImageInput,
@@ -22,7 +21,7 @@ import {
   imagesSummary,
 } from '../summaries/image.js';
 import { type MeshOptions, meshSummaries } from '../summaries/mesh.js';
-import { type Later, type Numbers, readNumbers } from '../summaries/numbers.js';
+import { type Later, type Numbers, readNumbers, whenRead } from '../summaries/numbers.js';
 import type { CanvasPixels } from '../summaries/pixels.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from '../summaries/pr-curve.js';
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
@@ -56,9 +55,6 @@ import { RunWriter, type SummaryAddress, type SummaryOptions } from './run-write
  * steps, TensorBoard shows only one of them.
  */
 export class SummaryWriter extends RunWriter {
-  /** Tags of histograms that have been warned of because values were left out. */
-  readonly #partialHistograms = new Set<string>();
-
   /**
    * Adds one number. TensorBoard reads it as float32, which has about seven digits and becomes ±Infinity beyond 3.4e38.
    * The chart marks NaN and ±Infinity.
@@ -110,16 +106,13 @@ export class SummaryWriter extends RunWriter {
     const address = this.checkAddress('addHistogram', tag, step, options);
     const summarize = (numbers: ArrayLike<number>) => {
       const { buckets, rejected } = bucketize(numbers, options?.buckets, address.call);
-      if (rejected > 0 && !this.#partialHistograms.has(address.tag)) {
-        this.#partialHistograms.add(address.tag);
-        warn(`${address.call}: ${rejected} of ${numbers.length} values are NaN or infinite and were left out`);
-      }
-      return histogramSummary(buckets);
+      const remark = `${rejected} of ${numbers.length} values are NaN or infinite and were left out`;
+      return { ...histogramSummary(buckets), ...(rejected > 0 ? { remark } : undefined) };
     };
     const numbers = readNumbers(values, address.call);
     this.write(
       address,
-      numbers instanceof Promise ? numbers.then((read) => summarize(read.values)) : summarize(numbers.values),
+      whenRead(numbers, (read) => summarize(read.values)),
     );
   }
 
@@ -205,7 +198,8 @@ export class SummaryWriter extends RunWriter {
   /**
    * Adds a sound, as a 16-bit WAV.
    *
-   * @param samples numbers in [-1, 1] of shape [frames] or [frames, 2]
+   * @param samples numbers in [-1, 1], or an Int16Array: [frames], [frames, channels] or [clips, frames, channels] with 1 or
+   * 2 channels; [1, frames] is mono, too
    */
   addAudio(tag: string, samples: Numbers, step?: Step, options?: SummaryOptions & AudioOptions): void {
     const address = this.checkAddress('addAudio', tag, step, options);
@@ -257,7 +251,10 @@ export class SummaryWriter extends RunWriter {
     if (this.ownRun.output.file === undefined) {
       throw new TypeError(`${address.call}: this Output takes no companion files`);
     }
-    this.ownRun.addEmbedding(embeddingFiles(address.tag, vectors, address.step, options, address.call));
+    const files = embeddingFiles(address.tag, vectors, address.step, options, address.call);
+    const remark = whenRead(files.remark, (text) => this.remark(address, text));
+    if (remark instanceof Promise) remark.catch(() => {}); // the file that cannot be written says why
+    this.ownRun.addEmbedding(files);
   }
 
   /**
@@ -273,30 +270,26 @@ export class SummaryWriter extends RunWriter {
    * Adds the hyperparameters of this run, of which its scalars are the metrics. A run has one set of them; a set that was
    * added with status 'running' may be added again with the status in which the run ended.
    *
+   * @param hparams by name; null and undefined are left out
    * @param metrics scalars that are added with them, at `step`: by default the step of the tag's latest point, or 0
    * @throws RangeError if the run has other hyperparameters or has ended
    */
   addHparams(
-    hparams: Readonly<Record<string, Hparam>>,
-    metrics: Readonly<Record<string, number>> = {},
+    hparams: Hparams,
+    metrics: Readonly<Record<string, Numbers>> = {},
     options: HparamsOptions & { step?: Step } = {},
   ): void {
     const address = this.checkAddress('addHparams', hparamsTag, 0);
-    const tags = Object.keys(metrics);
+    const tags = Object.keys(metrics ?? {});
     const summaries = hparamsSummaries(hparams, tags, options, 'addHparams');
-    for (const tag of tags) {
-      if (typeof metrics[tag] === 'number') continue;
-      throw new TypeError(
-        `addHparams: metric ${JSON.stringify(tag)}: expected a number, got ${describe(metrics[tag])}`,
-      );
-    }
+    const numbers = tags.map((tag) => readScalar(metrics[tag], `addHparams: metric ${JSON.stringify(tag)}`));
     const scalars = tags.map((tag) =>
       this.checkAddress('addHparams: metric', tag, options.step ?? this.ownRun.lastStepOf(tag) ?? 0),
     );
     const remember = this.ownRun.beginHparams(hparams, options.status);
     this.write(address, summaries);
     remember();
-    for (const [index, scalar] of scalars.entries()) this.#addNumber(scalar, metrics[tags[index]]);
+    for (const [index, scalar] of scalars.entries()) this.#addNumber(scalar, numbers[index]);
   }
 
   /** Adds the layout of the custom scalars dashboard: charts of several tags, with lines or with margins. One for each run. */

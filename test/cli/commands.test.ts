@@ -519,6 +519,11 @@ describe('the command line', () => {
     [['export', goldenFolder], { kind: 'meshes' }, /--kind: expected scalars, .*got "meshes"/],
     [['export', goldenFolder], { format: 'xml' }, /--format: expected csv or json, got "xml"/],
     [['export', goldenFolder], { kind: 'images' }, /--out: expected the folder/],
+    [['inspect', 's3://bucket/runs'], {}, /the path: expected a path of this computer, .*copy the files there first/],
+    [['verify', '~/runs'], {}, /only a shell replaces ~/],
+    [['export', goldenFolder], { out: 'gs://bucket/x.csv' }, /--out: expected a path of this computer/],
+    [['report', 'hdfs://node/runs'], {}, /the path: expected a path of this computer/],
+    [['report', goldenFolder], { out: '~/report.html' }, /--out: expected a path of this computer/],
   ])('refuses %j %j', async (positionals, values, message) => {
     const { code, err, out } = await cli(positionals, values);
     expect({ code, out }).toEqual({ code: 2, out: '' });

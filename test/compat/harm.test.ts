@@ -1,4 +1,7 @@
 /** No input makes a file that stops one of TensorBoard's loaders, or keeps a dashboard from showing other tags and runs. */
+import { cpSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -60,6 +63,19 @@ function addSentinels(writer: SummaryWriter, tag = 'sentinel'): void {
   for (let step = 0; step < sentinels; step++) writer.addScalar(tag, step, step);
 }
 
+/** One summary of each kind. */
+const kinds: Record<string, (writer: SummaryWriter) => void> = {
+  text: (w) => w.addText('t', 'x', 5),
+  histogram: (w) => w.addHistogram('t', [1, 2], 5),
+  image: (w) => w.addImage('t', { data: new Uint8Array(12), shape: [2, 2, 3] }, 5),
+  audio: (w) => w.addAudio('t', [0, 0.5], 5),
+  curve: (w) => w.addPrCurve('t', [0, 1], [0.1, 0.9], 5),
+  mesh: (w) => w.addMesh('t', [[0, 0, 0]], 5),
+  hparams: (w) => w.addHparams({ lr: 1 }, { t: 1 }),
+  layout: (w) => w.addCustomScalars({ categories: [{ title: 'a', charts: [{ title: 'b', multiline: ['t'] }] }] }),
+  graph: (w) => w.addGraph({ layers: [], toJSON: () => ({ config: { layers: [] } }) }),
+};
+
 describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
   it('what addEvent accepts of mutated events hides nothing of its run and of others', async () => {
     const logdir = temporaryFolder();
@@ -118,4 +134,41 @@ describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
     await writer.close();
     await expectNoHarm(logdir, [...Object.keys(acts), 'other'], fast);
   });
+
+  it.each([0, 5, 6])(
+    'purging from step %i, before, at and after all that a run has, hides nothing else',
+    async (purgeStep) => {
+      const logdir = temporaryFolder();
+      for (const [name, act] of Object.entries(kinds)) {
+        const writer = new SummaryWriter(join(logdir, name));
+        writer.addScalar('s', 1, 5);
+        act(writer);
+        await writer.close();
+        const again = new SummaryWriter(join(logdir, name), { purgeStep });
+        addSentinels(again);
+        await again.close();
+      }
+      // What other writers have written, in old forms too.
+      const fixtures = fileURLToPath(new URL('../fixtures/events', import.meta.url));
+      const files = readdirSync(fixtures, { recursive: true, encoding: 'utf8' }).filter((name) =>
+        name.includes('tfevents'),
+      );
+      for (const name of files) cpSync(join(fixtures, name), join(logdir, name));
+      const theirs = [...new Set(files.map((name) => dirname(name)))];
+      for (const run of theirs) {
+        const again = new SummaryWriter(join(logdir, run), { purgeStep });
+        addSentinels(again);
+        await again.close();
+      }
+      const other = new SummaryWriter(join(logdir, 'other'));
+      addSentinels(other);
+      addSentinels(other, 'untouched');
+      await other.close();
+      await expectNoHarm(logdir, [...theirs, ...Object.keys(kinds), 'other'], fast);
+      const board = await startTensorBoard(logdir, { fast });
+      await expect(board.bytes('graphs/graph', { run: 'graph' })).resolves.toBeDefined();
+      await expect(board.ask('images/images', { run: 'image', tag: 't', sample: 0 })).resolves.toBeDefined();
+      await expect(board.ask('audio/audio', { run: 'audio', tag: 't', sample: 0 })).resolves.toBeDefined();
+    },
+  );
 });

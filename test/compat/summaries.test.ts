@@ -142,6 +142,19 @@ async function writeRuns(logdir: string): Promise<void> {
       { status: batchNorm ? 'success' : 'failure' },
     );
   }
+
+  // What holds nothing must keep nothing else from being shown.
+  const empty = writer.run('empty');
+  empty.addImages('no images', { data: [], shape: [0, 5, 7, 3] }, 0);
+  empty.addImages('no images yet', { data: [], shape: [0, 4, 5] }, 0);
+  empty.addImages('no images yet', batch, 1);
+  empty.addAudio('no clips', { data: [], shape: [0, 4, 1] }, 0);
+  empty.addAudio('no frames', [], 0);
+  empty.addAudio('clips', { data: stereo.data, shape: [2, 10, 2] }, 0);
+  empty.addHistogram('no values', [], 0);
+  empty.addPrCurve('no labels', [], [], 0);
+  empty.addMesh('no vertices', { data: [], shape: [0, 3] }, 0);
+  empty.addMesh('no faces', vertices[0], 0, { faces: { data: [], shape: [0, 3] } });
   await writer.close();
 }
 
@@ -167,7 +180,7 @@ describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loa
 
   it('shows no run but those that were written', async () => {
     const runs = await board.ask<string[]>('/data/runs');
-    expect(runs.sort()).toEqual(['all', 'functional', 'recurrent', 'trial-1', 'trial-2']);
+    expect(runs.sort()).toEqual(['all', 'empty', 'functional', 'recurrent', 'trial-1', 'trial-2']);
   });
 
   it.each(['scalars/tags', 'histograms/tags', 'images/tags', 'audio/tags', 'pr_curves/tags'])(
@@ -221,6 +234,31 @@ describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loa
     ]);
     const { bytes } = await board.bytes(`audio/individualAudio?${sounds[0].query}`);
     expect(plain(bytes)).toBe(plain(only(audioSummary(stereo, { sampleRate: 8000 }))[0]));
+  });
+
+  it('shows what is empty as empty, and the clips and images beside it', async () => {
+    type Tags = Record<string, Record<string, { samples: number }>>;
+    const images = (await board.ask<Tags>('images/tags')).empty;
+    expect(images['no images']?.samples ?? 0).toBe(0);
+    expect(images['no images yet'].samples).toBe(2);
+    const shown = await board.ask<object[]>('images/images', { run: 'empty', tag: 'no images yet', sample: 1 });
+    expect(shown.length).toBe(1);
+    const audio = (await board.ask<Tags>('audio/tags')).empty;
+    expect([audio['no clips']?.samples ?? 0, audio['no frames'].samples, audio.clips.samples]).toEqual([0, 1, 2]);
+    for (const sample of [0, 1]) {
+      const [{ query }] = await board.ask<{ query: string }[]>('audio/audio', { run: 'empty', tag: 'clips', sample });
+      const wav = only(audioSummary({ data: stereo.data, shape: [2, 10, 2] }))[sample];
+      expect(plain((await board.bytes(`audio/individualAudio?${query}`)).bytes)).toBe(plain(wav));
+    }
+    type Histograms = [number, number, number[][]][];
+    const [[, , buckets]] = await board.ask<Histograms>('histograms/histograms', { run: 'empty', tag: 'no values' });
+    expect(buckets.every((bucket) => bucket[2] === 0)).toBe(true);
+    const curves = await board.ask<Record<string, object[]>>('pr_curves/pr_curves', { run: 'empty', tag: 'no labels' });
+    expect(curves.empty.length).toBe(1);
+    const meshes = (await board.ask<Tags>('mesh/tags')).empty;
+    expect(Object.keys(meshes).sort()).toEqual(['no faces', 'no vertices']);
+    const vertex = { run: 'empty', tag: 'no vertices', sample: 0, step: 0, content_type: 'VERTEX' };
+    expect((await board.bytes('mesh/data', vertex)).bytes.length).toBe(0);
   });
 
   it('renders a table of markdown', async () => {

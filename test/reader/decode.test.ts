@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { concat, fnv1a } from '../../src/encoding/bytes.js';
 import { MalformedMessageError } from '../../src/encoding/protobuf.js';
 import { payloadsOf } from '../../src/encoding/record.js';
 import { MemoryOutput } from '../../src/output/output.js';
@@ -130,6 +131,67 @@ describe('tags', () => {
     expect(summary?.every(({ tag, value }) => tag === `t${value}`)).toBe(true);
     expect(decode({ summary: { value: [{ tag: 'first', tensor }] } }, decoder)?.summary?.[0].value).toBe(1);
   });
+});
+
+/**
+ * 2^blocks texts that have one FNV-1a hash: any choice out of two pieces of equal hash, piece after piece.
+ * Source: Joux, Multicollisions in Iterated Hash Functions, CRYPTO 2004
+ */
+function collidingTexts(blocks: number, seed: number): string[] {
+  let texts = [''];
+  let state = seed;
+  for (let block = 0; block < blocks; block++) {
+    const found = new Map<number, string>();
+    for (let number = 1; ; number++) {
+      const piece = (Math.imul(number, 0x9e3779b1) >>> 0).toString(36).padStart(7, '0');
+      const hash = fnv1a(new TextEncoder().encode(piece), 0, piece.length, state);
+      const other = found.get(hash);
+      if (other !== undefined) {
+        texts = texts.flatMap((text) => [text + other, text + piece]);
+        state = hash;
+        break;
+      }
+      found.set(hash, piece);
+    }
+  }
+  return texts;
+}
+
+it('tags that were made to have one hash are found as fast as others', async () => {
+  // Whoever makes such a file does not know where hashes begin; if it did, they would still do no harm.
+  vi.resetModules();
+  const random = vi.spyOn(Math, 'random').mockReturnValue(0.5);
+  const { ReadTags } = await import('../../src/reader/read-tags.js');
+  random.mockRestore();
+  const texts = collidingTexts(16, 2 ** 31);
+  const utf8 = texts.map((text) => new TextEncoder().encode(text));
+  expect(new Set(utf8.map((bytes) => fnv1a(bytes, 0, bytes.length, 2 ** 31))).size).toBe(1);
+  expect(new Set(texts).size).toBe(2 ** 16);
+  const tags = new ReadTags(() => true);
+  const found = utf8.map((bytes) => tags.find(bytes, 0, bytes.length));
+  expect(found.map(({ tag }) => tag)).toEqual(texts);
+  expect(utf8.every((bytes, at) => tags.find(bytes, 0, bytes.length) === found[at])).toBe(true);
+  expect(new Set(found).size).toBe(2 ** 16);
+});
+
+it('an event of too many summaries ends with one that says how many are left out', () => {
+  const values = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({ tag: `t${index % 9}`, simpleValue: index }));
+  const whole = decode({ step: 7, summary: { value: values(2 ** 17) } });
+  expect(whole?.summary?.length).toBe(2 ** 17);
+  expect(whole?.summary?.at(-1)).toMatchObject({ tag: 't4', value: 2 ** 17 - 1 });
+  const event = tensorboard.Event.encode({ step: 7, summary: { value: values(2 ** 17 - 1) } }).finish();
+  const more = tensorboard.Event.encode({ summary: { value: values(3) } }).finish();
+  // Protobuf joins the two.
+  const bytes = concat([event, more, more]);
+  const decoder = new EventDecoder();
+  const cut = decoder.decode(bytes, 0, bytes.length);
+  expect(cut?.summary?.length).toBe(2 ** 17 + 1);
+  expect(cut?.summary?.slice(-2)).toMatchObject([
+    { tag: 't0', value: 0 },
+    { tag: '', plugin: '', value: { undecoded: '5 summaries are left out of an event of more than 131072' } },
+  ]);
+  expect(decoder.decode(event, 0, event.length)?.summary?.length).toBe(2 ** 17 - 1);
 });
 
 describe('a summary whose value cannot be decoded', () => {

@@ -255,6 +255,41 @@ describe('CovarianceAccumulator', () => {
     });
   });
 
+  describe('knows how precise its rows are', () => {
+    const rows = gaussianRows(400, [1, 1], 12);
+
+    it('as precise as the coarsest of them, also after merge, fromBytes and a change of thread', () => {
+      const precise = accumulate(2, rows);
+      const rounded = accumulate(2, Float32Array.from(rows));
+      const products = new CovarianceAccumulator(2, { float32Products: true });
+      products.update(Float32Array.from(rows.subarray(0, 100)));
+      expect(products.precision).toBe('float32 rows');
+      products.update(Float32Array.from(rows));
+      products.covariance();
+      const elsewhere = new CovarianceAccumulator(2);
+      elsewhere.updateCentered(2, [0, 0], [1, 0, 0, 1], 0, 'float32 products');
+      const accumulators = [new CovarianceAccumulator(2), precise, rounded, products, elsewhere];
+      const expected = ['float64', 'float64', 'float32 rows', 'float32 products', 'float32 products'];
+      expect(accumulators.map(({ precision }) => precision)).toEqual(expected);
+      const restored = accumulators.map((accumulator) => CovarianceAccumulator.fromBytes(accumulator.toBytes()));
+      expect(restored.map(({ precision }) => precision)).toEqual(expected);
+      const copies = accumulators.map((accumulator) => CovarianceAccumulator.fromState(accumulator.copyState()));
+      expect(copies.map(({ precision }) => precision)).toEqual(expected);
+      precise.merge(rounded);
+      expect(precise.precision).toBe('float32 rows');
+      rounded.reset();
+      expect(rounded.precision).toBe('float64');
+    });
+
+    it('reads what was saved before it knew, and takes float32 rows among that for what they are', () => {
+      const bytes = accumulate(2, Float32Array.from(rows.subarray(0, 20))).toBytes();
+      bytes[37] = 0; // where the precision stands now
+      expect(CovarianceAccumulator.fromBytes(bytes).precision).toBe('float32 rows');
+      bytes[37] = 7;
+      expect(() => CovarianceAccumulator.fromBytes(bytes)).toThrow(RangeError);
+    });
+  });
+
   describe('updateCentered', () => {
     const samples = gaussianRows(1000, [1, 4, 9], 11, 30);
     const moments = (rows: Float64Array) => {
@@ -362,8 +397,8 @@ describe('rows that wait in a CovarianceAccumulator', () => {
     const gram = (features: number, rows: number[]) => of(features, rows).spectralMatrix().entries;
     expect(gram(3, [1, 0, 5, 3, 2, 5])).toEqual(Float64Array.of(2, -2, 2));
     expect(gram(4, [0.1, 0.2, 0.3, 0.7, 0.1, 0.2, 0.3, 0.7, 0.1, 0.2, 0.3, 0.7])).toEqual(new Float64Array(6));
-    expect(of(3, [1, -9, 2, 3, -11, 2]).largestMean()).toBe(10);
-    expect(new CovarianceAccumulator(3).largestMean()).toBe(0);
+    expect(of(3, [1, -9, 2, 3, -11, 2]).meanSoFar()).toEqual(Float64Array.of(2, -10, 2));
+    expect(new CovarianceAccumulator(3).meanSoFar()).toEqual(new Float64Array(3));
   });
 
   it('give large memory back when they are folded, and go on using small memory', () => {

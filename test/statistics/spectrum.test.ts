@@ -115,19 +115,39 @@ describe('Spectrum', () => {
 
   it('has the intrinsic dimensionality that the definition demands', () => {
     fc.assert(
-      fc.property(eigenvaluesOf, fc.double({ min: 1e-6, max: 1, noNaN: true }), (values, threshold) => {
-        const spectrum = Spectrum.fromEigenvalues(values);
-        const explained = spectrum.explainedVariance();
-        const k = spectrum.intrinsicDimensionality(threshold);
-        expect(k).toBeGreaterThanOrEqual(1);
-        expect(k).toBeLessThanOrEqual(values.length);
-        if (k < values.length) expect(explained[k - 1]).toBeGreaterThanOrEqual(threshold);
-        if (k > 1) expect(explained[k - 2]).toBeLessThan(threshold);
-        const delve = spectrum.intrinsicDimensionality(threshold, 'delve');
-        expect(delve).toBe(explained.filter((c) => c < threshold).length);
-        expect(spectrum.saturation(threshold)).toBe(k / values.length);
-      }),
+      fc.property(
+        eigenvaluesOf,
+        fc.double({ min: 1e-6, max: 1, maxExcluded: true, noNaN: true }),
+        (values, threshold) => {
+          const spectrum = Spectrum.fromEigenvalues(values);
+          const explained = spectrum.explainedVariance();
+          const k = spectrum.intrinsicDimensionality(threshold);
+          expect(k).toBeGreaterThanOrEqual(1);
+          expect(k).toBeLessThanOrEqual(values.length);
+          if (k < values.length) expect(explained[k - 1]).toBeGreaterThanOrEqual(threshold);
+          if (k > 1) expect(explained[k - 2]).toBeLessThan(threshold);
+          const delve = spectrum.intrinsicDimensionality(threshold, 'delve');
+          expect(delve).toBe(explained.filter((c) => c < threshold).length);
+          expect(spectrum.saturation(threshold)).toBe(k / values.length);
+        },
+      ),
     );
+  });
+
+  it('has its rank as the intrinsic dimensionality at a threshold of 1', () => {
+    const rows = gaussianRows(300, [1, 1, 1], 41);
+    const accumulator = new CovarianceAccumulator(6);
+    // The last three are sums of the first three: their variance is rounding.
+    for (let i = 0; i < 900; i += 3) {
+      const [a, b, c] = rows.subarray(i, i + 3);
+      accumulator.update([a, b, c, a + b, b - c, a - 3 * c]);
+    }
+    const spectrum = Spectrum.of(accumulator);
+    expect(spectrum.intrinsicDimensionality(1)).toBe(3);
+    expect(spectrum.intrinsicDimensionality(1, 'delve')).toBe(2);
+    expect(spectrum.saturation(1)).toBe(0.5);
+    expect(Spectrum.fromEigenvalues([1, 1e-30, 0]).intrinsicDimensionality(1)).toBe(2);
+    expect(Spectrum.fromEigenvalues([0, 0]).intrinsicDimensionality(1, 'delve')).toBe(0);
   });
 
   it('keeps its effective ranks between 1 and d, and explains from 0 to 1 in rising steps', () => {

@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { type CustomScalarsLayout, customScalarsSummary } from '../../src/summaries/custom-scalars.js';
 import { bucketize, checkBuckets, histogramSummary } from '../../src/summaries/histogram.js';
-import { type Hparam, type HparamsOptions, hparamsSummaries } from '../../src/summaries/hparams.js';
+import { decodeHparams, type Hparams, type HparamsOptions, hparamsSummaries } from '../../src/summaries/hparams.js';
 import type { Numbers } from '../../src/summaries/numbers.js';
 import type { PluginSummary } from '../../src/summaries/plugin-summary.js';
 import { type PrCounts, prCurveRawSummary, prCurveSummary } from '../../src/summaries/pr-curve.js';
-import { base64, doublesOf, floatsOf, reference } from '../support/summary-fixtures.js';
+import { base64, doublesOf, floatsOf, fromBase64, reference } from '../support/summary-fixtures.js';
 
 const rowsOf = (buckets: Float64Array) =>
   Array.from({ length: buckets.length / 3 }, (_, i) => Array.from(buckets.subarray(3 * i, 3 * i + 3)));
@@ -140,6 +140,33 @@ describe('prCurveSummary', () => {
     },
   );
 
+  const floats = (text: string) => new Float32Array(fromBase64(text).buffer);
+
+  it.each(reference.float32_pr_curves)(
+    "equals TensorBoard's own curve of float32 predictions on and beside the thresholds: $name",
+    ({ labels, predictions, thresholds, weights, rows }) => {
+      const options = { thresholds, ...(weights === null ? undefined : { weights: floats(weights) }) };
+      const curveOf = (numbers: Numbers) =>
+        (prCurveSummary(fromBase64(labels), numbers, options) as PluginSummary).tensor.tensorContent as Uint8Array;
+      const array = floats(predictions);
+      expect(base64(curveOf(array))).toBe(rows);
+      // A tensor whose values come as plain numbers says itself that they are float32.
+      const tensor = {
+        shape: [array.length],
+        dtype: 'float32',
+        dataSync: () => Array.from(array),
+        data: async () => [],
+      };
+      expect(base64(curveOf(tensor))).toBe(rows);
+    },
+  );
+
+  it('takes predictions that exceed 0 or 1 by the rounding of a softmax for 0 and 1', () => {
+    const curves = curvesOf(prCurveSummary([1, 0], Float32Array.of(1 + 2 ** -23, -1e-8), { thresholds: 3 }));
+    expect(curves.tp).toEqual([1, 1, 1]);
+    expect(curves.fp).toEqual([1, 0, 0]);
+  });
+
   it('counts every label at every threshold', () => {
     const example = fc.record({ label: fc.boolean(), prediction: fc.double({ min: 0, max: 1, noNaN: true }) });
     fc.assert(
@@ -268,14 +295,13 @@ describe('customScalarsSummary', () => {
   });
 });
 
-const contentsOf = (hparams: Record<string, Hparam>, metrics?: string[], options?: HparamsOptions) =>
+const contentsOf = (hparams: Hparams, metrics?: string[], options?: HparamsOptions) =>
   Object.fromEntries(
     hparamsSummaries(hparams, metrics, options).map(({ tagSuffix, content }) => [tagSuffix, content as Uint8Array]),
   );
 const decode = (content: Uint8Array) => tensorboard.HParamsPluginData.decode(content);
 /** The order in protobuf maps is arbitrary, so bytes are compared after decoding. */
 const plain = (content: Uint8Array) => JSON.parse(JSON.stringify(decode(content)));
-const fromBase64 = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
 
 describe('hparamsSummaries', () => {
   it("starts a session as TensorBoard's own writer does, with booleans as booleans", () => {
@@ -309,6 +335,72 @@ describe('hparamsSummaries', () => {
     expect(decode(end).sessionEndInfo).toMatchObject({ status: 2, endTimeSecs: 5 });
   });
 
+  it('leaves out null and undefined, as torch leaves out None', () => {
+    const { session_start_info: start } = contentsOf({ lr: 0.5, warmup: null, decay: undefined });
+    expect(Object.keys(decode(start).sessionStartInfo?.hparams ?? {})).toEqual(['lr']);
+    const { experiment } = contentsOf({ lr: 0.5, warmup: null }, [], { domains: { warmup: [1, 2] } });
+    expect(decode(experiment).experiment?.hparamInfos?.map(({ name }) => name)).toEqual(['warmup', 'lr']);
+  });
+
+  it('takes the hyperparameters that are named like members of objects for what they are', () => {
+    const hparams = JSON.parse('{ "constructor": 1, "toString": "x", "__proto__": true, "hasOwnProperty": 2 }');
+    const { experiment, session_start_info: start } = contentsOf(hparams, ['valueOf'], {
+      domains: { toString: ['x'] },
+    });
+    const names = Object.keys(decode(start).sessionStartInfo?.hparams ?? {});
+    expect(names.sort()).toEqual(['__proto__', 'constructor', 'hasOwnProperty', 'toString']);
+    const { hparamInfos, metricInfos } = decode(experiment).experiment ?? {};
+    expect(hparamInfos?.map(({ name, type }) => [name, type])).toEqual([
+      ['toString', 1],
+      ['constructor', 3],
+      ['__proto__', 2],
+      ['hasOwnProperty', 3],
+    ]);
+    expect(metricInfos?.map(({ name }) => name?.tag)).toEqual(['valueOf']);
+  });
+
+  it('takes Dates for times', () => {
+    const options = { startTime: new Date(1_700_000_000_500), endTime: new Date(1_700_000_001_000) };
+    const { session_start_info: start, session_end_info: end } = contentsOf({ a: 1 }, [], options);
+    expect(decode(start).sessionStartInfo?.startTimeSecs).toBe(1_700_000_000.5);
+    expect(decode(end).sessionEndInfo?.endTimeSecs).toBe(1_700_000_001);
+  });
+
+  it("names hyperparameters and metrics for display as TensorBoard's own writer does, and reads the names back", () => {
+    const domains = {
+      lr: { min: 0, max: 1, displayName: 'Learning rate', description: 'of *Adam*' },
+      optimizer: { values: ['adam', 'sgd'], displayName: 'Optimizer' },
+      seed: { description: 'Any number' },
+    };
+    const metricTexts = { loss: { displayName: 'Loss', description: 'per sample' }, later: { displayName: 'Later' } };
+    const options = { domains, metricTexts, startTime: 1700000000 };
+    const { experiment } = contentsOf({ lr: 0.5 }, ['loss', 'accuracy'], options);
+    expect(base64(experiment)).toBe(reference.hparams.displayed['_hparams_/experiment']);
+    const tensor = { dtype: 'float32', shape: [0], data: new Float32Array(0) };
+    expect(decodeHparams(tensor, experiment)?.experiment).toEqual({
+      hparams: [
+        {
+          name: 'lr',
+          type: 'number',
+          displayName: 'Learning rate',
+          description: 'of *Adam*',
+          domain: { min: 0, max: 1 },
+        },
+        { name: 'optimizer', type: 'string', displayName: 'Optimizer', domain: ['adam', 'sgd'] },
+        { name: 'seed', type: 'unset', description: 'Any number' },
+      ],
+      metrics: ['loss', 'accuracy', 'later'],
+      metricTexts,
+    });
+  });
+
+  it('describes metrics without any domain', () => {
+    const { experiment } = contentsOf({ lr: 0.5 }, ['loss'], { metricTexts: { loss: { displayName: 'Loss' } } });
+    const { hparamInfos, metricInfos } = decode(experiment).experiment ?? {};
+    expect(hparamInfos?.map(({ name, type }) => [name, type])).toEqual([['lr', 3]]);
+    expect(metricInfos?.map(({ name, displayName }) => [name?.tag, displayName])).toEqual([['loss', 'Loss']]);
+  });
+
   it('holds an empty float tensor, as TF2 writes it', () => {
     const [{ plugin, dataClass, tensor }] = hparamsSummaries({ a: 1 });
     expect([plugin, dataClass, tensor.dtype, tensor.tensorShape]).toEqual(['hparams', 2, 1, { dim: [{ size: 0 }] }]);
@@ -316,8 +408,56 @@ describe('hparamsSummaries', () => {
 
   it.each([
     ['NaN', { lr: Number.NaN }, {}, RangeError, 'lr: expected a finite number, got NaN'],
-    ['undefined', { lr: undefined }, {}, TypeError, 'lr: expected a string, number or boolean, got undefined'],
-    ['null', { lr: null }, {}, TypeError, 'lr: expected a string, number or boolean, got null'],
+    ['a bigint', { n: 3n }, {}, TypeError, 'n: expected a string, number or boolean, got bigint 3'],
+    ['Infinity', { lr: Infinity }, {}, RangeError, 'lr: expected a finite number, got Infinity'],
+    ['a function', { act: () => 1 }, {}, TypeError, 'act: expected a string, number or boolean, got a function'],
+    ['a list of hyperparameters', [1], {}, TypeError, 'expected an object of hyperparameters, got an array of 1'],
+    [
+      'a map of hyperparameters',
+      new Map([['lr', 1]]),
+      {},
+      TypeError,
+      'expected an object of hyperparameters, got an object of class Map',
+    ],
+    ['a name that is no text', { a: 1 }, { name: 7 }, TypeError, 'expected name to be a string, got number 7'],
+    [
+      'a start in milliseconds',
+      { a: 1 },
+      { startTime: 1_790_000_000_000 },
+      RangeError,
+      'expected startTime in seconds since 1970, got 1790000000000, which looks like milliseconds',
+    ],
+    [
+      'a start that is no time',
+      { a: 1 },
+      { startTime: '1' },
+      TypeError,
+      'expected startTime to be a number of seconds',
+    ],
+    ['an end that is no time', { a: 1 }, { endTime: new Date(Number.NaN) }, RangeError, 'got an invalid Date'],
+    ['an unknown status of another type', { a: 1 }, { status: 1 }, TypeError, "expected status 'success'"],
+    ['a status named by an object', { a: 1 }, { status: 'toString' }, TypeError, "expected status 'success'"],
+    [
+      'half a range',
+      { lr: 2 },
+      { domains: { lr: { min: 1 } } },
+      RangeError,
+      'domain of lr: expected values or { min, max } with min <= max',
+    ],
+    [
+      'a name for display that is none',
+      { lr: 2 },
+      { domains: { lr: { min: 1, max: 3, displayName: 5 } } },
+      TypeError,
+      'domain of lr: expected displayName to be a string',
+    ],
+    [
+      'a text of a metric that is none',
+      { lr: 2 },
+      { metricTexts: { loss: 'Loss' } },
+      TypeError,
+      'metricTexts of loss: expected { displayName, description }, got the string "Loss"',
+    ],
     ['nested values', { net: { depth: 3 } }, {}, TypeError, 'net: expected a string, number or boolean, got an object'],
     ['lists', { layers: [1, 2] }, {}, TypeError, 'got an array of 2'],
     ['no object', null, {}, TypeError, 'expected an object of hyperparameters, got null'],

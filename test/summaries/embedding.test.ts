@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
@@ -76,6 +77,42 @@ describe('embeddingFiles', () => {
         metadataHeader: ['name', 'id'],
       }),
     ).toBe('name\tid\na\t1\nb\t2\n');
+  });
+
+  it('takes numbers, booleans, typed arrays and tensors for labels, in one column and in several', () => {
+    expect(metadataOf({ metadata: [7, 'a'] })).toBe('7\na\n');
+    expect(metadataOf({ metadata: [true, 2n ** 60n] })).toBe('true\n1152921504606846976\n');
+    expect(metadataOf({ metadata: Uint8Array.of(3, 0) })).toBe('3\n0\n');
+    expect(metadataOf({ metadata: Float32Array.of(0.1, 2) })).toBe('0.1\n2\n');
+    expect(metadataOf({ metadata: tf.tensor1d([4, 5], 'int32') })).toBe('4\n5\n');
+    expect(metadataOf({ metadata: tf.tensor1d([true, false]) })).toBe('true\nfalse\n');
+    expect(metadataOf({ metadata: tf.tensor1d(['cat', 'dög']) })).toBe('cat\ndög\n');
+    const pairs = 'label\tcolumn 2\n1\t2\n3\t4\n';
+    expect(metadataOf({ metadata: tf.tensor2d([[1, 2], [3, 4]]) })).toBe(pairs); // biome-ignore format: one line
+    expect(metadataOf({ metadata: { data: [1, 2, 3, 4], shape: [2, 2] } })).toBe(pairs);
+    expect(metadataOf({ metadata: [Int32Array.of(1, 2), ['3', 4]] })).toBe(pairs);
+    expect(metadataOf({ metadata: tf.tensor2d(['a', 'b'], [2, 1]), metadataHeader: ['name'] })).toBe('a\nb\n');
+  });
+
+  it('keeps labels as they were at the call if the vectors come later', async () => {
+    const metadata = ['a', 'b'];
+    const late = { shape: [2, 1], data: async () => [1, 2] };
+    const { files } = embeddingFiles('e', late, 0, { metadata });
+    metadata[1] = 'changed';
+    expect(String(Buffer.from(await files[1].bytes))).toBe('a\nb\n');
+  });
+
+  it('waits for labels that come later', async () => {
+    const { files } = embeddingFiles('e', vectors, 0, { metadata: { shape: [2], data: async () => [1, 2] } });
+    expect(String(Buffer.from(await files[1].bytes))).toBe('1\n2\n');
+  });
+
+  it('takes images with channels first if it is told so', () => {
+    const planes = { data: Uint8Array.from({ length: 2 * 3 * 4 }, (_, i) => 10 * i), shape: [2, 3, 2, 2] };
+    const { files } = filesOf('e', vectors, { labelImages: planes, layout: 'NCHW' });
+    const { data } = PNG.sync.read(files['00001/e/sprite.png']);
+    expect(Array.from(data.subarray(0, 3))).toEqual([0, 40, 80]);
+    expect(Array.from(data.subarray(8, 11))).toEqual([120, 160, 200]);
   });
 
   it('keeps one line for each label, whatever is in it', () => {
@@ -163,7 +200,36 @@ describe('embeddingFiles', () => {
       { metadata: [['a', 'b'], ['c']] },
       'metadata row 1: expected 2 columns, got 1',
     ],
-    ['numbers as labels', vectors, { metadata: [1, 2] }, 'metadata row 0: expected strings, got number 1'],
+    [
+      'labels that are no texts',
+      vectors,
+      { metadata: ['a', null] },
+      'metadata row 1: expected texts, numbers or booleans, got null',
+    ],
+    [
+      'no array of labels',
+      vectors,
+      { metadata: 'ab' },
+      'metadata: expected an array or a tensor of labels, got the string',
+    ],
+    [
+      'labels of three axes',
+      vectors,
+      { metadata: { data: [1, 2], shape: [2, 1, 1] } },
+      'expected the shape [count] or [count, columns], got [2, 1, 1] with 2 values',
+    ],
+    [
+      'a header that is a text',
+      vectors,
+      { metadata: ['a', 'b'], metadataHeader: 'x' },
+      'metadataHeader to be an array',
+    ],
+    [
+      'images with channels first that it was not told of',
+      vectors,
+      { labelImages: { data: new Uint8Array(2 * 3 * 8 * 8), shape: [2, 3, 8, 8] } },
+      "layout: 'NCHW'",
+    ],
     [
       'another header',
       vectors,

@@ -148,8 +148,15 @@ describe('imagesSummary', () => {
     expect(() => imagesSummary(batch, { maxOutputs: 0 })).toThrow('expected maxOutputs to be at least 1');
   });
 
-  it('refuses an empty batch and an encoded image', () => {
-    expect(() => imagesSummary({ data: [], shape: [0, 2, 2] })).toThrow('at least one image');
+  it('is width and height alone for an empty batch, as TF writes it', () => {
+    const summary = imagesSummary({ data: [], shape: [0, 5, 7, 3] }) as PluginSummary;
+    expect(summary.tensor.tensorShape).toEqual({ dim: [{ size: 2 }] });
+    expect(summary.tensor.stringVal?.map((text) => String(Buffer.from(text)))).toEqual(['7', '5']);
+    expect(() => imagesSummary({ data: [], shape: [0, 0, 2] })).toThrow('expected at least one pixel');
+    expect(() => imagesSummary([])).toThrow('got the shape [0]');
+  });
+
+  it('refuses an encoded image', () => {
     expect(() => imagesSummary({ encoded: new Uint8Array(4) })).toThrow('use addImage');
   });
 });

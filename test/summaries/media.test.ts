@@ -60,6 +60,40 @@ describe('audioSummary', () => {
     ]);
   });
 
+  it.each([
+    ['[frames], as anybody writes it', [3], [3], [1]],
+    ['[1, frames], as torch takes it', [1, 3], [3], [1]],
+    ['[frames, 1], as tensorboardX takes it', [3, 1], [3], [1]],
+    ['[frames, 2], as tensorboardX takes it', [3, 2], [3], [2]],
+    ['[2, 2], two frames of stereo', [2, 2], [2], [2]],
+    ['[1, 1, frames], a batch of one of torch’s', [1, 1, 3], [3], [1]],
+    ['[clips, frames, 1], as TF takes it', [2, 4, 1], [4, 4], [1, 1]],
+    ['[clips, frames, 2], as TF takes it', [3, 2, 2], [2, 2, 2], [2, 2, 2]],
+    ['[clips, 0, 1], clips without frames', [2, 0, 1], [0, 0], [1, 1]],
+    ['[0, frames, 1], no clips', [0, 4, 1], [], []],
+  ])('reads %s', (_, shape, frames, channels) => {
+    const data = Int16Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => 3 * i + 1);
+    const { tensor } = audioSummary({ data, shape }) as PluginSummary;
+    const wavs = (tensor.stringVal as Uint8Array[]).map((wav) => Buffer.from(wav));
+    expect(tensor.tensorShape).toEqual({ dim: [{ size: wavs.length }] });
+    expect(wavs.map((wav) => wav.readUInt16LE(22))).toEqual(channels);
+    expect(wavs.map((wav, i) => (wav.length - 44) / 2 / channels[i])).toEqual(frames);
+    expect(wavs.flatMap(pcmOf)).toEqual(Array.from(data));
+  });
+
+  it('writes no more than maxOutputs clips', () => {
+    const clips = { data: new Int16Array(12), shape: [3, 4, 1] };
+    const count = (options: AudioOptions) => (audioSummary(clips, options) as PluginSummary).tensor.stringVal?.length;
+    expect([count({}), count({ maxOutputs: 2 }), count({ maxOutputs: 9 })]).toEqual([3, 2, 3]);
+  });
+
+  it('takes bytes for the samples of an 8-bit WAV file, and int8 for signed ones', () => {
+    expect(pcmOf(wavOf(Uint8Array.of(0, 128, 255)))).toEqual([-32768, 0, 32512]);
+    expect(pcmOf(wavOf([Uint8Array.of(0, 128, 255)]))).toEqual([-32768, 0, 32512]);
+    expect(pcmOf(wavOf(Int8Array.of(-128, 0, 127)))).toEqual([-32768, 0, 32512]);
+    expect(pcmOf(wavOf(Float32Array.of(0.5, -0.25)))).toEqual([16384, -8192]);
+  });
+
   it('writes mono and interleaved stereo', () => {
     const mono = wavOf([[1], [0]]);
     const stereo = wavOf(
@@ -75,8 +109,11 @@ describe('audioSummary', () => {
   });
 
   it.each([
-    ['channels first', { data: new Float32Array(20), shape: [2, 10] }, {}, 'got [2, 10]'],
-    ['three axes', { data: new Float32Array(4), shape: [1, 2, 2] }, {}, '[frames, 2], got [1, 2, 2]'],
+    ['channels first', { data: new Float32Array(20), shape: [2, 10] }, {}, 'got [2, 10]: transpose samples'],
+    ['three channels', { data: new Float32Array(30), shape: [10, 3] }, {}, 'with 1 or 2 channels, got [10, 3]'],
+    ['clips of three channels', { data: new Float32Array(30), shape: [2, 5, 3] }, {}, 'got [2, 5, 3]'],
+    ['four axes', { data: new Float32Array(4), shape: [1, 1, 2, 2] }, {}, 'got [1, 1, 2, 2]'],
+    ['no clip of those there are', [0], { maxOutputs: 0 }, 'expected maxOutputs to be at least 1, got number 0'],
     ['a single number', 1, {}, 'got []'],
     ['a fraction of a rate', [0], { sampleRate: 0.5 }, 'expected sampleRate to be a whole number'],
     ['a rate that no WAV file holds', [0], { sampleRate: 2 ** 32 }, 'expected sampleRate'],

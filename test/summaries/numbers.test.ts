@@ -99,6 +99,57 @@ describe('readNumbers', () => {
   });
 });
 
+describe('readNumbers of an array whose memory is gone', () => {
+  const transferred = () => {
+    const array = Float32Array.of(1, 2, 3);
+    structuredClone(array, { transfer: [array.buffer] });
+    return array;
+  };
+  /** A view that ends beyond its buffer, which was made smaller. */
+  const shrunk = () => {
+    type Resizable = ArrayBuffer & { resize(bytes: number): void };
+    const Buffer = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => Resizable;
+    const buffer = new Buffer(16, { maxByteLength: 32 });
+    const array = new Float32Array(buffer, 4, 3);
+    buffer.resize(8);
+    return array;
+  };
+  const grown = () => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 2 });
+    const array = new Float32Array(memory.buffer, 0, 3);
+    memory.grow(1);
+    return array;
+  };
+
+  it.each([
+    ['transferred', transferred],
+    ['shrunk', shrunk],
+    ['replaced, as memory of WebAssembly that grows', grown],
+  ])('refuses it if its buffer was %s', (_, make) => {
+    const lost = make();
+    const values = [lost, { data: lost, shape: [0] }, { data: lost, shape: [3] }, [lost], [[lost, lost]]];
+    const tensor = { shape: [3], dataSync: () => lost, data: async () => lost };
+    for (const value of [...values, tensor]) {
+      expect(wrong(value)).toThrow(TypeError);
+      expect(wrong(value)).toThrow(
+        'histogram "w": expected values in memory, got a Float32Array whose buffer was transferred or shrunk',
+      );
+    }
+  });
+
+  it('takes arrays that are empty, or views of what is left of a smaller buffer', () => {
+    expect(read(new Float32Array(0)).values).toEqual([]);
+    expect(read(new Float32Array(new ArrayBuffer(8), 8, 0)).values).toEqual([]);
+    expect(read(new Uint8Array(new SharedArrayBuffer(2))).values).toEqual([0, 0]);
+    type Resizable = ArrayBuffer & { resize(bytes: number): void };
+    const Buffer = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => Resizable;
+    const buffer = new Buffer(16, { maxByteLength: 32 });
+    const array = new Float32Array(buffer);
+    buffer.resize(4);
+    expect(read(array).values).toEqual([0]);
+  });
+});
+
 describe('readNumbers of a tensor', () => {
   it('reads it at once if it can, with its shape and type', () => {
     expect(

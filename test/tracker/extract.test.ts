@@ -39,6 +39,47 @@ describe.each(backends)('extractSaturation on %s', (backend) => {
     model.dispose();
   });
 
+  it.each([
+    ['auto', 64],
+    ['auto', 640],
+    ['float64', 640],
+  ] as const)('knows rounding from variance: precision %s, batches of %i', async (precision, size) => {
+    // The probabilities of a softmax add up to 1, and 48 linear units on 12 others have 12 directions. What is left is rounding.
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({
+          inputShape: [20],
+          units: 12,
+          activation: 'tanh',
+          kernelInitializer: tf.initializers.glorotNormal({ seed: 1 }),
+        }),
+        tf.layers.dense({ name: 'linear', units: 48, kernelInitializer: tf.initializers.glorotNormal({ seed: 2 }) }),
+        tf.layers.dense({
+          name: 'softmax',
+          units: 10,
+          activation: 'softmax',
+          kernelInitializer: tf.initializers.glorotNormal({ seed: 3 }),
+        }),
+      ],
+    });
+    const batches = Array.from({ length: 1920 / size }, (_, i) => normalTensor([size, 20], 10 + i));
+    const spectra = await extractSaturation(model, batches, { precision, progress: false });
+    const softmax = spectra.get('softmax')!;
+    expect([softmax.rank, softmax.conditionNumber, softmax.logDeterminant, softmax.determinant]).toEqual([
+      9,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      0,
+    ]);
+    expect(softmax.intrinsicDimensionality(1)).toBe(9);
+    expect([spectra.get('linear')!.rank, spectra.get('linear')!.conditionNumber]).toEqual([
+      12,
+      Number.POSITIVE_INFINITY,
+    ]);
+    tf.dispose(batches);
+    model.dispose();
+  });
+
   it('accepts async batches, elements of a data set, lists and inputs by name', async () => {
     const [a, b] = [tf.input({ shape: [3], name: 'a' }), tf.input({ shape: [2], name: 'b' })];
     const joined = tf.layers.concatenate().apply([a, b]) as tf.SymbolicTensor;

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
-import { lastPointsBefore } from '../../src/writer/purge.js';
+import { eventsAfterPurge } from '../../src/writer/purge.js';
 import { decodeRecords, eventFiles, eventsIn, scalarsOf } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
 
@@ -121,7 +121,7 @@ it('v1 values, several values in one event, steps beyond 2^53 and the order of f
     events.map((event) => frameRecord(tensorboard.Event.encode(event).finish()));
   const big = 2n ** 60n;
   const long = (step: bigint) => Long.fromString(String(step));
-  const points = lastPointsBefore(big + 2n, [
+  const points = eventsAfterPurge(big + 2n, [
     file({ step: 7, summary: { value: [{ tag: 'a', simpleValue: 1 }] } }),
     file(
       {
@@ -137,6 +137,41 @@ it('v1 values, several values in one event, steps beyond 2^53 and the order of f
       { step: long(big + 2n), summary: { value: [{ tag: 'a', simpleValue: 4 }] } },
     ),
   ]);
-  expect(points.map(({ wallTime, value }) => [wallTime, value.tag, value.simpleValue])).toEqual([[5, 'a', 3]]);
+  const values = points.map(({ wallTime, summary }) =>
+    summary!.value!.map(({ tag, simpleValue }) => [wallTime, tag, simpleValue]),
+  );
+  expect(values).toEqual([[[5, 'a', 3]]]);
   expect(String(points[0].step)).toBe(String(big + 1n));
+});
+
+it('tags that would be left without a point, where that stops a page, get one at the purged step', async () => {
+  const logdir = temporaryFolder();
+  const writer = new SummaryWriter(logdir);
+  writer.addImage('purged', { data: new Uint8Array(3), shape: [1, 1, 3] }, 5);
+  writer.addImage('kept', { data: new Uint8Array(3), shape: [1, 1, 3] }, 4);
+  writer.addImage('kept', { data: new Uint8Array(3), shape: [1, 1, 3] }, 5);
+  writer.addScalar('loss', 1, 5);
+  writer.addText('note', 'late', 5);
+  const layout = { categories: [{ title: 'a', charts: [{ title: 'b', multiline: ['loss'] }] }] };
+  writer.addCustomScalars(layout);
+  writer.addGraph(Uint8Array.of(10, 3, 10, 1, 120));
+  await writer.close();
+  const after = (purgeStep: number) =>
+    eventsAfterPurge(purgeStep, [[readFileSync(join(logdir, eventFiles(logdir)[0]))]]).map(
+      ({ step, summary, graphDef }) => {
+        const images = summary?.value?.[0].tensor?.stringVal?.length ?? 0;
+        return [Number(step), graphDef?.length ? 'graph' : summary!.value![0].tag, Math.max(0, images - 2)];
+      },
+    );
+  expect(after(5)).toEqual([
+    [5, 'purged', 0],
+    [4, 'kept', 1],
+  ]);
+  expect(after(0)).toEqual([
+    [0, 'graph', 0],
+    [0, 'purged', 0],
+    [0, 'kept', 0],
+    [0, 'custom_scalars__config__', 0],
+  ]);
+  expect(after(6)).toEqual([]);
 });

@@ -5,6 +5,8 @@ import { ClosedWriterError } from '../../src/errors.js';
 import { MemoryOutput, type Output } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
 import { Run } from '../../src/writer/run.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn, writerInMemory } from '../support/event-files.js';
@@ -171,6 +173,176 @@ describe('events', () => {
       return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(16, true);
     });
     expect(counts).toEqual([2, 0, 0]);
+  });
+
+  it('arrays whose memory is gone are refused by everything that takes numbers or bytes', async () => {
+    const lost = new Uint8Array(12);
+    structuredClone(lost, { transfer: [lost.buffer] });
+    const writer = new SummaryWriter(temporaryFolder());
+    const calls: (() => void)[] = [
+      () => writer.addScalar('x', lost, 1),
+      () => writer.addHistogram('x', lost, 1),
+      () => writer.addHistogramRaw('x', lost, 1),
+      () => writer.addImage('x', { data: lost, shape: [2, 2, 3] }, 1),
+      () => writer.addImage('x', { data: lost, width: 1, height: 3 }, 1),
+      () => writer.addImage('x', { encoded: lost }, 1),
+      () => writer.addImages('x', { data: lost, shape: [0, 2, 3] }, 1),
+      () => writer.addImageWithBoxes('x', { data: new Uint8Array(4), shape: [2, 2] }, lost, 1),
+      () => writer.addVideo('x', { data: lost, shape: [1, 4, 3] }, 1),
+      () => writer.addAudio('x', lost, 1),
+      () => writer.addPrCurve('x', lost, [], 1),
+      () => writer.addPrCurve('x', [], lost, 1),
+      () => writer.addPrCurve('x', [], [], 1, { weights: lost }),
+      () =>
+        writer.addPrCurveRaw(
+          'x',
+          { truePositives: lost, falsePositives: [], trueNegatives: [], falseNegatives: [] },
+          1,
+        ),
+      () => writer.addMesh('x', { data: lost, shape: [0, 3] }, 1),
+      () => writer.addMesh('x', [[1, 2, 3]], 1, { faces: { data: lost, shape: [0, 3] } }),
+      () => writer.addEmbedding('x', [lost], 1),
+      () => writer.addEmbedding('x', [[1]], 1, { metadata: lost }),
+      () => writer.addEmbedding('x', [[1]], 1, { metadata: [lost] }),
+      () => writer.addEmbedding('x', [[1]], 1, { labelImages: { data: lost, shape: [0, 2, 2] } }),
+      () => writer.addGraph(lost),
+      () => writer.addEvent({ wallTime: 1, step: 1, graph: lost }),
+      () => writer.addEvent({ wallTime: 1, step: 1, summary: [{ tag: 'x', plugin: '', value: 1, raw: lost }] }),
+      () => new CovarianceAccumulator(3).update(lost),
+      () => Spectrum.fromEigenvalues(lost),
+      () => Spectrum.of(lostCovariance),
+    ];
+    const lostCovariance = new Float64Array(4);
+    structuredClone(lostCovariance, { transfer: [lostCovariance.buffer] });
+    for (const call of calls) {
+      expect(call, String(call)).toThrow(TypeError);
+      expect(call, String(call)).toThrow(/Array whose buffer was transferred or shrunk$/);
+    }
+    await writer.close();
+  });
+
+  it('a wall time may be a Date', async () => {
+    const { writer, events } = writerInMemory();
+    writer.addScalar('x', 1, 1, { wallTime: new Date(1_700_000_000_250) });
+    writer.addScalar('x', 1, 2, { wallTime: new Date(1_700_000_001_500) });
+    writer.addText('y', 'z', 3, { wallTime: 1_700_000_002 });
+    expect((await events()).slice(1).map(({ wallTime }) => wallTime)).toEqual([
+      1_700_000_000.25, 1_700_000_001.5, 1_700_000_002,
+    ]);
+  });
+
+  it('an event of a file keeps its wall time, whatever it is', async () => {
+    const { writer, events } = writerInMemory();
+    writer.addEvent({ wallTime: 1_700_000_000_250, step: 1, fileVersion: 'brain.Event:2' });
+    expect((await events()).at(-1)?.wallTime).toBe(1_700_000_000_250);
+  });
+
+  describe('values of another range than expected, most of which are clamped, are warned of once per tag', () => {
+    const noise = (length: number, of: (i: number) => number) => Float32Array.from({ length }, (_, i) => of(i));
+    const floats = noise(192, (i) => (i * 37) % 256);
+    /** Mostly black, as digits are. */
+    const digit = noise(784, (i) => (i % 28 > 11 && i % 28 < 15 ? 253 - (i % 7) : 0));
+    const tanh = noise(768, (i) => Math.sin(i * 12.9898) * 0.9);
+    const cases: [string, (writer: SummaryWriter, step: number) => void, RegExp][] = [
+      [
+        'floats of 0..255 as an image',
+        (w, step) => w.addImage('x', { data: floats, shape: [8, 8, 3] }, step),
+        /^addImage "x": about \d+% of the values that are not 0 lie outside 0\.\.1 \(they reach from 0 to 255\) and were clamped: give pixels of 0\.\.255 as a Uint8Array/,
+      ],
+      ['a digit of 0..255', (w, step) => w.addImage('x', { data: digit, shape: [28, 28] }, step), /from 0 to 253/],
+      ['a plain array of 0..255', (w, step) => w.addImage('x', [[0, 128, 255]], step), /^addImage "x": about 100%/],
+      [
+        'pixels of -1..1',
+        (w, step) => w.addImages('x', { data: tanh, shape: [4, 8, 8, 3] }, step),
+        /scale \[-1, 1\] by \(x \+ 1\) \/ 2/,
+      ],
+      [
+        'pixels of 16 bits',
+        (w, step) => w.addImage('x', { data: Uint16Array.from(floats, (x) => 257 * x), shape: [8, 8, 3] }, step),
+        /lie outside 0\.\.255 .* scale integer pixels to 0\.\.255/,
+      ],
+      [
+        'a frame of a video',
+        (w, step) => w.addVideo('x', { data: floats, shape: [2, 12, 8] }, step),
+        /^addVideo "x": .* outside 0\.\.1/,
+      ],
+      [
+        'an image with boxes',
+        (w, step) => w.addImageWithBoxes('x', { data: floats, shape: [8, 8, 3] }, [[1, 1, 2, 2]], step),
+        /^addImageWithBoxes "x": .* outside 0\.\.1/,
+      ],
+      [
+        'images of an embedding',
+        (w, step) => w.addEmbedding('x', [[1], [2]], step, { labelImages: { data: floats, shape: [2, 12, 8] } }),
+        /^addEmbedding "x": .* outside 0\.\.1/,
+      ],
+      [
+        'samples of 16 bits in floats',
+        (w, step) =>
+          w.addAudio(
+            'x',
+            noise(4000, (i) => Math.round(20_000 * Math.sin(i / 9)) / 2),
+            step,
+          ),
+        /^addAudio "x": .* outside -1\.\.1 .* were clipped: give samples of 16 bits as an Int16Array, or divide them by 32768/,
+      ],
+      [
+        'samples of 16 bits in a tensor of int32, the smallest integers that there are',
+        (w, step) => w.addAudio('x', { data: Int32Array.of(0, 500, -600, 31_000), shape: [4, 1] }, step),
+        /Int16Array/,
+      ],
+    ];
+    it.each(cases)('%s', async (_, call, message) => {
+      const writer = new SummaryWriter(temporaryFolder());
+      for (const step of [1, 2, 3]) call(writer, step);
+      expect(warnings).toEqual([expect.stringMatching(message)]);
+      await writer.close();
+    });
+
+    it('a tensor that comes later is warned of as well', async () => {
+      const { writer } = writerInMemory();
+      writer.addImage('x', { shape: [8, 8, 3], data: async () => floats }, 1);
+      expect(warnings).toEqual([]);
+      await writer.flush();
+      expect(warnings.length).toBe(1);
+      writer.addImage('y', { data: floats, shape: [8, 8, 3] }, 1);
+      expect(warnings.length).toBe(2);
+    });
+
+    it.each<[string, (writer: SummaryWriter) => void]>([
+      ['bytes', (w) => w.addImage('x', { data: Uint8Array.from(floats), shape: [8, 8, 3] }, 1)],
+      ['integers of 0..255', (w) => w.addImage('x', { data: Int32Array.from(floats), shape: [8, 8, 3] }, 1)],
+      ['floats of 0..1', (w) => w.addImage('x', { data: floats.map((x) => x / 255), shape: [8, 8, 3] }, 1)],
+      ['floats that overshoot by rounding', (w) => w.addImage('x', [[1.0019, -0.0019, 1.001, -1e-9]], 1)],
+      ['few pixels that overshoot', (w) => w.addImage('x', [[0.2, 0.4, 0.9, 0.7, 1.2]], 1)],
+      ['a black image', (w) => w.addImage('x', { data: new Float32Array(64), shape: [8, 8] }, 1)],
+      ['NaN', (w) => w.addImage('x', [[Number.NaN, Number.NaN]], 1)],
+      ['booleans', (w) => w.addImage('x', [[true, false]], 1)],
+      [
+        'a sine',
+        (w) =>
+          w.addAudio(
+            'x',
+            noise(4000, (i) => Math.sin(i / 9)),
+            1,
+          ),
+      ],
+      [
+        'loud sound, of which little is clipped',
+        (w) =>
+          w.addAudio(
+            'x',
+            noise(4000, (i) => 1.05 * Math.sin(i / 9)),
+            1,
+          ),
+      ],
+      ['PCM of 16 bits', (w) => w.addAudio('x', Int16Array.of(-30_000, 20_000), 1)],
+      ['PCM of 8 bits', (w) => w.addAudio('x', Uint8Array.of(3, 200), 1)],
+      ['silence', (w) => w.addAudio('x', new Float32Array(50), 1)],
+    ])('no warning: %s', (_, call) => {
+      call(writerInMemory().writer);
+      expect(warnings).toEqual([]);
+    });
   });
 
   it('a step left out is 0, and warned of once, the second time', async () => {

@@ -70,8 +70,9 @@ export class AccumulatorFactory {
     return new WorkerAccumulator(this.#thread, name, float32Products);
   }
 
-  /** Ends the shared thread; what it accumulated is lost. */
+  /** Ends the shared thread; what it accumulated is lost. The next layer that needs one starts another. */
   close(): void {
     this.#thread?.close();
+    this.#thread = undefined;
   }
 }

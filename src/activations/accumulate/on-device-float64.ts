@@ -128,6 +128,7 @@ export function hasNativeFloat64(): boolean {
 /** The product in float64. Only for backends that pass hasNativeFloat64. */
 export const float64Product: DeviceProduct = {
   strategy: 'float64 product on the device',
+  precision: 'float32 rows',
   reach: { distance: 1e4, constancy: 1e4 },
   reduce(rows, shift) {
     const ops = new Float64Ops(backend() as unknown as NativeBackend);

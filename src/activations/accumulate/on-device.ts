@@ -10,6 +10,7 @@ import {
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
+import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
@@ -23,6 +24,8 @@ import { center, checkFeatures, type Reach, type ShiftedMoments, suitsNoShift } 
 export interface DeviceProduct {
   /** The way in a few words: see LayerAccumulator.strategy. */
   readonly strategy: string;
+  /** Of the rows and the product. */
+  readonly precision: Precision;
   /** How far from zero the means may be so that the product is exact enough without a shift. */
   readonly reach: Reach;
   /**
@@ -102,7 +105,7 @@ export class DeviceAccumulator implements LayerAccumulator {
     if (!Number.isFinite(centered.distance)) return false;
     this.#needsShift = !suitsNoShift(centered, rows, this.#product.reach);
     if (this.#needsShift) return false;
-    accumulator.updateCentered(rows, centered.offset, centered.scatter);
+    accumulator.updateCentered(rows, centered.offset, centered.scatter, 0, this.#product.precision);
     return true;
   }
 
@@ -116,7 +119,7 @@ export class DeviceAccumulator implements LayerAccumulator {
     // The rounding of a float32 product grows with the distance of the mean from the shift.
     if (distance > 4 * widest) return false;
     const mean = offset.map((value, i) => this.#shiftValues[i] + value);
-    accumulator.updateCentered(rows, mean, scatter);
+    accumulator.updateCentered(rows, mean, scatter, 0, this.#product.precision);
     if (distance > 0.25 * widest) this.#setShift(mean);
     return true;
   }
@@ -145,6 +148,7 @@ export class DeviceAccumulator implements LayerAccumulator {
 /** The product in TensorFlow.js' own float32. */
 export const float32Product: DeviceProduct = {
   strategy: 'float32 product on the device, merged in float64',
+  precision: 'float32 products',
   /**
    * The product of float32 rows without a shift is wrong by 2e-8 of a mean's square, and the mean itself (see
    * carefulSums) by 3e-9 of it, which counts once for every feature.

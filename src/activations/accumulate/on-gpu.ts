@@ -215,7 +215,7 @@ function merge(
   const exact = Float64Array.from(product, (value, at) => value + lost[at]);
   const { offset, scatter } = center({ sums, product: exact }, count);
   const mean = offset.map((value, i) => shift[i] + value);
-  accumulator.updateCentered(count, mean, scatter, rejected);
+  accumulator.updateCentered(count, mean, scatter, rejected, 'float32 products');
 }
 
 function disposeChunk(chunk: Chunk | undefined): void {

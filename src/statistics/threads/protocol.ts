@@ -1,4 +1,4 @@
-import type { AccumulatorState } from '../covariance.js';
+import type { AccumulatorState } from '../accumulator-state.js';
 import type { Solved, SolveOptions, SolveRequest } from './solve.js';
 
 /*

@@ -1,6 +1,7 @@
 import { kernels } from '../../kernels/kernels.js';
 import type { SymmetricMatrix } from '../../kernels/symmetric.js';
-import { type AccumulatorState, CovarianceAccumulator } from '../covariance.js';
+import type { AccumulatorState, Precision } from '../accumulator-state.js';
+import { CovarianceAccumulator } from '../covariance.js';
 
 /*
  * The work of a solver thread, as a function from plain arrays to plain arrays: an accumulator or a matrix goes in,
@@ -29,6 +30,8 @@ export interface Solved {
   rejected: number;
   /** `features` eigenvalues of the covariance, descending, not clipped; empty if no row was used. */
   eigenvalues: Float64Array;
+  /** Eigenvalues up to this are rounding: see noiseOf. */
+  noise: number;
   /** Leading eigenvectors by rows of `features` numbers, if asked for. */
   vectors?: Float64Array;
   /** Population covariance, features x features, if asked for. */
@@ -40,10 +43,11 @@ export interface Solved {
 /** Computes the eigenvalues of an accumulator's rows, and what `options` ask for. An accumulator without rows is no error. */
 export function solveAccumulator(accumulator: CovarianceAccumulator, options: SolveOptions = {}): Solved {
   const { features, count, rejected } = accumulator;
-  const solved: Solved = { features, count, rejected, eigenvalues: new Float64Array(0) };
+  const solved: Solved = { features, count, rejected, eigenvalues: new Float64Array(0), noise: 0 };
   if (count === 0) return solved;
   const wanted = Math.min(options.vectors ?? 0, features);
-  const largestMean = accumulator.largestMean();
+  const means = accumulator.meanSoFar();
+  const largestMean = means.reduce((largest, mean) => Math.max(largest, Math.abs(mean)), 0);
   if (wanted > 0) {
     // The Gram matrix has eigenvectors of its own, of the rows instead of the features.
     const { values, vectors } = kernels().eigen(accumulator.scatterMatrix());
@@ -53,6 +57,7 @@ export function solveAccumulator(accumulator: CovarianceAccumulator, options: So
     const values = kernels().eigenvalues(accumulator.spectralMatrix());
     solved.eigenvalues = covarianceValues(values, features, count, largestMean);
   }
+  solved.noise = noiseOf(solved.eigenvalues, accumulator.precision, means);
   if (options.covariance) solved.covariance = accumulator.covariance();
   if (options.mean) solved.mean = accumulator.mean();
   return solved;
@@ -72,6 +77,29 @@ function covarianceValues(scatter: Float64Array, features: number, count: number
   return total <= features * (1e-12 * largestMean) ** 2 ? values.fill(0) : values;
 }
 
+/**
+ * Eigenvalues up to this may be rounding alone.
+ *
+ * - float64: eps d l_1, as in numpy.linalg.matrix_rank.
+ * - float32 rows: each number x has an error of a few times 2^-24 |x| from the arithmetic that made it. Where the exact rows
+ *   have no variance, these errors show one of that square, times the mean square of the rows. Softmax and linear layers of
+ *   TensorFlow.js' cpu and wasm backends showed at most 0.23 * 2^-48 of it; here it is 8 * 2^-48.
+ * - float32 products: eigenvalues are up to 2.1e-7 l_1 off on the native backend; here it is 2^-20 l_1.
+ *
+ * @param eigenvalues descending
+ * @param means of the features
+ */
+export function noiseOf(eigenvalues: Float64Array, precision: Precision = 'float64', means?: Float64Array): number {
+  const largest = Math.max(0, eigenvalues[0]);
+  let noise = 2 ** -52 * eigenvalues.length * largest;
+  if (precision === 'float64') return noise;
+  let meanSquare = 0;
+  for (const x of eigenvalues) meanSquare += x;
+  for (const x of means ?? []) meanSquare += x * x;
+  noise = Math.max(noise, 2 ** -45 * meanSquare);
+  return precision === 'float32 rows' ? noise : Math.max(noise, 2 ** -20 * largest);
+}
+
 /** One piece of work. */
 export type SolveRequest = { matrix: SymmetricMatrix } | { state: AccumulatorState; options: SolveOptions };
 
@@ -88,7 +116,7 @@ export function solvingMillis(request: SolveRequest): number {
 export function solveRequest(request: SolveRequest): Solved {
   if ('matrix' in request) {
     const eigenvalues = kernels().eigenvalues(request.matrix);
-    return { features: eigenvalues.length, count: 0, rejected: 0, eigenvalues };
+    return { features: eigenvalues.length, count: 0, rejected: 0, eigenvalues, noise: noiseOf(eigenvalues) };
   }
   return solveAccumulator(CovarianceAccumulator.fromState(request.state), request.options);
 }

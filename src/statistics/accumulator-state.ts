@@ -1,0 +1,105 @@
+import { describe } from '../errors.js';
+import { type MomentSums, newMoments, packedLength, type Rows } from '../kernels/moments.js';
+
+/* What a CovarianceAccumulator consists of, as plain arrays and as bytes. */
+
+/** What a CovarianceAccumulator consists of; plain arrays, so that it travels between threads. */
+export interface AccumulatorState {
+  /** Columns of the sample matrix. */
+  features: number;
+  /** Rows left out so far; waiting rows that have not been checked are not among them. */
+  rejected: number;
+  /** Of the rows folded so far; undefined before the first. */
+  moments: MomentSums | undefined;
+  /** Waiting rows, row-major; undefined if there are none. */
+  rows: Rows | undefined;
+  /** The coarsest precision of what was added. */
+  precision: Precision;
+}
+
+/**
+ * How precisely rows and their products are known, from fine to coarse: rows and products in float64; rows that were rounded
+ * to float32, multiplied in float64; products in float32. Eigenvalues below what this leaves are noise.
+ */
+export const precisions = ['float64', 'float32 rows', 'float32 products'] as const;
+
+/** One of `precisions`. */
+export type Precision = (typeof precisions)[number];
+
+/** The coarser one of two precisions. */
+export function coarser(one: Precision, other: Precision): Precision {
+  return precisions.indexOf(one) > precisions.indexOf(other) ? one : other;
+}
+
+/*
+ * The format of toBytes and fromBytes, little-endian. A header of 40 bytes: 8 bytes of ASCII "dtbcov01", then float64
+ * features, rejected, and count (0: no moments), uint32 waiting rows, uint8 bytes per number of those rows (4 or 8), uint8
+ * index of the precision, 2 bytes of 0. Then, if count > 0, float64 shift, offset (features each) and scatter (packed lower
+ * triangle). Then the waiting rows.
+ */
+const MAGIC = 'dtbcov01';
+const HEADER_BYTES = 40;
+
+/** Encodes a state. */
+export function encode(state: AccumulatorState): Uint8Array {
+  const { features, moments, rows } = state;
+  const numbers = moments ? 2 * features + packedLength(features) : 0;
+  const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < MAGIC.length; i++) bytes[i] = MAGIC.charCodeAt(i);
+  view.setFloat64(8, features, true);
+  view.setFloat64(16, state.rejected, true);
+  view.setFloat64(24, moments?.count ?? 0, true);
+  view.setUint32(32, rows ? rows.length / features : 0, true);
+  view.setUint8(36, rows?.BYTES_PER_ELEMENT ?? 4);
+  view.setUint8(37, precisions.indexOf(state.precision));
+  let at = HEADER_BYTES;
+  for (const part of moments ? [moments.shift, moments.offset, moments.scatter] : []) {
+    for (const x of part) {
+      view.setFloat64(at, x, true);
+      at += 8;
+    }
+  }
+  if (rows instanceof Float32Array) for (const x of rows) view.setFloat32((at += 4) - 4, x, true);
+  else if (rows) for (const x of rows) view.setFloat64((at += 8) - 8, x, true);
+  return bytes;
+}
+
+/** Decodes a state. @throws RangeError if the bytes are not from `encode`, or were cut */
+export function decode(bytes: Uint8Array): AccumulatorState {
+  const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
+  if (magic !== MAGIC || bytes.length < HEADER_BYTES) {
+    throw new RangeError(
+      `fromBytes: expected the bytes of CovarianceAccumulator.toBytes, which start with "${MAGIC}", got ${describe(bytes)}`,
+    );
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const features = view.getFloat64(8, true);
+  const count = view.getFloat64(24, true);
+  const waiting = view.getUint32(32, true);
+  const width = view.getUint8(36);
+  const precision: Precision | undefined = precisions[view.getUint16(37, true)]; // its upper byte is 0
+  const numbers = count > 0 ? 2 * features + packedLength(features) : 0;
+  const expected = HEADER_BYTES + numbers * 8 + waiting * features * width;
+  const isKnown = (width === 4 || width === 8) && precision !== undefined && view.getUint8(39) === 0;
+  if (!Number.isSafeInteger(features) || features < 1 || !isKnown || bytes.length !== expected) {
+    throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
+  }
+  let at = HEADER_BYTES;
+  let moments: MomentSums | undefined;
+  if (count > 0) {
+    moments = newMoments(features);
+    moments.count = count;
+    for (const part of [moments.shift, moments.offset, moments.scatter]) {
+      for (let i = 0; i < part.length; i++, at += 8) part[i] = view.getFloat64(at, true);
+    }
+  }
+  let rows: Rows | undefined;
+  if (waiting > 0) {
+    rows = width === 4 ? new Float32Array(waiting * features) : new Float64Array(waiting * features);
+    for (let i = 0; i < rows.length; i++, at += width) {
+      rows[i] = width === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true);
+    }
+  }
+  return { features, rejected: view.getFloat64(16, true), moments, rows, precision };
+}
