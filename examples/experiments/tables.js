@@ -53,11 +53,10 @@ function eigenspaceTable({ runs }) {
 function eigenspace(result, { '1-eigenspace-rounding': rounded }) {
   const { runs } = result;
   const seeds = unique(runs.map(({ seed }) => seed));
-  const change = (delta) =>
-    range(
-      runs.filter((run) => run.delta === delta).map((run) => 100 * (run.eigenspace - run.whole)),
-      (value) => value.toFixed(2),
-    );
+  const change = (delta) => {
+    const points = runs.filter((run) => run.delta === delta).map((run) => 100 * (run.eigenspace - run.whole));
+    return `${Math.min(...points).toFixed(2)} to ${Math.max(...points).toFixed(2)}`;
+  };
   const whole = (from) => from.runs.filter((run) => run.delta === 0.99).map((run) => run.whole);
   const difference = rounded.runs
     .filter((run) => run.delta === 0.99)
