@@ -48,14 +48,38 @@ interface SavedEntry extends Omit<SavedLayer, 'accumulator'> {
 }
 
 function headOf(json: string): { epoch: number; entries: SavedEntry[] } {
+  let head: { epoch: number; entries: SavedEntry[] } | null;
   try {
-    return JSON.parse(json);
+    head = JSON.parse(json);
   } catch (cause) {
     throw new RangeError('restore: expected a list of layers, got damaged bytes', { cause });
   }
+  if (!Array.isArray(head?.entries)) throw new RangeError('restore: expected a list of layers, got none');
+  return head;
 }
 
-/** Decodes a state. @throws TypeError or RangeError if the bytes are not a whole state */
+/** Checks what is known of a layer. @throws RangeError that names what is wrong */
+function checkEntry(entry: SavedEntry | null): asserts entry is SavedEntry {
+  if (typeof entry?.layer !== 'string') {
+    throw new RangeError(`restore: expected the name of a layer, got ${describe(entry?.layer)}`);
+  }
+  const { split, layer, passes, items, bytes, rows, effectiveRows } = entry;
+  if (split !== 'train' && split !== 'val') {
+    throw new RangeError(`restore: expected layer '${layer}' in the split train or val, got ${describe(split)}`);
+  }
+  for (const [name, value] of Object.entries({ passes, items, bytes, rows: rows ?? 0 })) checkCount(value, name, layer);
+  if (effectiveRows !== undefined && !(Number.isFinite(effectiveRows) && effectiveRows >= 0)) {
+    throw new RangeError(`restore: expected effectiveRows >= 0 of layer '${layer}', got ${describe(effectiveRows)}`);
+  }
+}
+
+function checkCount(value: unknown, name: string, layer?: string): void {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return;
+  const where = layer === undefined ? '' : ` of layer '${layer}'`;
+  throw new RangeError(`restore: expected ${name}${where} to be an integer >= 0, got ${describe(value)}`);
+}
+
+/** Decodes a state. @throws TypeError if these are no bytes, RangeError if they are not a whole state that can be */
 export function decodeState(bytes: Uint8Array): SavedState {
   if (!(bytes instanceof Uint8Array)) {
     throw new TypeError(`restore: expected the bytes of SaturationTracker.toBytes, got ${describe(bytes)}`);
@@ -65,17 +89,33 @@ export function decodeState(bytes: Uint8Array): SavedState {
   if (start !== magic || end < 0) {
     throw new RangeError('restore: expected the bytes of SaturationTracker.toBytes, got bytes that start otherwise');
   }
-  const head = headOf(new TextDecoder().decode(bytes.subarray(magic.length, end)));
+  const { entries, epoch } = headOf(new TextDecoder().decode(bytes.subarray(magic.length, end)));
+  checkCount(epoch, 'the epoch');
   let at = end + 1;
-  const layers = head.entries.map(({ bytes: length, ...entry }) => {
+  const known = new Set<string>();
+  const layers = entries.map((saved) => {
+    checkEntry(saved);
+    const { bytes: length, ...entry } = saved;
+    const { layer, split } = entry;
     if (at + length > bytes.length) {
       throw new RangeError(
-        `restore: expected ${at + length} bytes up to the end of layer '${entry.layer}' (${entry.split}), got ${bytes.length}`,
+        `restore: expected ${at + length} bytes up to the end of layer '${layer}' (${split}), got ${bytes.length}`,
       );
     }
-    const accumulator = CovarianceAccumulator.fromBytes(bytes.slice(at, at + length));
+    if (known.has(`${split}/${layer}`))
+      throw new RangeError(`restore: expected layer '${layer}' (${split}) once, got it again`);
+    known.add(`${split}/${layer}`);
+    // Not copied: every number is read out of it.
+    const accumulator = CovarianceAccumulator.fromBytes(bytes.subarray(at, at + length));
     at += length;
+    const { rows = accumulator.count, effectiveRows = 0 } = entry;
+    if (rows < accumulator.count || effectiveRows > rows * (1 + 1e-9)) {
+      throw new RangeError(
+        `restore: expected ${accumulator.count} rows or more of layer '${layer}' (${split}), worth no more than they are, got ${rows}, worth ${effectiveRows}`,
+      );
+    }
     return { ...entry, accumulator };
   });
-  return { epoch: head.epoch, layers };
+  if (at !== bytes.length) throw new RangeError(`restore: expected ${at} bytes, got ${bytes.length}`);
+  return { epoch, layers };
 }

@@ -114,7 +114,7 @@ function blobSummary(tag: string, pluginName: string): StoredSummary {
 /** The error for a summary that would stop a loader or a dashboard. */
 export function harmful(tag: string, cause: unknown): TypeError {
   const expected = `addEvent ${JSON.stringify(tag)}: expected a summary that TensorBoard can decode`;
-  return new TypeError(`${expected}, got one that it cannot: ${messageOf(cause)}`, { cause });
+  return new TypeError(`${expected}, got one that it cannot: ${messageOf(cause)}. Leave the event out`, { cause });
 }
 
 /** Takes a summary apart, after a check that TensorBoard's parsers would read it in the same way. */

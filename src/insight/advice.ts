@@ -111,7 +111,7 @@ function nonFinite(layers: readonly LayerStatistics[]): Finding[] {
     {
       kind: 'nonFinite',
       layers: names(bad),
-      text: `${list(bad)} put out NaN or Infinity: ${worst.rejected} of ${worst.rejected + worst.samples} rows in \`${worst.layer}\`. These rows were left out. Lower the learning rate, clip gradients or check the inputs.`,
+      text: `${list(bad)} put out NaN or Infinity: ${worst.rejected} of ${worst.rejected + worst.samples} rows in ${code(worst.layer)}. These rows were left out. Lower the learning rate, clip gradients or check the inputs.`,
       source: papers.saturation,
     },
   ];
@@ -136,7 +136,7 @@ function tailFinding(tail: Tail, options: AdviceOptions): Finding[] {
   if (tail.layers.length === 0) return [];
   const first = tail.layers[0]!;
   const last = tail.layers.at(-1)!;
-  const saw = `The last ${tail.layers.length} layers before the output (\`${first}\` to \`${last}\`) hardly use their space: saturation ${digits(tail.saturation)} on average, against ${digits(tail.peak.saturation)} in \`${tail.peak.layer}\`.`;
+  const saw = `The last ${tail.layers.length} layers before the output (${code(first)} to ${code(last)}) hardly use their space: saturation ${digits(tail.saturation)} on average, against ${digits(tail.peak.saturation)} in ${code(tail.peak.layer)}.`;
   const fields = (options.receptiveFields ?? []).filter(
     ({ layer, max }) => tail.layers.includes(layer) && Number.isFinite(max),
   );
@@ -174,7 +174,7 @@ function probeText(tail: Tail, options: AdviceOptions): string {
   const probes = options.probes!;
   const before = probes[probes.findIndex(({ layer }) => layer === tail.layers[0]) - 1]!;
   const end = probes.find(({ layer }) => layer === tail.layers.at(-1))!;
-  return ` A linear probe reads ${digits(before.accuracy)} from \`${before.layer}\` in front of them and ${digits(end.accuracy)} from \`${end.layer}\`.`;
+  return ` A linear probe reads ${digits(before.accuracy)} from ${code(before.layer)} in front of them and ${digits(end.accuracy)} from ${code(end.layer)}.`;
 }
 
 function border(tail: Tail, { receptiveFields, inputSize }: AdviceOptions): Finding[] {
@@ -190,7 +190,7 @@ function border(tail: Tail, { receptiveFields, inputSize }: AdviceOptions): Find
     {
       kind: 'border',
       layers: idle,
-      text: `From \`${idle[0]}\` on, ${idle.length} convolution(s) get what has already seen the whole input${inputText(inputSize)}, so they cannot find larger patterns. ${agreement} Take out early strides or pools, remove these layers, or enlarge the input.`,
+      text: `From ${code(idle[0])} on, ${idle.length} convolution(s) get what has already seen the whole input${inputText(inputSize)}, so they cannot find larger patterns. ${agreement} Take out early strides or pools, remove these layers, or enlarge the input.`,
       source: papers.deeper,
     },
   ];
@@ -206,7 +206,7 @@ function bottlenecks(layers: readonly LayerStatistics[], head: number): Finding[
   });
   if (narrow.length === 0) return [];
   const told = narrow.map(
-    ({ layer, values, features }) => `\`${layer}\` (${digits(values.saturation!)} of ${features} features)`,
+    ({ layer, values, features }) => `${code(layer)} (${digits(values.saturation!)} of ${features} features)`,
   );
   return [
     {
@@ -226,7 +226,9 @@ function tooFewSamples(layers: readonly LayerStatistics[], threshold: number): F
     return effectiveSamples < rowsPerDimension * dimension;
   });
   if (short.length === 0) return [];
-  const told = short.map(({ layer, samples, features }) => `\`${layer}\` (${samples} samples of ${features} features)`);
+  const told = short.map(
+    ({ layer, samples, features }) => `${code(layer)} (${samples} samples of ${features} features)`,
+  );
   return [
     {
       kind: 'samples',
@@ -259,12 +261,19 @@ function width(layers: readonly LayerStatistics[], tail: Tail, head: number): Fi
   ];
 }
 
+/** A layer's name as code in markdown: in more backticks than it holds itself. */
+function code(name: string): string {
+  const longest = Math.max(0, ...Array.from(name.matchAll(/`+/g), ([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return longest === 0 ? `${fence}${name}${fence}` : `${fence} ${name} ${fence}`;
+}
+
 function names(layers: readonly LayerStatistics[]): string[] {
   return layers.map(({ layer }) => layer);
 }
 
 function list(layers: readonly LayerStatistics[]): string {
-  return layers.map(({ layer }) => `\`${layer}\``).join(', ');
+  return layers.map(({ layer }) => code(layer)).join(', ');
 }
 
 function digits(value: number): string {

@@ -1,4 +1,4 @@
-import { type PlotOptions, type PlotSpec, plainColor, plotSpec, shortLabel } from './plot-spec.js';
+import { drawable, type PlotOptions, type PlotSpec, plainColor, plotSpec, shortLabel } from './plot-spec.js';
 
 /** Samples of one layer on its first two principal axes. */
 export interface Embedding {
@@ -33,7 +33,7 @@ export function embeddingPlot(embeddings: readonly Embedding[], options: Embeddi
       for (let row = 0; row < samples; row += stride)
         rows.push({ first: points[2 * row]!, second: points[2 * row + 1]! });
       return {
-        title: { text: shortLabel(label), fontSize: 12, fontWeight: 'normal', anchor: 'middle', offset: 4 },
+        title: { text: drawable(shortLabel(label)), fontSize: 12, fontWeight: 'normal', anchor: 'middle', offset: 4 },
         width: 220,
         height: 220,
         data: { values: rows },

@@ -1,4 +1,12 @@
-import { checkLength, finite, labelExpression, type PlotOptions, type PlotSpec, plotSpec } from './plot-spec.js';
+import {
+  checkLength,
+  drawable,
+  finite,
+  labelExpression,
+  type PlotOptions,
+  type PlotSpec,
+  plotSpec,
+} from './plot-spec.js';
 
 /** A statistic of several layers over the epochs. */
 export interface LayersByEpochs {
@@ -22,7 +30,7 @@ export interface HeatMapPlotOptions extends PlotOptions {
  * @throws RangeError if there is not one row of values per epoch, or not one value per label in each
  */
 export function heatMapPlot({ labels, epochs, values }: LayersByEpochs, options: HeatMapPlotOptions = {}): PlotSpec {
-  const metric = options.metric ?? 'saturation';
+  const metric = drawable(options.metric ?? 'saturation');
   if (values.length !== epochs.length) {
     throw new RangeError(`heatMapPlot: expected a row of values per epoch (${epochs.length}), got ${values.length}`);
   }

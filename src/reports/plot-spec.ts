@@ -1,3 +1,5 @@
+import { printable } from '../errors.js';
+
 /**
  * A Vega-Lite v6 specification that holds its data: plain JSON. Vega-Lite, tfjs-vis, Observable and notebooks draw it as
  * it is; `renderSvg` and `renderPng` draw it in Node.
@@ -46,13 +48,23 @@ const keptHead = 9;
  * at their ends (`encoder/block_3/conv_1`, `encoder/block_3/conv_2`).
  */
 export function shortLabel(name: string): string {
-  if (name.length <= longestLabel) return name;
-  return `${name.slice(0, keptHead)}…${name.slice(keptHead + 1 - longestLabel)}`;
+  const characters = Array.from(printable(name));
+  if (characters.length <= longestLabel) return characters.join('');
+  return `${characters.slice(0, keptHead).join('')}…${characters.slice(keptHead + 1 - longestLabel).join('')}`;
+}
+
+/**
+ * Text from outside as Vega draws it. Control characters, which no SVG document may hold, are escaped; and a zero-width
+ * space tells a text from the names that all objects have (`constructor`), which Vega would take for its variables.
+ */
+export function drawable(text: string): string {
+  const shown = printable(text);
+  return shown in {} ? `${shown}\u200b` : shown;
 }
 
 /** A Vega expression for a label by its position: two layers may have the same (shortened) name. */
 export function labelExpression(labels: readonly string[]): string {
-  return `${JSON.stringify(labels.map(shortLabel))}[datum.value]`;
+  return `${JSON.stringify(labels.map((label) => drawable(shortLabel(label))))}[datum.value]`;
 }
 
 /** The horizontal axis of the plots by depth: one position per layer in the order given, with names turned by 90 degrees. */
@@ -85,8 +97,8 @@ export function plotSpec(title: string, options: PlotOptions, content: Record<st
     background: 'white',
     padding: 12,
     title: {
-      text: options.title ?? title,
-      ...(options.subtitle ? { subtitle: options.subtitle } : {}),
+      text: drawable(options.title ?? title),
+      ...(options.subtitle ? { subtitle: drawable(options.subtitle) } : {}),
       anchor: 'start',
       offset: 12,
     },

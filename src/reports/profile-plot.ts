@@ -1,6 +1,7 @@
 import { type DepthProfile, profileEntries } from '../insight/tail.js';
 import {
   checkLength,
+  drawable,
   finite,
   layerAxis,
   layersWidth,
@@ -41,7 +42,7 @@ const fractions = new Set(['saturation', 'probe accuracy']);
  * @throws RangeError if a list does not have one value per label
  */
 export function profilePlot(profile: DepthProfile, options: ProfilePlotOptions = {}): PlotSpec {
-  const metric = options.metric ?? 'saturation';
+  const metric = drawable(options.metric ?? 'saturation');
   const entries = profileEntries('profilePlot', profile);
   const labels = entries.map(([label]) => label);
   const values = entries.map(([, value]) => value);

@@ -1,7 +1,8 @@
+import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import { type AdviceOptions, adviseOn, layersToJudge } from '../insight/advice.js';
 import { tailOf } from '../insight/tail.js';
-import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
-import type { RunHistory } from '../saturation/run-history.js';
+import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import type { RunHistory, Series } from '../saturation/run-history.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import { heatMapPlot } from './heat-map-plot.js';
 import type { PlotSpec } from './plot-spec.js';
@@ -20,6 +21,19 @@ export interface ReportOptions extends AdviceOptions {
   renderers?: Renderers;
 }
 
+/** The names of the options of reportHtml. */
+export const reportOptionNames: OptionNames<ReportOptions> = {
+  title: true,
+  renderers: true,
+  split: true,
+  receptiveFields: true,
+  inputSize: true,
+  probes: true,
+  ratio: true,
+  head: true,
+  minLength: true,
+};
+
 /**
  * One self-contained HTML page about a run, without scripts and without anything to load: findings in plain words,
  * saturation by depth (with tail and probes), train against validation, heat maps over the epochs, receptive fields,
@@ -28,6 +42,7 @@ export interface ReportOptions extends AdviceOptions {
  * @throws RangeError if the history is empty, MissingRendererError if vega or vega-lite is not installed
  */
 export async function reportHtml(history: RunHistory, options: ReportOptions = {}): Promise<string> {
+  checkOptionNames('reportHtml', options, reportOptionNames);
   const last = history.last;
   if (last === undefined)
     throw new RangeError('reportHtml: expected a history of at least one epoch, got an empty one');
@@ -54,6 +69,10 @@ export async function reportHtml(history: RunHistory, options: ReportOptions = {
     ...(spectra.length > 0 ? [section('Spectra', spectra, true)] : []),
   ]);
 }
+
+/** So many values are drawn in a heat map over the epochs, and so many metrics in a page. */
+const maxCells = 2 ** 17;
+const maxMetrics = 200;
 
 /** A plot and a sentence about it. */
 interface Plot {
@@ -106,7 +125,7 @@ function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportO
     });
   }
   for (const each of history.splits) {
-    const byEpoch = history.byEpoch(each, 'saturation');
+    const byEpoch = history.byEpoch(each, 'saturation', maxCells);
     if (byEpoch.epochs.length < 2) continue;
     plots.push({
       spec: heatMapPlot(byEpoch, { subtitle: each }),
@@ -116,15 +135,21 @@ function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportO
   return plots;
 }
 
-/** The user's own scalars, one plot per tag. */
+/** The user's own scalars, one plot per tag, of the first tags. */
 function metricPlots(history: RunHistory): Plot[] {
   const epochs = history.epochs.map(({ step }) => step);
-  const series = history.scalars();
-  return [...new Set(series.map(({ name }) => name))].map((name) => {
-    const of = (split?: 'train' | 'val') => series.find((one) => one.name === name && one.split === split)?.values;
+  const byName = new Map<string, Map<Split | undefined, Series>>();
+  for (const series of history.scalars()) {
+    const splits = byName.get(series.name) ?? new Map<Split | undefined, Series>();
+    byName.set(series.name, splits.set(series.split, series));
+  }
+  const left = byName.size - maxMetrics;
+  return [...byName].slice(0, maxMetrics).map(([name, splits], index) => {
+    const of = (split?: Split) => splits.get(split)?.values;
+    const more = left > 0 && index === maxMetrics - 1 ? `; ${left} more metrics are not drawn here` : '';
     return {
       spec: seriesPlot({ epochs, train: of('train'), val: of('val'), all: of() }, { metric: name }),
-      caption: `${name} over the epochs`,
+      caption: `${name} over the epochs${more}`,
     };
   });
 }
@@ -178,9 +203,11 @@ function numberText(stat: ScalarStat, value: number | undefined): string {
   return scalarStats[stat].isCount ? decimals(value, 0) : String(Number(value.toPrecision(4)));
 }
 
-/** Text with `code` in backticks, as HTML. */
+/** Text with `code` in backticks, or in more of them and a blank if the code holds backticks itself, as HTML. */
 function inlineCode(text: string): string {
-  return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
+  return escapeHtml(text).replace(/(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)/gs, (_, fence: string, code: string) => {
+    return `<code>${fence.length === 1 ? code : code.slice(1, -1)}</code>`;
+  });
 }
 
 /** A count; empty if it is not known. */
@@ -269,19 +296,26 @@ function table(columns: readonly string[], rows: readonly (readonly string[])[])
 function figureHtml({ svg, caption }: Figure, idPrefix: string): string {
   const width = Number(/<svg[^>]*\swidth="([\d.]+)"/.exec(svg)?.[1] ?? 0);
   const label = escapeHtml(caption);
-  const own = uniqueIds(svg, idPrefix).replace('<svg', `<svg role="img" aria-label="${label}"`);
+  const own = uniqueIds(svg, idPrefix).replace('<svg', () => `<svg role="img" aria-label="${label}"`);
   return `<figure class="${width <= shrinkBelow ? 'small' : 'wide'}"><div class="scroll">${own}</div><figcaption>${label}</figcaption></figure>`;
 }
 
 /** A drawing whose ids (of clips and gradients) no other drawing in the document has. */
 function uniqueIds(svg: string, prefix: string): string {
-  return svg
-    .replace(/\sid="([^"]+)"/g, ` id="${prefix}$1"`)
-    .replace(/url\(#([^)]+)\)/g, `url(#${prefix}$1)`)
-    .replace(/href="#([^"]+)"/g, `href="#${prefix}$1"`);
+  // In tags only: texts are the names of layers, which may look like this.
+  return svg.replace(/<[^>]*>/g, (tag) =>
+    tag
+      .replace(/\sid="([^"]+)"/g, ` id="${prefix}$1"`)
+      .replace(/url\(#([^)]+)\)/g, `url(#${prefix}$1)`)
+      .replace(/href="#([^"]+)"/g, `href="#${prefix}$1"`),
+  );
 }
 
-/** A text that HTML shows as it is. */
+/** A text that HTML shows as it is; control characters are escaped, as on the console. */
 function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return printable(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }

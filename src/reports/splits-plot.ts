@@ -1,5 +1,6 @@
 import {
   checkLength,
+  drawable,
   finite,
   layerAxis,
   layersWidth,
@@ -32,7 +33,7 @@ export interface LayersBySplit {
  * @throws RangeError if a list does not have one number per label
  */
 export function splitsPlot({ labels, train, val }: LayersBySplit, options: SplitsPlotOptions = {}): PlotSpec {
-  const metric = options.metric ?? 'saturation';
+  const metric = drawable(options.metric ?? 'saturation');
   checkLength('splitsPlot', 'train', train.length, labels);
   checkLength('splitsPlot', 'val', val.length, labels);
   const rows = labels.flatMap((name, layer) => [

@@ -23,47 +23,59 @@ export interface StatisticByEpoch {
 
 /** The statistics of one run over its epochs: what a report is made of. */
 export class RunHistory {
-  readonly #epochs: EpochStatistics[] = [];
+  readonly #byNumber = new Map<number, EpochStatistics>();
+  /** The epochs, ascending; undefined if they have to be sorted anew. */
+  #sorted: EpochStatistics[] | undefined = [];
 
   /** Adds an epoch. It replaces an earlier one of the same number. Covariances are not kept. */
   add(epoch: EpochStatistics): void {
-    const same = this.#epochs.findIndex(({ epoch: number }) => number === epoch.epoch);
     // Covariances are large and a report shows none.
     const kept = { ...epoch, layers: epoch.layers.map((layer) => ({ ...layer, covariance: undefined })) };
-    if (same >= 0) this.#epochs[same] = kept;
-    else this.#epochs.push(kept);
-    this.#epochs.sort((one, other) => one.epoch - other.epoch);
+    const last = this.#sorted?.at(-1)?.epoch ?? -Infinity;
+    if (this.#sorted !== undefined && epoch.epoch > last) this.#sorted.push(kept);
+    else this.#sorted = undefined;
+    this.#byNumber.set(epoch.epoch, kept);
   }
 
   /** All epochs, ascending. */
   get epochs(): readonly EpochStatistics[] {
-    return this.#epochs;
+    this.#sorted ??= [...this.#byNumber.values()].sort((one, other) => one.epoch - other.epoch);
+    return this.#sorted;
   }
 
   /** The last epoch that holds layers; undefined if none does. */
   get last(): EpochStatistics | undefined {
-    return this.#epochs.filter(({ layers }) => layers.length > 0).at(-1);
+    return this.#lastWhere(({ layers }) => layers.length > 0);
+  }
+
+  #lastWhere(holds: (epoch: EpochStatistics) => boolean): EpochStatistics | undefined {
+    const { epochs } = this;
+    for (let at = epochs.length - 1; at >= 0; at--) if (holds(epochs[at])) return epochs[at];
+    return undefined;
   }
 
   /** The splits that any epoch holds layers of. */
   get splits(): readonly Split[] {
     return (['train', 'val'] as const).filter((split) =>
-      this.#epochs.some(({ layers }) => layers.some((layer) => layer.split === split)),
+      this.epochs.some(({ layers }) => layers.some((layer) => layer.split === split)),
     );
   }
 
   /** The names of a split's layers in order of depth; of both splits' if no split is given. */
   layerNames(split?: Split): string[] {
-    const names = this.#epochs.flatMap(({ layers }) =>
-      layers.filter((layer) => split === undefined || layer.split === split).map(({ layer }) => layer),
-    );
-    return [...new Set(names)];
+    return [...namesIn(this.epochs, split)];
   }
 
-  /** One statistic of a split's layers, in each epoch that holds layers of the split. */
-  byEpoch(split: Split, stat: ScalarStat): StatisticByEpoch {
-    const labels = this.layerNames(split);
-    const epochs = this.#epochs.filter(({ layers }) => layers.some((layer) => layer.split === split));
+  /**
+   * One statistic of a split's layers, in each epoch that holds layers of the split.
+   *
+   * @param most of so many values only those of the last epochs are taken; of all by default
+   */
+  byEpoch(split: Split, stat: ScalarStat, most = Infinity): StatisticByEpoch {
+    let epochs = this.epochs.filter(({ layers }) => layers.some((layer) => layer.split === split));
+    const width = namesIn(epochs, split).size;
+    if (width * epochs.length > most) epochs = epochs.slice(-Math.max(1, Math.floor(most / width)));
+    const labels = [...namesIn(epochs, split)];
     const values = epochs.map(({ layers }) => {
       const found = new Map(layers.flatMap((layer) => (layer.split === split ? [[layer.layer, layer] as const] : [])));
       return labels.map((label) => found.get(label)?.values[stat] ?? Number.NaN);
@@ -73,21 +85,59 @@ export class RunHistory {
 
   /** The layers of a split in the last epoch that holds any; empty if none does. */
   lastOf(split: Split): readonly LayerStatistics[] {
-    const epoch = this.#epochs.filter(({ layers }) => layers.some((layer) => layer.split === split)).at(-1);
+    const epoch = this.#lastWhere(({ layers }) => layers.some((layer) => layer.split === split));
     return epoch?.layers.filter((layer) => layer.split === split) ?? [];
   }
 
-  /** The user's own scalars over the epochs (losses, metrics), one series per tag and split. */
+  /**
+   * The user's own scalars over the epochs (losses, metrics), one series per tag and split. The values of a series are put
+   * together when they are asked for: there may be many tags of which each has few.
+   */
   scalars(): Series[] {
-    const series = new Map<string, { name: string; split?: Split; values: number[] }>();
-    this.#epochs.forEach(({ scalars }, index) => {
+    const { epochs } = this;
+    const found = new Map<string, { series: Series; points: [index: number, value: number][] }>();
+    epochs.forEach(({ scalars }, index) => {
       for (const { tag, value, split } of scalars) {
         const key = `${split ?? ''}/${tag}`;
-        let entry = series.get(key);
-        if (!entry) series.set(key, (entry = { name: tag, split, values: this.#epochs.map(() => Number.NaN) }));
-        entry.values[index] = value;
+        let entry = found.get(key);
+        if (entry === undefined) {
+          const points: [number, number][] = [];
+          entry = { series: seriesOf(tag, split, points, epochs.length), points };
+          found.set(key, entry);
+        }
+        entry.points.push([index, value]);
       }
     });
-    return [...series.values()];
+    return [...found.values()].map(({ series }) => series);
   }
+}
+
+/** A series whose values are made when they are asked for. @param points grows until then */
+function seriesOf(
+  name: string,
+  split: Split | undefined,
+  points: readonly (readonly [index: number, value: number])[],
+  length: number,
+): Series {
+  let values: number[] | undefined;
+  return {
+    name,
+    split,
+    get values() {
+      if (values === undefined) {
+        values = new Array<number>(length).fill(Number.NaN);
+        for (const [index, value] of points) values[index] = value;
+      }
+      return values;
+    },
+  };
+}
+
+/** The names of the layers in some epochs, of one split or of both, in order of depth. */
+function namesIn(epochs: readonly EpochStatistics[], split: Split | undefined): Set<string> {
+  const names = new Set<string>();
+  for (const { layers } of epochs) {
+    for (const layer of layers) if (split === undefined || layer.split === split) names.add(layer.layer);
+  }
+  return names;
 }

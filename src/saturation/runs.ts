@@ -463,11 +463,15 @@ function factsWithoutNote(): RunFacts {
   return { threshold: 0.99, rule: 'paper', stats: statOfGroup, layers: new Map(), isNoted: false };
 }
 
+/** What `descriptionOf` writes is shorter; to search in a longer text may take the square of its length. */
+const maxDescription = 2000;
+
 /**
  * Fills in the facts of a run that has no note, which version 0.1.0 and SaturationWriter write: from the sentence that
  * describes a tag on its first event (see `descriptionOf`).
  */
-function addDescribedFacts(facts: RunFacts, layer: string, description = ''): void {
+function addDescribedFacts(facts: RunFacts, layer: string, written = ''): void {
+  const description = written.slice(0, maxDescription);
   const counted = /Threshold ([\d.]+) %, (paper|delve) rule/.exec(description);
   if (counted) {
     facts.threshold = Number(counted[1]) / 100;

@@ -65,7 +65,7 @@ export function encode(state: AccumulatorState): Uint8Array {
   return bytes;
 }
 
-/** Decodes a state. @throws RangeError if the bytes are not from `encode`, or were cut */
+/** Decodes a state. @throws RangeError if the bytes are not from `encode`, were cut, or hold numbers that no rows give */
 export function decode(bytes: Uint8Array): AccumulatorState {
   const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
   if (magic !== MAGIC || bytes.length < HEADER_BYTES) {
@@ -74,15 +74,16 @@ export function decode(bytes: Uint8Array): AccumulatorState {
     );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const features = view.getFloat64(8, true);
-  const count = view.getFloat64(24, true);
+  const features = whole('features', view.getFloat64(8, true), 1);
+  const rejected = whole('rejected rows', view.getFloat64(16, true));
+  const count = whole('folded rows', view.getFloat64(24, true));
   const waiting = view.getUint32(32, true);
   const width = view.getUint8(36);
   const precision: Precision | undefined = precisions[view.getUint16(37, true)]; // its upper byte is 0
   const numbers = count > 0 ? 2 * features + packedLength(features) : 0;
   const expected = HEADER_BYTES + numbers * 8 + waiting * features * width;
   const isKnown = (width === 4 || width === 8) && precision !== undefined && view.getUint8(39) === 0;
-  if (!Number.isSafeInteger(features) || features < 1 || !isKnown || bytes.length !== expected) {
+  if (!isKnown || bytes.length !== expected) {
     throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
   }
   let at = HEADER_BYTES;
@@ -93,6 +94,7 @@ export function decode(bytes: Uint8Array): AccumulatorState {
     for (const part of [moments.shift, moments.offset, moments.scatter]) {
       for (let i = 0; i < part.length; i++, at += 8) part[i] = view.getFloat64(at, true);
     }
+    checkMoments(moments, features);
   }
   let rows: Rows | undefined;
   if (waiting > 0) {
@@ -100,6 +102,38 @@ export function decode(bytes: Uint8Array): AccumulatorState {
     for (let i = 0; i < rows.length; i++, at += width) {
       rows[i] = width === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true);
     }
+    if (!rows.every(Number.isFinite)) throw new RangeError('fromBytes: expected finite rows, got a NaN or an Infinity');
   }
-  return { features, rejected: view.getFloat64(16, true), moments, rows, precision };
+  return { features, rejected, moments, rows, precision };
+}
+
+function whole(what: string, value: number, least = 0): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new RangeError(`fromBytes: expected the number of ${what} to be an integer >= ${least}, got ${value}`);
+}
+
+/** Products are rounded, by more the larger the largest variance is. */
+const productTolerance = 1e-5;
+
+/** Checks that moments are those of some rows: no variance is negative, and no covariance is beyond its two variances. */
+function checkMoments({ offset, scatter, shift }: MomentSums, features: number): void {
+  if (!shift.every(Number.isFinite) || offset.some(Number.isNaN)) {
+    throw new RangeError('fromBytes: expected means that are numbers, got a NaN or an Infinity');
+  }
+  const deviations = new Float64Array(features);
+  for (let i = 0; i < features; i++) {
+    const variance = scatter[packedLength(i + 1) - 1];
+    if (!(variance >= 0)) throw new RangeError(`fromBytes: expected variances >= 0, got ${variance} of feature ${i}`);
+    deviations[i] = Math.sqrt(variance);
+  }
+  const slack = productTolerance * deviations.reduce((most, deviation) => Math.max(most, deviation), 0) ** 2;
+  for (let i = 0, at = 0; i < features; i++) {
+    for (let j = 0; j <= i; j++, at++) {
+      // Sums that have left the range of numbers are Infinity, and so is the bound then.
+      if (Math.abs(scatter[at]) <= deviations[i] * deviations[j] + slack || slack === Infinity) continue;
+      throw new RangeError(
+        `fromBytes: expected a covariance that two variances allow, got ${scatter[at]} of ${i} and ${j}`,
+      );
+    }
+  }
 }

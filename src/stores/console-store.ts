@@ -1,5 +1,5 @@
 import { terminalHasColors } from '#platform';
-import { printable } from '../errors.js';
+import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from './store.js';
@@ -25,6 +25,7 @@ export class ConsoleStore implements Store {
 
   /** A store that prints with console.log, unless an option says otherwise. */
   constructor(options: ConsoleStoreOptions = {}) {
+    checkOptionNames('ConsoleStore', options, { print: true, colors: true } satisfies OptionNames<ConsoleStoreOptions>);
     this.#print = options.print ?? ((text) => console.log(text));
     this.#colors = options.colors ?? terminalHasColors();
   }

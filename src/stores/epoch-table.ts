@@ -89,10 +89,13 @@ export class EpochTable {
     for (const column of columns) table.addColumn(column);
     lines.forEach((cells, index) => {
       const epoch = numberOfText(cells[0]);
-      if (!Number.isInteger(epoch) || cells.length !== header.length) {
+      if (!Number.isSafeInteger(epoch) || epoch < 0 || cells.length !== header.length) {
         throw new RangeError(
           `${source}, line ${index + 2}: expected an epoch and ${columns.length} values, got ${cells.length} cells that begin with ${describe(cells[0])}`,
         );
+      }
+      if (table.#rows.has(epoch)) {
+        throw new RangeError(`${source}, line ${index + 2}: expected each epoch once, got ${epoch} again`);
       }
       table.addEpoch(epoch);
       for (const [k, column] of columns.entries()) table.set(epoch, column, cells[k + 1]);
@@ -111,7 +114,7 @@ function csvLines(text: string, source: string): string[][] {
   const lines: string[][] = [];
   let cells: string[] = [];
   // One cell and what ends it: a separator, a line break, or the end of the text.
-  const cell = /(?:"((?:[^"]|"")*)"|(?!")([^;\r\n]*))(;|\r\n|\r|\n|$)/gy;
+  const cell = /(?:"([^"]*(?:""[^"]*)*)"|(?!")([^;\r\n]*))(;|\r\n|\r|\n|$)/gy;
   while (cell.lastIndex < text.length || cells.length > 0) {
     const match = cell.exec(text);
     if (!match)

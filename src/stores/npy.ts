@@ -54,11 +54,14 @@ const readers: Record<string, (view: DataView, at: number, little: boolean) => n
   b1: (view, at) => view.getUint8(at),
 };
 
+/** As many as numpy's arrays have. */
+const maxAxes = 64;
+
 /**
  * Reads a .npy file of any real number type, either byte order, row- or column-major.
  *
  * @param source name of the file in errors
- * @throws RangeError if it is not such a file, or is cut short
+ * @throws RangeError if it is not such a file, is cut short or goes on behind its values
  */
 export function decodeNpy(bytes: Uint8Array, source = 'the bytes'): NpyArray {
   const refuse = (why: string): never => {
@@ -67,6 +70,7 @@ export function decodeNpy(bytes: Uint8Array, source = 'the bytes'): NpyArray {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 12 || magic.some((byte, k) => bytes[k] !== byte))
     refuse('one that does not begin with \\x93NUMPY');
+  if (bytes[6] < 1 || bytes[6] > 3) refuse(`version ${bytes[6]}`);
   const lengthBytes = bytes[6] === 1 ? 2 : 4;
   const start = 8 + lengthBytes + (lengthBytes === 2 ? view.getUint16(8, true) : view.getUint32(8, true));
   if (start > bytes.length) refuse('a header that is cut short');
@@ -79,8 +83,11 @@ export function decodeNpy(bytes: Uint8Array, source = 'the bytes'): NpyArray {
     .filter((part) => part.trim() !== '')
     .map(Number);
   const size = shape.reduce((product, length) => product * length, 1);
+  if (shape.length > maxAxes || ![...shape, size].every(Number.isSafeInteger)) {
+    return refuse(`a shape that no array has: (${dims[1].slice(0, 80)})`);
+  }
   const width = Number(descr[2][1]);
-  if (bytes.length < start + size * width) refuse(`${bytes.length - start} of ${size * width} bytes`);
+  if (bytes.length !== start + size * width) refuse(`${bytes.length - start} of ${size * width} bytes`);
   const values = new Float64Array(size);
   const columnMajor = /'fortran_order':\s*True/.test(header);
   for (let k = 0; k < size; k++) {

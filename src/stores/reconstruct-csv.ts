@@ -1,3 +1,4 @@
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import { dimensionsOf } from '../saturation/measure-layer.js';
 import { arrayStats, type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
@@ -29,6 +30,14 @@ export interface ReconstructOptions {
   files?: StoreFiles;
 }
 
+const optionNames: OptionNames<ReconstructOptions> = {
+  threshold: true,
+  rule: true,
+  stats: true,
+  savefile: true,
+  files: true,
+};
+
 /** Whether a statistic is an array, which has no place in a table. */
 function isArray(stat: StoredStat): boolean {
   return Object.hasOwn(arrayStats, stat);
@@ -59,6 +68,7 @@ const thresholded = scalarStatNames.filter((stat) => basisOf(stat) === 'threshol
  *   files, or if a statistic was neither saved nor can be computed from saved covariances or eigenvalues
  */
 export async function reconstructCsv(npyFolder: string | URL, options: ReconstructOptions = {}): Promise<EpochTable> {
+  checkOptionNames('reconstructCsv', options, optionNames);
   const { threshold, rule = 'paper' } = options;
   const { files, path: place } = storePlace(npyFolder, 'reconstructCsv', options.files);
   if (threshold !== undefined) checkedThreshold(threshold);
@@ -91,7 +101,8 @@ export async function reconstructCsv(npyFolder: string | URL, options: Reconstru
     for (const [epoch, path] of from.epochs) {
       const read = async () => decodeNpy((await files.read(`${folder}/${path}`))!, path);
       if (stat === undefined) {
-        const { dtype, values } = await read();
+        const { dtype, shape, values } = await read();
+        if (values.length !== 1) throw new RangeError(`${path}: expected one number, got the shape [${shape}]`);
         table.set(epoch, column, (dtype === 'int64' ? integerText : floatText)(values[0]));
         continue;
       }
@@ -162,7 +173,14 @@ function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | und
   return plan;
 }
 
+/** The spectrum of an array; what cannot be a covariance or eigenvalues is refused. */
 function spectrumOf({ shape, values }: NpyArray, path: string): Spectrum {
+  const stride = shape.length === 2 ? shape[1] + 1 : 1;
+  const variances = values.filter((_, index) => index % stride === 0);
+  // Rounding alone makes an eigenvalue of a covariance a little negative.
+  const least = -1e-9 * variances.reduce((most, variance) => Math.max(most, variance), 0);
+  const wrong = variances.find((variance) => variance < least) ?? values.find((value) => !Number.isFinite(value));
+  if (wrong !== undefined) throw new RangeError(`${path}: expected finite numbers and variances >= 0, got ${wrong}`);
   if (shape.length === 1) return Spectrum.fromEigenvalues(values);
   if (shape.length === 2 && shape[0] === shape[1]) return Spectrum.of(values);
   throw new RangeError(`${path}: expected a square covariance or a list of eigenvalues, got the shape [${shape}]`);

@@ -22,6 +22,8 @@ export class EpochMemory {
   readonly eigenspaces = new Map<string, Eigenspace>();
   /** Layers (`split/layer`) whose small number of samples was reported. */
   readonly fewSamplesReported = new Set<string>();
+  /** Layers (`split/layer`) of which it was reported that rows were left out. */
+  readonly rejectedReported = new Set<string>();
 }
 
 /**
@@ -110,7 +112,6 @@ export class EpochMeasurement {
       if (eigenspace !== undefined) this.#memory.eigenspaces.set(key, eigenspace);
       if (spectrum !== undefined) this.#spectra.set(key, spectrum);
       this.#layers.push({ ...statistics, strategy });
-      warnOfRejected(statistics, this.at.epoch);
     } catch (error) {
       this.#report(error, whereOf(recorded));
     }
@@ -118,6 +119,7 @@ export class EpochMeasurement {
 
   #end(): MeasuredEpoch {
     const { threshold, rule } = this.#options;
+    warnOfRejected(this.#layers, this.at.epoch, this.#memory.rejectedReported);
     warnOfFewSamples(this.#spectra, this.#options, this.#memory.fewSamplesReported);
     return {
       epoch: { ...this.at, threshold, rule, layers: this.#layers },
@@ -137,10 +139,24 @@ function saturationOf(statistics: LayerStatistics): LayerSaturation {
   return { split, layer, samples, effectiveSamples, rejected, features, saturation, intrinsicDimensionality };
 }
 
-function warnOfRejected({ split, layer, samples, rejected }: LayerStatistics, epoch: number): void {
-  if (rejected === 0) return;
-  const rows = `${rejected} of ${samples + rejected} rows held a NaN or Infinity and were left out`;
-  warn(`layer '${layer}' (${split}), epoch ${epoch}: ${rows}`);
+/** How many layers a warning words; it counts the others. */
+const mostLayersWorded = 3;
+
+/** Warns once per layer and split of rows that were left out. */
+function warnOfRejected(layers: readonly LayerStatistics[], epoch: number, reported: Set<string>): void {
+  const words: string[] = [];
+  for (const { split, layer, samples, rejected } of layers) {
+    const key = `${split}/${layer}`;
+    if (rejected === 0 || reported.has(key)) continue;
+    reported.add(key);
+    words.push(`${rejected} of ${samples + rejected} rows of layer '${layer}' (${split})`);
+  }
+  if (words.length === 0) return;
+  const more = words.length > mostLayersWorded ? ` and rows of ${words.length - mostLayersWorded} more` : '';
+  const listed = words.slice(0, mostLayersWorded).join(', ');
+  warn(
+    `epoch ${epoch + 1}: ${listed}${more} held a NaN or Infinity and were left out; no more is said of these layers`,
+  );
 }
 
 /** Warns once per layer and split: few rows show too little saturation. */
@@ -157,5 +173,8 @@ function warnOfFewSamples(
     reported.add(key);
     warnings.push(warning);
   }
-  if (warnings.length > 0) warn(warnings.join('\n'));
+  if (warnings.length === 0) return;
+  const more = warnings.length - mostLayersWorded;
+  if (more > 0) warnings.splice(mostLayersWorded, more, `The same holds for ${more} more, counted by layer and split.`);
+  warn(warnings.join('\n'));
 }

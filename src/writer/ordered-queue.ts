@@ -184,7 +184,9 @@ export class OrderedQueue {
     this.#advance();
     if (this.#warned) return;
     this.#warned = true;
-    warn('Too many events wait for values that are still being computed: those values are written later, out of order');
+    warn(
+      'Too many events wait for values that are still being computed: those values are written when they come, out of order, and TensorBoard may hide later points of their tags',
+    );
   }
 }
 

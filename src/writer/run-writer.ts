@@ -5,7 +5,7 @@
 import { hostname, warn } from '#platform';
 import { shortenedName } from '../encoding/file-names.js';
 import { wellFormed } from '../encoding/protobuf.js';
-import { ClosedWriterError, describe } from '../errors.js';
+import { ClosedWriterError, checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { checkEventBytes, checkStep, checkTag, checkText, secondsOf } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
@@ -45,6 +45,17 @@ export interface SummaryWriterOptions {
    */
   handleSignals?: boolean;
 }
+
+const optionNames: OptionNames<SummaryWriterOptions> = {
+  comment: true,
+  purgeStep: true,
+  maxQueue: true,
+  flushSecs: true,
+  maxBufferedBytes: true,
+  maxUnwrittenBytes: true,
+  filenameSuffix: true,
+  handleSignals: true,
+};
 
 const defaults = {
   comment: '',
@@ -164,6 +175,7 @@ export abstract class RunWriter implements AsyncDisposable {
     }
     const Writer = this.constructor as new (output: Output, options: SummaryWriterOptions) => this;
     const run = new Writer(below, this.#options);
+    run.ownRun.placeBelow(this.ownRun);
     this.#runs.set(name, run);
     this.#namesOfFolders.set(folder, name);
     return run;
@@ -175,9 +187,11 @@ export abstract class RunWriter implements AsyncDisposable {
   }
 
   /**
-   * Writes an event as it is: what `readEvents` yields is written back without loss.
+   * Writes an event as it is: what `readEvents` yields is written back without loss. An event is refused if it would stop one of
+   * TensorBoard's loaders, or keep a page from showing other tags; a loop that copies a file of which it knows nothing catches
+   * that and goes on with the next event.
    *
-   * @throws TypeError or RangeError if TensorBoard could not read the event
+   * @throws TypeError or RangeError that says what is wrong with the event; then nothing has been written
    */
   addEvent(event: TensorBoardEvent): void {
     this.#checkOpen('addEvent');
@@ -319,6 +333,7 @@ function quiet(promise: Promise<void>): Promise<void> {
 
 /** Checks the options and fills in the defaults. */
 function checkOptions(options: SummaryWriterOptions): RunOptions {
+  checkOptionNames('SummaryWriter', options, optionNames);
   const { comment, filenameSuffix, purgeStep, handleSignals = defaults.handleSignals } = options;
   checkText(comment, 'comment', 'SummaryWriter');
   checkText(filenameSuffix, 'filenameSuffix', 'SummaryWriter');

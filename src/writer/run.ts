@@ -53,6 +53,8 @@ export class Run {
   #begun = false;
   /** The hyperparameters that have been added. */
   #hparams: { text: string; ended: boolean } | undefined;
+  #warnedOfWideStep = false;
+  #parent: Run | undefined;
   /** What has been written for the projector, for an Output whose files are not updated in place. */
   #projectorConfig: string | undefined;
 
@@ -94,6 +96,7 @@ export class Run {
     // Making room may have begun another file, which does not have the tag's metadata.
     if (state.scalarBody === undefined) return false;
     state.lastStep = step;
+    if (isWide(step)) this.#warnOfWideStep(tag, step);
     const end = writeScalarRecord(records.bytes, records.view, start, wallTime ?? now / 1000, step, body, value);
     records.commit(end, now);
     return true;
@@ -218,7 +221,14 @@ export class Run {
     }
     return () => {
       this.#hparams = { text, ended: status !== 'running' };
+      const wide = this.#tags.scalars().find(([, step]) => step !== undefined && isWide(step));
+      if (wide !== undefined) this.#warnOfWideStep(wide[0], wide[1]!);
     };
+  }
+
+  /** Makes this a run below another one, whose hyperparameters count for it. */
+  placeBelow(parent: Run): void {
+    this.#parent = parent;
   }
 
   /**
@@ -273,6 +283,17 @@ export class Run {
     if (this.#records.isPending) warn(`At exit ${this.#records.pendingBytes} bytes of events could not be written`);
   }
 
+  /** TensorBoard answers "500" to the table of hyperparameters if the last step of a scalar beside them is no int32. */
+  #warnOfWideStep(tag: string, step: Step): void {
+    let described: Run | undefined = this;
+    while (described !== undefined && described.#hparams === undefined) described = described.#parent;
+    if (described === undefined || this.#warnedOfWideStep) return;
+    this.#warnedOfWideStep = true;
+    warn(
+      `The scalar '${tag}' is at step ${step} in a run with hyperparameters: while it is beyond 2147483647, TensorBoard shows no table of them`,
+    );
+  }
+
   #giveUp(names: string[]): void {
     const error = new Error(`given up: ${listed(names)}`);
     this.#records.addLoss(names.length, `no value has come for ${maxSilentMillis / 1000} s`, error);
@@ -303,7 +324,8 @@ export class Run {
     this.#records.add(firstRecord(), Date.now());
   }
 
-  #addNow(wallTime: number, step: Step, tensors: TaggedTensor[]): void {
+  #addNow(wallTime: number, step: Step, summaries: TaggedTensor[]): void {
+    const tensors = summaries.map((summary) => this.#tags.place(summary));
     const encode = () => {
       const values = tensors.map((tensor) => this.#tags.valueOf(tensor));
       return encodeSummaryEvent(wallTime, step, values);
@@ -313,7 +335,10 @@ export class Run {
     this.#records.prepare(payload.length);
     // What had to be written first may have begun another file, which has no tag's metadata.
     if (this.#tags.resets !== resets) payload = encode();
-    for (const { tag, metadata } of tensors) this.#tags.addMetadata(tag, metadata).lastStep = step;
+    for (const { tag, metadata } of tensors) {
+      this.#tags.addMetadata(tag, metadata).lastStep = step;
+      if (metadata.pluginData?.pluginName === 'scalars' && isWide(step)) this.#warnOfWideStep(tag, step);
+    }
     this.#records.add(payload, Date.now());
   }
 
@@ -361,6 +386,11 @@ export class Run {
     this.#projectorConfig = new TextDecoder().decode(bytes);
     await this.output.file!(projectorConfigFile, bytes);
   }
+}
+
+/** Whether a step is no int32. */
+function isWide(step: Step): boolean {
+  return step > 0x7fffffff || step < -0x80000000;
 }
 
 function warnOfLate(names: string[]): void {

@@ -42,8 +42,11 @@ import { RunWriter, type SummaryAddress, type SummaryOptions } from './run-write
  * `Output.isImmediate`).
  *
  * Values that come later (a WebGPU tensor, a rendered figure) keep their place in the order, and what is added after them
- * waits for them. If none comes for 30 s, those that have been waited for that long are given up: a warning, and the
+ * waits for them; if 10,000 events or 64 MiB wait, they lose their place and are written when they come, with a warning. If none
+ * comes for 30 s, those that have been waited for that long are given up: a warning, and the
  * rejection of `flush` and `close`, name them.
+ *
+ * A tag holds one kind of summary in a run: what is added to it of another kind goes to `<tag>/<kind>`, with a warning.
  *
  * Bad arguments throw TypeError or RangeError from the call. A disk that cannot be written to never makes a call throw:
  * events stay in memory (up to `maxUnwrittenBytes`) until it can, the first error is reported once as a warning, and

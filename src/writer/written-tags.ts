@@ -26,8 +26,8 @@ interface WrittenTag {
   scalarBody?: Uint8Array;
   /** The step of the tag's latest event. */
   lastStep?: Step;
-  /** Whether the warning about two kinds of summaries under this tag has been given. */
-  warned?: boolean;
+  /** The tags under which summaries of other plugins are written, by the plugin. */
+  others?: Map<string, string>;
 }
 
 /** The tags of a run, found by their text. */
@@ -45,6 +45,12 @@ export class WrittenTags {
     return this.#byText.get(tag);
   }
 
+  /** The tags that are scalars, each with the step of its latest event. */
+  scalars(): [string, Step | undefined][] {
+    const tags = [...this.#byText].filter(([, { metadata }]) => metadata.pluginData?.pluginName === 'scalars');
+    return tags.map(([tag, { lastStep }]) => [tag, lastStep]);
+  }
+
   /** A value in the form in which it is encoded: with metadata if the file has none for its tag. */
   valueOf({ tag, tensor, metadata }: TaggedTensor): tensorboard.Summary.IValue {
     const known = this.#byText.get(tag);
@@ -52,20 +58,33 @@ export class WrittenTags {
   }
 
   /**
-   * Records that the file now holds metadata of a tag. The first metadata counts; a later one that names another plugin
-   * is warned of once.
+   * A summary under the tag that it is written with. TensorBoard takes all summaries of a tag for what the first one is: it
+   * would not show one of another plugin, and its Python loader would no longer show the first ones either. So such a summary
+   * gets a tag of its own, `<tag>/<plugin>`, and a warning says so once.
    */
+  place(summary: TaggedTensor): TaggedTensor {
+    const { tag, metadata } = summary;
+    const known = this.#byText.get(tag);
+    const first = known?.metadata.pluginData?.pluginName;
+    const plugin = metadata.pluginData?.pluginName;
+    if (known === undefined || first === plugin || !plugin) return summary;
+    known.others ??= new Map();
+    let other = known.others.get(plugin);
+    if (other === undefined) {
+      known.others.set(plugin, (other = `${tag}/${plugin}`));
+      warn(
+        `The tag '${tag}' holds ${first} in this run, and a tag holds one kind: what was added as ${plugin} is written as '${other}'`,
+      );
+    }
+    return this.place({ ...summary, tag: other });
+  }
+
+  /** Records that the file now holds metadata of a tag. The first metadata counts. */
   addMetadata(tag: string, metadata: tensorboard.ISummaryMetadata): WrittenTag {
     let known = this.#byText.get(tag);
     if (known === undefined) this.#byText.set(tag, (known = { metadata, isDescribed: false }));
     known.isDescribed = true;
-    const first = known.metadata.pluginData?.pluginName;
-    const plugin = metadata.pluginData?.pluginName;
-    if (first === 'scalars') known.scalarBody ??= scalarBody(tag);
-    if (first !== plugin && !known.warned) {
-      known.warned = true;
-      warn(`The tag '${tag}' holds ${first} in this run and now got ${plugin}, which TensorBoard will not show`);
-    }
+    if (known.metadata.pluginData?.pluginName === 'scalars') known.scalarBody ??= scalarBody(tag);
     return known;
   }
 

@@ -1,15 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { printable } from '../../src/errors.js';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
+import { shortLabel } from '../../src/reports/plot-spec.js';
+import { profilePlot } from '../../src/reports/profile-plot.js';
+import { renderSvg } from '../../src/reports/render.js';
 import { reportHtml } from '../../src/reports/report.js';
 import { ReportStore, writeReport } from '../../src/reports/report-store.js';
+import { splitsPlot } from '../../src/reports/splits-plot.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../../src/saturation/epoch.js';
 import { RunHistory } from '../../src/saturation/run-history.js';
 import { readHistory } from '../../src/saturation/runs.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { oddNames } from '../support/epochs.js';
 import { temporaryFolder } from '../support/folders.js';
 
 function history(layers: number, epochs: number, name = (layer: number) => `block_${layer}/conv2d`): RunHistory {
@@ -106,6 +112,50 @@ describe('reportHtml', () => {
     expect(html).toContain('&lt;b&gt;0&lt;/b&gt;&amp;&quot;');
   });
 
+  it('every layer appears as what it is, whatever its name, in its cell, caption, plots and findings', async () => {
+    const pageOf = (name: (layer: number) => string) => {
+      const named = history(oddNames.length, 2, name);
+      const run = new RunHistory();
+      for (const { layers, ...epoch } of named.epochs) {
+        const scalars = oddNames.map((_, metric) => ({ tag: name(metric), value: 1, split: 'train' as const }));
+        run.add({ ...epoch, scalars, layers: layers.map((layer) => ({ ...layer, rejected: 1 })) });
+      }
+      return reportHtml(run);
+    };
+    const html = await pageOf((layer) => oddNames[layer]!);
+    const plain = await pageOf((layer) => `plain_${layer}`);
+    const drawn = Array.from(html.matchAll(/<text [^>]*>([^<]*)<\/text>/g), ([, text]) => text!);
+    const escaped = (text: string) =>
+      text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+    for (const name of oddNames) {
+      const shown = escaped(printable(name));
+      expect(html.split(`<td>${shown}</td>`).length - 1, name).toBe(2);
+      for (const part of [`<figcaption>Spectrum of ${shown}<`, `aria-label="Spectrum of ${shown}"`, `<code>${shown}<`])
+        expect(html.includes(part), part).toBe(true);
+      // As what a browser draws of a text: without blanks around it and characters that have no width.
+      const bare = (text: string) => text.replaceAll('&quot;', '"').replaceAll('\u200b', '').trim();
+      const label = bare(escaped(shortLabel(name)));
+      // Profile, train against validation, two heat maps.
+      if (label !== '') expect(drawn.filter((text) => bare(text) === label).length, name).toBeGreaterThanOrEqual(4);
+    }
+    // Every figure once, whatever a name would make of the pattern of a replacement.
+    for (const tag of ['svg', 'figure', 'text', 'code']) {
+      expect(html.split(`<${tag} `).length, tag).toBe(plain.split(`<${tag} `).length);
+    }
+    for (const raw of ['<script', '<b>', '\u0001', '\u001b', '\u2028', '\u202e']) {
+      expect(html.includes(raw), raw).toBe(false);
+    }
+  }, 30_000);
+
+  it('every metric may be plotted, whatever its name', async () => {
+    for (const name of oddNames) {
+      const options = { metric: name, title: name, subtitle: name };
+      const probes = { probes: [1], metrics: { [name]: 1 } };
+      await renderSvg(profilePlot({ labels: [name], values: [1] }, { ...options, ...probes }));
+      await renderSvg(splitsPlot({ labels: [name], train: [1], val: [2] }, options));
+    }
+  }, 30_000);
+
   it('no two elements of the page share an id', async () => {
     const html = await reportHtml(history(4, 3));
     const ids = [...html.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id);
@@ -188,6 +238,6 @@ describe('a report of a tracked training', () => {
     const files = new MemoryStoreFiles();
     await new ReportStore('x.html', { files }).close();
     expect(files.files.size).toBe(0);
-    expect(() => new ReportStore('')).toThrow(/path of an HTML file/);
+    expect(() => new ReportStore('')).toThrow('ReportStore: expected a path');
   });
 });

@@ -46,6 +46,40 @@ describe('RunHistory', () => {
     expect(history.last?.epoch).toBe(1);
   });
 
+  it('takes as long for each of many epochs, in whatever order, as for one', () => {
+    // With the square of the epochs in time this would take hours.
+    const epochs = 200_000;
+    const history = new RunHistory();
+    const layers = [layerOf('a', 0.5)];
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      history.add(epochOf(epoch, layers));
+      if (history.last?.epoch !== epoch || history.lastOf('train').length !== 1) throw new Error(`at ${epoch}`);
+    }
+    const shuffled = new RunHistory();
+    for (let count = 0; count < epochs; count++) shuffled.add(epochOf((count * 77_773) % epochs, layers));
+    expect(shuffled.epochs.map(({ epoch }) => epoch)).toEqual(history.epochs.map(({ epoch }) => epoch));
+    expect(history.byEpoch('train', 'saturation').values.length).toBe(epochs);
+  });
+
+  it('holds no more for many metrics and layers than their values, until they are asked for', () => {
+    // A table of them by epoch would have 10^10 cells.
+    const many = 100_000;
+    const history = new RunHistory();
+    for (let epoch = 0; epoch < many; epoch++) {
+      history.add({ ...epochOf(epoch, [layerOf(`l${epoch}`, 0.5)]), scalars: [{ tag: `m${epoch}`, value: epoch }] });
+    }
+    const series = history.scalars();
+    expect(series.length).toBe(many);
+    expect(series[7].values.filter((value) => !Number.isNaN(value))).toEqual([7]);
+    expect(series[7].values.length).toBe(many);
+    expect(history.layerNames().length).toBe(many);
+    const { epochs, labels, values } = history.byEpoch('train', 'saturation', 3 * many);
+    expect(epochs).toEqual([many - 2, many - 1, many]);
+    expect(labels).toEqual([`l${many - 3}`, `l${many - 2}`, `l${many - 1}`]);
+    expect(values[1]).toEqual([Number.NaN, 0.5, Number.NaN]);
+    expect(history.byEpoch('train', 'saturation', 1).epochs).toEqual([many]);
+  });
+
   it('splits are kept apart; an epoch without validation is no row of it', () => {
     const history = new RunHistory();
     history.add(epochOf(0, [layerOf('a', 0.1), layerOf('a', 0.5, 'val')]));

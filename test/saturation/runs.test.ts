@@ -114,6 +114,20 @@ describe('what a tracker wrote, read back', () => {
     expect(raw.epochs.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it('is read in time, however long the descriptions of its tags are', async () => {
+    // Searched for a width with the square of its length in time, this would take hours.
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(join(logdir, 'train'));
+    const description = `Width d = 8, first value from n = 90 samples. ${'d = 1 '.repeat(500_000)}`;
+    writer.addScalar('saturation/fc', 0.5, 1, { description });
+    writer.addScalar('saturation/other', 0.5, 1, { description: 'd = 1 '.repeat(500_000) });
+    await writer.close();
+    expect((await readHistory(logdir)).last?.layers).toMatchObject([
+      { layer: 'fc', features: 8, samples: 90 },
+      { layer: 'other', features: Number.NaN },
+    ]);
+  });
+
   it('is that of one experiment; those below one logdir are never mixed', async () => {
     const logdir = temporaryFolder();
     const saturations = { fold1: [0.125, 0.125, 0.25], 'deep/fold2': [0.5, 0.75], '.': [1] };

@@ -5,11 +5,13 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { CsvStore } from '../../src/stores/csv-store.js';
+import { parseDelveColumn } from '../../src/stores/delve-names.js';
 import { EpochTable, floatText, integerText, numberOfText } from '../../src/stores/epoch-table.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
+import { encodeNpy } from '../../src/stores/npy.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
-import { epochOf, layer } from '../support/epochs.js';
+import { epochOf, layer, oddNames } from '../support/epochs.js';
 
 describe('CsvStore', () => {
   const delveCsv = readFileSync(new URL('../fixtures/delve_outputs/run.csv', import.meta.url));
@@ -224,6 +226,23 @@ describe('EpochTable', () => {
     expect(() => EpochTable.parse(text, 'run.csv')).toThrow(why);
   });
 
+  it('refuses epochs that cannot be, and one that comes twice', () => {
+    for (const epoch of ['x', '-1', '1.5', '1e300', 'inf', '']) {
+      expect(() => EpochTable.parse(`;a\n0;1\n${epoch};2\n`, 'x.csv'), epoch).toThrow(
+        /^x\.csv, line 3: expected an epoch/,
+      );
+    }
+    expect(() => EpochTable.parse(';a\n0;1\n0.0;2\n', 'x.csv')).toThrow(
+      'line 3: expected each epoch once, got 0 again',
+    );
+  });
+
+  it('reads a quoted cell of ten million characters', () => {
+    const long = '""ab'.repeat(2_500_000);
+    expect(EpochTable.parse(`;"${long}"\n0;1\n`).columns[0].length).toBe(7_500_000);
+    expect(() => EpochTable.parse(`;"${long}\n0;1\n`)).toThrow('expected a closing quote');
+  });
+
   it('refuses an epoch that is not an integer', () => {
     expect(() => new EpochTable().set(0.5, 'a', '1')).toThrow(RangeError);
   });
@@ -366,6 +385,39 @@ describe('reconstructCsv', () => {
     expect((await reconstructCsv('run', { files })).columns[0]).toBe('eval-saturation_../a/b:c');
   });
 
+  it('gives back every name that a layer or a metric may have, from csv and from npy files', async () => {
+    const layers = oddNames.flatMap((name) => [layer(name, 'train'), layer(name, 'val')]);
+    const epoch = epochOf(
+      0,
+      layers,
+      oddNames.map((tag) => ({ tag: `metric ${tag}`, value: 1 })),
+    );
+    const files = new MemoryStoreFiles();
+    await new CsvStore('run', { files }).add(epoch);
+    await new NpyStore('run', { files }).add(epoch);
+    const read = EpochTable.parse(new TextDecoder().decode(await files.read('run.csv')));
+    // The names of files are cut if they are too long for a file system, and end in a checksum.
+    const short = oddNames.filter((name) => Buffer.byteLength(name) < 100);
+    expect(short.length).toBeGreaterThan(oddNames.length - 4);
+    for (const [table, names] of [
+      [read, oddNames],
+      [await reconstructCsv('run', { files }), short],
+    ] as const) {
+      const parsed = table.columns.map(parseDelveColumn);
+      const found = parsed.filter((column) => column?.stat === 'saturation').map((column) => column?.layer);
+      expect(found).toEqual(expect.arrayContaining(names.flatMap((name) => [name, name])));
+      expect(found.length).toBe(2 * oddNames.length);
+      for (const name of names) {
+        expect(table.value(0, `train-saturation_${name}`)).toBe(0.375);
+        expect(table.value(0, `metric ${name}`)).toBe(1);
+      }
+    }
+    for (const path of files.files.keys()) {
+      expect(path).toMatch(/^run(\.csv$|\/)/);
+      expect(path.split('/').every((part) => Buffer.byteLength(part) <= 255 && part !== '..')).toBe(true);
+    }
+  });
+
   it('leaves the cell of an epoch without that file empty', async () => {
     const files = await savedRun();
     files.files.delete('run/_train-saturation_fc/_train-saturation_fc_epoch1.npy');
@@ -391,6 +443,23 @@ describe('reconstructCsv', () => {
   ])('refuses %o, saying why', async (options, why) => {
     const files = await savedRun();
     await expect(reconstructCsv('run', { ...options, files })).rejects.toThrow(why);
+  });
+
+  it.each<[string, number[], number[], RegExp]>([
+    ['_train-saturation_a', [2], [0.5, 0.25], /expected one number, got the shape \[2\]/],
+    ['_train-saturation_a', [0], [], /expected one number, got the shape \[0\]/],
+    ['_train-covariance-matrix_a', [2, 2], [1, 0, 0, -1], /variances >= 0, got -1/],
+    ['_train-covariance-matrix_a', [2, 2], [1, Number.NaN, 0, 1], /got NaN/],
+    ['_train-covariance-matrix_a', [2, 3], [1, 0, 0, 1, 0, 0], /square covariance/],
+    ['_train-spectrum_a', [2], [1, -0.5], /variances >= 0, got -0.5/],
+    ['_train-spectrum_a', [2], [Infinity, 1], /got Infinity/],
+  ])('refuses what cannot be: %s of shape %j with %j', async (name, shape, values, message) => {
+    const files = new MemoryStoreFiles();
+    const array = encodeNpy({ dtype: 'float64', shape, values: Float64Array.from(values) });
+    await files.write(`run/${name}/${name}_epoch0.npy`, array);
+    const read = reconstructCsv('run', { files, ...(name.includes('-saturation') ? {} : { threshold: 0.9 }) });
+    await expect(read).rejects.toThrow(RangeError);
+    await expect(read).rejects.toThrow(message);
   });
 
   it('refuses a folder without such files, naming it', async () => {

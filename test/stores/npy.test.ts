@@ -214,3 +214,46 @@ describe('the epoch counter', () => {
     expect(decodeEpochCounter(bytes)).toBeUndefined();
   });
 });
+
+describe('decodeNpy refuses before it allocates', () => {
+  const file = (dict: string, values = 0, version = 1) => {
+    const header = new TextEncoder().encode(`${dict}\n`);
+    const start = [0x93, ...new TextEncoder().encode('NUMPY'), version, 0, header.length & 255, header.length >> 8];
+    return Uint8Array.from([...start, ...header, ...new Uint8Array(values)]);
+  };
+  const dict = (shape: string, descr = '<f8') => `{'descr': '${descr}', 'fortran_order': True, 'shape': (${shape}), }`;
+
+  it.each([
+    ['a shape whose product is beyond numbers', file(dict('9007199254740993, 1'))],
+    ['an infinite length', file(dict(`1${'0'.repeat(400)}, 0`))],
+    ['a giant shape', file(dict('100000000000, 2'), 16)],
+    ['a product that overflows', file(dict('4294967296, 4294967296'), 16)],
+    ['65 axes', file(dict('1, '.repeat(65)), 8)],
+    ['fewer values than the shape has', file(dict('3,'), 23)],
+    ['more values than the shape has', file(dict('3,'), 25)],
+    ['a version that does not exist', file(dict('1,'), 8, 9)],
+    ['version 0', file(dict('1,'), 8, 0)],
+    ['numbers of another kind', file(dict('1,', '<c8'), 8)],
+    ['a header beyond the end', Uint8Array.from([...file(dict('1,')).subarray(0, 8), 255, 255, 0, 0])],
+  ])('%s', (_, bytes) => {
+    expect(() => decodeNpy(bytes, 'x.npy')).toThrow(RangeError);
+    expect(() => decodeNpy(bytes, 'x.npy')).toThrow(/^x\.npy: expected a \.npy file of real numbers, got /);
+  });
+
+  it('and any change of a file gives an array of its shape, or a RangeError', () => {
+    const bytes = encodeNpy({ dtype: 'float64', shape: [2, 3], values: Float64Array.of(1, 2, 3, 4, 5, 6) });
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.nat(255), fc.nat(bytes.length), (at, byte, length) => {
+        const changed = bytes.slice(0, length < 20 ? length : undefined);
+        changed[at] = byte;
+        try {
+          const { shape, values } = decodeNpy(changed);
+          expect(values.length).toBe(shape.reduce((product, axis) => product * axis, 1));
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { printable } from '../../src/errors.js';
 import { ConsoleStore, epochText } from '../../src/stores/console-store.js';
 import {
   decodeFileName,
@@ -11,7 +12,7 @@ import {
 } from '../../src/stores/delve-names.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { type Store, StoreList } from '../../src/stores/store.js';
-import { epochOf, layer } from '../support/epochs.js';
+import { epochOf, layer, oddNames } from '../support/epochs.js';
 
 describe('columns', () => {
   it('are named as in a file that Delve wrote', () => {
@@ -156,6 +157,19 @@ describe('ConsoleStore', () => {
 
   it('does not let a layer name command the terminal', () => {
     expect(epochText(epochOf(0, [layer('a\u001b[2Jb\n', 'train')]))).toContain('a\\u001b[2Jb\\u000a');
+  });
+
+  it('prints every name on a line of its own, whatever is in it', () => {
+    const text = epochText(
+      epochOf(
+        0,
+        oddNames.map((name) => layer(name, 'train')),
+      ),
+    );
+    expect(text.split('\n').length).toBe(2 + oddNames.length);
+    for (const name of oddNames) expect(text).toContain(`  ${printable(name)}`);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u2028\u202e]/);
   });
 
   it('prints an epoch without layers', () => {

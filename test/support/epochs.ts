@@ -23,3 +23,41 @@ export function epochOf(
 ): EpochStatistics {
   return { epoch, step: epoch + 1, threshold: 0.99, rule: 'paper', layers, scalars };
 }
+
+/** Names that a layer may have, and that files, pages, expressions and objects take for something else. */
+export const oddNames: readonly string[] = [
+  'constructor',
+  'toString',
+  '__proto__',
+  'hasOwnProperty',
+  'a\u2028b\u2029c',
+  "x$'y",
+  'x$&y$1$$',
+  'x$`y',
+  'a`b',
+  '`` `',
+  '</script><b>',
+  '"quoted"',
+  "'single'",
+  'line\nbreak\r\nagain',
+  'tab\tbed',
+  `${'block/'.repeat(60)}conv`,
+  '深'.repeat(150),
+  '\u202etfel',
+  'שלום',
+  '🙂🙃'.repeat(30),
+  ' ',
+  '\u200b',
+  'a;b,c',
+  '=1+1',
+  'url(#x)',
+  ' id="x"',
+  'href="#y"',
+  '\\n${x}%41',
+  '..',
+  'con',
+  'a/../b',
+  'datum',
+  'null',
+  '\u0001\u001b[31m',
+];

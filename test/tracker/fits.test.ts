@@ -110,8 +110,8 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
     await tracker.close();
     expect(ownKeysOf(model)).toEqual(keys);
     const train = await summariesOf(join(logdir, 'train'));
-    // Each of the two trackers writes a note.
-    expect(repeated(train).filter((each) => each !== 'saturation-note@1')).toEqual([]);
+    // Each of the two trackers writes notes, on the native backend another one when its thread runs.
+    expect(repeated(train).filter((each) => !each.startsWith('saturation-note@'))).toEqual([]);
     const at = (tag: string) => pointsOf(train, tag).map(([each]) => each);
     expect(at('epoch_loss')).toEqual([1, 2, 3, 4, 5]);
     expect(at('saturation/hidden')).toEqual([1, 2, 3, 4, 5]);

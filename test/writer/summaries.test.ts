@@ -356,12 +356,60 @@ describe('events', () => {
     expect((await events()).every(({ step }) => Number(step) === 0)).toBe(true);
   });
 
-  it('a tag used for two kinds is warned of once, and written all the same', async () => {
+  it('a tag used for two kinds is warned of once, and each kind has a tag of its own', async () => {
     const { writer, events } = writerInMemory();
     writer.addScalar('x', 1, 1);
     for (const step of [2, 3]) writer.addText('x', 'text', step);
-    expect(warnings).toEqual([expect.stringMatching(/'x' holds scalars .* text/)]);
-    expect((await events()).length).toBe(4);
+    writer.addHistogram('x/text', [1, 2], 4);
+    writer.addScalar('x', 2, 5);
+    writer.addText('y', 'text', 6);
+    for (const step of [7, 8]) writer.addScalar('y', step, step);
+    expect(warnings).toEqual([
+      expect.stringMatching(/'x' holds scalars .* as text is written as 'x\/text'/),
+      expect.stringMatching(/'x\/text' holds text .* as histograms is written as 'x\/text\/histograms'/),
+      expect.stringMatching(/'y' holds text .* as scalars is written as 'y\/scalars'/),
+    ]);
+    const written = (await events()).flatMap(({ summary }) => summary?.value ?? []);
+    expect(written.map(({ tag, metadata }) => [tag, metadata?.pluginData?.pluginName ?? ''])).toEqual([
+      ['x', 'scalars'],
+      ['x/text', 'text'],
+      ['x/text', ''],
+      ['x/text/histograms', 'histograms'],
+      ['x', ''],
+      ['y', 'text'],
+      ['y/scalars', 'scalars'],
+      ['y/scalars', ''],
+    ]);
+  });
+
+  describe('a scalar whose step is no int32, beside hyperparameters', () => {
+    const wide = 2 ** 31;
+    const hparams = (w: SummaryWriter) => w.addHparams({ lr: 1 });
+    const loss = (step: number | bigint) => (w: SummaryWriter) => w.addScalar('loss', 1, step);
+    it.each<[string, ...((w: SummaryWriter) => void)[]]>([
+      ['at a known tag', loss(1), hparams, loss(wide)],
+      ['at a new tag', hparams, loss(BigInt(wide))],
+      ['before them', loss(wide), hparams],
+      ['as a metric', (w) => w.addHparams({ lr: 1 }, { loss: 1 }, { step: wide })],
+      ['below zero', hparams, loss(-wide - 1)],
+      ['in a run below', hparams, (w) => loss(wide)(w.run('a').run('b'))],
+    ])('is warned of once: %s', (_, ...acts) => {
+      const { writer } = writerInMemory();
+      for (const act of acts) act(writer);
+      writer.addScalar('loss', 1, wide + 1);
+      expect(warnings.filter((text) => text.includes('no table'))[0]).toMatch(/'loss' is at step -?214748364[89] /);
+      expect(warnings.length).toBeLessThanOrEqual(2);
+    });
+
+    it('is not warned of if it is one, or there are none', () => {
+      const { writer } = writerInMemory();
+      writer.addScalar('loss', 1, wide);
+      writer.run('a').addHparams({ lr: 1 });
+      writer.run('a').addScalar('loss', 1, wide - 1);
+      writer.run('a').addScalar('loss', 1, -wide);
+      writer.run('a').addHistogram('values', [1], wide);
+      expect(warnings).toEqual([]);
+    });
   });
 
   it('half a character in a tag or description becomes U+FFFD, since text that is not UTF-8 stops a loader', async () => {
