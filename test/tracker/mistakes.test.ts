@@ -38,7 +38,7 @@ afterEach(() => {
   model.dispose();
 });
 
-const fit = (callbacks: unknown, fitted = model) =>
+const fitModel = (callbacks: unknown, fitted = model) =>
   fitted.fit(x, y, { epochs: 2, batchSize: 10, verbose: 0, callbacks: callbacks as tf.Callback[] });
 const pass = () => void tf.tidy(() => void model.predict(x));
 
@@ -121,11 +121,11 @@ describe('what records nothing says so', () => {
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
     let within: number | undefined;
-    await fit({ onBatchEnd: () => void (within ??= told().length) });
-    await fit([]);
+    await fitModel({ onBatchEnd: () => void (within ??= told().length) });
+    await fitModel([]);
     expect(within).toBe(1);
     expect(told()).toEqual([expect.stringContaining('model.fit: expected callbacks: tracker, got none')]);
-    await fit(tracker);
+    await fitModel(tracker);
     await tracker.close();
     expect(store.epochs).toHaveLength(2);
     expect(told()).toHaveLength(1);
@@ -154,7 +154,7 @@ describe('what records nothing says so', () => {
     const abort = new AbortController();
     const tracker = new SaturationTracker('unused', model, { saveTo: [], signal: abort.signal });
     tracker.stop();
-    await fit([]);
+    await fitModel([]);
     await tracker.addSaturations();
     tracker.resume();
     tracker.record('train', pass);
@@ -168,9 +168,9 @@ describe('what records nothing says so', () => {
     const other = dense.build();
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
-    await fit(tracker, other);
+    await fitModel(tracker, other);
     expect(told()).toEqual([expect.stringContaining('epoch 1: expected passes through the tracked layers, got none')]);
-    await fit(tracker);
+    await fitModel(tracker);
     await tracker.close();
     expect(store.samples(2)).toEqual({ 'train/hidden': 40, 'train/output': 40 });
     other.dispose();
@@ -181,7 +181,7 @@ describe('what records nothing says so', () => {
     outer.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
-    await fit(tracker, outer);
+    await fitModel(tracker, outer);
     await tracker.close();
     expect(store.samples(1)).toEqual({ 'train/hidden': 40, 'train/output': 40 });
     expect(told()).toEqual([]);
@@ -189,17 +189,17 @@ describe('what records nothing says so', () => {
 
   it('a fit after close()', async () => {
     const tracker = new SaturationTracker('unused', model, { saveTo: [] });
-    await fit(tracker);
+    await fitModel(tracker);
     await tracker.close();
-    await fit(tracker);
-    await fit(tracker);
+    await fitModel(tracker);
+    await fitModel(tracker);
     expect(told()).toEqual([expect.stringContaining("expected an open tracker, got the one of 'unused'")]);
   });
 
   it('rows that were recorded before a fit', async () => {
     const tracker = new SaturationTracker('unused', model, { saveTo: [] });
     tracker.record('val', pass);
-    await fit(tracker);
+    await fitModel(tracker);
     await tracker.close();
     expect(told()).toEqual([expect.stringContaining('they count with the first one of this fit')]);
   });
