@@ -22,6 +22,8 @@ export class EpochMemory {
   readonly eigenspaces = new Map<string, Eigenspace>();
   /** Layers (`split/layer`) whose small number of samples was reported. */
   readonly fewSamplesReported = new Set<string>();
+  /** Layers (`split/layer`) whose corrected saturation is saved, because their rows are few or were so in some epoch. */
+  readonly corrected = new Set<string>();
   /** Layers (`split/layer`) of which it was reported that rows were left out. */
   readonly rejectedReported = new Set<string>();
 }
@@ -111,10 +113,19 @@ export class EpochMeasurement {
       );
       if (eigenspace !== undefined) this.#memory.eigenspaces.set(key, eigenspace);
       if (spectrum !== undefined) this.#spectra.set(key, spectrum);
+      if (this.#options.correctsOnlyFew && !this.#isOfFewRows(key, spectrum))
+        delete statistics.values.saturationCorrected;
       this.#layers.push({ ...statistics, strategy });
     } catch (error) {
       this.#report(error, whereOf(recorded));
     }
+  }
+
+  /** Whether a layer's saturation needs correction; a layer that once needed it has a value in each later epoch. */
+  #isOfFewRows(key: string, spectrum: Spectrum | undefined): boolean {
+    const { corrected } = this.#memory;
+    if (spectrum !== undefined && hasFewRows(spectrum, this.#options)) corrected.add(key);
+    return corrected.has(key);
   }
 
   #end(): MeasuredEpoch {
@@ -159,15 +170,25 @@ function warnOfRejected(layers: readonly LayerStatistics[], epoch: number, repor
   );
 }
 
+/** Rows per feature from which no saturation is more than 0.05 too low, so that nothing need be computed to know that. */
+const MANY_ROWS_PER_FEATURE = 100;
+
+/** Whether a spectrum's saturation may be too low by more than is told without a word. */
+function hasFewRows(spectrum: Spectrum, { threshold, rule }: MeasureOptions): boolean {
+  const rows = spectrum.effectiveSamples ?? 0;
+  return rows < MANY_ROWS_PER_FEATURE * spectrum.features && !spectrum.isReliable({ threshold, rule });
+}
+
 /** Warns once per layer and split: few rows show too little saturation. */
 function warnOfFewSamples(
   spectra: ReadonlyMap<string, Spectrum>,
-  { threshold, rule }: MeasureOptions,
+  options: MeasureOptions,
   reported: Set<string>,
 ): void {
+  const { threshold, rule } = options;
   const warnings: string[] = [];
   for (const [key, spectrum] of spectra) {
-    if (reported.has(key)) continue;
+    if (reported.has(key) || !hasFewRows(spectrum, options)) continue;
     const warning = spectrum.sampleSizeWarning(key, { threshold, rule });
     if (warning === undefined) continue;
     reported.add(key);

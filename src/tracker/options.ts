@@ -18,8 +18,9 @@ const DEFAULT_MAX_WIDTH = 4096;
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
   /**
-   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum. Delve's short names are
-   * taken too: lsat, idim, trc, dtrc, det, cov, embed.
+   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and saturationCorrected of
+   * layers whose rows are too few for what they show. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
+   * embed.
    */
   stats?: Stat[];
   /** Fraction of the variance that the counted directions must explain, in (0, 1]. Default 0.99. */
@@ -59,7 +60,7 @@ export interface SaturationOptions {
    */
   sampling?: 'all' | 'auto';
   /**
-   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 1e-7 of the largest eigenvalue.
+   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 3e-7 of the largest eigenvalue.
    * 'float64': float64 throughout.
    */
   precision?: 'auto' | 'float64';
@@ -135,8 +136,11 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
  */
 export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedOptions {
   checkOptionNames(call, options, saturationOptionNames);
-  const stats = resolveStats(options.stats ?? ['saturation', 'intrinsicDimensionality', 'spectrum']);
+  const stats = resolveStats(
+    options.stats ?? ['saturation', 'saturationCorrected', 'intrinsicDimensionality', 'spectrum'],
+  );
   return {
+    correctsOnlyFew: options.stats === undefined,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),

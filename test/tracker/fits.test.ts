@@ -245,8 +245,7 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
       expect(pointsOf(train, tag).map(([at]) => at)).toEqual([1, 2, 3, 4, 5, 6]);
     }
     expect(pointsOf(train, 'batch_loss')).toHaveLength(18);
-    expect(told()).toHaveLength(2);
-    for (const warning of told()) expect(warning).toContain('expected the model of the fits before');
+    expect(told()).toEqual([expect.stringContaining('expected the model of the fits before')]);
     for (const each of models.slice(1)) each.dispose();
   });
 
