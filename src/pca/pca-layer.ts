@@ -16,7 +16,7 @@ import { initializers, type LayerVariable, layers, type Shape } from '@tensorflo
 import { warn } from '#platform';
 import { outputRows } from '../activations/samples.js';
 import { floatsOf } from '../activations/tensors.js';
-import { describe } from '../errors.js';
+import { describe, type OptionNames } from '../errors.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
@@ -54,6 +54,16 @@ export interface PcaLayerOptions {
    */
   downsample?: number | null;
 }
+
+/** The names of the options of a PCA layer, beside those of every layer of TensorFlow.js. */
+export const pcaOptionNames: OptionNames<PcaLayerOptions> = {
+  name: true,
+  threshold: true,
+  rule: true,
+  centering: true,
+  keepDim: true,
+  downsample: true,
+};
 
 /** Checks options and fills in the defaults. @throws TypeError or RangeError naming the option */
 export function pcaLayerOptions(options: PcaLayerOptions) {

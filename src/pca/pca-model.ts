@@ -1,7 +1,7 @@
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 import { type Batch, type Batches, eachBatch, runOnBatch } from '../activations/batches.js';
-import { describe } from '../errors.js';
-import { PcaLayer, type PcaLayerOptions } from './pca-layer.js';
+import { checkOptionNames, describe } from '../errors.js';
+import { PcaLayer, type PcaLayerOptions, pcaOptionNames } from './pca-layer.js';
 
 /*
  * All PCA layers of a model at once: what they let through, their thresholds, the data they learn from, and random
@@ -107,6 +107,17 @@ export { type InsertPcaLayersOptions, insertPcaLayers } from './insert-pca-layer
 export type { PcaLayerOptions } from './pca-layer.js';
 export { PcaLayer } from './pca-layer.js';
 
+/** What every layer of TensorFlow.js takes. */
+const layerOptionNames = {
+  inputShape: true,
+  batchInputShape: true,
+  batchSize: true,
+  dtype: true,
+  trainable: true,
+  weights: true,
+  inputDType: true,
+} as const;
+
 /**
  * Makes a layer that passes everything on in training and, in evaluation, only what lies in the eigenspace of what it saw.
  * It belongs behind a dense, convolutional or recurrent layer. See {@link PcaLayer}.
@@ -116,5 +127,6 @@ export { PcaLayer } from './pca-layer.js';
  * @throws TypeError or RangeError if an option is out of its range
  */
 export function pcaLayer(options: PcaLayerOptions = {}): PcaLayer {
+  checkOptionNames('pcaLayer', options, { ...pcaOptionNames, ...layerOptionNames });
   return new PcaLayer(options);
 }

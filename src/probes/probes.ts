@@ -5,7 +5,7 @@ import { onLayerCall } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
 import { lastSteps, poolPlaces, type SampleMatrix } from '../activations/samples.js';
 import { floatsOf } from '../activations/tensors.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { LogisticRegression, type LogisticRegressionOptions } from './logistic-regression.js';
 
 /*
@@ -47,6 +47,17 @@ export interface ProbeOptions extends LogisticRegressionOptions {
   step?: number | bigint;
 }
 
+const optionNames: OptionNames<ProbeOptions> = {
+  layers: true,
+  batchSize: true,
+  maxPlaces: true,
+  writer: true,
+  step: true,
+  l2: true,
+  tolerance: true,
+  maxIterations: true,
+};
+
 /** How well a linear model reads the classes from one layer. */
 export interface Probe {
   /** The layer's name in a tracker. */
@@ -76,6 +87,7 @@ export async function probeLayers(
   test: ProbeSource,
   options: ProbeOptions = {},
 ): Promise<Probe[]> {
+  checkOptionNames('probeLayers', options, optionNames);
   const tracked = trackedLayers(model, options.layers);
   // What can be wrong with samples that are at hand is said before a model runs for minutes.
   if (isAtHand(test)) await labelsOf('test', test);

@@ -63,8 +63,7 @@ const table = {
     tagGroup: 'saturation-corrected',
     head: 'corrected',
     title: 'corrected saturation',
-    meaning:
-      'The saturation that many samples would show, estimated from these; NaN below half an independent sample per direction.',
+    meaning: 'The saturation that many samples would show, estimated from these; NaN if they are too few to say.',
     basis: 'rows',
     of: (_spectrum, { estimate }) => estimate().saturation,
   },

@@ -3,11 +3,12 @@ import { writesToTerminal, writeTerminal } from '#platform';
 import { type Batch, type Batches, eachBatch, inputsOf, itemsIn, runOnBatch } from '../activations/batches.js';
 import { type GraphModelNodes, graphRunner, isGraphModelNodes } from '../activations/graph-model.js';
 import { ActivationRecorder } from '../activations/recorder.js';
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { FailureLog } from './failures.js';
 import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
-import { resolveOptions, type SaturationOptions } from './options.js';
+import { resolveOptions, type SaturationOptions, saturationOptionNames } from './options.js';
 
 /** Options of extractSaturation: how activations are read, as for a SaturationTracker. */
 export interface ExtractSaturationOptions
@@ -26,6 +27,9 @@ export interface ExtractSaturationOptions
   progress?: boolean;
 }
 
+const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, ...readingNames } = saturationOptionNames;
+const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
+
 /**
  * The spectra of a trained model's layers over a data set, without training: by layer, in order of depth. Any threshold
  * and rule can be asked of them afterwards. Layers of which no row was finite are left out. The model is left as it was.
@@ -41,8 +45,12 @@ export async function extractSaturation(
   batches: Batches,
   options: ExtractSaturationOptions = {},
 ): Promise<Map<string, Spectrum>> {
+  checkOptionNames('extractSaturation', options, optionNames);
   const { progress = writesToTerminal(), ...rest } = options;
-  const resolved = resolveOptions({ ...rest, sampling: rest.sampling ?? 'auto', stats: ['spectrum'], saveTo: [] });
+  const resolved = resolveOptions(
+    { ...rest, sampling: rest.sampling ?? 'auto', stats: ['spectrum'], saveTo: [] },
+    'extractSaturation',
+  );
   const failures = new FailureLog('extractSaturation: ');
   const recorder = new ActivationRecorder(model, resolved, failures.add);
   let count = 0;

@@ -1,7 +1,7 @@
 import type { Layer, LayerFilter } from '../activations/layers.js';
 import type { RecordingOptions } from '../activations/recorder.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
 import { type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import {
@@ -18,8 +18,9 @@ const DEFAULT_MAX_WIDTH = 4096;
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
   /**
-   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum. Delve's short names are
-   * taken too: lsat, idim, trc, dtrc, det, cov, embed.
+   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and saturationCorrected of
+   * layers whose rows are too few for what they show. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
+   * embed.
    */
   stats?: Stat[];
   /** Fraction of the variance that the counted directions must explain, in (0, 1]. Default 0.99. */
@@ -59,7 +60,7 @@ export interface SaturationOptions {
    */
   sampling?: 'all' | 'auto';
   /**
-   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 1e-7 of the largest eigenvalue.
+   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 3e-7 of the largest eigenvalue.
    * 'float64': float64 throughout.
    */
   precision?: 'auto' | 'float64';
@@ -105,13 +106,41 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Checks options and fills in the defaults. @throws TypeError or RangeError that names the option */
-export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions {
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`options: expected an object, got ${describe(options)}`);
-  }
-  const stats = resolveStats(options.stats ?? ['saturation', 'intrinsicDimensionality', 'spectrum']);
+/** The names of all options of a tracker. */
+export const saturationOptionNames: OptionNames<SaturationOptions> = {
+  stats: true,
+  threshold: true,
+  rule: true,
+  layers: true,
+  activations: true,
+  convMethod: true,
+  timeseriesMethod: true,
+  downsample: true,
+  saveTo: true,
+  sampling: true,
+  precision: true,
+  logInterval: true,
+  maxSamples: true,
+  maxWidth: true,
+  resetCovariance: true,
+  averageSaturation: true,
+  initialEpoch: true,
+  signal: true,
+};
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @param call what the options were given to, for the error
+ * @throws TypeError or RangeError that names the option
+ */
+export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedOptions {
+  checkOptionNames(call, options, saturationOptionNames);
+  const stats = resolveStats(
+    options.stats ?? ['saturation', 'saturationCorrected', 'intrinsicDimensionality', 'spectrum'],
+  );
   return {
+    correctsOnlyFew: options.stats === undefined,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),

@@ -78,14 +78,15 @@ describe('saturationEstimate', () => {
     expect(paper.high - delve.high).toBeCloseTo(1 / 128, 12);
   });
 
-  it('says that it does not know below half a row per feature, and judges by independent rows', () => {
+  it('says that it does not know below half a row per feature, or one of rows that are not independent', () => {
     const few = sampled(variancesOf('1/i', 128), 50, 10);
     const shown = few.saturation();
     expect(few.saturationEstimate()).toEqual({ saturation: Number.NaN, low: shown, high: 1 });
     expect(few.corrected()).toBeUndefined();
-    expect(few.sampleSizeWarning('fc')).toMatch(/is too low, and with less than half an independent row per feature/);
+    expect(few.sampleSizeWarning('fc')).toMatch(/is too low, and so few independent rows cannot say by how much/);
     const many = sampled(variancesOf('1/i', 64), 1000, 11);
-    expect(many.saturationEstimate({ samples: 30 }).saturation).toBeNaN();
+    expect(many.saturationEstimate({ samples: 63 }).saturation).toBeNaN();
+    expect(many.saturationEstimate({ samples: 65 }).saturation).toBeGreaterThan(0.5);
     expect(Spectrum.fromEigenvalues(many.eigenvalues, { samples: 1000, effectiveSamples: 30 }).corrected()).toBe(
       undefined,
     );
