@@ -15,6 +15,7 @@ export const cliOptions = {
   json: { type: 'boolean' },
   kind: { type: 'string' },
   out: { type: 'string', short: 'o' },
+  plain: { type: 'boolean' },
   raw: { type: 'boolean' },
   tags: { type: 'string' },
   version: { type: 'boolean' },
@@ -28,6 +29,7 @@ export interface CommandLine {
     json?: boolean;
     kind?: string;
     out?: string;
+    plain?: boolean;
     raw?: boolean;
     tags?: string;
     version?: boolean;
@@ -51,6 +53,8 @@ Commands:
       --out, -o <path>                the file to write; for images and audio the folder
       --tags <regular expression>     only tags that match
       --raw                           points that TensorBoard hides behind later ones, too
+      --plain                         texts as they are: without it, CSV has an apostrophe before those that a
+                                      spreadsheet would run as formulas
   report <logdir>                   layer saturation as an HTML page: findings, plots, numbers (needs vega, vega-lite);
                                     several experiments below one logdir get a page each, in their folders
       --out, -o <path>                the file to write, for one experiment; <logdir>/report.html

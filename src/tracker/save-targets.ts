@@ -127,7 +127,7 @@ export class SaveTargets {
         if (saved instanceof Promise) saved.catch(() => {});
       }
       if (unsaved.size === 0) continue;
-      const numbers = [...unsaved].join(', ');
+      const numbers = [...unsaved].map((epoch) => epoch + 1).join(', ');
       warn(
         `At exit the store '${name}' had not saved ${unsaved.size === 1 ? 'epoch' : 'epochs'} ${numbers}: await tracker.close() before the program ends`,
       );
