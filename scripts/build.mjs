@@ -175,6 +175,19 @@ function buildTypeScript() {
   renameSync(next, 'dist');
 }
 
+/** The licenses of the packages that these modules are of, as a comment: they ask to go with every copy. */
+function licensesOf(modules) {
+  const packages = new Set(modules.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []));
+  const byText = new Map([[readFileSync('LICENSE', 'utf8').trim(), ['delve-tensorboard']]]);
+  for (const name of [...packages].sort()) {
+    const file = readdirSync(`node_modules/${name}`).find((path) => /^licen[cs]e/i.test(path));
+    const text = file === undefined ? 'no license file' : readFileSync(`node_modules/${name}/${file}`, 'utf8').trim();
+    byText.set(text, [...(byText.get(text) ?? []), name]);
+  }
+  const parts = [...byText].map(([text, names]) => `${names.join(', ')}:\n${text}`);
+  return `/*!\n${parts.join('\n\n').replaceAll('*/', '* /')}\n*/`;
+}
+
 /** Removes what only the bundle can run: the modules that import Plot, and those that import them. */
 function removeBundled(folder) {
   const sources = new Map(
@@ -232,7 +245,7 @@ async function buildView() {
   await bundle.close();
   if (chunks.length !== 1 || chunks[0].imports.length > 0) throw new Error('The view must be one script.');
   removeBundled('dist/view');
-  const code = `/* delve-tensorboard (MIT). Built in: Observable Plot and D3 (ISC), interval-tree-1d and others (MIT). */\n${chunks[0].code}`;
+  const code = `${licensesOf(Object.keys(chunks[0].modules))}\n${chunks[0].code}`;
   writeWhole(script, code);
   mkdirSync(dirname(pluginScript), { recursive: true });
   writeWhole(pluginScript, code);
