@@ -78,6 +78,7 @@ export type { MeshOptions } from './summaries/mesh.js';
 export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';
 export type { CanvasPixels, ImageLayout, ImagesLayout } from './summaries/pixels.js';
 export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
+export type { TensorOptions } from './summaries/tensor.js';
 export type { MarkdownInput, Text } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
 export type { SummaryOptions, SummaryWriterOptions } from './writer/run-writer.js';
