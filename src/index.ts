@@ -69,7 +69,7 @@ export type {
   MarginSeries,
   MultilineChart,
 } from './summaries/custom-scalars.js';
-export type { EmbeddingLabels, EmbeddingOptions } from './summaries/embedding.js';
+export type { EmbeddingLabel, EmbeddingLabels, EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
 export type { Hparam, HparamDomain, Hparams, HparamsOptions, HparamsStatus, HparamText } from './summaries/hparams.js';
 export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
