@@ -287,7 +287,7 @@ function width(
 }
 
 function list(layers: readonly LayerStatistics[], named: (layer: string) => string): string {
-  return several(layers.map(({ layer }) => named(layer)));
+  return layers.map(({ layer }) => named(layer)).join(', ');
 }
 
 /** Some of many, so that a text stays readable: a table has them all. */

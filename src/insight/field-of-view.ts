@@ -68,7 +68,7 @@ export function wholeView(axes: number): FieldOfView {
 }
 
 /** The path of a place that sees the whole input, beside paths of that jump. */
-export function wholePath(jump: number): Path {
+function wholePath(jump: number): Path {
   return { first: [Number.NEGATIVE_INFINITY], last: [Number.POSITIVE_INFINITY], shift: jump };
 }
 
