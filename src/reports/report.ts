@@ -35,9 +35,6 @@ export const reportOptionNames: OptionNames<ReportOptions> = {
   ratio: true,
   head: true,
   minLength: true,
-  model: true,
-  finished: true,
-  threshold: true,
 };
 
 /**
