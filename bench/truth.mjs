@@ -262,7 +262,11 @@ function realTable(layers) {
         while (chosen.size < count) chosen.add(Math.floor(uniform() * items));
         return judge(spectrumOf([...chosen]), truth, 0.99);
       });
-      return `${digits(mean(cases.map(({ shown }) => shown)), 3)} → ${digits(mean(cases.map(({ saturation }) => saturation)), 3)} (${digits(mean(cases.map(({ low }) => low)), 2)}–${digits(mean(cases.map(({ high }) => high)), 2)})`;
+      const of = (member, significant) => digits(mean(cases.map((each) => each[member])), significant);
+      const corrected = cases.some(({ saturation }) => Number.isNaN(saturation))
+        ? 'too few'
+        : `${of('saturation', 3)} (${of('low', 2)}–${of('high', 2)})`;
+      return `${of('shown', 3)} → ${corrected}`;
     });
     rows.push([name, digits(truth, 3), ...cells]);
   }

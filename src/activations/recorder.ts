@@ -9,7 +9,7 @@ import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js'
 import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
 import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './graph-model.js';
 import { hasFusedActivation, type LayerCall, type LayerHook, onLayerCall, preActivationOf } from './hooks.js';
-import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers } from './layers.js';
+import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers, warnOfHiddenLayers } from './layers.js';
 import type { SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
@@ -127,10 +127,9 @@ export class ActivationRecorder {
   readonly #report: (error: unknown, where: string) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #accumulators: AccumulatorFactory;
-  /** Layers that are left out because they are too wide, and their widths. */
+  /** Layers that are left out because they are too wide, and their widths; those that no warning has named yet. */
   readonly #tooWide = new Map<string, number>();
-  /** Those of them that no warning has named yet. */
-  #unnamed: string[] = [];
+  readonly #unnamed: string[] = [];
   /** Layers and splits (`split/layer`) of which passes of another width were reported. */
   readonly #otherWidths = new Set<string>();
   #layerHooks: LayerHook[] = [];
@@ -155,6 +154,7 @@ export class ActivationRecorder {
     this.#names = isGraph ? nodeNames(model) : this.#tracked.map(({ name }) => name);
     this.#options = options;
     this.#report = report;
+    if (!isGraph && !Array.isArray(model)) warnOfHiddenLayers(model as unknown as Layer);
     this.#accumulators = new AccumulatorFactory(options.precision);
   }
 
@@ -395,8 +395,7 @@ export class ActivationRecorder {
   }
 
   #warnOfWidth(): void {
-    const layers = this.#unnamed.map((name) => `'${name}' (${this.#tooWide.get(name)} features)`);
-    this.#unnamed = [];
+    const layers = this.#unnamed.splice(0).map((name) => `'${name}' (${this.#tooWide.get(name)} features)`);
     warn(
       `Layers of more than maxWidth = ${this.#options.maxWidth} features are left out: ${layers.join(', ')}. Memory grows ` +
         'with the square of the width, and time with its cube; the option maxWidth sets the limit',

@@ -1,6 +1,7 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
 import { printable } from '../errors.js';
 import { writeReport, writeReports } from '../reports/report-store.js';
+import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
 import { typedPath } from './runs.js';
@@ -58,6 +59,7 @@ Commands:
                                     several experiments below one logdir get a page each, in their folders
       --out, -o <path>                the file to write, for one experiment; <logdir>/report.html
       --raw                           with epochs that TensorBoard hides behind later ones
+  board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own
 
 Options:
   --help, -h
@@ -87,6 +89,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
         return await verify(terminal, paths);
       case 'export':
         return await exportLogdir(terminal, onlyOne(paths), values);
+      case 'board':
+        return await board(terminal, paths);
       case 'report':
         return await report(terminal, onlyOne(paths), values);
       default:

@@ -145,6 +145,15 @@ const table = {
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.participationRatio,
   },
+  participationRatioCorrected: {
+    column: 'participation-ratio-corrected',
+    tagGroup: 'participation-ratio-corrected',
+    head: 'part. corr.',
+    title: 'corrected participation ratio',
+    meaning: 'The participation ratio that many samples would show, estimated from these.',
+    basis: 'rows',
+    of: (spectrum) => spectrum.correctedParticipationRatio,
+  },
   entropyRank: {
     column: 'entropy-rank',
     tagGroup: 'entropy-rank',

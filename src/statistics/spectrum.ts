@@ -12,6 +12,7 @@ import {
   saturationEstimateOf,
 } from './sample-size.js';
 import {
+  correctedParticipationRatioOf,
   DEFAULT_THRESHOLD,
   entropyRankOf,
   explainedVarianceOf,
@@ -166,6 +167,14 @@ export class Spectrum {
   /** Effective number of directions: T^2 / sum l_i^2, from 1 to d (Gao et al. 2017); 0 without variance. */
   get participationRatio(): number {
     return participationRatioOf(this.eigenvalues);
+  }
+
+  /**
+   * Participation ratio that many rows would show, estimated from these also if they are far fewer than the features. Unbiased
+   * for Gaussian rows (Srivastava 2005), and counted with `effectiveSamples`. NaN if their number is not known or below 4.
+   */
+  get correctedParticipationRatio(): number {
+    return correctedParticipationRatioOf(this.eigenvalues, this.effectiveSamples ?? Number.NaN);
   }
 
   /**

@@ -2,6 +2,7 @@ import type { Layer, LayerFilter } from '../activations/layers.js';
 import type { RecordingOptions } from '../activations/recorder.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
 import { type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import {
@@ -83,6 +84,12 @@ export interface SaturationOptions {
   maxWidth?: number;
   /** Whether each `addSaturations` starts a new sample. Default true; with false the sample grows over all epochs. */
   resetCovariance?: boolean;
+  /**
+   * Most eigenvalues that TensorBoard's runs store of a layer at each epoch (the tags `eigenvalues/<layer>`, 4 bytes each): a
+   * wider layer stores the largest ones and the sum of the others. The Saturation tab and reports count directions in them at
+   * any threshold. Default 4096; 0 stores none. They are stored if `stats` asks for the spectrum.
+   */
+  storedEigenvalues?: number;
   /** Whether the mean saturation over all layers is written too, per split. Default false. */
   averageSaturation?: boolean;
   /**
@@ -102,6 +109,7 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly saveTo: readonly SaveTo[];
   readonly resetCovariance: boolean;
   readonly averageSaturation: boolean;
+  readonly storedEigenvalues: number;
   readonly initialEpoch: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -124,6 +132,7 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
   maxWidth: true,
   resetCovariance: true,
   averageSaturation: true,
+  storedEigenvalues: true,
   initialEpoch: true,
   signal: true,
 };
@@ -177,6 +186,7 @@ export function resolveOptions(options: SaturationOptions = {}, call = 'Saturati
         : integerFrom('maxWidth', options.maxWidth ?? DEFAULT_MAX_WIDTH, 1),
     resetCovariance: checkedBoolean('resetCovariance', options.resetCovariance ?? true),
     averageSaturation: checkedBoolean('averageSaturation', options.averageSaturation ?? false),
+    storedEigenvalues: integerFrom('storedEigenvalues', options.storedEigenvalues ?? DEFAULT_STORED_EIGENVALUES, 0),
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     signal: options.signal,
   };

@@ -9,6 +9,7 @@ import { ClosedWriterError, describe } from '../errors.js';
 import { isModelLike } from '../insight/layer-graph.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
+import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
 import { EpochWriter } from './epoch-writer.js';
@@ -154,6 +155,20 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     }
     checkSplit(split);
     this.#recorder.observe(name, activations, split);
+  }
+
+  /**
+   * Adds a store: it is given every epoch from now on, as those of the option `saveTo` are, and is closed with the tracker.
+   * The saturation view is one.
+   *
+   * @throws TypeError if it is no store, ClosedWriterError after close()
+   */
+  addStore(store: Store): void {
+    if (typeof store?.add !== 'function') {
+      throw new TypeError(`addStore: expected an object with a method add, got ${describe(store)}`);
+    }
+    if (this.#epochs.isClosed) throw new ClosedWriterError('addStore', this.#logdir);
+    this.#targets.addStore(store);
   }
 
   /**

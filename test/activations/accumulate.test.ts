@@ -329,9 +329,12 @@ describe('reading tensors back', () => {
       const large = tf.tensor1d([2 ** 24 + 1, 2 - 2 ** 24], 'int32');
       expect(withValues(large, (values) => [...values])).toEqual([2 ** 24 + 1, 2 - 2 ** 24]);
       expect(withValues(tf.tensor1d([true, false]), (values) => [...values])).toEqual([1, 0]);
-      expect(() => withValues(tf.complex([1], [2]), () => 0)).toThrow(
-        'activations: expected a tensor of float32, int32 or bool, got complex64',
-      );
+      // The wasm backend has no complex numbers.
+      if (backend !== 'wasm') {
+        expect(() => withValues(tf.complex([1], [2]), () => 0)).toThrow(
+          'activations: expected a tensor of float32, int32 or bool, got complex64',
+        );
+      }
       expect(() => withValues(tf.tensor1d(['a']), () => 0)).toThrow(/got string/);
       expect([...product.dataSync()]).toEqual([2, -4, 6]);
     });

@@ -26,6 +26,8 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
     writeError: (text) => void (said.err += text),
     colors,
     writeFile: (path, content) => void said.files.set(path, content),
+    run: async () => undefined,
+    pluginEnvironment: () => ({}),
     createFile(path) {
       said.files.set(path, '');
       return { write: (text) => void said.files.set(path, `${said.files.get(path)}${text}`), close: () => {} };
