@@ -1,6 +1,7 @@
 // Builds the package: proto/ -> src/proto/, the WASM kernels -> src/kernels/wasm/generated/, src/ -> dist/.
 // Each step is skipped when its outputs are newer than its inputs, so tests and the demo can call it every time.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -13,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -174,7 +175,131 @@ function buildTypeScript() {
   renameSync(next, 'dist');
 }
 
+/** The licenses of the packages that these modules are of, as a comment: they ask to go with every copy. */
+function licensesOf(modules) {
+  const packages = new Set(modules.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []));
+  const byText = new Map([[readFileSync('LICENSE', 'utf8').trim(), ['delve-tensorboard']]]);
+  for (const name of [...packages].sort()) {
+    const file = readdirSync(`node_modules/${name}`).find((path) => /^licen[cs]e/i.test(path));
+    const text = file === undefined ? 'no license file' : readFileSync(`node_modules/${name}/${file}`, 'utf8').trim();
+    byText.set(text, [...(byText.get(text) ?? []), name]);
+  }
+  const parts = [...byText].map(([text, names]) => `${names.join(', ')}:\n${text}`);
+  return `/*!\n${parts.join('\n\n').replaceAll('*/', '* /')}\n*/`;
+}
+
+/** Removes what only the bundle can run: the modules that import Plot, and those that import them. */
+function removeBundled(folder) {
+  const sources = new Map(
+    filesBelow(folder, (file) => file.endsWith('.js')).map((path) => [basename(path), readFileSync(path, 'utf8')]),
+  );
+  const removed = ['@observablehq/plot'];
+  for (const name of removed) {
+    for (const [file, source] of sources) {
+      if (!removed.includes(file) && source.includes(`from '${name.startsWith('@') ? '' : './'}${name}'`))
+        removed.push(file);
+    }
+  }
+  for (const file of removed.slice(1)) rmSync(join(folder, file));
+}
+
+/** The view shows spectra and solves none: the compiled kernels and the worker's script would be a third of its size. */
+const withoutSolver = {
+  name: 'without-solver',
+  load(path) {
+    if (path.endsWith('wasm/generated/wasm.ts')) {
+      const names = [...readFileSync(path, 'utf8').matchAll(/^export const (\w+) = /gm)];
+      return names.map(([, name]) => `export const ${name} = ${name === 'wasmBase64' ? "''" : 0};`).join('\n');
+    }
+    return path.endsWith('threads/generated/worker-source.ts') ? "export const workerSource = '';" : undefined;
+  },
+};
+
+/** The view as one script, for pages: what tsc made of its folder would import packages that are built in. */
+async function buildView() {
+  const inputs = [
+    ...filesBelow('src', (path) => path.endsWith('.ts')),
+    'scripts/build.mjs',
+    'package-lock.json',
+    'dist/.built',
+  ];
+  const script = 'dist/view.js';
+  if (isFresh(inputs, [script, pluginScript])) return;
+  const { rolldown } = await import('rolldown');
+  const bundle = await rolldown({
+    input: 'src/view.ts',
+    platform: 'browser',
+    tsconfig: false,
+    resolve: {
+      extensionAlias: { '.js': ['.ts', '.js'] },
+      alias: { '#platform': join(root, 'src/platform/browser.ts') },
+    },
+    plugins: [withoutSolver],
+  });
+  const { output: chunks } = await bundle.generate({
+    format: 'esm',
+    minify: true,
+    comments: { legal: true },
+    codeSplitting: false,
+  });
+  await bundle.close();
+  if (chunks.length !== 1 || chunks[0].imports.length > 0) throw new Error('The view must be one script.');
+  removeBundled('dist/view');
+  const code = `${licensesOf(Object.keys(chunks[0].modules))}\n${chunks[0].code}`;
+  writeWhole(script, code);
+  mkdirSync(dirname(pluginScript), { recursive: true });
+  writeWhole(pluginScript, code);
+}
+
+/** TensorBoard's plugin as a wheel, which needs no Python to make: the same sources give the same bytes. */
+async function buildWheel() {
+  const folder = 'tensorboard-plugin';
+  const project = readFileSync(`${folder}/pyproject.toml`, 'utf8');
+  const field = (name) => new RegExp(`^${name} = "(.*)"`, 'm').exec(project)[1];
+  const [name, version] = [field('name').replaceAll('-', '_'), field('version')];
+  const wheel = `dist/${name}-${version}-py3-none-any.whl`;
+  const sources = filesBelow(`${folder}/src`, (path) => /\.(py|js)$/.test(path));
+  if (isFresh([...sources, `${folder}/pyproject.toml`, `${folder}/README.md`, 'scripts/build.mjs'], [wheel])) return;
+  const info = `${name}-${version}.dist-info`;
+  const entry = /^\[project\.entry-points\.(.+)\]\n(.+)$/m.exec(project);
+  const dependencies = [.../^dependencies = \[(.*)\]/m.exec(project)[1].matchAll(/"([^"]+)"/g)];
+  const metadata = [
+    'Metadata-Version: 2.1',
+    `Name: ${field('name')}`,
+    `Version: ${version}`,
+    `Summary: ${field('description')}`,
+    'License: MIT',
+    `Requires-Python: ${field('requires-python')}`,
+    ...dependencies.map(([, requirement]) => `Requires-Dist: ${requirement}`),
+    'Description-Content-Type: text/markdown',
+    '',
+    readFileSync(`${folder}/README.md`, 'utf8'),
+  ];
+  const files = Object.fromEntries([
+    ...sources.sort().map((path) => [path.slice(`${folder}/src/`.length), readFileSync(path)]),
+    [`${info}/METADATA`, Buffer.from(metadata.join('\n'))],
+    [
+      `${info}/WHEEL`,
+      Buffer.from('Wheel-Version: 1.0\nGenerator: delve-tensorboard\nRoot-Is-Purelib: true\nTag: py3-none-any\n'),
+    ],
+    [`${info}/entry_points.txt`, Buffer.from(`[${entry[1]}]\n${entry[2].replaceAll('"', '')}\n`)],
+    [`${info}/LICENSE`, readFileSync('LICENSE')],
+  ]);
+  const digest = (bytes) => createHash('sha256').update(bytes).digest('base64url');
+  const record = Object.entries(files).map(([path, bytes]) => `${path},sha256=${digest(bytes)},${bytes.length}\n`);
+  files[`${info}/RECORD`] = Buffer.from(`${record.join('')}${info}/RECORD,,\n`);
+  const { zipSync } = await import('fflate');
+  // Zip files store local time: a date without a zone gives the same bytes everywhere.
+  writeFileSync(wheel, zipSync(files, { level: 9, mtime: new Date(2020, 0, 1) }));
+}
+
+const pluginScript = 'tensorboard-plugin/src/tensorboard_plugin_saturation/static/index.js';
+
 buildProto();
 buildKernels();
 await buildWorker();
-if (only !== 'generated') buildTypeScript();
+if (only !== 'generated') {
+  buildTypeScript();
+  await buildView();
+  await buildWheel();
+}

@@ -1,8 +1,19 @@
 #!/usr/bin/env node
 /** The command `delve-tensorboard`. A door to Node only: everything it does is in cli/, which knows no node: module. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { delimiter, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { terminalHasColors } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
@@ -56,6 +67,33 @@ const terminal: Terminal = {
     const descriptor = openSync(path, 'w');
     return { write: (text) => writeWhole(descriptor, text, path), close: () => closeSync(descriptor) };
   },
+  run: (program, args, { environment, quiet = false }) =>
+    new Promise((resolve, reject) => {
+      const env = { ...process.env, ...environment };
+      const child = spawn(program, args, { env, stdio: quiet ? 'ignore' : 'inherit' });
+      // A terminal sends ^C to both programs: this one waits for the other's end.
+      const interrupted = () => {};
+      const terminated = () => child.kill('SIGTERM');
+      const done = (code: number | undefined) => {
+        process.off('SIGINT', interrupted).off('SIGTERM', terminated);
+        resolve(code);
+      };
+      process.on('SIGINT', interrupted).on('SIGTERM', terminated);
+      child.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') done(undefined);
+        else reject(error);
+      });
+      child.on('exit', (code, signal) => done(code ?? (signal === 'SIGINT' || signal === 'SIGTERM' ? 0 : 1)));
+    }),
+  pluginEnvironment() {
+    const folder = new URL('.', import.meta.url);
+    const wheel = readdirSync(folder).find((name) => name.endsWith('.whl'));
+    if (wheel === undefined)
+      throw new Error(`the Saturation tab is missing: there is no wheel in ${fileURLToPath(folder)}`);
+    const { PYTHONPATH } = process.env;
+    const path = fileURLToPath(new URL(wheel, folder));
+    return { PYTHONPATH: PYTHONPATH ? `${path}${delimiter}${PYTHONPATH}` : path };
+  },
 };
 
 /** `delve-tensorboard export ... | head` ends when head has seen enough. */
@@ -72,7 +110,12 @@ function fail(error: unknown, code: number): void {
 
 let commandLine: CommandLine | undefined;
 try {
-  commandLine = parseArgs({ options: cliOptions, allowPositionals: true });
+  const args = process.argv.slice(2);
+  // The options of board are TensorBoard's.
+  commandLine =
+    args[0] === 'board' && args[1] !== '--help' && args[1] !== '-h'
+      ? { values: {}, positionals: args }
+      : parseArgs({ options: cliOptions, allowPositionals: true });
 } catch (error) {
   fail(error, 2);
 }

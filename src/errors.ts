@@ -107,6 +107,54 @@ function hasLostMemory(array: unknown): boolean {
   }
 }
 
+/** The names of all options in a type: a table that TypeScript keeps complete. */
+export type OptionNames<T> = { readonly [Name in keyof Required<T>]: true };
+
+/**
+ * Checks that every option has a name that is known. A name whose value is undefined is no option.
+ *
+ * @param call what the options were given to, for the error
+ * @throws TypeError that says which name may have been meant
+ */
+export function checkOptionNames(call: string, options: object, known: Readonly<Record<string, true>>): void {
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`${call}: expected options to be an object, got ${describe(options)}`);
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || Object.hasOwn(known, name)) continue;
+    const names = Object.keys(known);
+    const near = nearest(name, names);
+    const advice = near === undefined ? `the options are ${names.join(', ')}` : `did you mean '${near}'?`;
+    throw new TypeError(`${call}: expected known options, got '${name.slice(0, 40)}'; ${advice}`);
+  }
+}
+
+/** The name that a mistyped one may stand for, also if that is written as in Python; undefined if none is near. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const plain = (each: string) => each.slice(0, 40).replace(/[_-]/g, '').toLowerCase();
+  const distances = names.map((each) => ({ each, distance: editDistance(plain(name), plain(each)) }));
+  const best = distances.reduce((a, b) => (b.distance < a.distance ? b : a));
+  return best.distance <= Math.max(1, Math.floor(plain(name).length / 3)) ? best.each : undefined;
+}
+
+/** How many letters must be inserted, removed, replaced or swapped with the next one (Damerau, optimal string alignment). */
+function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row[j] = Math.min(previous[j]! + 1, row[j - 1]! + 1, replaced);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (isSwap) row[j] = Math.min(row[j]!, before[j - 2]! + 1);
+    }
+    before = previous;
+    previous = row;
+  }
+  return previous[b.length]!;
+}
+
 /** Words the cause of a failure: an error's message, or whatever else was thrown. */
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);

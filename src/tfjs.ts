@@ -7,8 +7,8 @@
  * @module
  */
 
-export type { Batch } from './activations/batches.js';
-export type { GraphModelNodes } from './activations/hooks.js';
+export type { Batch, BatchDataset, Batches, BatchIterator, Inputs } from './activations/batches.js';
+export { type GraphModelNodes, type GraphNode, graphNodes } from './activations/graph-model.js';
 export type { Layer, LayerFilter } from './activations/layers.js';
 export type { ConvMethod, Downsample, TimeseriesMethod } from './activations/samples.js';
 export * from './index.js';
@@ -26,7 +26,14 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
-export { type Probe, type ProbeOptions, type ProbeSamples, probeLayers, type ScalarWriter } from './probes/probes.js';
+export {
+  type Probe,
+  type ProbeOptions,
+  type ProbeSamples,
+  type ProbeSource,
+  probeLayers,
+  type ScalarWriter,
+} from './probes/probes.js';
 export type { ArrayStat, Stat } from './saturation/stats.js';
 export type { GraphModelLike } from './summaries/graph-nodes.js';
 export { type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';

@@ -2,6 +2,7 @@
 //   npm run build && npx vite examples/browser --open
 import * as tf from '@tensorflow/tfjs';
 import { openBrowserFolder, SaturationTracker, SaturationWriter } from 'delve-tensorboard/tfjs';
+import { mountSaturationView } from 'delve-tensorboard/view';
 
 const element = (id) => document.getElementById(id);
 
@@ -43,6 +44,8 @@ async function train(folder) {
   // A page has no folders by name: the writer is given one that was opened.
   const writer = new SaturationWriter(folder);
   const tracker = new SaturationTracker(writer, model);
+  // Each epoch is shown as soon as it is measured.
+  mountSaturationView(element('view'), tracker);
   const show = new tf.CustomCallback({
     onEpochEnd: async (epoch, { loss, val_acc }) => {
       element('status').textContent = `epoch ${epoch + 1}: loss ${loss.toFixed(3)}, accuracy ${val_acc.toFixed(3)}`;

@@ -1,11 +1,12 @@
 // Experiment 2, at a length and on a task that make a tail: which of nine photographs is a patch of 32 x 32 pixels from?
 //
 // Ten 3x3 convolutions with strides see all of a patch before the seventh (the border layer). A control has the same
-// widths, strides and depth, but kernels of 2 and 1, so that no layer ever sees beyond the patch. The authors train with
-// SGD at a high rate; the same network with Adam and without weight decay shows what that is good for.
+// widths, strides and depth, but kernels of 2 and 1, so that no layer ever sees beyond the patch. With --side 16 the same
+// patches are averaged down, so that the border is earlier in the same network. The authors train with SGD at a high rate;
+// one network learns with Adam and without weight decay instead.
 // The claims: https://arxiv.org/abs/2006.08679 (the tail), https://arxiv.org/abs/2106.12307 (the border layer).
 //
-//   node examples/experiments/2-tail-photographs.mjs [--epochs 15] [--seeds 3] [--backend auto] [--out DIR]
+//   node examples/experiments/2-tail-photographs.mjs [--epochs 15] [--seeds 3] [--side 32] [--backend auto] [--out DIR]
 import * as tf from '@tensorflow/tfjs';
 import { borderLayer, profilePlot, receptiveFields, unproductiveLayers } from 'delve-tensorboard/reports';
 import { probeLayers, SaturationTracker } from 'delve-tensorboard/tfjs';
@@ -13,7 +14,8 @@ import { accuracy, classesOf, openLab, stack, train } from './lab.js';
 import { mean, percent } from './numbers.js';
 import { loadPatches } from './photographs.js';
 
-const SIDE = 32;
+/** Pixels of a photograph that a patch has on a side. */
+const CUT = 32;
 const TRAINED = 2700;
 const TESTED = 1800;
 /** Patches that the probes learn from. */
@@ -23,7 +25,15 @@ const FILTERS = [16, 32, 48, 64, 64, 128, 192, 192, 192, 192];
 const STRIDES = [2, 2, 1, 1, 2, 2, 1, 1, 1, 1];
 const CONTROL_KERNELS = [2, 2, 3, 3, 2, 2, 1, 1, 1, 1];
 
-const lab = await openLab('2-tail-photographs', { epochs: 15, seeds: 3, digits: false });
+const lab = await openLab('2-tail-photographs', {
+  epochs: 15,
+  seeds: 3,
+  digits: false,
+  options: { side: { type: 'string', default: String(CUT) } },
+});
+/** Pixels of a patch on a side as the networks get it. */
+const SIDE = Number(lab.options.side);
+if (![8, 16, CUT].includes(SIDE)) throw new RangeError(`--side: expected 8, 16 or ${CUT}, got ${lab.options.side}`);
 
 const convolutions = FILTERS.map((filters, index) => ({ filters, stride: STRIDES[index] }));
 const whole = stack(convolutions, { side: SIDE, classes: CLASSES, seed: 1 });
@@ -33,23 +43,34 @@ whole.dispose();
 console.log(`border layer conv${border}, idle ${idle.join(' ')}`);
 
 const sgd = { l2: 0.0005, optimizer: () => tf.train.momentum(0.05, 0.9) };
+/** `seeds`: how many of the seeds a variant gets; a run takes minutes. */
 const variants = [
   { name: 'SGD', convolutions, ...sgd },
   {
     name: 'SGD, no border',
+    seeds: 2,
     convolutions: convolutions.map((each, index) => ({ ...each, kernel: CONTROL_KERNELS[index] })),
     ...sgd,
   },
-  { name: 'SGD, without its idle layers', convolutions: convolutions.slice(0, border - 1), ...sgd },
+  { name: 'SGD, without its idle layers', seeds: 2, convolutions: convolutions.slice(0, border - 1), ...sgd },
   { name: 'Adam', seeds: 1, convolutions, optimizer: () => tf.train.adam(0.001) },
-];
+].slice(0, SIDE === CUT ? undefined : 1);
 const setting = { side: SIDE, trained: TRAINED, tested: TESTED, filters: FILTERS, strides: STRIDES, idle, border };
+
+function patchesAt(side, seed) {
+  const cut = loadPatches({ side: CUT, train: TRAINED, test: TESTED, seed });
+  if (side === CUT) return cut;
+  const small = ({ xs, ys }) => ({ xs: tf.avgPool(xs, CUT / side, CUT / side, 'valid'), ys });
+  const patches = { train: small(cut.train), test: small(cut.test) };
+  tf.dispose([cut.train.xs, cut.test.xs]);
+  return patches;
+}
 
 const results = [];
 for (const seed of lab.seeds) {
-  for (const { name, convolutions: convs, l2, optimizer, seeds = Number.POSITIVE_INFINITY } of variants) {
+  for (const { name, convolutions: convs, l2, optimizer, seeds = lab.seeds.length } of variants) {
     if (seed > seeds) continue;
-    const patches = loadPatches({ side: SIDE, train: TRAINED, test: TESTED, seed });
+    const patches = patchesAt(SIDE, seed);
     const model = stack(convs, { side: SIDE, classes: CLASSES, seed, l2 });
     const epochs = [];
     const tracker = new SaturationTracker('', model, {

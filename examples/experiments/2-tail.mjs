@@ -47,7 +47,7 @@ function atSize({ xs, ys }, side, count) {
 
 /** One early stride, as networks have for larger images. */
 const CONVOLUTIONS = FILTERS.map((filters, index) => ({ filters, stride: index === 0 ? 2 : 1 }));
-const network = (side, depth, seed, l2) => stack(CONVOLUTIONS.slice(0, depth), { side, classes: 10, seed, l2 });
+const network = (side, depth, seed) => stack(CONVOLUTIONS.slice(0, depth), { side, classes: 10, seed });
 
 const whole = network(SIDE, DEPTH, 1);
 const idle = unproductiveLayers(whole);
@@ -60,7 +60,6 @@ whole.dispose();
 const border = DEPTH - idle.length;
 const variants = [
   { name: 'too deep', side: SIDE, depth: DEPTH },
-  { name: 'too deep, SGD', side: SIDE, depth: DEPTH, l2: 0.0005, optimizer: () => tf.train.momentum(0.05, 0.9) },
   { name: 'without its tail', side: SIDE, depth: DEPTH - idle.length },
   { name: 'input doubled', side: 2 * SIDE, depth: DEPTH },
 ];
@@ -71,12 +70,12 @@ function behindBefore(saturation) {
 }
 
 const results = [];
-for (const { name, side, depth, l2, optimizer = () => tf.train.adam(0.001) } of variants) {
-  const trainSet = atSize(lab.train, side, TRAINED);
-  const testSet = atSize(lab.test, side, lab.test.xs.shape[0]);
-  for (const seed of lab.seeds) {
-    const model = network(side, depth, seed, l2);
-    await train(model, trainSet, { epochs: lab.epochs, seed, optimizer: optimizer() });
+for (const seed of lab.seeds) {
+  for (const { name, side, depth } of variants) {
+    const trainSet = atSize(lab.train, side, TRAINED);
+    const testSet = atSize(lab.test, side, lab.test.xs.shape[0]);
+    const model = network(side, depth, seed);
+    await train(model, trainSet, { epochs: lab.epochs, seed });
     const reached = accuracy(model, testSet);
     const spectra = await extractSaturation(model, batchesOf(trainSet.xs), { progress: false });
     const part = ({ xs, ys }) => ({ xs: xs.slice([0], [PROBED]), ys: classesOf(ys).slice(0, PROBED) });
@@ -98,6 +97,7 @@ for (const { name, side, depth, l2, optimizer = () => tf.train.adam(0.001) } of 
       ...(depth === DEPTH ? { behindBefore: behindBefore([...saturation.values()]) } : {}),
     };
     results.push(result);
+    lab.save({ side: SIDE, filters: FILTERS, idle, range, results });
     console.log(
       `${name}, ${side} px, seed ${seed}: accuracy ${percent(reached)}, border ${result.border}, tail ${tail.layers.join(' ') || 'none'}`,
     );
@@ -128,9 +128,6 @@ for (const { name, side, depth, l2, optimizer = () => tf.train.adam(0.001) } of 
       );
     }
     model.dispose();
+    for (const tensor of [trainSet.xs, trainSet.ys, testSet.xs, testSet.ys]) tensor.dispose();
   }
-  for (const tensor of [trainSet.xs, trainSet.ys, testSet.xs, testSet.ys]) tensor.dispose();
-  const reached = results.filter((result) => result.name === name).map((result) => result.accuracy);
-  console.log(`${name}: mean accuracy ${percent(mean(reached))} (${reached.map(percent).join(', ')})`);
 }
-lab.save({ side: SIDE, filters: FILTERS, idle, range, results });

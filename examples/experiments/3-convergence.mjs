@@ -60,8 +60,8 @@ const networks = {
 };
 
 const results = [];
-for (const [name, build] of Object.entries(networks)) {
-  for (const seed of lab.seeds) {
+for (const seed of lab.seeds) {
+  for (const [name, build] of Object.entries(networks)) {
     const model = build(seed);
     const untrained = await extractSaturation(model, batchesOf(lab.train.xs), { progress: false });
     const epochs = [];
@@ -90,6 +90,7 @@ for (const [name, build] of Object.entries(networks)) {
     const distance = profiles.map((row) => mean(row.map((value, at) => Math.abs(value - last[at]))));
     const correlations = profiles.map((row) => correlation(row, last));
     results.push({ network: name, seed, layers, distance, correlation: correlations, accuracies, values });
+    lab.save({ results });
     console.log(`${name}, seed ${seed}`);
     values.forEach((row, epoch) => {
       const reached = epoch === 0 ? '      ' : accuracies[epoch - 1].toFixed(4);
@@ -152,4 +153,3 @@ await lab.figure('3-convergence', {
     },
   },
 });
-lab.save({ results });

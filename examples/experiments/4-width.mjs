@@ -61,9 +61,9 @@ const networks = {
 };
 
 const rows = [];
-for (const [network, { widths, build }] of Object.entries(networks)) {
-  for (const width of widths) {
-    for (const seed of lab.seeds) {
+for (const seed of lab.seeds) {
+  for (const [network, { widths, build }] of Object.entries(networks)) {
+    for (const width of widths) {
       const model = build(width, seed);
       await train(model, lab.train, { epochs: lab.epochs, seed });
       const spectra = await extractSaturation(model, batchesOf(lab.train.xs), {
@@ -71,21 +71,16 @@ for (const [network, { widths, build }] of Object.entries(networks)) {
         progress: false,
       });
       const dimensions = [...spectra.values()].map((spectrum) => spectrum.intrinsicDimensionality(0.99));
-      rows.push({
-        network,
-        width,
-        seed,
-        dimensions,
-        saturation: mean(dimensions) / width,
-        accuracy: accuracy(model, lab.test),
-      });
+      const reached = accuracy(model, lab.test);
+      const saturation = mean(dimensions) / width;
+      rows.push({ network, width, seed, dimensions, saturation, accuracy: reached });
       model.dispose();
+      console.log(
+        `seed ${seed}, ${network.padEnd(14)} width ${String(width).padStart(3)}  saturation ${saturation.toFixed(3)}  dimensions ${dimensions.join('/')}  accuracy ${percent(reached)}`,
+      );
     }
-    const at = rows.filter((row) => row.network === network && row.width === width);
-    console.log(
-      `${network.padEnd(14)} width ${String(width).padStart(3)}  saturation ${mean(at.map((row) => row.saturation)).toFixed(3)}  dimensions ${at.map((row) => row.dimensions.join('/')).join(' ')}  accuracy ${percent(mean(at.map((row) => row.accuracy)))}`,
-    );
   }
+  lab.save({ rows });
 }
 
 const panel = (title, field, scale) => ({
@@ -125,4 +120,3 @@ await lab.figure('4-width', {
     panel('test accuracy', 'accuracy', { zero: false }),
   ],
 });
-lab.save({ rows });

@@ -1,8 +1,8 @@
 // Delve, checked: what Delve's published code counts on a network of this package's, and what it does in situations where
-// its documentation promises something else. Python with torch and delve runs Delve; --python names it:
+// its documentation promises something else. Python with torch and delve runs Delve; PYTHON names it:
 //
 //   python3 -m venv .venv-delve && .venv-delve/bin/pip install torch delve==0.1.50 pandas matplotlib tensorboardX tqdm
-//   node examples/experiments/delve-checked.mjs --python .venv-delve/bin/python
+//   PYTHON=.venv-delve/bin/python node examples/experiments/delve-checked.mjs
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,8 @@ const THRESHOLDS = [0.9, 0.99, 0.999];
 const IMAGES = 3000;
 const BATCH = 100;
 
-const lab = await openLab('delve-checked', { epochs: 6, seeds: 1, python: 'python3' });
+const lab = await openLab('delve-checked', { epochs: 6, seeds: 1 });
+const python = process.env.PYTHON ?? 'python3';
 const folder = mkdtempSync(join(tmpdir(), 'delve-checked-'));
 
 const init = initializers(1);
@@ -88,8 +89,8 @@ writeFileSync(
 );
 
 const script = fileURLToPath(new URL('delve_checked.py', import.meta.url));
-const child = spawnSync(lab.options.python, [script, folder], { encoding: 'utf8' });
-if (child.status !== 0) throw new Error(`${lab.options.python}: ${child.error?.message ?? child.stderr}`);
+const child = spawnSync(python, [script, folder], { encoding: 'utf8' });
+if (child.status !== 0) throw new Error(`${python}: ${child.error?.message ?? child.stderr}`);
 const delve = JSON.parse(readFileSync(join(folder, 'delve.json'), 'utf8'));
 
 const seen = await Promise.all(

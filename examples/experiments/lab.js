@@ -12,16 +12,17 @@ import { teachWasmToTrainConvolutions } from './wasm-filter-gradient.js';
 
 /**
  * Reads the options every experiment takes, starts a backend and loads the digits (unless `digits` is false). Seeds are 1
- * to `--seeds`; each names a network, the order of its batches and what else is drawn.
+ * to `--seeds`; each names a network, the order of its batches and what else is drawn. An experiment may add `options`, as
+ * parseArgs takes them.
  */
-export async function openLab(name, { digits = true, python, ...defaults } = {}) {
+export async function openLab(name, { digits = true, options = {}, ...defaults } = {}) {
   const { values } = parseArgs({
     options: {
       out: { type: 'string', default: join('runs', 'experiments', name) },
       epochs: { type: 'string', default: String(defaults.epochs ?? 10) },
       backend: { type: 'string', default: 'auto' },
       seeds: { type: 'string', default: String(defaults.seeds ?? 3) },
-      ...(python ? { python: { type: 'string', default: python } } : {}),
+      ...options,
     },
   });
   const epochs = Number(values.epochs);
@@ -56,7 +57,8 @@ export async function openLab(name, { digits = true, python, ...defaults } = {})
       const rounding = process.env.TF_ENABLE_ONEDNN_OPTS
         ? `TF_ENABLE_ONEDNN_OPTS=${process.env.TF_ENABLE_ONEDNN_OPTS} `
         : '';
-      const command = `${rounding}node examples/experiments/${name}.mjs --epochs ${epochs} --seeds ${seeds} --backend ${backend}`;
+      const own = Object.keys(options).map((option) => ` --${option} ${values[option]}`);
+      const command = `${rounding}node examples/experiments/${name}.mjs --epochs ${epochs} --seeds ${seeds} --backend ${backend}${own.join('')}`;
       const head = { command, machine: machine(), tfjs: tf.version_core, minutes };
       writeFileSync(join(values.out, `${name}.json`), `${compact({ ...head, ...numbers })}\n`);
       console.log(`${join(values.out, `${name}.json`)} after ${minutes} minutes`);

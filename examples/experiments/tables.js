@@ -53,11 +53,10 @@ function eigenspaceTable({ runs }) {
 function eigenspace(result, { '1-eigenspace-rounding': rounded }) {
   const { runs } = result;
   const seeds = unique(runs.map(({ seed }) => seed));
-  const change = (delta) =>
-    range(
-      runs.filter((run) => run.delta === delta).map((run) => 100 * (run.eigenspace - run.whole)),
-      (value) => value.toFixed(2),
-    );
+  const change = (delta) => {
+    const points = runs.filter((run) => run.delta === delta).map((run) => 100 * (run.eigenspace - run.whole));
+    return `${Math.min(...points).toFixed(2)} to ${Math.max(...points).toFixed(2)}`;
+  };
   const whole = (from) => from.runs.filter((run) => run.delta === 0.99).map((run) => run.whole);
   const difference = rounded.runs
     .filter((run) => run.delta === 0.99)
@@ -110,8 +109,8 @@ function authors({ bordered, controls }) {
     ]),
   )}
 
-Behind / before, in order: ${ratios.map(hundredths).join(' ')}; median ${hundredths(ratios[ratios.length >> 1])}. Paths without a border, cut at the
-6th and at the 10th of 17 layers (or as deep): ${controls.map(({ network, cuts }) => `${network} ${cuts.map(hundredths).join(' and ')}`).join(', ')}.`;
+Behind / before, in order: ${ratios.map(hundredths).join(' ')}; median ${hundredths(ratios[ratios.length >> 1])}. Paths without a border, cut
+before the 7th and before the 11th of 17 layers (or as deep): ${controls.map(({ network, cuts }) => `${network} ${cuts.map(hundredths).join(' and ')}`).join(', ')}.`;
 }
 
 function byVariant(results, columns) {
@@ -123,23 +122,29 @@ function byVariant(results, columns) {
 const ratioRange = (rows, at) =>
   rows[0].behindBefore === undefined ? '–' : range(rows.map(({ behindBefore }) => at(behindBefore)));
 
-function photographs(result) {
-  const { results } = result;
+/** The first layer, counted from 1, whose saturation is below half of the profile's peak, and stays there. */
+function halvedAt(saturation) {
+  const half = Math.max(...saturation) / 2;
+  const last = saturation.findLastIndex((value) => value >= half);
+  return last + 1 < saturation.length ? `conv${last + 2}` : 'none';
+}
+
+function photographs(result, { '2-tail-photographs-16': at16, '2-tail-photographs-8': at8 }) {
+  const { results, border } = result;
   const seeds = unique(results.map(({ seed }) => seed));
   const epochs = results[0].behindBefore
     .map((_, epoch) => epoch + 1)
     .filter((n, _, all) => [1, 2, 5, 10].includes(n) || n === all.length);
-  const spread = byVariant(results, (name, rows) => [
-    name,
-    Math.max(
-      ...rows[0].saturation.map((_, at) => {
-        const values = rows.map(({ saturation }) => saturation[at]);
-        return Math.max(...values) - Math.min(...values);
-      }),
-    ),
-  ]);
+  const spread = unique(results.map(({ name }) => name)).flatMap((name) => {
+    const rows = results.filter((each) => each.name === name);
+    return rows[0].saturation.map((_, at) => {
+      const values = rows.map(({ saturation }) => saturation[at]);
+      return Math.max(...values) - Math.min(...values);
+    });
+  });
+  const sides = [result, at16, at8].map((each) => [each.side, each.results.filter(({ name }) => name === 'SGD')]);
   return `${origin(result, seeds)} Profiles are means over the seeds; at one layer two seeds differ by
-up to ${hundredths(Math.max(...spread.map(([, value]) => value)))}.
+up to ${hundredths(Math.max(...spread))}.
 
 ${table(
   [
@@ -163,11 +168,27 @@ ${table(
 )}
 
 ${table(
-  ['mean behind conv6 / mean of conv2 to conv6', ...epochs.map((epoch) => `epoch ${epoch}`)],
+  [`mean from conv${border} on / mean of conv2 to conv${border - 1}`, ...epochs.map((epoch) => `epoch ${epoch}`)],
   byVariant(
     results.filter(({ behindBefore }) => behindBefore),
     (name, rows) => [name, ...epochs.map((epoch) => ratioRange(rows, (curve) => curve[epoch - 1]))],
   ),
+)}
+
+The same network on the same patches, averaged down (\`--side 16\`, \`--side 8\`):
+
+${table(
+  ['pixels', 'border', 'behind / before', 'below half of the peak from', 'accuracy', 'saturation, layer by layer'],
+  sides.map(([side, rows]) => [
+    `${side} x ${side}`,
+    rows[0].border,
+    range(rows.map(({ behindBefore }) => behindBefore.at(-1))),
+    unique(rows.map(({ saturation }) => halvedAt(saturation)))
+      .sort()
+      .join(', '),
+    percentRange(rows.map((each) => each.accuracy)),
+    profile(rows.map((each) => each.saturation)),
+  ]),
 )}`;
 }
 

@@ -1,12 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { layers as tfLayers } from '@tensorflow/tfjs-layers';
-import type { GraphModelLike } from '../summaries/graph-nodes.js';
 import type { Layer } from './layers.js';
 import { wrapMethod } from './wrap-method.js';
 
 /*
- * Activations leave a model here. A hook on a layer hands every call of the layer to a listener; a hook on a GraphModel
- * does the same for its nodes. Neither changes what the model computes, and both come off without a trace.
+ * Activations leave a model here. A hook on a layer hands every call of the layer to a listener. It does not change what
+ * the model computes, and comes off without a trace.
  */
 
 /** The keyword arguments that TensorFlow.js passes to `Layer.call`. */
@@ -67,71 +66,6 @@ export function onLayerCall(layer: Layer, listener: (call: LayerCall) => void): 
     },
     remove,
   };
-}
-
-/** A GraphModel has no layers; its intermediate nodes are tracked by name. */
-export interface GraphModelNodes {
-  /** The converted model, as `tf.loadGraphModel` returns it. */
-  model: GraphModelLike;
-  /** The names of the nodes to track, e.g. 'block1/Relu'. */
-  nodes: readonly string[];
-}
-
-/** Whether a value is a GraphModel with the names of its nodes, and not a LayersModel or a list of layers. */
-export function isGraphModelNodes(model: unknown): model is GraphModelNodes {
-  const candidate = model as Partial<GraphModelNodes> | null;
-  return typeof candidate?.model?.execute === 'function' && Array.isArray(candidate.nodes);
-}
-
-/** The nodes to track, each once. @throws RangeError if there are none */
-export function nodeNames({ nodes }: GraphModelNodes): string[] {
-  const names = [...new Set(nodes)];
-  if (names.length === 0) throw new RangeError('nodes: expected at least one node name of the GraphModel, got none');
-  return names;
-}
-
-/**
- * Makes a GraphModel compute further nodes whenever it runs (predict calls execute), and passes them to `listener`. The
- * caller of the model gets what it asked for. Returns a function that takes the hook off the model.
- *
- * @param isWanted is asked before each run; if it returns false, the run is left as it is and costs nothing more
- */
-export function onGraphModelRun(
-  graph: GraphModelNodes,
-  isWanted: () => boolean,
-  listener: (node: string, activations: Tensor) => void,
-): () => void {
-  const names = nodeNames(graph);
-  const undo = (['execute', 'executeAsync'] as const).map((method) =>
-    wrapMethod(graph.model, method, (original, self, args) => {
-      if (!isWanted()) return original(...args);
-      const [inputs, outputs] = args as [unknown, string | string[] | undefined];
-      const { outputNodes, outputs: outputInfo = [], weights = {} } = self as GraphModelLike;
-      const asked = outputs ?? outputNodes ?? outputInfo.map((output) => output.name);
-      const list = Array.isArray(asked) ? asked : [asked];
-      const split = (all: Tensor[]) => {
-        const extra = all.slice(list.length);
-        for (const [index, name] of names.entries()) listener(name, extra[index]);
-        const own = all.slice(0, list.length);
-        // Some nodes are tensors that must stay alive: inputs, weights, and nodes that the caller asked for as well.
-        const others = new Set<unknown>([...own, ...tensorsOf(inputs), ...Object.values(weights).flat()]);
-        for (const tensor of new Set(extra)) if (!others.has(tensor)) tensor.dispose();
-        return own.length > 1 ? own : own[0];
-      };
-      const result = original(inputs, [...list, ...names]);
-      return method === 'execute' ? split(result as Tensor[]) : (result as Promise<Tensor[]>).then(split);
-    }),
-  );
-  return () => {
-    for (const restore of undo) restore();
-  };
-}
-
-/** The tensors that a run was given: one, a list, or by name. */
-function tensorsOf(inputs: unknown): unknown[] {
-  if (Array.isArray(inputs)) return inputs;
-  const isTensor = typeof (inputs as Partial<Tensor> | null)?.dataSync === 'function';
-  return isTensor ? [inputs] : Object.values((inputs ?? {}) as object);
 }
 
 // What goes into a layer's activation function, for layers that compute both in one call.

@@ -1,4 +1,5 @@
 import type { layers } from '@tensorflow/tfjs-layers';
+import { warn } from '#platform';
 import { describe } from '../errors.js';
 import { classNames, isModelLike, leafPaths } from '../insight/layer-graph.js';
 
@@ -145,4 +146,50 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
     );
   }
   return tracked;
+}
+
+/**
+ * Names the layers that custom layers of a model hold in their properties and call by themselves, as `block.query`:
+ * TensorFlow.js does not list them, so that nobody tracks them. Those in private fields cannot be seen.
+ *
+ * @param model a model with its nested models
+ */
+export function warnOfHiddenLayers(model: Layer): void {
+  const hidden = hiddenLayers(model);
+  if (hidden.length === 0) return;
+  warn(
+    `Custom layers hold layers that their model does not list, and that are not tracked: ${hidden.join(', ')}. To track ` +
+      "them, give a tracker a list of them instead of the model, and pass `kwargs` on in the custom layer's call " +
+      '(`this.dense.apply(x, kwargs)`): they say whether a pass is training',
+  );
+}
+
+function hiddenLayers(model: Layer): string[] {
+  const leaves = leafPaths((model as unknown as { readonly layers: readonly Layer[] }).layers);
+  const seen = new Set<unknown>(leaves.keys());
+  const found: string[] = [];
+  const search = (value: unknown, path: string): void => {
+    if (Array.isArray(value)) {
+      for (const [index, each] of value.entries()) search(each, `${path}[${index}]`);
+    } else if (isLayer(value) && !seen.has(value)) {
+      seen.add(value);
+      if (isModelLike(value) || isTrackedByDefault(value)) found.push(path);
+      if (isCustom(value)) searchIn(value, path);
+    }
+  };
+  const searchIn = (layer: Layer, path: string) => {
+    for (const [property, value] of Object.entries(layer)) search(value, `${path}.${property}`);
+  };
+  for (const [layer, path] of leaves) if (isCustom(layer)) searchIn(layer, path);
+  return found;
+}
+
+/** Whether a layer is of the user's own making: wrappers and recurrent layers of TensorFlow.js hold layers, too. */
+function isCustom(layer: Layer): boolean {
+  return knownClass(layer) === undefined && !isModelLike(layer);
+}
+
+function isLayer(value: unknown): value is Layer {
+  const layer = value as Partial<Layer> | null;
+  return typeof value === 'object' && typeof layer?.call === 'function' && typeof layer.getClassName === 'function';
 }

@@ -1,27 +1,19 @@
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { warn } from '#platform';
 import type { Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
 import { type Computation, mapped } from '../statistics/threads/thread.js';
 import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js';
 import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
-import {
-  type GraphModelNodes,
-  hasFusedActivation,
-  isGraphModelNodes,
-  type LayerCall,
-  type LayerHook,
-  nodeNames,
-  onGraphModelRun,
-  onLayerCall,
-  preActivationOf,
-} from './hooks.js';
-import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers } from './layers.js';
+import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './graph-model.js';
+import { hasFusedActivation, type LayerCall, type LayerHook, onLayerCall, preActivationOf } from './hooks.js';
+import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers, warnOfHiddenLayers } from './layers.js';
 import type { SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
-import { offTape } from './tensors.js';
+import { notNumeric, offTape } from './tensors.js';
 import { type BatchPlace, TrainingPhase } from './training-phase.js';
 
 /*
@@ -53,6 +45,8 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly logInterval: number;
   /** Most items (images, sequences) per layer, split and epoch; may be Infinity. */
   readonly maxSamples: number;
+  /** Layers with more features than this are left out; may be Infinity. */
+  readonly maxWidth: number;
   /** Whether rows are kept for an embedding. */
   readonly embedding: boolean;
 }
@@ -101,6 +95,8 @@ interface Sampling {
 interface Entry {
   split: Split;
   name: string;
+  /** Width of what was used in this period; undefined before its first pass. */
+  features: number | undefined;
   accumulator: LayerAccumulator;
   /** What counts the batches of the period. */
   batches: BatchCount;
@@ -131,6 +127,11 @@ export class ActivationRecorder {
   readonly #report: (error: unknown, where: string) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #accumulators: AccumulatorFactory;
+  /** Layers that are left out because they are too wide, and their widths; those that no warning has named yet. */
+  readonly #tooWide = new Map<string, number>();
+  readonly #unnamed: string[] = [];
+  /** Layers and splits (`split/layer`) of which passes of another width were reported. */
+  readonly #otherWidths = new Set<string>();
   #layerHooks: LayerHook[] = [];
   #removeHooks: (() => void)[] = [];
   #isHooked = false;
@@ -153,6 +154,7 @@ export class ActivationRecorder {
     this.#names = isGraph ? nodeNames(model) : this.#tracked.map(({ name }) => name);
     this.#options = options;
     this.#report = report;
+    if (!isGraph && !Array.isArray(model)) warnOfHiddenLayers(model as unknown as Layer);
     this.#accumulators = new AccumulatorFactory(options.precision);
   }
 
@@ -184,11 +186,13 @@ export class ActivationRecorder {
     const model = this.#model;
     if (isGraphModelNodes(model)) {
       const split = () => (this.isRecording ? this.phase.current(false) : undefined);
+      const isWanted = () => split() !== undefined;
       const record = (node: string, activations: Tensor) => {
         const current = split();
         if (current !== undefined) this.#safely(node, () => this.observe(node, activations, current));
       };
-      this.#removeHooks.push(onGraphModelRun(model, () => split() !== undefined, record));
+      const fail = (node: string, error: unknown) => this.#report(error, `node '${node}'`);
+      this.#removeHooks.push(onGraphModelRun(model, { isWanted, record, fail }));
       return;
     }
     this.#layerHooks = this.#tracked.map((target) =>
@@ -217,10 +221,14 @@ export class ActivationRecorder {
     this.#isStopped = false;
   }
 
-  /** Counts every pass inside `fn` for a split. */
-  record<T>(split: Split, fn: () => T): T {
+  /**
+   * Counts every pass inside `fn` for a split.
+   *
+   * @param items how many items (images, sequences) the whole period will bring; undefined if that is unknown
+   */
+  record<T>(split: Split, fn: () => T, items?: number): T {
     for (const hook of this.#layerHooks) hook.startNewPass();
-    return this.phase.record(split, fn);
+    return this.phase.record(split, fn, items);
   }
 
   /** Adds activations that the caller has at hand, under a name of the caller's. */
@@ -256,6 +264,7 @@ export class ActivationRecorder {
       solved.result.catch(() => {});
       if (endPeriod) {
         entry.items = 0;
+        entry.features = undefined;
         entry.rows = 0;
         entry.effectiveRows = 0;
         entry.isUsed = false;
@@ -283,6 +292,7 @@ export class ActivationRecorder {
   /** Goes on from what a layer had accumulated in an earlier process. */
   restore({ split, layer, passes, items, rows, effectiveRows, accumulator }: SavedLayer): void {
     const entry = this.#entryOf(split, layer);
+    entry.features = accumulator.features;
     entry.rows = rows ?? accumulator.count + accumulator.rejected;
     entry.effectiveRows = effectiveRows ?? Math.min(entry.rows, items * independentPerItem);
     entry.accumulator.restore(accumulator);
@@ -319,7 +329,7 @@ export class ActivationRecorder {
 
   /** Records one call of a layer, if it belongs to a split. */
   #recordCall(target: TrackedLayer, call: LayerCall): void {
-    if (!this.isRecording) return;
+    if (!this.isRecording || this.#tooWide.has(target.name)) return;
     const split = this.phase.current(call.kwargs.training === true);
     if (split === undefined) return;
     const view = this.#viewOf(target);
@@ -334,21 +344,62 @@ export class ActivationRecorder {
 
   /** Adds the rows of an output that count to the accumulator of its layer and split. */
   #add(split: Split, name: string, output: Tensor, view: ActivationView, mask: ArrayLike<number> | undefined): void {
-    const entry = this.#entryOf(split, name, () => ({ shape: output.shape, view, masked: mask !== undefined }));
+    const wrong = notNumeric(output);
+    if (wrong !== undefined) throw new TypeError(`output: ${wrong}`);
+    if (this.#isLeftOut(split, name, output, view)) return;
+    const { shape, dtype } = output;
+    const entry = this.#entryOf(split, name, () => ({ shape, dtype, view, masked: mask !== undefined }));
     const number = entry.batches.numberOf(this.phase.batch());
     if (number % this.#options.logInterval !== 0) return;
     if (entry.batch?.number !== number) entry.batch = { number, itemsBefore: entry.items };
     const { itemsBefore } = entry.batch;
-    const items = Math.min(output.shape[0] ?? 0, this.#options.maxSamples - itemsBefore);
+    const items = Math.min(shape[0] ?? 0, this.#options.maxSamples - itemsBefore);
     if (items <= 0) return;
-    const size = sampleSize(output.shape, view, mask, items);
+    const size = sampleSize(shape, view, mask, items);
     const picked = this.#options.sampling === 'all' ? undefined : this.#rowsToUse(entry, size, items);
     if (picked?.length === 0) return;
     entry.accumulator.add({ output, view, mask, items, rows: picked });
     entry.items = Math.max(entry.items, itemsBefore + items);
+    entry.features = size.features;
     entry.rows += picked?.length ?? size.rows;
-    entry.effectiveRows += effectiveRows(output.shape, view, mask, items, size, picked);
+    entry.effectiveRows += effectiveRows(shape, view, mask, items, size, picked);
     entry.isUsed = true;
+  }
+
+  /** Whether a pass does not count: it has another width than earlier ones of its period, or the layer is too wide. */
+  #isLeftOut(split: Split, name: string, { shape }: Tensor, view: ActivationView): boolean {
+    if (this.#tooWide.has(name)) return true;
+    // The width depends on the shape alone: there is no need for masks.
+    const { features } = sampleSize(shape, view, undefined, 0);
+    const known = this.#entries.get(`${split}/${name}`)?.features;
+    if (known !== undefined) {
+      if (features === known) return false;
+      // Every batch may have another length: one message is enough.
+      if (!this.#otherWidths.has(`${split}/${name}`)) this.#reportWidth(split, name, known, features, shape);
+      return true;
+    }
+    if (features <= this.#options.maxWidth) return false;
+    this.#tooWide.set(name, features);
+    if (this.#unnamed.push(name) === 1) queueMicrotask(() => this.#warnOfWidth());
+    return true;
+  }
+
+  #reportWidth(split: Split, name: string, expected: number, found: number, shape: readonly number[]): void {
+    this.#otherWidths.add(`${split}/${name}`);
+    const error = new RangeError(
+      `output: expected ${expected} features as in earlier passes, got ${found} from an output of shape [${shape}]. ` +
+        'Passes of other widths than the first are left out. If sizes vary, read each place or step as a row: see ' +
+        'convMethod and timeseriesMethod',
+    );
+    this.#report(error, `layer '${name}' (${split})`);
+  }
+
+  #warnOfWidth(): void {
+    const layers = this.#unnamed.splice(0).map((name) => `'${name}' (${this.#tooWide.get(name)} features)`);
+    warn(
+      `Layers of more than maxWidth = ${this.#options.maxWidth} features are left out: ${layers.join(', ')}. Memory grows ` +
+        'with the square of the width, and time with its cube; the option maxWidth sets the limit',
+    );
   }
 
   /** The numbers of the rows of a pass that sampling 'auto' uses; undefined for all. */
@@ -396,6 +447,7 @@ export class ActivationRecorder {
       entry = {
         split,
         name,
+        features: undefined,
         accumulator,
         batches: new BatchCount(),
         items: 0,

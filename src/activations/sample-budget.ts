@@ -9,6 +9,8 @@ const FIRST_ROWS_PER_FEATURE = 64;
  * in subspaces of their own, and of data that drifts, 16 rows per feature were off by one of 100 directions, 32 by none.
  */
 const LEAST_ROWS_PER_FEATURE = 32;
+/** Rows per feature that are needed at most where the threshold lies on a floor of equal eigenvalues. */
+const FLOOR_ROWS_PER_FEATURE = 1500;
 /**
  * Rows that are needed if one direction is more than the tolerance. Then no sample is certain about a direction at the very
  * edge of the threshold; but half of these rows showed all 80 of 80 spectra of the demo's convolutions as all rows do.
@@ -124,7 +126,24 @@ export class SampleBudget {
     const needed = spectrum.rowsNeeded({ ...options, samples: Number.POSITIVE_INFINITY });
     // A spectrum of few rows is steeper than the truth and asks for too few rows: a fall beyond half is not trusted.
     const least = Number.isFinite(this.#lastUsed) ? this.#lastUsed / 2 : 0;
-    this.#target = Math.max(needed, least, LEAST_ROWS_PER_FEATURE * this.#features);
+    this.#target = Math.max(needed, this.#neededOnFloor(spectrum), least, LEAST_ROWS_PER_FEATURE * this.#features);
+  }
+
+  /**
+   * The rows that a spectrum needs whose small eigenvalues are alike, as far as the threshold reaches among them. rowsNeeded
+   * does not see that: n rows spread equal eigenvalues by about sqrt(d / n), and where they spread them, no two are equal. But
+   * the corrected saturation is then still beyond the one that is shown, by an amount that falls with the square root of the
+   * rows; the factor of 2 is for the errors of both. From FLOOR_ROWS_PER_FEATURE on it is less than the tolerance.
+   */
+  #neededOnFloor(spectrum: Spectrum): number {
+    const { effectiveSamples } = spectrum;
+    const most = FLOOR_ROWS_PER_FEATURE * this.#features;
+    if (effectiveSamples === undefined || effectiveSamples >= most) return 0;
+    const options = { threshold: this.#threshold };
+    const lacking = spectrum.saturationEstimate(options).saturation - spectrum.saturation(this.#threshold);
+    // The estimate itself can be off by a direction.
+    const isOnFloor = lacking > this.#tolerance + 1.5 / this.#features;
+    return isOnFloor ? Math.min(most, 2 * effectiveSamples * (lacking / this.#tolerance) ** 2) : 0;
   }
 
   #portionOf(rows: number): number {

@@ -211,13 +211,13 @@ export function outputRows(
  * @param shape (N, ...space, C), (N, C, ...space) or (N, C)
  */
 export function poolPlaces(
-  values: ArrayLike<number>,
+  values: Values,
   shape: readonly number[],
   maxPlaces: number,
   channelsFirst: boolean,
 ): SampleMatrix {
   const rows = shape[0];
-  if (shape.length <= 2) return { values: Float32Array.from(values), rows, features: shape[1] ?? 1 };
+  if (shape.length <= 2) return { values: values.slice(), rows, features: shape[1] ?? 1 };
   const space = channelsFirst ? shape.slice(2) : shape.slice(1, -1);
   const channels = channelsFirst ? shape[1] : shape[shape.length - 1];
   const side = Math.max(1, Math.floor(maxPlaces ** (1 / space.length) + 1e-9));
@@ -225,7 +225,7 @@ export function poolPlaces(
   const places = space.reduce(product, 1);
   const pooled = pooledSpace.reduce(product, 1);
   const features = pooled * channels;
-  const result = new Float32Array(rows * features);
+  const result = new (values.constructor as Float32ArrayConstructor)(rows * features);
   // Each place of the map belongs to one pooled place, as evenly as whole places allow.
   const target = Int32Array.from({ length: places }, (_, place) => pooledPlace(place, space, pooledSpace));
   const counts = new Float64Array(pooled);

@@ -14,9 +14,23 @@ import {
  * without leaving a trace on the gradient tape (offTape).
  */
 
-/** The values as float32; they are copied only if they are of another type. */
-export function asFloat32(values: TypedArray): Float32Array {
-  return values instanceof Float32Array ? values : Float32Array.from(values);
+/** Words what is wrong with a tensor that holds no real numbers (complex64, string); undefined if it holds some. */
+export function notNumeric({ dtype }: { readonly dtype: string }): string | undefined {
+  const isNumeric = dtype === 'float32' || dtype === 'int32' || dtype === 'bool';
+  return isNumeric ? undefined : `expected a tensor of float32, int32 or bool, got ${dtype}`;
+}
+
+/**
+ * The values that were read from a tensor, as floats; they are copied only if they are of another type. Integers become
+ * float64, because float32 has only those below 2^24.
+ *
+ * @throws TypeError if the tensor holds no real numbers
+ */
+export function floatsOf(tensor: { readonly dtype: string }, values: TypedArray): Float32Array | Float64Array {
+  const wrong = notNumeric(tensor);
+  if (wrong !== undefined) throw new TypeError(`activations: ${wrong}`);
+  if (values instanceof Float32Array || (values as unknown) instanceof Float64Array) return values as Float32Array;
+  return tensor.dtype === 'bool' ? Float32Array.from(values) : Float64Array.from(values);
 }
 
 /**
@@ -32,10 +46,10 @@ const leastReleased = 2 ** 16;
  * the whole heap several times a second, on processors that the training needs. For values that are small beside the step,
  * such as products of convolutions, `dataSync` is enough.
  */
-export function withValues<T>(tensor: Tensor, use: (values: Float32Array) => T): T {
+export function withValues<T>(tensor: Tensor, use: (values: Float32Array | Float64Array) => T): T {
   const values = tensor.dataSync();
   try {
-    return use(asFloat32(values));
+    return use(floatsOf(tensor, values));
   } finally {
     if (values.byteLength >= leastReleased && isCopy(tensor)) release(values);
   }

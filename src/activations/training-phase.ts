@@ -40,6 +40,8 @@ interface BatchLoop {
 /** A call of record() that has not ended. */
 interface RunningRecord {
   readonly split: Split;
+  /** How many items the whole period will bring; undefined if that is unknown. */
+  readonly items: number | undefined;
   readonly run: number;
   /** What runs inside it, outermost first. */
   readonly loops: BatchLoop[];
@@ -100,14 +102,19 @@ export class TrainingPhase {
     return { run, index: loop === undefined ? 0 : indexIn(loop) };
   }
 
-  /** How many items the running epoch of a fit brings in a split; undefined if that is unknown, or inside record(). */
+  /** How many items the running epoch of a fit, or the running record(), brings in a split; undefined if unknown. */
   expectedItems(split: Split): number | undefined {
-    return this.#records.length > 0 ? undefined : this.#fitting?.items[split];
+    const record = this.#records.at(-1);
+    return record === undefined ? this.#fitting?.items[split] : record.items;
   }
 
-  /** Counts every pass that runs inside `fn` for one split; inside an async function, until its promise settles. */
-  record<T>(split: Split, fn: () => T): T {
-    return inside(this.#records, { split, run: newRun(), loops: [] }, fn);
+  /**
+   * Counts every pass that runs inside `fn` for one split; inside an async function, until its promise settles.
+   *
+   * @param items how many items the whole period will bring; undefined if that is unknown
+   */
+  record<T>(split: Split, fn: () => T, items?: number): T {
+    return inside(this.#records, { split, items, run: newRun(), loops: [] }, fn);
   }
 
   /**

@@ -17,6 +17,7 @@ interface ExportOptions {
   kind?: string;
   format?: string;
   out?: string;
+  plain?: boolean;
   tags?: string;
   raw?: boolean;
 }
@@ -30,7 +31,7 @@ export async function exportLogdir(
   path: string | undefined,
   options: ExportOptions,
 ): Promise<number> {
-  const { format = 'csv', kind = 'scalars' } = options;
+  const { format = 'csv', kind = 'scalars', plain = false } = options;
   const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
   if (!isKind(kind)) {
     throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"`);
@@ -73,11 +74,11 @@ export async function exportLogdir(
   } else if (out === undefined) {
     // What other programs need of a table stays; the rest would command the terminal behind them.
     const batch = new Batch((text) => terminal.write(printableLines(text)));
-    await write(tableTarget(format, kind, batch), () => terminal.drained());
+    await write(tableTarget(format, kind, plain, batch), () => terminal.drained());
   } else {
     const file = terminal.createFile(out);
     try {
-      await write(tableTarget(format, kind, new Batch((text) => file.write(text))));
+      await write(tableTarget(format, kind, plain, new Batch((text) => file.write(text))));
     } finally {
       file.close();
     }
@@ -104,17 +105,20 @@ interface Target {
   end(): void;
 }
 
-function tableTarget(format: 'csv' | 'json', kind: string, batch: Batch): Target {
-  return format === 'csv' ? csvTarget(kind, batch) : jsonTarget(batch);
+function tableTarget(format: 'csv' | 'json', kind: string, plain: boolean, batch: Batch): Target {
+  return format === 'csv' ? csvTarget(kind, plain ? (cell) => cell : guarded, batch) : jsonTarget(batch);
 }
 
-function csvTarget(kind: string, batch: Batch): Target {
+/** @param guard what becomes of texts before they are written */
+function csvTarget(kind: string, guard: (text: string) => string, batch: Batch): Target {
   const columns = kind === 'histograms' ? ['left', 'right', 'count'] : ['value'];
   batch.write(`${['run', 'tag', 'step', 'wall_time', ...columns].join(',')}\r\n`);
   return {
     add(run, event, summary) {
       for (const cells of cellsOf(summary.value)) {
-        const row = [run, summary.tag, String(event.step), String(event.wallTime), ...cells];
+        const texts = [run, summary.tag].map(guard);
+        const values = kind === 'text' ? cells.map(guard) : cells;
+        const row = [...texts, String(event.step), String(event.wallTime), ...values];
         batch.write(`${row.map(quote).join(',')}\r\n`);
       }
     },
@@ -134,6 +138,14 @@ function cellsOf(value: SummaryValue): string[][] {
     return rows;
   }
   return [];
+}
+
+/**
+ * A text that no spreadsheet runs as a formula: one that begins like a formula gets an apostrophe in front, which
+ * spreadsheets take for the mark of a text. Numbers stay. Source: https://owasp.org/www-community/attacks/CSV_Injection
+ */
+function guarded(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
 }
 
 /** A cell of a CSV file, quoted if it must be. Source: RFC 4180. */

@@ -1,6 +1,7 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
 import { printable } from '../errors.js';
 import { writeReport, writeReports } from '../reports/report-store.js';
+import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
 import { typedPath } from './runs.js';
@@ -14,6 +15,7 @@ export const cliOptions = {
   json: { type: 'boolean' },
   kind: { type: 'string' },
   out: { type: 'string', short: 'o' },
+  plain: { type: 'boolean' },
   raw: { type: 'boolean' },
   tags: { type: 'string' },
   version: { type: 'boolean' },
@@ -27,6 +29,7 @@ export interface CommandLine {
     json?: boolean;
     kind?: string;
     out?: string;
+    plain?: boolean;
     raw?: boolean;
     tags?: string;
     version?: boolean;
@@ -50,10 +53,13 @@ Commands:
       --out, -o <path>                the file to write; for images and audio the folder
       --tags <regular expression>     only tags that match
       --raw                           points that TensorBoard hides behind later ones, too
+      --plain                         texts as they are: without it, CSV has an apostrophe before those that a
+                                      spreadsheet would run as formulas
   report <logdir>                   layer saturation as an HTML page: findings, plots, numbers (needs vega, vega-lite);
                                     several experiments below one logdir get a page each, in their folders
       --out, -o <path>                the file to write, for one experiment; <logdir>/report.html
       --raw                           with epochs that TensorBoard hides behind later ones
+  board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own
 
 Options:
   --help, -h
@@ -83,6 +89,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
         return await verify(terminal, paths);
       case 'export':
         return await exportLogdir(terminal, onlyOne(paths), values);
+      case 'board':
+        return await board(terminal, paths);
       case 'report':
         return await report(terminal, onlyOne(paths), values);
       default:

@@ -13,6 +13,18 @@ export interface Terminal {
   readonly colors: boolean;
   /** Writes a file, and makes the folders it lies in. */
   writeFile(path: string, content: string | Uint8Array): void;
+  /**
+   * Runs another program in this terminal. Signals reach it, and do not end this program before it.
+   *
+   * @returns its exit code; undefined if there is no such program
+   */
+  run(
+    program: string,
+    args: readonly string[],
+    options: { environment?: Readonly<Record<string, string>>; quiet?: boolean },
+  ): Promise<number | undefined>;
+  /** The environment in which TensorBoard finds the package's plugin. */
+  pluginEnvironment(): Readonly<Record<string, string>>;
   /** Opens a file for text that comes piece by piece. */
   createFile(path: string): { write(text: string): void; close(): void };
 }

@@ -1,7 +1,8 @@
 import type { serialization } from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 import { type LayerFilter, trackedLayers } from '../activations/layers.js';
-import { PcaLayer, type PcaLayerOptions, pcaLayerOptions } from './pca-layer.js';
+import { checkOptionNames } from '../errors.js';
+import { PcaLayer, type PcaLayerOptions, pcaLayerOptions, pcaOptionNames } from './pca-layer.js';
 
 /*
  * Puts PCA layers into a copy of a model: into its configuration, from which TensorFlow.js makes the copy.
@@ -46,6 +47,8 @@ interface Container extends layers.Layer {
  */
 export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOptions = {}): LayersModel {
   const { layers: filter, ...pca } = options;
+  const { name, keepDim, ...known } = pcaOptionNames;
+  checkOptionNames('insertPcaLayers', pca, known);
   pcaLayerOptions(pca);
   const names = new Map<layers.Layer, string>();
   for (const tracked of trackedLayers(model as unknown as layers.Layer, filter)) {

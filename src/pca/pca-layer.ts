@@ -15,8 +15,8 @@ import {
 import { initializers, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
 import { outputRows } from '../activations/samples.js';
-import { asFloat32 } from '../activations/tensors.js';
-import { describe } from '../errors.js';
+import { floatsOf } from '../activations/tensors.js';
+import { describe, type OptionNames } from '../errors.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
@@ -54,6 +54,16 @@ export interface PcaLayerOptions {
    */
   downsample?: number | null;
 }
+
+/** The names of the options of a PCA layer, beside those of every layer of TensorFlow.js. */
+export const pcaOptionNames: OptionNames<PcaLayerOptions> = {
+  name: true,
+  threshold: true,
+  rule: true,
+  centering: true,
+  keepDim: true,
+  downsample: true,
+};
 
 /** Checks options and fills in the defaults. @throws TypeError or RangeError naming the option */
 export function pcaLayerOptions(options: PcaLayerOptions) {
@@ -270,7 +280,7 @@ export class PcaLayer extends layers.Layer {
     const steps = mask as Tensor | null | undefined;
     // TensorFlow.js leaves the mask of an earlier layer in the arguments of later ones: it counts only if it fits.
     const fits = input.rank === 3 && steps?.shape?.[0] === input.shape[0] && steps.shape[1] === input.shape[1];
-    const values = asFloat32(input.dataSync());
+    const values = floatsOf(input, input.dataSync());
     this.#rows.update(outputRows(values, input.shape, this.#downsample, fits ? steps.dataSync() : undefined).values);
   }
 

@@ -1,7 +1,7 @@
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
-import { type Batch, runOnBatch } from '../activations/batches.js';
-import { describe } from '../errors.js';
-import { PcaLayer, type PcaLayerOptions } from './pca-layer.js';
+import { type Batch, type Batches, eachBatch, runOnBatch } from '../activations/batches.js';
+import { checkOptionNames, describe } from '../errors.js';
+import { PcaLayer, type PcaLayerOptions, pcaOptionNames } from './pca-layer.js';
 
 /*
  * All PCA layers of a model at once: what they let through, their thresholds, the data they learn from, and random
@@ -79,20 +79,15 @@ export type PcaBatch = Batch;
  * dropout, no change of any other weight), and every PCA layer passes its input on. What the layers saw before is
  * forgotten. Returns what passes now.
  *
- * @throws TypeError if the batches are not iterable, RangeError if there is none or the model has no PCA layer
+ * @param batches a tf.data.Dataset, an iterable or async iterable, or a tensor: see Batches
+ * @throws TypeError if these are not batches of tensors, RangeError if there is none or the model has no PCA layer
  */
-export async function fitPcaLayers(
-  model: LayersModel,
-  batches: Iterable<Batch> | AsyncIterable<Batch>,
-): Promise<PcaLayerReport[]> {
+export async function fitPcaLayers(model: LayersModel, batches: Batches): Promise<PcaLayerReport[]> {
   const found = pcaLayersOf(model);
-  if (!(Symbol.iterator in Object(batches) || Symbol.asyncIterator in Object(batches))) {
-    throw new TypeError(`fitPcaLayers: expected an iterable or async iterable of batches, got ${describe(batches)}`);
-  }
   let count = 0;
   for (const layer of found) layer.beginCollecting();
   try {
-    for await (const batch of batches) {
+    for await (const batch of eachBatch(batches, 'fitPcaLayers')) {
       runOnBatch(model, batch);
       count++;
     }
@@ -112,6 +107,17 @@ export { type InsertPcaLayersOptions, insertPcaLayers } from './insert-pca-layer
 export type { PcaLayerOptions } from './pca-layer.js';
 export { PcaLayer } from './pca-layer.js';
 
+/** What every layer of TensorFlow.js takes. */
+const layerOptionNames = {
+  inputShape: true,
+  batchInputShape: true,
+  batchSize: true,
+  dtype: true,
+  trainable: true,
+  weights: true,
+  inputDType: true,
+} as const;
+
 /**
  * Makes a layer that passes everything on in training and, in evaluation, only what lies in the eigenspace of what it saw.
  * It belongs behind a dense, convolutional or recurrent layer. See {@link PcaLayer}.
@@ -121,5 +127,6 @@ export { PcaLayer } from './pca-layer.js';
  * @throws TypeError or RangeError if an option is out of its range
  */
 export function pcaLayer(options: PcaLayerOptions = {}): PcaLayer {
+  checkOptionNames('pcaLayer', options, { ...pcaOptionNames, ...layerOptionNames });
   return new PcaLayer(options);
 }

@@ -1,10 +1,11 @@
-import { keep, slice, type Tensor } from '@tensorflow/tfjs-core';
+import { dispose, keep, slice, type Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { type BatchDataset, eachBatch, type Inputs, inputsOf, isTensor, runOnBatch } from '../activations/batches.js';
 import { onLayerCall } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
 import { lastSteps, poolPlaces, type SampleMatrix } from '../activations/samples.js';
-import { asFloat32 } from '../activations/tensors.js';
-import { describe } from '../errors.js';
+import { floatsOf } from '../activations/tensors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { LogisticRegression, type LogisticRegressionOptions } from './logistic-regression.js';
 
 /*
@@ -14,11 +15,17 @@ import { LogisticRegression, type LogisticRegressionOptions } from './logistic-r
 
 /** Inputs of a model and the class of each. */
 export interface ProbeSamples {
-  /** What model.predict takes: all samples in one tensor, or in one tensor per input. */
-  xs: Tensor | Tensor[];
+  /** All samples in one tensor, or in one tensor per input, in a list or by the names of the inputs. */
+  xs: Inputs;
   /** The classes 0, 1, ...: one number per sample, a tensor of them, or a one-hot tensor (samples x classes). */
   ys: ArrayLike<number> | Tensor;
 }
+
+/**
+ * Samples for probes: all at once, or batch after batch, `{ xs, ys }` each, from an iterable, an async iterable or a
+ * tf.data.Dataset (`dataset.batch(size)`). The tensors stay yours, except those of a data set, which are disposed of.
+ */
+export type ProbeSource = ProbeSamples | Iterable<ProbeSamples> | AsyncIterable<ProbeSamples> | BatchDataset;
 
 /** What writes the accuracies; a SummaryWriter is one. */
 export interface ScalarWriter {
@@ -30,7 +37,7 @@ export interface ScalarWriter {
 export interface ProbeOptions extends LogisticRegressionOptions {
   /** Keeps, drops or renames layers: see LayerFilter. Default: the layers that a tracker tracks by default. */
   layers?: LayerFilter;
-  /** Samples per forward pass. Default 128. */
+  /** Samples per forward pass, for samples that are given all at once. Default 128. */
   batchSize?: number;
   /** Most places to which the space of a map is averaged down before the fit. Default 16 (4 x 4). */
   maxPlaces?: number;
@@ -39,6 +46,17 @@ export interface ProbeOptions extends LogisticRegressionOptions {
   /** The step at which accuracies are written. Default: the writer's. */
   step?: number | bigint;
 }
+
+const optionNames: OptionNames<ProbeOptions> = {
+  layers: true,
+  batchSize: true,
+  maxPlaces: true,
+  writer: true,
+  step: true,
+  l2: true,
+  tolerance: true,
+  maxIterations: true,
+};
 
 /** How well a linear model reads the classes from one layer. */
 export interface Probe {
@@ -65,27 +83,28 @@ export interface Probe {
  */
 export async function probeLayers(
   model: LayersModel,
-  train: ProbeSamples,
-  test: ProbeSamples,
+  train: ProbeSource,
+  test: ProbeSource,
   options: ProbeOptions = {},
 ): Promise<Probe[]> {
+  checkOptionNames('probeLayers', options, optionNames);
   const tracked = trackedLayers(model, options.layers);
-  const trainLabels = await labelsOf('train', train);
-  const testLabels = await labelsOf('test', test);
-  const trainRows = await activationsOf(model, tracked, train.xs, options);
-  const testRows = await activationsOf(model, tracked, test.xs, options);
+  // What can be wrong with samples that are at hand is said before a model runs for minutes.
+  if (isAtHand(test)) await labelsOf('test', test);
+  const fitting = await readSplit(model, tracked, 'train', train, options);
+  const testing = await readSplit(model, tracked, 'test', test, options);
   const probes: Probe[] = [];
   for (const { name } of tracked) {
-    const fitted = trainRows.get(name);
-    const tested = testRows.get(name);
+    const fitted = fitting.rows.get(name);
+    const tested = testing.rows.get(name);
     // A layer that the forward pass does not reach (in front of another output, in a second model) has nothing to fit.
     if (!fitted || !tested) continue;
-    const regression = LogisticRegression.fit(fitted, trainLabels, { ...stoppingRule, ...options });
+    const regression = LogisticRegression.fit(fitted, fitting.labels, { ...stoppingRule, ...options });
     const probe = {
       layer: name,
       features: fitted.features,
-      accuracy: regression.accuracy(tested, testLabels),
-      trainAccuracy: regression.accuracy(fitted, trainLabels),
+      accuracy: regression.accuracy(tested, testing.labels),
+      trainAccuracy: regression.accuracy(fitted, fitting.labels),
       converged: regression.converged,
     };
     options.writer?.addScalar(`probe-accuracy/${name}`, probe.accuracy, options.step);
@@ -97,16 +116,20 @@ export async function probeLayers(
 /** The tolerance is scikit-learn's default: accuracies no longer change, and wide layers take seconds, not minutes. */
 const stoppingRule = { tolerance: 1e-4, maxIterations: 300 } as const;
 
-/** The rows of each layer over all samples, by name. */
-async function activationsOf(
+/** What the layers put out for a split, and the classes of its samples. */
+interface ReadSplit {
+  /** The rows of each layer over all samples, by its name. */
+  rows: Map<string, SampleMatrix>;
+  labels: number[];
+}
+
+async function readSplit(
   model: LayersModel,
   tracked: readonly TrackedLayer[],
-  xs: Tensor | Tensor[],
-  options: ProbeOptions,
-): Promise<Map<string, SampleMatrix>> {
-  const { batchSize = 128, maxPlaces = 16 } = options;
-  const inputs = Array.isArray(xs) ? xs : [xs];
-  const samples = inputs[0]!.shape[0]!;
+  split: string,
+  source: ProbeSource,
+  { batchSize = 128, maxPlaces = 16 }: ProbeOptions,
+): Promise<ReadSplit> {
   let caught = new Map<TrackedLayer, Tensor>();
   const hooks = tracked.map((entry) =>
     onLayerCall(entry.layer, ({ output }) => {
@@ -115,32 +138,69 @@ async function activationsOf(
     }),
   );
   const parts = new Map<string, SampleMatrix[]>();
+  const labels: number[] = [];
   try {
-    for (let start = 0; start < samples; start += batchSize) {
+    for await (const batch of batchesOf(split, source, batchSize)) {
       caught = new Map();
       for (const hook of hooks) hook.startNewPass();
-      const size = Math.min(batchSize, samples - start);
-      const batch = inputs.map((input) => slice(input, [start], [size]));
-      const outputs = model.predictOnBatch(Array.isArray(xs) ? batch : batch[0]!);
-      for (const tensor of [...batch, ...(Array.isArray(outputs) ? outputs : [outputs])]) tensor.dispose();
+      runOnBatch(model, batch);
       for (const [entry, tensor] of caught) {
         const rows = await readRows(entry, tensor, maxPlaces);
-        tensor.dispose();
         const known = parts.get(entry.name);
         if (known) known.push(rows);
         else parts.set(entry.name, [rows]);
       }
+      dispose([...caught.values()]);
       caught = new Map();
+      for (const label of Array.from(batch.labels)) labels.push(label);
     }
   } finally {
-    for (const tensor of caught.values()) tensor.dispose();
+    dispose([...caught.values()]);
     for (const hook of hooks) hook.remove();
   }
-  return new Map([...parts].map(([name, rows]) => [name, joined(rows)]));
+  if (labels.length === 0) throw new RangeError(`probeLayers: expected ${split} samples, got none`);
+  return { rows: new Map([...parts].map(([name, rows]) => [name, joined(rows)])), labels };
+}
+
+/** Inputs of a model for one pass, and the class of each. */
+interface LabelledBatch {
+  xs: Inputs;
+  labels: ArrayLike<number>;
+}
+
+/** Whether all samples of a source are there at once. */
+function isAtHand(source: ProbeSource): source is ProbeSamples {
+  return typeof source === 'object' && source !== null && 'xs' in source;
+}
+
+async function* batchesOf(split: string, source: ProbeSource, batchSize: number): AsyncGenerator<LabelledBatch> {
+  if (!isAtHand(source)) {
+    for await (const batch of eachBatch(source, `probeLayers: ${split}`)) {
+      yield { xs: inputsOf(batch), labels: await labelsOf(split, batch as ProbeSamples) };
+    }
+    return;
+  }
+  const labels = Array.from(await labelsOf(split, source));
+  for (let start = 0; start < labels.length; start += batchSize) {
+    const size = Math.min(batchSize, labels.length - start);
+    const xs = partOf(source.xs, start, size);
+    try {
+      yield { xs, labels: labels.slice(start, start + size) };
+    } finally {
+      dispose(xs);
+    }
+  }
+}
+
+function partOf(xs: Inputs, start: number, size: number): Inputs {
+  const part = (tensor: Tensor) => slice(tensor, [start], [size]);
+  if (isTensor(xs)) return part(xs);
+  if (Array.isArray(xs)) return xs.map(part);
+  return Object.fromEntries(Object.entries(xs).map(([name, tensor]) => [name, part(tensor)]));
 }
 
 async function readRows(entry: TrackedLayer, tensor: Tensor, maxPlaces: number): Promise<SampleMatrix> {
-  const values = asFloat32(await tensor.data());
+  const values = floatsOf(tensor, await tensor.data());
   const { shape } = tensor;
   if (entry.recurrent && shape.length === 3) return lastSteps(values, shape);
   return poolPlaces(values, shape, maxPlaces, entry.channelsFirst);
@@ -148,7 +208,8 @@ async function readRows(entry: TrackedLayer, tensor: Tensor, maxPlaces: number):
 
 function joined(parts: readonly SampleMatrix[]): SampleMatrix {
   const { features } = parts[0]!;
-  const values = new Float32Array(parts.reduce((sum, part) => sum + part.values.length, 0));
+  const Floats = parts.some((part) => part.values instanceof Float64Array) ? Float64Array : Float32Array;
+  const values = new Floats(parts.reduce((sum, part) => sum + part.values.length, 0));
   let at = 0;
   for (const part of parts) {
     values.set(part.values, at);
@@ -158,9 +219,12 @@ function joined(parts: readonly SampleMatrix[]): SampleMatrix {
 }
 
 async function labelsOf(split: string, { xs, ys }: ProbeSamples): Promise<ArrayLike<number>> {
-  const samples = (Array.isArray(xs) ? xs[0] : xs)?.shape?.[0];
+  const samples = (isTensor(xs) ? xs : Object.values(xs ?? {})[0])?.shape?.[0];
   if (samples === undefined)
     throw new TypeError(`probeLayers: expected ${split}.xs to be a tensor, got ${describe(xs)}`);
+  if (ys === undefined || ys === null) {
+    throw new TypeError(`probeLayers: expected ${split}.ys, the class of each sample, got ${describe(ys)}`);
+  }
   let labels: ArrayLike<number>;
   if (typeof (ys as Tensor)?.data === 'function') {
     const tensor = ys as Tensor;

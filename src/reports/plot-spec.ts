@@ -21,10 +21,8 @@ export interface PlotOptions {
 
 const schema = 'https://vega.github.io/schema/vega-lite/v6.json';
 
-/** Colors of train and validation: those of TensorBoard's first two runs, darker, so that they are readable on white. */
-export const splitColors = { train: '#d95f0e', val: '#2166ac' } as const;
-/** Color of a series without a split. */
-export const plainColor = '#2166ac';
+/** Color of a series without a split, which is that of neither. */
+export const plainColor = '#5e3c99';
 /** Color of probe accuracy beside saturation: color-blind readers, too, can tell it from the splits' colors. */
 export const probeColor = '#444444';
 /** Color of lines that mark a limit. */

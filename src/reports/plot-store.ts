@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
@@ -38,6 +38,7 @@ export class PlotStore implements Store {
    */
   constructor(savefile: string | URL, options: PlotStoreOptions = {}) {
     const { files, path } = storePlace(savefile, 'PlotStore savefile', options.files, roomForEpoch, roomForEpoch);
+    checkOptionNames('PlotStore', options, { format: true, files: true } satisfies OptionNames<PlotStoreOptions>);
     const format = options.format ?? 'png';
     if (format !== 'png' && format !== 'svg') {
       throw new RangeError(`PlotStore format: expected 'png' or 'svg', got ${describe(format)}`);

@@ -1,4 +1,5 @@
 import { type DepthProfile, profileEntries } from '../insight/tail.js';
+import { splitColors } from '../view/palette.js';
 import {
   checkLength,
   drawable,
@@ -11,7 +12,6 @@ import {
   plainColor,
   plotSpec,
   probeColor,
-  splitColors,
 } from './plot-spec.js';
 
 /** @deprecated Use DepthProfile. */

@@ -1,12 +1,12 @@
 import { drawSvg } from '#platform';
-import { describe, MissingRendererError } from '../errors.js';
+import { describe, MissingRendererError, messageOf } from '../errors.js';
+import { allowsCode, expressionEvaluator } from './expressions.js';
 import type { PlotSpec } from './plot-spec.js';
 
 /** What is used of the package vega. */
 interface VegaModule {
-  parse(spec: never): unknown;
+  parse(spec: never, config?: object, options?: { ast: boolean }): unknown;
   View: new (runtime: never, options: object) => { toSVG(): Promise<string>; finalize(): unknown };
-  None: number;
   textMetrics?: TextMetrics;
 }
 
@@ -48,8 +48,16 @@ export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Prom
   const compiled = vegaLite.compile(spec as never, { logger: silent });
   const restore = estimateTextBetter(vega.textMetrics);
   try {
-    const view = new vega.View(vega.parse(compiled.spec as never) as never, { renderer: 'none', logLevel: vega.None });
-    return await view.toSVG().finally(() => view.finalize());
+    // Vega would make its expressions into code.
+    const evaluated = allowsCode() ? {} : { expr: expressionEvaluator };
+    const runtime = vega.parse(compiled.spec as never, {}, { ast: 'expr' in evaluated });
+    const errors: unknown[] = [];
+    const logger = { ...silent, error: (error: unknown) => void errors.push(error) };
+    const view = new vega.View(runtime as never, { renderer: 'none', logger, ...evaluated });
+    const svg = await view.toSVG().finally(() => view.finalize());
+    // Vega logs what keeps it from drawing, and draws what it has: an empty picture.
+    if (errors.length > 0) throw errors[0] instanceof Error ? errors[0] : new Error(messageOf(errors[0]));
+    return svg;
   } finally {
     restore();
   }

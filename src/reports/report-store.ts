@@ -1,16 +1,19 @@
 import { defaultStoreFiles } from '#platform';
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
 import { historyPath, noHistory, type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
 import { type Store, storePlace } from '../stores/store.js';
-import { type ReportOptions, reportHtml } from './report.js';
+import { type ReportOptions, reportHtml, reportOptionNames } from './report.js';
 
 /** Options of ReportStore and writeReport. */
 export interface ReportStoreOptions extends ReportOptions {
   /** Where the file goes. Default: the disk in Node, the origin private file system in browsers. */
   files?: StoreFiles;
 }
+
+const storeOptionNames: OptionNames<ReportStoreOptions> = { ...reportOptionNames, files: true };
 
 /**
  * Writes one `report.html` about a training when its tracker closes:
@@ -28,6 +31,7 @@ export class ReportStore implements Store {
    */
   constructor(path: string | URL, options: ReportStoreOptions = {}) {
     const place = storePlace(path, 'ReportStore', options.files);
+    checkOptionNames('ReportStore', options, storeOptionNames);
     this.#path = place.path;
     this.#files = place.files;
     this.#options = options;
@@ -41,13 +45,16 @@ export class ReportStore implements Store {
   /** Writes the report, unless no epoch was added. @throws MissingRendererError if vega or vega-lite is not installed */
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
-    const html = await reportHtml(this.#history, this.#options);
+    const { files, ...options } = this.#options;
+    const html = await reportHtml(this.#history, options);
     await this.#files.write(this.#path, new TextEncoder().encode(html));
   }
 }
 
 /** Options of writeReport and writeReports. */
 export interface WriteReportOptions extends ReportStoreOptions, ReadHistoryOptions {}
+
+const writeOptionNames: OptionNames<WriteReportOptions> = { ...storeOptionNames, raw: true, onDamage: true };
 
 /**
  * Writes a report about an experiment that a tracker wrote, from its event files.
@@ -60,9 +67,11 @@ export async function writeReport(
   logdir: string | URL,
   options: WriteReportOptions & { path?: string | URL } = {},
 ): Promise<string> {
+  const { path: given, ...rest } = options;
+  checkOptionNames('writeReport', rest, writeOptionNames);
   const folder = historyPath(logdir, 'writeReport');
-  const { path } = storePlace(options.path ?? reportPath(folder, '.'), 'writeReport path', options.files);
-  await writePage(path, await readHistory(folder, options), folder, options);
+  const { path } = storePlace(given ?? reportPath(folder, '.'), 'writeReport path', options.files);
+  await writePage(path, await readHistory(folder, rest), folder, rest);
   return path;
 }
 
@@ -74,6 +83,7 @@ export async function writeReport(
  * @throws RangeError if there is no experiment; and as `readHistories` and `reportHtml` do
  */
 export async function writeReports(logdir: string | URL, options: WriteReportOptions = {}): Promise<string[]> {
+  checkOptionNames('writeReports', options, writeOptionNames);
   const folder = historyPath(logdir, 'writeReports');
   const histories = await readHistories(folder, options);
   if (histories.size === 0) throw await noHistory('writeReports', folder);
@@ -93,7 +103,8 @@ function reportPath(logdir: string, experiment: string): string {
   return experiment === '.' ? `${folder}/report.html` : `${folder}/${experiment}/report.html`;
 }
 
-async function writePage(path: string, history: RunHistory, name: string, options: ReportStoreOptions): Promise<void> {
-  const html = await reportHtml(history, { title: `Layer saturation of ${name}`, ...options });
-  await (options.files ?? defaultStoreFiles()).write(path, new TextEncoder().encode(html));
+async function writePage(path: string, history: RunHistory, name: string, options: WriteReportOptions): Promise<void> {
+  const { files = defaultStoreFiles(), raw, onDamage, ...rest } = options;
+  const html = await reportHtml(history, { title: `Layer saturation of ${name}`, ...rest });
+  await files.write(path, new TextEncoder().encode(html));
 }

@@ -1,4 +1,4 @@
-import { printable } from '../errors.js';
+import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import { type AdviceOptions, adviseOn, layersToJudge } from '../insight/advice.js';
 import { tailOf } from '../insight/tail.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
@@ -21,6 +21,19 @@ export interface ReportOptions extends AdviceOptions {
   renderers?: Renderers;
 }
 
+/** The names of the options of reportHtml. */
+export const reportOptionNames: OptionNames<ReportOptions> = {
+  title: true,
+  renderers: true,
+  split: true,
+  receptiveFields: true,
+  inputSize: true,
+  probes: true,
+  ratio: true,
+  head: true,
+  minLength: true,
+};
+
 /**
  * One self-contained HTML page about a run, without scripts and without anything to load: findings in plain words,
  * saturation by depth (with tail and probes), train against validation, heat maps over the epochs, receptive fields,
@@ -29,6 +42,7 @@ export interface ReportOptions extends AdviceOptions {
  * @throws RangeError if the history is empty, MissingRendererError if vega or vega-lite is not installed
  */
 export async function reportHtml(history: RunHistory, options: ReportOptions = {}): Promise<string> {
+  checkOptionNames('reportHtml', options, reportOptionNames);
   const last = history.last;
   if (last === undefined)
     throw new RangeError('reportHtml: expected a history of at least one epoch, got an empty one');

@@ -1,12 +1,5 @@
-import {
-  finite,
-  legendOnTop,
-  type PlotOptions,
-  type PlotSpec,
-  plainColor,
-  plotSpec,
-  splitColors,
-} from './plot-spec.js';
+import { splitColors } from '../view/palette.js';
+import { finite, legendOnTop, type PlotOptions, type PlotSpec, plainColor, plotSpec } from './plot-spec.js';
 
 /** A number over the epochs, per split or without one. */
 export interface SeriesBySplit {

@@ -1,3 +1,4 @@
+import { splitColors } from '../view/palette.js';
 import {
   checkLength,
   drawable,
@@ -8,7 +9,6 @@ import {
   type PlotOptions,
   type PlotSpec,
   plotSpec,
-  splitColors,
 } from './plot-spec.js';
 
 /** Options of splitsPlot. */

@@ -29,6 +29,8 @@ export interface MeasureOptions {
   readonly threshold: number;
   /** How the threshold is applied. */
   readonly rule: IntrinsicDimensionRule;
+  /** Whether `saturationCorrected` is for layers of few rows only: it is not if it was asked for by name. Default false. */
+  readonly correctsOnlyFew?: boolean;
 }
 
 /** The leading eigenvectors of an epoch, from which the next epoch's drift is measured. */

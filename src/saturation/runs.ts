@@ -10,6 +10,7 @@ import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js
 import { DataClass } from '../summaries/plugin-summary.js';
 import { stringTensor } from '../summaries/tensor.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
+import { EigenvaluesReader, type ReadEigenvalues } from './eigenvalues.js';
 import type { EpochScalar, LayerStatistics, Split } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
 import { RunHistory } from './run-history.js';
@@ -386,10 +387,18 @@ async function readRun(
   complain: (message: string) => void,
 ): Promise<void> {
   let facts = factsWithoutNote();
+  const spectra = new EigenvaluesReader();
   await scanRun(files, { tags: isWanted, raw, complain }, (event, isShown) => {
-    for (const [index, { description, tag, value }] of (event.summary ?? []).entries()) {
+    for (const [index, summary] of (event.summary ?? []).entries()) {
+      const { description, tag, value } = summary;
       if (tag === noteTag) {
         facts = factsOf(decodeNote(value)) ?? facts;
+      } else if (EigenvaluesReader.isTag(tag)) {
+        // A hidden value may be the one that holds what the tag says about itself.
+        const read = spectra.read(summary);
+        if (read !== undefined && isShown(index)) {
+          addSpectrum(epochAt(epochs, Number(event.step)), split, read, facts);
+        }
       } else if (typeof value === 'number') {
         const slash = tag.indexOf('/');
         // A hidden point may be the one that holds the tag's description.
@@ -401,7 +410,8 @@ async function readRun(
 }
 
 function isWanted(tag: string): boolean {
-  return tag.startsWith('epoch_') || tag === noteTag || statOfGroup.has(tag.slice(0, Math.max(0, tag.indexOf('/'))));
+  if (tag.startsWith('epoch_') || tag === noteTag || EigenvaluesReader.isTag(tag)) return true;
+  return statOfGroup.has(tag.slice(0, Math.max(0, tag.indexOf('/'))));
 }
 
 function epochAt(epochs: Map<number, ReadEpoch>, step: number): ReadEpoch {
@@ -430,6 +440,20 @@ function addValue(epoch: ReadEpoch, split: Split, tag: string, value: number, fa
   if (stat === 'saturation' || stat === 'intrinsicDimensionality') layer[stat] = value;
   epoch.threshold = facts.threshold;
   epoch.rule = facts.rule;
+}
+
+/** Adds a layer's spectrum to its epoch. */
+function addSpectrum(epoch: ReadEpoch, split: Split, read: ReadEigenvalues, facts: RunFacts): void {
+  const { layer: name, spectrum, rejected } = read;
+  const key = `${split}/${name}`;
+  const measured = {
+    features: spectrum.features,
+    samples: spectrum.samples ?? Number.NaN,
+    rejected,
+  };
+  const layer = epoch.layers.get(key) ?? { split, layer: name, ...measured, ...unmeasured(), values: {} };
+  epoch.layers.set(key, layer);
+  Object.assign(layer, { spectrum, ...measured }, facts.layers.get(name));
 }
 
 function unmeasured() {

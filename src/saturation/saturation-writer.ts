@@ -2,6 +2,7 @@ import type { Step } from '../event/event.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold } from '../statistics/spectrum-measures.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
+import { writeEigenvalues } from './eigenvalues.js';
 import type { LayerStatistics } from './epoch.js';
 import { type CountingOptions, dimensionsOf } from './measure-layer.js';
 import { writeLayerStatistics, writeProfile } from './runs.js';
@@ -11,9 +12,13 @@ import { writeLayerStatistics, writeProfile } from './runs.js';
  * no TensorFlow.js: spectra come from a `CovarianceAccumulator`, which takes activations from anywhere.
  */
 export class SaturationWriter extends SummaryWriter {
+  /** The layers so far, numbered as they came. */
+  readonly #layers = new Map<string, number>();
+
   /**
    * Writes the scalars `saturation/<layer>` and `intrinsic-dimensionality/<layer>` and the histogram `spectrum/<layer>` of
-   * log10 of the eigenvalues (without those that are 0 up to rounding).
+   * log10 of the eigenvalues (without those that are 0 up to rounding), and the eigenvalues themselves in
+   * `eigenvalues/<layer>`, which the Saturation tab shows. Layers stand there in the order of their first call.
    *
    * @throws RangeError for a threshold outside (0, 1] or an unknown rule
    */
@@ -32,6 +37,9 @@ export class SaturationWriter extends SummaryWriter {
       spectrum,
     };
     writeLayerStatistics(this, statistics, step, counting);
+    const index = this.#layers.get(layer) ?? this.#layers.size;
+    this.#layers.set(layer, index);
+    writeEigenvalues(this, statistics, index, step, counting);
   }
 
   /**

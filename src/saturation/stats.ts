@@ -63,8 +63,7 @@ const table = {
     tagGroup: 'saturation-corrected',
     head: 'corrected',
     title: 'corrected saturation',
-    meaning:
-      'The saturation that many samples would show, estimated from these; NaN below half an independent sample per direction.',
+    meaning: 'The saturation that many samples would show, estimated from these; NaN if they are too few to say.',
     basis: 'rows',
     of: (_spectrum, { estimate }) => estimate().saturation,
   },
@@ -145,6 +144,15 @@ const table = {
     meaning: 'Effective number of directions: (sum of eigenvalues)² / sum of their squares.',
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.participationRatio,
+  },
+  participationRatioCorrected: {
+    column: 'participation-ratio-corrected',
+    tagGroup: 'participation-ratio-corrected',
+    head: 'part. corr.',
+    title: 'corrected participation ratio',
+    meaning: 'The participation ratio that many samples would show, estimated from these.',
+    basis: 'rows',
+    of: (spectrum) => spectrum.correctedParticipationRatio,
   },
   entropyRank: {
     column: 'entropy-rank',

@@ -1,4 +1,4 @@
-import { describe } from '../errors.js';
+import { checkAttached, describe } from '../errors.js';
 import { rankOf } from './spectrum-measures.js';
 
 /*
@@ -49,6 +49,7 @@ export function populationSpectrum(eigenvalues: ArrayLike<number>, rows: number)
   if (!(Number.isFinite(rows) && rows >= 0)) {
     throw new RangeError(`populationSpectrum: expected a number of rows, got ${describe(rows)}`);
   }
+  checkAttached(eigenvalues, 'populationSpectrum');
   const sorted = Float64Array.from(eigenvalues, (x) => Math.max(0, x));
   const wrong = sorted.findIndex((x) => !Number.isFinite(x));
   if (wrong >= 0) {

@@ -34,7 +34,7 @@ const BIAS_FACTOR = 2;
 
 /** A saturation that many rows would show, and how far it can be off. */
 export interface SaturationEstimate {
-  /** The saturation of the corrected spectrum; NaN if there is less than half an independent row per feature. */
+  /** The saturation of the corrected spectrum; NaN if rows are too few for one: see `Spectrum.corrected`. */
   saturation: number;
   /**
    * What many rows would show is at least this in 95 % of cases, from one row per feature on; the shown saturation if

@@ -106,6 +106,27 @@ export function participationRatioOf(eigenvalues: Float64Array): number {
 }
 
 /**
+ * Participation ratio that many rows would show, from n: (tr Sigma)^2 / tr Sigma^2, each estimated without bias for Gaussian
+ * rows (Srivastava 2005, "Some tests concerning the covariance matrix in high dimensional data"): with m = n - 1,
+ * A = sum l_i^2, tr Sigma^2 is m^2 / ((m - 1)(m + 2)) (A - T^2 / m), and (tr Sigma)^2 is T^2 - 2 tr Sigma^2 / m. Chun, Canatar,
+ * Chung & Lee (arXiv:2509.26560) also correct for the fourth moment of other rows, which a covariance does not have.
+ *
+ * @param rows independent rows n behind the eigenvalues
+ * @returns from 1 to d; 0 if there is no variance; NaN if n < 4, or the rows show less than chance would
+ */
+export function correctedParticipationRatioOf(eigenvalues: Float64Array, rows: number): number {
+  const total = traceOf(eigenvalues);
+  if (total === 0) return 0;
+  if (!(rows >= 4)) return Number.NaN;
+  const freedom = rows - 1;
+  const squares = simpsonIndexOf(eigenvalues);
+  // Of eigenvalues divided by their sum.
+  const inSquare = (freedom ** 2 / ((freedom - 1) * (freedom + 2))) * (squares - 1 / freedom);
+  if (!(inSquare > 0)) return Number.NaN;
+  return Math.max(1, Math.min(eigenvalues.length, (1 - (2 * inSquare) / freedom) / inSquare));
+}
+
+/**
  * Simpson index: sum p_i^2, from 1/d to 1; 0 if there is no variance (Simpson 1949, "Measurement of diversity"). It is the
  * chance that two draws hit the same direction.
  */

@@ -12,6 +12,7 @@ import {
   saturationEstimateOf,
 } from './sample-size.js';
 import {
+  correctedParticipationRatioOf,
   DEFAULT_THRESHOLD,
   entropyRankOf,
   explainedVarianceOf,
@@ -169,6 +170,14 @@ export class Spectrum {
   }
 
   /**
+   * Participation ratio that many rows would show, estimated from these also if they are far fewer than the features. Unbiased
+   * for Gaussian rows (Srivastava 2005), and counted with `effectiveSamples`. NaN if their number is not known or below 4.
+   */
+  get correctedParticipationRatio(): number {
+    return correctedParticipationRatioOf(this.eigenvalues, this.effectiveSamples ?? Number.NaN);
+  }
+
+  /**
    * Entropy rank: exp(-sum p_i ln p_i), from 1 to d; 0 without variance. p_i are shares of the variance. The effective rank of
    * Roy & Vetterli (2007) and RankMe (arXiv:2210.02885) are the same formula of the singular values of samples that are not
    * centered, and are larger.
@@ -248,13 +257,19 @@ export class Spectrum {
    * The spectrum that infinitely many rows would show, estimated from these: `populationSpectrum`, which rows that are few
    * need. Everything else can be asked of it, as of this one. It has the same trace.
    *
-   * @returns undefined if there is less than half an independent row per feature: too few to say
+   * @returns undefined if there is less than half a row per feature, or less than one where rows are not independent: too few
+   *   to say
    * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
    */
   corrected(options: Pick<SampleSizeOptions, 'samples'> = {}): Spectrum | undefined {
     const rows = this.#samplesOf(options);
     if (!this.#corrected.has(rows)) {
-      const population = populationEigenvalues(this.eigenvalues, rows, this.#populationRank, this.#directionsOf(rows));
+      const directions = this.#directionsOf(rows);
+      // How many rows that depend on each other are worth is a guess, and below one per direction a wrong one shows too much.
+      const isGuess = this.samples !== undefined && rows < this.samples && rows < directions;
+      const population = isGuess
+        ? undefined
+        : populationEigenvalues(this.eigenvalues, rows, this.#populationRank, directions);
       this.#corrected.set(rows, population && new Spectrum(population, {}, 0));
     }
     return this.#corrected.get(rows);
@@ -264,14 +279,13 @@ export class Spectrum {
    * The saturation that many rows would show, estimated from these, with an interval that holds the true one in 95 % of cases
    * from one independent row per feature on (docs/few-rows.md: how often, and how far off it is at worst).
    *
-   * @returns NaN as the saturation if there is less than half an independent row per feature
+   * @returns NaN as the saturation where `corrected` is undefined
    * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
    */
   saturationEstimate(options: SampleSizeOptions = {}): SaturationEstimate {
     const rows = this.#samplesOf(options);
-    const shown = this.saturation(options.threshold, options.rule);
     const population = this.corrected(options)?.eigenvalues;
-    return saturationEstimateOf(population, shown, (rows - 1) / this.#directionsOf(rows), options);
+    return saturationEstimateOf(population, this.#shown(options), (rows - 1) / this.#directionsOf(rows), options);
   }
 
   /**
@@ -283,7 +297,7 @@ export class Spectrum {
    */
   saturationShortfall(options: SampleSizeOptions = {}): number {
     const { high } = this.saturationEstimate(options);
-    return Math.max(0, high - this.saturation(options.threshold, options.rule));
+    return Math.max(0, high - this.#shown(options));
   }
 
   /**
@@ -304,10 +318,10 @@ export class Spectrum {
    */
   sampleSizeWarning(layer: string, options: ReliabilityOptions = {}): string | undefined {
     if (this.isReliable(options)) return undefined;
-    const shown = this.saturation(options.threshold, options.rule).toFixed(3);
+    const shown = this.#shown(options).toFixed(3);
     const { saturation, low, high } = this.saturationEstimate(options);
     const truth = Number.isNaN(saturation)
-      ? `is too low, and with less than half an independent row per feature nobody can say by how much`
+      ? 'is too low, and so few independent rows cannot say by how much'
       : `would be about ${saturation.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}) with many rows`;
     return (
       `Layer "${layer}": ${this.#rowsInWords(options)} are few for ${this.features} features; ` +
@@ -331,6 +345,11 @@ export class Spectrum {
       throw new RangeError('samples: expected the number of rows, which this spectrum does not know, got undefined');
     }
     return samples;
+  }
+
+  /** The saturation that these rows show. */
+  #shown({ threshold = DEFAULT_THRESHOLD, rule = 'paper' }: SampleSizeOptions): number {
+    return intrinsicDimensionalityOf(this.eigenvalues, threshold, rule, this.#noise) / this.features;
   }
 
   #rowsInWords(options: SampleSizeOptions): string {

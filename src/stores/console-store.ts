@@ -1,5 +1,5 @@
 import { terminalHasColors } from '#platform';
-import { printable } from '../errors.js';
+import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from './store.js';
@@ -12,6 +12,8 @@ export interface ConsoleStoreOptions {
   colors?: boolean;
 }
 
+/** Orange and blue of the 256 colors of terminals: those of TensorBoard's first two runs, and of the splits in plots. */
+const splitColors = { train: '38;5;208', val: '38;5;33' } as const;
 /** Characters of a saturation of 1 as a bar. */
 const barLength = 12;
 
@@ -25,6 +27,7 @@ export class ConsoleStore implements Store {
 
   /** A store that prints with console.log, unless an option says otherwise. */
   constructor(options: ConsoleStoreOptions = {}) {
+    checkOptionNames('ConsoleStore', options, { print: true, colors: true } satisfies OptionNames<ConsoleStoreOptions>);
     this.#print = options.print ?? ((text) => console.log(text));
     this.#colors = options.colors ?? terminalHasColors();
   }
@@ -38,7 +41,7 @@ export class ConsoleStore implements Store {
 /** The text that ConsoleStore prints for an epoch. @param colors whether it holds ANSI escape codes */
 export function epochText(statistics: EpochStatistics, colors = false): string {
   const { epoch, threshold, rule, layers, scalars } = statistics;
-  const style = (code: number, text: string) => (colors ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const style = (code: number | string, text: string) => (colors ? `\u001b[${code}m${text}\u001b[0m` : text);
   const bold = (text: string) => style(1, text);
   const dim = (text: string) => style(2, text);
   const lines = [bold(`epoch ${epoch}`) + dim(`, ${threshold * 100} % of the variance (${rule} rule)`)];
@@ -64,7 +67,10 @@ export function epochText(statistics: EpochStatistics, colors = false): string {
   const line = (cells: string[]) =>
     `  ${cells.map((text, k) => (isText(k) ? text.padEnd(widths[k]) : text.padStart(widths[k]))).join('  ')}`.trimEnd();
   lines.push(dim(line(head)));
-  for (const row of rows) lines.push(colors ? line(row).replace(/█+/, (bar) => style(36, bar)) : line(row));
+  for (const [index, row] of rows.entries()) {
+    const color = splitColors[layers[index]!.split];
+    lines.push(colors ? line(row).replace(/█+/, (bar) => style(color, bar)) : line(row));
+  }
   return lines.join('\n');
 }
 

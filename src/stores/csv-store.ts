@@ -1,3 +1,4 @@
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -19,6 +20,8 @@ export interface CsvStoreOptions extends FileStoreOptions {
    */
   counts?: boolean;
 }
+
+const optionNames: OptionNames<CsvStoreOptions> = { files: true, counts: true };
 
 /**
  * Saves one line per epoch in `<savefile>.csv`, in the form of Delve's csv writer: `;` between cells, an unnamed first
@@ -44,6 +47,7 @@ export class CsvStore implements Store {
    */
   constructor(savefile: string | URL, options: CsvStoreOptions = {}) {
     const { files, path } = storePlace(savefile, 'CsvStore savefile', options.files, 0, 4);
+    checkOptionNames('CsvStore', options, optionNames);
     this.path = path.endsWith('.csv') ? path : `${path.replace(/(?<=[^/])\/+$/, '')}.csv`;
     this.#files = files;
     this.#counts = options.counts ?? true;

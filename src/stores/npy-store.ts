@@ -1,6 +1,6 @@
 import { warn } from '#platform';
 import { maxNameBytes } from '../encoding/file-names.js';
-import { messageOf } from '../errors.js';
+import { checkOptionNames, messageOf, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -38,6 +38,7 @@ export class NpyStore implements Store {
    */
   constructor(folder: string | URL, options: FileStoreOptions = {}) {
     const { files, path } = storePlace(folder, 'NpyStore folder', options.files, 2 * maxNameBytes);
+    checkOptionNames('NpyStore', options, { files: true } satisfies OptionNames<FileStoreOptions>);
     this.path = path.replace(/(?<=[^/])\/+$/, '');
     this.#files = files;
   }

@@ -1,3 +1,4 @@
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import { dimensionsOf } from '../saturation/measure-layer.js';
 import { arrayStats, type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
@@ -29,6 +30,14 @@ export interface ReconstructOptions {
   files?: StoreFiles;
 }
 
+const optionNames: OptionNames<ReconstructOptions> = {
+  threshold: true,
+  rule: true,
+  stats: true,
+  savefile: true,
+  files: true,
+};
+
 /** Whether a statistic is an array, which has no place in a table. */
 function isArray(stat: StoredStat): boolean {
   return Object.hasOwn(arrayStats, stat);
@@ -59,6 +68,7 @@ const thresholded = scalarStatNames.filter((stat) => basisOf(stat) === 'threshol
  *   files, or if a statistic was neither saved nor can be computed from saved covariances or eigenvalues
  */
 export async function reconstructCsv(npyFolder: string | URL, options: ReconstructOptions = {}): Promise<EpochTable> {
+  checkOptionNames('reconstructCsv', options, optionNames);
   const { threshold, rule = 'paper' } = options;
   const { files, path: place } = storePlace(npyFolder, 'reconstructCsv', options.files);
   if (threshold !== undefined) checkedThreshold(threshold);

@@ -38,13 +38,13 @@ export interface EmbeddingOptions {
 }
 
 /** A label of a vector. Numbers and booleans become their text, which the projector can also color by. */
-type Label = string | number | bigint | boolean;
+export type EmbeddingLabel = string | number | bigint | boolean;
 
 /** Labels of an embedding: one for each vector, or a row for each; a tensor of one or two axes may hold texts, too. */
 export type EmbeddingLabels =
   | TypedArray
-  | readonly Label[]
-  | readonly (TypedArray | readonly Label[])[]
+  | readonly EmbeddingLabel[]
+  | readonly (TypedArray | readonly EmbeddingLabel[])[]
   | TensorLike
   | ShapedArray;
 

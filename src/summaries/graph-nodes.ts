@@ -36,7 +36,8 @@ interface JsonNode {
   attr?: Record<string, Record<string, unknown>>;
 }
 
-interface ExecutedNode {
+/** A node of the graph that a GraphModel executes. */
+export interface ExecutedNode {
   name: string;
   op: string;
   inputNames?: string[];
@@ -61,7 +62,8 @@ function storedNodes(model: object): JsonNode[] | undefined {
   return Array.isArray(nodes) ? nodes : undefined;
 }
 
-function executedNodes(model: object): ExecutedNode[] | undefined {
+/** The nodes that a GraphModel executes; undefined if it holds none. */
+export function executedNodes(model: object): ExecutedNode[] | undefined {
   const nodes = (model as LoadedGraph).executor?.graph?.nodes;
   return typeof nodes === 'object' && nodes !== null ? Object.values(nodes) : undefined;
 }

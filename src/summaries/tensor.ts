@@ -6,8 +6,11 @@
  */
 import { toLittleEndian } from '../encoding/bytes.js';
 import { WireReader, WireType } from '../encoding/protobuf.js';
+import { describe } from '../errors.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
+import type { NumericArray } from './numbers.js';
+import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName, valueFields } from './tensor-types.js';
 
 const { DataType } = tensorboard;
@@ -44,6 +47,41 @@ export function stringTensor(
     tensorShape: shapeProto(shape),
     stringVal: strings.map((text) => (typeof text === 'string' ? utf8Encoder.encode(text) : text)),
   };
+}
+
+/** Options of addTensor. */
+export interface TensorOptions {
+  /** Name of the plugin that the tensor is for. Default: 'tensor', as torch's `add_tensor` has it, which no page shows. */
+  plugin?: string;
+  /** What the plugin is told about the tag: text or bytes. It counts on the tag's first event in a file. */
+  content?: string | Uint8Array;
+}
+
+/** @throws TypeError if an option is of the wrong type */
+export function checkTensorOptions({ plugin, content }: TensorOptions, call: string): void {
+  if (plugin !== undefined && (typeof plugin !== 'string' || plugin === '')) {
+    throw new TypeError(`${call}: expected plugin to be a non-empty string, got ${describe(plugin)}`);
+  }
+  if (content !== undefined && typeof content !== 'string' && !(content instanceof Uint8Array)) {
+    throw new TypeError(`${call}: expected content to be text or a Uint8Array, got ${describe(content)}`);
+  }
+}
+
+/** A tensor for a plugin of one's own, of the numbers' type; booleans become uint8. Both loaders keep its tag. */
+export function tensorSummary(
+  { values, shape, dtype }: NumericArray,
+  { plugin = 'tensor', content }: TensorOptions = {},
+): PluginSummary {
+  const isFloat = dtype === 'float32' || dtype === 'float64';
+  const tensor = isFloat
+    ? dtype === 'float64'
+      ? doubleTensor(Float64Array.from(values), shape)
+      : floatTensor(values, shape)
+    : dtype === 'int32'
+      ? int32Tensor(values, shape)
+      : uint8Tensor(values, shape);
+  const bytes = typeof content === 'string' ? utf8Encoder.encode(content) : content;
+  return { plugin, dataClass: DataClass.tensor, tensor, ...(bytes === undefined ? {} : { content: bytes }) };
 }
 
 function numericTensor(

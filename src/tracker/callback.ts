@@ -53,6 +53,8 @@ export abstract class FitCallback extends Callback {
   /**
    * The model of the fit that begins, and how many samples it trains on (undefined for fitDataset, which does not know).
    * Undefined if TensorFlow.js did not say.
+   *
+   * @internal
    */
   protected takeFit(): { model: LayersModel; items: number | undefined } | undefined {
     const fit = this.#fit;

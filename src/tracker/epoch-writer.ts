@@ -142,7 +142,7 @@ export class EpochWriter {
       const names = unsolved.map(({ split, layer }) => `'${layer}' (${split})`).join(', ');
       const { length } = unsolved;
       warn(
-        `At exit ${length} ${length === 1 ? 'spectrum' : 'spectra'} of epoch ${measurement.at.epoch} would have taken more than a second to solve, and there is no saturation of ${names}; await tracker.close() to have all`,
+        `At exit ${length} ${length === 1 ? 'spectrum' : 'spectra'} of epoch ${measurement.at.epoch + 1} would have taken more than a second to solve, and there is no saturation of ${names}; await tracker.close() to have all`,
       );
     }
     this.#unwritten.clear();

@@ -1,44 +1,71 @@
-import { tidy } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { writesToTerminal, writeTerminal } from '#platform';
-import { type Batch, inputsOf, runOnBatch } from '../activations/batches.js';
-import { type GraphModelNodes, isGraphModelNodes } from '../activations/hooks.js';
+import { type Batch, type Batches, eachBatch, inputsOf, itemsIn, runOnBatch } from '../activations/batches.js';
+import { type GraphModelNodes, graphRunner, isGraphModelNodes } from '../activations/graph-model.js';
 import { ActivationRecorder } from '../activations/recorder.js';
+import { checkOptionNames, type OptionNames } from '../errors.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { FailureLog } from './failures.js';
 import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
-import { resolveOptions, type SaturationOptions } from './options.js';
+import { resolveOptions, type SaturationOptions, saturationOptionNames } from './options.js';
 
 /** Options of extractSaturation: how activations are read, as for a SaturationTracker. */
 export interface ExtractSaturationOptions
-  extends Omit<SaturationOptions, 'stats' | 'saveTo' | 'initialEpoch' | 'resetCovariance' | 'averageSaturation'> {
+  extends Omit<
+    SaturationOptions,
+    'stats' | 'saveTo' | 'initialEpoch' | 'resetCovariance' | 'averageSaturation' | 'sampling'
+  > {
+  /**
+   * How many rows count. 'auto' (default): the same share of the rows of every batch, in all as many as it takes for a
+   * saturation within 0.01 of that of all rows, so that measuring takes hardly longer than the model does alone. This needs
+   * to know beforehand how many batches there are: of a list, a tensor, or a tf.data.Dataset that knows its size. All rows
+   * of other sources count. 'all': every row, several times slower.
+   */
+  sampling?: SaturationOptions['sampling'];
   /** Whether to draw a progress line on the terminal. Default: true if standard error is a terminal. */
   progress?: boolean;
 }
+
+const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, ...readingNames } = saturationOptionNames;
+const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
 
 /**
  * The spectra of a trained model's layers over a data set, without training: by layer, in order of depth. Any threshold
  * and rule can be asked of them afterwards. Layers of which no row was finite are left out. The model is left as it was.
  *
+ * A GraphModel runs by execute or, if it has control flow or dynamic ops, by executeAsync.
+ *
  * @param model a LayersModel, or `{ model: graphModel, nodes: ['block/Relu', ...] }`
- * @throws RangeError if there is no batch, or an option is out of its range; what the model throws, too
+ * @param batches a tf.data.Dataset of batches, an iterable or async iterable (a list, a generator), or a tensor: see Batches
+ * @throws TypeError if these are not batches of tensors, RangeError if there is no batch, or an option is out of its range; what the model throws, too
  */
 export async function extractSaturation(
   model: LayersModel | GraphModelNodes,
-  batches: AsyncIterable<Batch> | Iterable<Batch>,
+  batches: Batches,
   options: ExtractSaturationOptions = {},
 ): Promise<Map<string, Spectrum>> {
+  checkOptionNames('extractSaturation', options, optionNames);
   const { progress = writesToTerminal(), ...rest } = options;
-  const resolved = resolveOptions({ ...rest, stats: ['spectrum'], saveTo: [] });
+  const resolved = resolveOptions(
+    { ...rest, sampling: rest.sampling ?? 'auto', stats: ['spectrum'], saveTo: [] },
+    'extractSaturation',
+  );
   const failures = new FailureLog('extractSaturation: ');
   const recorder = new ActivationRecorder(model, resolved, failures.add);
   let count = 0;
+  let run: ((batch: Batch) => void | Promise<void>) | undefined;
+  let items: number | undefined;
   try {
-    recorder.hook();
-    for await (const batch of batches) {
+    for await (const batch of eachBatch(batches, 'extractSaturation')) {
       rest.signal?.throwIfAborted();
-      recorder.record('val', () => run(model, batch));
+      if (run === undefined) {
+        run = runnerOf(model, batch);
+        items = itemsIn(batches, batch);
+        recorder.hook();
+      }
+      const pass = run;
+      await recorder.record('val', () => pass(batch), items);
       count++;
       if (progress) writeTerminal(`\rextracting saturation: ${count} batches`);
     }
@@ -54,7 +81,8 @@ export async function extractSaturation(
   }
 }
 
-function run(model: LayersModel | GraphModelNodes, batch: Batch): void {
-  if (isGraphModelNodes(model)) tidy(() => void model.model.execute(inputsOf(batch)));
-  else runOnBatch(model, batch);
+function runnerOf(model: LayersModel | GraphModelNodes, first: Batch): (batch: Batch) => void | Promise<void> {
+  if (!isGraphModelNodes(model)) return (batch) => runOnBatch(model, batch);
+  const runOn = graphRunner(model, inputsOf(first));
+  return (batch) => runOn(inputsOf(batch));
 }

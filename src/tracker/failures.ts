@@ -1,13 +1,17 @@
 import { warn } from '#platform';
 import { messageOf } from '../errors.js';
 
+/** Failures that are worded as they come: a model has hundreds of layers, which may all fail alike. */
+const mostWarnings = 10;
+const unsaid = 'there are more failures, which are not shown';
+
 /**
  * Collects what goes wrong while a model trains, because nothing of it may stop the training. Each failure is reported
  * once on the warning channel, and the owner of the log may throw all of them when the training is over.
  */
 export class FailureLog {
   readonly #prefix: string;
-  /** By message, so that each place and kind of failure is there once. */
+  /** By place and kind, so that each is there once. */
   readonly #errors = new Map<string, Error>();
   readonly #warnings = new Set<string>();
 
@@ -16,18 +20,26 @@ export class FailureLog {
     this.#prefix = prefix;
   }
 
-  /** Adds a failure, unless the same was added before. @param where in words, e.g. "layer 'conv1'" */
+  /**
+   * Adds a failure, unless the same was added before. Numbers do not make another one of it: a file that is named by its
+   * epoch fails in every epoch.
+   *
+   * @param where in words, e.g. "layer 'conv1'"
+   */
   readonly add = (error: unknown, where: string): void => {
     const message = `${where}: ${messageOf(error)}`;
-    if (this.#errors.has(message)) return;
-    this.#errors.set(message, new Error(message, { cause: error }));
-    warn(`${this.#prefix}${message}`);
+    const kind = `${where.replace(/^epoch \d+/, 'epoch')}: ${withoutNumbers(messageOf(error))}`;
+    if (this.#errors.has(kind)) return;
+    this.#errors.set(kind, new Error(message, { cause: error }));
+    if (this.#errors.size <= mostWarnings) warn(`${this.#prefix}${message}`);
+    else if (this.#errors.size === mostWarnings + 1) warn(`${this.#prefix}${unsaid}`);
   };
 
-  /** Warns of something that the user should change, once per message. It is no failure. */
+  /** Warns of something that the user should change, once per message, whatever its numbers are. It is no failure. */
   readonly warnOnce = (message: string): void => {
-    if (this.#warnings.has(message)) return;
-    this.#warnings.add(message);
+    const kind = withoutNumbers(message);
+    if (this.#warnings.has(kind)) return;
+    this.#warnings.add(kind);
     warn(`${this.#prefix}${message}`);
   };
 
@@ -48,4 +60,8 @@ export class FailureLog {
     const messages = errors.map(({ message }) => message).join('; ');
     throw new AggregateError(errors, `${errors.length} errors while tracking: ${messages}`);
   }
+}
+
+function withoutNumbers(message: string): string {
+  return message.replace(/\d+/g, '#');
 }

@@ -22,6 +22,10 @@ export class EpochMemory {
   readonly eigenspaces = new Map<string, Eigenspace>();
   /** Layers (`split/layer`) whose small number of samples was reported. */
   readonly fewSamplesReported = new Set<string>();
+  /** Layers (`split/layer`) whose corrected saturation is saved, because their rows are few or were so in some epoch. */
+  readonly corrected = new Set<string>();
+  /** Layers (`split/layer`) of which it was reported that rows were left out. */
+  readonly rejectedReported = new Set<string>();
 }
 
 /**
@@ -109,15 +113,24 @@ export class EpochMeasurement {
       );
       if (eigenspace !== undefined) this.#memory.eigenspaces.set(key, eigenspace);
       if (spectrum !== undefined) this.#spectra.set(key, spectrum);
+      if (this.#options.correctsOnlyFew && !this.#isOfFewRows(key, spectrum))
+        delete statistics.values.saturationCorrected;
       this.#layers.push({ ...statistics, strategy });
-      warnOfRejected(statistics, this.at.epoch);
     } catch (error) {
       this.#report(error, whereOf(recorded));
     }
   }
 
+  /** Whether a layer's saturation needs correction; a layer that once needed it has a value in each later epoch. */
+  #isOfFewRows(key: string, spectrum: Spectrum | undefined): boolean {
+    const { corrected } = this.#memory;
+    if (spectrum !== undefined && hasFewRows(spectrum, this.#options)) corrected.add(key);
+    return corrected.has(key);
+  }
+
   #end(): MeasuredEpoch {
     const { threshold, rule } = this.#options;
+    warnOfRejected(this.#layers, this.at.epoch, this.#memory.rejectedReported);
     warnOfFewSamples(this.#spectra, this.#options, this.#memory.fewSamplesReported);
     return {
       epoch: { ...this.at, threshold, rule, layers: this.#layers },
@@ -137,25 +150,52 @@ function saturationOf(statistics: LayerStatistics): LayerSaturation {
   return { split, layer, samples, effectiveSamples, rejected, features, saturation, intrinsicDimensionality };
 }
 
-function warnOfRejected({ split, layer, samples, rejected }: LayerStatistics, epoch: number): void {
-  if (rejected === 0) return;
-  const rows = `${rejected} of ${samples + rejected} rows held a NaN or Infinity and were left out`;
-  warn(`layer '${layer}' (${split}), epoch ${epoch}: ${rows}`);
+/** How many layers a warning words; it counts the others. */
+const mostLayersWorded = 3;
+
+/** Warns once per layer and split of rows that were left out. */
+function warnOfRejected(layers: readonly LayerStatistics[], epoch: number, reported: Set<string>): void {
+  const words: string[] = [];
+  for (const { split, layer, samples, rejected } of layers) {
+    const key = `${split}/${layer}`;
+    if (rejected === 0 || reported.has(key)) continue;
+    reported.add(key);
+    words.push(`${rejected} of ${samples + rejected} rows of layer '${layer}' (${split})`);
+  }
+  if (words.length === 0) return;
+  const more = words.length > mostLayersWorded ? ` and rows of ${words.length - mostLayersWorded} more` : '';
+  const listed = words.slice(0, mostLayersWorded).join(', ');
+  warn(
+    `epoch ${epoch + 1}: ${listed}${more} held a NaN or Infinity and were left out; no more is said of these layers`,
+  );
+}
+
+/** Rows per feature from which no saturation is more than 0.05 too low, so that nothing need be computed to know that. */
+const MANY_ROWS_PER_FEATURE = 100;
+
+/** Whether a spectrum's saturation may be too low by more than is told without a word. */
+function hasFewRows(spectrum: Spectrum, { threshold, rule }: MeasureOptions): boolean {
+  const rows = spectrum.effectiveSamples ?? 0;
+  return rows < MANY_ROWS_PER_FEATURE * spectrum.features && !spectrum.isReliable({ threshold, rule });
 }
 
 /** Warns once per layer and split: few rows show too little saturation. */
 function warnOfFewSamples(
   spectra: ReadonlyMap<string, Spectrum>,
-  { threshold, rule }: MeasureOptions,
+  options: MeasureOptions,
   reported: Set<string>,
 ): void {
+  const { threshold, rule } = options;
   const warnings: string[] = [];
   for (const [key, spectrum] of spectra) {
-    if (reported.has(key)) continue;
+    if (reported.has(key) || !hasFewRows(spectrum, options)) continue;
     const warning = spectrum.sampleSizeWarning(key, { threshold, rule });
     if (warning === undefined) continue;
     reported.add(key);
     warnings.push(warning);
   }
-  if (warnings.length > 0) warn(warnings.join('\n'));
+  if (warnings.length === 0) return;
+  const more = warnings.length - mostLayersWorded;
+  if (more > 0) warnings.splice(mostLayersWorded, more, `The same holds for ${more} more, counted by layer and split.`);
+  warn(warnings.join('\n'));
 }

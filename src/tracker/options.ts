@@ -1,7 +1,8 @@
 import type { Layer, LayerFilter } from '../activations/layers.js';
 import type { RecordingOptions } from '../activations/recorder.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
 import { type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import {
@@ -12,11 +13,15 @@ import {
 } from '../statistics/spectrum-measures.js';
 import { checkSaveTo, type SaveTo } from './store-of.js';
 
+/** The covariance of so many features takes 67 MB, and its eigenvalues about ten seconds. */
+const DEFAULT_MAX_WIDTH = 4096;
+
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
   /**
-   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum. Delve's short names are
-   * taken too: lsat, idim, trc, dtrc, det, cov, embed.
+   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and saturationCorrected of
+   * layers whose rows are too few for what they show. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
+   * embed.
    */
   stats?: Stat[];
   /** Fraction of the variance that the counted directions must explain, in (0, 1]. Default 0.99. */
@@ -56,7 +61,7 @@ export interface SaturationOptions {
    */
   sampling?: 'all' | 'auto';
   /**
-   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 1e-7 of the largest eigenvalue.
+   * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 3e-7 of the largest eigenvalue.
    * 'float64': float64 throughout.
    */
   precision?: 'auto' | 'float64';
@@ -70,8 +75,21 @@ export interface SaturationOptions {
    * several times for a batch uses the same number in each call.
    */
   maxSamples?: number;
+  /**
+   * Layers of more features than this are left out, with one warning that names them; Infinity for no limit. Default 4096.
+   * Of d features, the covariance takes 4 d^2 bytes of memory per split, and its eigenvalues time that grows with d^3: about
+   * ten seconds for 4096, hours for a softmax over a vocabulary of 50,000. What counts are the columns of a layer's samples:
+   * channels or units, times all places with convMethod 'flatten', or all steps with timeseriesMethod 'timestepwise'.
+   */
+  maxWidth?: number;
   /** Whether each `addSaturations` starts a new sample. Default true; with false the sample grows over all epochs. */
   resetCovariance?: boolean;
+  /**
+   * Most eigenvalues that TensorBoard's runs store of a layer at each epoch (the tags `eigenvalues/<layer>`, 4 bytes each): a
+   * wider layer stores the largest ones and the sum of the others. The Saturation tab and reports count directions in them at
+   * any threshold. Default 4096; 0 stores none. They are stored if `stats` asks for the spectrum.
+   */
+  storedEigenvalues?: number;
   /** Whether the mean saturation over all layers is written too, per split. Default false. */
   averageSaturation?: boolean;
   /**
@@ -91,17 +109,47 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly saveTo: readonly SaveTo[];
   readonly resetCovariance: boolean;
   readonly averageSaturation: boolean;
+  readonly storedEigenvalues: number;
   readonly initialEpoch: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Checks options and fills in the defaults. @throws TypeError or RangeError that names the option */
-export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions {
-  if (options === null || typeof options !== 'object') {
-    throw new TypeError(`options: expected an object, got ${describe(options)}`);
-  }
-  const stats = resolveStats(options.stats ?? ['saturation', 'intrinsicDimensionality', 'spectrum']);
+/** The names of all options of a tracker. */
+export const saturationOptionNames: OptionNames<SaturationOptions> = {
+  stats: true,
+  threshold: true,
+  rule: true,
+  layers: true,
+  activations: true,
+  convMethod: true,
+  timeseriesMethod: true,
+  downsample: true,
+  saveTo: true,
+  sampling: true,
+  precision: true,
+  logInterval: true,
+  maxSamples: true,
+  maxWidth: true,
+  resetCovariance: true,
+  averageSaturation: true,
+  storedEigenvalues: true,
+  initialEpoch: true,
+  signal: true,
+};
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @param call what the options were given to, for the error
+ * @throws TypeError or RangeError that names the option
+ */
+export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedOptions {
+  checkOptionNames(call, options, saturationOptionNames);
+  const stats = resolveStats(
+    options.stats ?? ['saturation', 'saturationCorrected', 'intrinsicDimensionality', 'spectrum'],
+  );
   return {
+    correctsOnlyFew: options.stats === undefined,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
@@ -132,8 +180,13 @@ export function resolveOptions(options: SaturationOptions = {}): ResolvedOptions
     logInterval: integerFrom('logInterval', options.logInterval ?? 1, 1),
     maxSamples:
       options.maxSamples === undefined ? Number.POSITIVE_INFINITY : integerFrom('maxSamples', options.maxSamples, 1),
+    maxWidth:
+      options.maxWidth === Number.POSITIVE_INFINITY
+        ? Number.POSITIVE_INFINITY
+        : integerFrom('maxWidth', options.maxWidth ?? DEFAULT_MAX_WIDTH, 1),
     resetCovariance: checkedBoolean('resetCovariance', options.resetCovariance ?? true),
     averageSaturation: checkedBoolean('averageSaturation', options.averageSaturation ?? false),
+    storedEigenvalues: integerFrom('storedEigenvalues', options.storedEigenvalues ?? DEFAULT_STORED_EIGENVALUES, 0),
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     signal: options.signal,
   };

@@ -1,13 +1,15 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { LayersModel, type Logs } from '@tensorflow/tfjs-layers';
-import { type GraphModelNodes, isGraphModelNodes } from '../activations/hooks.js';
+import { type GraphModelNodes, isGraphModelNodes } from '../activations/graph-model.js';
 import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { decodeState, encodeState } from '../activations/recorder-state.js';
 import { innerModel } from '../activations/training-phase.js';
 import { ClosedWriterError, describe } from '../errors.js';
+import { isModelLike } from '../insight/layer-graph.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { LayerSaturation, Split } from '../saturation/epoch.js';
+import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
 import { EpochWriter } from './epoch-writer.js';
@@ -72,9 +74,10 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     options: SaturationOptions = {},
   ) {
     super();
+    checkArguments(logdir, model);
     const resolved = resolveOptions(options);
     const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationTracker') : logdir;
-    this.#logdir = typeof destination === 'string' ? destination : (destination?.logdir ?? '');
+    this.#logdir = typeof destination === 'string' ? destination : destination.logdir;
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
     this.#targets = new SaveTargets(destination, resolved, this.#failures.add);
     this.#epochs = new EpochWriter(
@@ -122,6 +125,9 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * event loop turns every half second, so that a loop of `await tracker.record('train', () => model.trainOnBatch(x, y))`
    * can be watched.
    *
+   * One call is one batch for the options logInterval and maxSamples, apart from the model's `predict`, `evaluate` and `fit`
+   * in it: call it once per step, not around a loop of steps.
+   *
    * @param split 'train' or 'val'
    * @param fn may be async; if two overlap, passes belong to the one that began last and still runs
    * @throws RangeError if the split is neither
@@ -149,6 +155,20 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     }
     checkSplit(split);
     this.#recorder.observe(name, activations, split);
+  }
+
+  /**
+   * Adds a store: it is given every epoch from now on, as those of the option `saveTo` are, and is closed with the tracker.
+   * The saturation view is one.
+   *
+   * @throws TypeError if it is no store, ClosedWriterError after close()
+   */
+  addStore(store: Store): void {
+    if (typeof store?.add !== 'function') {
+      throw new TypeError(`addStore: expected an object with a method add, got ${describe(store)}`);
+    }
+    if (this.#epochs.isClosed) throw new ClosedWriterError('addStore', this.#logdir);
+    this.#targets.addStore(store);
   }
 
   /**
@@ -342,6 +362,28 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     this.#recorder.unhook();
     for (const restore of this.#restoreModels.splice(0)) restore();
   };
+}
+
+/** What is easily given wrong is said in the words of the call. @throws TypeError */
+function checkArguments(logdir: unknown, model: unknown): void {
+  const call = 'SaturationTracker(logdir, model)';
+  const isPromise = (value: unknown) => typeof (value as PromiseLike<unknown> | null)?.then === 'function';
+  if (isPromise(model)) {
+    throw new TypeError(`${call}: expected a model, got a promise: await it, as in await tf.loadLayersModel(path)`);
+  }
+  if (Array.isArray(logdir) || isModelLike(logdir) || isGraphModelNodes(logdir)) {
+    throw new TypeError(`${call}: expected the logdir first, got ${describe(logdir)}`);
+  }
+  const writer = logdir as Partial<SummaryWriter> | null | undefined;
+  const isWriter = typeof writer?.addScalar === 'function' && typeof writer.run === 'function';
+  if (!isWriter && !isLogdir(logdir) && logdir !== '') {
+    throw new TypeError(`${call}: expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}`);
+  }
+  if (model === undefined || model === null) {
+    throw new TypeError(
+      `${call}: expected a LayersModel, a list of layers or { model, nodes }, got ${describe(model)}`,
+    );
+  }
 }
 
 function checkSplit(split: Split): void {

@@ -2,6 +2,7 @@ import { warn } from '#platform';
 import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { DirectoryOutput } from '../output/directory-output.js';
+import { writeEigenvalues } from '../saturation/eigenvalues.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import {
   epochMarkdown,
@@ -57,7 +58,7 @@ export class SaveTargets {
     for (const target of options.saveTo) {
       if (target === 'tensorboard') continue;
       const name = typeof target === 'string' ? target : target.constructor.name;
-      this.#stores.push({ name, store: storeOf(target, logdir), unsaved: new Set() });
+      this.#add(name, storeOf(target, logdir));
     }
     this.#destination = destination;
     this.#toTensorBoard = options.saveTo.includes('tensorboard');
@@ -80,6 +81,11 @@ export class SaveTargets {
   run(split: Split): SummaryWriter | undefined {
     if (!this.#toTensorBoard) return undefined;
     return this.#runs.get(split) ?? this.#openSplit(split);
+  }
+
+  /** Adds a store, which is given every epoch from now on. */
+  addStore(store: Store): void {
+    this.#add(store.constructor.name, store);
   }
 
   /** Writes a scalar of the user's own into the root run of the logdir. */
@@ -121,7 +127,7 @@ export class SaveTargets {
         if (saved instanceof Promise) saved.catch(() => {});
       }
       if (unsaved.size === 0) continue;
-      const numbers = [...unsaved].join(', ');
+      const numbers = [...unsaved].map((epoch) => epoch + 1).join(', ');
       warn(
         `At exit the store '${name}' had not saved ${unsaved.size === 1 ? 'epoch' : 'epochs'} ${numbers}: await tracker.close() before the program ends`,
       );
@@ -152,6 +158,10 @@ export class SaveTargets {
         this.#report(error, 'TensorBoard');
       }
     }
+  }
+
+  #add(name: string, store: Store): void {
+    this.#stores.push({ name, store, unsaved: new Set() });
   }
 
   *#writers(): Iterable<SummaryWriter> {
@@ -200,10 +210,11 @@ export class SaveTargets {
       const run = this.run(split);
       if (run === undefined) return;
       this.#try('TensorBoard', () => this.#writeNote(run, split, layers, epoch.step));
-      for (const layer of layers) {
-        this.#try(`TensorBoard, layer '${layer.layer}'`, () =>
-          writeLayerStatistics(run, layer, epoch.step, this.#options),
-        );
+      for (const [index, layer] of layers.entries()) {
+        this.#try(`TensorBoard, layer '${layer.layer}'`, () => {
+          writeLayerStatistics(run, layer, epoch.step, this.#options);
+          writeEigenvalues(run, layer, index, epoch.step, this.#options, this.#options.storedEigenvalues);
+        });
       }
       const saturations = new Map(layers.map(({ layer, saturation }) => [layer, saturation]));
       if (this.#options.averageSaturation) {

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, Logs } from '@tensorflow/tfjs-layers';
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import type { Split } from '../saturation/epoch.js';
@@ -23,6 +23,13 @@ export interface TensorBoardCallbackArgs {
   /** Whether to write the model's graph into the run `train`. Default false. */
   graph?: boolean;
 }
+
+const optionNames: OptionNames<TensorBoardCallbackArgs> = {
+  updateFreq: true,
+  histogramFreq: true,
+  saturation: true,
+  graph: true,
+};
 
 /** Nothing says when a tensorBoard() is used for the last time: from the first one on, every fit of a model takes it. */
 let isAccepted = false;
@@ -60,6 +67,7 @@ export class TensorBoardCallback extends FitCallback {
   constructor(logdir: string | URL | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
     checkLogdir(logdir);
+    checkOptionNames('tensorBoard', args ?? {}, optionNames);
     const { updateFreq = 'epoch', histogramFreq = 0, saturation = false, graph = false } = args ?? {};
     if (updateFreq !== 'batch' && updateFreq !== 'epoch') {
       throw new RangeError(`updateFreq: expected 'batch' or 'epoch', got ${describe(updateFreq)}`);
@@ -67,7 +75,7 @@ export class TensorBoardCallback extends FitCallback {
     if (!Number.isInteger(histogramFreq) || histogramFreq < 0) {
       throw new RangeError(`histogramFreq: expected an integer >= 0, got ${describe(histogramFreq)}`);
     }
-    if (typeof saturation === 'object') resolveOptions(saturation);
+    if (typeof saturation === 'object') resolveOptions(saturation, 'tensorBoard, saturation');
     else if (typeof saturation !== 'boolean') {
       throw new TypeError(`saturation: expected true, false or options, got ${describe(saturation)}`);
     }

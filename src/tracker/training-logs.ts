@@ -9,7 +9,10 @@ import type { SummaryWriter } from '../writer/summary-writer.js';
 /** Entries of TensorFlow.js' logs that are not metrics. */
 const notMetrics = new Set(['batch', 'size', 'num_steps']);
 
-/** The metrics in a callback's logs, with their split and their name without `val_`. Some callbacks get tensors. */
+/**
+ * The metrics in a callback's logs, with their split and their name without `val_`. Some callbacks get tensors. Those of
+ * train come first, though TensorFlow.js lists them last: TensorBoard colors runs in the order in which they begin.
+ */
 export async function metricsOf(
   logs: Record<string, number | Tensor> | undefined,
 ): Promise<{ split: Split; name: string; value: number }[]> {
@@ -20,7 +23,7 @@ export async function metricsOf(
     const split = key.startsWith('val_') ? 'val' : 'train';
     metrics.push({ split, name: split === 'val' ? key.slice('val_'.length) : key, value });
   }
-  return metrics;
+  return metrics.sort((a, b) => Number(a.split === 'val') - Number(b.split === 'val'));
 }
 
 /**

@@ -5,7 +5,7 @@
 import { hostname, warn } from '#platform';
 import { shortenedName } from '../encoding/file-names.js';
 import { wellFormed } from '../encoding/protobuf.js';
-import { ClosedWriterError, describe } from '../errors.js';
+import { ClosedWriterError, checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { checkEventBytes, checkStep, checkTag, checkText, secondsOf } from '../event/check-arguments.js';
 import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
@@ -45,6 +45,17 @@ export interface SummaryWriterOptions {
    */
   handleSignals?: boolean;
 }
+
+const optionNames: OptionNames<SummaryWriterOptions> = {
+  comment: true,
+  purgeStep: true,
+  maxQueue: true,
+  flushSecs: true,
+  maxBufferedBytes: true,
+  maxUnwrittenBytes: true,
+  filenameSuffix: true,
+  handleSignals: true,
+};
 
 const defaults = {
   comment: '',
@@ -322,6 +333,7 @@ function quiet(promise: Promise<void>): Promise<void> {
 
 /** Checks the options and fills in the defaults. */
 function checkOptions(options: SummaryWriterOptions): RunOptions {
+  checkOptionNames('SummaryWriter', options, optionNames);
   const { comment, filenameSuffix, purgeStep, handleSignals = defaults.handleSignals } = options;
   checkText(comment, 'comment', 'SummaryWriter');
   checkText(filenameSuffix, 'filenameSuffix', 'SummaryWriter');

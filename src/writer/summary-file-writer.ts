@@ -70,6 +70,11 @@ export function summaryFileWriter(
   filenameSuffix = '.v2',
 ): SummaryFileWriter {
   checkLogdir(logdir);
+  for (const [name, value] of Object.entries({ maxQueue, flushMillis })) {
+    if (typeof value !== 'number') {
+      throw new TypeError(`summaryFileWriter: expected ${name} to be a number, got ${describe(value)}`);
+    }
+  }
   if (isLogdir(logdir)) logdir = logdirPath(logdir, 'summaryFileWriter');
   let writer = typeof logdir === 'string' ? byLogdir.get(logdir) : byOutput.get(logdir);
   if (writer === undefined || writer.isClosed) {

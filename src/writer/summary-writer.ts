@@ -23,8 +23,10 @@ import {
 import { type MeshOptions, meshSummaries } from '../summaries/mesh.js';
 import { type Later, type Numbers, readNumbers, whenRead } from '../summaries/numbers.js';
 import type { CanvasPixels } from '../summaries/pixels.js';
+import { plugins } from '../summaries/plugins.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from '../summaries/pr-curve.js';
 import { readScalar, scalarSummary } from '../summaries/scalar.js';
+import { checkTensorOptions, type TensorOptions, tensorSummary } from '../summaries/tensor.js';
 import { type MarkdownInput, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
 import { RunWriter, type SummaryAddress, type SummaryOptions } from './run-writer.js';
@@ -230,6 +232,30 @@ export class SummaryWriter extends RunWriter {
   addPrCurveRaw(tag: string, counts: PrCounts, step?: Step, options?: SummaryOptions): void {
     const address = this.checkAddress('addPrCurveRaw', tag, step, options);
     this.write(address, prCurveRawSummary(counts, address.call));
+  }
+
+  /**
+   * Adds a tensor as it is, for a plugin of one's own: none of TensorBoard's pages shows it, and both of its loaders keep it
+   * for the plugin that `plugin` names.
+   *
+   * @param values numbers of any shape: float32, float64, int32 or uint8 as they come; booleans become uint8
+   * @throws TypeError if something is not a number or an option is of the wrong type, RangeError if the plugin is one of
+   * TensorBoard's
+   */
+  addTensor(tag: string, values: Numbers, step?: Step, options: SummaryOptions & TensorOptions = {}): void {
+    const address = this.checkAddress('addTensor', tag, step, options);
+    checkTensorOptions(options, address.call);
+    const { plugin = 'tensor' } = options;
+    if (plugins.has(plugin)) {
+      throw new RangeError(`${address.call}: expected a plugin of your own, got TensorBoard's '${plugin}'`);
+    }
+    const numbers = readNumbers(values, address.call);
+    this.write(
+      address,
+      numbers instanceof Promise
+        ? numbers.then((read) => tensorSummary(read, options))
+        : tensorSummary(numbers, options),
+    );
   }
 
   /**

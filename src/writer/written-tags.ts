@@ -73,7 +73,7 @@ export class WrittenTags {
     if (other === undefined) {
       known.others.set(plugin, (other = `${tag}/${plugin}`));
       warn(
-        `The tag '${tag}' holds ${first} in this run, and a tag holds one kind: ${plugin} are written as '${other}'`,
+        `The tag '${tag}' holds ${first} in this run, and a tag holds one kind: what was added as ${plugin} is written as '${other}'`,
       );
     }
     return this.place({ ...summary, tag: other });

@@ -1,12 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import {
-  isGraphModelNodes,
-  type LayerCall,
-  type LayerHook,
-  onGraphModelRun,
-  onLayerCall,
-} from '../../src/activations/hooks.js';
+import { graphNodes, isGraphModelNodes } from '../../src/activations/graph-model.js';
+import { type LayerCall, type LayerHook, onLayerCall } from '../../src/activations/hooks.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
@@ -344,7 +339,7 @@ describe.each(backends)('hooks of a GraphModel on %s', (backend) => {
     const before = tf.memory().numTensors;
     expect(tracker.record('val', () => valuesOf(one.predict(x)))).toEqual(plain);
     expect(tf.memory().numTensors).toBe(before);
-    await expect(tracker.close()).rejects.toThrow(/layer 'hidden\/Relu': output: expected 5 features.*got 6/);
+    await expect(tracker.close()).rejects.toThrow(/layer 'hidden\/Relu' \(val\): output: expected 5 features.*got 6/);
   });
 
   it('reject an empty list of nodes and nodes that the model does not have', async () => {
@@ -353,13 +348,9 @@ describe.each(backends)('hooks of a GraphModel on %s', (backend) => {
     ).toThrow(/nodes: expected at least one/);
     expect(isGraphModelNodes({ model: one })).toBe(false);
     expect(isGraphModelNodes(null)).toBe(false);
-    const undo = onGraphModelRun(
-      { model: one, nodes: ['nowhere'] },
-      () => true,
-      () => {},
+    expect(() => new SaturationTracker('unused', { model: one, nodes: ['nowhere'] })).toThrow(
+      'nodes: expected names that graphNodes(model) lists, got the string "nowhere"',
     );
-    expect(() => one.predict(x)).toThrow(/nowhere/);
-    undo();
     tf.dispose(one.predict(x));
   });
 });
@@ -370,3 +361,209 @@ function valuesOf(result: unknown): unknown {
   tf.dispose(result as tf.Tensor);
   return values;
 }
+
+describe.each(backends)('GraphModels with dynamic ops and control flow on %s', (backend) => {
+  beforeAll(() => useBackend(backend));
+  const warnings = catchWarnings();
+  beforeEach(() => {
+    vi.spyOn(console, 'warn').mockImplementation(() => {});
+  });
+  afterEach(() => void vi.restoreAllMocks());
+
+  const bool = { type: 'DT_BOOL' };
+  /**
+   * x (? x 4) -> MatMul w -> Relu -> left. Beside it, Where finds the places of what Relu let through (a dynamic op), and a
+   * Switch sends Relu's output one of two ways, by `flag`.
+   *
+   * @param output which node the model puts out
+   */
+  async function dynamicModel(output: string): Promise<tf.GraphModel> {
+    const nodes = [
+      ...topology.node.filter(({ name }) => !name.startsWith('right')),
+      node('flag', 'Placeholder', [], { dtype: bool, shape: { shape: shapeOf() } }),
+      node('zero', 'Const', [], { dtype: float, value: { tensor: { dtype: 'DT_FLOAT', tensorShape: shapeOf() } } }),
+      node('found/Greater', 'Greater', ['hidden/Relu', 'zero']),
+      node('found/Where', 'Where', ['found/Greater'], { T: bool }),
+      node('found/Float', 'Cast', ['found/Where'], { SrcT: { type: 'DT_INT32' }, DstT: float }),
+      node('switch', 'Switch', ['hidden/Relu', 'flag']),
+      node('off/Neg', 'Neg', ['switch:0']),
+      node('on/Square', 'Square', ['switch:1']),
+      node('merge', 'Merge', ['off/Neg', 'on/Square']),
+    ];
+    const weightSpecs = [
+      { name: 'w', shape: [4, 6], dtype: 'float32' as const },
+      { name: 'left/w', shape: [6, 2], dtype: 'float32' as const },
+      { name: 'zero', shape: [], dtype: 'float32' as const },
+    ];
+    const weightData = Float32Array.of(...normals(36, 3), 0).buffer;
+    const signature = { outputs: { out: { name: `${output}:0` } } };
+    const modelTopology = { node: nodes, versions: { producer: 1 } };
+    return tf.loadGraphModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData, signature } as never));
+  }
+
+  const inputs = () => ({ x: normalTensor([20, 4], 1), flag: tf.scalar(true) });
+
+  it('extractSaturation runs them by executeAsync, and leaves no tensor behind', async () => {
+    for (const [output, nodes] of [
+      ['found/Float', ['hidden/Relu', 'found/Float']],
+      ['left', ['hidden/Relu', 'found/Float']],
+      ['merge', ['hidden/Relu', 'on/Square']],
+    ] as const) {
+      const model = await dynamicModel(output);
+      const batches = [inputs(), inputs()];
+      const before = tf.memory().numTensors;
+      const spectra = await extractSaturation({ model, nodes }, batches, { progress: false });
+      expect(tf.memory().numTensors).toBe(before);
+      const places = tf.tidy(() => batches[0].x.matMul(model.weights.w[0]).relu().greater(0).sum().dataSync()[0]);
+      expect([...spectra].map(([name, { samples, features }]) => [name, samples, features])).toEqual([
+        ['hidden/Relu', 40, 6],
+        nodes[1] === 'on/Square' ? ['on/Square', 40, 6] : ['found/Float', 2 * places, 2],
+      ]);
+      tf.dispose(batches);
+      model.dispose();
+    }
+    expect(warnings.join()).not.toContain('node');
+  });
+
+  it('a node that a run cannot compute is named once and left out; the run gives what it gives alone', async () => {
+    const model = await dynamicModel('left');
+    const { x, flag } = inputs();
+    const plain = valuesOf(model.execute({ x, flag }));
+    const store = new RecordingStore();
+    const nodes = ['hidden/Relu', 'found/Float', 'off/Neg'];
+    const tracker = new SaturationTracker('unused', { model, nodes }, { saveTo: [store] });
+    for (let pass = 0; pass < 3; pass++) {
+      expect(tracker.record('train', () => valuesOf(model.execute({ x, flag })))).toEqual(plain);
+    }
+    const runAsync = async () => valuesOf(await model.executeAsync({ x, flag }));
+    for (let pass = 0; pass < 2; pass++) expect(await tracker.record('val', runAsync)).toEqual(plain);
+    await tracker.addSaturations();
+    const { 'val/found/Float': found, ...samples } = store.samples();
+    expect(samples).toEqual({ 'train/hidden/Relu': 60, 'val/hidden/Relu': 40 });
+    expect(found).toBeGreaterThan(40);
+    await expect(tracker.close()).rejects.toThrow(
+      /3 errors.*node 'found\/Float': .*executeAsync.*node 'off\/Neg': .*executeAsync.*node 'off\/Neg': .*Cannot compute/s,
+    );
+    expect(warnings.filter((warning) => /node '/.test(warning))).toHaveLength(3);
+    tf.dispose([x, flag]);
+    model.dispose();
+  });
+
+  it('an error of the run itself stays an error of the run', async () => {
+    const model = await dynamicModel('found/Float');
+    const { x, flag } = inputs();
+    const tracker = new SaturationTracker(
+      'unused',
+      { model, nodes: ['hidden/Relu'] },
+      { saveTo: [new RecordingStore()] },
+    );
+    expect(() => tracker.record('val', () => model.execute({ x, flag }))).toThrow(/executeAsync/);
+    await expect(tracker.record('val', () => model.executeAsync({ flag }))).rejects.toThrow();
+    await tracker.close();
+    tf.dispose([x, flag]);
+    model.dispose();
+  });
+});
+
+describe('graphNodes', () => {
+  it('lists the last node of each layer with its operation and width', async () => {
+    const model = await load(['left', 'right']);
+    expect(graphNodes(model)).toEqual([
+      { name: 'hidden/Relu', op: 'MatMul', width: 6 },
+      { name: 'left', op: 'MatMul', width: 2 },
+      { name: 'right', op: 'MatMul', width: 3 },
+    ]);
+    const x = normalTensor([9, 4], 1);
+    const nodes = graphNodes(model).map(({ name }) => name);
+    const spectra = await extractSaturation({ model, nodes }, x, { progress: false });
+    expect([...spectra].map(([name, { features }]) => [name, features])).toEqual([
+      ['hidden/Relu', 6],
+      ['left', 2],
+      ['right', 3],
+    ]);
+    x.dispose();
+    model.dispose();
+  });
+
+  it('knows the widths of every operation with weights, as running the model shows them', async () => {
+    const weights: Record<string, number[]> = {
+      'conv/w': [3, 3, 2, 5],
+      'conv/b': [5],
+      'bn/scale': [5],
+      'bn/offset': [5],
+      'bn/mean': [5],
+      'bn/variance': [5],
+      'depth/w': [3, 3, 5, 2],
+      'up/w': [3, 3, 7, 10],
+      'up/size': [4],
+      'skip/w': [1, 1, 7, 7],
+      'dense/w': [4, 7],
+      axes: [2],
+    };
+    const strides = { list: { i: ['1', '1', '1', '1'] } };
+    const window = { strides, dilations: strides, padding: { s: 'U0FNRQ==' }, data_format: { s: 'TkhXQw==' } };
+    const nodes = [
+      node('x', 'Placeholder', [], { dtype: float, shape: { shape: shapeOf(-1, 6, 6, 2) } }),
+      ...Object.entries(weights).map(([name, shape]) => {
+        const dtype = name === 'up/size' || name === 'axes' ? 'DT_INT32' : 'DT_FLOAT';
+        return node(name, 'Const', [], {
+          dtype: { type: dtype },
+          value: { tensor: { dtype, tensorShape: shapeOf(...shape) } },
+        });
+      }),
+      node('conv/Conv2D', 'Conv2D', ['x', 'conv/w'], window),
+      node('conv/BiasAdd', 'BiasAdd', ['conv/Conv2D', 'conv/b']),
+      node('bn/Norm', 'FusedBatchNormV3', ['conv/BiasAdd', 'bn/scale', 'bn/offset', 'bn/mean', 'bn/variance'], {
+        epsilon: { f: 0.001 },
+      }),
+      node('conv/Relu6', 'Relu6', ['bn/Norm']),
+      node('depth/Conv', 'DepthwiseConv2dNative', ['conv/Relu6', 'depth/w'], window),
+      node('depth/Tanh', 'Tanh', ['depth/Conv', '^conv/Relu6']),
+      node('up/Conv', 'Conv2DBackpropInput', ['up/size', 'up/w', 'depth/Tanh'], window),
+      // The sum of a residual block belongs to two layers.
+      node('skip/Conv', 'Conv2D', ['up/Conv', 'skip/w'], window),
+      node('sum', 'AddV2', ['up/Conv', 'skip/Conv']),
+      node('mean', 'Mean', ['sum', 'axes'], { keep_dims: { b: false } }),
+      node('dense/w/read', 'Identity', ['dense/w']),
+      node('dense/MatMul', 'MatMul', ['mean', 'dense/w/read'], { transpose_a: { b: false }, transpose_b: { b: true } }),
+      node('dense/Softmax', 'Softmax', ['dense/MatMul']),
+    ];
+    const weightSpecs = Object.entries(weights).map(([name, shape]) => ({
+      name,
+      shape,
+      dtype: name === 'up/size' || name === 'axes' ? ('int32' as const) : ('float32' as const),
+    }));
+    const parts = weightSpecs.map(({ name, shape, dtype }) => {
+      if (name === 'up/size') return Int32Array.of(5, 6, 6, 7);
+      if (dtype === 'int32') return Int32Array.of(1, 2);
+      return normals(
+        shape.reduce((a, b) => a * b),
+        5,
+      ).map(Math.abs);
+    });
+    const weightData = new Uint8Array(parts.flatMap((part) => [...new Uint8Array(part.buffer)])).buffer;
+    const modelTopology = { node: nodes, versions: { producer: 1 } };
+    await useBackend('cpu');
+    const model = await tf.loadGraphModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData }));
+    const listed = graphNodes(model);
+    expect(listed).toEqual([
+      { name: 'conv/Relu6', op: expect.stringMatching(/Conv2D$/), width: 5 },
+      { name: 'depth/Tanh', op: 'DepthwiseConv2dNative', width: 10 },
+      { name: 'up/Conv', op: 'Conv2DBackpropInput', width: 7 },
+      { name: 'skip/Conv', op: 'Conv2D', width: 7 },
+      { name: 'dense/Softmax', op: expect.stringMatching(/MatMul$/), width: 4 },
+    ]);
+    const x = normalTensor([5, 6, 6, 2], 1);
+    const nodesToTrack = listed.map(({ name }) => name);
+    const spectra = await extractSaturation({ model, nodes: nodesToTrack }, x, { progress: false });
+    expect([...spectra].map(([, { features }]) => features)).toEqual(listed.map(({ width }) => width));
+    x.dispose();
+    model.dispose();
+  });
+
+  it('asks for a loaded GraphModel', () => {
+    expect(() => graphNodes(tf.sequential() as never)).toThrow(
+      'graphNodes: expected a GraphModel, as tf.loadGraphModel returns it, got an object of class Sequential',
+    );
+  });
+});

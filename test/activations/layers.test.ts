@@ -2,6 +2,9 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { trackedLayers } from '../../src/activations/layers.js';
 import { wrapMethod } from '../../src/activations/wrap-method.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { RecordingStore } from '../support/recording-store.js';
+import { catchWarnings } from '../support/warnings.js';
 
 const names = (model: tf.LayersModel | tf.layers.Layer[], filter?: (layer: tf.layers.Layer) => boolean | string) =>
   trackedLayers(model, filter).map((layer) => layer.name);
@@ -260,5 +263,97 @@ describe('wrapMethod', () => {
     undoValue();
     expect(Reflect.ownKeys(counter)).toEqual(['count']);
     expect(counter.count).toBe(0);
+  });
+});
+
+describe('layers inside custom layers', () => {
+  const warnings = catchWarnings();
+
+  /** A residual block that makes its layers itself, as in Keras. */
+  class Block extends tf.layers.Layer {
+    readonly dense = tf.layers.dense({ units: 3, activation: 'tanh', name: 'dense' });
+    readonly more = [tf.layers.dense({ units: 3 }), tf.layers.dropout({ rate: 0.5 })];
+    readonly inner: tf.layers.Layer | undefined;
+    constructor(name: string, inner?: tf.layers.Layer) {
+      super({ name });
+      this.inner = inner;
+    }
+    override call(inputs: tf.Tensor | tf.Tensor[], kwargs: Record<string, unknown>) {
+      const x = Array.isArray(inputs) ? inputs[0] : inputs;
+      return tf.tidy(() => x.add(this.more[0].apply(this.dense.apply(x, kwargs), kwargs) as tf.Tensor));
+    }
+    static className = 'Block';
+  }
+
+  function modelOf(block: tf.layers.Layer): tf.Sequential {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({ units: 3, inputShape: [4], name: 'first' }),
+        block,
+        tf.layers.dense({ units: 1, name: 'output' }),
+      ],
+    });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    return model;
+  }
+
+  it('are named once, with the block and with what to do', async () => {
+    const shared = tf.layers.dense({ units: 2 });
+    const block = new Block('block', new Block('inner', shared));
+    const model = modelOf(
+      tf.sequential({ name: 'stage', layers: [tf.layers.dense({ units: 3, inputShape: [3] }), block] }),
+    );
+    const tracker = new SaturationTracker('unused', model, { saveTo: [new RecordingStore()] });
+    await tracker.close();
+    expect(warnings.filter((warning) => warning.includes('Custom layers'))).toEqual([
+      'Custom layers hold layers that their model does not list, and that are not tracked: ' +
+        'stage/block.dense, stage/block.more[0], stage/block.inner.dense, ' +
+        'stage/block.inner.more[0], stage/block.inner.inner. To track them, give a tracker a list of them instead of the ' +
+        "model, and pass `kwargs` on in the custom layer's call (`this.dense.apply(x, kwargs)`): they say whether a pass " +
+        'is training',
+    ]);
+  });
+
+  it('are tracked as the warning says: in a list, by split', async () => {
+    const block = new Block('block');
+    const model = modelOf(block);
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', [block.dense], { saveTo: [store], stats: ['trace'] });
+    const [x, y] = [tf.randomNormal([20, 4]), tf.zeros([20, 1])];
+    await model.fit(x, y, {
+      epochs: 1,
+      verbose: 0,
+      validationData: [x.slice(0, 8), y.slice(0, 8)],
+      callbacks: [tracker.callback()],
+    });
+    await tracker.close();
+    expect(store.samples()).toEqual({ 'train/dense': 20, 'val/dense': 8 });
+    expect(warnings.filter((warning) => warning.includes('Custom layers'))).toEqual([]);
+  });
+
+  it('are not those of wrappers, of recurrent layers, or of the model itself', async () => {
+    const listed = tf.layers.dense({ units: 3, name: 'listed' });
+    class Tied extends tf.layers.Layer {
+      readonly other = listed;
+      override call(inputs: tf.Tensor | tf.Tensor[]) {
+        return Array.isArray(inputs) ? inputs[0] : inputs;
+      }
+      static className = 'Tied';
+    }
+    const model = tf.sequential({
+      layers: [
+        tf.layers.bidirectional({
+          layer: tf.layers.gru({ units: 3, returnSequences: true }),
+          inputShape: [5, 2],
+        } as never),
+        tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 3 }) }),
+        tf.layers.lstm({ units: 3 }),
+        listed,
+        new Tied({}),
+      ],
+    });
+    const tracker = new SaturationTracker('unused', model, { saveTo: [new RecordingStore()] });
+    await tracker.close();
+    expect(warnings.filter((warning) => warning.includes('Custom layers'))).toEqual([]);
   });
 });

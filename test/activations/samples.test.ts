@@ -409,6 +409,28 @@ describe('SampleBudget', () => {
     expect(budget.target).toBeGreaterThan(32 * 512);
   });
 
+  it.each([
+    ['ten spikes on a floor', (i: number) => (i < 10 ? 20 - i : 0.1)],
+    ['an eighth above a floor', (i: number) => (i < 16 ? 10 : 0.02)],
+    ['flat', () => 1],
+    ['two levels', (i: number) => (i < 40 ? 5 : 0.3)],
+  ])('stays within 0.01 on a floor of equal eigenvalues: %s', (_, variance) => {
+    const features = 128;
+    const variances = Float64Array.from({ length: features }, (__, i) => variance(i));
+    const sampled = (rows: number, seed: number) => {
+      const accumulator = new CovarianceAccumulator(features);
+      for (let done = 0, part = 0; done < rows; done += 4096, part++) {
+        accumulator.update(gaussianRows(Math.min(4096, rows - done), variances, 1000 * seed + part));
+      }
+      return Spectrum.of(accumulator);
+    };
+    const truth = Spectrum.fromEigenvalues(variances).saturation();
+    const budget = new SampleBudget(features);
+    budget.adaptTo(sampled(budget.target, 1));
+    expect(budget.target).toBeLessThanOrEqual(1500 * features);
+    expect(Math.abs(sampled(budget.target, 2).saturation() - truth)).toBeLessThanOrEqual(0.0101);
+  });
+
   it('uses all rows if more than half of them would be needed', () => {
     const taken = (expected: number) => {
       const budget = new SampleBudget(100);

@@ -63,8 +63,12 @@ describe('openBrowserFolder', () => {
     );
     await writer.close();
     const files = await folder.list();
-    const folders = files.map(({ path }) => path.replace(/events\.out.*/, 'events'));
-    expect(folders).toEqual(expect.arrayContaining(['both/__/b/events', 'both/a/events', 'events', 'val/events']));
+    const folders = files.map(({ path }) =>
+      path.replace(/events\.out.*/, 'events').replace(/-[0-9a-f]{8}\//, '-checksum/'),
+    );
+    expect(folders).toEqual(
+      expect.arrayContaining(['both/__-checksum/b/events', 'both/a/events', 'events', 'val/events']),
+    );
     expect(folders).toContain('projector_config.pbtxt');
     const root = await navigator.storage.getDirectory();
     const names = [];
@@ -72,6 +76,20 @@ describe('openBrowserFolder', () => {
     expect(names).toEqual(['runs']);
     const val = files.find(({ path }) => path.startsWith('val/'))!;
     expect(await stepsIn(val.file)).toEqual([5]);
+  });
+
+  it('keeps the embeddings of several writers that add to one folder at once', async () => {
+    const writers = await Promise.all(
+      [0, 1, 2, 3].map(async () => new SummaryWriter(await openBrowserFolder('shared'))),
+    );
+    for (const [index, writer] of writers.entries()) {
+      for (const k of [0, 1]) writer.addEmbedding(`own${index}-${k}`, [[0, 1]], 0);
+    }
+    await Promise.all(writers.map((writer) => writer.close()));
+    const files = await (await openBrowserFolder('shared')).list();
+    const config = await files.find(({ path }) => path === 'projector_config.pbtxt')!.file.text();
+    const names = [...config.matchAll(/tensor_name: "(.*)"/g)].map(([, name]) => name).sort();
+    expect(names).toEqual([0, 1, 2, 3].flatMap((index) => [0, 1].map((k) => `own${index}-${k}:00000`)));
   });
 
   it('writes in the background, without flush', async () => {

@@ -58,7 +58,21 @@ describe('SummaryWriter in a page', () => {
     await expect(summariesIn('runs/a')).rejects.toThrow(/a page has no files: pass a Blob/);
   });
 
+  it('refuses a figure that would be too large, before a canvas is made for it', async () => {
+    allowWarnings(/the SVG could not be drawn/);
+    for (const size of [
+      'width="1e9" height="1"',
+      'width="16384" height="16384"',
+      'viewBox="0 0 1 1e5" width="1" height="100000"',
+    ]) {
+      const writer = new SummaryWriter(new MemoryOutput());
+      writer.addFigure('f', `<svg xmlns="http://www.w3.org/2000/svg" ${size}><rect width="1" height="1"/></svg>`, 1);
+      await expect(writer.close()).rejects.toThrow('the SVG could not be drawn');
+    }
+  });
+
   it('reads back every kind of summary as it was written', async () => {
+    allowWarnings(/at step 1099511627776 .* no table/);
     const output = new MemoryOutput();
     const writer = new SummaryWriter(output);
     const drawn = canvasPixels();

@@ -26,6 +26,8 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
     writeError: (text) => void (said.err += text),
     colors,
     writeFile: (path, content) => void said.files.set(path, content),
+    run: async () => undefined,
+    pluginEnvironment: () => ({}),
     createFile(path) {
       said.files.set(path, '');
       return { write: (text) => void said.files.set(path, `${said.files.get(path)}${text}`), close: () => {} };
@@ -220,6 +222,41 @@ describe('what would command the terminal is shown, not obeyed', () => {
     const { files } = await cli(['export', logdir], { kind: 'text', out: 'x.csv' });
     const [row] = parse<{ value: string }>(files.get('x.csv') as string, { columns: true });
     expect(row.value).toBe(`${evil}\rover the beginning`);
+  });
+});
+
+describe('texts that a spreadsheet would run', () => {
+  const formulas = ['=HYPERLINK("http://x")', '+1+1', '-2+3', '@SUM(A1)', '\tx', '\r=1', "=cmd|' /C calc'!A0", '- '];
+  const harmless = ['-1.5', '+3', 'a=b', "'quoted", '1-2', '-Infinity'];
+  const rowsOf = async (options: object) => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    for (const [i, text] of [...formulas, ...harmless].entries()) {
+      writer.addText('text', text, i);
+      writer.addScalar(`${text}/loss`, -1.5, i);
+    }
+    await writer.close();
+    const read = async (kind: string) => {
+      const { files } = await cli(['export', logdir], { kind, ...options, out: 'x.csv' });
+      return parse<{ tag: string; value: string }>(files.get('x.csv') as string, { columns: true });
+    };
+    return { texts: (await read('text')).map(({ value }) => value), scalars: await read('scalars') };
+  };
+
+  it('have an apostrophe in front in CSV; numbers and other texts are as they are', async () => {
+    const { texts, scalars } = await rowsOf({});
+    expect(texts).toEqual([...formulas.map((text) => `'${text}`), ...harmless]);
+    expect(new Set(scalars.map(({ value }) => value))).toEqual(new Set(['-1.5']));
+    expect(scalars.length).toBe(texts.length);
+    expect(scalars.some(({ tag }) => /^[=+\-@\t\r]/.test(tag))).toBe(false);
+  });
+
+  it('are as they are with --plain', async () => {
+    const { texts, scalars } = await rowsOf({ plain: true });
+    expect(texts).toEqual([...formulas, ...harmless]);
+    expect(scalars.map(({ tag }) => tag).sort()).toEqual(
+      [...formulas, ...harmless].map((text) => `${text}/loss`).sort(),
+    );
   });
 });
 

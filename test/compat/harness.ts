@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { describe, inject, onTestFinished } from 'vitest';
 
 /** TensorBoard's two ways to read event files: the Rust server (its default) and the Python one. */
@@ -20,6 +21,13 @@ const environment = inject('tensorboard');
 /** describe, or a skipped describe whose name says why: without Python there is no TensorBoard to ask. */
 export const describeWithTensorBoard: typeof describe | typeof describe.skip =
   'missing' in environment ? describe.skip : describe;
+
+/** The environment in which TensorBoard finds the wheel that the build has made. */
+export function pluginEnvironment(): Record<string, string> {
+  const dist = fileURLToPath(new URL('../../dist', import.meta.url));
+  const wheel = readdirSync(dist).find((name) => name.endsWith('.whl'));
+  return { PYTHONPATH: join(dist, wheel ?? 'no wheel in dist') };
+}
 
 /** The runs below a logdir: every folder that holds an event file, named as TensorBoard names it ('.' is the logdir itself). */
 function runsOf(logdir: string): Set<string> {
@@ -121,7 +129,7 @@ function listening(child: ChildProcess): Promise<string> {
  */
 export async function startTensorBoard(
   logdir: string,
-  options: { fast: boolean; args?: string[] },
+  options: { fast: boolean; args?: string[]; env?: Record<string, string> },
 ): Promise<TensorBoard> {
   if ('missing' in environment) throw new Error(environment.missing);
   const child = spawn(
@@ -130,7 +138,7 @@ export async function startTensorBoard(
       ...['-m', 'tensorboard.main', '--logdir', logdir, '--host', '127.0.0.1', '--port', '0'],
       ...['--load_fast', String(options.fast), '--reload_interval', String(RELOAD_INTERVAL), ...(options.args ?? [])],
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } },
   );
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);

@@ -93,9 +93,30 @@ describe.each(backends)('a model with PCA layers on %s', (backend) => {
     expect((model.getLayer('pca_2') as PcaLayer).spectrum!.samples).toBe(120);
   });
 
-  it('refuses an empty list of batches and values that cannot be iterated', async () => {
+  it('accepts a single tensor, a data set and a generator function, and leaves no tensor behind', async () => {
+    const rows = (await x.array()) as number[][];
+    await fitPcaLayers(model, x);
+    const { eigenvalues } = (model.getLayer('pca_1') as PcaLayer).spectrum!;
+    const before = tf.memory().numTensors;
+    for (const source of [
+      tf.data.array(rows.map((xs) => ({ xs, ys: 0 }))).batch(32),
+      function* () {
+        for (const batch of batches()) yield { xs: batch };
+      },
+    ]) {
+      await fitPcaLayers(model, source);
+      const { spectrum } = model.getLayer('pca_1') as PcaLayer;
+      expect(spectrum!.samples).toBe(120);
+      expect(Math.abs(spectrum!.eigenvalues[0] / eigenvalues[0] - 1)).toBeLessThan(1e-5);
+    }
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('refuses an empty list of batches and values that are no batches', async () => {
     await expect(fitPcaLayers(model, [])).rejects.toThrow('at least one batch');
-    await expect(fitPcaLayers(model, x as unknown as tf.Tensor[])).rejects.toThrow(TypeError);
+    await expect(fitPcaLayers(model, 3 as unknown as tf.Tensor[])).rejects.toThrow(
+      'fitPcaLayers: expected batches: a tf.data.Dataset, an iterable or async iterable of tensors, or a tensor, got number 3',
+    );
   });
 
   it('stops learning when a batch fails', async () => {

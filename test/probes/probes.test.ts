@@ -79,6 +79,44 @@ describe('probeLayers', () => {
     expect(given).toEqual(expected);
   });
 
+  it('reads batches of a data set, of a generator and of inputs by name as it reads all samples at once', async () => {
+    const { train: fitted, test: tested } = samples();
+    const options = { layers: ({ name }: { name: string }) => name === 'dense' };
+    const expected = await probeLayers(network(), fitted, tested, options);
+    const listed = async ({ xs, ys }: { xs: tf.Tensor; ys: Uint8Array }) => {
+      const images = (await xs.array()) as number[][][][];
+      return images.map((image, row) => ({ xs: image, ys: ys[row] }));
+    };
+    const model = network();
+    const before = tf.memory().numTensors;
+    const found = await probeLayers(
+      model,
+      tf.data.array(await listed(fitted)).batch(100),
+      tf.data.array(await listed(tested)).batch(64),
+      options,
+    );
+    expect(found).toEqual(expected);
+    expect(tf.memory().numTensors).toBe(before);
+    const [name] = model.inputNames;
+    async function* stream({ xs, ys }: { xs: tf.Tensor; ys: Uint8Array }) {
+      for (let start = 0; start < ys.length; start += 100) {
+        const size = Math.min(100, ys.length - start);
+        const part = xs.slice([start], [size]);
+        yield { xs: { [name]: part }, ys: ys.slice(start, start + size) };
+        part.dispose();
+      }
+    }
+    expect(await probeLayers(model, stream(fitted), { xs: { [name]: tested.xs }, ys: tested.ys }, options)).toEqual(
+      expected,
+    );
+    expect(tf.memory().numTensors).toBe(before);
+    await expect(probeLayers(model, [{ xs: fitted.xs } as never], tested)).rejects.toThrow(
+      'probeLayers: expected train.ys, the class of each sample, got undefined',
+    );
+    await expect(probeLayers(model, [], tested)).rejects.toThrow('probeLayers: expected train samples, got none');
+    await expect(probeLayers(model, 7 as never, tested)).rejects.toThrow(/probeLayers: train: expected batches/);
+  });
+
   it('writes accuracies beside saturation, under the names the tracker uses', async () => {
     const { train: fitted, test: tested } = samples();
     const written: unknown[] = [];

@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { Resvg } from '@resvg/resvg-js';
 import { decode } from 'fast-png';
 import * as vega from 'vega';
 import * as vegaLite from 'vega-lite';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PlotStore } from '../../src/reports/plot-store.js';
 import { estimateTextBetter, loadRenderer, textWidth } from '../../src/reports/render.js';
 import {
@@ -22,6 +23,7 @@ import {
 import type { LayerStatistics, Split } from '../../src/saturation/epoch.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { epochOf, layer } from '../support/epochs.js';
+import { Programs } from '../support/programs.js';
 
 /** Every text in a drawing, in order. */
 const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
@@ -34,6 +36,69 @@ function rowsOf(spec: unknown): Record<string, unknown>[] {
     key === 'data' ? (value as { values: Record<string, unknown>[] }).values : rowsOf(value),
   );
 }
+
+describe('where code from strings is forbidden', () => {
+  const labels = ['first', 'constructor', 'a\u2028b'];
+  const settling = [
+    [0.1, 0.2, Number.NaN],
+    [0.1, 0.5, 1],
+  ];
+  const plots: [string, PlotSpec][] = [
+    ['profile', profilePlot({ labels, values: [0.1, 0.2, Number.NaN] })],
+    [
+      'probes',
+      profilePlot({ labels, values: [1, 0, 0.4] }, { probes: [0.1, 0.2, 0.3], tail: ['first'], split: 'val' }),
+    ],
+    ['splits', splitsPlot({ labels, train: [0.1, 0.2, 0.4], val: [0.1, Number.NaN, 0.1] })],
+    ['series', seriesPlot({ epochs: [1, 2, 5], train: [1, 2, Number.NaN], val: [3, 4, 5] }, { metric: 'loss' })],
+    ['heat map', heatMapPlot({ labels, epochs: [1, 2], values: settling })],
+    ['spectrum', screePlot({ label: 'x', eigenvalues: Array.from({ length: 100 }, (_, i) => 1 / (i + 1)) })],
+    [
+      'receptive fields',
+      receptiveFieldPlot({ labels, min: [1, 2, 4], max: [1, 2, Infinity], saturation: [0, 0.2, 1] }, { inputSize: 32 }),
+    ],
+    ['embedding', embeddingPlot([{ label: 'q', points: new Float64Array([1, 2, 3, 4]) }])],
+  ];
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+  const forbid = () =>
+    vi.stubGlobal('Function', () => {
+      throw new EvalError('Code generation from strings disallowed for this context');
+    });
+
+  it.each(plots)('the plot is the same, byte for byte: %s', async (_, spec) => {
+    // Vega counts the gradients of a program.
+    const draw = async () => (await renderSvg(spec)).replace(/gradient_\d+/g, 'gradient');
+    const usual = await draw();
+    forbid();
+    expect(await draw()).toBe(usual);
+  });
+
+  it('what cannot be drawn is an error, not an empty picture', async () => {
+    const [, spec] = plots[3]!;
+    forbid();
+    const dated = { ...spec, transform: [{ calculate: 'year(datum.epoch)', as: 'year' }] };
+    await expect(renderSvg(dated)).rejects.toThrow('a plot uses the function year in an expression');
+  });
+
+  it('a program that Node forbids it draws', async () => {
+    const programs = new Programs();
+    programs.add('src/reports.ts');
+    const path = programs.write(`
+      import { renderSvg, screePlot } from './src/reports.js';
+      let isForbidden = false;
+      try { new Function('return 1'); } catch { isForbidden = true; }
+      const svg = await renderSvg(screePlot({ label: 'fc', eigenvalues: [3, 2, 1] }));
+      console.log(isForbidden, svg.length, svg.slice(0, 4));`);
+    const flag = '--disallow-code-generation-from-strings';
+    const { stdout, stderr } = spawnSync(process.execPath, [flag, path], { encoding: 'utf8' });
+    programs.remove();
+    expect(stderr).toBe('');
+    const usual = await renderSvg(screePlot({ label: 'fc', eigenvalues: [3, 2, 1] }));
+    expect(stdout).toBe(`true ${usual.length} <svg\n`);
+  });
+});
 
 const names = (count: number) =>
   Array.from({ length: count }, (_, layer) => `encoder/stage_1/bottleneck/depthwise_separable_conv2d_${layer}`);
@@ -195,10 +260,10 @@ describe('rendering', () => {
     expect(Math.abs(once.width - width)).toBeLessThanOrEqual(1);
     expect(Math.abs(twice.width - 2 * width)).toBeLessThanOrEqual(2);
     expect([...once.data.slice(0, 4)]).toEqual([255, 255, 255, 255]);
-    const blue = Array.from({ length: once.width * once.height }, (_, at) =>
+    const drawn = Array.from({ length: once.width * once.height }, (_, at) =>
       once.data.slice(at * 4, at * 4 + 3),
-    ).filter(([r, g, b]) => r === 0x21 && g === 0x66 && b === 0xac);
-    expect(blue.length).toBeGreaterThan(50);
+    ).filter(([r, g, b]) => r === 0x5e && g === 0x3c && b === 0x99);
+    expect(drawn.length).toBeGreaterThan(50);
   });
 
   it('a specification that Vega-Lite cannot draw rejects', async () => {

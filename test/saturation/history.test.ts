@@ -134,7 +134,13 @@ describe('SaturationWriter', () => {
       ['saturation/conv/1', 'scalars', 3],
       ['intrinsic-dimensionality/conv/1', 'scalars', 3],
       ['spectrum/conv/1', 'histograms', 3],
+      ['eigenvalues/conv/1', 'saturation', 3],
     ]);
+    expect(summaries[3].value).toMatchObject({
+      dtype: 'float32',
+      shape: [6],
+      data: Float32Array.of(640, 0, 5, 3, 2, 0),
+    });
     expect(pointsOf(summaries, 'saturation/conv/1')).toEqual([[3, 0.5]]);
     expect(pointsOf(summaries, 'intrinsic-dimensionality/conv/1')).toEqual([[3, 2]]);
   });
@@ -210,7 +216,7 @@ describe('SaturationWriter', () => {
     run.addSaturation('fc', spectrum, 1);
     await writer.close();
     expect(readdirSync(logdir)).toEqual(['val']);
-    expect(await summariesOf(join(logdir, 'val'))).toHaveLength(3);
+    expect(await summariesOf(join(logdir, 'val'))).toHaveLength(4);
   });
 
   it('refuses thresholds outside (0, 1] and rules it does not know', () => {

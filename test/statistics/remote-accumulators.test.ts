@@ -114,6 +114,21 @@ describe('RemoteAccumulators', () => {
     expect((await worker.solve('a').result)?.count).toBe(2);
   });
 
+  it('one accumulator that fails says so once, and the others go on', async () => {
+    const worker = start();
+    worker.update('a', 2, Float32Array.of(1, 2, 3, 5));
+    worker.update('b', 2, Float32Array.of(1, 2, 3, 5));
+    const other = new CovarianceAccumulator(3);
+    other.update(Float32Array.of(1, 2, 3));
+    worker.merge('a', other);
+    worker.update('b', 2, Float32Array.of(5, 9));
+    expect(worker.readNow('a')).toBeUndefined();
+    await expect(worker.solve('a', {}, true).result).rejects.toThrow(/features/);
+    expect((await worker.solve('b', {}, true).result)?.count).toBe(3);
+    expect((await worker.solve('a', {}, true).result)?.count).toBe(0);
+    expect(worker.failure).toBeUndefined();
+  });
+
   it('says so when it is used after close', async () => {
     const worker = start();
     worker.update('a', 1, [1, 2]);

@@ -78,14 +78,15 @@ describe('saturationEstimate', () => {
     expect(paper.high - delve.high).toBeCloseTo(1 / 128, 12);
   });
 
-  it('says that it does not know below half a row per feature, and judges by independent rows', () => {
+  it('says that it does not know below half a row per feature, or one of rows that are not independent', () => {
     const few = sampled(variancesOf('1/i', 128), 50, 10);
     const shown = few.saturation();
     expect(few.saturationEstimate()).toEqual({ saturation: Number.NaN, low: shown, high: 1 });
     expect(few.corrected()).toBeUndefined();
-    expect(few.sampleSizeWarning('fc')).toMatch(/is too low, and with less than half an independent row per feature/);
+    expect(few.sampleSizeWarning('fc')).toMatch(/is too low, and so few independent rows cannot say by how much/);
     const many = sampled(variancesOf('1/i', 64), 1000, 11);
-    expect(many.saturationEstimate({ samples: 30 }).saturation).toBeNaN();
+    expect(many.saturationEstimate({ samples: 63 }).saturation).toBeNaN();
+    expect(many.saturationEstimate({ samples: 65 }).saturation).toBeGreaterThan(0.5);
     expect(Spectrum.fromEigenvalues(many.eigenvalues, { samples: 1000, effectiveSamples: 30 }).corrected()).toBe(
       undefined,
     );
@@ -104,6 +105,55 @@ describe('corrected', () => {
 
   it('needs to know the number of rows', () => {
     expect(() => Spectrum.fromEigenvalues([1, 1]).corrected()).toThrow('samples: expected the number of rows');
+  });
+});
+
+describe('correctedParticipationRatio', () => {
+  it.each(['1/i', 'i^-1/2', 'exp(-i/16)', 'flat', 'flat with a floor'])(
+    '%s: is near the truth from far fewer rows than features',
+    (name) => {
+      const variances = variancesOf(name, 256);
+      const truth = Spectrum.fromEigenvalues(variances).participationRatio;
+      for (const [rows, tolerance] of [
+        [20, 0.35],
+        [64, 0.15],
+        [256, 0.08],
+      ]) {
+        const spectra = Array.from({ length: 8 }, (_, draw) => sampled(variances, rows, 300 + draw));
+        const corrected = spectra.reduce((sum, spectrum) => sum + 1 / spectrum.correctedParticipationRatio, 0) / 8;
+        expect(Math.abs(corrected * truth - 1)).toBeLessThan(tolerance);
+        const shown = spectra.reduce((sum, { participationRatio }) => sum + 1 / participationRatio, 0) / 8;
+        expect(Math.abs(corrected * truth - 1)).toBeLessThan(Math.abs(shown * truth - 1));
+      }
+    },
+  );
+
+  it('does so for features behind a ReLU, too', () => {
+    const next = gaussianRows(20_000, new Float64Array(24).fill(1), 77);
+    const weights = gaussianRows(24, new Float64Array(256).fill(1), 78);
+    const relu = (from: number, rows: number) => {
+      const accumulator = new CovarianceAccumulator(256);
+      const row = new Float64Array(256);
+      for (let r = from; r < from + rows; r++) {
+        row.fill(0);
+        for (let k = 0; k < 24; k++) for (let j = 0; j < 256; j++) row[j] += next[r * 24 + k] * weights[k * 256 + j];
+        accumulator.update(row.map((x) => Math.max(0, x)));
+      }
+      return Spectrum.of(accumulator);
+    };
+    const truth = relu(0, 8000).participationRatio;
+    const few = Array.from({ length: 10 }, (_, draw) => relu(8000 + 20 * draw, 20));
+    const corrected = few.reduce((sum, spectrum) => sum + 1 / spectrum.correctedParticipationRatio, 0) / 10;
+    expect(Math.abs(corrected * truth - 1)).toBeLessThan(0.2);
+    for (const { participationRatio } of few) expect(participationRatio).toBeLessThan(0.75 * truth);
+  });
+
+  it('is NaN where rows cannot say, and 0 without variance', () => {
+    expect(Spectrum.fromEigenvalues([2, 1]).correctedParticipationRatio).toBeNaN();
+    expect(Spectrum.fromEigenvalues([2, 1], { samples: 3 }).correctedParticipationRatio).toBeNaN();
+    expect(Spectrum.fromEigenvalues([0, 0], { samples: 3 }).correctedParticipationRatio).toBe(0);
+    expect(Spectrum.fromEigenvalues([2, 1], { samples: 1e9 }).correctedParticipationRatio).toBeCloseTo(1.8, 7);
+    expect(Spectrum.fromEigenvalues([1, 0, 0], { samples: 50 }).correctedParticipationRatio).toBeCloseTo(1, 12);
   });
 });
 

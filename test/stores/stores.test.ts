@@ -152,7 +152,10 @@ describe('ConsoleStore', () => {
 
   it('has no escape codes unless colors are asked for', () => {
     expect(epochText(statistics, false)).not.toContain('\u001b');
-    expect(epochText(statistics, true)).toContain('\u001b[36m██████\u001b[0m');
+    // Train is orange and val blue, as TensorBoard's first two runs and the plots are.
+    expect(epochText(statistics, true)).toContain('\u001b[38;5;208m██████\u001b[0m');
+    const val = epochOf(0, [layer('a', 'val', { values: { saturation: 0.5 } })]);
+    expect(epochText(val, true)).toContain('\u001b[38;5;33m██████\u001b[0m');
   });
 
   it('does not let a layer name command the terminal', () => {

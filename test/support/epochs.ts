@@ -53,6 +53,7 @@ export const oddNames: readonly string[] = [
   'url(#x)',
   ' id="x"',
   'href="#y"',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a name that looks like a template
   '\\n${x}%41',
   '..',
   'con',

@@ -59,7 +59,7 @@ function modelOf(copy: typeof tf): tf.LayersModel {
   return built;
 }
 
-const fit = (model: tf.LayersModel, callbacks: unknown) =>
+const fitModel = (model: tf.LayersModel, callbacks: unknown) =>
   model.fit(x, y, { epochs: 2, batchSize: 10, verbose: 0, validationSplit: 0.25, callbacks: callbacks as never });
 const fitDataset = (model: tf.LayersModel, callbacks: unknown, copy = tf) =>
   model.fitDataset(
@@ -102,7 +102,7 @@ describe.each([
 ])('callbacks of a tracker, with a model of %s', (_name, copy) => {
   it('stand in any order with plain objects and instances of that copy', async () => {
     const { plain, own, stop, check, checkOwn } = witnesses(copy);
-    for (const runFit of [fit, fitDataset]) {
+    for (const runFit of [fitModel, fitDataset]) {
       for (const order of [
         'tp',
         'pt',
@@ -145,7 +145,7 @@ describe.each([
           store.epochs.map(({ epoch }) => epoch),
           order,
         ).toEqual([0, 1]);
-        const val = runFit === fit ? 10 : 40;
+        const val = runFit === fitModel ? 10 : 40;
         expect(store.samples(1), order).toEqual({
           'train/hidden': 30,
           'train/output': 30,
@@ -187,8 +187,8 @@ describe.each([
       const logdir = temporaryFolder();
       const tracker = new SaturationTracker(logdir, model, { saveTo: ['tensorboard', store] });
       const callbacks = form(tracker);
-      await fit(model, callbacks);
-      await fit(model, callbacks);
+      await fitModel(model, callbacks);
+      await fitModel(model, callbacks);
       await tracker.close();
       expect(store.epochs.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
       expect(store.samples(3)).toEqual({ 'train/hidden': 30, 'train/output': 30, 'val/hidden': 10, 'val/output': 10 });
@@ -201,8 +201,8 @@ describe.each([
     const logdir = temporaryFolder();
     const model = modelOf(copy);
     const tracker = new SaturationTracker(logdir, model);
-    await fit(model, [tracker, tracker.callback(), { ...tracker }]);
-    await fit(model, [{ ...tracker }, tracker]);
+    await fitModel(model, [tracker, tracker.callback(), { ...tracker }]);
+    await fitModel(model, [{ ...tracker }, tracker]);
     await tracker.close();
     for (const run of ['train', 'val']) {
       const summaries = await summariesOf(join(logdir, run));
@@ -216,7 +216,7 @@ describe.each([
 describe('callbacks of tensorBoard()', () => {
   it('stand in any order with plain objects and instances', async () => {
     const { plain, own, stop, check, checkOwn } = witnesses(tf);
-    for (const runFit of [fit, fitDataset]) {
+    for (const runFit of [fitModel, fitDataset]) {
       for (const order of ['bp', 'pb', 'bip', 'pib', 'b', 'bb', 's', 'ps', 'sop']) {
         const logdir = temporaryFolder();
         const model = modelOf(tf);
@@ -245,8 +245,8 @@ describe('callbacks of tensorBoard()', () => {
     const model = modelOf(other);
     const tracker = new SaturationTracker(logdir, model);
     const board = tensorBoard(logdir);
-    await fit(model, [board, tracker]);
-    await fit(model, [tracker, board, { onEpochEnd: () => {} }]);
+    await fitModel(model, [board, tracker]);
+    await fitModel(model, [tracker, board, { onEpochEnd: () => {} }]);
     await tracker.close();
     for (const run of ['train', 'val']) {
       const summaries = await summariesOf(join(logdir, run));
@@ -254,11 +254,11 @@ describe('callbacks of tensorBoard()', () => {
       expect(pointsOf(summaries, 'epoch_loss').map(([step]) => step)).toEqual([1, 2, 3, 4]);
     }
     expect(told()).toEqual([]);
-    await fit(model, tensorBoard(temporaryFolder(), { saturation: true }));
+    await fitModel(model, tensorBoard(temporaryFolder(), { saturation: true }));
     expect(told()).toEqual([expect.stringContaining('only losses and metrics are written')]);
     // An instance of the other copy in front makes it hand over the model.
     const full = temporaryFolder();
-    await fit(model, [other.callbacks.earlyStopping({}), tensorBoard(full, { saturation: true })]);
+    await fitModel(model, [other.callbacks.earlyStopping({}), tensorBoard(full, { saturation: true })]);
     expect(pointsOf(await summariesOf(join(full, 'train')), 'saturation/hidden')).toHaveLength(2);
     expect(told()).toHaveLength(1);
   });
@@ -268,7 +268,7 @@ it('leaves lists without a callback of this package to TensorFlow.js', async () 
   const model = modelOf(tf);
   tensorBoard(temporaryFolder());
   const mixed = [tf.callbacks.earlyStopping({}), { onEpochEnd: () => {} }];
-  await expect(fit(model, mixed)).rejects.toThrow('setParams is not a function');
+  await expect(fitModel(model, mixed)).rejects.toThrow('setParams is not a function');
   await expect(model.fit(x, y)).resolves.toBeDefined();
 });
 

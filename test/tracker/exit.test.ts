@@ -72,7 +72,7 @@ it('spectra that would take longer than a second are reported by number and name
     [logdir],
   );
   expect(ending.stderr).toContain(
-    "At exit 2 spectra of epoch 0 would have taken more than a second to solve, and there is no saturation of 'wide' (train), 'wide' (val)",
+    "At exit 2 spectra of epoch 1 would have taken more than a second to solve, and there is no saturation of 'wide' (train), 'wide' (val)",
   );
   expect(saturations(logdir, 'train').map(({ tag }) => tag)).toEqual(['saturation/a', 'saturation/b']);
 });
@@ -88,7 +88,7 @@ it('stores that need not be awaited get the epochs, and the others are named', a
     [logdir],
   );
   for (const number of [0, 1, 2]) expect(ending.stdout).toContain(`epoch ${number}`);
-  expect(ending.stderr).toContain("At exit the store 'csv' had not saved epochs 1, 2: await tracker.close()");
+  expect(ending.stderr).toContain("At exit the store 'csv' had not saved epochs 2, 3: await tracker.close()");
   expect(ending.stderr).not.toContain("'console'");
   expect(readFileSync(`${logdir}.csv`, 'utf8').trim().split('\n').length).toBe(2);
 });

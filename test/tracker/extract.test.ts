@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Batches, eachBatch } from '../../src/activations/batches.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
 import { backends, useBackend } from '../support/backends.js';
-import { dense, normalTensor, recurrent } from '../support/models.js';
+import { dense, freeWeights, normalTensor, recurrent, seedWeights } from '../support/models.js';
 import { catchWarnings } from '../support/warnings.js';
 
 catchWarnings();
@@ -110,6 +111,217 @@ describe.each(backends)('extractSaturation on %s', (backend) => {
     model.dispose();
   });
 
+  describe('takes batches as TensorFlow.js users hold them, and leaves no tensor behind:', () => {
+    const rows = Array.from({ length: 40 }, (_, i) => ({ xs: [i, Math.sin(i), i % 7], ys: [i % 2] }));
+    const all = () => tf.tensor2d(rows.map(({ xs }) => xs));
+    const dataset = () => tf.data.array(rows).batch(8);
+    const parts = () => tf.tidy(() => tf.split(all(), 5));
+    /** What disposes of the tensors that a source made and that stay the caller's. */
+    const own = (tensors: tf.Tensor[]) => ({ batches: tensors, dispose: () => tf.dispose(tensors) });
+    type Source = { batches: Batches; dispose?: () => void };
+    const sources: Record<string, () => Source | Promise<Source>> = {
+      'a data set of { xs, ys }': () => ({ batches: dataset() }),
+      'a data set of tensors': () => ({ batches: tf.data.array(rows.map(({ xs }) => xs)).batch(8) }),
+      'a data set of lists': () => ({ batches: dataset().map((element) => [(element as { xs: tf.Tensor }).xs]) }),
+      'a data set of inputs by name': () => ({
+        batches: dataset().map((element) => ({ values: (element as { xs: tf.Tensor }).xs })),
+      }),
+      'a data set of { xs } by name': () => ({
+        batches: dataset().map((element) => ({ xs: { values: (element as { xs: tf.Tensor }).xs } })),
+      }),
+      'a shuffled data set from a generator': () => ({
+        batches: tf.data
+          .generator(function* () {
+            yield* rows;
+          })
+          .shuffle(10, '1')
+          .batch(8)
+          .prefetch(2),
+      }),
+      'the iterator of a data set': async () => ({ batches: (await dataset().iterator()) as unknown as Batches }),
+      'a list of tensors': () => own(parts()),
+      'a set of tensors': () => {
+        const { batches, dispose } = own(parts());
+        return { batches: new Set(batches), dispose };
+      },
+      'a list of promises': () => {
+        const { batches, dispose } = own(parts());
+        return { batches: batches.map((batch) => Promise.resolve(batch)), dispose };
+      },
+      'a list of { xs, ys }': () => {
+        const { batches, dispose } = own(parts());
+        return { batches: batches.map((xs) => ({ xs, ys: xs })), dispose };
+      },
+      'a generator that disposes of what it yields': () => ({
+        batches: (function* () {
+          for (const part of parts()) {
+            yield part;
+            part.dispose();
+          }
+        })(),
+      }),
+      'a generator function': () => ({
+        batches: function* () {
+          for (const part of parts()) {
+            yield { values: part };
+            part.dispose();
+          }
+        },
+      }),
+      'an async generator function': () => ({
+        batches: async function* () {
+          for (const part of parts()) {
+            yield { xs: part };
+            part.dispose();
+          }
+        },
+      }),
+      'a single tensor': () => {
+        const x = all();
+        return { batches: x, dispose: () => x.dispose() };
+      },
+      'a single { xs }': () => {
+        const x = all();
+        return { batches: { xs: [x] }, dispose: () => x.dispose() };
+      },
+    };
+
+    it.each(Object.keys(sources))('%s', async (name) => {
+      const input = tf.input({ shape: [3], name: 'values' });
+      const output = tf.layers.dense({ units: 4, name: 'd' }).apply(input) as tf.SymbolicTensor;
+      const model = tf.model({ inputs: input, outputs: output });
+      // TensorFlow.js itself leaves tensors of some data sets behind: what counts is what is left beside them.
+      const drain = async (source: Batches) => {
+        for await (const batch of eachBatch(source, 'test')) void batch;
+      };
+      const leftBy = async (use: (source: Batches) => Promise<unknown>) => {
+        const before = tf.memory().numTensors;
+        const { batches, dispose } = await sources[name]();
+        await use(batches);
+        dispose?.();
+        return tf.memory().numTensors - before;
+      };
+      const plain = await leftBy(drain);
+      let spectrum: Spectrum | undefined;
+      const left = await leftBy(async (batches) => {
+        spectrum = (await extractSaturation(model, batches, { progress: false })).get('d');
+      });
+      expect(left).toBe(plain);
+      expect(left).toBe(0);
+      const expected = new CovarianceAccumulator(4);
+      tf.tidy(() => expected.update((model.predict(all()) as tf.Tensor).dataSync()));
+      expect(spectrum!.samples).toBe(40);
+      const { eigenvalues } = Spectrum.of(expected);
+      for (const [i, value] of spectrum!.eigenvalues.entries()) {
+        expect(Math.abs(value - eigenvalues[i])).toBeLessThan(1e-6 * eigenvalues[0]);
+      }
+      freeWeights(model);
+    });
+
+    it('stops early without a tensor left: at an error of the model, of the source, and at an abort', async () => {
+      const model = tf.sequential({ layers: [tf.layers.dense({ units: 4, inputShape: [3], name: 'd' })] });
+      const controller = new AbortController();
+      const before = tf.memory().numTensors;
+      const ends: string[] = [];
+      async function* stream(kind: string) {
+        const held = tf.zeros([2, 3]);
+        try {
+          yield held;
+          if (kind === 'abort') controller.abort(new Error('enough'));
+          if (kind === 'source') throw new Error('disk full');
+          const wrong = tf.zeros([2, 5]);
+          try {
+            yield kind === 'model' ? wrong : held;
+          } finally {
+            wrong.dispose();
+          }
+        } finally {
+          held.dispose();
+          ends.push(kind);
+        }
+      }
+      const options = { progress: false };
+      await expect(extractSaturation(model, stream('model'), options)).rejects.toThrow(/shape/);
+      await expect(extractSaturation(model, stream('source'), options)).rejects.toThrow('disk full');
+      const { signal } = controller;
+      await expect(extractSaturation(model, stream('abort'), { ...options, signal })).rejects.toThrow('enough');
+      expect(ends).toEqual(['model', 'source', 'abort']);
+      const wrong = tf.data.array([[1, 2, 3, 4, 5]]).batch(1);
+      await expect(extractSaturation(model, wrong, options)).rejects.toThrow(/shape/);
+      expect(tf.memory().numTensors).toBe(before);
+      expect(model.layers.every((layer) => !Object.hasOwn(layer, 'call'))).toBe(true);
+      freeWeights(model);
+    });
+
+    it.each<[string, unknown, RegExp]>([
+      [
+        'elements that are no batches',
+        tf.data.array(rows),
+        /expected batches of tensors, got an object.*dataset\.batch/,
+      ],
+      ['numbers', [[1, 2, 3]], /expected batches of tensors, got an array of 3/],
+      ['an empty list of inputs', [[]], /expected batches of tensors, got an array of 0/],
+      ['text', 'images', /got the string "images"/],
+      ['null', null, /expected batches: a tf\.data\.Dataset, an iterable.*got null/],
+      ['a number', 12, /got number 12/],
+      ['an object', { data: [1] }, /got an object/],
+      ['a null batch', [null], /got null/],
+    ])('%s are refused in words', async (_, batches, message) => {
+      const model = tf.sequential({ layers: [tf.layers.dense({ units: 4, inputShape: [3], name: 'd' })] });
+      await expect(extractSaturation(model, batches as Batches, { progress: false })).rejects.toThrow(message);
+      await expect(extractSaturation(model, batches as Batches, { progress: false })).rejects.toThrow(TypeError);
+      freeWeights(model);
+    });
+
+    it('[xs, ys] is refused with what to do', async () => {
+      const model = tf.sequential({ layers: [tf.layers.dense({ units: 4, inputShape: [3], name: 'd' })] });
+      const pairs = tf.data.zip([
+        tf.data.array(rows.map(({ xs }) => xs)).batch(4),
+        tf.data.array(rows.map(({ ys }) => ys)).batch(4),
+      ]);
+      await expect(extractSaturation(model, pairs as Batches, { progress: false })).rejects.toThrow(
+        'batches: expected 1 tensors, one for each input of the model, got 2. If a batch is [xs, ys], make it { xs, ys }',
+      );
+      freeWeights(model);
+    });
+  });
+
+  it('uses a share of the rows by default if it knows how many there are, and all of them if asked to', async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.conv2d({ inputShape: [24, 24, 3], filters: 12, kernelSize: 3, activation: 'tanh', name: 'conv' }),
+        tf.layers.flatten(),
+        tf.layers.dense({ units: 2, name: 'output' }),
+      ],
+    });
+    seedWeights(model, 4);
+    const images = normalTensor([600, 24, 24, 3], 2);
+    const batches = tf.tidy(() => tf.split(images, 12));
+    const size = 12;
+    const options = { progress: false, layers: ({ name }: { name: string }) => name === 'conv' };
+    const spectra = new Map<string, Spectrum>();
+    for (const [name, source, sampling] of [
+      ['list', batches, undefined],
+      ['data set', { size, iterator: async () => iteratorOf(batches) }, 'auto'],
+      ['no size', { iterator: async () => iteratorOf(batches) }, 'auto'],
+      ['endless', { size: Number.POSITIVE_INFINITY, iterator: async () => iteratorOf(batches) }, undefined],
+      ['stream', new Set(batches), undefined],
+      ['all', batches, 'all'],
+    ] as const) {
+      spectra.set(name, (await extractSaturation(model, source, { ...options, sampling })).get('conv')!);
+    }
+    const all = 600 * 22 * 22;
+    const samples = Object.fromEntries([...spectra].map(([name, spectrum]) => [name, spectrum.samples]));
+    expect(samples).toMatchObject({ 'no size': all, endless: all, stream: all, all });
+    for (const name of ['list', 'data set']) {
+      expect(samples[name]).toBeLessThan(0.5 * all);
+      // A layer of 12 features: one direction is more than 0.01.
+      expect(Math.abs(spectra.get(name)!.saturation() - spectra.get('all')!.saturation())).toBeLessThan(1.5 / 12);
+    }
+    tf.dispose([images, batches]);
+    freeWeights(model);
+  });
+
   it('reads activations by the options of a tracker', async () => {
     const model = recurrent.build();
     const x = recurrent.inputs(12, 1) as tf.Tensor;
@@ -177,3 +389,14 @@ describe.each(backends)('extractSaturation on %s', (backend) => {
     model.dispose();
   });
 });
+
+/** Gives clones, because what a data set gives is disposed of. */
+function iteratorOf(batches: readonly tf.Tensor[]) {
+  const left = [...batches];
+  return {
+    async next() {
+      const value = left.shift()?.clone();
+      return value === undefined ? { done: true, value } : { done: false, value };
+    },
+  };
+}

@@ -46,7 +46,7 @@ function dispose(): void {
   model.dispose();
 }
 
-const fit = (callbacks: unknown, args: tf.ModelFitArgs = {}, fitted = model) =>
+const fitModel = (callbacks: unknown, args: tf.ModelFitArgs = {}, fitted = model) =>
   fitted.fit(x, y, {
     epochs: 1,
     batchSize: 10,
@@ -78,7 +78,7 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
     const tracker = new SaturationTracker(logdir, model, { saveTo: ['tensorboard', 'csv', store] });
     const losses: number[] = [];
     for (let episode = 0; episode < 5; episode++) {
-      const { history } = await fit([tracker.callback()]);
+      const { history } = await fitModel([tracker.callback()]);
       losses.push(history.loss[0] as number);
     }
     await tracker.close();
@@ -104,14 +104,14 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
     const keys = ownKeysOf(model);
     const callback = tensorBoard(logdir, { updateFreq: 'batch', histogramFreq: 2, saturation: true });
     const tracker = new SaturationTracker(logdir, model, { stats: ['trace'] });
-    await fit([callback, tracker], { epochs: 2 });
+    await fitModel([callback, tracker], { epochs: 2 });
     await fitDataset([tracker, callback], { epochs: 2 });
-    await fit([callback, tracker]);
+    await fitModel([callback, tracker]);
     await tracker.close();
     expect(ownKeysOf(model)).toEqual(keys);
     const train = await summariesOf(join(logdir, 'train'));
-    // Each of the two trackers writes a note.
-    expect(repeated(train).filter((each) => each !== 'saturation-note@1')).toEqual([]);
+    // Each of the two trackers writes notes, on the native backend another one when its thread runs.
+    expect(repeated(train).filter((each) => !each.startsWith('saturation-note@'))).toEqual([]);
     const at = (tag: string) => pointsOf(train, tag).map(([each]) => each);
     expect(at('epoch_loss')).toEqual([1, 2, 3, 4, 5]);
     expect(at('saturation/hidden')).toEqual([1, 2, 3, 4, 5]);
@@ -127,11 +127,11 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
     step(tracker);
     await tracker.addSaturations();
-    await fit(tracker, { epochs: 2 });
+    await fitModel(tracker, { epochs: 2 });
     await fitDataset(tracker, { epochs: 2 });
     step(tracker);
     await tracker.addSaturations();
-    await fit(tracker);
+    await fitModel(tracker);
     await tracker.close();
     expect(pairs(store)).toEqual([0, 1, 2, 3, 4, 5, 6].map((epoch) => [epoch, epoch + 1]));
     expect(store.epochs.map((_, epoch) => store.layer('train', 'hidden', epoch).samples)).toEqual([
@@ -141,7 +141,7 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
   });
 
   it.each([
-    ['fit', fit],
+    ['fit', fitModel],
     ['fitDataset', fitDataset],
   ])('takes an initialEpoch of %s at its word, and says once that steps go back', async (_name, run) => {
     const logdir = temporaryFolder();
@@ -159,10 +159,10 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
     const stop = tf.callbacks.earlyStopping({ monitor: 'loss', minDelta: 1e9, patience: 1 });
-    await fit([tracker, stop], { epochs: 9 });
+    await fitModel([tracker, stop], { epochs: 9 });
     const stoppedInBatch = { onBatchEnd: (batch: number) => void (model.stopTraining = batch === 1) };
-    await fit([tracker, stoppedInBatch], { epochs: 9 });
-    await fit(tracker);
+    await fitModel([tracker, stoppedInBatch], { epochs: 9 });
+    await fitModel(tracker);
     await tracker.close();
     expect(pairs(store)).toEqual([0, 1, 2, 3].map((epoch) => [epoch, epoch + 1]));
     expect(store.epochs.map((_, epoch) => store.layer('train', 'hidden', epoch).samples)).toEqual([30, 30, 20, 30]);
@@ -181,10 +181,10 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
         if (batch === at) throw new Error('on purpose');
       },
     });
-    await fit(callback);
-    await expect(fit([callback, failing(1)])).rejects.toThrow('on purpose');
-    await expect(fit([failing(0), callback])).rejects.toThrow('on purpose');
-    await fit(callback, { epochs: 2 });
+    await fitModel(callback);
+    await expect(fitModel([callback, failing(1)])).rejects.toThrow('on purpose');
+    await expect(fitModel([failing(0), callback])).rejects.toThrow('on purpose');
+    await fitModel(callback, { epochs: 2 });
     await tracker?.close();
     expect(ownKeysOf(model)).toEqual(keys);
     expect(pairs(store)).toEqual([0, 1, 2].map((epoch) => [epoch, epoch + 1]));
@@ -195,11 +195,11 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
   it('a resumed training goes on at its initialEpoch, whether fit is told so or not, and hides nothing of its own', async () => {
     for (const args of [{}, { initialEpoch: 2, epochs: 3 }] as tf.ModelFitArgs[]) {
       const logdir = temporaryFolder();
-      await fit(tensorBoard(logdir, { saturation: true }), { epochs: 4, validationSplit: 0 });
+      await fitModel(tensorBoard(logdir, { saturation: true }), { epochs: 4, validationSplit: 0 });
       const callback = tensorBoard(logdir, { saturation: { initialEpoch: 2 }, updateFreq: 'batch' });
-      await fit(callback, { ...args, validationSplit: 0 });
+      await fitModel(callback, { ...args, validationSplit: 0 });
       // Here the run val appears for the first time.
-      await fit(callback, { epochs: 2 });
+      await fitModel(callback, { epochs: 2 });
       const history = await readHistory(logdir);
       expect(history.epochs.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
       expect(await stepsOf(join(logdir, 'val'), 'epoch_loss')).toEqual([4, 5]);
@@ -217,13 +217,13 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
   it('another process goes on from toBytes in the middle of an epoch, by a fit', async () => {
     const store = new RecordingStore();
     const first = new SaturationTracker('unused', model, { saveTo: [] });
-    await fit(first, { epochs: 2 });
+    await fitModel(first, { epochs: 2 });
     step(first);
     const bytes = first.toBytes();
     await first.close();
     const second = new SaturationTracker('unused', model, { saveTo: [store] });
     second.restore(bytes);
-    await fit(second);
+    await fitModel(second);
     await second.close();
     expect(pairs(store)).toEqual([[2, 3]]);
     expect(store.layer('train', 'hidden').samples).toBe(70);
@@ -238,15 +238,14 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
       updateFreq: 'batch',
     });
     const models = [model, dense.build(), dense.build()];
-    for (const each of models) await fit(callback, { epochs: 2 }, each);
+    for (const each of models) await fitModel(callback, { epochs: 2 }, each);
     expect(pairs(store)).toEqual([0, 1, 2, 3, 4, 5].map((epoch) => [epoch, epoch + 1]));
     const train = await summariesOf(join(logdir, 'train'));
     for (const tag of ['saturation/hidden', 'epoch_loss']) {
       expect(pointsOf(train, tag).map(([at]) => at)).toEqual([1, 2, 3, 4, 5, 6]);
     }
     expect(pointsOf(train, 'batch_loss')).toHaveLength(18);
-    expect(told()).toHaveLength(2);
-    for (const warning of told()) expect(warning).toContain('expected the model of the fits before');
+    expect(told()).toEqual([expect.stringContaining('expected the model of the fits before')]);
     for (const each of models.slice(1)) each.dispose();
   });
 
@@ -257,8 +256,8 @@ describe.each(backends)('several fits of one training on %s', (backend) => {
       close: () => void calls.push('close'),
     };
     const callback = tensorBoard(temporaryFolder(), { saturation: { saveTo: store, resetCovariance: false } });
-    await fit(callback, { epochs: 2 });
-    await fit(callback);
+    await fitModel(callback, { epochs: 2 });
+    await fitModel(callback);
     expect(calls).toEqual(['add 0', 'add 1', 'close', 'add 2', 'close']);
   });
 });
@@ -283,10 +282,10 @@ describe('fits within fits', () => {
                 if (throws) throw new Error('on purpose');
               },
             };
-            if (epoch === 0) await fit([callback, failing], { epochs: 3 }, other).catch(() => {});
+            if (epoch === 0) await fitModel([callback, failing], { epochs: 3 }, other).catch(() => {});
           },
         };
-        await fit([within, callback], { epochs: 2 });
+        await fitModel([within, callback], { epochs: 2 });
       }
       await tracker?.close();
       const run = await summariesOf(join(logdir, 'train'));

@@ -346,9 +346,14 @@ describe.each(backends)('the options of a tracker on %s', (backend) => {
 
 it('the options are not changed, and have their documented defaults', () => {
   const options: SaturationOptions = Object.freeze({ stats: Object.freeze(['lsat']) as never, saveTo: 'csv' as const });
-  expect(resolveOptions(options)).toMatchObject({ scalars: ['saturation'], saveTo: ['csv'] });
+  expect(resolveOptions(options)).toMatchObject({
+    scalars: ['saturation'],
+    correctsOnlyFew: false,
+    saveTo: ['csv'],
+  });
   expect(resolveOptions({})).toEqual({
-    scalars: ['saturation', 'intrinsicDimensionality'],
+    scalars: ['saturation', 'saturationCorrected', 'intrinsicDimensionality'],
+    correctsOnlyFew: true,
     spectrum: true,
     covariance: false,
     embedding: false,
@@ -364,8 +369,10 @@ it('the options are not changed, and have their documented defaults', () => {
     precision: 'auto',
     logInterval: 1,
     maxSamples: Number.POSITIVE_INFINITY,
+    maxWidth: 4096,
     resetCovariance: true,
     averageSaturation: false,
+    storedEigenvalues: 4096,
     initialEpoch: 0,
     signal: undefined,
   });

@@ -7,6 +7,7 @@ import type { CustomScalarsValue, HistogramValue, ImagesValue, TextValue } from 
 import { MemoryOutput } from '../../src/output/output.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import { listRuns } from '../../src/reader/run-files.js';
+import { readHistory } from '../../src/saturation/runs.js';
 import { EpochTable } from '../../src/stores/epoch-table.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
@@ -61,6 +62,61 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
     expect(steps).toEqual([...Array.from({ length: 100 }, (_, i) => i + 1), 102, 104]);
   });
 
+  it('stores the eigenvalues, which give the counts beside them and those of any other threshold', async () => {
+    const store = new RecordingStore();
+    const logdir = join(temporaryFolder(), 'run');
+    const tracker = new SaturationTracker(logdir, model, { threshold: 0.9, saveTo: ['tensorboard', store] });
+    await train(tracker);
+    await tracker.close();
+    const history = await readHistory(logdir);
+    let compared = 0;
+    for (const { epoch, layers } of history.epochs) {
+      for (const { layer, split, spectrum, samples, intrinsicDimensionality } of layers) {
+        const same = store.layer(split, layer, epoch);
+        expect(samples).toBe(same.samples);
+        expect(spectrum?.eigenvalues).toEqual(same.spectrum?.eigenvalues.map(Math.fround));
+        expect(spectrum?.intrinsicDimensionality(0.9)).toBe(intrinsicDimensionality);
+        for (const threshold of [0.5, 0.99, 0.999]) {
+          expect(spectrum?.intrinsicDimensionality(threshold)).toBe(same.spectrum?.intrinsicDimensionality(threshold));
+        }
+        compared++;
+      }
+    }
+    expect(compared).toBe(3 * 2 * 2);
+  });
+
+  it('stores as many eigenvalues as it is told to, and the sum of the others', async () => {
+    const stored = async (storedEigenvalues: number) => {
+      const logdir = join(temporaryFolder(), 'run');
+      const store = new RecordingStore();
+      const tracker = new SaturationTracker(logdir, model, { storedEigenvalues });
+      tracker.addStore(store);
+      await train(tracker, { epochs: 1 });
+      await tracker.close();
+      const [layer] = store.epochs[0].layers;
+      const summaries = await summariesOf(join(logdir, 'train'));
+      return { layer, value: summaries.find(({ tag }) => tag === `eigenvalues/${layer.layer}`)?.value };
+    };
+    const { layer, value } = await stored(3);
+    const eigenvalues = [...(layer.spectrum?.eigenvalues ?? [])];
+    const rest = eigenvalues.slice(3).reduce((sum, eigenvalue) => sum + eigenvalue, 0);
+    const numbers = [layer.samples, 0, ...eigenvalues.slice(0, 3), rest];
+    expect(value).toEqual({ dtype: 'float32', shape: [6], data: Float32Array.from(numbers) });
+    expect((await stored(0)).value).toBeUndefined();
+  });
+
+  it('gives a store that is added later every epoch from then on, and closes it', async () => {
+    const tracker = new SaturationTracker(join(temporaryFolder(), 'run'), model);
+    await train(tracker, { epochs: 1 });
+    const store = new RecordingStore();
+    tracker.addStore(store);
+    await train(tracker, { epochs: 2 });
+    await tracker.close();
+    expect(store.epochs.map(({ epoch }) => epoch)).toEqual([1, 2]);
+    expect(() => tracker.addStore(store)).toThrow(/addStore/);
+    expect(() => tracker.addStore({} as never)).toThrow('addStore: expected an object with a method add, got');
+  });
+
   it('writes the runs train and val below the logdir and nothing beside them', async () => {
     const logdir = join(temporaryFolder(), 'run');
     const tracker = new SaturationTracker(logdir, model);
@@ -76,6 +132,8 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
       const expected = [
         'epoch_loss',
         'epoch_mae',
+        'eigenvalues/hidden',
+        'eigenvalues/output',
         'intrinsic-dimensionality/hidden',
         'intrinsic-dimensionality/output',
         'saturation-heat-map',
@@ -87,9 +145,10 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
         'spectrum/hidden',
         'spectrum/output',
       ];
-      // The layout goes into the run that is written to first: fit logs the validation's metrics before its own.
-      expected.push(split === 'train' ? 'saturation-summary' : 'custom_scalars__config__');
-      expect([...new Set(summaries.map(({ tag }) => tag))].sort()).toEqual(expected.sort());
+      // The layout goes into the run that is written to first, which is train.
+      if (split === 'train') expected.push('saturation-summary', 'custom_scalars__config__');
+      const tags = new Set(summaries.map(({ tag }) => tag).filter((tag) => !tag.startsWith('saturation-corrected/')));
+      expect([...tags].sort()).toEqual(expected.sort());
       expect(repeated(summaries)).toEqual([]);
       // A layer of the native backend is summed on the host until the worker thread has started: then its note changes.
       const notes = pointsOf(summaries, 'saturation-note').map(([step]) => step);
@@ -105,6 +164,16 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
         expect([tag, steps]).toEqual([tag, once[tag] ?? [1, 2, 3]]);
       }
     }
+  });
+
+  it('begins the run of train before that of val, by which TensorBoard colors them', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const tracker = new SaturationTracker(writer, model);
+    await train(tracker, { epochs: 1 });
+    await tracker.close();
+    await writer.close();
+    expect([...output.runs.keys()]).toEqual(['train', 'val']);
   });
 
   it("writes fit's history, and the values that addSaturations resolves to, split by split", async () => {

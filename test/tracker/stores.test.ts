@@ -9,6 +9,7 @@ import { ConsoleStore } from '../../src/stores/console-store.js';
 import { CsvStore } from '../../src/stores/csv-store.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { storeOf } from '../../src/tracker/store-of.js';
 import { epochOf, layer } from '../support/epochs.js';
@@ -97,6 +98,28 @@ describe('the end of an epoch', () => {
         values: { saturation, intrinsicDimensionality },
       });
     }
+  });
+
+  it('corrects the saturation of layers whose rows are few, then in every epoch, or of all if it was asked for', async () => {
+    const model = dense.build();
+    const valuesOf = async (options: SaturationOptions) => {
+      const recorded = new RecordingStore();
+      const tracker = new SaturationTracker('unused', model, { ...options, saveTo: [recorded] });
+      for (const rows of [3000, 12, 3000]) {
+        const x = normalTensor([rows, 6], 1);
+        tracker.record('val', () => tf.tidy(() => void model.predictOnBatch(x)));
+        await tracker.addSaturations();
+      }
+      await tracker.close();
+      return [0, 1, 2].map((epoch) => recorded.layer('val', 'hidden', epoch).values);
+    };
+    const [before, few, after] = await valuesOf({});
+    expect('saturationCorrected' in before).toBe(false);
+    expect(few.saturationCorrected).toBeGreaterThanOrEqual(few.saturation!);
+    expect(after.saturationCorrected).toBeDefined();
+    const [always] = await valuesOf({ stats: ['saturationCorrected', 'saturationLow', 'saturationHigh'] });
+    expect(always.saturationLow).toBeLessThanOrEqual(always.saturationCorrected!);
+    expect(always.saturationHigh).toBeGreaterThanOrEqual(always.saturationCorrected!);
   });
 
   it('knows the saturation also if it was not asked for', async () => {

@@ -146,6 +146,24 @@ describe('events', () => {
     expect(found).toEqual(['_hparams_/session_start_info', '_hparams_/session_end_info', 'loss']);
   });
 
+  it('addEvent takes every event that readEvents yields of files of other writers, whatever it makes of them', async () => {
+    const folder = 'test/fixtures';
+    const all = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    const files = all.filter((name) => name.includes('tfevents'));
+    expect(files.length).toBeGreaterThan(20);
+    for (const name of files) {
+      const { writer, output } = writerInMemory();
+      const [read, again]: unknown[][] = [[], []];
+      for await (const event of readEvents(join(folder, name), { onCorrupt: () => {} })) {
+        read.push(event);
+        writer.addEvent(event);
+      }
+      await writer.flush();
+      for await (const event of readEvents(output.bytes.slice())) again.push(event);
+      expect(again, name).toEqual(read);
+    }
+  });
+
   it('addEvent writes every event of every fixture back as it was', async () => {
     const { readEvents } = await import('../../src/index.js');
     const folder = 'test/fixtures/events';

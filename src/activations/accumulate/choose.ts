@@ -11,6 +11,8 @@ import { WorkerAccumulator } from './on-worker.js';
 /** The first output of a layer, by which the way to accumulate the layer is chosen. */
 export interface FirstOutput {
   shape: readonly number[];
+  /** The tensor's type; default 'float32'. */
+  dtype?: string;
   view: ActivationView;
   masked: boolean;
 }
@@ -52,7 +54,8 @@ export class AccumulatorFactory {
   ): LayerAccumulator {
     const backend = getBackend();
     if (output === undefined || keepRows > 0) return new HostAccumulator(report, keepRows);
-    const plain = isPlainMatrix(output.shape, output.view, output.masked);
+    // Devices multiply in float32 or in integers that overflow: others than float32 are read.
+    const plain = (output.dtype ?? 'float32') === 'float32' && isPlainMatrix(output.shape, output.view, output.masked);
     const { rows, features } = sampleSize(output.shape, output.view);
     if (backend === 'webgl' || backend === 'webgpu') {
       // With fewer rows than features, the rows themselves are less to read than the sums.

@@ -69,6 +69,7 @@ export class DeviceAccumulator implements LayerAccumulator {
         if (rows === 0) return;
         this.#accumulator ??= new CovarianceAccumulator(features);
         checkFeatures(this.#accumulator.features, features, pass.output.shape);
+        if (this.#shift !== undefined && this.#shift.shape[1] !== features) this.#dropShift();
         if (this.#shift === undefined && !this.#needsShift && this.#addUnshifted(this.#accumulator, x)) return;
         if (this.#shift === undefined || !this.#addShifted(this.#accumulator, x)) this.#start(this.#accumulator, x);
       }),
@@ -92,6 +93,10 @@ export class DeviceAccumulator implements LayerAccumulator {
 
   dispose(): void {
     this.#accumulator = undefined;
+    this.#dropShift();
+  }
+
+  #dropShift(): void {
     this.#shift?.dispose();
     this.#shift = undefined;
   }
@@ -134,8 +139,7 @@ export class DeviceAccumulator implements LayerAccumulator {
     // If a value is NaN or Infinity, or the values are too far apart for float32, the host accumulates this pass.
     if (this.#shiftValues.every(Number.isFinite) && this.#addShifted(accumulator, x)) return;
     withValues(x, (values) => accumulator.update(values));
-    this.#shift?.dispose();
-    this.#shift = undefined;
+    this.#dropShift();
   }
 
   #setShift(mean: Float64Array): void {

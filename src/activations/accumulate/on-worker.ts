@@ -20,6 +20,8 @@ export class WorkerAccumulator implements LayerAccumulator {
   /** Samples that this thread has accumulated and the other one has not. */
   #own: CovarianceAccumulator | undefined;
   #features: number | undefined;
+  /** Whether the thread has rows of this period. */
+  #isSent = false;
 
   /**
    * @param thread which other layers may share; it may still be starting
@@ -48,15 +50,19 @@ export class WorkerAccumulator implements LayerAccumulator {
     const own = this.#own;
     const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
+    const isLost = this.#isSent && this.#thread.failure !== undefined;
+    if (endPeriod || isLost) this.#isSent = false;
     if (endPeriod) {
       this.#own = undefined;
       this.#features = undefined;
     }
+    if (isLost) return computed(() => this.#throwLoss());
     if (own !== undefined) {
       if (!thread?.knows(key))
         return mapped(solveInBackground(own, options, endPeriod, true), (solved) => ({ solved }));
       thread.merge(key, own);
       this.#own = undefined;
+      this.#isSent = !endPeriod;
     }
     if (thread === undefined) return computed(() => undefined);
     // The thread remembers a layer beyond a period: its answer may be that there were no rows.
@@ -66,8 +72,9 @@ export class WorkerAccumulator implements LayerAccumulator {
   }
 
   snapshot(): CovarianceAccumulator | undefined {
-    const remote = this.#thread.isRunning ? this.#thread.readNow(this.#key) : undefined;
-    if (remote === undefined) return this.#own;
+    if (!this.#isSent) return this.#own;
+    const remote = this.#thread.readNow(this.#key);
+    if (remote === undefined) return this.#throwLoss();
     if (this.#own !== undefined) remote.merge(this.#own);
     return remote;
   }
@@ -86,11 +93,22 @@ export class WorkerAccumulator implements LayerAccumulator {
     return `${this.#name} x ${this.#features}`;
   }
 
+  #throwLoss(): never {
+    const { failure } = this.#thread;
+    const reason = failure === undefined ? 'it does not answer' : failure.message;
+    throw new Error(
+      `expected the sums of a worker thread, which is lost (${reason}): there are none of the rows so far, and later ones are summed on this thread`,
+    );
+  }
+
   #addSamples({ values, features }: SampleMatrix): void {
     // The thread takes float32. Float64 samples (means of maps) are few: rounding and sending them is not worth it.
     const isSent =
       values instanceof Float32Array && this.#thread.isRunning && this.#thread.update(this.#key, features, values);
-    if (isSent) return;
+    if (isSent) {
+      this.#isSent = true;
+      return;
+    }
     this.#own ??= new CovarianceAccumulator(features);
     this.#own.update(values);
   }

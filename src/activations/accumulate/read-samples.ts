@@ -1,4 +1,5 @@
 import {
+  cast,
   gather,
   getBackend,
   keep,
@@ -10,7 +11,7 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import { isPlainMatrix, type SampleMatrix, sampleSize, samplesAt, toSamples, unmaskedRows } from '../samples.js';
-import { asFloat32, offTape, withValues } from '../tensors.js';
+import { floatsOf, offTape, withValues } from '../tensors.js';
 import type { Pass } from './accumulator.js';
 
 /*
@@ -22,7 +23,8 @@ import type { Pass } from './accumulator.js';
 const leastPicked = 2 ** 16;
 
 /** A pass's samples as a tensor of rows x features on the device. The output must be a plain matrix (isPlainMatrix). */
-export function sampleRows({ output, view, items, rows }: Pass): Tensor2D {
+export function sampleRows({ output: given, view, items, rows }: Pass): Tensor2D {
+  const output: Tensor = given.dtype === 'float32' ? given : cast(given, 'float32');
   if (rows !== undefined) return rowsOf(output, sampleSize(output.shape, view).features, rows);
   const used: Tensor = items < (output.shape[0] ?? 0) ? slice(output, 0, items) : output;
   const size = sampleSize(output.shape, view, undefined, items);
@@ -46,13 +48,13 @@ export async function readSamplesLater(pass: Pass): Promise<SampleMatrix> {
     }),
   );
   try {
-    return samplesOf(asFloat32(await part.output.data()), part);
+    return samplesOf(floatsOf(part.output, await part.output.data()), part);
   } finally {
     part.output.dispose();
   }
 }
 
-function samplesOf(values: Float32Array, { output, view, mask, items, rows }: Pass): SampleMatrix {
+function samplesOf(values: Float32Array | Float64Array, { output, view, mask, items, rows }: Pass): SampleMatrix {
   return samplesAt(toSamples(values, output.shape, view, mask, items), rows);
 }
 

@@ -61,7 +61,12 @@ export class RemoteAccumulators {
 
   /** Whether the thread has started. It says so in shared memory, which a host can see without awaiting anything. */
   get isRunning(): boolean {
-    return Atomics.load(this.#counters, IS_RUNNING) === 1;
+    return Atomics.load(this.#counters, IS_RUNNING) === 1 && this.failure === undefined;
+  }
+
+  /** Why the thread can do no more work: it has died or was closed, and what it had accumulated is lost. */
+  get failure(): Error | undefined {
+    return this.#thread.failure;
   }
 
   /**

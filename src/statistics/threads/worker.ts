@@ -23,6 +23,8 @@ interface Scope {
 
 const scope = globalThis as unknown as Scope;
 const accumulators = new Map<string, CovarianceAccumulator>();
+/** Why rows of an accumulator are missing, by name: memory for a wide layer, say. The others go on. */
+const failures = new Map<string, Error>();
 let ring: { rows: Float32Array; counters: Int32Array } | undefined;
 let accumulatorOptions = { float32Products: false };
 
@@ -34,10 +36,16 @@ scope.onmessage = ({ data: message }) => {
       Atomics.store(ring.counters, IS_RUNNING, 1);
       break;
     case 'update':
-      for (const segment of message.segments) update(segment);
+      for (const segment of message.segments) {
+        guard(segment.name, () => update(segment));
+        Atomics.add(ring!.counters, SEGMENTS_READ, 1);
+        Atomics.notify(ring!.counters, SEGMENTS_READ);
+      }
       break;
     case 'merge':
-      merge(message.name, CovarianceAccumulator.fromState(message.state, accumulatorOptions));
+      guard(message.name, () =>
+        merge(message.name, CovarianceAccumulator.fromState(message.state, accumulatorOptions)),
+      );
       break;
     case 'save':
       save(message);
@@ -48,16 +56,23 @@ scope.onmessage = ({ data: message }) => {
 };
 scope.postMessage({ type: 'ready' }, []);
 
+/** Runs what adds rows to an accumulator; if that fails, so does the next solve of it. */
+function guard(name: string, act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!failures.has(name)) failures.set(name, error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
 function update({ name, features, start, length }: Segment): void {
-  const { rows, counters } = ring!;
+  const { rows } = ring!;
   let accumulator = accumulators.get(name);
   if (!accumulator) {
     accumulator = new CovarianceAccumulator(features, accumulatorOptions);
     accumulators.set(name, accumulator);
   }
   accumulator.update(rows.subarray(start, start + length));
-  Atomics.add(counters, SEGMENTS_READ, 1);
-  Atomics.notify(counters, SEGMENTS_READ);
 }
 
 /** Takes an incoming accumulator as it is, to the last bit, if there are no rows to merge it with. */
@@ -68,7 +83,8 @@ function merge(name: string, incoming: CovarianceAccumulator): void {
 }
 
 function save({ name, into, length }: Extract<ToWorker, { type: 'save' }>): void {
-  const bytes = accumulators.get(name)?.toBytes() ?? new Uint8Array(0);
+  const accumulator = failures.has(name) ? undefined : accumulators.get(name);
+  const bytes = accumulator?.toBytes() ?? new Uint8Array(0);
   if (bytes.length <= into.byteLength) new Uint8Array(into).set(bytes);
   const counter = new Int32Array(length);
   Atomics.store(counter, 0, bytes.length);
@@ -88,6 +104,14 @@ function answer(question: Question): void {
 
 function solveNamed({ name, options, reset }: Extract<ToWorker, { type: 'solveNamed' }>): Solved | undefined {
   const accumulator = accumulators.get(name);
+  const failure = failures.get(name);
+  if (failure !== undefined) {
+    if (reset) {
+      failures.delete(name);
+      accumulator?.reset();
+    }
+    throw failure;
+  }
   if (!accumulator) return undefined;
   const solved = solveAccumulator(accumulator, options);
   if (reset) accumulator.reset();

@@ -1,0 +1,269 @@
+import type { ReceptiveField } from '../insight/receptive-fields.js';
+import type { Split } from '../saturation/epoch.js';
+import type { RunHistory } from '../saturation/run-history.js';
+import { type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
+import {
+  entropyRankOf,
+  type IntrinsicDimensionRule,
+  participationRatioOf,
+  simpsonIndexOf,
+  stableRankOf,
+  traceOf,
+} from '../statistics/spectrum-measures.js';
+
+/*
+ * What the saturation view shows, wherever it comes from: the runs that a source lists, and the spectra and numbers of one
+ * run. The view asks a source; a source knows nothing of the view.
+ */
+
+/** A run that a source has: one split of one experiment. */
+export interface RunOutline {
+  /** The run's name, unique in its source, such as `runs/wide/train`. */
+  readonly name: string;
+  /** The training that the run belongs to: what its splits have in common, such as `runs/wide`; may be empty. */
+  readonly experiment: string;
+  /** Which of the training's two splits it is. */
+  readonly split: Split;
+}
+
+/** Numbers over steps. */
+export interface StepSeries {
+  /** The steps, ascending. */
+  readonly steps: readonly number[];
+  /** One number for each step; NaN if it is not a number. */
+  readonly values: readonly number[];
+}
+
+/** The spectrum of a layer at one step. */
+export interface SpectrumPoint {
+  /** The step that it belongs to. */
+  readonly step: number;
+  /** Rows that it rests on; undefined if that is not known. */
+  readonly samples?: number;
+  /** How many independent rows these are worth: places of one image are not independent. Default: all. */
+  readonly effectiveSamples?: number;
+  /** Rows left out because they held a NaN or Infinity. */
+  readonly rejected: number;
+  /** The eigenvalues of the covariance, descending. Beyond those there may be a rest that was not stored. */
+  readonly eigenvalues: Float32Array | Float64Array;
+  /** Width of the layer; greater than the number of eigenvalues if only the leading ones were stored. */
+  readonly features: number;
+  /** Sum of all eigenvalues, of those not stored too. */
+  readonly trace: number;
+  /** Whether the eigenvalues are a guess from a histogram of 30 buckets. */
+  readonly isEstimated: boolean;
+}
+
+/** One layer of a run. */
+export interface LayerData {
+  /** Name of the layer. */
+  readonly name: string;
+  /** The layer's spectra, by ascending step. */
+  readonly points: readonly SpectrumPoint[];
+  /** The statistics that the run holds of the layer. */
+  readonly stats: ReadonlyMap<ScalarStat, StepSeries>;
+}
+
+/** Receptive fields of a network, and the size of its inputs. */
+export interface FieldData {
+  /** Side of the network's inputs in pixels or samples; undefined if it takes any. */
+  readonly inputSize?: number;
+  /** In order of depth. */
+  readonly layers: readonly ReceptiveField[];
+}
+
+/** All of one run. */
+export interface RunData extends RunOutline {
+  /** Fraction of the variance that the writer counted up to, in (0, 1]. */
+  readonly threshold: number;
+  /** How the writer applied it. */
+  readonly rule: IntrinsicDimensionRule;
+  /** In order of depth. */
+  readonly layers: readonly LayerData[];
+  /** Losses and metrics, by tag. */
+  readonly scalars: ReadonlyMap<string, StepSeries>;
+  /** Absent if the writer did not know the network. */
+  readonly fields?: FieldData;
+}
+
+/** Where the view gets its runs: TensorBoard, files, or the memory of a page that trains. */
+export interface ViewSource {
+  /** Lists the runs that hold saturation. */
+  list(): Promise<readonly RunOutline[]>;
+  /** Reads one of them. The view asks only for runs that are shown. */
+  load(name: string): Promise<RunData>;
+  /** Calls back when there may be more to list or load. Returns a function that stops it. */
+  subscribe?(listener: () => void): () => void;
+}
+
+/** The experiment and the split that the path of a run tells: `wide/train` is the split `train` of `wide`. */
+export function outlineOf(name: string): RunOutline {
+  const slash = name.lastIndexOf('/');
+  const last = name.slice(slash + 1);
+  if (last !== 'train' && last !== 'val') return { name, experiment: name === '.' ? '' : name, split: 'train' };
+  return { name, experiment: slash < 0 ? '' : name.slice(0, slash), split: last };
+}
+
+/** How many directions a spectrum needs to explain the threshold's share of its variance, as `Spectrum` counts them. */
+export function dimensionsAt(point: SpectrumPoint, threshold: number, rule: IntrinsicDimensionRule): number {
+  const { eigenvalues, trace, features } = point;
+  if (!(trace > 0)) return 0;
+  let below = 0;
+  let sum = 0;
+  while (below < eigenvalues.length) {
+    sum += eigenvalues[below];
+    if (sum / trace >= threshold) break;
+    below++;
+  }
+  return rule === 'delve' ? below : Math.min(below + 1, features);
+}
+
+/** Index of the last of the ascending steps that is not after `step`; -1 if all are. */
+export function indexAt(steps: ArrayLike<number>, step: number): number {
+  let low = 0;
+  let high = steps.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (steps[middle] <= step) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** A layer's spectrum at a step, or the last one before it: what two tags keep of their steps need not agree. */
+export function pointAt(layer: LayerData, step: number): SpectrumPoint | undefined {
+  let low = 0;
+  let high = layer.points.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (layer.points[middle].step <= step) low = middle + 1;
+    else high = middle;
+  }
+  return layer.points[low - 1];
+}
+
+/** Statistics that follow from the eigenvalues alone and cost little; others are shown if the run holds them. */
+const measures: Partial<Record<ScalarStat, (eigenvalues: Float64Array) => number>> = {
+  trace: traceOf,
+  participationRatio: participationRatioOf,
+  entropyRank: entropyRankOf,
+  stableRank: stableRankOf,
+  simpsonIndex: simpsonIndexOf,
+};
+
+/** The statistics that can be shown of these runs, in the order of the table of statistics. */
+export function statsOf(runs: readonly RunData[]): ScalarStat[] {
+  const layers = runs.flatMap((run) => run.layers);
+  const hasWhole = layers.some(({ points }) => points.some((point) => !point.isEstimated));
+  return scalarStatNames.filter((stat) =>
+    scalarStats[stat].basis === 'threshold' && (stat === 'saturation' || stat === 'intrinsicDimensionality')
+      ? layers.length > 0
+      : (hasWhole && stat in measures) || layers.some(({ stats }) => stats.has(stat)),
+  );
+}
+
+/** What is computed from a spectrum is kept: sliders ask for the same number many times. */
+const computed = new WeakMap<SpectrumPoint, Map<ScalarStat, number>>();
+
+/** How a number is counted: the statistic, and for those that depend on it the threshold. */
+export interface Counting {
+  readonly stat: ScalarStat;
+  readonly threshold: number;
+  readonly rule: IntrinsicDimensionRule;
+}
+
+/** A statistic of a layer at a step, or at the last one before it that has it; NaN if there is none. */
+export function valueAt(layer: LayerData, step: number, { stat, threshold, rule }: Counting): number {
+  const point = pointAt(layer, step);
+  if (point !== undefined && (stat === 'saturation' || stat === 'intrinsicDimensionality')) {
+    const dimensions = dimensionsAt(point, threshold, rule);
+    return stat === 'saturation' ? dimensions / point.features : dimensions;
+  }
+  const stored = layer.stats.get(stat);
+  if (stored !== undefined) return stored.values[indexAt(stored.steps, step)] ?? Number.NaN;
+  const measure = measures[stat];
+  if (point === undefined || measure === undefined) return Number.NaN;
+  const known = computed.get(point) ?? new Map<ScalarStat, number>();
+  computed.set(point, known);
+  let value = known.get(stat);
+  if (value === undefined) known.set(stat, (value = measure(Float64Array.from(point.eigenvalues))));
+  return value;
+}
+
+/** All steps at which any layer of a run has a spectrum or a statistic, ascending. */
+export function stepsOf(run: RunData): number[] {
+  const steps = new Set<number>();
+  for (const { points, stats } of run.layers) {
+    for (const { step } of points) steps.add(step);
+    for (const series of stats.values()) for (const step of series.steps) steps.add(step);
+  }
+  return [...steps].sort((one, other) => one - other);
+}
+
+/** The sum of eigenvalues as `Spectrum.trace` adds them: ascending index, in double precision. */
+export function sumOf(eigenvalues: ArrayLike<number>): number {
+  let sum = 0;
+  for (let index = 0; index < eigenvalues.length; index++) sum += eigenvalues[index];
+  return sum;
+}
+
+/** The splits of a history as runs, `<experiment>/train` and `<experiment>/val`. */
+export function runsOfHistory(history: RunHistory, experiment = '', fields?: FieldData): RunData[] {
+  return history.splits.map((split) => {
+    const last = history.epochs.filter(({ layers }) => layers.some((layer) => layer.split === split)).at(-1);
+    const layers = new Map<string, { points: SpectrumPoint[]; stats: Map<ScalarStat, MutableSeries> }>();
+    const scalars = new Map<string, MutableSeries>();
+    for (const epoch of history.epochs) {
+      for (const { tag, value, split: of } of epoch.scalars) {
+        if (of === undefined || of === split) push(seriesIn(scalars, tag), epoch.step, value);
+      }
+      for (const layer of epoch.layers) {
+        if (layer.split !== split) continue;
+        let data = layers.get(layer.layer);
+        if (data === undefined) layers.set(layer.layer, (data = { points: [], stats: new Map() }));
+        for (const [stat, value] of Object.entries(layer.values)) {
+          push(seriesIn(data.stats, stat as ScalarStat), epoch.step, value);
+        }
+        const { spectrum, samples, rejected } = layer;
+        if (spectrum === undefined) continue;
+        const { eigenvalues, features, trace } = spectrum;
+        data.points.push({
+          step: epoch.step,
+          samples: Number.isNaN(samples) ? undefined : samples,
+          effectiveSamples: layer.effectiveSamples,
+          rejected,
+          eigenvalues,
+          features,
+          trace,
+          isEstimated: false,
+        });
+      }
+    }
+    return {
+      name: experiment === '' ? split : `${experiment}/${split}`,
+      experiment,
+      split,
+      threshold: last?.threshold ?? 0.99,
+      rule: last?.rule ?? 'paper',
+      layers: [...layers].map(([name, data]) => ({ name, ...data })),
+      scalars,
+      fields,
+    };
+  });
+}
+
+interface MutableSeries extends StepSeries {
+  steps: number[];
+  values: number[];
+}
+
+function seriesIn<Key>(map: Map<Key, MutableSeries>, key: Key): MutableSeries {
+  let series = map.get(key);
+  if (series === undefined) map.set(key, (series = { steps: [], values: [] }));
+  return series;
+}
+
+function push(series: MutableSeries, step: number, value: number): void {
+  series.steps.push(step);
+  series.values.push(value);
+}

@@ -1,0 +1,227 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
+import { readHistories } from '../../src/reports.js';
+import { RunHistory } from '../../src/saturation/run-history.js';
+import { packRuns, unpackRuns } from '../../src/view/packed-runs.js';
+import {
+  dimensionsAt,
+  indexAt,
+  outlineOf,
+  pointAt,
+  type RunData,
+  runsOfHistory,
+  type SpectrumPoint,
+  statsOf,
+  stepsOf,
+  valueAt,
+} from '../../src/view/run-data.js';
+import { areAlike, mergedLayers } from '../../src/view/scene.js';
+import { epochOf, layer } from '../support/epochs.js';
+import { temporaryFolder } from '../support/folders.js';
+import { normal, uniform } from '../support/random.js';
+
+function point(eigenvalues: ArrayLike<number>, over: Partial<SpectrumPoint> = {}): SpectrumPoint {
+  const values = Float64Array.from(eigenvalues);
+  const trace = values.reduce((sum, value) => sum + value, 0);
+  return {
+    step: 1,
+    samples: 100,
+    rejected: 0,
+    eigenvalues: values,
+    features: values.length,
+    trace,
+    isEstimated: false,
+    ...over,
+  };
+}
+
+it('counts directions as Spectrum does, for any spectrum, threshold and rule', () => {
+  const spectra = fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 });
+  const thresholds = fc.double({ min: 1e-6, max: 0.9999, noNaN: true });
+  fc.assert(
+    fc.property(spectra, thresholds, fc.constantFrom('paper' as const, 'delve' as const), (values, threshold, rule) => {
+      const spectrum = Spectrum.fromEigenvalues(values);
+      const counted = dimensionsAt(point(spectrum.eigenvalues), threshold, rule);
+      expect(counted).toBe(spectrum.intrinsicDimensionality(threshold, rule));
+    }),
+  );
+});
+
+it('counts at most the stored directions and one more where only the leading eigenvalues are stored', () => {
+  const part = point([4, 3], { features: 10, trace: 10 });
+  expect(dimensionsAt(part, 0.4, 'paper')).toBe(1);
+  expect(dimensionsAt(part, 0.7, 'paper')).toBe(2);
+  expect(dimensionsAt(part, 0.99, 'paper')).toBe(3);
+});
+
+it('finds the last value at or before a step', () => {
+  const next = uniform(3);
+  const steps = [...new Set(Array.from({ length: 50 }, () => Math.floor(next() * 200)))].sort((a, b) => a - b);
+  for (let step = -1; step < 210; step++) {
+    expect(indexAt(steps, step)).toBe(steps.filter((one) => one <= step).length - 1);
+    const data = { name: 'a', stats: new Map(), points: steps.map((at) => point([1], { step: at })) };
+    expect(pointAt(data, step)?.step).toBe(steps.filter((one) => one <= step).at(-1));
+  }
+});
+
+it('tells experiment and split from the path of a run', () => {
+  expect(outlineOf('train')).toEqual({ name: 'train', experiment: '', split: 'train' });
+  expect(outlineOf('a/b/val')).toEqual({ name: 'a/b/val', experiment: 'a/b', split: 'val' });
+  expect(outlineOf('a/other')).toEqual({ name: 'a/other', experiment: 'a/other', split: 'train' });
+  expect(outlineOf('.')).toEqual({ name: '.', experiment: '', split: 'train' });
+});
+
+/** Runs of two layers with hostile names, two epochs and everything that a run may hold. */
+function someRuns(): RunData[] {
+  const history = new RunHistory();
+  const next = normal(5);
+  for (const epoch of [0, 1]) {
+    const layers = (['train', 'val'] as const).flatMap((split) =>
+      ['__proto__', '</script>\u2028"\\'].map((name) => {
+        const spectrum = Spectrum.fromEigenvalues(
+          Array.from({ length: 6 }, () => Math.fround(next() ** 2)),
+          { samples: 77 },
+        );
+        const saturation = spectrum.saturation();
+        const values = { saturation, trace: Number.NaN, conditionNumber: Number.POSITIVE_INFINITY };
+        return layer(name, split, { samples: 77, rejected: 2, features: 6, spectrum, saturation, values });
+      }),
+    );
+    history.add(epochOf(epoch, layers, [{ tag: 'constructor', value: 0.5 - epoch, split: 'val' }]));
+  }
+  return runsOfHistory(history, 'wide', {
+    inputSize: 32,
+    layers: [
+      {
+        layer: '__proto__',
+        className: 'Conv2D',
+        min: 3,
+        max: Number.POSITIVE_INFINITY,
+        convolutional: true,
+        axes: [
+          { min: 3, max: Number.POSITIVE_INFINITY, maxFinite: 7, stride: 1, kernel: 3, minBefore: 1, strideBefore: 1 },
+        ],
+      },
+    ],
+  });
+}
+
+it('packs runs into bytes and unpacks them whole: names, NaN, Infinity, and float32 eigenvalues bit by bit', () => {
+  const runs = someRuns();
+  expect(runs.map(({ name }) => name)).toEqual(['wide/train', 'wide/val']);
+  const unpacked = unpackRuns(packRuns(runs));
+  const float32 = (run: RunData) => ({
+    ...run,
+    layers: run.layers.map((one) => ({
+      ...one,
+      points: one.points.map((at) => ({ ...at, trace: 0, eigenvalues: Float32Array.from(at.eigenvalues) })),
+    })),
+  });
+  expect(unpacked.map(float32)).toEqual(runs.map(float32));
+  expect(packRuns(unpacked)).toEqual(packRuns(runs));
+  // At an odd address, too: a page may hold the bytes anywhere.
+  const bytes = packRuns(runs);
+  const shifted = new Uint8Array(bytes.length + 1).fill(7);
+  shifted.set(bytes, 1);
+  expect(unpackRuns(shifted.subarray(1))).toEqual(unpacked);
+});
+
+it('refuses bytes that are no packed runs', () => {
+  const bytes = packRuns(someRuns());
+  for (const broken of [
+    new Uint8Array(),
+    new Uint8Array(3),
+    bytes.slice(0, 60),
+    Uint8Array.of(255, 255, 255, 255, 1),
+  ]) {
+    expect(() => unpackRuns(broken)).toThrow(/unpackRuns: expected/);
+  }
+  const other = bytes.slice();
+  other.set(new TextEncoder().encode('{"version":9'), 4);
+  expect(() => unpackRuns(other)).toThrow('unpackRuns: expected version 1, got number 9');
+});
+
+it('offers the statistics that runs hold or that their spectra give, and computes those from the spectra', () => {
+  const [run] = someRuns();
+  const stats = statsOf([run]);
+  expect(stats).toEqual(expect.arrayContaining(['saturation', 'intrinsicDimensionality', 'trace', 'stableRank']));
+  expect(stats).toContain('conditionNumber');
+  expect(stats).not.toContain('drift');
+  expect(stepsOf(run)).toEqual([1, 2]);
+  const [first] = run.layers;
+  const spectrum = Spectrum.fromEigenvalues(first.points[1].eigenvalues);
+  const counting = { threshold: 0.9, rule: 'paper' as const };
+  expect(valueAt(first, 2, { ...counting, stat: 'stableRank' })).toBe(spectrum.stableRank);
+  expect(valueAt(first, 2, { ...counting, stat: 'saturation' })).toBe(spectrum.saturation(0.9));
+  expect(valueAt(first, 0, { ...counting, stat: 'saturation' })).toBeNaN();
+  expect(valueAt(first, 5, { ...counting, stat: 'conditionNumber' })).toBe(Number.POSITIVE_INFINITY);
+});
+
+it('merges the layers of networks that share names, and tells networks apart', () => {
+  const of = (...names: string[]): RunData => ({
+    ...outlineOf(names.join()),
+    threshold: 0.99,
+    rule: 'paper',
+    layers: names.map((name) => ({ name, points: [], stats: new Map() })),
+    scalars: new Map(),
+  });
+  expect(mergedLayers([of('a', 'b', 'd'), of('a', 'c', 'd', 'e')])).toEqual(['a', 'c', 'b', 'd', 'e']);
+  expect(areAlike([of('a', 'b', 'c'), of('a', 'b', 'c', 'd')])).toBe(true);
+  expect(areAlike([of('a', 'b', 'c'), of('x', 'y', 'z')])).toBe(false);
+});
+
+it('whole spectra come back from a logdir, as float32 has them', async () => {
+  const logdir = temporaryFolder();
+  const writer = new SaturationWriter(`${logdir}/net/train`);
+  const next = normal(9);
+  const written: Spectrum[] = [];
+  for (const step of [1, 2, 3]) {
+    for (const name of ['b', 'a/c']) {
+      const spectrum = Spectrum.fromEigenvalues(
+        Array.from({ length: 20 }, () => next() ** 2),
+        { samples: 500 },
+      );
+      written.push(spectrum);
+      writer.addSaturation(name, spectrum, step);
+    }
+  }
+  await writer.close();
+  const history = (await readHistories(logdir)).get('net');
+  const read = history?.epochs.flatMap(({ layers }) => layers);
+  expect(read?.map(({ layer: name }) => name)).toEqual(['b', 'a/c', 'b', 'a/c', 'b', 'a/c']);
+  expect(read?.map(({ spectrum }) => spectrum?.eigenvalues)).toEqual(
+    written.map(({ eigenvalues }) => eigenvalues.map(Math.fround)),
+  );
+  expect(read?.every(({ spectrum, samples }) => spectrum?.samples === 500 && samples === 500)).toBe(true);
+});
+
+it('a value of eigenvalues/<layer> that is none is left out, and the rest is read', async () => {
+  const logdir = temporaryFolder();
+  const run = new SummaryWriter(`${logdir}/train`);
+  const plugin = { plugin: 'saturation', content: '{"version":1,"width":2,"stored":2}' };
+  run.addTensor('eigenvalues/short', Float32Array.of(9, 0), 1, plugin);
+  run.addTensor('eigenvalues/part', Float32Array.of(9, 0, 1), 1, plugin);
+  run.addTensor('eigenvalues/negative', Float32Array.of(9, 0, -1, 2), 1, plugin);
+  run.addTensor('eigenvalues/nan', Float32Array.of(9, 0, Number.NaN, 2), 1, plugin);
+  run.addTensor('eigenvalues/double', Float64Array.of(9, 0, 2, 1), 1, plugin);
+  run.addTensor('eigenvalues/later', Float32Array.of(9, 0, 2, 1), 1, { ...plugin, content: '{"version":2}' });
+  run.addTensor('eigenvalues/good', Float32Array.of(9, 1, 2, 1), 1, plugin);
+  await run.close();
+  const layers = (await readHistories(logdir)).get('.')?.last?.layers;
+  expect(layers?.map(({ layer: name }) => name)).toEqual(['good']);
+  expect(layers?.[0]).toMatchObject({ samples: 9, rejected: 1, features: 2 });
+});
+
+it('addTensor refuses plugins of TensorBoard and options of the wrong type', () => {
+  const writer = new SummaryWriter(temporaryFolder());
+  expect(() => writer.addTensor('a', [1], 1, { plugin: 'histograms' })).toThrow(
+    /expected a plugin of your own, got TensorBoard's 'histograms'/,
+  );
+  expect(() => writer.addTensor('a', [1], 1, { plugin: '' })).toThrow(
+    /addTensor "a": expected plugin to be a non-empty string/,
+  );
+  expect(() => writer.addTensor('a', [1], 1, { content: 5 as never })).toThrow(
+    /expected content to be text or a Uint8Array, got number 5/,
+  );
+});
