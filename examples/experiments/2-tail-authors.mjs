@@ -80,7 +80,7 @@ const bordered = paths
     last: saturation.at(-1),
     probeGain: Math.max(...probes.slice(border)) - probes[border - 1],
   }));
-// Where a path has no border, it is cut where others are: at 6 and at 10 of 17 layers.
+// Where a path has no border, it is cut where others have theirs: behind 6 and behind 10 of 17 layers.
 const controls = paths
   .filter(({ border }) => border === undefined)
   .map(({ network, path, saturation }) => ({

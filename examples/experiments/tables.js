@@ -109,8 +109,8 @@ function authors({ bordered, controls }) {
     ]),
   )}
 
-Behind / before, in order: ${ratios.map(hundredths).join(' ')}; median ${hundredths(ratios[ratios.length >> 1])}. Paths without a border, cut at the
-6th and at the 10th of 17 layers (or as deep): ${controls.map(({ network, cuts }) => `${network} ${cuts.map(hundredths).join(' and ')}`).join(', ')}.`;
+Behind / before, in order: ${ratios.map(hundredths).join(' ')}; median ${hundredths(ratios[ratios.length >> 1])}. Paths without a border, cut
+before the 7th and before the 11th of 17 layers (or as deep): ${controls.map(({ network, cuts }) => `${network} ${cuts.map(hundredths).join(' and ')}`).join(', ')}.`;
 }
 
 function byVariant(results, columns) {

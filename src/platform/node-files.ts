@@ -16,7 +16,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../errors.js';
@@ -476,7 +476,14 @@ export function defaultStoreFiles(): StoreFiles {
     resolve(base, localPath(path, 'StoreFiles', 'keep files elsewhere through StoreFiles of your own'));
   return {
     async read(path) {
-      return absentAsUndefined(readFile(at(path)));
+      const file = await absentAsUndefined(open(at(path), readWithoutWaiting));
+      try {
+        if (file !== undefined && !(await file.stat()).isFile())
+          throw new Error(`'${path}' is no regular file: it is not read`);
+        return await file?.readFile();
+      } finally {
+        await file?.close();
+      }
     },
     async write(path, bytes) {
       const target = at(path);

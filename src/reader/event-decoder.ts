@@ -138,9 +138,10 @@ export class EventDecoder {
     const known = this.#tags.find(bytes, tagStart, tagEnd);
     if (!known.wanted) return undefined;
     try {
-      if (metadataStart >= 0) this.#tags.addMetadata(known, bytes, metadataStart, metadataEnd);
+      const v1 = pluginByField[field];
+      if (metadataStart >= 0) this.#tags.addMetadata(known, bytes, metadataStart, metadataEnd, v1);
       const raw = start === end ? absent : bytes.slice(start, end);
-      const plugin = known.plugin || pluginByField[field] || '';
+      const plugin = known.plugin || v1 || '';
       let value: SummaryValue | undefined;
       if (field === 2) value = simpleValue;
       else if (field === 8 && plugin === 'scalars') value = this.#readFloat(bytes, valueStart, valueEnd);

@@ -67,21 +67,29 @@ export class ReadTags {
 
   /**
    * Takes the SummaryMetadata in `bytes[start, end)`, which a record of this tag holds. The first plugin that is named
-   * counts; the display name and the description are those of the latest record. TF2 repeats all of it in every record.
+   * counts, but not beside a v1 value, unless with a data class; the display name and the description are those of the
+   * latest record. TF2 repeats all of it in every record.
    *
+   * Sources: tensorboard/data/server/data_compat.rs (initial_metadata); the Python loader, tensorboard/data_compat.py
+   * (migrate_value), never believes the metadata of a v1 value.
+   *
+   * @param v1 the plugin of the record's value if that is a v1 value
    * @throws Error if the bytes are not a SummaryMetadata
    */
-  addMetadata(known: ReadTag, bytes: Uint8Array, start: number, end: number): void {
+  addMetadata(known: ReadTag, bytes: Uint8Array, start: number, end: number, v1: string | undefined): void {
     if (equalBytes(known.metadata, bytes, start, end)) return;
     const stored = bytes.slice(start, end);
-    const { pluginData, displayName, summaryDescription } = decodeMessage(tensorboard.SummaryMetadata, stored);
+    const { dataClass, pluginData, displayName, summaryDescription } = decodeMessage(
+      tensorboard.SummaryMetadata,
+      stored,
+    );
     known.metadata = stored;
     known.displayName = displayName ?? '';
     known.description = summaryDescription ?? '';
     if (known.plugin === '' && pluginData?.pluginName) {
       this.#plainTags--;
-      known.plugin = pluginData.pluginName;
-      known.content = pluginData.content ?? empty;
+      known.plugin = (!dataClass && v1) || pluginData.pluginName;
+      known.content = known.plugin === pluginData.pluginName ? (pluginData.content ?? empty) : empty;
     }
   }
 

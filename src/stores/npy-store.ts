@@ -1,5 +1,6 @@
+import { warn } from '#platform';
 import { maxNameBytes } from '../encoding/file-names.js';
-import { checkOptionNames, type OptionNames } from '../errors.js';
+import { checkOptionNames, messageOf, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
 import { entriesOf, scalarStats } from '../saturation/stats.js';
@@ -117,8 +118,14 @@ export async function listNpy(
   });
 }
 
-/** The counter saved in a folder; empty if there is none or it cannot be decoded. */
+/** The counter saved in a folder; empty if there is none or it cannot be decoded, and, with a warning, if it cannot be read. */
 export async function readCounter(folder: string, files: StoreFiles): Promise<EpochCounter> {
-  const bytes = await files.read(`${folder}/${counterFile}`);
-  return (bytes && decodeEpochCounter(bytes)) ?? new Map();
+  try {
+    const bytes = await files.read(`${folder}/${counterFile}`);
+    return (bytes && decodeEpochCounter(bytes)) ?? new Map();
+  } catch (error) {
+    // It holds nothing but the order of the folders.
+    warn(`${folder}/${counterFile} is passed over: ${messageOf(error)}`);
+    return new Map();
+  }
 }

@@ -98,6 +98,30 @@ describe('tags', () => {
     expect(plugins).toEqual(['', 'scalars', 'scalars', 'scalars']);
   });
 
+  it('of v1 values are those of the value’s own plugin, whatever the metadata name, unless they give a data class', () => {
+    const values: [string, tensorboard.Summary.IValue][] = [
+      ['scalars', { simpleValue: 1 }],
+      ['histograms', { histo: { min: 0, max: 1, num: 1, bucketLimit: [1], bucket: [1] } }],
+      ['images', { image: { width: 1, height: 1, encodedImageString: Uint8Array.of(1) } }],
+      ['audio', { audio: { sampleRate: 8, encodedAudioString: Uint8Array.of(1) } }],
+    ];
+    for (const [own, value] of values) {
+      for (const pluginName of ['custom', 'text', 'scalars', 'images']) {
+        const content = Uint8Array.of(8, 1);
+        for (const dataClass of [0, 1, 2, 3]) {
+          const decoder = new EventDecoder();
+          const metadata = { pluginData: { pluginName, content }, dataClass };
+          const read = (each: tensorboard.Summary.IValue) =>
+            decode({ summary: { value: [{ tag: 't', ...each }] } }, decoder)?.summary?.[0].plugin;
+          const expected = dataClass === 0 ? own : pluginName;
+          expect(read({ ...value, metadata })).toBe(expected);
+          expect(read(value), 'a later one').toBe(expected);
+          expect(read({ tensor: { dtype: 1, floatVal: [1] } }), 'a later tensor').toBe(expected);
+        }
+      }
+    }
+  });
+
   it('have the display name and description of the record that holds them', () => {
     const decoder = new EventDecoder();
     const described = { tag: 't', simpleValue: 1, metadata: { displayName: 'T', summaryDescription: 'about' } };
