@@ -138,23 +138,41 @@ export function names(layers: readonly LayerStatistics[]): string[] {
   return layers.map(({ layer }) => layer);
 }
 
-/** How layers are named in a text: without the folders that all names share, between as many backticks as they need. */
+/** How layers are named in a text: without the folders that most names share, between as many backticks as they need. */
 function namer(all: readonly string[]): (layer: string) => string {
-  const { length } = sharedPrefix(all);
+  const { short } = shortNames(all);
   return (layer) => {
-    const name = layer.slice(length);
+    const name = short(layer);
     if (!name.includes('`')) return `\`${name}\``;
     const fence = '`'.repeat(1 + Math.max(...name.match(/`+/g)!.map((ticks) => ticks.length)));
     return `${fence} ${name} ${fence}`;
   };
 }
 
-/** The folders that all names begin with, up to and with a slash; empty for fewer than two names. */
-export function sharedPrefix(all: readonly string[]): string {
-  if (all.length < 2) return '';
-  let prefix = all[0]!.slice(0, all[0]!.lastIndexOf('/') + 1);
-  while (prefix !== '' && !all.every((name) => name.startsWith(prefix))) {
-    prefix = prefix.slice(0, prefix.lastIndexOf('/', prefix.length - 2) + 1);
+/** Names without the folders that most of them begin with. */
+export interface ShortNames {
+  /** The folders, up to and with a slash; empty if there are none. */
+  readonly prefix: string;
+  /** A name without them; names that begin otherwise stay. */
+  readonly short: (name: string) => string;
+}
+
+/** What the names of three in four layers begin with is left out, unless two names would then be the same. */
+export function shortNames(all: readonly string[]): ShortNames {
+  const names = [...new Set(all)];
+  const counts = new Map<string, number>();
+  for (const name of names) {
+    for (let end = name.indexOf('/'); end >= 0; end = name.indexOf('/', end + 1)) {
+      const prefix = name.slice(0, end + 1);
+      counts.set(prefix, (counts.get(prefix) ?? 0) + 1);
+    }
   }
-  return prefix;
+  const shared = [...counts]
+    .filter(([, count]) => count > 1 && 4 * count >= 3 * names.length)
+    .map(([prefix]) => prefix);
+  // Of two such prefixes one begins with the other, because more than half of the names begin with both.
+  const prefix = shared.reduce((longest, one) => (one.length > longest.length ? one : longest), '');
+  const short = (name: string) => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
+  const isUnique = names.every((name) => short(name) !== '') && new Set(names.map(short)).size === names.length;
+  return isUnique ? { prefix, short } : { prefix: '', short: (name) => name };
 }

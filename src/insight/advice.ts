@@ -7,7 +7,7 @@ import {
   names,
   rowsPerDimension,
   saturationOf,
-  sharedPrefix,
+  shortNames,
 } from './advice-case.js';
 import { type InputSize, unproductiveLayers } from './border.js';
 import { meanOf, type Tail, tailOf } from './tail.js';
@@ -250,12 +250,12 @@ function tooFewSamples({ doubtful, finished, named }: AdviceCase): Finding[] {
       Math.round(effectiveSamples) < samples ? `, worth ${Math.round(effectiveSamples)} independent ones,` : '';
     return `${named(layer)} (${samples} rows${worth} of ${features} features)`;
   });
-  const more = finished ? 'Run more samples through the model' : 'Record more batches per epoch';
+  const more = finished ? 'Run more samples through the model' : 'Record more batches per epoch, or use more data';
   return [
     {
       kind: 'samples',
       layers: names(doubtful),
-      text: `Too few rows to trust the values of ${several(told)}: they come out too low, and nothing is concluded from them here. ${more}, at least ${rowsPerDimension} independent rows per dimension found.`,
+      text: `Too few rows to trust the values of ${several(told)}: they come out too low, and nothing is concluded from them here. ${more}: ${rowsPerDimension} independent rows per dimension found, or more.`,
       source: papers.eigenspace,
     },
   ];
@@ -268,9 +268,12 @@ function width(
   const judged = trusted.filter(
     ({ layer, features, values }) => !behind.has(layer) && features > 1 && values.saturation! > 0 && !roles.has(layer),
   );
-  // A mean over the few layers that have enough rows says nothing about the network.
+  // Layers with enough rows are those of few dimensions: a mean over a part of the network is too low.
   const features = layers.filter(({ layer }) => !behind.has(layer) && !roles.has(layer));
-  if (judged.length === 0 || 2 * judged.length < features.length - 1) return [];
+  if (judged.length === 0 || 4 * judged.length < 3 * (features.length - 1)) return [];
+  // Where layers are narrow by design, those behind them are wide by design, and no scaling of all widths is meant.
+  const designed = layers.filter(({ layer }) => roles.has(layer) && roles.get(layer) !== 'output');
+  if (4 * designed.length > layers.length) return [];
   const mean = meanOf(judged.map(saturationOf));
   const [low, high] = usefulSaturation;
   if (mean >= low && mean <= high) return [];
@@ -279,7 +282,7 @@ function width(
   if (mean < low) {
     text += finished
       ? ' A narrower copy of the model may do as well at less cost.'
-      : ' The network may be wider than the task needs: narrower layers should do as well at less cost.';
+      : ' If it has learned its task, it is wider than needed: narrower layers may do as well at less cost.';
   } else {
     text += ` The layers are well used${finished ? ': there is little to save by narrower ones.' : `; if the ${goal} is not ${goal === 'loss' ? 'low' : 'high'} enough, wider layers are a good first try.`}`;
   }
@@ -320,13 +323,13 @@ export function adviceMarkdown(
   const percent = Number((epoch.threshold * 100).toPrecision(6));
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
   const fieldOf = new Map(fields.map((field) => [field.layer, field]));
-  const prefix = sharedPrefix(names(layers));
+  const { prefix, short } = shortNames(names(layers));
   const header = ['layer', 'features', 'rows', 'saturation', 'intrinsic dimensionality'];
   if (fieldOf.size > 0) header.push('receptive field');
   if (probes.size > 0) header.push('probe accuracy');
   const rows = layers.map(({ layer, features, samples, values }) => {
     const row = [
-      cell(layer.slice(prefix.length)),
+      cell(short(layer)),
       features,
       Number.isNaN(samples) ? '' : samples,
       decimals(values.saturation, 3),
@@ -347,7 +350,7 @@ export function adviceMarkdown(
       ? findings.map(({ text, source }) => `- ${text} ([${source.title}](${source.url}))`)
       : ['- Nothing stands out: no tail, no dead layer, no saturated bottleneck.']),
     '',
-    `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance, here over ${over}. These are rules of thumb, to be checked by training${finished ? '' : ' again'}.${prefix === '' ? '' : ` All names begin with \`${prefix}\`.`}`,
+    `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance, here over ${over}. These are rules of thumb, to be checked by training${finished ? '' : ' again'}.${prefix === '' ? '' : ` Names are shown without \`${prefix}\`, with which most begin.`}`,
     '',
     `| ${header.join(' | ')} |`,
     `|${header.map((_, column) => (column === 0 ? ' --- |' : ' ---: |')).join('')}`,

@@ -1,6 +1,6 @@
 import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import { adviseOn } from '../insight/advice.js';
-import { type AdviceOptions, caseOf, layersToJudge, sharedPrefix } from '../insight/advice-case.js';
+import { type AdviceOptions, caseOf, layersToJudge, shortNames } from '../insight/advice-case.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import type { RunHistory, Series } from '../saturation/run-history.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
@@ -87,8 +87,8 @@ interface Plot {
 function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportOptions): Plot[] {
   const { layers, fields: known, inputSize: size } = caseOf(last, options);
   const labels = layers.map(({ layer }) => layer);
-  const prefix = sharedPrefix(history.layerNames());
-  const short = (names: readonly string[]) => names.map((name) => name.slice(prefix.length));
+  const shortName = shortNames(history.layerNames()).short;
+  const short = (names: readonly string[]) => names.map(shortName);
   const values = layers.map(({ values }) => values.saturation ?? Number.NaN);
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
   const probeValues = probes.size > 0 ? { probes: labels.map((label) => probes.get(label) ?? Number.NaN) } : {};
@@ -175,10 +175,10 @@ function findingsSection(last: EpochStatistics, options: ReportOptions): string 
 
 function tableSection(last: EpochStatistics, options: ReportOptions): string {
   const fields = new Map(caseOf(last, options).fields.map((field) => [field.layer, field]));
-  const prefix = sharedPrefix(last.layers.map(({ layer }) => layer));
+  const { prefix, short } = shortNames(last.layers.map(({ layer }) => layer));
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
   const columns: Column[] = [
-    ['layer', ({ layer }) => layer.slice(prefix.length)],
+    ['layer', ({ layer }) => short(layer)],
     ['split', ({ split }) => split],
     ['features', ({ features }) => whole(features)],
     ['samples', ({ samples }) => whole(samples)],
@@ -191,7 +191,7 @@ function tableSection(last: EpochStatistics, options: ReportOptions): string {
   if (fields.size > 0) columns.push(['receptive field', ({ layer }) => extent(fields.get(layer))]);
   if (probes.size > 0) columns.push(['probe accuracy', ({ layer }) => decimals(probes.get(layer), 3)]);
   const percent = Number((last.threshold * 100).toPrecision(6));
-  const note = `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance (${last.rule} rule), at epoch ${last.step}.${prefix === '' ? '' : ` All names begin with ${prefix}`}`;
+  const note = `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance (${last.rule} rule), at epoch ${last.step}.${prefix === '' ? '' : ` Names are shown without ${escapeHtml(printable(prefix))}, with which most begin.`}`;
   const rows = last.layers.map((layer) => columns.map(([, cell]) => cell(layer)));
   return `<section><h2>Numbers</h2><p>${note}</p>${table(
     columns.map(([name]) => name),

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { adviceMarkdown, adviseOn, type FindingKind } from '../../src/insight/advice.js';
-import type { AdviceOptions } from '../../src/insight/advice-case.js';
+import { type AdviceOptions, shortNames } from '../../src/insight/advice-case.js';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
 import { tailOf } from '../../src/insight/tail.js';
 import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
@@ -171,6 +171,10 @@ describe('adviseOn with the model', () => {
     const full = epoch([0.3, 0.3, 0.97, 0.3, 1], { 2: { features: 16 }, 4: { features: 2 } });
     expect(kinds(full)).toContain('bottleneck');
     expect(kinds(full, { model })).not.toContain('bottleneck');
+    // Expansions behind projections are wide by design: no advice to scale all widths.
+    const low = epoch([0.1, 0.1, 0.3, 0.1, 1], { 2: { features: 16 }, 4: { features: 2 } });
+    expect(kinds(low)).toContain('width');
+    expect(kinds(low, { model })).not.toContain('width');
   });
 
   it('takes the receptive fields and the input size from the model', () => {
@@ -209,9 +213,9 @@ describe('nothing is concluded from layers whose numbers rest on too few rows', 
   it('no tail, no bottleneck and no width', () => {
     // Each with enough rows stands out.
     expect(kinds(epoch([0.3, 0.7, 0.7, 0.1, 0.1, 0.9]))).toEqual(['tail', 'width']);
-    expect(kinds(epoch([0.3, 0.7, 0.7, 0.1, 0.1, 0.9], { 3: few, 4: few }))).toEqual(['samples', 'width']);
+    expect(kinds(epoch([0.3, 0.7, 0.7, 0.1, 0.1, 0.9], { 3: few, 4: few }))).toEqual(['samples']);
     expect(kinds(epoch([0.3, 0.95, 0.3, 0.9], { 1: { features: 16, ...few } }))).toEqual(['samples']);
-    // Of five layers two are left: their mean says nothing about the network.
+    // Of five layers two are left, those of few dimensions: their mean says nothing about the network.
     expect(kinds(epoch([0.7, 0.7, 0.7, 0.7, 0.7, 0.9], { 0: few, 2: few, 3: few }))).toEqual(['samples']);
   });
 
@@ -260,9 +264,20 @@ describe('names', () => {
     expect(finding!.text).toMatch(/^`l2\/Relu` put out the same/);
     expect(finding!.layers).toEqual([`${prefix}l2/Relu`]);
     const text = adviceMarkdown(long);
-    expect(text).toContain(`All names begin with \`${prefix}\``);
+    expect(text).toContain(`Names are shown without \`${prefix}\``);
     expect(text).toContain('| l1/Relu | 64 |');
     expect(text.match(/long/g)).toHaveLength(1);
+  });
+
+  it('a node that begins otherwise, as outputs do, does not keep the others long', () => {
+    const all = ['a/b/conv_1/Relu', 'a/b/conv_2/Relu', 'a/b/conv_3/Relu', 'Identity'];
+    expect(shortNames(all).prefix).toBe('a/b/');
+    expect(all.map(shortNames(all).short)).toEqual(['conv_1/Relu', 'conv_2/Relu', 'conv_3/Relu', 'Identity']);
+    // Names stay apart, and are never empty.
+    expect(shortNames(['a/x', 'a/y', 'a/z', 'x']).prefix).toBe('');
+    expect(shortNames(['a/', 'a/b', 'a/c']).prefix).toBe('');
+    expect(shortNames(['block/a', 'block/b', 'c', 'd']).prefix).toBe('');
+    expect(shortNames(['only/one']).prefix).toBe('');
   });
 
   it('backticks in a name do not end the code that it is set in', () => {
