@@ -89,10 +89,18 @@ export function caseOf(of: EpochStatistics | ReadonlyMap<string, Spectrum>, opti
     fields: options.receptiveFields ?? (model === undefined ? [] : receptiveFields(model)),
     inputSize: options.inputSize ?? (model && inputSizeOf(model)),
     finished,
-    goal: epoch.scalars.some(({ tag }) => /acc/i.test(tag)) ? 'accuracy' : 'loss',
+    goal: [...epoch.scalars.map(({ tag }) => tag), ...metricsOf(model)].some((name) => /acc/i.test(name))
+      ? 'accuracy'
+      : 'loss',
     options,
     named: namer(names(layers)),
   };
+}
+
+/** What a compiled tf.LayersModel measures; empty if it is not compiled. */
+function metricsOf(model: ModelLike | undefined): readonly string[] {
+  const { metricsNames } = (model ?? {}) as { metricsNames?: unknown };
+  return Array.isArray(metricsNames) ? metricsNames.filter((name) => typeof name === 'string') : [];
 }
 
 /** The spectra of a trained model as an epoch. */
@@ -119,7 +127,9 @@ export function layersToJudge(epoch: EpochStatistics, split?: Split): readonly L
 /** Whether a layer's numbers rest on enough rows. */
 function isTrusted(layer: LayerStatistics, threshold: number): boolean {
   const { samples, effectiveSamples = samples, values, features, spectrum } = layer;
-  if (spectrum) return spectrum.isReliable({ threshold, samples: effectiveSamples });
+  // In a narrow layer one direction is more than the usual tolerance, and no number of rows settles one at the threshold.
+  const tolerance = Math.max(0.05, 1.001 / features);
+  if (spectrum) return spectrum.isReliable({ threshold, samples: effectiveSamples, tolerance });
   const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
   return effectiveSamples >= rowsPerDimension * dimension;
 }

@@ -277,7 +277,9 @@ function width(
   const mean = meanOf(judged.map(saturationOf));
   const [low, high] = usefulSaturation;
   if (mean >= low && mean <= high) return [];
-  const where = `${behind.size > 0 ? ' of the layers before that' : ''}${doubtful.length > 0 ? ` of the ${judged.length} layers with enough rows` : ''}`;
+  const before = behind.size > 0 ? ' before that' : '';
+  const subject = doubtful.length > 0 ? ` of the ${judged.length} layers${before} with enough rows` : '';
+  const where = subject === '' && before !== '' ? ` of the layers${before}` : subject;
   let text = `Mean saturation${where} is ${digits(mean)}; Delve's maintainers advise ${low * 100} to ${high * 100} %, reached by scaling all widths alike.`;
   if (mean < low) {
     text += finished

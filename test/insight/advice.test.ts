@@ -219,6 +219,21 @@ describe('nothing is concluded from layers whose numbers rest on too few rows', 
     expect(kinds(epoch([0.7, 0.7, 0.7, 0.7, 0.7, 0.9], { 0: few, 2: few, 3: few }))).toEqual(['samples']);
   });
 
+  it('a narrow layer is not doubted for one direction that lies at the threshold', () => {
+    // The seventh of eight directions explains the last hundredth: 9,600 rows find six or seven.
+    const spectrum = Spectrum.fromEigenvalues(Float64Array.of(30, 25, 20, 15, 6, 3, 0.99, 0.01), { samples: 9600 });
+    expect(spectrum.isReliable({ threshold: 0.99 })).toBe(false);
+    expect(kinds(epoch([0.3, 0.3, 0.9], { 1: { features: 8, samples: 9600, spectrum } }))).toEqual([]);
+  });
+
+  it('where a border is known, the width is that of the layers before it', () => {
+    const text = find(epoch([0.3, 0.7, 0.7, 0.1, 0.1, 0.9]), 'width').text;
+    expect(text).toMatch(/^Mean saturation of the layers before that is 0.57;/);
+    expect(find(epoch([0.3, 0.7, 0.7, 0.7, 0.7, 0.1, 0.1, 0.9], { 4: few }), 'width').text).toMatch(
+      /^Mean saturation of the 4 layers before that with enough rows is 0.60;/,
+    );
+  });
+
   it('what is concluded from the others says so, and what the rows are worth', () => {
     const some = epoch([0.7, 0.7, 0.7, 0.7, 0.9], { 3: { samples: 5000, effectiveSamples: 32 } });
     expect(find(some, 'width').text).toContain('Mean saturation of the 3 layers with enough rows is 0.70');
@@ -233,6 +248,14 @@ describe('the words for what is trained, and for what is trained already', () =>
     const scalars = (tag: string) => ({ ...epoch(wide), scalars: [{ tag, value: 1 }] });
     expect(find(scalars('epoch_acc'), 'width').text).toContain('if the accuracy is not high enough, wider layers');
     expect(find(scalars('epoch_mse'), 'width').text).toContain('if the loss is not low enough, wider layers');
+  });
+
+  it('the metrics of a compiled model tell, too', () => {
+    const model = tf.sequential({ layers: [tf.layers.dense({ name: 'l4', units: 2, inputShape: [3] })] });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    expect(find(epoch(wide), 'width', { model }).text).toContain('if the loss is not low enough');
+    model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
+    expect(find(epoch(wide), 'width', { model }).text).toContain('if the accuracy is not high enough');
   });
 
   it('spectra of a trained model: nothing about training it, and no epoch', () => {
