@@ -105,17 +105,39 @@ export function noteOf(split: Split, layers: readonly LayerStatistics[], options
 
 /** Writes what `noteOf` gave into a run. */
 export function writeNote(run: SummaryWriter, json: string, step: Step): void {
+  writeJson(run, noteTag, 'note', json, step);
+}
+
+/**
+ * Writes the receptive fields of a network for the Saturation tab, once per run: the tag `receptive-fields`, in the form of a
+ * note, with the content `{"version":1,"kind":"receptive-fields"}`.
+ *
+ * @param fields the layers as `receptiveFields` returns them
+ * @param inputSize side of the network's inputs; undefined if it is not fixed
+ */
+export function writeReceptiveFields(
+  run: SummaryWriter,
+  fields: readonly object[],
+  inputSize: number | undefined,
+  step: Step,
+): void {
+  // JSON has no Infinity.
+  const json = JSON.stringify({ version: noteVersion, inputSize, layers: fields }, (_, value) =>
+    value === Number.POSITIVE_INFINITY ? 'Infinity' : value,
+  );
+  writeJson(run, 'receptive-fields', 'receptive-fields', json, step);
+}
+
+/** Writes JSON for the plugin as a string tensor of rank 0. */
+function writeJson(run: SummaryWriter, tag: string, kind: string, json: string, step: Step): void {
   const utf8 = new TextEncoder();
   const metadata = {
-    pluginData: {
-      pluginName: notePlugin,
-      content: utf8.encode(JSON.stringify({ version: noteVersion, kind: 'note' })),
-    },
+    pluginData: { pluginName: notePlugin, content: utf8.encode(JSON.stringify({ version: noteVersion, kind })) },
     dataClass: DataClass.tensor,
   };
-  const raw = tensorboard.Summary.Value.encode({ tag: noteTag, tensor: stringTensor([json], []), metadata }).finish();
+  const raw = tensorboard.Summary.Value.encode({ tag, tensor: stringTensor([json], []), metadata }).finish();
   const value = { dtype: 'string', shape: [], data: [utf8.encode(json)] };
-  run.addEvent({ wallTime: Date.now() / 1000, step, summary: [{ tag: noteTag, plugin: notePlugin, value, raw }] });
+  run.addEvent({ wallTime: Date.now() / 1000, step, summary: [{ tag, plugin: notePlugin, value, raw }] });
 }
 
 /** The note in a summary of the tag `saturation-note`; undefined if there is none that this version can read. */

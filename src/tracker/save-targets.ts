@@ -1,7 +1,9 @@
 import { warn } from '#platform';
 import { describe, messageOf } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
+import { inputSizeOf } from '../insight/border.js';
 import { isModelLike } from '../insight/layer-graph.js';
+import { receptiveFields } from '../insight/receptive-fields.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import { writeEigenvalues } from '../saturation/eigenvalues.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
@@ -12,6 +14,7 @@ import {
   writeLayerStatistics,
   writeNote,
   writeProfile,
+  writeReceptiveFields,
 } from '../saturation/runs.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
 import type { Store } from '../stores/store.js';
@@ -248,8 +251,20 @@ export class SaveTargets {
   #writeNote(run: SummaryWriter, split: Split, layers: readonly LayerStatistics[], step: number): void {
     const note = noteOf(split, layers, this.#options);
     if (this.#notes.get(split) === note) return;
+    const isFirst = !this.#notes.has(split);
     this.#notes.set(split, note);
     writeNote(run, note, step);
+    if (isFirst) this.#try('TensorBoard, receptive fields', () => this.#writeFields(run, step));
+  }
+
+  /** Writes the receptive fields of a model that sees images or series. */
+  #writeFields(run: SummaryWriter, step: number): void {
+    const model = this.#model;
+    if (!isModelLike(model) || !Array.isArray(model.outputs) || model.outputs.length === 0) return;
+    const fields = receptiveFields(model);
+    if (!fields.some(({ axes }) => axes.length > 0)) return;
+    const sides = inputSizeOf(model);
+    writeReceptiveFields(run, fields, sides === undefined ? undefined : Math.min(...sides), step);
   }
 
   /**

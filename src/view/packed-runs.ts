@@ -128,7 +128,7 @@ function unpackRun(run: PackedRun, values: Float32Array): RunData {
     rule: rule === 'delve' ? 'delve' : 'paper',
     layers: layers.map((layer) => unpackLayer(layer, values)),
     scalars: new Map(Object.entries(scalars).map(([tag, series]) => [tag, seriesOf(series)])),
-    fields: fields === null ? undefined : fieldsOf(fields),
+    fields: fields === null || fields === undefined ? undefined : fieldsOf(fields),
   };
 }
 
@@ -184,13 +184,17 @@ function packedFields({ inputSize, layers }: FieldData): PackedFields {
 }
 
 /** Fields as JSON holds them; a layer that is not one is left out. */
-function fieldsOf({ inputSize, layers }: PackedFields): FieldData {
+function fieldsOf({ inputSize, layers }: PackedFields): FieldData | undefined {
+  if (!Array.isArray(layers)) return undefined;
   const unpacked = layers.flatMap((layer) => {
     const { axes, ...field } = layer as ReceptiveField;
     if (typeof field.layer !== 'string' || !Array.isArray(axes)) return [];
     return [{ ...withNumbers(field), axes: axes.map((axis) => withNumbers(axis as ReceptiveFieldAxis)) }];
   });
-  return { inputSize: inputSize === null ? undefined : numberOf(inputSize), layers: unpacked };
+  return {
+    inputSize: inputSize === null || inputSize === undefined ? undefined : numberOf(inputSize),
+    layers: unpacked,
+  };
 }
 
 function withNumbers<Record extends object>(record: Record): Record {

@@ -357,7 +357,7 @@ describe("the authors' networks on CIFAR-10", () => {
         /(confirms it|does not confirm it).*?: ([\d.]+) on average behind this border, ([\d.]+) before/.exec(
           adviceOn(path, mpNetPath(path))?.text ?? '',
         );
-      return [`${path.network} ${path.path}`, means && means[1], means && Number(means[2]) / Number(means[3])] as const;
+      return [`${path.network} ${path.path}`, means?.[1], means && Number(means[2]) / Number(means[3])] as const;
     });
     const ratios = told.flatMap(([, , ratio]) => ratio ?? []).sort((one, other) => one - other);
     // By another program on the same numbers. The means are printed with two digits.
@@ -366,7 +366,7 @@ describe("the authors' networks on CIFAR-10", () => {
     });
     expect(ratios).toHaveLength(7);
     expect(told.filter(([, verdict]) => verdict === 'confirms it')).toHaveLength(6);
-    expect(told.filter(([, verdict]) => verdict === null).map(([name]) => name)).toEqual([
+    expect(told.filter(([, verdict]) => verdict === undefined).map(([name]) => name)).toEqual([
       'MPNet18_2_2_1_7 pathway0',
       'MPNet18_1_4_3_7 pathway0',
       'MPNet18_1_4_1_7 pathway0',

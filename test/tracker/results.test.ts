@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import { PNG } from 'pngjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CustomScalarsValue, HistogramValue, ImagesValue, TextValue } from '../../src/event/event.js';
+import { receptiveFields } from '../../src/insight/receptive-fields.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import { listRuns } from '../../src/reader/run-files.js';
@@ -14,7 +15,7 @@ import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { backends, useBackend } from '../support/backends.js';
 import { temporaryFolder } from '../support/folders.js';
-import { dense, normalTensor } from '../support/models.js';
+import { convolutional, dense, normalTensor } from '../support/models.js';
 import { pointsOf, repeated, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
@@ -103,6 +104,30 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
     const numbers = [layer.samples, 0, ...eigenvalues.slice(0, 3), rest];
     expect(value).toEqual({ dtype: 'float32', shape: [6], data: Float32Array.from(numbers) });
     expect((await stored(0)).value).toBeUndefined();
+  });
+
+  it('stores the receptive fields of a network that sees images, once per run', async () => {
+    const images = convolutional.build();
+    const inputs = convolutional.inputs(12, 1) as tf.Tensor;
+    const logdir = join(temporaryFolder(), 'run');
+    const tracker = new SaturationTracker(logdir, images);
+    for (let epoch = 0; epoch < 2; epoch++) {
+      for (const split of ['train', 'val'] as const) tracker.record(split, () => tf.dispose(images.predict(inputs)));
+      await tracker.addSaturations();
+    }
+    await tracker.close();
+    for (const split of ['train', 'val']) {
+      const stored = (await summariesOf(join(logdir, split))).filter(({ tag }) => tag === 'receptive-fields');
+      expect(stored.map(({ step, plugin }) => [step, plugin])).toEqual([[1, 'saturation']]);
+      const [json] = (stored[0].value as { data: Uint8Array[] }).data;
+      const { inputSize, layers } = JSON.parse(new TextDecoder().decode(json), (_, value) =>
+        value === 'Infinity' ? Number.POSITIVE_INFINITY : value,
+      );
+      expect(inputSize).toBe(images.inputs[0].shape[1]);
+      expect(layers).toEqual(receptiveFields(images as never));
+    }
+    inputs.dispose();
+    images.dispose();
   });
 
   it('gives a store that is added later every epoch from then on, and closes it', async () => {
