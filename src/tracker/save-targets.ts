@@ -2,8 +2,9 @@ import { warn } from '#platform';
 import { describe, messageOf } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { inputSizeOf } from '../insight/border.js';
-import { isModelLike } from '../insight/layer-graph.js';
-import { receptiveFields } from '../insight/receptive-fields.js';
+import { isModelLike, type ModelLike } from '../insight/layer-graph.js';
+import { layerRoles } from '../insight/layer-roles.js';
+import { type ReceptiveField, receptiveFields } from '../insight/receptive-fields.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import { writeEigenvalues } from '../saturation/eigenvalues.js';
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
@@ -23,6 +24,12 @@ import type { SummaryWriter } from '../writer/summary-writer.js';
 import type { ResolvedOptions } from './options.js';
 import { storeOf } from './store-of.js';
 
+/** A model of layers that was read. */
+interface Structure {
+  readonly model: ModelLike;
+  readonly fields: readonly ReceptiveField[];
+}
+
 /**
  * Everything that a tracker saves to: TensorBoard's runs `train` and `val` below the logdir, and the stores of the option
  * `saveTo`. An error of one of them is reported, and the others are still written.
@@ -30,6 +37,7 @@ import { storeOf } from './store-of.js';
 export class SaveTargets {
   readonly #options: ResolvedOptions;
   readonly #model: unknown;
+  #structure: Structure | 'unreadable' | undefined;
   readonly #report: (error: unknown, where: string) => void;
   /** The stores, and the epochs that each is saving. */
   readonly #stores: { name: string; store: Store; unsaved: Set<number> }[] = [];
@@ -206,14 +214,29 @@ export class SaveTargets {
   }
 
   #advice(epoch: EpochStatistics): string {
+    const structure = this.#readStructure();
+    return structure === undefined
+      ? adviceMarkdown(epoch)
+      : adviceMarkdown(epoch, { model: structure.model, receptiveFields: structure.fields });
+  }
+
+  /**
+   * What is tracked, if it is a built model of layers, and its receptive fields. A model that cannot be read is no failure of
+   * its training: a warning says so, and what rests on its structure is left out.
+   */
+  #readStructure(): Structure | undefined {
     const model = this.#model;
-    if (!isModelLike(model) || !Array.isArray(model.outputs)) return adviceMarkdown(epoch);
-    try {
-      return adviceMarkdown(epoch, { model });
-    } catch (error) {
-      warn(`saturation-summary: written without the model's structure, which could not be read: ${messageOf(error)}`);
-      return adviceMarkdown(epoch);
+    if (!isModelLike(model) || !Array.isArray(model.outputs) || model.outputs.length === 0) return undefined;
+    if (this.#structure === undefined) {
+      try {
+        layerRoles(model);
+        this.#structure = { model, fields: receptiveFields(model) };
+      } catch (error) {
+        warn(`SaturationTracker: advice and receptive fields lack the model's structure: ${messageOf(error)}`);
+        this.#structure = 'unreadable';
+      }
     }
+    return this.#structure === 'unreadable' ? undefined : this.#structure;
   }
 
   /** Whether there is anything to show on the custom scalars page. */
@@ -259,10 +282,8 @@ export class SaveTargets {
 
   /** Writes the receptive fields of a model that sees images or series. */
   #writeFields(run: SummaryWriter, step: number): void {
-    const model = this.#model;
-    if (!isModelLike(model) || !Array.isArray(model.outputs) || model.outputs.length === 0) return;
-    const fields = receptiveFields(model);
-    if (!fields.some(({ axes }) => axes.length > 0)) return;
+    const { model, fields } = this.#readStructure() ?? {};
+    if (model === undefined || !fields?.some(({ axes }) => axes.length > 0)) return;
     const sides = inputSizeOf(model);
     writeReceptiveFields(run, fields, sides === undefined ? undefined : Math.min(...sides), step);
   }
