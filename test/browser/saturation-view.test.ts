@@ -38,7 +38,8 @@ describe('mountSaturationView', () => {
     await expect.poll(() => element.querySelector('output')?.textContent).toBe('2 of 2');
     await expect.poll(() => cells(1)).toEqual(train.map(({ layer }) => layer));
     await expect.poll(() => cells(4)).toEqual(train.map(({ intrinsicDimensionality }) => `${intrinsicDimensionality}`));
-    expect([...element.querySelectorAll('.run')].map((run) => run.textContent)).toEqual(['train', 'val']);
+    const runs = () => [...element.querySelectorAll('.run')].map((run) => run.textContent);
+    await expect.poll(runs).toEqual(['train', 'val']);
     view.close();
     expect(element.childNodes).toHaveLength(0);
     element.remove();

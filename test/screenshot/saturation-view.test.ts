@@ -124,7 +124,7 @@ describe.skipIf(!executablePath)('the saturation view in a page', () => {
         await page.locator('#saturation-table table').waitFor();
         await page.waitForTimeout(300);
         await page.screenshot({ path: `artifacts/view-${name.replace(', ', '-')}-${layers}.png`, fullPage: true });
-        expect(await page.locator('#saturation-table tbody tr').count()).toBe(layers);
+        await expect.poll(() => page.locator('#saturation-table tbody tr').count()).toBe(layers);
         // Nothing sticks out of the page.
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(options.width);
         expect(await violationsIn(page)).toEqual([]);
@@ -145,8 +145,8 @@ describe.skipIf(!executablePath)('the saturation view in a page', () => {
     const notes = await page.locator('#saturation-table tbody td:last-child').allTextContents();
     expect(notes[1]).toBe('dead: its output never varies');
     expect(notes[2]).toBe('put out NaN or Infinity');
-    const signs = await page.locator('#saturation-profile svg text').allTextContents();
-    expect(signs).toEqual(expect.arrayContaining(['✕', '!']));
+    const signs = () => page.locator('#saturation-profile svg text').allTextContents();
+    await expect.poll(signs).toEqual(expect.arrayContaining(['✕', '!']));
     expect(await page.locator('.saturation-view img, .saturation-view script').count()).toBe(0);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(1400);
     expect(complaints).toEqual([]);
@@ -189,8 +189,10 @@ describe.skipIf(!executablePath)('the saturation view in a page', () => {
       const runs = make([''], 3, 8, 2);
       mountSaturationView(element, { list: async () => runs, load: async (name) => { if (name === 'train') throw new Error('damaged at byte 70'); return runs[1]; } });`);
     await page.locator('#saturation-table table').waitFor();
-    expect(await page.locator('[role=alert]').textContent()).toBe("'train' could not be read: damaged at byte 70");
-    expect(await page.locator('.run').allTextContents()).toEqual(['trainunreadable', 'val']);
+    await expect
+      .poll(() => page.locator('[role=alert]').textContent())
+      .toBe("'train' could not be read: damaged at byte 70");
+    await expect.poll(() => page.locator('.run').allTextContents()).toEqual(['trainunreadable', 'val']);
     expect(complaints).toEqual([]);
   });
 
@@ -203,10 +205,11 @@ describe.skipIf(!executablePath)('the saturation view in a page', () => {
         load: async (name) => { loaded.push(name); return make([name.split('/')[0]], 3, 8, 2).find((run) => run.name === name); },
       });`);
     await page.locator('#saturation-table table').waitFor();
+    await expect.poll(() => page.locator('.run').count()).toBeGreaterThan(2);
     expect(await page.locator('.run').count()).toBeLessThan(40);
-    expect(await page.evaluate('loaded')).toEqual(['seed0/train', 'seed0/val']);
+    await expect.poll(() => page.evaluate('loaded')).toEqual(['seed0/train', 'seed0/val']);
     await page.getByLabel('Filter runs').fill('seed4[29]9/val');
-    expect(await page.locator('.run').allTextContents()).toEqual(['seed429/val', 'seed499/val']);
+    await expect.poll(() => page.locator('.run').allTextContents()).toEqual(['seed429/val', 'seed499/val']);
     await page.locator('.run input').first().check();
     await expect.poll(() => page.evaluate('loaded')).toEqual(['seed0/train', 'seed0/val', 'seed429/val']);
     expect(await violationsIn(page)).toEqual([]);
@@ -264,12 +267,14 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab in TensorBoard behind 
 
       const slider = tab.locator('#saturation-threshold');
       await slider.fill('0.5');
-      const threshold = Number(await tab.getByLabel('Threshold as a number').inputValue());
-      expect(threshold).toBeCloseTo(1 / (1 + 10 ** -0.5), 3);
+      // The view draws what was dragged in the next frame.
+      const shownThreshold = async () => Number(await tab.getByLabel('Threshold as a number').inputValue());
+      await expect.poll(shownThreshold).toBeCloseTo(1 / (1 + 10 ** -0.5), 3);
+      const threshold = await shownThreshold();
       const dimensions = spectra.map((spectrum) => String(spectrum.intrinsicDimensionality(threshold)));
       await expect.poll(() => cells(4)).toEqual(dimensions);
-      const label = await tab.locator('#saturation-spectrum svg text').allTextContents();
-      expect(label).toContain(`${dimensions[0]} of 24`);
+      const labels = () => tab.locator('#saturation-spectrum svg text').allTextContents();
+      await expect.poll(labels).toContain(`${dimensions[0]} of 24`);
 
       await add(2);
       await expect
