@@ -127,9 +127,7 @@ export function layersToJudge(epoch: EpochStatistics, split?: Split): readonly L
 /** Whether a layer's numbers rest on enough rows. */
 function isTrusted(layer: LayerStatistics, threshold: number): boolean {
   const { samples, effectiveSamples = samples, values, features, spectrum } = layer;
-  // In a narrow layer one direction is more than the usual tolerance, and no number of rows settles one at the threshold.
-  const tolerance = Math.max(0.05, 1.001 / features);
-  if (spectrum) return spectrum.isReliable({ threshold, samples: effectiveSamples, tolerance });
+  if (spectrum) return spectrum.isReliable({ threshold, samples: effectiveSamples });
   const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
   return effectiveSamples >= rowsPerDimension * dimension;
 }

@@ -36,8 +36,8 @@ const LEAST_ROWS_PER_DIRECTION = 0.5;
  * Estimates the eigenvalues that a covariance of infinitely many rows would have, from those of `rows` rows (El Karoui 2008:
  * see docs/few-rows.md for its errors). Saturation computed from them is not too low, as that of the sample is.
  *
- * Eigenvalues of 0 beyond those that few rows explain (fewer than `rows - 1` are positive, and fewer than all) stay 0: the
- * layer has no variance there.
+ * Eigenvalues of 0 that few rows do not explain (at most half as many as there are rows are positive, and fewer than all) stay
+ * 0: the layer has no variance there.
  *
  * @param eigenvalues of a covariance, in any order; those below 1e-12 of the largest count as 0
  * @param rows independent rows behind it; rows of one image or one sequence are not independent
@@ -59,8 +59,19 @@ export function populationSpectrum(eigenvalues: ArrayLike<number>, rows: number)
   }
   sorted.sort().reverse();
   const rank = rankOf(sorted, 1e-12 * (sorted[0] ?? 0));
-  const directions = rank < Math.min(sorted.length, Math.round(rows) - 1) ? rank : sorted.length;
-  return populationEigenvalues(sorted, rows, rank, directions);
+  return populationEigenvalues(sorted, rows, rank, directionsOf(rank, sorted.length, Math.round(rows)));
+}
+
+/**
+ * In how many of its directions a population has variance: in all, or in as many as the rows show if they are many enough to
+ * have shown more. Rows that are alike show fewer directions than their number, too (a picture that comes twice, units
+ * that are 0 for several rows), and say nothing of the others: so there must be twice as many rows as directions.
+ *
+ * @param rank how many directions the rows show
+ * @param rows how many there are, whether they are independent or not
+ */
+export function directionsOf(rank: number, features: number, rows: number): number {
+  return 2 * rank <= rows && rank < Math.min(features, rows - 1) ? Math.max(1, rank) : features;
 }
 
 /**

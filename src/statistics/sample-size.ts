@@ -57,7 +57,7 @@ export interface SampleSizeOptions {
 
 /** Options of `Spectrum.isReliable` and `Spectrum.sampleSizeWarning`. */
 export interface ReliabilityOptions extends SampleSizeOptions {
-  /** By how much the saturation may be too low, as a fraction of the features; 0.05 by default. */
+  /** By how much the saturation may be too low, as a fraction of the features; 0.05 by default, or a direction of few. */
   tolerance?: number;
 }
 

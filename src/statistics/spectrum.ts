@@ -2,7 +2,7 @@ import { checkAttached, describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import type { CovarianceAccumulator } from './covariance.js';
 import { squareMatrix } from './eigenvalues.js';
-import { populationEigenvalues } from './population-spectrum.js';
+import { directionsOf, populationEigenvalues } from './population-spectrum.js';
 import {
   type ReliabilityOptions,
   type RowsNeededOptions,
@@ -301,14 +301,17 @@ export class Spectrum {
   }
 
   /**
-   * Whether the rows suffice for a saturation that is at most `options.tolerance` (0.05) too low: whether
-   * `saturationShortfall` is no larger. With d = 256 and eigenvalues 1/i (true saturation 0.94), 256 rows show 0.67, 1024 rows
+   * Whether the rows suffice for a saturation that is at most `options.tolerance` too low: whether `saturationShortfall` is no
+   * larger. The tolerance is 0.05; in a layer of fewer than 20 features, where a direction is more than that and no number of
+   * rows settles one at the threshold, it is one direction from four rows per feature on. With d = 256 and eigenvalues 1/i (true saturation 0.94), 256 rows show 0.67, 1024 rows
    * 0.89 and 2560 rows 0.92, of which the first two are not enough.
    *
    * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
    */
   isReliable(options: ReliabilityOptions = {}): boolean {
-    return this.saturationShortfall(options) <= (options.tolerance ?? 0.05) + 1e-12;
+    const rows = this.#samplesOf(options);
+    const least = rows >= 4 * this.features ? Math.max(0.05, 1 / this.features) : 0.05;
+    return this.saturationShortfall(options) <= (options.tolerance ?? least) + 1e-12;
   }
 
   /**
@@ -365,8 +368,7 @@ export class Spectrum {
 
   /** In how many directions the population has variance: not in those that the rows would have shown, and did not. */
   #directionsOf(rows: number): number {
-    const rank = this.#populationRank;
-    return rank < Math.min(this.features, Math.round(this.samples ?? rows) - 1) ? Math.max(1, rank) : this.features;
+    return directionsOf(this.#populationRank, this.features, Math.round(this.samples ?? rows));
   }
 
   #isSingular(): boolean {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { isEstimateReliable, rowsNeeded, Spectrum, sampleSizeWarning, saturationShortfall } from '../../src/index.js';
+import {
+  isEstimateReliable,
+  populationSpectrum,
+  rowsNeeded,
+  Spectrum,
+  sampleSizeWarning,
+  saturationShortfall,
+} from '../../src/index.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { gaussianRows } from '../support/random.js';
 
@@ -208,6 +215,86 @@ describe('isReliable', () => {
     expect(spectrum.isReliable()).toBe(true);
     expect(spectrum.sampleSizeWarning('dense_1')).toBeUndefined();
     expect(spectrum.isReliable({ tolerance: 0.001 })).toBe(false);
+  });
+});
+
+describe('isReliable of narrow layers', () => {
+  it.each([2, 4, 8, 12, 19])(
+    '%i features: is content with a direction, of which hardly more is ever missing',
+    (features) => {
+      let cases = 0;
+      let right = 0;
+      let seed = 77 * features;
+      for (const name of Object.keys(others)) {
+        const variances = otherVariances(name, features);
+        const truth = Spectrum.fromEigenvalues(variances).intrinsicDimensionality();
+        for (const times of [4, 10, 40, 100]) {
+          for (let draw = 0; draw < 4; draw++) {
+            const spectrum = sampled(variances, times * features, seed++);
+            if (!spectrum.isReliable()) continue;
+            cases++;
+            if (truth - spectrum.intrinsicDimensionality() <= 1) right++;
+          }
+        }
+      }
+      expect(cases).toBeGreaterThan(80);
+      expect(right / cases).toBeGreaterThan(0.95);
+    },
+  );
+
+  it('8 features of 9,600 rows are reliable, 3 rows of 2 features are not', () => {
+    for (const name of Object.keys(others)) {
+      expect(sampled(otherVariances(name, 8), 9600, 5).isReliable()).toBe(true);
+      expect(sampled(otherVariances(name, 2), 3, 5).isReliable()).toBe(false);
+    }
+  });
+});
+
+describe('rows that are alike', () => {
+  /** Rows of a layer behind a ReLU, of which some come several times and some are 0. */
+  function alikeRows(rows: number, features: number, repeated: number, zeros: number, seed: number): Float64Array {
+    const values = gaussianRows(
+      rows,
+      Float64Array.from({ length: features }, (_, i) => 1 / (i + 1)),
+      seed,
+    ).map((x) => Math.max(0, x));
+    for (let row = 0; row < repeated; row++) values.copyWithin((rows - 1 - row) * features, 0, features);
+    values.fill(0, features, (1 + zeros) * features);
+    return values;
+  }
+
+  it.each([
+    [16, 256, 1, 0],
+    [16, 256, 3, 2],
+    [40, 128, 0, 8],
+    [64, 512, 20, 0],
+    [24, 64, 4, 4],
+  ])(
+    '%i rows of %i features, %i repeated and %i of zeros, say nothing of directions that they do not show',
+    (...shape) => {
+      const [rows, features] = shape;
+      for (let seed = 1; seed <= 5; seed++) {
+        const accumulator = new CovarianceAccumulator(features);
+        accumulator.update(alikeRows(...shape, seed));
+        const spectrum = Spectrum.of(accumulator);
+        expect(spectrum.rank).toBeLessThan(rows - 1);
+        expect(spectrum.corrected()).toBeUndefined();
+        expect(spectrum.saturationEstimate().high).toBe(1);
+        expect(spectrum.isReliable()).toBe(false);
+        expect(populationSpectrum(spectrum.eigenvalues, rows)).toBeUndefined();
+      }
+    },
+  );
+
+  it('are no hindrance where twice as many rows as directions show no more', () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const variances = Float64Array.from({ length: 256 }, (_, i) => (i < 12 ? 1 / (i + 1) : 0));
+      const accumulator = new CovarianceAccumulator(256);
+      const values = gaussianRows(200, variances, seed);
+      values.copyWithin(256, 0, 256);
+      accumulator.update(values);
+      expect(Spectrum.of(accumulator).isReliable()).toBe(true);
+    }
   });
 });
 
