@@ -30,7 +30,14 @@ export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
 export { type ListedRun, listRuns } from './reader/run-files.js';
-export type { EpochScalar, EpochStatistics, LayerSaturation, LayerStatistics, Split } from './saturation/epoch.js';
+export type {
+  EpochScalar,
+  EpochStatistics,
+  LayerRole,
+  LayerSaturation,
+  LayerStatistics,
+  Split,
+} from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ScalarStat } from './saturation/stats.js';

@@ -1,8 +1,8 @@
-import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import type { EpochStatistics, LayerRole, LayerStatistics, Split } from '../saturation/epoch.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { type InputSize, inputSizeOf } from './border.js';
 import { checkModel, type ModelLike } from './layer-graph.js';
-import { type LayerRole, layerRoles } from './layer-roles.js';
+import { layerRoles } from './layer-roles.js';
 import { type ReceptiveField, receptiveFields } from './receptive-fields.js';
 import type { TailOptions } from './tail.js';
 
@@ -16,8 +16,8 @@ export interface AdviceOptions extends TailOptions {
   /** The split to judge. Default: 'train' if it was recorded, else 'val'. */
   split?: Split;
   /**
-   * The tf.LayersModel whose layers these are. With it, the advice knows all output layers, layers that are narrow by design,
-   * the receptive fields and the size of the input.
+   * The tf.LayersModel whose layers these are. With it, the advice knows all output layers, layers that are narrow by design
+   * (both of which a tracker also notes in its runs), the receptive fields and the size of the input.
    */
   model?: ModelLike;
   /** The result of `receptiveFields(model)`, which shows from where on layers see nothing new. Default: that of `model`. */
@@ -70,7 +70,7 @@ export function caseOf(of: EpochStatistics | ReadonlyMap<string, Spectrum>, opti
   const { model, finished = of instanceof Map } = options;
   if (model !== undefined) checkModel('adviseOn', model);
   const layers = layersToJudge(epoch, options.split);
-  const roles = model === undefined ? new Map<string, LayerRole>() : layerRoles(model);
+  const roles = model === undefined ? notedRoles(layers) : layerRoles(model);
   // Without a model that tells, what stands last is taken for the output.
   const head = options.head ?? (layers.some(({ layer }) => roles.get(layer) === 'output') ? 0 : 1);
   const doubtful = layers.filter((layer) => layer.samples > 0 && !isTrusted(layer, epoch.threshold));
@@ -95,6 +95,11 @@ export function caseOf(of: EpochStatistics | ReadonlyMap<string, Spectrum>, opti
     options,
     named: namer(names(layers)),
   };
+}
+
+/** The roles that the layers' own statistics tell. */
+function notedRoles(layers: readonly LayerStatistics[]): Map<string, LayerRole> {
+  return new Map(layers.flatMap(({ layer, role }) => (role === undefined ? [] : [[layer, role] as const])));
 }
 
 /** What a compiled tf.LayersModel measures; empty if it is not compiled. */

@@ -1,12 +1,10 @@
+import type { LayerRole } from '../saturation/epoch.js';
 import { isModelLike, type LayerLike, leafPaths, type ModelLike, type SymbolicTensorLike } from './layer-graph.js';
 
 /*
  * What layers are for, where it decides how their saturation is to be read: an output is as wide as the question, and some
  * layers are narrow by design.
  */
-
-/** Output layer, linear projection, depthwise convolution, or layer that squeezes (a 1 x 1 convolution to fewer channels). */
-export type LayerRole = 'output' | 'projection' | 'depthwise' | 'squeeze';
 
 /** Layers of TensorFlow.js that only pass on, rescale, merge or reshape what other layers computed. */
 export const passThroughClasses: ReadonlySet<string> = new Set(

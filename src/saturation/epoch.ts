@@ -4,6 +4,16 @@ import type { Dimensions, ScalarStat } from './stats.js';
 /** Training batches and validation batches are kept apart. */
 export type Split = 'train' | 'val';
 
+/**
+ * What a layer is for, where it decides how its saturation is to be read: an output layer is as wide as the question, and
+ * linear projections, depthwise convolutions and layers that squeeze (a 1 x 1 convolution to fewer channels) are narrow by
+ * design.
+ */
+export type LayerRole = 'output' | 'projection' | 'depthwise' | 'squeeze';
+
+/** The roles that a layer may have. */
+export const layerRoleNames: readonly LayerRole[] = ['output', 'projection', 'depthwise', 'squeeze'];
+
 /** One layer in one split at the end of an epoch, as `SaturationTracker.addSaturations` reports it. */
 export interface LayerSaturation extends Dimensions {
   /** The split that the samples belong to. */
@@ -29,6 +39,8 @@ export interface LayerStatistics extends LayerSaturation {
   values: Partial<Record<ScalarStat, number>>;
   /** Where and in which precision its samples were summed, in words; absent if that is not known. */
   strategy?: string;
+  /** What the layer is for; absent if it has no special role, or the network's structure is not known. */
+  role?: LayerRole;
   /** The eigenvalues; only if asked for, and absent if no row was finite. */
   spectrum?: Spectrum;
   /** features x features, row-major; only if the covariance was asked for. */

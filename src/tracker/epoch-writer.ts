@@ -136,8 +136,9 @@ export class EpochWriter {
     const epochs: EpochStatistics[] = [];
     for (const measurement of this.#unwritten) {
       const { measured, unsolved } = measurement.finishNow(deadline);
-      epochs.push(measured.epoch);
-      this.#targets.writeRuns(measured.epoch);
+      const epoch = this.#targets.withRoles(measured.epoch);
+      epochs.push(epoch);
+      this.#targets.writeRuns(epoch);
       if (unsolved.length === 0) continue;
       const names = unsolved.map(({ split, layer }) => `'${layer}' (${split})`).join(', ');
       const { length } = unsolved;
@@ -157,7 +158,8 @@ export class EpochWriter {
   }
 
   async #write(measurement: EpochMeasurement): Promise<LayerSaturation[]> {
-    const { epoch, spectra, results } = await measurement.finish();
+    const { epoch: measured, spectra, results } = await measurement.finish();
+    const epoch = this.#targets.withRoles(measured);
     for (const { split, layer } of results) {
       const spectrum = spectra.get(`${split}/${layer}`);
       if (spectrum !== undefined) this.#recorder.adaptBudget(split, layer, spectrum);

@@ -7,16 +7,9 @@ import { layerRoles } from '../insight/layer-roles.js';
 import { type ReceptiveField, receptiveFields } from '../insight/receptive-fields.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import { writeEigenvalues } from '../saturation/eigenvalues.js';
-import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
-import {
-  epochMarkdown,
-  noteOf,
-  writeHeatMap,
-  writeLayerStatistics,
-  writeNote,
-  writeProfile,
-  writeReceptiveFields,
-} from '../saturation/runs.js';
+import type { EpochStatistics, LayerRole, LayerStatistics, Split } from '../saturation/epoch.js';
+import { noteOf, writeNote, writeReceptiveFields } from '../saturation/note.js';
+import { epochMarkdown, writeHeatMap, writeLayerStatistics, writeProfile } from '../saturation/runs.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriterOptions } from '../writer/run-writer.js';
@@ -28,6 +21,7 @@ import { storeOf } from './store-of.js';
 interface Structure {
   readonly model: ModelLike;
   readonly fields: readonly ReceptiveField[];
+  readonly roles: ReadonlyMap<string, LayerRole>;
 }
 
 /**
@@ -107,6 +101,17 @@ export class SaveTargets {
   /** Writes a scalar of the user's own into the root run of the logdir. */
   addScalar(tag: string, value: number, step: number): void {
     if (this.#toTensorBoard) this.#openRoot().addScalar(tag, value, step);
+  }
+
+  /** The epoch with what its layers are for, if the structure of what is tracked can be read. */
+  withRoles(epoch: EpochStatistics): EpochStatistics {
+    const { roles } = this.#readStructure() ?? {};
+    if (roles === undefined || roles.size === 0) return epoch;
+    const layers = epoch.layers.map((layer) => {
+      const role = roles.get(layer.layer);
+      return role === undefined ? layer : { ...layer, role };
+    });
+    return { ...epoch, layers };
   }
 
   /** Writes an epoch to TensorBoard. What it adds is in the file when this returns: a long computation may follow. */
@@ -229,8 +234,7 @@ export class SaveTargets {
     if (!isModelLike(model) || !Array.isArray(model.outputs) || model.outputs.length === 0) return undefined;
     if (this.#structure === undefined) {
       try {
-        layerRoles(model);
-        this.#structure = { model, fields: receptiveFields(model) };
+        this.#structure = { model, roles: layerRoles(model), fields: receptiveFields(model) };
       } catch (error) {
         warn(`SaturationTracker: advice and receptive fields lack the model's structure: ${messageOf(error)}`);
         this.#structure = 'unreadable';

@@ -49,9 +49,11 @@ function spectrumOf(point: SpectrumPoint): Spectrum {
 
 /** The names of the layers of a run's tail at a step. */
 export function tailAt(run: RunData, step: number, threshold: number): readonly string[] {
-  const labels = run.layers.map(({ name }) => name);
-  const values = run.layers.map((layer) => valueAt(layer, step, { stat: 'saturation', threshold, rule: run.rule }));
-  return tailOf({ labels, values }).layers;
+  const isKnown = run.layers.some(({ role }) => role === 'output');
+  const judged = run.layers.filter(({ role }) => role !== 'output');
+  const labels = judged.map(({ name }) => name);
+  const values = judged.map((layer) => valueAt(layer, step, { stat: 'saturation', threshold, rule: run.rule }));
+  return tailOf({ labels, values }, isKnown ? { head: 0 } : {}).layers;
 }
 
 /** A run at a step as an epoch, of which the library's own advice is asked. */
@@ -72,6 +74,7 @@ export function epochAt(run: RunData, step: number, threshold: number): EpochSta
         saturation,
         intrinsicDimensionality,
         values: { saturation, intrinsicDimensionality },
+        ...(layer.role === undefined ? {} : { role: layer.role }),
         ...(point?.samples !== undefined && isWhole(point) ? { spectrum: spectrumOf(point) } : {}),
       },
     ];

@@ -1,5 +1,6 @@
 import { describe } from '../errors.js';
 import type { ReceptiveField, ReceptiveFieldAxis } from '../insight/receptive-fields.js';
+import { layerRoleNames } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats } from '../saturation/stats.js';
 import {
   type FieldData,
@@ -42,6 +43,8 @@ interface PackedLayer {
   isEstimated: boolean;
   /** Independent rows per row, in (0, 1]; null if all are independent or nothing is known. */
   independence?: number | null;
+  /** What the layer is for, as the tracker notes it; null if it does not. */
+  role?: string | null;
   /** By the statistic's part of its tags. */
   stats: Record<string, PackedSeries>;
 }
@@ -64,10 +67,11 @@ export function packRuns(runs: readonly RunData[]): Uint8Array {
       name,
       threshold,
       rule,
-      layers: layers.map(({ name: layer, points, stats }) => ({
+      layers: layers.map(({ name: layer, points, stats, role }) => ({
         name: layer,
         isEstimated: points.some(({ isEstimated }) => isEstimated),
         independence: independenceOf(points.at(-1)),
+        role: role ?? null,
         points: points.map(({ step, samples, rejected, features, trace, eigenvalues }) => {
           const at = offset;
           arrays.push(eigenvalues);
@@ -132,8 +136,11 @@ function unpackRun(run: PackedRun, values: Float32Array): RunData {
   };
 }
 
-function unpackLayer({ name, points, isEstimated, independence, stats }: PackedLayer, values: Float32Array): LayerData {
+function unpackLayer(packedLayer: PackedLayer, values: Float32Array): LayerData {
+  const { name, points, isEstimated, independence, role, stats } = packedLayer;
+  const known = layerRoleNames.find((one) => one === role);
   return {
+    ...(known === undefined ? {} : { role: known }),
     name,
     points: points.map(([step, samples, rejected, features, rest, count, offset]) => {
       const eigenvalues = values.subarray(offset, offset + count);

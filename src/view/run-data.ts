@@ -1,5 +1,5 @@
 import type { ReceptiveField } from '../insight/receptive-fields.js';
-import type { Split } from '../saturation/epoch.js';
+import type { LayerRole, Split } from '../saturation/epoch.js';
 import type { RunHistory } from '../saturation/run-history.js';
 import { type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
 import {
@@ -62,6 +62,8 @@ export interface LayerData {
   readonly points: readonly SpectrumPoint[];
   /** The statistics that the run holds of the layer. */
   readonly stats: ReadonlyMap<ScalarStat, StepSeries>;
+  /** What the layer is for; absent if it has no special role, or the writer did not know the network. */
+  readonly role?: LayerRole;
 }
 
 /** Receptive fields of a network, and the size of its inputs. */
@@ -211,7 +213,10 @@ export function sumOf(eigenvalues: ArrayLike<number>): number {
 export function runsOfHistory(history: RunHistory, experiment = '', fields?: FieldData): RunData[] {
   return history.splits.map((split) => {
     const last = history.epochs.filter(({ layers }) => layers.some((layer) => layer.split === split)).at(-1);
-    const layers = new Map<string, { points: SpectrumPoint[]; stats: Map<ScalarStat, MutableSeries> }>();
+    const layers = new Map<
+      string,
+      { points: SpectrumPoint[]; stats: Map<ScalarStat, MutableSeries>; role?: LayerRole }
+    >();
     const scalars = new Map<string, MutableSeries>();
     for (const epoch of history.epochs) {
       for (const { tag, value, split: of } of epoch.scalars) {
@@ -221,6 +226,7 @@ export function runsOfHistory(history: RunHistory, experiment = '', fields?: Fie
         if (layer.split !== split) continue;
         let data = layers.get(layer.layer);
         if (data === undefined) layers.set(layer.layer, (data = { points: [], stats: new Map() }));
+        if (layer.role !== undefined) data.role = layer.role;
         for (const [stat, value] of Object.entries(layer.values)) {
           push(seriesIn(data.stats, stat as ScalarStat), epoch.step, value);
         }

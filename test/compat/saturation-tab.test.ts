@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
 import { SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
+import { writeNote } from '../../src/saturation/note.js';
 import { unpackRuns } from '../../src/view/packed-runs.js';
 import { dimensionsAt, type RunData, type RunOutline } from '../../src/view/run-data.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -45,6 +46,14 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab behind $loader', ({ fa
           writer.addSaturation(layer, spectrum, step);
         }
         writer.addScalar('epoch_loss', step === 2 ? Number.NaN : 1 / step, step);
+      }
+      if (run === 'net/val') {
+        const layers = [
+          { name: 'conv10', features: 3, samples: 44, effectiveSamples: 22, rejected: 0 },
+          { name: 'conv2', features: 8, samples: 44, rejected: 0, role: 'output' },
+        ];
+        const how = { threshold: 0.99, rule: 'paper', sampling: 'all', tags: { saturation: 'saturation' } };
+        writeNote(writer, JSON.stringify({ version: 1, writer: 'a test', split: 'val', ...how, layers }), 4);
       }
       await writer.close();
     }
@@ -90,6 +99,9 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab behind $loader', ({ fa
       const loss = run.scalars.get('epoch_loss');
       expect(loss?.values.slice(0, 3)).toEqual([1, Number.NaN, Math.fround(1 / 3)]);
     }
+    const { layers } = await load(board, 'net/val');
+    expect(layers.map(({ role }) => role)).toEqual([undefined, 'output']);
+    expect(layers[0].points.at(-1)).toMatchObject({ samples: 44, effectiveSamples: 22 });
     expect(checked).toBe(steps * 2 + 4 * 2 + 4 * hostileLayers.length);
   });
 

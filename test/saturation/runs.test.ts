@@ -7,13 +7,8 @@ import type { TensorValue } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import type { EpochStatistics } from '../../src/saturation/epoch.js';
-import {
-  packageVersion,
-  readHistories,
-  readHistory,
-  type SaturationNote,
-  writeNote,
-} from '../../src/saturation/runs.js';
+import { packageVersion, type SaturationNote, writeNote } from '../../src/saturation/note.js';
+import { readHistories, readHistory } from '../../src/saturation/runs.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
@@ -247,11 +242,27 @@ describe('the note in a run', () => {
           tags: { saturation: 'saturation', entropyRank: 'entropy-rank' },
           layers: [
             { name: 'hidden', features: 8, samples: 30, rejected: 0, strategy },
-            { name: 'output', features: 3, samples: 30, rejected: 0, strategy },
+            { name: 'output', features: 3, samples: 30, rejected: 0, strategy, role: 'output' },
           ],
         },
       ],
     ]);
+  });
+
+  it('without roles, as earlier versions wrote it, or with one that this version does not know, is read all the same', async () => {
+    const logdir = temporaryFolder();
+    await track(logdir, [{ train: 60 }]);
+    const [[, note]] = await notesOf(join(logdir, 'train'));
+    for (const role of [undefined, 'gate', 7, null]) {
+      const folder = temporaryFolder();
+      const writer = new SummaryWriter(join(folder, 'train'));
+      writeNote(writer, JSON.stringify({ ...note, layers: note.layers.map((layer) => ({ ...layer, role })) }), 1);
+      writer.addScalar('saturation/output', 0.5, 1);
+      await writer.close();
+      const [layer] = (await readHistory(folder)).last?.layers ?? [];
+      expect(layer).toMatchObject({ layer: 'output', features: 3, samples: 60, saturation: 0.5 });
+      expect(layer.role).toBeUndefined();
+    }
   });
 
   it('comes before the values, with what makes both of TensorBoard’s loaders keep it for a plugin', async () => {

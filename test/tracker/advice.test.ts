@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
 import type { TextValue } from '../../src/event/event.js';
+import { adviseOn } from '../../src/insight/advice.js';
 import type { LayerLike } from '../../src/insight/layer-graph.js';
+import { readHistory } from '../../src/saturation/runs.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { temporaryFolder } from '../support/folders.js';
 import { normalTensor } from '../support/models.js';
@@ -57,6 +59,34 @@ it('tells no output layer of several to widen', async () => {
   );
   expect(text).toMatch(/\| head3 \| 3 \| 3000 \| 1\.000/);
   expect(text).not.toMatch(/nearly every direction/);
+});
+
+it('is the same from the logdir alone: the run notes all outputs, and the layers that are narrow by design', async () => {
+  const input = tf.input({ shape: [6, 6, 3] });
+  const pixels = conv('pixels', { filters: 8 }).apply(input);
+  const squeezed = conv('squeezed', { filters: 3, kernelSize: 1, activation: 'linear' }).apply(pixels);
+  const pooled = layers.globalAveragePooling2d({}).apply(conv('wide', { filters: 12 }).apply(squeezed));
+  const heads = [2, 4].map((units) => layers.dense({ name: `head${units}`, units }).apply(pooled));
+  const model = tf.model({ inputs: input, outputs: heads as tf.SymbolicTensor[] });
+  const logdir = temporaryFolder();
+  const tracker = new SaturationTracker(logdir, model);
+  tracker.record('train', () => tf.dispose(model.predict(normalTensor([3000, 6, 6, 3], 3))));
+  await tracker.addSaturations();
+  await tracker.close();
+  const { last } = await readHistory(logdir);
+  const roles = Object.fromEntries(last!.layers.map(({ layer, role }) => [layer, role]));
+  expect(roles).toEqual({
+    pixels: undefined,
+    squeezed: 'projection',
+    wide: undefined,
+    head2: 'output',
+    head4: 'output',
+  });
+  // Without what the note says of them, both would be called bottlenecks.
+  const forgotten = { ...last!, layers: last!.layers.map((layer) => ({ ...layer, role: undefined })) };
+  expect(adviseOn(forgotten).find(({ kind }) => kind === 'bottleneck')?.layers).toEqual(['squeezed', 'head2']);
+  expect(adviseOn(last!)).toEqual(adviseOn(last!, { model, receptiveFields: [], finished: false }));
+  expect(adviseOn(last!).filter(({ kind }) => kind === 'bottleneck')).toEqual([]);
 });
 
 it('is written without the structure of a model that cannot be read, and says so', async () => {

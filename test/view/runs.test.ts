@@ -85,7 +85,15 @@ function someRuns(): RunData[] {
         );
         const saturation = spectrum.saturation();
         const values = { saturation, trace: Number.NaN, conditionNumber: Number.POSITIVE_INFINITY };
-        return layer(name, split, { samples: 77, rejected: 2, features: 6, spectrum, saturation, values });
+        return layer(name, split, {
+          role: name === '__proto__' ? 'squeeze' : undefined,
+          samples: 77,
+          rejected: 2,
+          features: 6,
+          spectrum,
+          saturation,
+          values,
+        });
       }),
     );
     history.add(epochOf(epoch, layers, [{ tag: 'constructor', value: 0.5 - epoch, split: 'val' }]));
@@ -119,6 +127,7 @@ it('packs runs into bytes and unpacks them whole: names, NaN, Infinity, and floa
     })),
   });
   expect(unpacked.map(float32)).toEqual(runs.map(float32));
+  expect(unpacked[0].layers.map(({ role }) => role)).toEqual(['squeeze', undefined]);
   expect(packRuns(unpacked)).toEqual(packRuns(runs));
   // At an odd address, too: a page may hold the bytes anywhere.
   const bytes = packRuns(runs);

@@ -146,6 +146,7 @@ class Reading:
         for noted in note.get("layers", []) if isinstance(note.get("layers"), list) else []:
             if isinstance(noted, dict) and noted.get("name") in layers:
                 layers[noted["name"]]["independence"] = independence(noted)
+                layers[noted["name"]]["role"] = noted.get("role")
         order = depth_order(layers, contents, note, self._profile_order(run))
         header = {
             "version": 1,
