@@ -1,14 +1,6 @@
-import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
+import { type EpochStatistics, type LayerStatistics, shortNames } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import {
-  type AdviceCase,
-  type AdviceOptions,
-  caseOf,
-  names,
-  rowsPerDimension,
-  saturationOf,
-  shortNames,
-} from './advice-case.js';
+import { type AdviceCase, type AdviceOptions, caseOf, names, rowsPerDimension, saturationOf } from './advice-case.js';
 import { type InputSize, unproductiveLayers } from './border.js';
 import { meanOf, type Tail, tailOf } from './tail.js';
 

@@ -1,11 +1,11 @@
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
-import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import { type EpochStatistics, type LayerStatistics, type Split, shortNames } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import { type Store, storePlace } from '../stores/store.js';
 import { embeddingPlot } from './embedding-plot.js';
 import type { PlotSpec } from './plot-spec.js';
-import { profilePlot } from './profile-plot.js';
+import { metricsLine, profilePlot } from './profile-plot.js';
 import { renderPng, renderSvg } from './render.js';
 
 /** Options of a PlotStore. */
@@ -24,7 +24,8 @@ const mostMetrics = 4;
 /**
  * Draws plots by depth after every epoch, as Delve's `plot` strategy does: one file per statistic and split, named
  * `{savefile}_{lsat|idim|det|trc|dtrc}_{train|eval}_epoch_{e}.png` (embeddings: `{savefile}_embed_…`), with `e` from 0.
- * Drawing needs the optional packages vega, vega-lite and \@resvg/resvg-js.
+ * Folders that most names begin with are named once, below the title. Drawing needs the optional packages vega, vega-lite
+ * and \@resvg/resvg-js.
  */
 export class PlotStore implements Store {
   readonly #savefile: string;
@@ -55,8 +56,9 @@ export class PlotStore implements Store {
       for (const stat of statsIn(layers)) {
         await this.#save(scalarStats[stat].delve ?? stat, split, epoch.epoch, statPlot(stat, layers, epoch, split));
       }
+      const { short } = shortNames(layers.map(({ layer }) => layer));
       const embeddings = layers.flatMap(({ layer, embedding }) =>
-        embedding ? [{ label: layer, points: embedding }] : [],
+        embedding ? [{ label: short(layer), points: embedding }] : [],
       );
       if (embeddings.length > 0) await this.#save('embed', split, epoch.epoch, embeddingPlot(embeddings));
     }
@@ -76,14 +78,16 @@ function statPlot(
   split: Split,
 ): PlotSpec {
   const metric = scalarStats[stat].title;
+  const { prefix, short } = shortNames(layers.map(({ layer }) => layer));
   const scalars = epoch.scalars.filter((scalar) => scalar.split === undefined || scalar.split === split);
+  const metrics = metricsLine(Object.fromEntries(scalars.slice(0, mostMetrics).map(({ tag, value }) => [tag, value])));
   return profilePlot(
-    { labels: layers.map(({ layer }) => layer), values: layers.map(({ values }) => values[stat] ?? Number.NaN) },
+    { labels: layers.map(({ layer }) => short(layer)), values: layers.map(({ values }) => values[stat] ?? Number.NaN) },
     {
       metric,
       split,
       title: `${metric[0]!.toUpperCase()}${metric.slice(1)} by depth, ${split === 'val' ? 'validation' : 'train'}, epoch ${epoch.epoch}`,
-      metrics: Object.fromEntries(scalars.slice(0, mostMetrics).map(({ tag, value }) => [tag, value])),
+      subtitle: [metrics, prefix && `names without ${prefix}`].filter(Boolean).join(' · ') || undefined,
     },
   );
 }

@@ -103,7 +103,8 @@ function seriesRows(series: string, labels: readonly string[], values: ArrayLike
   return labels.map((name, layer) => ({ layer, name, series, value: finite(values[layer]!) }));
 }
 
-function metricsLine(metrics: Readonly<Record<string, number>> | undefined): string | undefined {
+/** A model's own numbers as a line below a title; undefined if there are none. */
+export function metricsLine(metrics: Readonly<Record<string, number>> | undefined): string | undefined {
   const entries = Object.entries(metrics ?? {});
   if (entries.length === 0) return undefined;
   return entries.map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`).join(' · ');

@@ -1,7 +1,7 @@
 import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import { adviseOn } from '../insight/advice.js';
-import { type AdviceOptions, caseOf, layersToJudge, shortNames } from '../insight/advice-case.js';
-import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
+import { type AdviceOptions, caseOf, layersToJudge } from '../insight/advice-case.js';
+import { type EpochStatistics, type LayerStatistics, type Split, shortNames } from '../saturation/epoch.js';
 import type { RunHistory, Series } from '../saturation/run-history.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import { heatMapPlot } from './heat-map-plot.js';

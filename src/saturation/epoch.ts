@@ -74,3 +74,31 @@ export interface EpochScalar {
   /** The split it belongs to; undefined if it belongs to none. */
   split?: Split;
 }
+
+/** Names without the folders that most of them begin with. */
+export interface ShortNames {
+  /** The folders, up to and with a slash; empty if there are none. */
+  readonly prefix: string;
+  /** A name without them; names that begin otherwise stay. */
+  readonly short: (name: string) => string;
+}
+
+/** What the names of three in four layers begin with is left out, unless two names would then be the same. */
+export function shortNames(all: readonly string[]): ShortNames {
+  const names = [...new Set(all)];
+  const counts = new Map<string, number>();
+  for (const name of names) {
+    for (let end = name.indexOf('/'); end >= 0; end = name.indexOf('/', end + 1)) {
+      const prefix = name.slice(0, end + 1);
+      counts.set(prefix, (counts.get(prefix) ?? 0) + 1);
+    }
+  }
+  const shared = [...counts]
+    .filter(([, count]) => count > 1 && 4 * count >= 3 * names.length)
+    .map(([prefix]) => prefix);
+  // Of two such prefixes one begins with the other, because more than half of the names begin with both.
+  const prefix = shared.reduce((longest, one) => (one.length > longest.length ? one : longest), '');
+  const short = (name: string) => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
+  const isUnique = names.every((name) => short(name) !== '') && new Set(names.map(short)).size === names.length;
+  return isUnique ? { prefix, short } : { prefix: '', short: (name) => name };
+}

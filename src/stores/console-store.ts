@@ -1,6 +1,6 @@
 import { terminalHasColors } from '#platform';
 import { checkOptionNames, type OptionNames, printable } from '../errors.js';
-import type { EpochStatistics, LayerStatistics } from '../saturation/epoch.js';
+import { type EpochStatistics, type LayerStatistics, shortNames } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import type { Store } from './store.js';
 
@@ -19,7 +19,8 @@ const barLength = 12;
 
 /**
  * Prints a table per epoch: a line for each layer and split with its samples (n), its features (d) and the statistics
- * asked for, saturation also as a bar. Arrays (covariance, embedding) are not printed.
+ * asked for, saturation also as a bar. Folders that most names begin with are named once, above the table. Arrays
+ * (covariance, embedding) are not printed.
  */
 export class ConsoleStore implements Store {
   readonly #print: (text: string) => void;
@@ -52,9 +53,11 @@ export function epochText(statistics: EpochStatistics, colors = false): string {
   }
   if (layers.length === 0) return lines.join('\n');
 
+  const { prefix, short: shortName } = shortNames(layers.map(({ layer }) => layer));
+  if (prefix !== '') lines.push(dim(`  names without ${printable(prefix)}`));
   const stats = statsIn(layers);
   const rows = layers.map((layer) => [
-    printable(layer.layer),
+    printable(shortName(layer.layer)),
     layer.split,
     String(layer.samples),
     String(layer.features),

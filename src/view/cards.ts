@@ -178,7 +178,8 @@ function profileCard(scene: Scene, pick: Pick, depends: readonly unknown[]): Car
   };
 }
 
-function fieldsCard({ focus, isDark }: Scene, { inputSize, setInputSize }: CardContext): CardContent {
+function fieldsCard(scene: Scene, { inputSize, setInputSize }: CardContext): CardContent {
+  const { focus, isDark } = scene;
   const { fields } = focus;
   const size = inputSize ?? fields?.inputSize ?? 224;
   const idle = hasSpace(fields) ? unproductiveLayers(fields.layers, size) : [];
@@ -202,7 +203,7 @@ function fieldsCard({ focus, isDark }: Scene, { inputSize, setInputSize }: CardC
       return [
         h('div', { className: 'row' }, h('label', { htmlFor: input.id }, 'Side of the input'), input),
         figure(
-          fieldChart(fields, size, idle, isDark, width),
+          fieldChart(fields, size, idle, scene, width),
           `Receptive field of every layer beside an input of ${size}`,
         ),
       ];

@@ -27,10 +27,10 @@ function styleOf(isDark: boolean) {
 }
 
 /** How names stand below an axis: level while they fit, then turned. */
-function nameAxis(names: readonly string[], width: number) {
+function nameAxis(names: readonly string[], width: number, short: Scene['short']) {
   const room = width / Math.max(1, names.length);
   const length = room < 16 ? 14 : 22;
-  const longest = Math.max(0, ...names.map((name) => [...shortened(name, length)].length));
+  const longest = Math.max(0, ...names.map((name) => [...shortened(short(name), length)].length));
   const isLevel = longest * 6.6 + 8 <= room;
   // Labels that would overlap are left out; the pointer still names every layer.
   const every = Math.max(1, Math.ceil(13 / room));
@@ -40,7 +40,7 @@ function nameAxis(names: readonly string[], width: number) {
       domain: names,
       label: null,
       tickRotate: isLevel ? 0 : -50,
-      tickFormat: (name: string, index: number) => (index % every === 0 ? shortened(name, length) : ''),
+      tickFormat: (name: string, index: number) => (index % every === 0 ? shortened(short(name), length) : ''),
       tickSize: every > 1 ? 0 : 4,
     },
     marginBottom: isLevel ? 30 : Math.min(130, 24 + longest * 5.2),
@@ -80,7 +80,7 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
   );
   const isSaturation = counting.stat === 'saturation';
   const { axis, ...margins } = alike
-    ? nameAxis(names, width - 60)
+    ? nameAxis(names, width - 60, scene.short)
     : {
         axis: { domain: [0, 1], label: 'depth: 0 is the first layer, 1 the last', inset: 8 },
         marginBottom: 40,
@@ -183,7 +183,7 @@ export function differenceChart(scene: Scene, other: RunData, width: number, pic
     );
     return { layer: name, difference: here - there, title: `${name}\n${signed(here - there)}` };
   });
-  const { axis, ...margins } = nameAxis(names, width - 60);
+  const { axis, ...margins } = nameAxis(names, width - 60, scene.short);
   const chart = plot({
     width,
     height: 190 + margins.marginBottom,
@@ -318,7 +318,7 @@ export function fieldChart(
   { layers }: FieldData,
   size: number,
   idle: readonly string[],
-  isDark: boolean,
+  { isDark, short }: Scene,
   width: number,
 ): SVGSVGElement | HTMLElement {
   const rows = layers
@@ -332,6 +332,7 @@ export function fieldChart(
   const { axis, ...margins } = nameAxis(
     rows.map(({ layer }) => layer),
     width - 60,
+    short,
   );
   return plot({
     width,

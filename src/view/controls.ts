@@ -134,7 +134,7 @@ export class Controls {
     setOptions(this.#focus, names(shown), focus.name);
     setOptions(
       this.#layer,
-      focus.layers.map(({ name }) => [name, name]),
+      focus.layers.map(({ name }) => [name, scene.short(name)]),
       layer,
     );
     setOptions(this.#other, [['', 'no other run'], ...names(shown.filter((run) => run !== focus))], other);

@@ -55,7 +55,7 @@ export class HeatMapChart {
     const rows = focus.layers;
     const font = '12px system-ui, sans-serif';
     const nameLength = width < 480 ? 14 : 24;
-    const names = rows.map(({ name }) => shortened(name, nameLength));
+    const names = rows.map(({ name }) => shortened(scene.short(name), nameLength));
     const context = this.#canvas.getContext('2d');
     if (context === null) return;
     context.font = font;

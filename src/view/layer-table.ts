@@ -13,7 +13,7 @@ export function layerTable(scene: Scene, pick: (layer: string) => void): HTMLEle
     const point = pointAt(layer, step);
     const number = (stat: ScalarStat) => numberText({ ...counting, stat }, valueAt(layer, step, { ...counting, stat }));
     const mark = scene.marks.get(layer.name) ?? plainMarkOf(layer, step);
-    const name = h('button', { type: 'button', title: layer.name }, layer.name);
+    const name = h('button', { type: 'button', title: layer.name }, scene.short(layer.name));
     name.onclick = () => pick(layer.name);
     return h(
       'tr',

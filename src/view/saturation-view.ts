@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.js';
+import { shortNames } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats } from '../saturation/stats.js';
 import { Card } from './card.js';
 import { type CardContext, type CardName, cardNames, cardsOf, lateCardsOf } from './cards.js';
@@ -20,7 +21,7 @@ import {
   valueAt,
 } from './run-data.js';
 import { RunList } from './run-list.js';
-import type { Scene } from './scene.js';
+import { mergedLayers, type Scene } from './scene.js';
 import { style } from './style.js';
 
 /** Where the view keeps what is looked at, so that a link shows the same: the address of a page, for one. */
@@ -317,6 +318,7 @@ export class SaturationView {
       colors: this.#colors(),
       marks: this.#judgment.marks(focus, this.#step, counting.threshold),
       tail: tailAt(focus, this.#step, counting.threshold),
+      short: shortNames(mergedLayers(shown)).short,
       isDark: this.#isDark,
     };
     const pick: Pick = (what) => this.#choose(what);

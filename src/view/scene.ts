@@ -19,6 +19,8 @@ export interface Scene {
   readonly marks: ReadonlyMap<string, LayerMark>;
   /** Names of the layers at the end that add little. */
   readonly tail: readonly string[];
+  /** A layer's name on an axis: without the folders that most names begin with. */
+  readonly short: (layer: string) => string;
   /** Whether the ground is dark. */
   readonly isDark: boolean;
 }

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { adviceMarkdown, adviseOn, type FindingKind } from '../../src/insight/advice.js';
-import { type AdviceOptions, shortNames } from '../../src/insight/advice-case.js';
+import type { AdviceOptions } from '../../src/insight/advice-case.js';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
 import { tailOf } from '../../src/insight/tail.js';
-import type { EpochStatistics, LayerStatistics } from '../../src/saturation/epoch.js';
+import { type EpochStatistics, type LayerStatistics, shortNames } from '../../src/saturation/epoch.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { type MpNetPath, mpNetPath, mpNetPaths } from '../support/mpnets.js';
 

@@ -370,6 +370,21 @@ describe('PlotStore', () => {
       expect(svg).toContain(text);
   });
 
+  it('folders that most names begin with are in the picture once', async () => {
+    const files = new MemoryStoreFiles();
+    const names = ['net/body/conv_1', 'net/body/conv_2', 'net/body/head/fc'];
+    await new PlotStore('x', { files, format: 'svg' }).add(
+      epoch(
+        3,
+        names.map((name) => layerOf(name, 'train')),
+      ),
+    );
+    const svg = new TextDecoder().decode(files.files.get('x_lsat_train_epoch_3.svg'));
+    for (const text of ['>conv_1<', '>conv_2<', '>head/fc<', 'accuracy 0.9 · names without net/body/<'])
+      expect(svg).toContain(text);
+    expect(svg).not.toContain('net/body/conv');
+  });
+
   it('embeddings of a split come in one picture, also beside layers without one', async () => {
     const files = new MemoryStoreFiles();
     const embedded = layerOf('a', 'train', { values: {}, embedding: Float64Array.of(1, 2, 3, 4) });

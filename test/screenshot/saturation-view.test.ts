@@ -152,6 +152,31 @@ describe.skipIf(!executablePath)('the saturation view in a page', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('leaves out the folders that most names begin with, and tells whole names where one points', async () => {
+    const { page } = await openMounted(
+      "mountSaturationView(element, make([''], 4, 16, 3, ['net/body/conv_1', 'net/body/conv_2', 'net/body/fc', 'out']));",
+    );
+    const buttons = page.locator('#saturation-table tbody button');
+    await buttons.first().waitFor();
+    expect(await buttons.allTextContents()).toEqual(['conv_1', 'conv_2', 'fc', 'out']);
+    const titles = await buttons.evaluateAll((all) => all.map((one) => one.getAttribute('title')));
+    expect(titles).toEqual(['net/body/conv_1', 'net/body/conv_2', 'net/body/fc', 'out']);
+    const axis = () => page.locator('#saturation-profile svg text').allTextContents();
+    await expect.poll(axis).toEqual(expect.arrayContaining(['conv_1', 'conv_2', 'fc', 'out']));
+    expect(await page.locator('#saturation-layer option').allTextContents()).toEqual(['conv_1', 'conv_2', 'fc', 'out']);
+    const heading = () => page.locator('#saturation-spectrum-title').textContent();
+    await expect.poll(heading).toBe('Spectrum of net/body/conv_1');
+    const dot = page.locator('#saturation-profile svg [aria-label=dot] circle').first();
+    const tip = page.locator('#saturation-profile svg [aria-label=tip]');
+    // The chart may be drawn again between pointing and reading.
+    await expect
+      .poll(async () => {
+        await dot.hover({ force: true });
+        return (await tip.allTextContents()).join(' ');
+      })
+      .toContain('net/body/conv_1');
+  });
+
   it('follows a training that goes on in the page, and stays where the user looks', async () => {
     const { page, complaints } = await openMounted(`
       const listeners = new Set(); let epochs = 1;

@@ -150,6 +150,25 @@ describe('ConsoleStore', () => {
     expect(b).toEqual(['b', 'train', '640', '8', '0.5']);
   });
 
+  it('names the folders once that most names begin with', () => {
+    const names = ['model/mid/block_1/conv', 'model/mid/block_2/conv', 'model/mid/top', 'fc'];
+    const lines = epochText(
+      epochOf(
+        0,
+        names.map((name) => layer(name, 'train', { values: { trace: 1 } })),
+      ),
+    ).split('\n');
+    expect(lines[1]).toBe('  names without model/mid/');
+    const shown = lines.slice(3).map((line) => line.trim().split(' ')[0]);
+    expect(shown).toEqual(['block_1/conv', 'block_2/conv', 'top', 'fc']);
+    // Two layers must not get one name.
+    const alike = epochText(
+      epochOf(0, [layer('a/x', 'train'), layer('a/y', 'train'), layer('a/z', 'val'), layer('x', 'val')]),
+    );
+    expect(alike).not.toContain('names without');
+    expect(alike).toContain('a/x');
+  });
+
   it('has no escape codes unless colors are asked for', () => {
     expect(epochText(statistics, false)).not.toContain('\u001b');
     // Train is orange and val blue, as TensorBoard's first two runs and the plots are.
