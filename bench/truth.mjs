@@ -273,6 +273,63 @@ function realTable(layers) {
   return table(['layer', 'all rows', ...[0.5, 1, 2, 4, 10].map((ratio) => `${ratio} rows per feature`)], rows);
 }
 
+/**
+ * Participation ratios of some rows: as they are; corrected for Gaussian rows; and with the fourth moment of the rows, the
+ * form of Chun, Canatar, Chung & Lee (arXiv:2509.26560): T / B of tr S^2, (tr S)^2 and K = sum |x - mean|^4 / (n - 1).
+ */
+function participationRatios(rows, features) {
+  const n = rows.length;
+  const center = new Float64Array(features);
+  for (const row of rows) {
+    for (let j = 0; j < features; j++) center[j] += row[j] / n;
+  }
+  let fourth = 0;
+  const accumulator = new CovarianceAccumulator(features);
+  for (const row of rows) {
+    fourth += row.reduce((sum, x, j) => sum + (x - center[j]) ** 2, 0) ** 2 / (n - 1);
+    accumulator.update(row);
+  }
+  const spectrum = Spectrum.of(accumulator);
+  const scale = n / (n - 1);
+  const trace = scale * spectrum.trace;
+  const squares = scale ** 2 * spectrum.eigenvalues.reduce((sum, x) => sum + x * x, 0);
+  const below = (n - 1) * (n - 2) * squares + trace ** 2 - n * fourth;
+  const above = 2 * squares + (n * n - 3 * n + 1) * trace ** 2 - n * fourth;
+  return [spectrum.participationRatio, spectrum.correctedParticipationRatio, above / below];
+}
+
+/** How far participation ratios of few rows are from that of all: one place of each image, so that rows are independent. */
+function participationTable(layers) {
+  const counts = [8, 20, 50, 100, 200];
+  const rows = layers.map(({ name, features, places, items, values }) => {
+    const { uniform } = randomNumbers(5);
+    const all = Array.from({ length: items }, (_, item) => {
+      const at = (item * places + Math.floor(uniform() * places)) * features;
+      return values.subarray(at, at + features);
+    });
+    const [truth] = participationRatios(all, features);
+    const cells = counts.map((count) => {
+      const found = Array.from({ length: 40 }, (_, draw) => {
+        const random = randomNumbers(100 + draw);
+        const chosen = new Set();
+        while (chosen.size < count) chosen.add(Math.floor(random.uniform() * items));
+        return participationRatios(
+          [...chosen].map((item) => all[item]),
+          features,
+        );
+      });
+      return [0, 1, 2]
+        .map((form) => {
+          const squares = found.map((ratios) => (ratios[form] / truth - 1) ** 2).filter(Number.isFinite);
+          return digits(100 * Math.sqrt(mean(squares)), 2);
+        })
+        .join(' / ');
+    });
+    return [name, digits(truth, 3), ...cells];
+  });
+  return table(['layer', 'all rows', ...counts.map((count) => `${count} rows`)], rows);
+}
+
 const own = simulate(spectra, [64, 128, 256, 512, 1024], 1);
 const kept = simulate(others, [48, 96, 192, 384, 768], 1_000_000);
 const both = [...own, ...kept];
@@ -312,6 +369,7 @@ ${errorTable(at99, widths, 'd')}
 
 It takes ${timing.join(', ')}.`;
 try {
+  const layers = await realLayers();
   text += `
 
 ### Layers of networks trained on digits
@@ -319,7 +377,14 @@ try {
 Means of three choices of items: shown → corrected (interval), beside what all 9,990 digits show. Of a map, 16 places count per
 image.
 
-${realTable(await realLayers())}`;
+${realTable(layers)}
+
+### Participation ratio
+
+Error in percent (root mean square of 40 choices of digits, one place of each) of the participation ratio as it is / corrected
+for Gaussian rows (\`correctedParticipationRatio\`) / corrected with the rows' fourth moment, too.
+
+${participationTable(layers)}`;
 } catch (error) {
   console.error(`Layers of real networks are left out: ${error.message}`);
 }

@@ -109,7 +109,8 @@ export function participationRatioOf(eigenvalues: Float64Array): number {
  * Participation ratio that many rows would show, from n: (tr Sigma)^2 / tr Sigma^2, each estimated without bias for Gaussian
  * rows (Srivastava 2005, "Some tests concerning the covariance matrix in high dimensional data"): with m = n - 1,
  * A = sum l_i^2, tr Sigma^2 is m^2 / ((m - 1)(m + 2)) (A - T^2 / m), and (tr Sigma)^2 is T^2 - 2 tr Sigma^2 / m. Chun, Canatar,
- * Chung & Lee (arXiv:2509.26560) also correct for the fourth moment of other rows, which a covariance does not have.
+ * Chung & Lee (arXiv:2509.26560) also correct for the fourth moment of other rows, which a covariance does not have; on real
+ * layers that is no closer (docs/few-rows.md).
  *
  * @param rows independent rows n behind the eigenvalues
  * @returns from 1 to d; 0 if there is no variance; NaN if n < 4, or the rows show less than chance would
