@@ -48,11 +48,10 @@ const variants = [
   { name: 'SGD', convolutions, ...sgd },
   {
     name: 'SGD, no border',
-    seeds: 2,
     convolutions: convolutions.map((each, index) => ({ ...each, kernel: CONTROL_KERNELS[index] })),
     ...sgd,
   },
-  { name: 'SGD, without its idle layers', seeds: 2, convolutions: convolutions.slice(0, border - 1), ...sgd },
+  { name: 'SGD, without its idle layers', convolutions: convolutions.slice(0, border - 1), ...sgd },
   { name: 'Adam', seeds: 1, convolutions, optimizer: () => tf.train.adam(0.001) },
 ].slice(0, SIDE === CUT ? undefined : 1);
 const setting = { side: SIDE, trained: TRAINED, tested: TESTED, filters: FILTERS, strides: STRIDES, idle, border };

@@ -5,6 +5,7 @@ import {
   type Split,
   shortNames,
 } from '../saturation/epoch.js';
+import type { ScalarValues } from '../saturation/stats.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { type InputSize, inputSizeOf } from './border.js';
 import { checkModel, type ModelLike } from './layer-graph.js';
@@ -141,6 +142,14 @@ function isTrusted(layer: LayerStatistics, threshold: number): boolean {
   if (spectrum) return spectrum.isReliable({ threshold, samples: effectiveSamples });
   const dimension = values.intrinsicDimensionality ?? (values.saturation ?? 0) * features;
   return effectiveSamples >= rowsPerDimension * dimension;
+}
+
+/** The saturation of a layer, and the one that many rows would show with its interval, as far as that is known. */
+export function correctedOf(layer: LayerStatistics, { threshold, rule }: EpochStatistics): Readonly<ScalarValues> {
+  const { values, spectrum, samples, effectiveSamples = samples } = layer;
+  if (values.saturationCorrected !== undefined || spectrum === undefined || !(effectiveSamples > 0)) return values;
+  const { saturation, low, high } = spectrum.saturationEstimate({ threshold, rule, samples: effectiveSamples });
+  return { ...values, saturationCorrected: saturation, saturationLow: low, saturationHigh: high };
 }
 
 function isNumber({ values }: LayerStatistics): boolean {

@@ -1,6 +1,15 @@
 import { type EpochStatistics, type LayerStatistics, shortNames } from '../saturation/epoch.js';
+import { correctedText } from '../saturation/stats.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import { type AdviceCase, type AdviceOptions, caseOf, names, rowsPerDimension, saturationOf } from './advice-case.js';
+import {
+  type AdviceCase,
+  type AdviceOptions,
+  caseOf,
+  correctedOf,
+  names,
+  rowsPerDimension,
+  saturationOf,
+} from './advice-case.js';
 import { type InputSize, unproductiveLayers } from './border.js';
 import { meanOf, type Tail, tailOf } from './tail.js';
 
@@ -235,12 +244,18 @@ function bottlenecks({ layers, trusted, roles, finished, named }: AdviceCase): F
   ];
 }
 
-function tooFewSamples({ doubtful, finished, named }: AdviceCase): Finding[] {
+function tooFewSamples({ epoch, doubtful, finished, named }: AdviceCase): Finding[] {
   if (doubtful.length === 0) return [];
-  const told = doubtful.map(({ layer, samples, effectiveSamples = samples, features }) => {
+  const told = doubtful.map((one) => {
+    const { layer, samples, effectiveSamples = samples, features } = one;
     const worth =
       Math.round(effectiveSamples) < samples ? `, worth ${Math.round(effectiveSamples)} independent ones,` : '';
-    return `${named(layer)} (${samples} rows${worth} of ${features} features)`;
+    const corrected = correctedOf(one, epoch);
+    const { saturation = Number.NaN, saturationCorrected = Number.NaN } = corrected;
+    const truth = Number.isNaN(saturationCorrected)
+      ? ''
+      : `: ${digits(saturation)} shown, ${correctedText(corrected)} with many rows`;
+    return `${named(layer)} (${samples} rows${worth} of ${features} features${truth})`;
   });
   const more = finished ? 'Run more samples through the model' : 'Record more batches per epoch, or use more data';
   return [
@@ -312,16 +327,18 @@ export function adviceMarkdown(
   of: EpochStatistics | ReadonlyMap<string, Spectrum>,
   options: AdviceOptions = {},
 ): string {
-  const { epoch, layers, fields, finished } = caseOf(of, options);
+  const { epoch, layers, doubtful, fields, finished } = caseOf(of, options);
   const findings = adviseOn(of, options);
   const percent = Number((epoch.threshold * 100).toPrecision(6));
   const probes = new Map(options.probes?.map(({ layer, accuracy }) => [layer, accuracy]));
   const fieldOf = new Map(fields.map((field) => [field.layer, field]));
   const { prefix, short } = shortNames(names(layers));
   const header = ['layer', 'features', 'rows', 'saturation', 'intrinsic dimensionality'];
+  if (doubtful.length > 0) header.push('with many rows');
   if (fieldOf.size > 0) header.push('receptive field');
   if (probes.size > 0) header.push('probe accuracy');
-  const rows = layers.map(({ layer, features, samples, values }) => {
+  const rows = layers.map((one) => {
+    const { layer, features, samples, values } = one;
     const row = [
       cell(short(layer)),
       features,
@@ -329,6 +346,7 @@ export function adviceMarkdown(
       decimals(values.saturation, 3),
       decimals(values.intrinsicDimensionality, 0),
     ];
+    if (doubtful.length > 0) row.push(doubtful.includes(one) ? correctedText(correctedOf(one, epoch)) : '');
     const field = fieldOf.get(layer);
     if (fieldOf.size > 0) row.push(field ? extent(field.min, field.max) : '');
     if (probes.size > 0) row.push(decimals(probes.get(layer), 3));

@@ -5,7 +5,7 @@ import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import { type Store, storePlace } from '../stores/store.js';
 import { embeddingPlot } from './embedding-plot.js';
 import type { PlotSpec } from './plot-spec.js';
-import { metricsLine, profilePlot } from './profile-plot.js';
+import { correctedSeries, metricsLine, profilePlot } from './profile-plot.js';
 import { renderPng, renderSvg } from './render.js';
 
 /** Options of a PlotStore. */
@@ -24,7 +24,7 @@ const mostMetrics = 4;
 /**
  * Draws plots by depth after every epoch, as Delve's `plot` strategy does: one file per statistic and split, named
  * `{savefile}_{lsat|idim|det|trc|dtrc}_{train|eval}_epoch_{e}.png` (embeddings: `{savefile}_embed_…`), with `e` from 0.
- * Folders that most names begin with are named once, below the title. Drawing needs the optional packages vega, vega-lite
+ * What many samples would show is a bar in the picture of saturation, where it is known. Folders that most names begin with are named once, below the title. Drawing needs the optional packages vega, vega-lite
  * and \@resvg/resvg-js.
  */
 export class PlotStore implements Store {
@@ -86,6 +86,7 @@ function statPlot(
     {
       metric,
       split,
+      corrected: stat === 'saturation' ? correctedSeries(layers) : undefined,
       title: `${metric[0]!.toUpperCase()}${metric.slice(1)} by depth, ${split === 'val' ? 'validation' : 'train'}, epoch ${epoch.epoch}`,
       subtitle: [metrics, prefix && `names without ${prefix}`].filter(Boolean).join(' · ') || undefined,
     },

@@ -1,4 +1,6 @@
 import { type DepthProfile, profileEntries } from '../insight/tail.js';
+import type { LayerStatistics } from '../saturation/epoch.js';
+import type { ScalarStat } from '../saturation/stats.js';
 import { splitColors } from '../view/palette.js';
 import {
   checkLength,
@@ -25,6 +27,18 @@ export interface ProfilePlotOptions extends PlotOptions {
   split?: 'train' | 'val';
   /** Test accuracy of a linear probe on each layer, in [0, 1]: a second line beside saturation. Default: no such line. */
   probes?: ArrayLike<number>;
+  /**
+   * The saturation that many samples would show, and the interval in which it lies: a bar with a hollow dot beside each layer
+   * that has one. NaN where there is none. Default: no such bars.
+   */
+  corrected?: {
+    /** The corrected saturation of each layer. */
+    readonly values: ArrayLike<number>;
+    /** The lower end of its interval. */
+    readonly low: ArrayLike<number>;
+    /** The upper end of its interval. */
+    readonly high: ArrayLike<number>;
+  };
   /** The model's own accuracy or loss, such as `{ accuracy: 0.925 }`: a line below the title, as in Delve's plots. Default: none. */
   metrics?: Readonly<Record<string, number>>;
   /** Names of layers to shade, such as those that `tailOf` finds. Default: none. */
@@ -47,6 +61,10 @@ export function profilePlot(profile: DepthProfile, options: ProfilePlotOptions =
   const labels = entries.map(([label]) => label);
   const values = entries.map(([, value]) => value);
   if (options.probes) checkLength('profilePlot', 'probes', options.probes.length, labels);
+  const { corrected } = options;
+  for (const [name, list] of Object.entries(corrected ?? {})) {
+    checkLength('profilePlot', `corrected.${name}`, list.length, labels);
+  }
   const color = options.split ? splitColors[options.split] : plainColor;
   const series = [seriesRows(metric, labels, values)];
   if (options.probes) series.push(seriesRows('probe accuracy', labels, options.probes));
@@ -74,6 +92,7 @@ export function profilePlot(profile: DepthProfile, options: ProfilePlotOptions =
               },
             ]
           : []),
+        ...(corrected === undefined ? [] : intervals(labels, corrected, color)),
         {
           data: { values: series.flat() },
           mark: {
@@ -97,6 +116,46 @@ export function profilePlot(profile: DepthProfile, options: ProfilePlotOptions =
       ],
     },
   );
+}
+
+/** Bars from the lower to the upper end of each layer's interval, with a hollow dot at the corrected saturation. */
+function intervals(
+  labels: readonly string[],
+  { values, low, high }: NonNullable<ProfilePlotOptions['corrected']>,
+  color: string,
+): Record<string, unknown>[] {
+  const rows = labels.flatMap((name, layer) =>
+    Number.isNaN(values[layer]) || values[layer] === undefined
+      ? []
+      : [{ layer, name, low: finite(low[layer]!), corrected: values[layer], high: finite(high[layer]!) }],
+  );
+  if (rows.length === 0) return [];
+  const x = layerAxis(labels);
+  const tooltip = [
+    { field: 'name', title: 'layer' },
+    { field: 'corrected', title: 'with many samples' },
+    { field: 'low', title: 'at least' },
+    { field: 'high', title: 'at most' },
+  ];
+  return [
+    {
+      data: { values: rows.filter(({ low, high }) => low !== null && high !== null) },
+      mark: { type: 'rule', color, strokeWidth: 5, opacity: 0.28 },
+      encoding: { x, y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' }, tooltip },
+    },
+    {
+      data: { values: rows },
+      mark: { type: 'point', color, filled: false, size: 46, strokeWidth: 1.4 },
+      encoding: { x, y: { field: 'corrected', type: 'quantitative' }, tooltip },
+    },
+  ];
+}
+
+/** The corrected saturations of layers for `profilePlot`; undefined if no layer has one. */
+export function correctedSeries(layers: readonly LayerStatistics[]): ProfilePlotOptions['corrected'] {
+  if (!layers.some(({ values }) => values.saturationCorrected !== undefined)) return undefined;
+  const of = (stat: ScalarStat) => layers.map(({ values }) => values[stat] ?? Number.NaN);
+  return { values: of('saturationCorrected'), low: of('saturationLow'), high: of('saturationHigh') };
 }
 
 function seriesRows(series: string, labels: readonly string[], values: ArrayLike<number>) {

@@ -1,12 +1,12 @@
 import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import { adviseOn } from '../insight/advice.js';
-import { type AdviceOptions, caseOf, layersToJudge } from '../insight/advice-case.js';
+import { type AdviceOptions, caseOf, correctedOf, layersToJudge } from '../insight/advice-case.js';
 import { type EpochStatistics, type LayerStatistics, type Split, shortNames } from '../saturation/epoch.js';
 import type { RunHistory, Series } from '../saturation/run-history.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
 import { heatMapPlot } from './heat-map-plot.js';
 import type { PlotSpec } from './plot-spec.js';
-import { profilePlot } from './profile-plot.js';
+import { correctedSeries, profilePlot } from './profile-plot.js';
 import { receptiveFieldPlot } from './receptive-field-plot.js';
 import { type Renderers, renderSvg } from './render.js';
 import { screePlot } from './scree-plot.js';
@@ -85,7 +85,7 @@ interface Plot {
 
 /** The plots of the section "By depth". */
 function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportOptions): Plot[] {
-  const { layers, fields: known, inputSize: size } = caseOf(last, options);
+  const { layers, doubtful, fields: known, inputSize: size } = caseOf(last, options);
   const labels = layers.map(({ layer }) => layer);
   const shortName = shortNames(history.layerNames()).short;
   const short = (names: readonly string[]) => names.map(shortName);
@@ -96,13 +96,16 @@ function depthPlots(history: RunHistory, last: EpochStatistics, options: ReportO
   const shaded = adviseOn(last, options).flatMap(({ kind, layers }) =>
     kind === 'tail' || kind === 'border' ? layers : [],
   );
+  const corrected = correctedSeries(
+    layers.map((layer) => (doubtful.includes(layer) ? { ...layer, values: correctedOf(layer, last) } : layer)),
+  );
   const plots: Plot[] = [
     {
       spec: profilePlot(
         { labels: short(labels), values },
-        { ...probeValues, split, tail: short(shaded), subtitle: `${split}, epoch ${last.step}` },
+        { ...probeValues, corrected, split, tail: short(shaded), subtitle: `${split}, epoch ${last.step}` },
       ),
-      caption: `Saturation of each layer, from input to output.${shaded.length > 0 ? ' The tail is shaded.' : ''}`,
+      caption: `Saturation of each layer, from input to output.${shaded.length > 0 ? ' The tail is shaded.' : ''}${corrected ? ' Bars: where it would lie with many samples.' : ''}`,
     },
   ];
   if (history.splits.length === 2) {

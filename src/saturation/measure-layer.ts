@@ -29,7 +29,7 @@ export interface MeasureOptions {
   readonly threshold: number;
   /** How the threshold is applied. */
   readonly rule: IntrinsicDimensionRule;
-  /** Whether `saturationCorrected` is for layers of few rows only: it is not if it was asked for by name. Default false. */
+  /** Whether what `correctedStats` names is for layers of few rows only: it is not if it was asked for. Default false. */
   readonly correctsOnlyFew?: boolean;
 }
 

@@ -12,7 +12,7 @@ import type { EpochScalar, LayerStatistics, Split } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
 import { decodeNote, isRole, type NotedLayer, noteTag, type SaturationNote } from './note.js';
 import { RunHistory } from './run-history.js';
-import { entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
+import { correctedText, entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
 
 // What a tracker writes into its runs `train` and `val`, and how it is read back: both directions of one format.
 
@@ -108,13 +108,17 @@ function numbered(layers: Iterable<string>): string {
   return `Layers: ${[...layers].map((layer, index) => `${index} ${layer}`).join(', ')}.`;
 }
 
-/** A table of an epoch in markdown: each layer's saturation beside its samples n and its width d. */
+/**
+ * A table of an epoch in markdown: each layer's saturation beside its samples n and its width d, and where these are few beside
+ * the saturation that many would show.
+ */
 export function epochMarkdown(layers: readonly LayerStatistics[], counting: Required<CountingOptions>): string {
+  const isCorrected = layers.some(({ values }) => values.saturationCorrected !== undefined);
   const lines = [
     `Directions needed for ${percent(counting.threshold)} of the variance (${counting.rule} rule).`,
     '',
-    '| layer | width d | samples n | n / d | intrinsic dimensionality | saturation |',
-    '| :-- | --: | --: | --: | --: | --: |',
+    `| layer | width d | samples n | n / d | intrinsic dimensionality | saturation |${isCorrected ? ' with many samples |' : ''}`,
+    `| :-- | --: | --: | --: | --: | --: |${isCorrected ? ' --: |' : ''}`,
   ];
   for (const layer of layers) {
     const { features, samples } = layer;
@@ -125,6 +129,7 @@ export function epochMarkdown(layers: readonly LayerStatistics[], counting: Requ
       (samples / features).toPrecision(3),
       layer.intrinsicDimensionality,
       layer.saturation.toFixed(4),
+      ...(isCorrected ? [correctedText(layer.values)] : []),
     ];
     lines.push(`| ${cells.join(' | ')} |`);
   }

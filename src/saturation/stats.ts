@@ -256,6 +256,24 @@ export function statNamed(name: string): ScalarStat | ArrayStat | undefined {
   return byDelveName.get(name);
 }
 
+/** The saturation that many rows would show, and the ends of its interval: they stand beside the saturation of few rows. */
+export const correctedStats = [
+  'saturationCorrected',
+  'saturationLow',
+  'saturationHigh',
+] as const satisfies ScalarStat[];
+
+/** The saturation that many rows would show, with its interval, as text: `0.56 (0.52 to 0.61)`; empty if it is not known. */
+export function correctedText({ saturationCorrected, saturationLow, saturationHigh }: Readonly<ScalarValues>): string {
+  if (saturationCorrected === undefined) return '';
+  if (Number.isNaN(saturationCorrected)) return 'too few samples to say';
+  const interval =
+    saturationLow === undefined || saturationHigh === undefined
+      ? ''
+      : ` (${saturationLow.toFixed(2)} to ${saturationHigh.toFixed(2)})`;
+  return `${saturationCorrected.toFixed(2)}${interval}`;
+}
+
 /** A layer's numbers by statistic; those that were not asked for are absent. */
 export type ScalarValues = Partial<Record<ScalarStat, number>>;
 

@@ -3,6 +3,7 @@ import type { SolvedLayer } from '../activations/accumulate/accumulator.js';
 import type { RecordedLayer } from '../activations/recorder.js';
 import type { EpochStatistics, LayerSaturation, LayerStatistics } from '../saturation/epoch.js';
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
+import { correctedStats } from '../saturation/stats.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { NotInTimeError } from '../statistics/threads/thread.js';
 
@@ -113,8 +114,9 @@ export class EpochMeasurement {
       );
       if (eigenspace !== undefined) this.#memory.eigenspaces.set(key, eigenspace);
       if (spectrum !== undefined) this.#spectra.set(key, spectrum);
-      if (this.#options.correctsOnlyFew && !this.#isOfFewRows(key, spectrum))
-        delete statistics.values.saturationCorrected;
+      if (this.#options.correctsOnlyFew && !this.#isOfFewRows(key, spectrum)) {
+        for (const stat of correctedStats) delete statistics.values[stat];
+      }
       this.#layers.push({ ...statistics, strategy });
     } catch (error) {
       this.#report(error, whereOf(recorded));

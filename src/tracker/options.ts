@@ -4,7 +4,7 @@ import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/sa
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
-import { type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
+import { correctedStats, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import {
   checkedRule,
   checkedThreshold,
@@ -19,8 +19,8 @@ const DEFAULT_MAX_WIDTH = 4096;
 /** Options of a SaturationTracker. */
 export interface SaturationOptions {
   /**
-   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and saturationCorrected of
-   * layers whose rows are too few for what they show. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
+   * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and of layers whose rows are
+   * too few for what they show saturationCorrected with its interval, saturationLow to saturationHigh. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
    * embed.
    */
   stats?: Stat[];
@@ -145,9 +145,7 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
  */
 export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedOptions {
   checkOptionNames(call, options, saturationOptionNames);
-  const stats = resolveStats(
-    options.stats ?? ['saturation', 'saturationCorrected', 'intrinsicDimensionality', 'spectrum'],
-  );
+  const stats = resolveStats(options.stats ?? ['saturation', ...correctedStats, 'intrinsicDimensionality', 'spectrum']);
   return {
     correctsOnlyFew: options.stats === undefined,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),

@@ -344,6 +344,27 @@ const layerOf = (name: string, split: Split, over: Partial<LayerStatistics> = {}
 const epoch = (number: number, layers: LayerStatistics[]) =>
   epochOf(number, layers, [{ tag: 'accuracy', value: 0.9, split: 'train' }]);
 
+it('profilePlot draws the interval of each layer that has a corrected saturation, and no other', () => {
+  const labels = ['a', 'b', 'c'];
+  const corrected = {
+    values: [Number.NaN, 0.5, 0.6],
+    low: [Number.NaN, 0.4, Number.NaN],
+    high: [Number.NaN, 0.55, Number.NaN],
+  };
+  const spec = profilePlot({ labels, values: [0.1, 0.3, 0.4] }, { corrected });
+  const layers = spec.layer as { mark: { type: string }; data: { values: object[] } }[];
+  const rowsOf = (type: string) => layers.find(({ mark }) => mark.type === type)?.data.values;
+  expect(rowsOf('rule')).toEqual([{ layer: 1, name: 'b', low: 0.4, corrected: 0.5, high: 0.55 }]);
+  expect(rowsOf('point')).toEqual([
+    { layer: 1, name: 'b', low: 0.4, corrected: 0.5, high: 0.55 },
+    { layer: 2, name: 'c', low: null, corrected: 0.6, high: null },
+  ]);
+  expect(JSON.parse(JSON.stringify(spec))).toEqual(spec);
+  expect(() => profilePlot({ labels, values: [0, 0, 0] }, { corrected: { ...corrected, low: [1] } })).toThrow(
+    'profilePlot: expected one of corrected.low per label (3 labels), got 1',
+  );
+});
+
 describe('PlotStore', () => {
   it("names its files as Delve's plot writer does, one per statistic, split and epoch", async () => {
     const files = new MemoryStoreFiles();

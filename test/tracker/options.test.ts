@@ -352,7 +352,7 @@ it('the options are not changed, and have their documented defaults', () => {
     saveTo: ['csv'],
   });
   expect(resolveOptions({})).toEqual({
-    scalars: ['saturation', 'saturationCorrected', 'intrinsicDimensionality'],
+    scalars: ['saturation', 'saturationCorrected', 'saturationLow', 'saturationHigh', 'intrinsicDimensionality'],
     correctsOnlyFew: true,
     spectrum: true,
     covariance: false,

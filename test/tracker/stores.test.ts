@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { TextValue } from '../../src/event/event.js';
 import { PlotStore } from '../../src/reports/plot-store.js';
 import { ReportStore } from '../../src/reports/report-store.js';
-import { scalarStatNames } from '../../src/saturation/stats.js';
+import { correctedStats, scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { ConsoleStore } from '../../src/stores/console-store.js';
 import { CsvStore } from '../../src/stores/csv-store.js';
@@ -15,6 +16,7 @@ import { storeOf } from '../../src/tracker/store-of.js';
 import { epochOf, layer } from '../support/epochs.js';
 import { temporaryFolder } from '../support/folders.js';
 import { dense, normalTensor } from '../support/models.js';
+import { pointsOf, summariesOf } from '../support/read-run.js';
 import { RecordingStore } from '../support/recording-store.js';
 
 describe('storeOf', () => {
@@ -114,12 +116,76 @@ describe('the end of an epoch', () => {
       return [0, 1, 2].map((epoch) => recorded.layer('val', 'hidden', epoch).values);
     };
     const [before, few, after] = await valuesOf({});
-    expect('saturationCorrected' in before).toBe(false);
+    for (const stat of correctedStats) expect(stat in before).toBe(false);
     expect(few.saturationCorrected).toBeGreaterThanOrEqual(few.saturation!);
-    expect(after.saturationCorrected).toBeDefined();
+    expect(few.saturationLow).toBeLessThanOrEqual(few.saturationCorrected!);
+    expect(few.saturationHigh).toBeGreaterThanOrEqual(few.saturationCorrected!);
+    for (const stat of correctedStats) expect(after[stat]).toBeDefined();
     const [always] = await valuesOf({ stats: ['saturationCorrected', 'saturationLow', 'saturationHigh'] });
     expect(always.saturationLow).toBeLessThanOrEqual(always.saturationCorrected!);
     expect(always.saturationHigh).toBeGreaterThanOrEqual(always.saturationCorrected!);
+  });
+
+  it('what many samples would show stands beside the saturation of few, with its interval, wherever that is shown', async () => {
+    const logdir = temporaryFolder();
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({ name: 'hidden', units: 24, inputShape: [24] }),
+        tf.layers.dense({ name: 'output', units: 3 }),
+      ],
+    });
+    const printed: string[] = [];
+    const files = new MemoryStoreFiles();
+    const recorded = new RecordingStore();
+    const tracker = new SaturationTracker(logdir, model, {
+      saveTo: [
+        'tensorboard',
+        new CsvStore('run.csv', { files }),
+        new NpyStore('npy', { files }),
+        new ConsoleStore({ print: (text) => printed.push(text), colors: false }),
+        new PlotStore('plots/run', { files, format: 'svg' }),
+        new ReportStore('report.html', { files }),
+        recorded,
+      ],
+    });
+    tracker.record('train', () => tf.tidy(() => void model.predictOnBatch(normalTensor([48, 24], 1))));
+    await tracker.addSaturations();
+    await tracker.close();
+
+    const { values } = recorded.layer('train', 'hidden');
+    const [shown, corrected, low, high] = (['saturation', ...correctedStats] as const).map((stat) => values[stat]!);
+    expect(corrected).toBeGreaterThan(shown);
+    const interval = `${corrected.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+    const summaries = await summariesOf(join(logdir, 'train'));
+    for (const [stat, value] of [
+      ['saturationCorrected', corrected],
+      ['saturationLow', low],
+      ['saturationHigh', high],
+    ] as const) {
+      const { tagGroup, column, head } = scalarStats[stat];
+      expect(pointsOf(summaries, `${tagGroup}/hidden`)).toEqual([[1, Math.fround(value)]]);
+      const csv = new TextDecoder()
+        .decode(files.files.get('run.csv'))
+        .split('\n')
+        .map((line) => line.split(';'));
+      expect(Number(csv[1][csv[0].indexOf(`train-${column}_hidden`)])).toBe(value);
+      const npy = `_train-${column}_hidden`;
+      expect(files.files.has(`npy/${npy}/${npy}_epoch0.npy`)).toBe(true);
+      expect(printed[0]).toContain(head);
+      expect(printed[0]).toContain(String(Number(value.toPrecision(4))));
+    }
+    const textOf = (tag: string) => (pointsOf(summaries, tag) as [number, TextValue][])[0][1].strings.join('\n');
+    expect(textOf('saturation-table')).toContain(`| ${shown.toFixed(4)} | ${interval} |`);
+    expect(textOf('saturation-summary')).toContain(
+      `\`hidden\` (48 rows of 24 features: ${shown.toFixed(2)} shown, ${interval} with many rows)`,
+    );
+    expect(textOf('saturation-summary')).toContain(`| ${interval} |`);
+    const page = new TextDecoder().decode(files.files.get('report.html'));
+    expect(page).toContain('Bars: where it would lie with many samples.');
+    expect(page).toContain(interval);
+    const picture = new TextDecoder().decode(files.files.get('plots/run_lsat_train_epoch_0.svg'));
+    // The bar of the one layer of few rows.
+    expect(picture).toMatch(/stroke-width="5"[^>]*opacity="0.28"|opacity="0.28"[^>]*stroke-width="5"/);
   });
 
   it('knows the saturation also if it was not asked for', async () => {
