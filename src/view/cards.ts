@@ -9,6 +9,7 @@ import { epochAt } from './judgment.js';
 import { layerTable } from './layer-table.js';
 import { type FieldData, pointAt, type RunData, type SpectrumPoint, stepsOf } from './run-data.js';
 import { labelOf, type Scene } from './scene.js';
+import { estimatesVersion } from './values.js';
 
 /*
  * What each card of the view shows of a scene: its title, a note, and its drawing.
@@ -47,7 +48,9 @@ export function* cardsOf(scene: Scene, context: CardContext): Iterable<[CardName
   const { pick, heatMap, other } = context;
   const { title, basis } = scalarStats[counting.stat];
   const seen = seenOf(scene);
-  const counted = basis === 'threshold' ? counting.threshold : '';
+  // Estimates come one after another.
+  const counted =
+    basis === 'threshold' ? counting.threshold : basis === 'rows' ? [counting.threshold, estimatesVersion()] : '';
   yield ['profile', profileCard(scene, pick, [seen, counting.stat, counted, step, layer, isDark, focus.name])];
   yield [
     'heat',

@@ -1,8 +1,10 @@
 import { barY, crosshairX, dot, lineY, plot, pointer, ruleX, ruleY, text, tip } from '@observablehq/plot';
 import { scalarStats } from '../saturation/stats.js';
+import type { SaturationEstimate } from '../statistics/sample-size.js';
 import { shortened } from './dom.js';
-import { dimensionsAt, type FieldData, pointAt, type RunData, valueAt } from './run-data.js';
+import { dimensionsAt, type FieldData, type LayerData, pointAt, type RunData } from './run-data.js';
 import { areAlike, labelOf, mergedLayers, plainMarkOf, type Scene, valueText } from './scene.js';
+import { estimateAt, valueAt } from './values.js';
 
 /*
  * The charts that Observable Plot draws: numbers by depth, spectra, receptive fields, losses. Each is a function of the scene
@@ -58,6 +60,8 @@ interface DepthRow {
   value: number;
   title: string;
   mark?: string;
+  /** What many samples would show, of a layer of few. */
+  corrected?: SaturationEstimate;
 }
 
 /** A statistic by depth, at the step: one line per run. Networks that differ share an axis of relative depth. */
@@ -65,6 +69,7 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
   const { counting, shown, step, colors, isDark, tail, focus } = scene;
   const names = mergedLayers(shown);
   const alike = areAlike(shown);
+  const isSaturation = counting.stat === 'saturation';
   const rows = shown.flatMap((run) =>
     run.layers.map((layer, index): DepthRow => {
       const mark = run === focus ? scene.marks.get(layer.name) : plainMarkOf(layer, step);
@@ -75,10 +80,10 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
         value: valueAt(layer, step, counting),
         title: valueText(scene, run, layer),
         mark,
+        corrected: mark === 'fewSamples' && isSaturation ? estimateOf(layer, scene) : undefined,
       };
     }),
   );
-  const isSaturation = counting.stat === 'saturation';
   const { axis, ...margins } = alike
     ? nameAxis(names, width - 60, scene.short)
     : {
@@ -91,6 +96,7 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
   const shaded = rows.filter((row) => row.run === focus && tailSet.has(row.layer));
   const selected = rows.filter((row) => row.layer === scene.layer && row.run === focus);
   const finite = rows.filter(({ value }) => Number.isFinite(value));
+  const bars = rows.filter(({ corrected }) => corrected !== undefined && !Number.isNaN(corrected.saturation));
   const chart = plot({
     width,
     height: Math.max(250, Math.min(340, width * 0.5)) + margins.marginBottom - 30,
@@ -115,6 +121,21 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
         strokeWidth: Math.max(6, (width - 70) / Math.max(2, names.length)),
       }),
       ruleX(selected, { x: 'x', stroke: ink, strokeOpacity: 0.45, strokeDasharray: '2,3' }),
+      ruleX(bars, {
+        x: 'x',
+        y1: (row: DepthRow) => row.corrected?.low,
+        y2: (row: DepthRow) => row.corrected?.high,
+        stroke: colors.get(focus.name),
+        strokeWidth: 5,
+        strokeOpacity: 0.3,
+        className: 'interval',
+      }),
+      dot(bars, {
+        x: 'x',
+        y: (row: DepthRow) => row.corrected?.saturation,
+        r: 3,
+        stroke: colors.get(focus.name),
+      }),
       ...shown.map((run) =>
         lineY(
           rows.filter((row) => row.run === run),
@@ -167,6 +188,11 @@ export function profileChart(scene: Scene, width: number, pick: Pick): SVGSVGEle
     if (row) pick({ layer: row.layer });
   });
   return chart;
+}
+
+function estimateOf(layer: LayerData, { step, counting }: Scene): SaturationEstimate | undefined {
+  const point = pointAt(layer, step);
+  return point === undefined ? undefined : estimateAt(point, counting);
 }
 
 const signs: Record<string, string> = { dead: '✕', nonFinite: '!', fewSamples: '?' };

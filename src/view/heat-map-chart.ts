@@ -2,8 +2,8 @@ import { viridisColor } from '../drawing/heat-map.js';
 import { scalarStats } from '../saturation/stats.js';
 import type { Pick } from './charts.js';
 import { h, shortened } from './dom.js';
-import { valueAt } from './run-data.js';
 import { columnAt, columnsOf, numberText, type Scene } from './scene.js';
+import { valueAt } from './values.js';
 
 /**
  * A statistic of every layer (rows, the first on top) at every step (columns) as colors. It is one canvas, because

@@ -1,51 +1,34 @@
 import { tailOf } from '../insight/tail.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
-import { Spectrum } from '../statistics/spectrum.js';
-import { pointAt, type RunData, type SpectrumPoint, valueAt } from './run-data.js';
+import { pointAt, type RunData, type SpectrumPoint } from './run-data.js';
 import { type LayerMark, plainMarkOf } from './scene.js';
+import { type Counting, canEstimate, estimateAt, spectrumOf, valueAt } from './values.js';
 
-/** What the library says of a run at a step: which layers are not to be relied on, which are a tail, and its advice's input. */
-export class Judgment {
-  /** Whether the samples of a spectrum suffice, by the threshold: that takes longer than a frame. */
-  readonly #judged = new WeakMap<SpectrumPoint, Map<number, boolean>>();
-
-  /** What is to be said of each layer, as far as it is known. */
-  marks(run: RunData, step: number, threshold: number): Map<string, LayerMark> {
-    const marks = new Map<string, LayerMark>();
-    for (const layer of run.layers) {
-      const point = pointAt(layer, step);
-      if (point === undefined) continue;
-      const mark = plainMarkOf(layer, step);
-      if (mark !== undefined) marks.set(layer.name, mark);
-      else if (this.#judged.get(point)?.get(threshold) === false) marks.set(layer.name, 'fewSamples');
-    }
-    return marks;
+/** What is to be said of each layer, as far as it is known: whether samples are too few is estimated later. */
+export function marksAt(run: RunData, step: number, counting: Counting): Map<string, LayerMark> {
+  const marks = new Map<string, LayerMark>();
+  for (const layer of run.layers) {
+    const point = pointAt(layer, step);
+    if (point === undefined) continue;
+    const mark = plainMarkOf(layer, step);
+    if (mark !== undefined) marks.set(layer.name, mark);
+    else if (hasFewSamples(point, counting)) marks.set(layer.name, 'fewSamples');
   }
-
-  /** Judges the samples of the layers that were not judged yet. Returns whether there were any. */
-  judge(run: RunData, step: number, threshold: number): boolean {
-    let isNew = false;
-    for (const layer of run.layers) {
-      const point = pointAt(layer, step);
-      if (point?.samples === undefined || !isWhole(point)) continue;
-      const known = this.#judged.get(point) ?? new Map<number, boolean>();
-      this.#judged.set(point, known);
-      if (known.has(threshold)) continue;
-      known.set(threshold, spectrumOf(point).isReliable({ threshold }));
-      isNew = true;
-    }
-    return isNew;
-  }
+  return marks;
 }
 
-function isWhole(point: SpectrumPoint): boolean {
-  return !point.isEstimated && point.eigenvalues.length === point.features;
+function hasFewSamples(point: SpectrumPoint, { threshold, rule }: Counting): boolean {
+  if (estimateAt(point, { threshold, rule }) === undefined) return false;
+  const verdicts = reliable.get(point) ?? new Map<string, boolean>();
+  reliable.set(point, verdicts);
+  const key = `${threshold} ${rule}`;
+  let isReliable = verdicts.get(key);
+  if (isReliable === undefined) verdicts.set(key, (isReliable = spectrumOf(point).isReliable({ threshold, rule })));
+  return !isReliable;
 }
 
-function spectrumOf(point: SpectrumPoint): Spectrum {
-  const { eigenvalues, samples, effectiveSamples } = point;
-  return Spectrum.fromEigenvalues(eigenvalues, { samples, effectiveSamples });
-}
+/** Whether the samples of a spectrum suffice, by threshold and rule. */
+const reliable = new WeakMap<SpectrumPoint, Map<string, boolean>>();
 
 /** The names of the layers of a run's tail at a step. */
 export function tailAt(run: RunData, step: number, threshold: number): readonly string[] {
@@ -75,7 +58,8 @@ export function epochAt(run: RunData, step: number, threshold: number): EpochSta
         intrinsicDimensionality,
         values: { saturation, intrinsicDimensionality },
         ...(layer.role === undefined ? {} : { role: layer.role }),
-        ...(point?.samples !== undefined && isWhole(point) ? { spectrum: spectrumOf(point) } : {}),
+        ...(point?.effectiveSamples === undefined ? {} : { effectiveSamples: point.effectiveSamples }),
+        ...(point !== undefined && canEstimate(point) ? { spectrum: spectrumOf(point) } : {}),
       },
     ];
   });

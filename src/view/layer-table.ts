@@ -1,14 +1,24 @@
-import { type ScalarStat, scalarStats } from '../saturation/stats.js';
+import { correctedStats, type ScalarStat, scalarStats } from '../saturation/stats.js';
 import { h } from './dom.js';
-import { type Counting, pointAt, type RunData, valueAt } from './run-data.js';
-import { markText, numberText, plainMarkOf, type Scene } from './scene.js';
+import { pointAt, type RunData } from './run-data.js';
+import { manySamplesText, markText, numberText, plainMarkOf, type Scene } from './scene.js';
+import { type Counting, canEstimate, estimateNow, valueAt } from './values.js';
 
 /** The numbers of the focus at the step as a table, in order of depth. @param pick is told which layer was chosen */
 export function layerTable(scene: Scene, pick: (layer: string) => void): HTMLElement {
   const { focus, step, counting } = scene;
   const { basis, title } = scalarStats[counting.stat];
   const hasOwn = basis !== 'threshold';
-  const heads = ['layer', 'width', 'samples', 'dimensions', 'saturation', ...(hasOwn ? [title] : []), 'note'];
+  const heads = [
+    'layer',
+    'width',
+    'samples',
+    'dimensions',
+    'saturation',
+    'with many samples',
+    ...(hasOwn ? [title] : []),
+    'note',
+  ];
   const rows = focus.layers.map((layer) => {
     const point = pointAt(layer, step);
     const number = (stat: ScalarStat) => numberText({ ...counting, stat }, valueAt(layer, step, { ...counting, stat }));
@@ -23,6 +33,7 @@ export function layerTable(scene: Scene, pick: (layer: string) => void): HTMLEle
       h('td', {}, point?.samples?.toLocaleString('en') ?? ''),
       h('td', {}, number('intrinsicDimensionality')),
       h('td', {}, number('saturation')),
+      h('td', {}, manySamplesText(layer, scene)),
       hasOwn && h('td', {}, number(counting.stat)),
       h('td', {}, mark === undefined ? '' : markText[mark]),
     );
@@ -38,12 +49,15 @@ export function layerTable(scene: Scene, pick: (layer: string) => void): HTMLEle
 /** The numbers of several runs at a step as CSV (RFC 4180), one line per run and layer. */
 export function layersCsv(runs: readonly RunData[], step: number, counting: Counting): string {
   const own = scalarStats[counting.stat].basis === 'threshold' ? [] : [counting.stat];
-  const stats: ScalarStat[] = ['intrinsicDimensionality', 'saturation', ...own];
+  const stats: ScalarStat[] = [
+    ...new Set<ScalarStat>(['intrinsicDimensionality', 'saturation', ...correctedStats, ...own]),
+  ];
   const columns = stats.map((stat) => scalarStats[stat].column);
   const lines = [['run', 'layer', 'step', 'width', 'samples', 'threshold', ...columns]];
   for (const run of runs) {
     for (const layer of run.layers) {
       const point = pointAt(layer, step);
+      if (point !== undefined && canEstimate(point)) estimateNow(point, { ...counting, rule: run.rule });
       lines.push([
         run.name,
         layer.name,

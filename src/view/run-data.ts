@@ -1,15 +1,8 @@
 import type { ReceptiveField } from '../insight/receptive-fields.js';
 import type { LayerRole, Split } from '../saturation/epoch.js';
 import type { RunHistory } from '../saturation/run-history.js';
-import { type ScalarStat, scalarStatNames, scalarStats } from '../saturation/stats.js';
-import {
-  entropyRankOf,
-  type IntrinsicDimensionRule,
-  participationRatioOf,
-  simpsonIndexOf,
-  stableRankOf,
-  traceOf,
-} from '../statistics/spectrum-measures.js';
+import type { ScalarStat } from '../saturation/stats.js';
+import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 
 /*
  * What the saturation view shows, wherever it comes from: the runs that a source lists, and the spectra and numbers of one
@@ -142,54 +135,6 @@ export function pointAt(layer: LayerData, step: number): SpectrumPoint | undefin
     else high = middle;
   }
   return layer.points[low - 1];
-}
-
-/** Statistics that follow from the eigenvalues alone and cost little; others are shown if the run holds them. */
-const measures: Partial<Record<ScalarStat, (eigenvalues: Float64Array) => number>> = {
-  trace: traceOf,
-  participationRatio: participationRatioOf,
-  entropyRank: entropyRankOf,
-  stableRank: stableRankOf,
-  simpsonIndex: simpsonIndexOf,
-};
-
-/** The statistics that can be shown of these runs, in the order of the table of statistics. */
-export function statsOf(runs: readonly RunData[]): ScalarStat[] {
-  const layers = runs.flatMap((run) => run.layers);
-  const hasWhole = layers.some(({ points }) => points.some((point) => !point.isEstimated));
-  return scalarStatNames.filter((stat) =>
-    scalarStats[stat].basis === 'threshold' && (stat === 'saturation' || stat === 'intrinsicDimensionality')
-      ? layers.length > 0
-      : (hasWhole && stat in measures) || layers.some(({ stats }) => stats.has(stat)),
-  );
-}
-
-/** What is computed from a spectrum is kept: sliders ask for the same number many times. */
-const computed = new WeakMap<SpectrumPoint, Map<ScalarStat, number>>();
-
-/** How a number is counted: the statistic, and for those that depend on it the threshold. */
-export interface Counting {
-  readonly stat: ScalarStat;
-  readonly threshold: number;
-  readonly rule: IntrinsicDimensionRule;
-}
-
-/** A statistic of a layer at a step, or at the last one before it that has it; NaN if there is none. */
-export function valueAt(layer: LayerData, step: number, { stat, threshold, rule }: Counting): number {
-  const point = pointAt(layer, step);
-  if (point !== undefined && (stat === 'saturation' || stat === 'intrinsicDimensionality')) {
-    const dimensions = dimensionsAt(point, threshold, rule);
-    return stat === 'saturation' ? dimensions / point.features : dimensions;
-  }
-  const stored = layer.stats.get(stat);
-  if (stored !== undefined) return stored.values[indexAt(stored.steps, step)] ?? Number.NaN;
-  const measure = measures[stat];
-  if (point === undefined || measure === undefined) return Number.NaN;
-  const known = computed.get(point) ?? new Map<ScalarStat, number>();
-  computed.set(point, known);
-  let value = known.get(stat);
-  if (value === undefined) known.set(stat, (value = measure(Float64Array.from(point.eigenvalues))));
-  return value;
 }
 
 /** All steps at which any layer of a run has a spectrum or a statistic, ascending. */

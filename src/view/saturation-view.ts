@@ -7,22 +7,14 @@ import type { Pick } from './charts.js';
 import { type Choice, Controls, percent } from './controls.js';
 import { download, h } from './dom.js';
 import { HeatMapChart } from './heat-map-chart.js';
-import { Judgment, tailAt } from './judgment.js';
+import { marksAt, tailAt } from './judgment.js';
 import { layersCsv } from './layer-table.js';
 import { runColors } from './palette.js';
-import {
-  type Counting,
-  indexAt,
-  type RunData,
-  type RunOutline,
-  statsOf,
-  stepsOf,
-  type ViewSource,
-  valueAt,
-} from './run-data.js';
+import { indexAt, type RunData, type RunOutline, stepsOf, type ViewSource } from './run-data.js';
 import { RunList } from './run-list.js';
 import { mergedLayers, type Scene } from './scene.js';
 import { style } from './style.js';
+import { type Counting, estimatesVersion, estimateWanted, statsOf, valueAt, wantNothing } from './values.js';
 
 /** Where the view keeps what is looked at, so that a link shows the same: the address of a page, for one. */
 export interface ViewMemory {
@@ -43,6 +35,9 @@ export interface SaturationViewOptions {
 /** Runs that are shown at first if nothing says which. */
 const shownAtFirst = 6;
 
+/** How long estimates keep the page from anything else, and after which time their progress is drawn. */
+const [pieceMillis, progressMillis] = [12, 500];
+
 /**
  * The saturation of networks, layer by layer: profile by depth, layers by steps, spectra with a live threshold, receptive
  * fields, losses, advice, and the difference of two runs. It shows what its source has, and follows it.
@@ -59,7 +54,6 @@ export class SaturationView {
   readonly #heatMap: HeatMapChart;
   readonly #controls: Controls;
   readonly #cards = new Map<CardName, Card>();
-  readonly #judgment = new Judgment();
   readonly #stops: (() => void)[] = [];
 
   #outlines: readonly RunOutline[] = [];
@@ -309,6 +303,7 @@ export class SaturationView {
     const stats = statsOf(shown);
     if (!stats.includes(this.#stat)) this.#stat = 'saturation';
     const counting = this.#counting();
+    wantNothing();
     const scene: Scene = {
       counting,
       step: this.#step,
@@ -316,7 +311,7 @@ export class SaturationView {
       layer: this.#layer,
       shown,
       colors: this.#colors(),
-      marks: this.#judgment.marks(focus, this.#step, counting.threshold),
+      marks: marksAt(focus, this.#step, counting),
       tail: tailAt(focus, this.#step, counting.threshold),
       short: shortNames(mergedLayers(shown)).short,
       isDark: this.#isDark,
@@ -337,16 +332,31 @@ export class SaturationView {
     this.#controls.say(summaryOf(scene));
     for (const [name, content] of cardsOf(scene, context)) this.#cards.get(name)?.draw(content);
     clearTimeout(this.#later);
-    this.#later = setTimeout(() => this.#drawLater(scene, context), 150);
+    const drawn = estimatesVersion();
+    this.#later = setTimeout(() => this.#drawLater(scene, context, drawn), 150);
   }
 
-  /** Draws what may wait until a slider rests. */
-  #drawLater(scene: Scene, context: CardContext): void {
+  /**
+   * Draws what may wait until a slider rests. What many samples would show is estimated first, a piece at a time, so that the
+   * page stays at hand.
+   *
+   * @param drawn what was estimated when the scene was drawn
+   * @param since when this began, in milliseconds of `performance.now`
+   */
+  #drawLater(scene: Scene, context: CardContext, drawn: number, since = performance.now()): void {
     if (this.#isClosed) return;
-    const isNew = this.#judgment.judge(scene.focus, scene.step, scene.counting.threshold);
+    const now = performance.now();
+    const isDone = estimateWanted(now + pieceMillis);
+    if (!isDone && now - since < progressMillis) {
+      this.#later = setTimeout(() => this.#drawLater(scene, context, drawn, since));
+      return;
+    }
+    if (estimatesVersion() !== drawn) {
+      this.#draw();
+      return;
+    }
     for (const [name, content] of lateCardsOf(scene, context)) this.#cards.get(name)?.draw(content);
     this.#memory?.write(this.#state());
-    if (isNew) this.#draw();
   }
 
   /** How numbers are counted: at the user's threshold, or at that of the run in focus. */

@@ -1,5 +1,6 @@
-import { scalarStats } from '../saturation/stats.js';
-import { type Counting, indexAt, type LayerData, pointAt, type RunData, valueAt } from './run-data.js';
+import { correctedText, scalarStats } from '../saturation/stats.js';
+import { indexAt, type LayerData, pointAt, type RunData } from './run-data.js';
+import { type Counting, estimateAt, valueAt } from './values.js';
 
 /** What is looked at: every chart is drawn from this, and from nothing else. */
 export interface Scene {
@@ -77,8 +78,17 @@ export function labelOf(run: RunData, runs: readonly RunData[]): string {
 /** A number of a statistic as text: three decimals of a saturation, whole counts, four digits of everything else. */
 export function numberText({ stat }: Counting, value: number): string {
   if (Number.isNaN(value)) return 'no value';
-  if (stat === 'saturation') return value.toFixed(3);
+  if (scalarStats[stat].tagGroup.startsWith('saturation')) return value.toFixed(3);
   return scalarStats[stat].isCount ? String(Math.round(value)) : String(Number(value.toPrecision(4)));
+}
+
+/** The saturation that many samples of a layer would show, as text; empty if it is not known, or not yet. */
+export function manySamplesText(layer: LayerData, { step, counting }: Scene): string {
+  const point = pointAt(layer, step);
+  const estimate = point === undefined ? undefined : estimateAt(point, counting);
+  if (estimate === undefined) return '';
+  const { saturation, low, high } = estimate;
+  return correctedText({ saturationCorrected: saturation, saturationLow: low, saturationHigh: high });
 }
 
 /** A layer's number in words, of one run. */
@@ -89,6 +99,9 @@ export function valueText(scene: Scene, run: RunData, layer: LayerData): string 
   const point = pointAt(layer, step);
   if (point !== undefined) {
     const dimensions = valueAt(layer, step, { ...counting, stat: 'intrinsicDimensionality' });
+    if (counting.stat === 'saturation' && run === scene.focus && scene.marks.get(layer.name) === 'fewSamples') {
+      lines.push(`with many samples ${manySamplesText(layer, scene)}`);
+    }
     if (scalarStats[counting.stat].basis === 'threshold') lines.push(`${dimensions} of ${point.features} directions`);
     if (point.samples !== undefined) {
       lines.push(

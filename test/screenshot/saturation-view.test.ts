@@ -152,6 +152,39 @@ describe.skipIf(!executablePath)('the saturation view in a page', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('shows what many samples would show of few, at the threshold that is chosen', async () => {
+    const { page, complaints } = await openMounted(`
+      const runs = make([''], 4, 64, 3);
+      for (const { layers } of runs) for (const { points } of layers) for (const point of points) point.samples = 96;
+      mountSaturationView(element, runs);`);
+    const cells = page.locator('#saturation-table tbody td:nth-child(6)');
+    const expected = (threshold: number) =>
+      Array.from({ length: 4 }, (_, l) => {
+        const eigenvalues = Array.from({ length: 64 }, (_, i) => (l === 1 ? 0 : (i + 1) ** -(0.5 + l / 4 + 2 / 3 / 2)));
+        const spectrum = Spectrum.fromEigenvalues(eigenvalues, { samples: 96 });
+        const { saturation, low, high } = spectrum.saturationEstimate({ threshold });
+        return `${saturation.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+      });
+    await expect.poll(() => cells.allTextContents()).toEqual(expected(0.99));
+    const bars = page.locator('#saturation-profile svg .interval line');
+    // The first layer is full as it is; of the dead layer and of the one with NaN something else is said.
+    await expect.poll(() => bars.count()).toBe(1);
+    const lengths = () => bars.evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect().height));
+    const before = await lengths();
+    await page.getByLabel('Threshold as a number').fill('0.9');
+    await page.getByLabel('Threshold as a number').press('Enter');
+    await expect.poll(() => cells.allTextContents()).toEqual(expected(0.9));
+    await expect.poll(lengths).not.toEqual(before);
+    await page.screenshot({ path: 'artifacts/view-few-samples.png', fullPage: true });
+    await page.locator('#saturation-stat').selectOption('saturationCorrected');
+    await expect
+      .poll(() => page.locator('#saturation-profile-title').textContent())
+      .toBe('Corrected saturation by depth');
+    // Every spectrum of both splits was estimated for the heat map and the profile.
+    await expect.poll(() => page.locator('#saturation-profile svg [aria-label=dot] circle').count()).toBe(8);
+    expect(complaints).toEqual([]);
+  });
+
   it('leaves out the folders that most names begin with, and tells whole names where one points', async () => {
     const { page } = await openMounted(
       "mountSaturationView(element, make([''], 4, 16, 3, ['net/body/conv_1', 'net/body/conv_2', 'net/body/fc', 'out']));",
@@ -246,9 +279,11 @@ describe.skipIf(!executablePath)('the saturation view in a page', () => {
     await page.locator('#saturation-table table').waitFor();
     const [csv] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV' }).click()]);
     const lines = readFileSync(await csv.path(), 'utf8').split('\r\n');
-    expect(lines[0]).toBe('run,layer,step,width,samples,threshold,intrinsic-dimensionality,saturation');
-    expect(lines[1]).toMatch(/^train,'=1\+1,2,8,320,0\.99,\d,0\.\d+|1$/);
-    expect(lines[2]).toMatch(/^train,"a,b",2,8,320,0\.99,0,0$/);
+    expect(lines[0]).toBe(
+      'run,layer,step,width,samples,threshold,intrinsic-dimensionality,saturation,saturation-corrected,saturation-low,saturation-high',
+    );
+    expect(lines[1]).toMatch(/^train,'=1\+1,2,8,320,0\.99,\d(,(0\.\d+|1)){4}$/);
+    expect(lines[2]).toMatch(/^train,"a,b",2,8,320,0\.99,0,0,0,0,0$/);
     expect(lines).toHaveLength(8);
     const [png] = await Promise.all([
       page.waitForEvent('download'),

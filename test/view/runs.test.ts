@@ -1,22 +1,24 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
+import { adviseOn } from '../../src/insight/advice.js';
 import { readHistories } from '../../src/reports.js';
 import { RunHistory } from '../../src/saturation/run-history.js';
+import { epochAt, marksAt } from '../../src/view/judgment.js';
 import { packRuns, unpackRuns } from '../../src/view/packed-runs.js';
 import {
   dimensionsAt,
   indexAt,
+  type LayerData,
   outlineOf,
   pointAt,
   type RunData,
   runsOfHistory,
   type SpectrumPoint,
-  statsOf,
   stepsOf,
-  valueAt,
 } from '../../src/view/run-data.js';
 import { areAlike, mergedLayers } from '../../src/view/scene.js';
+import { estimateAt, estimateNow, estimateWanted, statsOf, valueAt, wantNothing } from '../../src/view/values.js';
 import { epochOf, layer } from '../support/epochs.js';
 import { temporaryFolder } from '../support/folders.js';
 import { normal, uniform } from '../support/random.js';
@@ -165,6 +167,86 @@ it('offers the statistics that runs hold or that their spectra give, and compute
   expect(valueAt(first, 2, { ...counting, stat: 'saturation' })).toBe(spectrum.saturation(0.9));
   expect(valueAt(first, 0, { ...counting, stat: 'saturation' })).toBeNaN();
   expect(valueAt(first, 5, { ...counting, stat: 'conditionNumber' })).toBe(Number.POSITIVE_INFINITY);
+});
+
+it('estimates what many samples would show at any threshold, of whole spectra, in pieces of time', () => {
+  const next = normal(8);
+  const points = Array.from({ length: 6 }, (_, index) => {
+    const eigenvalues = Float64Array.from({ length: 40 }, () => next() ** 2)
+      .sort()
+      .reverse();
+    return point(eigenvalues, { step: index + 1, samples: 80, effectiveSamples: index < 3 ? undefined : 60 });
+  });
+  const one: LayerData = { name: 'a', points, stats: new Map() };
+  expect(statsOf([{ ...someRuns()[0], layers: [one] }])).toEqual(expect.arrayContaining(['saturationLow']));
+  wantNothing();
+  for (const { step } of points) {
+    expect(valueAt(one, step, { stat: 'saturationCorrected', threshold: 0.99, rule: 'paper' })).toBeNaN();
+  }
+  expect(estimateWanted(0)).toBe(false);
+  expect(estimateWanted(Number.POSITIVE_INFINITY)).toBe(true);
+  for (const at of points) {
+    const { eigenvalues, samples, effectiveSamples } = at;
+    const spectrum = Spectrum.fromEigenvalues(eigenvalues, { samples, effectiveSamples });
+    for (const counted of [
+      { threshold: 0.99, rule: 'paper' },
+      { threshold: 0.9, rule: 'delve' },
+    ] as const) {
+      const expected = spectrum.saturationEstimate(counted);
+      expect(estimateAt(at, counted)).toEqual(expected);
+      expect(valueAt(one, at.step, { stat: 'saturationCorrected', ...counted })).toBe(expected.saturation);
+      expect(valueAt(one, at.step, { stat: 'saturationLow', ...counted })).toBe(expected.low);
+      expect(valueAt(one, at.step, { stat: 'saturationHigh', ...counted })).toBe(expected.high);
+    }
+  }
+});
+
+it('holds an estimate however many spectra come after it, and makes none of a part of a spectrum', () => {
+  const counted = { threshold: 0.99, rule: 'paper' as const };
+  const wide = (index: number) =>
+    point(
+      Float64Array.from({ length: 4096 }, (_, i) => 1 / (i + 1 + index)),
+      { samples: 6000 },
+    );
+  const points = Array.from({ length: 300 }, (_, index) => wide(index));
+  const first = estimateNow(points[0], counted);
+  for (const one of points) estimateNow(one, counted);
+  expect(estimateAt(points[0], counted)).toEqual(first);
+  wantNothing();
+  // Its spectrum is no longer at hand: another threshold is computed later.
+  expect(estimateAt(points[0], { ...counted, threshold: 0.5 })).toBeUndefined();
+  expect(estimateAt(points[299], { ...counted, threshold: 0.5 })?.saturation).toBeGreaterThan(0);
+  expect(estimateWanted(Number.POSITIVE_INFINITY)).toBe(true);
+  expect(estimateAt(points[0], { ...counted, threshold: 0.5 })?.saturation).toBeGreaterThan(0);
+  for (const over of [{ samples: undefined }, { isEstimated: true }, { features: 5000 }]) {
+    expect(estimateAt(point([2, 1], over), counted)).toBeUndefined();
+  }
+  expect(estimateWanted(0)).toBe(true);
+});
+
+it('the advice of the view counts independent rows, as the tracker did', () => {
+  const eigenvalues = Array.from({ length: 32 }, (_, i) => Math.exp(-i / 5));
+  const run = (effectiveSamples?: number): RunData => ({
+    ...someRuns()[0],
+    layers: ['a', 'b'].map((name) => ({
+      name,
+      points: [point(eigenvalues, { samples: 30_000, effectiveSamples })],
+      stats: new Map(),
+    })),
+  });
+  const kinds = (effectiveSamples?: number) =>
+    adviseOn(epochAt(run(effectiveSamples), 1, 0.99)).map(({ kind, layers }) => [kind, layers]);
+  expect(kinds(32)).toContainEqual(['samples', ['a', 'b']]);
+  expect(kinds().map(([kind]) => kind)).not.toContain('samples');
+  const few = run(32);
+  const counting = { stat: 'saturation', threshold: 0.99, rule: 'paper' } as const;
+  // Marks come when they are estimated.
+  expect(marksAt(few, 1, counting).size).toBe(0);
+  estimateWanted(Number.POSITIVE_INFINITY);
+  expect([...marksAt(few, 1, counting)]).toEqual([
+    ['a', 'fewSamples'],
+    ['b', 'fewSamples'],
+  ]);
 });
 
 it('merges the layers of networks that share names, and tells networks apart', () => {
