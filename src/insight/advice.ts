@@ -55,7 +55,7 @@ const papers = {
   delve: { title: 'Delve: how to act on the values', url: 'https://github.com/delve-team/delve/issues/43' },
 } as const;
 
-/** A layer that uses this fraction of its directions and is no wider than its neighbors holds the others back. */
+/** A layer that uses this fraction of its directions and is no wider than its neighbors, which use less, holds them back. */
 const saturated = 0.9;
 /** The range of mean saturation that Delve's maintainers advise to aim for, by scaling all widths alike. */
 const usefulSaturation = [0.2, 0.4] as const;
@@ -224,7 +224,9 @@ function bottlenecks({ layers, trusted, roles, finished, named }: AdviceCase): F
       (one) =>
         one !== undefined && roles.get(one.layer) !== 'output' && (trusted.includes(one) || one !== layers.at(-1)),
     );
-    return around.length > 0 && around.every((one) => features <= one!.features);
+    // Of layers that are as wide and as full, none holds the others back: their width is judged as a whole.
+    const isAlike = (one: LayerStatistics) => one.features === features && (one.values.saturation ?? 0) >= saturated;
+    return around.length > 0 && around.every((one) => features <= one!.features && !isAlike(one!));
   });
   if (narrow.length === 0) return [];
   const told = narrow.map(
@@ -244,6 +246,14 @@ function bottlenecks({ layers, trusted, roles, finished, named }: AdviceCase): F
   ];
 }
 
+/** So many layers of few rows are told with their numbers; of more, only the worst. */
+const wordedOnes = 3;
+
+/** Independent rows of a layer per feature. */
+function shortOf({ samples, effectiveSamples = samples, features }: LayerStatistics): number {
+  return effectiveSamples / features;
+}
+
 function tooFewSamples({ epoch, doubtful, finished, named }: AdviceCase): Finding[] {
   if (doubtful.length === 0) return [];
   const told = doubtful.map((one) => {
@@ -258,11 +268,16 @@ function tooFewSamples({ epoch, doubtful, finished, named }: AdviceCase): Findin
     return `${named(layer)} (${samples} rows${worth} of ${features} features${truth})`;
   });
   const more = finished ? 'Run more samples through the model' : 'Record more batches per epoch, or use more data';
+  const most = doubtful.reduce((worst, one) => (shortOf(one) < shortOf(worst) ? one : worst));
+  const which =
+    doubtful.length <= wordedOnes
+      ? told.join(', ')
+      : `${doubtful.length} layers (${several(doubtful.map(({ layer }) => named(layer)))}), the fewest for their width in ${told[doubtful.indexOf(most)]}`;
   return [
     {
       kind: 'samples',
       layers: names(doubtful),
-      text: `Too few rows to trust the values of ${several(told)}: they come out too low, and nothing is concluded from them here. ${more}: ${rowsPerDimension} independent rows per dimension found, or more.`,
+      text: `Too few rows to trust the values of ${which}: they come out too low, and nothing is concluded from them here. ${more}: ${rowsPerDimension} independent rows per dimension found, or more.`,
       source: papers.eigenspace,
     },
   ];

@@ -104,6 +104,9 @@ describe('adviseOn', () => {
     expect(kinds(epoch([0.3, 0.3, 0.3, 1], { 3: { features: 10 } }))).toEqual([]);
     // The layer in front of it is still a bottleneck.
     expect(kinds(epoch([0.3, 0.3, 0.95, 1], { 3: { features: 10 } }))).toContain('bottleneck');
+    // Layers that are as wide and as full as their neighbors are none: all are too narrow, or none is.
+    expect(kinds(epoch([0.95, 0.97, 0.95, 0.93, 0.9]))).toEqual(['width']);
+    expect(find(epoch([0.95, 0.97, 0.95, 0.93, 0.9], { 2: { features: 16 } }), 'bottleneck').layers).toEqual(['l3']);
   });
 
   it('calls fewer than ten samples per dimension found too few', () => {
@@ -112,6 +115,27 @@ describe('adviseOn', () => {
     const finding = find(epoch([0.3, 0.3, 0.9], { 0: { samples: 189 } }), 'samples');
     expect(finding.layers).toEqual(['l1']);
     expect(finding.text).toContain('`l1` (189 rows of 64 features)');
+  });
+
+  it('tells few rows of up to three layers with their numbers, and of more only those of the worst', () => {
+    const spectrum = Spectrum.fromEigenvalues(
+      Float64Array.from({ length: 64 }, (_, i) => Math.exp(-i / 12)),
+      { samples: 128 },
+    );
+    const few = { samples: 128, spectrum };
+    const { saturation, low, high } = spectrum.saturationEstimate();
+    const truth = `0.30 shown, ${saturation.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}) with many rows`;
+    const three = find(epoch([0.3, 0.3, 0.3, 0.9], { 0: few, 1: few, 2: few }), 'samples').text;
+    expect(three.match(/128 rows of 64 features: /g)).toHaveLength(3);
+    expect(three).toContain(`\`l2\` (128 rows of 64 features: ${truth})`);
+    const layers = Object.fromEntries(Array.from({ length: 14 }, (_, i) => [i, few]));
+    const worst = { samples: 300, effectiveSamples: 100, spectrum };
+    const many = find(epoch([...new Array(14).fill(0.3), 0.9], { ...layers, 6: worst }), 'samples');
+    expect(many.layers).toHaveLength(14);
+    expect(many.text).toMatch(
+      /^Too few rows to trust the values of 14 layers \(`l1`, .*`l10` and 4 more\), the fewest for their width in `l7` \(300 rows, worth 100 independent ones, of 64 features: 0.30 shown, /,
+    );
+    expect(many.text.match(/of 64 features/g)).toHaveLength(1);
   });
 
   it('reports rows with NaN first, with their number', () => {
