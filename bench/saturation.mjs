@@ -90,7 +90,7 @@ const report = `## Saturation: training-step overhead
 64; LSTM(128) on 32 steps, batch 64; SGD with momentum in all. Every batch is used; as in a fit, the spectra are solved while
 training goes on and waited for before the next ones. Training without and with a tracker are processes that take turns (of
 ${jobs.map(([backend, network, steps]) => `${steps} step${steps === 1 ? '' : 's'}: ${network} ${backend}`).join(', ')}); those whose turn it is not are stopped. How
-memory happens to lie makes one process up to 6 % faster than another of the same kind, so there are several sets of processes. A ratio is that of the
+memory happens to lie makes processes of one kind differ, so there are several sets of processes. A ratio is that of the
 times between two spectra; median, least and most of these. "Delve, restated" is
 bench/delve_restated.py: Delve's accumulation as published in 0.1.44 and its eigh, on the same networks in torch; not Delve's
 own package.
