@@ -1,5 +1,6 @@
 import { dispose, slice, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { describe, messageOf } from '../errors.js';
+import type { LayerRole } from '../saturation/epoch.js';
 import { type ExecutedNode, executedNodes, type GraphModelLike } from '../summaries/graph-nodes.js';
 import { type Inputs, isTensor } from './batches.js';
 import { wrapMethod } from './wrap-method.js';
@@ -172,6 +173,8 @@ export interface GraphNode {
   readonly op: string;
   /** Number of features: channels of a convolution, units of a dense layer. */
   readonly width: number;
+  /** What the layer is for, where its saturation is to be read with that in mind: `adviseOn` takes it (`roles`). */
+  readonly role?: LayerRole;
 }
 
 /** The width of what an operation with weights puts out, from the shape of its weights (its second input). */
@@ -196,6 +199,10 @@ const lookups = new Set(['Gather', 'GatherV2', 'ResourceGather']);
 const activations = 'Identity Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Softmax LogSoftmax';
 const withWeight = 'BiasAdd Add AddV2 Sub Mul RealDiv Prelu';
 const norms = 'FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3';
+/** Activations, and what picks or multiplies: a layer in front of one of these is not linear. Multiplying by a weight is. */
+const bending = new Set(
+  `${activations} Prelu Maximum Minimum Max Mul Square`.split(' ').filter((op) => op !== 'Identity'),
+);
 
 /** Operations that end a layer, because they change each feature by itself, and how many inputs they read. */
 const elementwise = new Map([
@@ -245,6 +252,32 @@ export function graphNodes(model: GraphModelLike): GraphNode[] {
       .filter((name) => name !== node.name);
     return others.every((name) => shapeOf(name) !== undefined) ? endOf(next) : node.name;
   };
+  const computes = (node: ExecutedNode) => lookups.has(node.op) || Object.hasOwn(widths, node.op);
+  const bends = (node: ExecutedNode) =>
+    bending.has(node.op) && !(node.op === 'Mul' && inputsOf(node).some((name) => shapeOf(name) !== undefined));
+  /** What stands between a node and the layers that compute next: whether anything bends, and whether there is any layer. */
+  const behind = (node: ExecutedNode, seen = new Set<string>()): { isBent: boolean; isLast: boolean } => {
+    let [isBent, isLast] = [false, true];
+    for (const next of consumers.get(node.name) ?? []) {
+      if (computes(next)) isLast = false;
+      if (computes(next) || seen.has(next.name)) continue;
+      seen.add(next.name);
+      const further = behind(next, seen);
+      isBent ||= bends(next) || further.isBent;
+      isLast &&= further.isLast;
+    }
+    return { isBent, isLast };
+  };
+  const roleOf = (node: ExecutedNode, weights: readonly number[]): LayerRole | undefined => {
+    const { isBent, isLast } = behind(node);
+    if (isLast) return 'output';
+    if (/Depthwise/.test(node.op)) return 'depthwise';
+    if (lookups.has(node.op)) return undefined;
+    const fused = (node.attrParams?.fusedOps?.value ?? []) as unknown[];
+    if (!isBent && !fused.some((op) => /relu|elu|sigmoid|tanh/i.test(String(op)))) return 'projection';
+    const isPointwise = weights.length > 2 && weights.slice(0, -2).every((side) => side === 1);
+    return isPointwise && weights.at(-1)! < weights.at(-2)! ? 'squeeze' : undefined;
+  };
   return nodes.flatMap((node) => {
     const [first, second] = inputsOf(node);
     const weights = shapeOf(lookups.has(node.op) ? first : second);
@@ -253,7 +286,9 @@ export function graphNodes(model: GraphModelLike): GraphNode[] {
       : weights && Object.hasOwn(widths, node.op)
         ? widths[node.op](weights, node)
         : undefined;
-    return width === undefined ? [] : [{ name: endOf(node), op: node.op, width }];
+    if (width === undefined || weights === undefined) return [];
+    const role = roleOf(node, weights);
+    return [{ name: endOf(node), op: node.op, width, ...(role === undefined ? {} : { role }) }];
   });
 }
 

@@ -27,6 +27,11 @@ export interface AdviceOptions extends TailOptions {
    * (both of which a tracker also notes in its runs), the receptive fields and the size of the input.
    */
   model?: ModelLike;
+  /**
+   * What layers are for, by name: of a GraphModel, `new Map(graphNodes(model).map(({ name, role }) => [name, role]))`. Default:
+   * that of `model`, or what a tracker noted.
+   */
+  roles?: ReadonlyMap<string, LayerRole | undefined>;
   /** The result of `receptiveFields(model)`, which shows from where on layers see nothing new. Default: that of `model`. */
   receptiveFields?: readonly ReceptiveField[];
   /** Size of the model's inputs in pixels or samples; needed with `receptiveFields`. Default: that of `model`, if fixed. */
@@ -77,7 +82,7 @@ export function caseOf(of: EpochStatistics | ReadonlyMap<string, Spectrum>, opti
   const { model, finished = of instanceof Map } = options;
   if (model !== undefined) checkModel('adviseOn', model);
   const layers = layersToJudge(epoch, options.split);
-  const roles = model === undefined ? notedRoles(layers) : layerRoles(model);
+  const roles = givenRoles(options) ?? (model === undefined ? notedRoles(layers) : layerRoles(model));
   // Without a model that tells, what stands last is taken for the output.
   const head = options.head ?? (layers.some(({ layer }) => roles.get(layer) === 'output') ? 0 : 1);
   const doubtful = layers.filter((layer) => layer.samples > 0 && !isTrusted(layer, epoch.threshold));
@@ -102,6 +107,11 @@ export function caseOf(of: EpochStatistics | ReadonlyMap<string, Spectrum>, opti
     options,
     named: namer(names(layers)),
   };
+}
+
+/** The roles that a user tells. */
+function givenRoles({ roles }: AdviceOptions): Map<string, LayerRole> | undefined {
+  return roles && new Map([...roles].flatMap(([layer, role]) => (role === undefined ? [] : [[layer, role] as const])));
 }
 
 /** The roles that the layers' own statistics tell. */

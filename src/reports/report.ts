@@ -27,6 +27,7 @@ export const reportOptionNames: OptionNames<ReportOptions> = {
   renderers: true,
   split: true,
   model: true,
+  roles: true,
   finished: true,
   threshold: true,
   receptiveFields: true,

@@ -1,4 +1,5 @@
 import { warn } from '#platform';
+import { type GraphModelNodes, graphNodes, isGraphModelNodes } from '../activations/graph-model.js';
 import { describe, messageOf } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { inputSizeOf } from '../insight/border.js';
@@ -32,6 +33,7 @@ export class SaveTargets {
   readonly #options: ResolvedOptions;
   readonly #model: unknown;
   #structure: Structure | 'unreadable' | undefined;
+  #graphRoles: Map<string, LayerRole> | undefined;
   readonly #report: (error: unknown, where: string) => void;
   /** The stores, and the epochs that each is saving. */
   readonly #stores: { name: string; store: Store; unsaved: Set<number> }[] = [];
@@ -105,13 +107,26 @@ export class SaveTargets {
 
   /** The epoch with what its layers are for, if the structure of what is tracked can be read. */
   withRoles(epoch: EpochStatistics): EpochStatistics {
-    const { roles } = this.#readStructure() ?? {};
+    const roles = this.#roles();
     if (roles === undefined || roles.size === 0) return epoch;
     const layers = epoch.layers.map((layer) => {
       const role = roles.get(layer.layer);
       return role === undefined ? layer : { ...layer, role };
     });
     return { ...epoch, layers };
+  }
+
+  #roles(): ReadonlyMap<string, LayerRole> | undefined {
+    if (!isGraphModelNodes(this.#model)) return this.#readStructure()?.roles;
+    if (this.#graphRoles === undefined) {
+      this.#graphRoles = new Map();
+      this.#try('roles of nodes', () => {
+        for (const { name, role } of graphNodes((this.#model as GraphModelNodes).model)) {
+          if (role !== undefined) this.#graphRoles?.set(name, role);
+        }
+      });
+    }
+    return this.#graphRoles;
   }
 
   /** Writes an epoch to TensorBoard. What it adds is in the file when this returns: a long computation may follow. */

@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { graphNodes, isGraphModelNodes } from '../../src/activations/graph-model.js';
 import { type LayerCall, type LayerHook, onLayerCall } from '../../src/activations/hooks.js';
+import { adviseOn } from '../../src/insight/advice.js';
+import type { AdviceOptions } from '../../src/insight/advice-case.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
@@ -470,8 +472,8 @@ describe('graphNodes', () => {
     const model = await load(['left', 'right']);
     expect(graphNodes(model)).toEqual([
       { name: 'hidden/Relu', op: 'MatMul', width: 6 },
-      { name: 'left', op: 'MatMul', width: 2 },
-      { name: 'right', op: 'MatMul', width: 3 },
+      { name: 'left', op: 'MatMul', width: 2, role: 'output' },
+      { name: 'right', op: 'MatMul', width: 3, role: 'output' },
     ]);
     const x = normalTensor([9, 4], 1);
     const nodes = graphNodes(model).map(({ name }) => name);
@@ -548,16 +550,34 @@ describe('graphNodes', () => {
     const listed = graphNodes(model);
     expect(listed).toEqual([
       { name: 'conv/Relu6', op: expect.stringMatching(/Conv2D$/), width: 5 },
-      { name: 'depth/Tanh', op: 'DepthwiseConv2dNative', width: 10 },
-      { name: 'up/Conv', op: 'Conv2DBackpropInput', width: 7 },
-      { name: 'skip/Conv', op: 'Conv2D', width: 7 },
-      { name: 'dense/Softmax', op: expect.stringMatching(/MatMul$/), width: 4 },
+      { name: 'depth/Tanh', op: 'DepthwiseConv2dNative', width: 10, role: 'depthwise' },
+      { name: 'up/Conv', op: 'Conv2DBackpropInput', width: 7, role: 'projection' },
+      { name: 'skip/Conv', op: 'Conv2D', width: 7, role: 'projection' },
+      { name: 'dense/Softmax', op: expect.stringMatching(/MatMul$/), width: 4, role: 'output' },
     ]);
     const x = normalTensor([5, 6, 6, 2], 1);
     const nodesToTrack = listed.map(({ name }) => name);
     const spectra = await extractSaturation({ model, nodes: nodesToTrack }, x, { progress: false });
     expect([...spectra].map(([, { features }]) => features)).toEqual(listed.map(({ width }) => width));
     x.dispose();
+    model.dispose();
+  });
+
+  it('says what layers are for, in advice and in what a tracker stores', async () => {
+    const model = await load(['left', 'right']);
+    const nodes = graphNodes(model).map(({ name }) => name);
+    const recorded = new RecordingStore();
+    const tracker = new SaturationTracker('unused', { model, nodes }, { saveTo: [recorded] });
+    tracker.record('val', () => tf.dispose(tf.tidy(() => model.execute(normalTensor([900, 4], 1)) as tf.Tensor[])));
+    await tracker.addSaturations();
+    await tracker.close();
+    expect(nodes.map((name) => recorded.layer('val', name).role)).toEqual([undefined, 'output', 'output']);
+    const spectra = await extractSaturation({ model, nodes }, normalTensor([900, 4], 1), { progress: false });
+    const bottlenecks = (options: AdviceOptions) =>
+      adviseOn(spectra, options).flatMap(({ kind, layers }) => (kind === 'bottleneck' ? layers : []));
+    // Two of two directions: the first output would be called a bottleneck.
+    expect(bottlenecks({})).toEqual(['left']);
+    expect(bottlenecks({ roles: new Map(graphNodes(model).map(({ name, role }) => [name, role])) })).toEqual([]);
     model.dispose();
   });
 
