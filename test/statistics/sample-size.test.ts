@@ -209,6 +209,12 @@ describe('isReliable', () => {
     expect(spectrum.sampleSizeWarning('dense_1')).toMatch(/^Layer "dense_1": 256 rows are few for 256 features/);
   });
 
+  it('is not content with 1024 rows, which show 0.89', () => {
+    const spectrum = sampled(variances, 1024, 7);
+    expect(spectrum.saturation()).toBeCloseTo(0.89, 1);
+    expect(spectrum.isReliable()).toBe(false);
+  });
+
   it('is content with 2560 rows', () => {
     const spectrum = sampled(variances, 2560, 4);
     expect(Math.abs(spectrum.saturation() - 241 / 256)).toBeLessThan(0.05);
