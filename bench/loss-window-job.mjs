@@ -53,6 +53,12 @@ const loads = {
       compute(4000);
     }
   },
+  'steps of 4 s, 20,000 scalars before each': () => {
+    for (;;) {
+      add(20_000, 500);
+      compute(4000);
+    }
+  },
   'a heap that grows until it is exhausted': async () => {
     for (const kept = []; ; ) {
       add(5, 1);

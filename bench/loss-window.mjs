@@ -36,6 +36,7 @@ const loads = new Map([
   ['bursts of 1,000 every 100 ms', 2000],
   ['a busy loop', 2000],
   ['steps of 4 s, 5 scalars before each', 8000],
+  ['steps of 4 s, 20,000 scalars before each', 8000],
   ['a heap that grows until it is exhausted', undefined],
 ]);
 const signals = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGABRT'];
@@ -142,7 +143,7 @@ function render() {
     `${machine()}. Command: \`npm run bench:loss\`. Programs that add scalars to a folder are killed at a random moment (by`,
     'SIGKILL, SIGTERM, SIGINT and SIGABRT in turn; the last load ends by itself). The age of the oldest event that is not in',
     'the file, at the kill; 0 if none is missing. Ages are upper bounds: the programs note the time before each scalar (in the',
-    'bursts before every 50th, in the busy loop before every 256th).',
+    'bursts before every 50th, in the busy loop before every 256th, before the steps of 4 s before every 500th of 20,000).',
     ...(options.note ? [options.note] : []),
     '',
     ...table.map((cells) => `| ${cells.join(' | ')} |`),

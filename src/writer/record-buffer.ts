@@ -35,13 +35,19 @@ const retryMillis = 100;
 /** With a longer time, setTimeout fires at once. */
 const maxTimerMillis = 2 ** 31 - 1;
 
+/** The part of the time that passes which writing may take if events are written one by one. */
+const writeShare = 0.015;
+/** As much of it, in milliseconds, is saved at most: enough for twenty thousand events. */
+const maxSavedMillis = 80;
+
 /**
- * The time that writing may take if events are written one by one, in milliseconds: half a percent of the time that passes.
- * What is not spent is saved, so that thousands of events are written one by one after a training step of some seconds, while
- * a loop that does nothing but add events writes them in large pieces. All buffers of a thread share it.
+ * The time that writing may take if events are written one by one, in milliseconds: a small part of the time that passes,
+ * from the start of the program on. What is not spent is saved, so that thousands of events are written one by one after a
+ * training step of some seconds, while a loop that does nothing but add events writes them in large pieces. All buffers of a
+ * thread share it.
  */
 class WriteAllowance {
-  #millis = 0.5;
+  #millis = Math.min(maxSavedMillis, writeShare * performance.now());
   #at = Date.now();
   /** What the last two writes have cost. */
   #costs: [number, number] = [0, 0];
@@ -49,7 +55,7 @@ class WriteAllowance {
   /** Whether there is time left at `now`, in milliseconds. */
   isLeft(now: number): boolean {
     if (now !== this.#at) {
-      this.#millis = Math.min(10, this.#millis + 0.005 * Math.max(0, now - this.#at));
+      this.#millis = Math.min(maxSavedMillis, this.#millis + writeShare * Math.max(0, now - this.#at));
       this.#at = now;
     }
     return this.#millis > 0;

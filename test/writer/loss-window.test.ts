@@ -42,6 +42,19 @@ describe.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('%s loses nothing', (si
     expect(stepsIn(logdir)).toEqual(range(0, 5));
   });
 
+  it('of a burst between two long synchronous steps', async () => {
+    const logdir = temporaryFolder();
+    await killed(
+      `computeFor(3);
+      for (let step = 0; step < 2000; step++) writer.addScalar('loss', step, step);
+      announce();
+      computeFor(60);`,
+      logdir,
+      signal,
+    );
+    expect(stepsIn(logdir)).toEqual(range(0, 2000));
+  });
+
   it('of a burst that the event loop has turned after', async () => {
     const logdir = temporaryFolder();
     await killed(
