@@ -73,7 +73,13 @@ export async function extractSaturation(
     if (count === 0) throw new RangeError('batches: expected at least one batch, got none');
     const recorded = recorder.solve(solveOptionsFor(resolved), true);
     const at = { epoch: 0, step: 1, scalars: [] };
-    const { spectra } = await new EpochMeasurement(recorded, at, resolved, new EpochMemory(), failures.add).finish();
+    const { spectra } = await new EpochMeasurement(
+      recorded,
+      at,
+      resolved,
+      new EpochMemory(false),
+      failures.add,
+    ).finish();
     failures.throwAll();
     return new Map([...spectra].map(([key, spectrum]) => [key.slice('val/'.length), spectrum]));
   } finally {

@@ -1,7 +1,7 @@
 import { warn } from '#platform';
 import type { SolvedLayer } from '../activations/accumulate/accumulator.js';
 import type { RecordedLayer } from '../activations/recorder.js';
-import type { EpochStatistics, LayerSaturation, LayerStatistics } from '../saturation/epoch.js';
+import { type EpochStatistics, type LayerSaturation, type LayerStatistics, shortNames } from '../saturation/epoch.js';
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
 import { correctedStats } from '../saturation/stats.js';
 import type { Spectrum } from '../statistics/spectrum.js';
@@ -27,6 +27,13 @@ export class EpochMemory {
   readonly corrected = new Set<string>();
   /** Layers (`split/layer`) of which it was reported that rows were left out. */
   readonly rejectedReported = new Set<string>();
+  /** Whether there are epochs and splits to be named; a trained model has neither. */
+  readonly isTraining: boolean;
+
+  /** @param isTraining whether epochs and splits are named in warnings */
+  constructor(isTraining = true) {
+    this.isTraining = isTraining;
+  }
 }
 
 /**
@@ -132,8 +139,8 @@ export class EpochMeasurement {
 
   #end(): MeasuredEpoch {
     const { threshold, rule } = this.#options;
-    warnOfRejected(this.#layers, this.at.epoch, this.#memory.rejectedReported);
-    warnOfFewSamples(this.#spectra, this.#options, this.#memory.fewSamplesReported);
+    warnOfRejected(this.#layers, this.at.epoch, this.#memory);
+    warnOfFewSamples(this.#layers, this.#spectra, this.#options, this.#memory);
     return {
       epoch: { ...this.at, threshold, rule, layers: this.#layers },
       spectra: this.#spectra,
@@ -156,20 +163,23 @@ function saturationOf(statistics: LayerStatistics): LayerSaturation {
 const mostLayersWorded = 3;
 
 /** Warns once per layer and split of rows that were left out. */
-function warnOfRejected(layers: readonly LayerStatistics[], epoch: number, reported: Set<string>): void {
+function warnOfRejected(layers: readonly LayerStatistics[], epoch: number, memory: EpochMemory): void {
+  const reported = memory.rejectedReported;
+  const { short } = shortNames(layers.map(({ layer }) => layer));
   const words: string[] = [];
   for (const { split, layer, samples, rejected } of layers) {
     const key = `${split}/${layer}`;
     if (rejected === 0 || reported.has(key)) continue;
     reported.add(key);
-    words.push(`${rejected} of ${samples + rejected} rows of layer '${layer}' (${split})`);
+    words.push(
+      `${rejected} of ${samples + rejected} rows of layer '${short(layer)}'${memory.isTraining ? ` (${split})` : ''}`,
+    );
   }
   if (words.length === 0) return;
   const more = words.length > mostLayersWorded ? ` and rows of ${words.length - mostLayersWorded} more` : '';
   const listed = words.slice(0, mostLayersWorded).join(', ');
-  warn(
-    `epoch ${epoch + 1}: ${listed}${more} held a NaN or Infinity and were left out; no more is said of these layers`,
-  );
+  const when = memory.isTraining ? `epoch ${epoch + 1}: ` : '';
+  warn(`${when}${listed}${more} held a NaN or Infinity and were left out; no more is said of these layers`);
 }
 
 /** Rows per feature from which no saturation is more than 0.05 too low, so that nothing need be computed to know that. */
@@ -183,21 +193,32 @@ function hasFewRows(spectrum: Spectrum, { threshold, rule }: MeasureOptions): bo
 
 /** Warns once per layer and split: few rows show too little saturation. */
 function warnOfFewSamples(
+  layers: readonly LayerStatistics[],
   spectra: ReadonlyMap<string, Spectrum>,
   options: MeasureOptions,
-  reported: Set<string>,
+  memory: EpochMemory,
 ): void {
   const { threshold, rule } = options;
+  const reported = memory.fewSamplesReported;
+  const { short } = shortNames(layers.map(({ layer }) => layer));
   const warnings: string[] = [];
-  for (const [key, spectrum] of spectra) {
-    if (reported.has(key) || !hasFewRows(spectrum, options)) continue;
-    const warning = spectrum.sampleSizeWarning(key, { threshold, rule });
+  for (const { split, layer } of layers) {
+    const key = `${split}/${layer}`;
+    const spectrum = spectra.get(key);
+    if (spectrum === undefined || reported.has(key) || !hasFewRows(spectrum, options)) continue;
+    const warning = spectrum.sampleSizeWarning(memory.isTraining ? `${split}/${short(layer)}` : short(layer), {
+      threshold,
+      rule,
+    });
     if (warning === undefined) continue;
     reported.add(key);
     warnings.push(warning);
   }
   if (warnings.length === 0) return;
   const more = warnings.length - mostLayersWorded;
-  if (more > 0) warnings.splice(mostLayersWorded, more, `The same holds for ${more} more, counted by layer and split.`);
+  if (more > 0) {
+    const counted = memory.isTraining ? ', counted by layer and split' : ' layers';
+    warnings.splice(mostLayersWorded, more, `The same holds for ${more} more${counted}.`);
+  }
   warn(warnings.join('\n'));
 }

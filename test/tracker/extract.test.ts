@@ -8,7 +8,7 @@ import { backends, useBackend } from '../support/backends.js';
 import { dense, freeWeights, normalTensor, recurrent, seedWeights } from '../support/models.js';
 import { catchWarnings } from '../support/warnings.js';
 
-catchWarnings();
+const warnings = catchWarnings();
 afterEach(() => {
   vi.restoreAllMocks();
 });
@@ -347,6 +347,21 @@ describe.each(backends)('extractSaturation on %s', (backend) => {
     model.layers[1].setWeights([tf.fill([3, 2], Number.NaN), tf.zeros([2])]);
     const x = normalTensor([9, 2], 1);
     expect([...(await extractSaturation(model, [x], { progress: false })).keys()]).toEqual(['one']);
+    expect(warnings.join()).toMatch(/(^|Error: |Warning: )9 of 9 rows of layer 'broken' held a NaN or Infinity/);
+    x.dispose();
+    model.dispose();
+  });
+
+  it('warns of few rows by the names of layers alone: there is no split, and long folders say nothing', async () => {
+    const names = ['one', 'two', 'three', 'four'].map((name) => `${'a/long/folder/'.repeat(9)}${name}`);
+    const model = tf.sequential({
+      layers: names.map((name) => tf.layers.dense({ inputShape: [32], units: 32, name })),
+    });
+    const x = normalTensor([40, 32], 1);
+    await extractSaturation(model, [x], { progress: false });
+    const lines = warnings.join().split('\n');
+    expect(lines[0]).toMatch(/Layer "one": 40 rows are few for 32 features/);
+    expect(lines.slice(3)).toEqual(['The same holds for 1 more layers.']);
     x.dispose();
     model.dispose();
   });
