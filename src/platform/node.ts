@@ -1,8 +1,10 @@
 /** Node's side of `Platform`. */
+import { createRequire } from 'node:module';
 import { hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { constants, crc32, deflateSync, type ZlibOptions } from 'node:zlib';
 import { describe, MissingRendererError, messageOf, printableLines } from '../errors.js';
+import { DrawingProcess, NoProcessError } from './drawing-process.js';
 import {
   checkPictureSize,
   type DeflateEffort,
@@ -125,10 +127,11 @@ export const nativeZlib: NativeZlib | undefined = {
 };
 
 const renderer = '@resvg/resvg-js';
+let drawingProcess: DrawingProcess | undefined;
 
 /**
- * Draws an SVG document on white with the optional peer @resvg/resvg-js, which is loaded at the first document. The document
- * is drawn on another thread, after its size has been checked on this one.
+ * Draws an SVG document on white with the optional peer @resvg/resvg-js, which is loaded at the first document. It is drawn
+ * in another process, which the document may exhaust; where none can be started, on another thread.
  *
  * @param scale pixels per unit of the document
  * @throws Error if the document cannot be drawn or is too large, MissingRendererError if the package is not installed
@@ -137,6 +140,13 @@ export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
   const { Resvg, renderAsync } = await loadRenderer();
   try {
     const own = withoutOutsideImages(svg);
+    try {
+      drawingProcess ??= new DrawingProcess(createRequire(import.meta.url).resolve(renderer));
+      return await drawingProcess.draw(own, scale);
+    } catch (error) {
+      // A bundle has no packages beside it, and some programs may start no process.
+      if (drawingProcess !== undefined && !(error instanceof NoProcessError)) throw error;
+    }
     // Loading the fonts takes most of the time that reading takes, and no size depends on them.
     const { width, height } = new Resvg(own, { font: { loadSystemFonts: false } });
     checkPictureSize(Math.ceil(width * scale), Math.ceil(height * scale));

@@ -180,7 +180,7 @@ export class SummaryWriter extends RunWriter {
   }
 
   /**
-   * Adds a figure. It is drawn as a PNG (in Node by the optional peer @resvg/resvg-js, on another thread) and keeps its place in
+   * Adds a figure. It is drawn as a PNG (in Node by the optional peer @resvg/resvg-js, in another process) and keeps its place in
    * the order. It may have 16,384 pixels a side and 67,108,864 in all. An image in it must be a `data:` URL: nothing else is read.
    *
    * @param svg an SVG document
