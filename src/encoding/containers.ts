@@ -2,7 +2,9 @@
  * What an event file comes packed in. `containerOf` recognizes it by its bytes, whatever its name is; an `Inflater` unpacks
  * gzip, as people store files, and zlib, as TFRecord writers compress. The platform's DecompressionStream would not do: it
  * refuses a gzip file of several members, discards what it has unpacked of a file that is cut off, and unpacks a chunk into
- * memory whole, however much it becomes.
+ * memory whole, however much it becomes. Of the libraries, the stream of fflate 0.8 says nothing of damage (40 bytes overwritten in
+ * a gzip file: it ends, without an error) and unpacks whole what it is given; pako 2 would do, for 14.5 KB in a bundle that is
+ * compressed by gzip, where this takes 2.4.
  * Sources: RFC 1950 (zlib), RFC 1951 (deflate), RFC 1952 (gzip)
  */
 
