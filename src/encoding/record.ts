@@ -248,9 +248,10 @@ export class RecordReader {
     const pending = this.#pending;
     const tooLarge = this.#buffer.length > maxIdleBytes && total <= maxIdleBytes;
     if (this.#buffer.length < total || tooLarge) {
-      // Growing by half keeps the copying linear for a record that arrives in many chunks.
+      // Growing by half keeps the copying linear for a record that arrives in many chunks, and none needs more than its length.
       const growing = bytes === this.#buffer && !tooLarge;
-      this.#buffer = new Uint8Array(growing ? Math.max(total, Math.ceil(bytes.length * 1.5)) : total);
+      const record = this.#payloadBytes < 0 ? Infinity : this.#payloadBytes + recordOverheadBytes;
+      this.#buffer = new Uint8Array(growing ? Math.max(total, Math.min(Math.ceil(bytes.length * 1.5), record)) : total);
     }
     if (bytes === this.#buffer) bytes.copyWithin(0, this.#position, this.#filled);
     else this.#buffer.set(bytes.subarray(this.#position, this.#filled));
