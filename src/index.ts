@@ -78,6 +78,7 @@ export type {
 } from './summaries/custom-scalars.js';
 export type { EmbeddingLabel, EmbeddingLabels, EmbeddingOptions } from './summaries/embedding.js';
 export type { GraphLike } from './summaries/graph.js';
+export type { Buckets } from './summaries/histogram.js';
 export type { Hparam, HparamDomain, Hparams, HparamsOptions, HparamsStatus, HparamText } from './summaries/hparams.js';
 export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
 export type { LayersModelLike } from './summaries/layers-graph.js';
@@ -86,7 +87,7 @@ export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from '
 export type { CanvasPixels, ImageLayout, ImagesLayout } from './summaries/pixels.js';
 export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
 export type { TensorOptions } from './summaries/tensor.js';
-export type { MarkdownInput, Text } from './summaries/text.js';
+export type { MarkdownInput, Text, TextCell } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
 export type { SummaryOptions, SummaryWriterOptions } from './writer/run-writer.js';
 export { SummaryWriter } from './writer/summary-writer.js';

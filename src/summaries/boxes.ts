@@ -27,7 +27,7 @@ const colors: readonly Color[] = [
 /**
  * An image with boxes drawn into its pixels, clipped at the image's border.
  *
- * @param boxes n x 4: xMin, yMin, xMax, yMax in pixels from the top left corner, each xMin <= xMax and yMin <= yMax
+ * @param boxes n x 4 (or one box): xMin, yMin, xMax, yMax in pixels from the top left corner, each xMin <= xMax and yMin <= yMax
  */
 export function boxesSummary(
   image: Numbers | CanvasPixels,
@@ -56,7 +56,12 @@ export function boxesSummary(
 }
 
 /** Checks boxes and labels; returns each box's corners, rounded to pixels. */
-function readBoxes({ values, shape }: NumericArray, labels: readonly string[] | undefined, call: string): number[][] {
+function readBoxes(
+  { values, shape: given }: NumericArray,
+  labels: readonly string[] | undefined,
+  call: string,
+): number[][] {
+  const shape = given.length === 1 && given[0] === 4 ? [1, 4] : given;
   const isEmpty = shape.length === 1 && shape[0] === 0;
   if (!isEmpty && (shape.length !== 2 || shape[1] !== 4)) {
     throw new RangeError(`${call}: expected boxes of shape [n, 4], got [${shape.join(', ')}]`);

@@ -129,19 +129,31 @@ export function histogramSummary(buckets: Float64Array): PluginSummary {
   return { plugin: 'histograms', dataClass: DataClass.tensor, tensor: doubleTensor(buckets, [buckets.length / 3, 3]) };
 }
 
+/** Buckets that the caller has counted, k x 3: left edge, right edge, count; as rows, or one after another. */
+export type Buckets = ArrayLike<number> | readonly (readonly number[])[];
+
 /**
  * Copies and checks buckets that the caller has counted. Counts may be fractions, such as weights.
  *
- * @param buckets k x 3, row-major: left edge, right edge, count
- * @throws RangeError if left > right, a bucket begins before the previous one ends, a count is negative, or anything is NaN or
+ * @throws TypeError if they are no numbers; RangeError if left > right, a bucket begins before the previous one ends, a count is negative, or anything is NaN or
  * infinite
  */
-export function checkBuckets(buckets: ArrayLike<number>, call = 'histogram'): Float64Array {
+export function checkBuckets(buckets: Buckets, call = 'histogram'): Float64Array {
+  if (typeof buckets !== 'object' || typeof buckets?.length !== 'number') {
+    throw new TypeError(`${call}: expected k x 3 numbers (left, right, count), got ${describe(buckets)}`);
+  }
   checkAttached(buckets, call);
-  if (buckets.length % 3 !== 0) {
+  const rows = Array.isArray(buckets) && Array.isArray(buckets[0]) ? (buckets as readonly unknown[]) : undefined;
+  const odd = rows?.findIndex((row) => !Array.isArray(row) || row.length !== 3) ?? -1;
+  if (rows && odd >= 0) {
+    throw new RangeError(
+      `${call}: bucket ${odd}: expected left edge, right edge and count, got ${describe(rows[odd])}`,
+    );
+  }
+  if (!rows && buckets.length % 3 !== 0) {
     throw new RangeError(`${call}: expected k x 3 numbers (left, right, count), got ${buckets.length}`);
   }
-  const checked = Float64Array.from(buckets);
+  const checked = Float64Array.from(rows ? (rows.flat() as number[]) : (buckets as ArrayLike<number>));
   for (let at = 0; at < checked.length; at += 3) {
     const left = checked[at];
     const right = checked[at + 1];

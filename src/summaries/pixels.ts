@@ -70,6 +70,36 @@ export function toPixelsBatch(images: NumericArray, layout: ImagesLayout | undef
   return imagesOf(images, known.slice(1) as ImageLayout, true, call);
 }
 
+/**
+ * Turns the numbers of several videos into one video's frames, in each of which they stand side by side: in rows of as many
+ * as the square root of their number, the rest black.
+ *
+ * @param videos their axes are those of `layout` with another in front; black fills the grid where there are fewer
+ * @throws RangeError as `toPixels` does
+ */
+export function toPixelsGrid(videos: NumericArray, layout: ImagesLayout | undefined, call: string): PixelBatch {
+  const [count, frames, ...axes] = videos.shape;
+  const one = { ...videos, shape: [count * frames, ...axes] };
+  const { images, remark, ...tile } = toPixelsBatch(one, layout, call);
+  const columns = Math.ceil(Math.sqrt(count));
+  const width = columns * tile.width;
+  const height = Math.ceil(count / columns) * tile.height;
+  const grids = Array.from({ length: frames }, (_, frame): Pixels => {
+    const { channels } = images[frame];
+    const data = new Uint8Array(width * height * channels);
+    for (let video = 0; video < count; video++) {
+      const left = (video % columns) * tile.width;
+      const top = Math.floor(video / columns) * tile.height;
+      for (let y = 0; y < tile.height; y++) {
+        const row = images[video * frames + frame].data.subarray(y * tile.width * channels);
+        data.set(row.subarray(0, tile.width * channels), ((top + y) * width + left) * channels);
+      }
+    }
+    return { width, height, channels, data };
+  });
+  return { width, height, images: count > 0 ? grids : [], remark };
+}
+
 function checkLayout<L extends string>(layout: L, known: readonly L[], shape: readonly number[], call: string): L {
   if (!known.includes(layout)) {
     throw new RangeError(`${call}: expected layout ${known.join(', ')}, got ${describe(layout)}`);

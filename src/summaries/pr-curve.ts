@@ -72,7 +72,11 @@ export function prCurveSummary(
  * @throws RangeError if rows differ in length, or hold negative counts or ratios outside [0, 1]
  */
 export function prCurveRawSummary(counts: PrCounts, call = 'pr curve'): PluginSummary {
+  if (typeof counts !== 'object' || counts === null) {
+    throw new TypeError(`${call}: expected an object of truePositives, falsePositives, …, got ${describe(counts)}`);
+  }
   for (const row of Object.values(counts)) checkAttached(row, call);
+  if (counts.truePositives === undefined) throw new TypeError(`${call}: expected truePositives, got undefined`);
   const thresholds = counts.truePositives?.length;
   checkThresholds(thresholds, call);
   for (const name of ['truePositives', 'falsePositives', 'trueNegatives', 'falseNegatives'] as const) {

@@ -4,8 +4,11 @@ import type { TensorValue, TextValue } from '../event/event.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor, textOf } from './tensor.js';
 
-/** Markdown; or a table as rows of cells, each cell markdown; or a table of one column as its cells. */
-export type MarkdownInput = string | readonly string[] | readonly (readonly string[])[];
+/** Markdown; or a table as rows of cells, each cell markdown or a number; or a table of one column as its cells. */
+export type MarkdownInput = string | readonly TextCell[] | readonly (readonly TextCell[])[];
+
+/** A cell of a table: markdown, or a number, which is written as JavaScript writes it. */
+export type TextCell = string | number | bigint;
 
 /** @deprecated Use MarkdownInput. */
 export type Text = MarkdownInput;
@@ -14,7 +17,7 @@ export type Text = MarkdownInput;
  * Text for TensorBoard's text dashboard, which renders markdown. A string is one text; rows of strings, all of the same
  * length, are drawn as a table; a flat list of strings as a table of one column.
  *
- * @throws TypeError if a cell is not a string, RangeError if rows differ in length or the table is empty
+ * @throws TypeError if a cell is neither a string nor a number, RangeError if rows differ in length or the table is empty
  */
 export function textSummary(text: MarkdownInput, call = 'text'): PluginSummary {
   const { strings, shape } = readText(text, call);
@@ -30,9 +33,9 @@ function readText(text: MarkdownInput, call: string): { strings: readonly string
   if (typeof text === 'string') return { strings: [text], shape: [] };
   if (!Array.isArray(text)) throw new TypeError(`${call}: expected a string or rows of strings, got ${describe(text)}`);
   if (text.length === 0) throw new RangeError(`${call}: expected a table of at least one row, got an empty array`);
-  const rows = text as readonly (string | readonly string[])[];
+  const rows = text as readonly unknown[];
   if (!Array.isArray(rows[0])) return { strings: checkCells(rows, call), shape: [rows.length] };
-  const columns = rows[0].length;
+  const columns: number = rows[0].length;
   if (columns === 0) throw new RangeError(`${call}: expected a table of at least one column, got an empty first row`);
   const strings = rows.flatMap((row, index) => {
     if (!Array.isArray(row))
@@ -45,9 +48,8 @@ function readText(text: MarkdownInput, call: string): { strings: readonly string
 }
 
 function checkCells(cells: readonly unknown[], call: string): readonly string[] {
-  for (const cell of cells) {
-    if (typeof cell !== 'string')
-      throw new TypeError(`${call}: expected every cell to be a string, got ${describe(cell)}`);
-  }
-  return cells as readonly string[];
+  return cells.map((cell) => {
+    if (typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint') return String(cell);
+    throw new TypeError(`${call}: expected every cell to be a string or a number, got ${describe(cell)}`);
+  });
 }

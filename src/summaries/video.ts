@@ -4,7 +4,7 @@ import type { Pixels } from '../drawing/png.js';
 import { describe } from '../errors.js';
 import { encodedSummary, type ImageInput, isEncodedImage } from './image.js';
 import { type Later, whenRead } from './numbers.js';
-import { type ImagesLayout, readPixelNumbers, toPixelsBatch } from './pixels.js';
+import { type ImagesLayout, readPixelNumbers, toPixelsBatch, toPixelsGrid } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 
 // Node loads gifenc's CommonJS build, whose names are all on the default export; bundlers load its ES module, which exports them.
@@ -17,7 +17,7 @@ export interface VideoOptions {
    * distinguish at most 50.
    */
   fps?: number;
-  /** Order of the axes, of which N is time. Default: NHW if there are three, else NHWC. */
+  /** Order of the axes of one video, of which N is time. Default: NHW if there are three, else NHWC. */
   layout?: ImagesLayout;
 }
 
@@ -28,7 +28,8 @@ const maxSide = 65535;
  * Frames as an animated GIF that repeats forever, for TensorBoard's images dashboard. A frame of at most 256 colors (as gray
  * frames always are) is encoded exactly; the colors of others are reduced to 256. Transparency is drawn over black.
  *
- * @param frames time x height x width x channels, pixels as in addImage
+ * @param frames time x height x width x channels, pixels as in addImage; with another axis in front several videos, which play
+ * side by side
  */
 export function videoSummary(frames: ImageInput, options: VideoOptions = {}, call = 'video'): Later<PluginSummary> {
   const { fps = 4 } = options;
@@ -37,7 +38,8 @@ export function videoSummary(frames: ImageInput, options: VideoOptions = {}, cal
   if (isEncodedImage(frames))
     throw new TypeError(`${call}: expected frames of pixels, got an encoded image: use addImage`);
   return whenRead(readPixelNumbers(frames, call), (numbers) => {
-    const { width, height, images, remark } = toPixelsBatch(numbers, options.layout, call);
+    const toFrames = numbers.shape.length === 5 ? toPixelsGrid : toPixelsBatch;
+    const { width, height, images, remark } = toFrames(numbers, options.layout, call);
     if (images.length === 0)
       throw new RangeError(`${call}: expected at least one frame, got the shape [${numbers.shape.join(', ')}]`);
     if (width > maxSide || height > maxSide)

@@ -80,6 +80,9 @@ export interface SummaryOptions {
   description?: string;
 }
 
+/** The names of the options that all addX have in common. */
+export const summaryOptionNames: OptionNames<SummaryOptions> = { wallTime: true, displayName: true, description: true };
+
 /** The address of a summary in a run: the arguments that all addX have in common, checked. */
 export interface SummaryAddress {
   /** The call, for errors: `addScalar "loss"`. */
@@ -242,16 +245,19 @@ export abstract class RunWriter implements AsyncDisposable {
    *
    * @internal
    * @param method the name of the addX, for errors
+   * @param names the options that it takes
    */
   protected checkAddress(
     method: string,
     tag: string,
     step: Step | undefined,
     options: SummaryOptions = {},
+    names: Readonly<Record<string, true>> = summaryOptionNames,
   ): SummaryAddress {
     const call = `${method} ${JSON.stringify(tag)}`;
     this.#checkOpen(call);
     checkTag(tag, method);
+    checkOptionNames(call, options, names);
     const { displayName, description } = options;
     const wallTime = options.wallTime === undefined ? undefined : secondsOf(options.wallTime, 'wallTime', call);
     checkText(displayName, 'displayName', call);

@@ -2,7 +2,7 @@
  * The public writer: one method per kind of summary. Each checks what all of them share (`checkAddress`), turns its data into a
  * summary by a function of `summaries/`, and hands it to `write`. A scalar whose tag the file knows takes a shorter way.
  */
-import { describe } from '../errors.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { safePath } from '../output/output.js';
 import { type AudioOptions, audioSummary } from '../summaries/audio.js';
@@ -10,7 +10,7 @@ import { type BoxesOptions, boxesSummary } from '../summaries/boxes.js';
 import { type CustomScalarsLayout, customScalarsSummary, customScalarsTag } from '../summaries/custom-scalars.js';
 import { type EmbeddingOptions, embeddingFiles } from '../summaries/embedding.js';
 import { type GraphLike, graphDefOf } from '../summaries/graph.js';
-import { bucketize, checkBuckets, histogramSummary } from '../summaries/histogram.js';
+import { type Buckets, bucketize, checkBuckets, histogramSummary } from '../summaries/histogram.js';
 import { type Hparams, type HparamsOptions, hparamsSummaries, hparamsTag } from '../summaries/hparams.js';
 import {
   figureSummary,
@@ -29,17 +29,48 @@ import { readScalar, scalarSummary } from '../summaries/scalar.js';
 import { checkTensorOptions, type TensorOptions, tensorSummary } from '../summaries/tensor.js';
 import { type MarkdownInput, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
-import { RunWriter, type SummaryAddress, type SummaryOptions } from './run-writer.js';
+import { RunWriter, type SummaryAddress, type SummaryOptions, summaryOptionNames } from './run-writer.js';
+
+/** What an addX takes beside the options that all have in common. */
+type Own<Options> = OptionNames<Omit<Options, keyof SummaryOptions>>;
+
+/** The names of the options of each addX that has its own. */
+const names = {
+  addHistogram: { ...summaryOptionNames, buckets: true } satisfies Own<{ buckets?: number }>,
+  addImage: { ...summaryOptionNames, layout: true } satisfies Own<ImageOptions>,
+  addImages: { ...summaryOptionNames, layout: true, maxOutputs: true } satisfies Own<ImagesOptions>,
+  addImageWithBoxes: { ...summaryOptionNames, layout: true, labels: true } satisfies Own<BoxesOptions>,
+  addVideo: { ...summaryOptionNames, layout: true, fps: true } satisfies Own<VideoOptions>,
+  addAudio: { ...summaryOptionNames, sampleRate: true, maxOutputs: true } satisfies Own<AudioOptions>,
+  addPrCurve: { ...summaryOptionNames, thresholds: true, weights: true } satisfies Own<PrCurveOptions>,
+  addTensor: { ...summaryOptionNames, plugin: true, content: true } satisfies Own<TensorOptions>,
+  addMesh: { ...summaryOptionNames, colors: true, faces: true, config: true } satisfies Own<MeshOptions>,
+} as const;
+const embeddingNames: OptionNames<EmbeddingOptions> = {
+  metadata: true,
+  metadataHeader: true,
+  labelImages: true,
+  layout: true,
+};
+const hparamsNames: OptionNames<HparamsOptions & { step?: Step }> = {
+  name: true,
+  status: true,
+  domains: true,
+  metricTexts: true,
+  startTime: true,
+  endTime: true,
+  step: true,
+};
 
 /**
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
  *
  * addX encodes, writes to the operating system (synchronously, never fsync) and returns. When events come so fast that
- * writing them one by one would take more than half a percent of the time, they are collected, and written together at the end
+ * writing them one by one would take more than 1.5 % of the time that has passed, they are collected, and written together at the end
  * of the event loop's turn or by the first addX that comes 4 ms later. So a program that is killed (SIGKILL, a signal, an
- * exhausted heap, a terminated worker) loses what it added in its last milliseconds at most; only of a burst of hundreds of
- * events that is followed, without a turn of the event loop, by a long computation, the end waits for that: call `flush()`
- * in between, which has written when it returns. A program that ends in any other way loses nothing, with or without
+ * exhausted heap, a terminated worker) loses what it added in its last milliseconds at most; only of a burst that costs more than
+ * that (tens of thousands of events after some seconds of work) and is followed, without a turn of the event loop, by a long
+ * computation, the last 4 ms wait for that: call `flush()` in between, which has written when it returns. A program that ends in any other way loses nothing, with or without
  * `close()`. Outputs other than a folder of the file system may collect events for up to `flushSecs` (see
  * `Output.isImmediate`).
  *
@@ -108,7 +139,7 @@ export class SummaryWriter extends RunWriter {
    * @param options `buckets`: the number of buckets, 30 by default
    */
   addHistogram(tag: string, values: Numbers, step?: Step, options?: SummaryOptions & { buckets?: number }): void {
-    const address = this.checkAddress('addHistogram', tag, step, options);
+    const address = this.checkAddress('addHistogram', tag, step, options, names.addHistogram);
     const summarize = (numbers: ArrayLike<number>) => {
       const { buckets, rejected } = bucketize(numbers, options?.buckets, address.call);
       const remark = `${rejected} of ${numbers.length} values are NaN or infinite and were left out`;
@@ -124,9 +155,9 @@ export class SummaryWriter extends RunWriter {
   /**
    * Adds a histogram that was counted elsewhere.
    *
-   * @param buckets k x 3 numbers, row-major: left edge, right edge, count
+   * @param buckets k x 3 numbers: left edge, right edge, count; as rows, or one after another
    */
-  addHistogramRaw(tag: string, buckets: ArrayLike<number>, step?: Step, options?: SummaryOptions): void {
+  addHistogramRaw(tag: string, buckets: Buckets, step?: Step, options?: SummaryOptions): void {
     const address = this.checkAddress('addHistogramRaw', tag, step, options);
     this.write(address, histogramSummary(checkBuckets(buckets, address.call)));
   }
@@ -134,7 +165,7 @@ export class SummaryWriter extends RunWriter {
   /**
    * Adds a text.
    *
-   * @param markdown markdown; or a table, as rows of cells that are markdown
+   * @param markdown markdown; or a table, as rows of cells that are markdown or numbers
    */
   addText(tag: string, markdown: MarkdownInput, step?: Step, options?: SummaryOptions): void {
     const address = this.checkAddress('addText', tag, step, options);
@@ -148,7 +179,7 @@ export class SummaryWriter extends RunWriter {
    * and plain arrays 0..1); a canvas's ImageData; or a PNG, JPEG or GIF file as `{ encoded }`
    */
   addImage(tag: string, image: ImageInput, step?: Step, options?: SummaryOptions & ImageOptions): void {
-    const address = this.checkAddress('addImage', tag, step, options);
+    const address = this.checkAddress('addImage', tag, step, options, names.addImage);
     this.write(address, imageSummary(image, options, address.call));
   }
 
@@ -158,7 +189,7 @@ export class SummaryWriter extends RunWriter {
    * @param images batch x height x width x channels unless `layout` says otherwise, pixels as in addImage
    */
   addImages(tag: string, images: ImageInput, step?: Step, options?: SummaryOptions & ImagesOptions): void {
-    const address = this.checkAddress('addImages', tag, step, options);
+    const address = this.checkAddress('addImages', tag, step, options, names.addImages);
     this.write(address, imagesSummary(images, options, address.call));
   }
 
@@ -175,7 +206,7 @@ export class SummaryWriter extends RunWriter {
     step?: Step,
     options?: SummaryOptions & BoxesOptions,
   ): void {
-    const address = this.checkAddress('addImageWithBoxes', tag, step, options);
+    const address = this.checkAddress('addImageWithBoxes', tag, step, options, names.addImageWithBoxes);
     this.write(address, boxesSummary(image, boxes, options, address.call));
   }
 
@@ -193,10 +224,11 @@ export class SummaryWriter extends RunWriter {
   /**
    * Adds a video: an animated GIF in the images dashboard.
    *
-   * @param frames time x height x width x channels, pixels as in addImage
+   * @param frames time x height x width x channels, pixels as in addImage; several videos (one more axis in front) play side by
+   * side
    */
   addVideo(tag: string, frames: ImageInput, step?: Step, options?: SummaryOptions & VideoOptions): void {
-    const address = this.checkAddress('addVideo', tag, step, options);
+    const address = this.checkAddress('addVideo', tag, step, options, names.addVideo);
     this.write(address, videoSummary(frames, options, address.call));
   }
 
@@ -207,7 +239,7 @@ export class SummaryWriter extends RunWriter {
    * 2 channels; [1, frames] is mono, too
    */
   addAudio(tag: string, samples: Numbers, step?: Step, options?: SummaryOptions & AudioOptions): void {
-    const address = this.checkAddress('addAudio', tag, step, options);
+    const address = this.checkAddress('addAudio', tag, step, options, names.addAudio);
     this.write(address, audioSummary(samples, options, address.call));
   }
 
@@ -224,7 +256,7 @@ export class SummaryWriter extends RunWriter {
     step?: Step,
     options?: SummaryOptions & PrCurveOptions,
   ): void {
-    const address = this.checkAddress('addPrCurve', tag, step, options);
+    const address = this.checkAddress('addPrCurve', tag, step, options, names.addPrCurve);
     this.write(address, prCurveSummary(labels, predictions, options, address.call));
   }
 
@@ -243,7 +275,7 @@ export class SummaryWriter extends RunWriter {
    * TensorBoard's
    */
   addTensor(tag: string, values: Numbers, step?: Step, options: SummaryOptions & TensorOptions = {}): void {
-    const address = this.checkAddress('addTensor', tag, step, options);
+    const address = this.checkAddress('addTensor', tag, step, options, names.addTensor);
     checkTensorOptions(options, address.call);
     const { plugin = 'tensor' } = options;
     if (plugins.has(plugin)) {
@@ -264,7 +296,7 @@ export class SummaryWriter extends RunWriter {
    * @param vertices vertices x 3, or batch x vertices x 3
    */
   addMesh(tag: string, vertices: Numbers, step?: Step, options?: SummaryOptions & MeshOptions): void {
-    const address = this.checkAddress('addMesh', tag, step, options);
+    const address = this.checkAddress('addMesh', tag, step, options, names.addMesh);
     this.write(address, meshSummaries(address.tag, vertices, options, address.call));
   }
 
@@ -277,6 +309,7 @@ export class SummaryWriter extends RunWriter {
    */
   addEmbedding(tag: string, vectors: Numbers, step?: Step, options?: EmbeddingOptions): void {
     const address = this.checkAddress('addEmbedding', tag, step);
+    checkOptionNames(address.call, options ?? {}, embeddingNames);
     if (this.ownRun.output.file === undefined) {
       throw new TypeError(`${address.call}: this Output takes no companion files`);
     }
@@ -309,6 +342,7 @@ export class SummaryWriter extends RunWriter {
     options: HparamsOptions & { step?: Step } = {},
   ): void {
     const address = this.checkAddress('addHparams', hparamsTag, 0);
+    checkOptionNames('addHparams', options, hparamsNames);
     const tags = Object.keys(metrics ?? {});
     const summaries = hparamsSummaries(hparams, tags, options, 'addHparams');
     const numbers = tags.map((tag) => readScalar(metrics[tag], `addHparams: metric ${JSON.stringify(tag)}`));

@@ -246,7 +246,8 @@ describe('prCurveRawSummary', () => {
       'precision[0]: expected a number from 0 to 1, got number 2',
     );
     expect(() => prCurveRawSummary({ ...counts, trueNegatives: [-1, 0, 0] })).toThrow('trueNegatives[0]');
-    expect(() => prCurveRawSummary({} as PrCounts)).toThrow('at least 2 thresholds, got undefined');
+    expect(() => prCurveRawSummary({} as PrCounts)).toThrow('expected truePositives, got undefined');
+    expect(() => prCurveRawSummary({ ...counts, truePositives: [1] })).toThrow('at least 2 thresholds, got number 1');
   });
 });
 

@@ -268,6 +268,10 @@ describe('boxesSummary', () => {
     ]);
   });
 
+  it('takes four numbers for one box', () => {
+    expect(draw(black(9, 9), [1, 1, 5, 5]).png.data).toEqual(draw(black(9, 9), [[1, 1, 5, 5]]).png.data);
+  });
+
   it('accepts no boxes, and gray images with and without alpha', () => {
     expect(draw(black(3, 3), []).png.width).toBe(3);
     expect(draw({ data: Uint8Array.of(9, 100), shape: [1, 1, 2] }, []).at(0, 0)).toEqual([9, 9, 9, 100]);
@@ -301,6 +305,25 @@ describe('videoSummary', () => {
     const decoded = framesOf(gif);
     expect(decoded).toMatchObject({ width: 5, height: 4, repeats: 0 });
     expect(decoded.frames.length).toBe(3);
+  });
+
+  it.each([
+    ['NHWC', [3, 2, 2, 2, 1]],
+    ['NCHW', [3, 2, 1, 2, 2]],
+  ])('plays several videos side by side, in a grid: %s', (layout, shape) => {
+    // Three videos of two frames of 2 x 2: every pixel has the number of its video and frame.
+    const data = Uint8Array.from({ length: 24 }, (_, i) => 10 * (1 + Math.floor(i / 8)) + (Math.floor(i / 4) % 2));
+    const decoded = framesOf(gifOf({ data, shape }, { layout }));
+    expect(decoded).toMatchObject({ width: 4, height: 4 });
+    for (const frame of [0, 1]) {
+      const gray = Array.from(decoded.frames[frame].rgb).filter((_, i) => i % 3 === 0);
+      const [one, two, three] = [10, 20, 30].map((video) => video + frame);
+      const rows = [
+        [one, one, two, two],
+        [three, three, 0, 0],
+      ];
+      expect(gray).toEqual([...rows[0], ...rows[0], ...rows[1], ...rows[1]]);
+    }
   });
 
   it('keeps frames of few colors exactly', () => {

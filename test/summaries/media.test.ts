@@ -21,12 +21,25 @@ describe('textSummary', () => {
     ).toBe(reference.text.table);
   });
 
+  it('writes numbers in cells as JavaScript does', () => {
+    const rows = [
+      ['loss', 0.25, Number.NaN],
+      ['steps', 10n, 1e21],
+    ];
+    const words = rows.map((row) => row.map(String));
+    expect(words).toEqual([
+      ['loss', '0.25', 'NaN'],
+      ['steps', '10', '1e+21'],
+    ]);
+    expect(tensorOf(rows)).toBe(tensorOf(words));
+  });
+
   it.each([
     ['rows of different lengths', [['a'], ['b', 'c']], 'row 1: expected 1 cells, got 2'],
     ['no rows', [], 'at least one row'],
     ['no columns', [[]], 'at least one column'],
     ['a number', 3, 'got number 3'],
-    ['a number in a cell', [['a', 3]], 'got number 3'],
+    ['an object in a cell', [['a', {}]], 'got an object'],
     ['a string among rows', [['a'], 'b'], 'row 1: expected an array of strings'],
   ])('refuses %s', (_, text, message) => {
     expect(() => textSummary(text as Text, 'text "notes"')).toThrow(message);

@@ -7,6 +7,8 @@ import { temporaryFolder } from '../support/folders.js';
 import { catchWarnings } from '../support/warnings.js';
 
 catchWarnings();
+/** An image of two pixels, three times. */
+const gray = { data: new Uint8Array(6), shape: [3, 1, 2] };
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -44,6 +46,57 @@ describe('bad arguments throw from the call, name what is wrong, and write nothi
     ['a number as description', (w) => w.addText('a', 'b', 1, { description: 5 as never }), TypeError, /description/],
     ['no buckets', (w) => w.addHistogram('a', [1], 1, { buckets: 0 }), RangeError, /buckets/],
     ['half a bucket', (w) => w.addHistogramRaw('a', [1, 2], 1), RangeError, /k x 3/],
+    ['no buckets that were counted', (w) => w.addHistogramRaw('a', undefined as never, 1), TypeError, /k x 3/],
+    [
+      'buckets of two numbers',
+      (w) =>
+        w.addHistogramRaw(
+          'a',
+          [
+            [0, 1, 2],
+            [1, 2],
+          ],
+          1,
+        ),
+      RangeError,
+      /bucket 1: .* count, got/,
+    ],
+    ['no counts of a curve', (w) => w.addPrCurveRaw('a', undefined as never, 1), TypeError, /truePositives/],
+    [
+      'some counts of a curve',
+      (w) => w.addPrCurveRaw('a', { truePositives: [1, 1] } as never, 1),
+      RangeError,
+      /falsePositives/,
+    ],
+    ['a curve of fewer labels', (w) => w.addPrCurve('a', [1], [0.5, 0.5], 1), RangeError, /addPrCurve "a"/],
+    ['an object as a cell', (w) => w.addText('a', [['b', {} as never]], 1), TypeError, /every cell/],
+    ['the last of some scalars', (w) => w.addScalars('a', { b: 1, c: 'x' as never }, 1), TypeError, /"c"/],
+    [
+      'too few labels of boxes',
+      (w) => w.addImageWithBoxes('a', gray, [[0, 0, 1, 1]], 1, { labels: [] }),
+      RangeError,
+      /labels/,
+    ],
+    ['no layout of images', (w) => w.addImages('a', gray, 1, { layout: 'XYZ' as never }), RangeError, /layout/],
+    ['no rate of a video', (w) => w.addVideo('a', gray, 1, { fps: 0 }), RangeError, /fps/],
+    ['no rate of a sound', (w) => w.addAudio('a', [0, 1], 1, { sampleRate: -1 }), RangeError, /sampleRate/],
+    [
+      'faces without vertices',
+      (w) => w.addMesh('a', [[[0, 0, 0]]], 1, { faces: [[[0, 1, 2]]] }),
+      RangeError,
+      /faces|face/,
+    ],
+    ['an empty name of a plugin', (w) => w.addTensor('a', [1], 1, { plugin: '' }), TypeError, /plugin/],
+    ['a metric of hparams', (w) => w.addHparams({ lr: 1 }, { loss: 'x' as never }), TypeError, /loss/],
+    [
+      'a status of hparams',
+      (w) => w.addHparams({ lr: 1 }, { loss: 1 }, { status: 'odd' as never }),
+      TypeError,
+      /status/,
+    ],
+    ['a layout without charts', (w) => w.addCustomScalars({ a: { b: 5 as never } }), TypeError, /addCustomScalars/],
+    ['a number as a model', (w) => w.addGraph(5 as never), TypeError, /addGraph/],
+    ['a page as a figure', (w) => w.addFigure('a', '<html/>', 1), TypeError, /SVG/],
     ['a number as text', (w) => w.addText('a', 5 as never, 1), TypeError, /string/],
     ['null as scalars', (w) => w.addScalars('a', null as never, 1), TypeError, /object/],
     ['a run without a name', (w) => w.run(''), RangeError, /name/],
@@ -56,6 +109,39 @@ describe('bad arguments throw from the call, name what is wrong, and write nothi
     expect(() => call(writer)).toThrow(message);
     expect((await events()).filter(({ summary }) => summary)).toEqual([]);
     expect(output.runs.size).toBe(0);
+  });
+
+  const typo = { displayname: 'x' } as object;
+  const mistyped: Record<string, (writer: SummaryWriter) => void> = {
+    addScalar: (w) => w.addScalar('a', 1, 1, typo),
+    addScalars: (w) => w.addScalars('a', { b: 1 }, 1, typo),
+    addHistogram: (w) => w.addHistogram('a', [1], 1, typo),
+    addHistogramRaw: (w) => w.addHistogramRaw('a', [0, 1, 2], 1, typo),
+    addText: (w) => w.addText('a', 'b', 1, typo),
+    addImage: (w) => w.addImage('a', [[1]], 1, typo),
+    addImages: (w) => w.addImages('a', gray, 1, typo),
+    addImageWithBoxes: (w) => w.addImageWithBoxes('a', [[1]], [], 1, typo),
+    addFigure: (w) => w.addFigure('a', '<svg/>', 1, typo),
+    addVideo: (w) => w.addVideo('a', gray, 1, typo),
+    addAudio: (w) => w.addAudio('a', [0], 1, typo),
+    addPrCurve: (w) => w.addPrCurve('a', [1], [1], 1, typo),
+    addTensor: (w) => w.addTensor('a', [1], 1, typo),
+    addMesh: (w) => w.addMesh('a', [[[0, 0, 0]]], 1, typo),
+  };
+  it.each(Object.entries(mistyped))('%s: an option in other letters', async (name, call) => {
+    const { writer, events, output } = writerInMemory();
+    expect(() => call(writer)).toThrow(TypeError);
+    expect(() => call(writer)).toThrow(
+      `${name} "a": expected known options, got 'displayname'; did you mean 'displayName'?`,
+    );
+    expect((await events()).filter(({ summary }) => summary)).toEqual([]);
+    expect(output.runs.size).toBe(0);
+  });
+
+  it('options of embeddings and hyperparameters in other letters', () => {
+    const writer = new SummaryWriter(temporaryFolder());
+    expect(() => writer.addEmbedding('a', [[1]], 1, { metaData: ['x'] } as object)).toThrow(/did you mean 'metadata'/);
+    expect(() => writer.addHparams({ lr: 1 }, {}, { Status: 'success' } as object)).toThrow(/did you mean 'status'/);
   });
 
   it.each([
