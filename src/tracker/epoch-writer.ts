@@ -9,7 +9,7 @@ import type { SaveTargets } from './save-targets.js';
 /** How long the end of a program may be delayed to solve what is being solved, in milliseconds. */
 const exitMillis = 1000;
 
-/** The writers that have epochs to write; what they can write when the program exits, they write then. */
+/** The writers that have epochs to write, or rows in no epoch yet. What they can write when the program exits, they write then. */
 const busy = new Set<EpochWriter>();
 let watchesExit = false;
 
@@ -17,6 +17,12 @@ function finishAtExit(final: boolean): void {
   if (!final) return;
   const deadline = performance.now() + exitMillis;
   for (const writer of busy) writer.finishNow(deadline);
+}
+
+function watch(writer: EpochWriter): void {
+  if (!watchesExit) onExit(finishAtExit);
+  watchesExit = true;
+  busy.add(writer);
 }
 
 /**
@@ -39,6 +45,8 @@ export class EpochWriter {
   /** The epochs that have been ended and are not in TensorBoard's files yet, oldest first. */
   readonly #unwritten = new Set<EpochMeasurement>();
   #isClosed = false;
+  /** Whether the caller recorded something since the last epoch, which nothing but the caller will end. */
+  #awaitsEnd = false;
 
   /**
    * @param report receives errors of single layers and targets; the others go on
@@ -64,6 +72,13 @@ export class EpochWriter {
     return this.#isClosed;
   }
 
+  /** Notes that the caller has recorded rows itself: if the program exits before their epoch has been ended, that is told. */
+  noteRows(): void {
+    if (this.#awaitsEnd) return;
+    this.#awaitsEnd = true;
+    watch(this);
+  }
+
   /** Writes a scalar of the user's own, now to TensorBoard and with the epoch to the stores. */
   addScalar(tag: string, value: number, step: number = this.epoch + 1): void {
     this.#targets.addScalar(tag, value, step);
@@ -85,6 +100,7 @@ export class EpochWriter {
     }
     this.epoch = epoch + 1;
     this.#lastStep = step;
+    this.#awaitsEnd = false;
     const recorded = this.#recorder.solve(solveOptionsFor(this.#options), this.#options.resetCovariance);
     const scalars = this.#scalars;
     this.#scalars = [];
@@ -95,7 +111,8 @@ export class EpochWriter {
       this.#memory,
       this.#report,
     );
-    this.#watch(measurement);
+    watch(this);
+    this.#unwritten.add(measurement);
     const written = this.#lastEpoch.then(() => this.#write(measurement));
     this.#lastEpoch = written.catch(() => {});
     return written;
@@ -121,7 +138,9 @@ export class EpochWriter {
   /** Waits for the last epoch, then releases the recorder and closes the targets. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#awaitsEnd = false;
     await this.#lastEpoch;
+    busy.delete(this);
     this.#recorder.dispose();
     await this.#targets.close();
   }
@@ -148,13 +167,11 @@ export class EpochWriter {
     }
     this.#unwritten.clear();
     this.#targets.writeStoresNow(epochs);
-  }
-
-  #watch(measurement: EpochMeasurement): void {
-    if (!watchesExit) onExit(finishAtExit);
-    watchesExit = true;
-    busy.add(this);
-    this.#unwritten.add(measurement);
+    if (this.#awaitsEnd && this.#recorder.hasRows && this.#options.signal?.aborted !== true) {
+      warn(
+        `At exit the rows that were recorded for epoch ${this.epoch + 1} are in no file: tracker.addSaturations() ends an epoch, and tracker.close() a training`,
+      );
+    }
   }
 
   async #write(measurement: EpochMeasurement): Promise<LayerSaturation[]> {
@@ -167,7 +184,7 @@ export class EpochWriter {
     this.#targets.writeRuns(epoch);
     this.#unwritten.delete(measurement);
     await this.#targets.writeStores(epoch);
-    if (this.#unwritten.size === 0) busy.delete(this);
+    if (this.#unwritten.size === 0 && !this.#awaitsEnd) busy.delete(this);
     return results;
   }
 }

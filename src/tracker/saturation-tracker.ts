@@ -134,6 +134,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    */
   record<T>(split: Split, fn: () => T): T {
     checkSplit(split);
+    this.#epochs.noteRows();
     const result = this.#recorder.record(split, fn);
     if (!(result instanceof Promise)) return result;
     return result.then((value) => this.#turns.pass().then(() => value)) as T;
@@ -154,6 +155,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
       throw new TypeError(`observe '${name}': expected a tensor, got ${describe(activations)}`);
     }
     checkSplit(split);
+    this.#epochs.noteRows();
     this.#recorder.observe(name, activations, split);
   }
 

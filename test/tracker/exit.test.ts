@@ -61,6 +61,30 @@ describe.each([
   });
 });
 
+it.each([
+  ['recorded, never ended', "tracker.record('train', () => model.predict(tf.ones([9, 4])));", true],
+  ['observed, never ended', "tracker.observe('a', tf.ones([9, 4]), 'val');", true],
+  [
+    'recorded behind the last epoch',
+    "await epoch(1); tracker.record('val', () => model.predict(tf.ones([9, 4])));",
+    true,
+  ],
+  ['ended', 'epoch(1);', false],
+  ['left out by close, which says so itself', "tracker.observe('a', tf.ones([9, 4]), 'val'); tracker.close();", false],
+  [
+    'none: the tracker was stopped',
+    "tracker.stop(); tracker.record('val', () => model.predict(tf.ones([9, 4])));",
+    false,
+  ],
+])('rows that were %s are told of at exit if they are lost', async (_, act, isTold) => {
+  for (const end of ['', 'process.exit(0);']) {
+    const { stderr } = await programs.run(program() + act + end, [temporaryFolder()]);
+    const told = /At exit the rows that were recorded for epoch [12] are in no file: tracker.addSaturations\(\) ends/;
+    if (isTold) expect(stderr).toMatch(told);
+    else expect(stderr).not.toMatch(told);
+  }
+});
+
 it('spectra that would take longer than a second are reported by number and name, and the others are written', async () => {
   const logdir = temporaryFolder();
   const ending = await programs.run(
