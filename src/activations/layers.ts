@@ -24,6 +24,8 @@ export interface TrackedLayer {
   readonly spatialRank: number;
   /** Whether channels come before space. */
   readonly channelsFirst: boolean;
+  /** Number of features, if an output is n x features. */
+  readonly width: number | undefined;
 }
 
 /**
@@ -84,7 +86,19 @@ function trackedLayer(name: string, layer: Layer): TrackedLayer {
     recurrent: recurrents.has(className) && knownClass(layer) !== 'TimeDistributed',
     spatialRank: Number(/([123])D/.exec(className)?.[1] ?? 0),
     channelsFirst: (layer as { dataFormat?: string }).dataFormat === 'channelsFirst',
+    width: widthOf(layer),
   };
+}
+
+function widthOf(layer: Layer): number | undefined {
+  let shape: unknown;
+  try {
+    shape = layer.outputShape;
+  } catch {
+    return undefined; // not built yet, or of several inputs
+  }
+  const width: unknown = Array.isArray(shape) && shape.length === 2 ? shape[1] : undefined;
+  return typeof width === 'number' ? width : undefined;
 }
 
 /**

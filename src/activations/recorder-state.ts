@@ -18,7 +18,33 @@ export interface SavedLayer {
   /** Rows used, and how many independent rows they are worth; absent in states from before these were counted. */
   rows?: number;
   effectiveRows?: number;
+  /** Whether it is a name given to `observe`, and no layer of the model; absent in states from before this was noted. */
+  observed?: boolean;
   accumulator: CovarianceAccumulator;
+}
+
+/**
+ * Checks that a state comes from a model with these layers.
+ *
+ * @param widths the layers' names, with the number of features where it is known
+ * @throws RangeError that names a layer that is another model's
+ */
+export function checkFits(saved: readonly SavedLayer[], widths: ReadonlyMap<string, number | undefined>): void {
+  for (const { layer, split, observed, accumulator } of saved) {
+    if (observed === false && !widths.has(layer)) {
+      const known = [...widths.keys()].slice(0, 10).map((name) => `'${name}'`);
+      const more = widths.size > known.length ? ` and ${widths.size - known.length} more` : '';
+      throw new RangeError(
+        `restore: expected the layers that are tracked (${known.join(', ')}${more}), got '${layer}' (${split})`,
+      );
+    }
+    const width = widths.get(layer);
+    if (width !== undefined && width !== accumulator.features) {
+      throw new RangeError(
+        `restore: expected ${width} features of layer '${layer}' (${split}), got ${accumulator.features}`,
+      );
+    }
+  }
 }
 
 /** What a tracker needs in order to go on in another process. */
@@ -63,11 +89,16 @@ function checkEntry(entry: SavedEntry | null): asserts entry is SavedEntry {
   if (typeof entry?.layer !== 'string') {
     throw new RangeError(`restore: expected the name of a layer, got ${describe(entry?.layer)}`);
   }
-  const { split, layer, passes, items, bytes, rows, effectiveRows } = entry;
+  const { split, layer, passes, items, bytes, rows, effectiveRows, observed } = entry;
   if (split !== 'train' && split !== 'val') {
     throw new RangeError(`restore: expected layer '${layer}' in the split train or val, got ${describe(split)}`);
   }
   for (const [name, value] of Object.entries({ passes, items, bytes, rows: rows ?? 0 })) checkCount(value, name, layer);
+  if (observed !== undefined && typeof observed !== 'boolean') {
+    throw new RangeError(
+      `restore: expected observed of layer '${layer}' to be true or false, got ${describe(observed)}`,
+    );
+  }
   if (effectiveRows !== undefined && !(Number.isFinite(effectiveRows) && effectiveRows >= 0)) {
     throw new RangeError(`restore: expected effectiveRows >= 0 of layer '${layer}', got ${describe(effectiveRows)}`);
   }

@@ -10,7 +10,7 @@ import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
 import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './graph-model.js';
 import { hasFusedActivation, type LayerCall, type LayerHook, onLayerCall, preActivationOf } from './hooks.js';
 import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers, warnOfHiddenLayers } from './layers.js';
-import type { SavedLayer } from './recorder-state.js';
+import { checkFits, type SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
 import { notNumeric, offTape } from './tensors.js';
@@ -123,6 +123,8 @@ export class ActivationRecorder {
   readonly #model: LayersModel | readonly Layer[] | GraphModelNodes;
   readonly #tracked: readonly TrackedLayer[];
   readonly #names: string[];
+  /** The model's layers or nodes, with the number of features where it is known beforehand. */
+  readonly #widths: ReadonlyMap<string, number | undefined>;
   readonly #options: RecordingOptions;
   readonly #report: (error: unknown, where: string) => void;
   readonly #entries = new Map<string, Entry>();
@@ -152,6 +154,7 @@ export class ActivationRecorder {
     this.#model = model;
     this.#tracked = isGraph ? [] : trackedLayers(model as Layer | readonly Layer[], options.layers);
     this.#names = isGraph ? nodeNames(model) : this.#tracked.map(({ name }) => name);
+    this.#widths = new Map(this.#names.map((name, index) => [name, this.#tracked[index]?.width]));
     this.#options = options;
     this.#report = report;
     if (!isGraph && !Array.isArray(model)) warnOfHiddenLayers(model as unknown as Layer);
@@ -283,14 +286,20 @@ export class ActivationRecorder {
       const snapshot = accumulator.snapshot();
       if (snapshot !== undefined) {
         const { items, rows, effectiveRows } = entry;
-        saved.push({ split, layer: name, passes: batches.total, items, rows, effectiveRows, accumulator: snapshot });
+        const counts = { passes: batches.total, items, rows, effectiveRows, observed: !this.#widths.has(name) };
+        saved.push({ split, layer: name, ...counts, accumulator: snapshot });
       }
     }
     return saved;
   }
 
-  /** Goes on from what a layer had accumulated in an earlier process. */
-  restore({ split, layer, passes, items, rows, effectiveRows, accumulator }: SavedLayer): void {
+  /** Goes on from what the layers had accumulated in an earlier process. @throws RangeError if they are another model's */
+  restore(saved: readonly SavedLayer[]): void {
+    checkFits(saved, this.#widths);
+    for (const each of saved) this.#restore(each);
+  }
+
+  #restore({ split, layer, passes, items, rows, effectiveRows, accumulator }: SavedLayer): void {
     const entry = this.#entryOf(split, layer);
     entry.features = accumulator.features;
     entry.rows = rows ?? accumulator.count + accumulator.rejected;

@@ -257,11 +257,11 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   /**
    * Goes on from toBytes() of a tracker of the same layers.
    *
-   * @throws RangeError if the bytes are not a whole state
+   * @throws RangeError if the bytes are not a whole state, or are that of other layers
    */
   restore(bytes: Uint8Array): void {
     const state = decodeState(bytes);
-    for (const saved of state.layers) this.#recorder.restore(saved);
+    this.#recorder.restore(state.layers);
     this.#epochs.epoch = state.epoch;
     this.#isRestored = true;
   }

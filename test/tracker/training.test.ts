@@ -556,6 +556,46 @@ describe.each(backends)('a tracked training on %s', (backend) => {
     await after.close();
   });
 
+  it('refuses the state of another model, and changes nothing then; names that were observed are any model’s', async () => {
+    const small = (name: string, units: number) =>
+      tf.sequential({ layers: [tf.layers.dense({ name, units, inputShape: [3] })] });
+    const stateOf = (net: tf.LayersModel, act: (tracker: SaturationTracker) => void) => {
+      const tracker = new SaturationTracker('unused', net, { saveTo: [] });
+      act(tracker);
+      const bytes = tracker.toBytes();
+      void tracker.close();
+      return bytes;
+    };
+    const x = held(tf.randomNormal([9, 3], 0, 1, 'float32', 1)) as tf.Tensor2D;
+    const pass = (net: tf.LayersModel) => (tracker: SaturationTracker) => {
+      tracker.record('train', () => tf.tidy(() => void net.predict(x)));
+      tracker.observe('mine', x, 'train');
+    };
+    const [four, five, other] = [small('a', 4), small('a', 5), small('b', 4)];
+    const state = stateOf(four, pass(four));
+    for (const [net, message] of [
+      [five, /restore: expected 5 features of layer 'a' \(train\), got 4/],
+      [other, /restore: expected the layers that are tracked \('b'\), got 'a' \(train\)/],
+    ] as const) {
+      const store = new RecordingStore();
+      const tracker = new SaturationTracker('unused', net, { saveTo: [store] });
+      expect(() => tracker.restore(state)).toThrow(RangeError);
+      expect(() => tracker.restore(state)).toThrow(message);
+      pass(net)(tracker);
+      await tracker.addSaturations();
+      expect(store.epochs[0].layers.map(({ samples }) => samples)).toEqual([9, 9]);
+      await tracker.close();
+    }
+    const observed = stateOf(four, (tracker) => tracker.observe('mine', x, 'train'));
+    const tracker = new SaturationTracker('unused', other, { saveTo: [] });
+    tracker.restore(observed);
+    tracker.observe('mine', x, 'train');
+    const results = await tracker.addSaturations();
+    expect(results.map(({ layer, samples }) => [layer, samples])).toEqual([['mine', 18]]);
+    await tracker.close();
+    for (const net of [four, five, other]) net.dispose();
+  });
+
   it('observes any tensor under a name', async () => {
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model(dense), { saveTo: [store] });
