@@ -28,7 +28,8 @@ const optionNames: OptionNames<CsvStoreOptions> = { files: true, counts: true };
  * column with the epoch, then the user's own scalars and columns such as `train-saturation_<layer>` and
  * `eval-intrinsic-dimensionality_<layer>`, in the order in which they first appeared. Each layer also has columns with
  * its number of samples and of features. A value that an epoch lacks, and NaN, is an empty cell. Arrays (covariance,
- * embedding) are not saved.
+ * embedding) are not saved. Names stand as they are, for programs: a spreadsheet takes a scalar's name that begins with `=` for a
+ * formula (the command `export` writes tables for spreadsheets).
  *
  * The file is replaced as a whole at each epoch, so that it is complete at any moment. If an earlier run left a file,
  * the epochs before the first one added stay in it, and all others are removed.
