@@ -162,6 +162,22 @@ async function buildWorker() {
   );
 }
 
+/** Bundles the script of a report into a string, for the same reason. */
+async function buildReportScript() {
+  const output = 'src/view/generated/report-script.ts';
+  mkdirSync(dirname(output), { recursive: true });
+  const isSource = (path) => path.endsWith('.ts') && path !== output;
+  if (isFresh([...filesBelow('src', isSource), 'scripts/build.mjs', 'package-lock.json'], [output])) return;
+  const { code } = await bundleForPages('src/view/report-page.ts', 'iife');
+  // Nothing in it ends the element that it stands in.
+  const inPage = code.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
+  writeWhole(
+    output,
+    `// Generated from src/view/report-page.ts by scripts/build.mjs: ${inPage.length} characters. Do not edit.\n` +
+      `export const reportScript: string =\n  ${JSON.stringify(inPage)};\n`,
+  );
+}
+
 function buildTypeScript() {
   const inputs = [...filesBelow('src'), 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'];
   if (isFresh(inputs, ['dist/.built'])) return;
@@ -215,19 +231,11 @@ const withoutSolver = {
   },
 };
 
-/** The view as one script, for pages: what tsc made of its folder would import packages that are built in. */
-async function buildView() {
-  const inputs = [
-    ...filesBelow('src', (path) => path.endsWith('.ts')),
-    'scripts/build.mjs',
-    'package-lock.json',
-    'dist/.built',
-  ];
-  const script = 'dist/view.js';
-  if (isFresh(inputs, [script, pluginScript])) return;
+/** One script for pages, with the packages that it imports and their licenses. */
+async function bundleForPages(input, format) {
   const { rolldown } = await import('rolldown');
   const bundle = await rolldown({
-    input: 'src/view.ts',
+    input,
     platform: 'browser',
     tsconfig: false,
     resolve: {
@@ -237,15 +245,28 @@ async function buildView() {
     plugins: [withoutSolver],
   });
   const { output: chunks } = await bundle.generate({
-    format: 'esm',
+    format,
     minify: true,
     comments: { legal: true },
     codeSplitting: false,
   });
   await bundle.close();
-  if (chunks.length !== 1 || chunks[0].imports.length > 0) throw new Error('The view must be one script.');
+  if (chunks.length !== 1 || chunks[0].imports.length > 0) throw new Error(`${input} must become one script.`);
+  return { code: `${licensesOf(Object.keys(chunks[0].modules))}\n${chunks[0].code}` };
+}
+
+/** The view as one script: what tsc made of its folder would import packages that are built in. */
+async function buildView() {
+  const inputs = [
+    ...filesBelow('src', (path) => path.endsWith('.ts')),
+    'scripts/build.mjs',
+    'package-lock.json',
+    'dist/.built',
+  ];
+  const script = 'dist/view.js';
+  if (isFresh(inputs, [script, pluginScript])) return;
+  const { code } = await bundleForPages('src/view.ts', 'esm');
   removeBundled('dist/view');
-  const code = `${licensesOf(Object.keys(chunks[0].modules))}\n${chunks[0].code}`;
   writeWhole(script, code);
   mkdirSync(dirname(pluginScript), { recursive: true });
   writeWhole(pluginScript, code);
@@ -298,6 +319,7 @@ const pluginScript = 'tensorboard-plugin/src/tensorboard_plugin_saturation/stati
 buildProto();
 buildKernels();
 await buildWorker();
+await buildReportScript();
 if (only !== 'generated') {
   buildTypeScript();
   await buildView();

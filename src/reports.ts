@@ -1,6 +1,6 @@
 /**
  * Pictures of a run and what they say about the network. Plots are plain Vega-Lite specifications made by pure functions,
- * usable in browsers as they are; drawing them (`renderSvg`, `renderPng`, the plot store, the report) loads the optional
+ * usable in browsers as they are; drawing them (`renderSvg`, `renderPng`, the plot store) loads the optional
  * packages vega, vega-lite and \@resvg/resvg-js when it is first asked for.
  *
  * @module

@@ -1,6 +1,6 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
 import { printable } from '../errors.js';
-import { writeReport, writeReports } from '../reports/report-store.js';
+import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
@@ -55,9 +55,9 @@ Commands:
       --raw                           points that TensorBoard hides behind later ones, too
       --plain                         texts as they are: without it, CSV has an apostrophe before those that a
                                       spreadsheet would run as formulas
-  report <logdir>                   layer saturation as an HTML page: findings, plots, numbers (needs vega, vega-lite);
-                                    several experiments below one logdir get a page each, in their folders
-      --out, -o <path>                the file to write, for one experiment; <logdir>/report.html
+  report <logdir>                   layer saturation as one HTML file to look at anywhere: the Saturation tab with all
+                                    experiments below the logdir, findings, numbers
+      --out, -o <path>                the file to write; <logdir>/report.html
       --raw                           with epochs that TensorBoard hides behind later ones
   board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own
 
@@ -108,7 +108,7 @@ function onlyOne(paths: string[]): string | undefined {
   return paths[0];
 }
 
-/** `report`: draws what trackers wrote as a page per experiment, and prints the paths of the files. */
+/** `report`: writes a page about what trackers wrote, and prints its path. */
 async function report(
   terminal: Terminal,
   logdir: string | undefined,
@@ -118,10 +118,7 @@ async function report(
   const complaints = new Complaints(terminal);
   const options = { raw, onDamage: (message: string) => complaints.add(message) };
   const folder = typedPath(logdir, 'the path');
-  const paths =
-    out === undefined
-      ? await writeReports(folder, options)
-      : [await writeReport(folder, { ...options, path: typedPath(out, '--out') })];
-  for (const path of paths) terminal.write(`${printable(path)}\n`);
+  const path = await writeReport(folder, { ...options, path: out === undefined ? undefined : typedPath(out, '--out') });
+  terminal.write(`${printable(path)}\n`);
   return complaints.exitCode;
 }

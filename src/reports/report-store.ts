@@ -3,7 +3,7 @@ import { checkOptionNames, type OptionNames } from '../errors.js';
 import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
-import { historyPath, noHistory, type ReadHistoryOptions, readHistories, readHistory } from '../saturation/runs.js';
+import { historyPath, noHistory, type ReadHistoryOptions, readHistories } from '../saturation/runs.js';
 import { type Store, storePlace } from '../stores/store.js';
 import { type ReportOptions, reportHtml, reportOptionNames } from './report.js';
 
@@ -42,7 +42,7 @@ export class ReportStore implements Store {
     this.#history.add(epoch);
   }
 
-  /** Writes the report, unless no epoch was added. @throws MissingRendererError if vega or vega-lite is not installed */
+  /** Writes the report, unless no epoch was added. */
   async close(): Promise<void> {
     if (this.#history.last === undefined) return;
     const { files, ...options } = this.#options;
@@ -57,11 +57,12 @@ export interface WriteReportOptions extends ReportStoreOptions, ReadHistoryOptio
 const writeOptionNames: OptionNames<WriteReportOptions> = { ...storeOptionNames, raw: true, onDamage: true };
 
 /**
- * Writes a report about an experiment that a tracker wrote, from its event files.
+ * Writes one report about what trackers wrote below a logdir, from the event files: several experiments stand side by side in
+ * it, each under the path of its folder.
  *
  * @param options with `path`, the path of the file. Default `<logdir>/report.html`.
  * @returns the file's path
- * @throws as `readHistory` and `reportHtml` do
+ * @throws RangeError if there is no experiment; and as `readHistories` and `reportHtml` do
  */
 export async function writeReport(
   logdir: string | URL,
@@ -71,7 +72,10 @@ export async function writeReport(
   checkOptionNames('writeReport', rest, writeOptionNames);
   const folder = historyPath(logdir, 'writeReport');
   const { path } = storePlace(given ?? reportPath(folder, '.'), 'writeReport path', options.files);
-  await writePage(path, await readHistory(folder, rest), folder, rest);
+  const histories = await readHistories(folder, rest);
+  if (histories.size === 0) throw await noHistory('writeReport', folder);
+  const [history] = histories.values();
+  await writePage(path, histories.size === 1 ? history : histories, folder, rest);
   return path;
 }
 
@@ -103,8 +107,13 @@ function reportPath(logdir: string, experiment: string): string {
   return experiment === '.' ? `${folder}/report.html` : `${folder}/${experiment}/report.html`;
 }
 
-async function writePage(path: string, history: RunHistory, name: string, options: WriteReportOptions): Promise<void> {
+async function writePage(
+  path: string,
+  of: RunHistory | ReadonlyMap<string, RunHistory>,
+  name: string,
+  options: WriteReportOptions,
+): Promise<void> {
   const { files = defaultStoreFiles(), raw, onDamage, ...rest } = options;
-  const html = await reportHtml(history, { title: `Layer saturation of ${name}`, ...rest });
+  const html = await reportHtml(of, { title: `Layer saturation of ${name}`, ...rest });
   await files.write(path, new TextEncoder().encode(html));
 }

@@ -8,7 +8,7 @@ import { type LayerRole, type LayerStatistics, layerRoleNames, type Split } from
 import type { CountingOptions } from './measure-layer.js';
 import { type ScalarStat, scalarStats } from './stats.js';
 
-// What a tracker writes for programs to read: the note on a run's values, in both directions, and a network's receptive fields.
+// What a tracker writes for programs to read, in both directions: the note on a run's values, and a network's receptive fields.
 
 /**
  * What a tracker writes about itself into each of its runs: which layers it measured and how. Programs read this instead of
@@ -124,7 +124,36 @@ export function writeReceptiveFields(
   const json = JSON.stringify({ version: noteVersion, inputSize, layers: fields }, (_, value) =>
     value === Number.POSITIVE_INFINITY ? 'Infinity' : value,
   );
-  writeJson(run, 'receptive-fields', 'receptive-fields', json, step);
+  writeJson(run, fieldsTag, 'receptive-fields', json, step);
+}
+
+/** The tag of a network's receptive fields. */
+export const fieldsTag = 'receptive-fields';
+
+/** The receptive fields of a network as a run holds them. */
+export interface NotedFields {
+  /** Side of the network's inputs in pixels or samples; undefined if it takes any. */
+  readonly inputSize: number | undefined;
+  /** In order of depth, as JSON has them: 'Infinity' is text. */
+  readonly layers: readonly object[];
+}
+
+/** What `writeReceptiveFields` wrote; undefined if it cannot be read. */
+export function decodeReceptiveFields(value: SummaryValue): NotedFields | undefined {
+  const fields = jsonIn(value) as { version?: unknown; inputSize?: unknown; layers?: unknown } | null | undefined;
+  if (fields?.version !== noteVersion || !Array.isArray(fields.layers)) return undefined;
+  const layers = fields.layers.filter((layer) => typeof layer === 'object' && layer !== null);
+  return { inputSize: typeof fields.inputSize === 'number' ? fields.inputSize : undefined, layers };
+}
+
+/** The JSON in a string tensor; undefined if there is none. */
+function jsonIn(value: SummaryValue): unknown {
+  if (typeof value !== 'object' || !('data' in value) || !(value.data[0] instanceof Uint8Array)) return undefined;
+  try {
+    return JSON.parse(new TextDecoder().decode(value.data[0]));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Writes JSON for the plugin as a string tensor of rank 0. */
@@ -141,13 +170,8 @@ function writeJson(run: SummaryWriter, tag: string, kind: string, json: string, 
 
 /** The note in a summary of the tag `saturation-note`; undefined if there is none that this version can read. */
 export function decodeNote(value: SummaryValue): SaturationNote | undefined {
-  if (typeof value !== 'object' || !('data' in value) || !(value.data[0] instanceof Uint8Array)) return undefined;
-  try {
-    const note: unknown = JSON.parse(new TextDecoder().decode(value.data[0]));
-    return isNote(note) ? note : undefined;
-  } catch {
-    return undefined;
-  }
+  const note = jsonIn(value);
+  return isNote(note) ? note : undefined;
 }
 
 function isNote(value: unknown): value is SaturationNote {

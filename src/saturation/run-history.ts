@@ -1,4 +1,5 @@
 import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
+import type { NotedFields } from './note.js';
 import type { ScalarStat } from './stats.js';
 
 /** One number per epoch, such as a loss. */
@@ -26,6 +27,9 @@ export class RunHistory {
   readonly #byNumber = new Map<number, EpochStatistics>();
   /** The epochs, ascending; undefined if they have to be sorted anew. */
   #sorted: EpochStatistics[] | undefined = [];
+
+  /** The receptive fields that the run holds; undefined if it holds none. */
+  fields: NotedFields | undefined;
 
   /** Adds an epoch. It replaces an earlier one of the same number. Covariances are not kept. */
   add(epoch: EpochStatistics): void {

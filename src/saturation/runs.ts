@@ -10,7 +10,16 @@ import type { SummaryWriter } from '../writer/summary-writer.js';
 import { EigenvaluesReader, type ReadEigenvalues } from './eigenvalues.js';
 import type { EpochScalar, LayerStatistics, Split } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
-import { decodeNote, isRole, type NotedLayer, noteTag, type SaturationNote } from './note.js';
+import {
+  decodeNote,
+  decodeReceptiveFields,
+  fieldsTag,
+  isRole,
+  type NotedFields,
+  type NotedLayer,
+  noteTag,
+  type SaturationNote,
+} from './note.js';
 import { RunHistory } from './run-history.js';
 import { correctedText, entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
 
@@ -239,8 +248,11 @@ export async function readHistories(
   const histories = new Map<string, RunHistory>();
   for (const [experiment, runs] of [...experiments].sort(([one], [other]) => (one < other ? -1 : 1))) {
     const epochs = new Map<number, ReadEpoch>();
-    for (const [split, files] of runs) await readRun(split, files, epochs, raw, onDamage);
     const history = new RunHistory();
+    for (const [split, files] of runs) {
+      const fields = await readRun(split, files, epochs, raw, onDamage);
+      history.fields ??= fields;
+    }
     for (const [step, { layers, scalars, ...epoch }] of [...epochs].sort(([one], [other]) => one - other)) {
       for (const layer of layers.values()) if (Number.isNaN(layer.features)) layer.features = widthOf(layer);
       const values = { layers: [...layers.values()], scalars: [...scalars.values()] };
@@ -251,21 +263,28 @@ export async function readHistories(
   return histories;
 }
 
-/** Adds what the files of one run hold to the epochs, by step; what comes later replaces what was there. */
+/**
+ * Adds what the files of one run hold to the epochs, by step; what comes later replaces what was there.
+ *
+ * @returns the receptive fields of the network, if the run holds them
+ */
 async function readRun(
   split: Split,
   files: readonly string[],
   epochs: Map<number, ReadEpoch>,
   raw: boolean,
   complain: (message: string) => void,
-): Promise<void> {
+): Promise<NotedFields | undefined> {
   let facts = factsWithoutNote();
+  let fields: NotedFields | undefined;
   const spectra = new EigenvaluesReader();
   await scanRun(files, { tags: isWanted, raw, complain }, (event, isShown) => {
     for (const [index, summary] of (event.summary ?? []).entries()) {
       const { description, tag, value } = summary;
       if (tag === noteTag) {
         facts = factsOf(decodeNote(value)) ?? facts;
+      } else if (tag === fieldsTag) {
+        fields = decodeReceptiveFields(value) ?? fields;
       } else if (EigenvaluesReader.isTag(tag)) {
         // A hidden value may be the one that holds what the tag says about itself.
         const read = spectra.read(summary);
@@ -280,10 +299,11 @@ async function readRun(
       }
     }
   });
+  return fields;
 }
 
 function isWanted(tag: string): boolean {
-  if (tag.startsWith('epoch_') || tag === noteTag || EigenvaluesReader.isTag(tag)) return true;
+  if (tag.startsWith('epoch_') || tag === noteTag || tag === fieldsTag || EigenvaluesReader.isTag(tag)) return true;
   return statOfGroup.has(tag.slice(0, Math.max(0, tag.indexOf('/'))));
 }
 

@@ -68,8 +68,8 @@ export class Controls {
     const csv = h('button', { type: 'button', title: 'The numbers of all shown runs at this step' }, 'CSV');
     csv.onclick = () => choose({ download: 'csv' });
     this.element = h(
-      'div',
-      { className: 'side' },
+      'aside',
+      { className: 'side', attributes: { 'aria-label': 'What is shown' } },
       h('div', { className: 'panel' }, h('h1', {}, 'Saturation'), this.#summary, message),
       h('div', { className: 'panel' }, h('div', { className: 'name' }, 'Runs'), list),
       h(

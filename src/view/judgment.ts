@@ -1,6 +1,6 @@
 import { tailOf } from '../insight/tail.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
-import { pointAt, type RunData, type SpectrumPoint } from './run-data.js';
+import { indexAt, pointAt, type RunData, type SpectrumPoint } from './run-data.js';
 import { type LayerMark, plainMarkOf } from './scene.js';
 import { type Counting, canEstimate, estimateAt, spectrumOf, valueAt } from './values.js';
 
@@ -63,5 +63,9 @@ export function epochAt(run: RunData, step: number, threshold: number): EpochSta
       },
     ];
   });
-  return { epoch: step - 1, step, ...counting, layers, scalars: [] };
+  const scalars = [...run.scalars].flatMap(([tag, { steps, values }]) => {
+    const at = indexAt(steps, step);
+    return at < 0 ? [] : [{ tag, value: values[at], split: run.split }];
+  });
+  return { epoch: step - 1, step, ...counting, layers, scalars };
 }

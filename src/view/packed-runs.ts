@@ -1,9 +1,9 @@
 import { describe } from '../errors.js';
-import type { ReceptiveField, ReceptiveFieldAxis } from '../insight/receptive-fields.js';
 import { layerRoleNames } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats } from '../saturation/stats.js';
 import {
   type FieldData,
+  fieldsOf,
   type LayerData,
   outlineOf,
   type RunData,
@@ -132,7 +132,7 @@ function unpackRun(run: PackedRun, values: Float32Array): RunData {
     rule: rule === 'delve' ? 'delve' : 'paper',
     layers: layers.map((layer) => unpackLayer(layer, values)),
     scalars: new Map(Object.entries(scalars).map(([tag, series]) => [tag, seriesOf(series)])),
-    fields: fields === null || fields === undefined ? undefined : fieldsOf(fields),
+    fields: unpackedFields(fields),
   };
 }
 
@@ -190,23 +190,11 @@ function packedFields({ inputSize, layers }: FieldData): PackedFields {
   return { inputSize: inputSize ?? null, layers: plain };
 }
 
-/** Fields as JSON holds them; a layer that is not one is left out. */
-function fieldsOf({ inputSize, layers }: PackedFields): FieldData | undefined {
-  if (!Array.isArray(layers)) return undefined;
-  const unpacked = layers.flatMap((layer) => {
-    const { axes, ...field } = layer as ReceptiveField;
-    if (typeof field.layer !== 'string' || !Array.isArray(axes)) return [];
-    return [{ ...withNumbers(field), axes: axes.map((axis) => withNumbers(axis as ReceptiveFieldAxis)) }];
-  });
-  return {
-    inputSize: inputSize === null || inputSize === undefined ? undefined : numberOf(inputSize),
-    layers: unpacked,
-  };
-}
-
-function withNumbers<Record extends object>(record: Record): Record {
-  const entries = Object.entries(record).map(([key, value]) => [key, value === 'Infinity' ? Infinity : value]);
-  return Object.fromEntries(entries) as Record;
+function unpackedFields(fields: PackedFields | null | undefined): FieldData | undefined {
+  if (!Array.isArray(fields?.layers)) return undefined;
+  const { inputSize, layers } = fields;
+  const size = inputSize === null || inputSize === undefined ? undefined : numberOf(inputSize);
+  return fieldsOf({ inputSize: size, layers: layers as object[] });
 }
 
 const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;

@@ -1,5 +1,6 @@
-import type { ReceptiveField } from '../insight/receptive-fields.js';
+import type { ReceptiveField, ReceptiveFieldAxis } from '../insight/receptive-fields.js';
 import type { LayerRole, Split } from '../saturation/epoch.js';
+import type { NotedFields } from '../saturation/note.js';
 import type { RunHistory } from '../saturation/run-history.js';
 import type { ScalarStat } from '../saturation/stats.js';
 import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
@@ -154,8 +155,31 @@ export function sumOf(eigenvalues: ArrayLike<number>): number {
   return sum;
 }
 
-/** The splits of a history as runs, `<experiment>/train` and `<experiment>/val`. */
-export function runsOfHistory(history: RunHistory, experiment = '', fields?: FieldData): RunData[] {
+/** Receptive fields as JSON holds them; a layer that is not one is left out. */
+export function fieldsOf({ inputSize, layers }: NotedFields): FieldData {
+  const read = layers.flatMap((layer) => {
+    const { axes, ...field } = layer as ReceptiveField;
+    if (typeof field.layer !== 'string' || !Array.isArray(axes)) return [];
+    return [{ ...withNumbers(field), axes: axes.map((axis) => withNumbers(axis as ReceptiveFieldAxis)) }];
+  });
+  return { inputSize, layers: read };
+}
+
+function withNumbers<Record extends object>(record: Record): Record {
+  const entries = Object.entries(record).map(([key, value]) => [key, value === 'Infinity' ? Infinity : value]);
+  return Object.fromEntries(entries) as Record;
+}
+
+/**
+ * The splits of a history as runs, `<experiment>/train` and `<experiment>/val`.
+ *
+ * @param fields receptive fields of the network. Default: those that the history holds
+ */
+export function runsOfHistory(
+  history: RunHistory,
+  experiment = '',
+  fields: FieldData | undefined = history.fields && fieldsOf(history.fields),
+): RunData[] {
   return history.splits.map((split) => {
     const last = history.epochs.filter(({ layers }) => layers.some((layer) => layer.split === split)).at(-1);
     const layers = new Map<

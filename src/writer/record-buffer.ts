@@ -36,9 +36,9 @@ const retryMillis = 100;
 const maxTimerMillis = 2 ** 31 - 1;
 
 /** The part of the time that passes which writing may take if events are written one by one. */
-const writeShare = 0.015;
-/** As much of it, in milliseconds, is saved at most: enough for twenty thousand events. */
-const maxSavedMillis = 80;
+const writeShare = 0.05;
+/** As much of it, in milliseconds, is saved at most: enough for fifty thousand events. */
+const maxSavedMillis = 250;
 
 /**
  * The time that writing may take if events are written one by one, in milliseconds: a small part of the time that passes,

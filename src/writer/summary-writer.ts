@@ -66,10 +66,10 @@ const hparamsNames: OptionNames<HparamsOptions & { step?: Step }> = {
  * Encodes TensorBoard events (protobuf in CRC-32C framed records) into an event file.
  *
  * addX encodes, writes to the operating system (synchronously, never fsync) and returns. When events come so fast that
- * writing them one by one would take more than 1.5 % of the time that has passed, they are collected, and written together at the end
+ * writing them one by one would take more than 5 % of the time that has passed, they are collected, and written together at the end
  * of the event loop's turn or by the first addX that comes 4 ms later. So a program that is killed (SIGKILL, a signal, an
  * exhausted heap, a terminated worker) loses what it added in its last milliseconds at most; only of a burst that costs more than
- * that (tens of thousands of events after some seconds of work) and is followed, without a turn of the event loop, by a long
+ * that (a hundred thousand events after some seconds of work) and is followed, without a turn of the event loop, by a long
  * computation, the last 4 ms wait for that: call `flush()` in between, which has written when it returns. A program that ends in any other way loses nothing, with or without
  * `close()`. Outputs other than a folder of the file system may collect events for up to `flushSecs` (see
  * `Output.isImmediate`).

@@ -1,64 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { SaturationWriter, Spectrum } from '../../src/index.js';
 import { describeWithTensorBoard, LOADERS, pluginEnvironment, startTensorBoard } from '../compat/harness.js';
+import { executablePath, openPage, violationsIn } from '../support/chromium.js';
 import { temporaryFolder } from '../support/folders.js';
 import { normal } from '../support/random.js';
 
-const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
-  .map((name) => spawnSync('which', [name], { encoding: 'utf8' }).stdout?.trim())
-  .find(Boolean);
 if (!executablePath) console.error('SKIPPED the saturation view in a browser: no chromium on the path');
-
-let browser: Browser;
-
-beforeAll(async () => {
-  mkdirSync('artifacts', { recursive: true });
-  if (executablePath) browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-});
-
-afterAll(() => browser?.close());
-
-/** A page, and what it complained about and asked of other hosts than its own. */
-async function openPage(options: { width?: number; height?: number; dark?: boolean } = {}) {
-  const { width = 1400, height = 1000, dark = false } = options;
-  const page = await browser.newPage({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' });
-  onTestFinished(() => page.close());
-  const complaints: string[] = [];
-  const foreign: string[] = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('dialog', (dialog) => {
-    complaints.push(`a dialog: ${dialog.message()}`);
-    void dialog.dismiss();
-  });
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text());
-  });
-  page.on('request', (request) => {
-    const { hostname, protocol } = new URL(request.url());
-    if (protocol.startsWith('http') && hostname !== '127.0.0.1' && hostname !== 'view.test')
-      foreign.push(request.url());
-  });
-  return { page, complaints, foreign };
-}
-
-/** What axe-core finds in the view: every rule of WCAG 2.2 A and AA, and its best practices. */
-async function violationsIn(page: Page, frame: { evaluate: Page['evaluate'] } = page): Promise<string[]> {
-  const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-  await frame.evaluate(readFileSync(axe, 'utf8'));
-  return frame.evaluate(async () => {
-    const { axe: tool } = globalThis as unknown as {
-      axe: { run(root: Element): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-    };
-    const { violations } = await tool.run(document.querySelector('.saturation-view') as Element);
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
-  });
-}
+beforeAll(() => void mkdirSync('artifacts', { recursive: true }));
 
 /** Serves dist/view.js and a page that shows runs made in it, from no real host. */
 async function openMounted(script: string, options: Parameters<typeof openPage>[0] = {}) {

@@ -239,6 +239,10 @@ it('the advice of the view counts independent rows, as the tracker did', () => {
   expect(kinds(32)).toContainEqual(['samples', ['a', 'b']]);
   expect(kinds().map(([kind]) => kind)).not.toContain('samples');
   const few = run(32);
+  // Where an accuracy was recorded, the words are of accuracy.
+  const wide = { ...run(), scalars: new Map([['epoch_acc', { steps: [1], values: [0.9] }]]) };
+  expect(adviseOn(epochAt(run(), 1, 0.9999), {})[0].text).toContain('loss');
+  expect(adviseOn(epochAt(wide, 1, 0.9999), {})[0].text).toContain('accuracy');
   const counting = { stat: 'saturation', threshold: 0.99, rule: 'paper' } as const;
   // Marks come when they are estimated.
   expect(marksAt(few, 1, counting).size).toBe(0);

@@ -122,7 +122,7 @@ it('an immediate Output gets an event as it is added', () => {
 
 it('an immediate Output gets a burst in few pieces, and all of it by the end of the turn', async () => {
   const output = new ImmediateOutput();
-  output.millis = 0.1;
+  output.millis = 0.2;
   const writer = new SummaryWriter(output);
   for (const step of range(0, 20_000)) writer.addScalar('loss', step, step);
   expect(writer.pendingBytes).toBeGreaterThan(0);
@@ -135,7 +135,7 @@ it('an immediate Output gets a burst in few pieces, and all of it by the end of 
 it('an immediate Output gets what is some milliseconds old with the next event, and all that is old after a failure', async () => {
   vi.useFakeTimers({ now: 2e12, toFake: ['Date'] });
   const output = new ImmediateOutput();
-  output.millis = 2;
+  output.millis = 5;
   const writer = new SummaryWriter(output);
   for (const step of range(0, 100)) writer.addScalar('loss', step, step);
   const before = output.steps.length;
