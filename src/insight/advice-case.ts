@@ -141,7 +141,7 @@ function epochOf(of: EpochStatistics | ReadonlyMap<string, Spectrum>, options: A
 }
 
 /** The layers of the split to judge, in order of depth. */
-export function layersToJudge(epoch: EpochStatistics, split?: Split): readonly LayerStatistics[] {
+function layersToJudge(epoch: EpochStatistics, split?: Split): readonly LayerStatistics[] {
   const wanted = split ?? (epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val');
   return epoch.layers.filter((layer) => layer.split === wanted);
 }
