@@ -48,5 +48,6 @@ export {
 export { type ScreePlotOptions, screePlot } from './reports/scree-plot.js';
 export { type SeriesBySplit, type SeriesPlotOptions, seriesPlot } from './reports/series-plot.js';
 export { type LayersBySplit, type SplitsPlotOptions, splitsPlot } from './reports/splits-plot.js';
+export type { NotedFields } from './saturation/note.js';
 export { RunHistory, type Series, type StatisticByEpoch } from './saturation/run-history.js';
 export { type ReadHistoryOptions, readHistories, readHistory } from './saturation/runs.js';
