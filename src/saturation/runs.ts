@@ -8,7 +8,7 @@ import { scanRun } from '../reader/shown-points.js';
 import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { EigenvaluesReader, type ReadEigenvalues } from './eigenvalues.js';
-import type { EpochScalar, LayerStatistics, Split } from './epoch.js';
+import { type EpochScalar, type LayerStatistics, type Split, shortNames } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
 import {
   decodeNote,
@@ -54,11 +54,16 @@ export function writeLayerStatistics(
   if (layer.embedding !== undefined) writeEmbedding(writer, layer.layer, layer.embedding, step);
 }
 
-/** Writes log10 of the eigenvalues above rounding as a histogram; on a linear scale all would fall into the first bucket. */
+/** The histogram of a spectrum shows eigenvalues down to this part of the largest, so that layers and splits can be compared. */
+const spectrumFloor = 1e-6;
+
+/** Writes log10 of the eigenvalues as a histogram; on a linear scale all would fall into the first bucket. */
 function writeSpectrum(writer: SummaryWriter, layer: string, spectrum: Spectrum, step: Step): void {
-  const logs = spectrum.eigenvalues.subarray(0, spectrum.rank).map((eigenvalue) => Math.log10(eigenvalue));
-  writer.addHistogram(`spectrum/${layer}`, logs, step, {
-    description: `log10 of the ${spectrum.features} eigenvalues of the covariance; those that are 0 up to rounding are left out.`,
+  const { eigenvalues, features, rank } = spectrum;
+  const shown = eigenvalues.subarray(0, rank).filter((eigenvalue) => eigenvalue >= spectrumFloor * eigenvalues[0]);
+  writer.addHistogram(`spectrum/${layer}`, shown.map(Math.log10), step, {
+    displayName: `${layer}: log10 of eigenvalues`,
+    description: `log10 of the ${features} eigenvalues of the covariance, without those below ${spectrumFloor} of the largest.`,
   });
 }
 
@@ -92,10 +97,12 @@ export function writeHeatMap(
   step: Step,
   firstEpoch = 1,
 ): void {
-  const { data, height, width } = heatMap(history, firstEpoch);
+  const { short } = shortNames([...history.keys()]);
+  const rows = new Map([...history].map(([layer, row]) => [short(layer), row]));
+  const texts = { values: 'saturation', columns: 'epoch', firstColumn: firstEpoch };
+  const { data, height, width } = heatMap(rows, texts);
   writer.addImage('saturation-heat-map', { data, shape: [height, width, 3] }, step, {
-    description:
-      'Saturation: rows are layers by depth, columns epochs; dark 0, bright 1, grey where there was none. The last epoch’s value stands on the right.',
+    description: 'Rows are layers by depth; grey where there was none. On the right the last epoch’s value.',
   });
 }
 

@@ -17,7 +17,7 @@ export class SaturationWriter extends SummaryWriter {
 
   /**
    * Writes the scalars `saturation/<layer>` and `intrinsic-dimensionality/<layer>` and the histogram `spectrum/<layer>` of
-   * log10 of the eigenvalues (without those that are 0 up to rounding), and the eigenvalues themselves in
+   * log10 of the eigenvalues (without those below a millionth of the largest), and the eigenvalues themselves in
    * `eigenvalues/<layer>`, which the Saturation tab shows. Layers stand there in the order of their first call.
    *
    * @throws RangeError for a threshold outside (0, 1] or an unknown rule

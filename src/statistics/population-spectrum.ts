@@ -77,24 +77,29 @@ export function directionsOf(rank: number, features: number, rows: number): numb
 /**
  * See populationSpectrum.
  *
- * @param eigenvalues descending and not negative
+ * @param given eigenvalues, descending and not negative
  * @param rank how many of them are not 0 up to rounding
  * @param directions in how many the population has variance: all, or the rank if the rows would have shown more
  */
 export function populationEigenvalues(
-  eigenvalues: Float64Array,
+  given: Float64Array,
   rows: number,
   rank: number,
   directions: number,
 ): Float64Array | undefined {
-  const population = new Float64Array(eigenvalues.length);
+  const population = new Float64Array(given.length);
   if (rank === 0) return population;
+  // In units of a power of two near the largest, which changes no digit: sums of numbers near the ends of the range of doubles
+  // would leave it.
+  const exponent = Math.floor(Math.log2(given[0]));
+  const [one, other] = [2 ** Math.trunc(exponent / 2), 2 ** (exponent - Math.trunc(exponent / 2))];
+  const eigenvalues = given.map((x) => x / one / other);
   const freedom = rows - 1;
   if (!(rows >= LEAST_ROWS_PER_DIRECTION * directions && freedom > 0)) return undefined;
   let sum = 0;
   for (let i = 0; i < rank; i++) sum += eigenvalues[i];
   const mean = sum / directions;
-  if (directions === 1) return population.fill(mean, 0, 1);
+  if (directions === 1) return population.fill(mean * one * other, 0, 1);
   const sample = eigenvalues.subarray(0, directions).map((x, i) => (i < rank ? x / mean : 0));
   const { values, masses } = fitMasses(sample, rank, directions / freedom);
 
@@ -110,7 +115,7 @@ export function populationEigenvalues(
     population[i] = values[at];
     found += values[at];
   }
-  for (let i = 0; i < directions; i++) population[i] *= sum / found;
+  for (let i = 0; i < directions; i++) population[i] = population[i] * (sum / found) * one * other;
   return population;
 }
 

@@ -14,7 +14,7 @@ import { resolveOptions, type SaturationOptions, saturationOptionNames } from '.
 export interface ExtractSaturationOptions
   extends Omit<
     SaturationOptions,
-    'stats' | 'saveTo' | 'initialEpoch' | 'resetCovariance' | 'averageSaturation' | 'sampling'
+    'stats' | 'saveTo' | 'initialEpoch' | 'resetCovariance' | 'averageSaturation' | 'profileHistogram' | 'sampling'
   > {
   /**
    * How many rows count. 'auto' (default): the same share of the rows of every batch, in all as many as it takes for a
@@ -28,7 +28,8 @@ export interface ExtractSaturationOptions
   progress?: boolean;
 }
 
-const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, ...readingNames } = saturationOptionNames;
+const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, profileHistogram, ...readingNames } =
+  saturationOptionNames;
 const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
 
 /**

@@ -93,6 +93,11 @@ export interface SaturationOptions {
   /** Whether the mean saturation over all layers is written too, per split. Default false. */
   averageSaturation?: boolean;
   /**
+   * Whether TensorBoard gets the saturations of an epoch as one histogram, `saturation-profile`, too: bucket i is layer i. Its
+   * pages name no layer on that axis; the Saturation tab draws the same with names. Default false.
+   */
+  profileHistogram?: boolean;
+  /**
    * The 0-based epoch at which an earlier run is continued: what that run saved for this epoch and later ones is removed
    * from every store. Default 0, a new run. If you give the tracker a SummaryWriter, open it with
    * `purgeStep: initialEpoch + 1` yourself.
@@ -109,6 +114,7 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly saveTo: readonly SaveTo[];
   readonly resetCovariance: boolean;
   readonly averageSaturation: boolean;
+  readonly profileHistogram: boolean;
   readonly storedEigenvalues: number;
   readonly initialEpoch: number;
   readonly signal: AbortSignal | undefined;
@@ -132,6 +138,7 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
   maxWidth: true,
   resetCovariance: true,
   averageSaturation: true,
+  profileHistogram: true,
   storedEigenvalues: true,
   initialEpoch: true,
   signal: true,
@@ -184,6 +191,7 @@ export function resolveOptions(options: SaturationOptions = {}, call = 'Saturati
         : integerFrom('maxWidth', options.maxWidth ?? DEFAULT_MAX_WIDTH, 1),
     resetCovariance: checkedBoolean('resetCovariance', options.resetCovariance ?? true),
     averageSaturation: checkedBoolean('averageSaturation', options.averageSaturation ?? false),
+    profileHistogram: checkedBoolean('profileHistogram', options.profileHistogram ?? false),
     storedEigenvalues: integerFrom('storedEigenvalues', options.storedEigenvalues ?? DEFAULT_STORED_EIGENVALUES, 0),
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     signal: options.signal,

@@ -224,13 +224,20 @@ export class SaveTargets {
     return new SaturationWriter(path, options);
   }
 
-  /** Writes advice about the last epoch that was written, once. */
+  /** Writes advice about the last epoch that was written, and its numbers as a table into the run of each split; once. */
   #summarize(): void {
     const epoch = this.#toSummarize;
     this.#toSummarize = undefined;
     if (epoch === undefined || epoch.layers.length === 0 || !this.#options.scalars.includes('saturation')) return;
     const split = epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val';
     this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', this.#advice(epoch), epoch.step));
+    for (const each of ['train', 'val'] as const) {
+      const layers = epoch.layers.filter((layer) => layer.split === each);
+      if (layers.length === 0) continue;
+      this.#try('TensorBoard', () =>
+        this.run(each)?.addText('saturation-table', epochMarkdown(layers, this.#options), epoch.step),
+      );
+    }
   }
 
   #advice(epoch: EpochStatistics): string {
@@ -283,9 +290,8 @@ export class SaveTargets {
       }
       if (!this.#options.scalars.includes('saturation')) continue;
       const { first, rows } = this.#addToHistory(split, epoch.epoch, saturations);
-      writeProfile(run, saturations, epoch.step);
+      if (this.#options.profileHistogram) writeProfile(run, saturations, epoch.step);
       if (isWorthAPicture(rows)) writeHeatMap(run, rows, epoch.step, first + 1);
-      run.addText('saturation-table', epochMarkdown(layers, this.#options), epoch.step);
     }
   }
 
@@ -374,8 +380,8 @@ function hasEvents(folder: DirectoryOutput): boolean {
 }
 
 /**
- * Whether to draw a heat map in this epoch: in every one of the first hundred, then more and more rarely, because the
- * images grow with the epochs and TensorBoard shows only ten of them.
+ * Whether to draw a heat map in this epoch: in every one of the first hundred, then more and more rarely, because TensorBoard
+ * shows only ten of them.
  */
 function isWorthAPicture(history: ReadonlyMap<string, readonly number[]>): boolean {
   const epochs = Math.max(0, ...[...history.values()].map((row) => row.length));

@@ -83,13 +83,17 @@ describe('viridisColor', () => {
 });
 
 describe('heatMap', () => {
-  it('draws rows from top to bottom and columns from left to right, each cell in its color', () => {
+  const texts = { values: 'saturation', columns: 'epoch' };
+
+  it('draws rows from top to bottom and columns from left to right, each cell in its color, 350 pixels wide', () => {
     const drawing = heatMap(
       new Map([
         ['first', [0.2, 0.4]],
         ['second', [0.6, Number.NaN]],
       ]),
+      texts,
     );
+    expect(drawing.width).toBe(350);
     expect(drawing.data).toHaveLength(drawing.width * drawing.height * 3);
     // The color bar below the cells may hold a pixel column of the same color.
     const cell = (value: number) => placesOf(drawing, viridisColor(value)).filter(([, y]) => y < 6 + 2 * 16);
@@ -98,11 +102,18 @@ describe('heatMap', () => {
       Math.min(...places.map(([, y]) => y)),
     ];
     const [a, b, c, gap] = [cell(0.2), cell(0.4), cell(0.6), cell(Number.NaN)];
-    for (const places of [a, b, c, gap]) expect(places).toHaveLength(24 * 16);
     const [left, top] = corner(a);
-    expect(corner(b)).toEqual([left + 24, top]);
-    expect(corner(c)).toEqual([left, top + 16]);
-    expect(corner(gap)).toEqual([left + 24, top + 16]);
+    const right = Math.max(...b.map(([x]) => x)) + 1;
+    const middle = corner(b)[0];
+    expect(Math.abs(middle - left - (right - middle))).toBeLessThanOrEqual(1);
+    expect(right - left).toBeGreaterThan(200);
+    expect([a.length, b.length]).toEqual([(middle - left) * 16, (right - middle) * 16]);
+    expect([c.length, gap.length]).toEqual([a.length, b.length]);
+    expect([corner(b), corner(c), corner(gap)]).toEqual([
+      [middle, top],
+      [left, top + 16],
+      [middle, top + 16],
+    ]);
   });
 
   it('ends shorter rows in gray', () => {
@@ -111,8 +122,25 @@ describe('heatMap', () => {
         ['long', [0.1, 0.1, 0.1]],
         ['short', [0.9]],
       ]),
+      texts,
     );
-    expect(countOf(drawing, gray)).toBe(2 * 24 * 16);
+    const ofRow = (value: number) => placesOf(drawing, viridisColor(value)).filter(([, y]) => y < 6 + 2 * 16).length;
+    expect(countOf(drawing, gray)).toBe(ofRow(0.1) - ofRow(0.9));
+  });
+
+  it('keeps its width, and its height while names have room', () => {
+    for (const [layers, epochs] of [
+      [1, 1],
+      [3, 12],
+      [16, 100],
+      [17, 3000],
+      [60, 5],
+    ]) {
+      const names = Array.from({ length: layers }, (_, row) => `a name of more than twenty letters ${row}`);
+      const { width, height } = heatMap(new Map(names.map((name) => [name, Array(epochs).fill(0.5)])), texts);
+      expect(width).toBe(350);
+      if (layers <= 16) expect(height).toBeLessThanOrEqual(215);
+    }
   });
 
   it('stays a picture with no layers, no epochs, many of both, and names of any kind', () => {
@@ -120,12 +148,10 @@ describe('heatMap', () => {
       Array.from({ length: 120 }, (_, row) => [`层/😀/${'deep/'.repeat(30)}${row}`, Array(2000).fill(row / 120)]),
     );
     for (const rows of [new Map(), new Map([['none', []]]), many]) {
-      const { data, width, height } = heatMap(rows, 1_000_000);
+      const { data, width, height } = heatMap(rows, { ...texts, firstColumn: 1_000_000 });
       expect(data).toHaveLength(width * height * 3);
-      expect(Math.min(width, height)).toBeGreaterThan(0);
+      expect([width, height > 0]).toEqual([350, true]);
     }
-    const { width } = heatMap(many);
-    expect(width).toBeLessThan(2000 * 3 + 400);
   });
 });
 

@@ -175,6 +175,23 @@ describe('SaturationWriter', () => {
     expect(counts(buckets('spectrum/low rank'))).toBe(2);
   });
 
+  it('shows eigenvalues down to a millionth of the largest, by whatever they are, and names the axis', async () => {
+    const output = new MemoryOutput();
+    const writer = new SaturationWriter(output);
+    for (const scale of [1e-9, 1, 1e9]) {
+      const eigenvalues = [1, 1e-3, 1.1e-6, 0.9e-6, 1e-12].map((eigenvalue) => scale * eigenvalue);
+      writer.addSaturation(`fc${scale}`, Spectrum.fromEigenvalues(eigenvalues), 1);
+    }
+    await writer.close();
+    for (const { tag, value, displayName } of await summariesOf(output.bytes)) {
+      if (!tag.startsWith('spectrum/')) continue;
+      const { buckets } = value as HistogramValue;
+      expect(counts(buckets)).toBe(3);
+      expect(buckets.at(-2)! - buckets[0]).toBeCloseTo(-Math.log10(1.1e-6), 9);
+      expect(displayName).toBe(`${tag.slice('spectrum/'.length)}: log10 of eigenvalues`);
+    }
+  });
+
   it('writes the profile as one bucket per layer in the order given', async () => {
     const output = new MemoryOutput();
     const writer = new SaturationWriter(output);

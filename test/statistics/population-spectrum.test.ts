@@ -59,7 +59,9 @@ describe('populationSpectrum', () => {
   });
 
   it('is descending, not negative, of the same sum, scales with the input, and is the same whenever it is asked', () => {
-    const spectra = fc.array(fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(0.5), fc.constant(0)), {
+    // Below, numbers have fewer digits, and scaling would round them.
+    const number = fc.double({ min: 0, max: 1, noNaN: true }).map((x) => (x < 1e-290 ? 0 : x));
+    const spectra = fc.array(fc.oneof(number, fc.constant(0.5), fc.constant(0)), {
       minLength: 1,
       maxLength: 60,
     });
@@ -85,6 +87,21 @@ describe('populationSpectrum', () => {
         expect(scaled).toEqual(found.map((x) => x * 1024));
       }),
     );
+  });
+
+  it('scales with the input to the ends of the range of doubles', () => {
+    const values = [1, 0.7, 0.1, 0.1, 0.01];
+    const found = populationSpectrum(values, 30)!;
+    for (const exponent of [-1000, -500, 500, 1020]) {
+      const scaled = populationSpectrum(
+        values.map((x) => x * 2 ** exponent),
+        30,
+      );
+      expect(scaled).toEqual(found.map((x) => x * 2 ** exponent));
+    }
+    for (const least of [2 ** -1074, 2 ** -1060]) {
+      expect([...populationSpectrum([least, least, least], 4)!].every((x) => x >= 0 && x < 8 * least)).toBe(true);
+    }
   });
 
   it('knows nothing below half a row per direction', () => {

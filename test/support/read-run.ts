@@ -16,14 +16,15 @@ export interface ReadSummary {
   step: number;
   value: SummaryValue;
   description?: string;
+  displayName?: string;
 }
 
 /** Every summary of a run, in the order of its files. */
 export async function summariesOf(run: EventInput): Promise<ReadSummary[]> {
   const read: ReadSummary[] = [];
   for await (const { step, summary } of readEvents(run)) {
-    for (const { tag, plugin, value, description } of summary ?? []) {
-      read.push({ tag, plugin, step: Number(step), value, description });
+    for (const { tag, plugin, value, description, displayName } of summary ?? []) {
+      read.push({ tag, plugin, step: Number(step), value, description, displayName });
     }
   }
   return read;

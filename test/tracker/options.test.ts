@@ -372,6 +372,7 @@ it('the options are not changed, and have their documented defaults', () => {
     maxWidth: 4096,
     resetCovariance: true,
     averageSaturation: false,
+    profileHistogram: false,
     storedEigenvalues: 4096,
     initialEpoch: 0,
     signal: undefined,

@@ -181,7 +181,6 @@ describe('the end of an epoch', () => {
     );
     expect(textOf('saturation-summary')).toContain(`| ${interval} |`);
     const page = new TextDecoder().decode(files.files.get('report.html'));
-    expect(page).toContain('Bars: where it would lie with many samples.');
     expect(page).toContain(interval);
     const picture = new TextDecoder().decode(files.files.get('plots/run_lsat_train_epoch_0.svg'));
     // The bar of the one layer of few rows.
