@@ -224,20 +224,18 @@ export class SaveTargets {
     return new SaturationWriter(path, options);
   }
 
-  /** Writes advice about the last epoch that was written, and its numbers as a table into the run of each split; once. */
+  /** Writes advice about the last epoch that was written, which lists its split's numbers, and those of the other split; once. */
   #summarize(): void {
     const epoch = this.#toSummarize;
     this.#toSummarize = undefined;
     if (epoch === undefined || epoch.layers.length === 0 || !this.#options.scalars.includes('saturation')) return;
     const split = epoch.layers.some((layer) => layer.split === 'train') ? 'train' : 'val';
     this.#try('TensorBoard', () => this.run(split)?.addText('saturation-summary', this.#advice(epoch), epoch.step));
-    for (const each of ['train', 'val'] as const) {
-      const layers = epoch.layers.filter((layer) => layer.split === each);
-      if (layers.length === 0) continue;
-      this.#try('TensorBoard', () =>
-        this.run(each)?.addText('saturation-table', epochMarkdown(layers, this.#options), epoch.step),
-      );
-    }
+    const others = epoch.layers.filter((layer) => layer.split !== split);
+    if (others.length === 0) return;
+    this.#try('TensorBoard', () =>
+      this.run(others[0].split)?.addText('saturation-table', epochMarkdown(others, this.#options), epoch.step),
+    );
   }
 
   #advice(epoch: EpochStatistics): string {

@@ -163,7 +163,6 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
         'intrinsic-dimensionality/output',
         'saturation-heat-map',
         'saturation-note',
-        'saturation-table',
         'saturation/hidden',
         'saturation/output',
         'spectrum/hidden',
@@ -171,6 +170,7 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
       ];
       // The layout goes into the run that is written to first, which is train.
       if (split === 'train') expected.push('saturation-summary', 'custom_scalars__config__');
+      else expected.push('saturation-table');
       const isOfFewRows = (tag: string) => /^saturation-(corrected|low|high)\//.test(tag);
       const tags = new Set(summaries.map(({ tag }) => tag).filter((tag) => !isOfFewRows(tag)));
       expect([...tags].sort()).toEqual(expected.sort());
@@ -283,14 +283,15 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
       const png = PNG.sync.read(Buffer.from(encoded[0]));
       expect([png.width, png.height]).toEqual([width, height]);
     }
-    const tables = pointsOf(summaries, 'saturation-table');
+    expect(pointsOf(summaries, 'saturation-table')).toEqual([]);
+    const tables = pointsOf(await summariesOf(join(logdir, 'val')), 'saturation-table');
     expect(tables.map(([step]) => step)).toEqual([3]);
     const [, table] = tables[0];
     const text = (table as TextValue).strings[0];
     expect(text).toMatch(/Directions needed for 90 % of the variance \(paper rule\)/);
-    const { values } = store.layer('train', 'hidden', 2);
+    const { values } = store.layer('val', 'hidden', 2);
     expect(text).toContain(
-      `| hidden | 8 | 30 | 3.75 | ${values.intrinsicDimensionality} | ${values.saturation!.toFixed(4)} |`,
+      `| hidden | 8 | 10 | 1.25 | ${values.intrinsicDimensionality} | ${values.saturation!.toFixed(4)} |`,
     );
     const described = summaries.find(({ tag }) => tag === 'saturation/hidden')!;
     expect(described.description).toMatch(/90 %, paper rule.*d = 8,.*n = 30 samples/);
@@ -423,7 +424,7 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
     for (const bytes of [memory.bytes, val.bytes]) {
       const tags = new Set((await summariesOf(bytes)).map(({ tag }) => tag));
       expect(tags).toContain('trace/output');
-      expect(tags).toContain('saturation-table');
+      expect(tags).toContain('saturation-heat-map');
     }
   });
 
