@@ -4,6 +4,7 @@ const rooms = {
   cli: '^src/cli/',
   tracker: '^src/tracker/',
   reports: '^src/reports/',
+  dashboard: '^src/dashboard/',
   view: '^src/view/',
   pca: '^src/pca/',
   probes: '^src/probes/',

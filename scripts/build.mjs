@@ -204,19 +204,18 @@ function licensesOf(modules) {
   return `/*!\n${parts.join('\n\n').replaceAll('*/', '* /')}\n*/`;
 }
 
-/** Removes what only the bundle can run: the modules that import Plot, and those that import them. */
+/** Removes what only the bundle can run: the modules that import packages of pages, and those that import them. */
 function removeBundled(folder) {
   const sources = new Map(
     filesBelow(folder, (file) => file.endsWith('.js')).map((path) => [basename(path), readFileSync(path, 'utf8')]),
   );
-  const removed = ['@observablehq/plot'];
+  const packages = ['@observablehq/plot', 'marked', '../view/saturation-view.js'];
+  const removed = [...packages];
   for (const name of removed) {
-    for (const [file, source] of sources) {
-      if (!removed.includes(file) && source.includes(`from '${name.startsWith('@') ? '' : './'}${name}'`))
-        removed.push(file);
-    }
+    const from = `from '${packages.includes(name) ? '' : './'}${name}'`;
+    for (const [file, source] of sources) if (!removed.includes(file) && source.includes(from)) removed.push(file);
   }
-  for (const file of removed.slice(1)) rmSync(join(folder, file));
+  for (const file of removed.slice(packages.length)) rmSync(join(folder, file));
 }
 
 /** The view shows spectra and solves none: the compiled kernels and the worker's script would be a third of its size. */
@@ -272,6 +271,21 @@ async function buildView() {
   writeWhole(pluginScript, code);
 }
 
+/** The page of `serve` and `share`, and its worker. */
+async function buildDashboard() {
+  const inputs = [
+    ...filesBelow('src', (path) => path.endsWith('.ts')),
+    'scripts/build.mjs',
+    'package-lock.json',
+    'dist/.built',
+  ];
+  const outputs = ['page', 'worker'].map((name) => `dist/dashboard/${name}.js`);
+  if (isFresh(inputs, outputs)) return;
+  const codes = await Promise.all(['page', 'worker'].map((name) => bundleForPages(`src/dashboard/${name}.ts`, 'esm')));
+  removeBundled('dist/dashboard');
+  for (const [index, { code }] of codes.entries()) writeWhole(outputs[index], code);
+}
+
 /** TensorBoard's plugin as a wheel, which needs no Python to make: the same sources give the same bytes. */
 async function buildWheel() {
   const folder = 'tensorboard-plugin';
@@ -323,5 +337,6 @@ await buildReportScript();
 if (only !== 'generated') {
   buildTypeScript();
   await buildView();
+  await buildDashboard();
   await buildWheel();
 }

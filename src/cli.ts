@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 /** The command `delve-tensorboard`. A door to Node only: everything it does is in cli/, which knows no node: module. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
+  copyFileSync,
   fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -19,6 +22,7 @@ import { terminalHasColors } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
 import type { Terminal } from './cli/terminal.js';
 import { messageOf, printableLines } from './errors.js';
+import { startFileServer } from './platform/file-server.js';
 
 /**
  * Writes all bytes to a file, or throws: one call may write a part only, as on a disk that gets full.
@@ -61,6 +65,28 @@ const terminal: Terminal = {
   writeFile(path, content) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content);
+  },
+  asset: (name) => readFileSync(new URL(name, import.meta.url)),
+  copyFile(from, to) {
+    mkdirSync(dirname(to), { recursive: true });
+    copyFileSync(from, to);
+    return statSync(to).size;
+  },
+  secret: () => randomBytes(18).toString('base64url'),
+  async serve(served) {
+    const server = await startFileServer(served).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') throw error;
+      process.stderr.write(`port ${served.port} is taken: another one is used\n`);
+      return startFileServer({ ...served, port: 0 });
+    });
+    const ended = new Promise<void>((resolve) => {
+      const end = () => {
+        process.off('SIGINT', end).off('SIGTERM', end);
+        void server.close().then(resolve);
+      };
+      process.on('SIGINT', end).on('SIGTERM', end);
+    });
+    return { port: server.port, ended };
   },
   createFile(path) {
     mkdirSync(dirname(path), { recursive: true });

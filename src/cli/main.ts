@@ -5,6 +5,7 @@ import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
 import { typedPath } from './runs.js';
+import { serve, share } from './serve.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
 
@@ -12,10 +13,12 @@ import { verify } from './verify.js';
 export const cliOptions = {
   format: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
+  host: { type: 'string' },
   json: { type: 'boolean' },
   kind: { type: 'string' },
   out: { type: 'string', short: 'o' },
   plain: { type: 'boolean' },
+  port: { type: 'string' },
   raw: { type: 'boolean' },
   tags: { type: 'string' },
   version: { type: 'boolean' },
@@ -26,10 +29,12 @@ export interface CommandLine {
   values: {
     format?: string;
     help?: boolean;
+    host?: string;
     json?: boolean;
     kind?: string;
     out?: string;
     plain?: boolean;
+    port?: string;
     raw?: boolean;
     tags?: string;
     version?: boolean;
@@ -59,6 +64,11 @@ Commands:
                                     experiments below the logdir, findings, numbers
       --out, -o <path>                the file to write; <logdir>/report.html
       --raw                           with epochs that TensorBoard hides behind later ones
+  serve <logdir>                    the dashboard in a browser, without Python: scalars, saturation, histograms, images,
+                                    audio, text, hparams and PR curves, read from the event files as they grow
+      --port <number>                 6006, or another if it is taken
+      --host <address>                listen for other computers, too: their address needs the token that is printed
+  share <logdir> --out <folder>     the same as a folder of files, which any web server shows
   board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own
 
 Options:
@@ -89,6 +99,10 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
         return await verify(terminal, paths);
       case 'export':
         return await exportLogdir(terminal, onlyOne(paths), values);
+      case 'serve':
+        return await serve(terminal, onlyOne(paths), values);
+      case 'share':
+        return await share(terminal, onlyOne(paths), values.out);
       case 'board':
         return await board(terminal, paths);
       case 'report':

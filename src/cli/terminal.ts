@@ -1,5 +1,6 @@
 /** What the commands share: what they need of the world, styles, complaints, tables. */
 import { printable } from '../errors.js';
+import type { Served } from '../platform/file-server.js';
 
 /** What a command needs of the world. The executable gives it the real one, a test gives its own. */
 export interface Terminal {
@@ -25,6 +26,18 @@ export interface Terminal {
   ): Promise<number | undefined>;
   /** The environment in which TensorBoard finds the package's plugin. */
   pluginEnvironment(): Readonly<Record<string, string>>;
+  /** A file of the package, such as 'dashboard/page.js'. */
+  asset(name: string): Uint8Array;
+  /** Copies a file, and makes the folders that the copy lies in. Returns the copy's length in bytes. */
+  copyFile(from: string, to: string): number;
+  /** A text that nobody can guess. */
+  secret(): string;
+  /**
+   * Starts a server, on another free port if the port is taken.
+   *
+   * @returns its port, and what resolves when the program is told to end
+   */
+  serve(served: Served): Promise<{ port: number; ended: Promise<void> }>;
   /** Opens a file for text that comes piece by piece. */
   createFile(path: string): { write(text: string): void; close(): void };
 }

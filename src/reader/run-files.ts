@@ -17,7 +17,7 @@ export const chunkBytes = 2 ** 18;
  * Whether TensorBoard takes a file for an event file, by its name without folders.
  * Source: tensorboard/data/server/logdir.rs and tensorboard/backend/event_processing/io_wrapper.py
  */
-function isEventFileName(name: string): boolean {
+export function isEventFileName(name: string): boolean {
   return name.includes('tfevents') && !name.endsWith('.profile-empty');
 }
 

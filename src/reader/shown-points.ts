@@ -244,6 +244,20 @@ export interface RunSteps {
   goesBack(tag: string): number;
 }
 
+/** A file of a run: its path, or its chunks and what it is called. */
+export type RunFile =
+  | string
+  | {
+      /** Its name in complaints. */
+      readonly path: string;
+      /** Its bytes, from the beginning each time. */
+      chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+    };
+
+function pathOf(file: RunFile): string {
+  return typeof file === 'string' ? file : file.path;
+}
+
 /**
  * Reads the files of one run in order.
  *
@@ -251,13 +265,13 @@ export interface RunSteps {
  * @param pause is awaited between the chunks of a file
  */
 export async function scanRun(
-  files: readonly string[],
+  files: readonly RunFile[],
   { complain, raw = false, tags = () => true }: RunReading,
   visit: (event: TensorBoardEvent, isShown: (index: number) => boolean) => void,
   pause?: () => Promise<void> | void,
 ): Promise<RunSteps> {
   const points = new PointScan(tags);
-  const sources = files.map((path) => new RereadFile(path));
+  const sources = files.map((file) => (typeof file === 'string' ? new RereadFile(file) : new ChunkedSource(file)));
   for (const [index, source] of sources.entries()) {
     const decode = (bytes: Uint8Array, start: number, end: number, offset: number) =>
       points.add(bytes, start, end, index * fileSpan + offset);
@@ -296,11 +310,28 @@ export async function scanRun(
       if (damage) complain(damage.message);
     } catch (error) {
       if (isOwn) throw error;
-      complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, files[index]).message);
+      complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, pathOf(files[index])).message);
     }
   }
   const { firstBack } = points;
   return { hidden, firstBack, goesBack: (tag) => points.goesBack(tag) };
+}
+
+/** A file whose chunks somebody else brings. */
+class ChunkedSource {
+  readonly #file: Exclude<RunFile, string>;
+
+  constructor(file: Exclude<RunFile, string>) {
+    this.#file = file;
+  }
+
+  scan<T>(
+    decoder: RecordDecoder<T>,
+    visit: (decoded: T, offset: number) => void,
+    pause?: () => Promise<void> | void,
+  ): Promise<Scan> {
+    return scanChunks(this.#file.chunks(), decoder, visit, this.#file.path, pause);
+  }
 }
 
 /** A file that is read twice. What comes out of a pipe is kept in memory for the second time. */

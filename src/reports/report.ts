@@ -219,7 +219,7 @@ function page(title: string, note: string, words: string, runs: string, script: 
 </head>
 <body>
 <header><h1 class="title">${name}</h1></header>
-<div id="view"></div>
+<main id="view"></main>
 <section aria-label="In words and numbers"><details id="words" open><summary>In words and numbers</summary>
 ${note}${words}
 </details></section>

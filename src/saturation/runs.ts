@@ -4,7 +4,7 @@ import { scatter } from '../drawing/scatter.js';
 import { describe, namesOf } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { elsewhere, listRuns } from '../reader/run-files.js';
-import { scanRun } from '../reader/shown-points.js';
+import { type RunFile, scanRun } from '../reader/shown-points.js';
 import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { EigenvaluesReader, type ReadEigenvalues } from './eigenvalues.js';
@@ -254,20 +254,29 @@ export async function readHistories(
   }
   const histories = new Map<string, RunHistory>();
   for (const [experiment, runs] of [...experiments].sort(([one], [other]) => (one < other ? -1 : 1))) {
-    const epochs = new Map<number, ReadEpoch>();
-    const history = new RunHistory();
-    for (const [split, files] of runs) {
-      const fields = await readRun(split, files, epochs, raw, onDamage);
-      history.fields ??= fields;
-    }
-    for (const [step, { layers, scalars, ...epoch }] of [...epochs].sort(([one], [other]) => one - other)) {
-      for (const layer of layers.values()) if (Number.isNaN(layer.features)) layer.features = widthOf(layer);
-      const values = { layers: [...layers.values()], scalars: [...scalars.values()] };
-      history.add({ epoch: step - 1, step, ...epoch, ...values });
-    }
+    const history = await historyOf(runs, { raw, onDamage });
     if (history.last !== undefined) histories.set(experiment, history);
   }
   return histories;
+}
+
+/** The history of one experiment, from the files of its splits. It has no epoch if they hold no saturation. */
+export async function historyOf(
+  runs: ReadonlyMap<Split, readonly RunFile[]>,
+  { raw, onDamage }: Required<ReadHistoryOptions>,
+): Promise<RunHistory> {
+  const epochs = new Map<number, ReadEpoch>();
+  const history = new RunHistory();
+  for (const [split, files] of runs) {
+    const fields = await readRun(split, files, epochs, raw, onDamage);
+    history.fields ??= fields;
+  }
+  for (const [step, { layers, scalars, ...epoch }] of [...epochs].sort(([one], [other]) => one - other)) {
+    for (const layer of layers.values()) if (Number.isNaN(layer.features)) layer.features = widthOf(layer);
+    const values = { layers: [...layers.values()], scalars: [...scalars.values()] };
+    history.add({ epoch: step - 1, step, ...epoch, ...values });
+  }
+  return history;
 }
 
 /**
@@ -277,7 +286,7 @@ export async function readHistories(
  */
 async function readRun(
   split: Split,
-  files: readonly string[],
+  files: readonly RunFile[],
   epochs: Map<number, ReadEpoch>,
   raw: boolean,
   complain: (message: string) => void,

@@ -272,7 +272,7 @@ export class SaturationView {
 
   /** Puts the page together, once there is something to show. */
   #build(): void {
-    const cards = h('main', { className: 'cards' });
+    const cards = h('section', { className: 'cards', attributes: { 'aria-label': 'Saturation' } });
     for (const [name, isWide] of cardNames) {
       const card = new Card(name, isWide, name !== 'advice' && name !== 'table');
       this.#cards.set(name, card);

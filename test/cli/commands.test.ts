@@ -28,6 +28,14 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
     writeFile: (path, content) => void said.files.set(path, content),
     run: async () => undefined,
     pluginEnvironment: () => ({}),
+    asset: (name) => new TextEncoder().encode(`// ${name}`),
+    copyFile(from, to) {
+      const bytes = readFileSync(from);
+      said.files.set(to, bytes);
+      return bytes.length;
+    },
+    secret: () => 'secret',
+    serve: async () => ({ port: 1, ended: Promise.resolve() }),
     createFile(path) {
       said.files.set(path, '');
       return { write: (text) => void said.files.set(path, `${said.files.get(path)}${text}`), close: () => {} };

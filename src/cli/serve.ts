@@ -1,0 +1,111 @@
+/** The commands `serve` and `share`: the dashboard's page for a logdir, by a server of its own or as a folder for any. */
+import { sourceFiles } from '#platform';
+import { type ListedRun, type Listing, listingName } from '../dashboard/logdir.js';
+import { printable } from '../errors.js';
+import { isEventFileName, listRuns } from '../reader/run-files.js';
+import { typedPath } from './runs.js';
+import { plural, type Terminal, UsageError } from './terminal.js';
+
+/** Options of `serve`, as typed. */
+interface ServeOptions {
+  host?: string;
+  port?: string;
+}
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>delve-tensorboard</title>
+<link rel="icon" href="data:,">
+</head>
+<body>
+<div id="dashboard"><noscript>This page reads event files in the browser, by a script.</noscript></div>
+<script type="module" src="./page.js"></script>
+</body>
+</html>
+`;
+
+/** The files of the page, by name. */
+function assets(terminal: Terminal): Map<string, { type: string; body: string | Uint8Array }> {
+  const type = 'text/javascript; charset=utf-8';
+  return new Map([
+    ['index.html', { type: 'text/html; charset=utf-8', body: page }],
+    ['page.js', { type, body: terminal.asset('dashboard/page.js') }],
+    ['worker.js', { type, body: terminal.asset('dashboard/worker.js') }],
+  ]);
+}
+
+/** The runs of a logdir with the sizes of their files; a file that is gone again is left out. */
+async function listed(logdir: string): Promise<ListedRun[]> {
+  const root = logdir.replace(/\/+$/, '');
+  const runs: ListedRun[] = [];
+  for (const { run, files } of await listRuns(logdir)) {
+    const known = await Promise.all(
+      files.map(async (path) => ({ path: path.slice(root.length + 1), size: (await sourceFiles.size(path)) ?? -1 })),
+    );
+    runs.push({ run, files: known.filter(({ size }) => Number.isFinite(size) && size >= 0) });
+  }
+  return runs;
+}
+
+/**
+ * `serve`: serves the page and the event files below a logdir until the program is ended.
+ *
+ * @returns 0 when it was ended
+ */
+export async function serve(
+  terminal: Terminal,
+  logdir: string | undefined,
+  { host, port = '6006' }: ServeOptions,
+): Promise<number> {
+  if (logdir === undefined) throw new UsageError("expected a logdir, as in 'serve runs'");
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
+    throw new UsageError(`--port: expected a number from 0 to 65535, got "${port}"`);
+  }
+  const root = typedPath(logdir, 'the path');
+  const token = host === undefined ? undefined : terminal.secret();
+  const pages = new Map([...assets(terminal)].map(([name, body]) => [name === 'index.html' ? '/' : `/${name}`, body]));
+  const list = async () =>
+    JSON.stringify({ version: 1, name: root, grows: true, runs: await listed(root) } satisfies Listing);
+  await list();
+  const served = { root, token, pages, list, listingPath: `/${listingName}`, isServed: isEventFileName };
+  const { ended, port: taken } = await terminal.serve({ ...served, host: host ?? '127.0.0.1', port: Number(port) });
+  const name = host === undefined || host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  const address = `http://${name.includes(':') ? `[${name}]` : name}:${taken}/${token === undefined ? '' : `?token=${token}`}`;
+  terminal.write(`${printable(root)} is shown at ${address}\nStop with ^C.\n`);
+  await ended;
+  return 0;
+}
+
+/** `share`: writes the page with a logdir's event files into a folder that any web server shows. */
+export async function share(terminal: Terminal, logdir: string | undefined, out: string | undefined): Promise<number> {
+  if (logdir === undefined) throw new UsageError("expected a logdir, as in 'share runs --out site'");
+  if (out === undefined) throw new UsageError('--out: expected the folder to write the page to');
+  const root = typedPath(logdir, 'the path');
+  const target = typedPath(out, '--out').replace(/(?<=.)\/+$/, '');
+  const runs = await listed(root);
+  if (runs.length === 0) {
+    terminal.writeError(`delve-tensorboard: there is no event file below ${printable(root)}\n`);
+    return 1;
+  }
+  let bytes = 0;
+  const copied: ListedRun[] = [];
+  for (const { run, files } of runs) {
+    const copies = [];
+    for (const { path } of files) {
+      const size = terminal.copyFile(`${root.replace(/\/+$/, '')}/${path}`, `${target}/data/${path}`);
+      bytes += size;
+      copies.push({ path, size });
+    }
+    copied.push({ run, files: copies });
+  }
+  const name = root.split('/').filter(Boolean).at(-1) ?? root;
+  const listing: Listing = { version: 1, name, grows: false, runs: copied };
+  terminal.writeFile(`${target}/${listingName}`, JSON.stringify(listing));
+  for (const [file, { body }] of assets(terminal)) terminal.writeFile(`${target}/${file}`, body);
+  const size = bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  terminal.write(`${plural(runs.length, 'run')}, ${size}, in ${printable(target)}: put it on any web server\n`);
+  return 0;
+}

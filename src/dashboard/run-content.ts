@@ -1,0 +1,207 @@
+import type { AudioValue, HistogramValue, ImagesValue, SummaryValue, TextValue } from '../event/event.js';
+import { type RunFile, scanRun } from '../reader/shown-points.js';
+import { historyOf } from '../saturation/runs.js';
+import { packRuns } from '../view/packed-runs.js';
+import { outlineOf, runsOfHistory } from '../view/run-data.js';
+
+/*
+ * All that a run holds for the pages of the dashboard, read by this package's own reader with the points that TensorBoard
+ * shows. It is what a worker sends to the page: plain objects and typed arrays.
+ */
+
+/** What a tag says of itself. */
+export interface TagText {
+  readonly displayName?: string;
+  readonly description?: string;
+}
+
+/** Numbers over steps, in the order in which they were written. */
+export interface ScalarSeries {
+  readonly steps: Float64Array;
+  /** Seconds since 1970-01-01 UTC. */
+  readonly wallTimes: Float64Array;
+  readonly values: Float64Array;
+}
+
+/** A value of another kind at a step. */
+export interface At<Value> {
+  readonly step: number;
+  /** Seconds since 1970-01-01 UTC. */
+  readonly wallTime: number;
+  readonly value: Value;
+}
+
+/** Precision and recall at the thresholds of a PR curve, from the least threshold to the greatest. */
+export interface PrCurve {
+  readonly precision: Float64Array;
+  readonly recall: Float64Array;
+}
+
+/** A run's hyperparameters. */
+export interface RunHparams {
+  readonly hparams: Readonly<Record<string, string | number | boolean>>;
+  readonly status?: string;
+}
+
+/** All of a run. */
+export interface RunContent {
+  readonly run: string;
+  readonly texts: ReadonlyMap<string, TagText>;
+  readonly scalars: ReadonlyMap<string, ScalarSeries>;
+  readonly histograms: ReadonlyMap<string, readonly At<HistogramValue>[]>;
+  readonly images: ReadonlyMap<string, readonly At<ImagesValue>[]>;
+  readonly audio: ReadonlyMap<string, readonly At<AudioValue>[]>;
+  readonly text: ReadonlyMap<string, readonly At<TextValue>[]>;
+  readonly prCurves: ReadonlyMap<string, readonly At<PrCurve>[]>;
+  readonly hparams: RunHparams | undefined;
+  /** `packRuns` of the run's saturation; undefined if it has none. */
+  readonly saturation: Uint8Array | undefined;
+  /** What is damaged or left out, in words. */
+  readonly complaints: readonly string[];
+}
+
+/** So many points of a tag are kept, evenly over the steps: pictures and sounds take much memory. */
+const most = { histograms: 500, images: 60, audio: 30, text: 200, prCurves: 100 };
+
+/** Keeps so many points of a tag at most: every other one is dropped when there are too many, the last one stays. */
+class Kept<Value> {
+  readonly #most: number;
+  readonly #points: At<Value>[] = [];
+  #every = 1;
+  #count = 0;
+  #last: At<Value> | undefined;
+
+  constructor(atMost: number) {
+    this.#most = atMost;
+  }
+
+  add(point: At<Value>): void {
+    this.#last = point;
+    if (this.#count++ % this.#every !== 0) return;
+    this.#points.push(point);
+    if (this.#points.length < this.#most) return;
+    for (let i = 0; i < this.#points.length; i++) if (i % 2 === 0) this.#points[i >> 1] = this.#points[i];
+    this.#points.length = (this.#points.length + 1) >> 1;
+    this.#every *= 2;
+  }
+
+  points(): At<Value>[] {
+    const last = this.#points.at(-1);
+    return this.#last === undefined || last === this.#last ? this.#points : [...this.#points, this.#last];
+  }
+}
+
+class GrowingSeries {
+  readonly steps: number[] = [];
+  readonly wallTimes: number[] = [];
+  readonly values: number[] = [];
+}
+
+/** Reads a run. What is damaged is passed over with a complaint. */
+export async function readRunContent(run: string, files: readonly RunFile[]): Promise<RunContent> {
+  const texts = new Map<string, TagText>();
+  const scalars = new Map<string, GrowingSeries>();
+  const kept = {
+    histograms: new Map<string, Kept<HistogramValue>>(),
+    images: new Map<string, Kept<ImagesValue>>(),
+    audio: new Map<string, Kept<AudioValue>>(),
+    text: new Map<string, Kept<TextValue>>(),
+    prCurves: new Map<string, Kept<PrCurve>>(),
+  };
+  const complaints: string[] = [];
+  const undecoded = new Map<string, number>();
+  let hparams: RunHparams | undefined;
+  const add = <Kind extends keyof typeof kept>(kind: Kind, tag: string, point: At<unknown>) => {
+    const tags = kept[kind] as Map<string, Kept<unknown>>;
+    let known = tags.get(tag);
+    if (known === undefined) tags.set(tag, (known = new Kept(most[kind])));
+    known.add(point);
+  };
+  await scanRun(files, { complain: (message) => complaints.push(message) }, (event, isShown) => {
+    for (const [index, { tag, plugin, value, displayName, description }] of (event.summary ?? []).entries()) {
+      if ((displayName || description) && !texts.has(tag)) texts.set(tag, { displayName, description });
+      if (plugin === 'hparams') {
+        hparams = withHparams(hparams, value);
+        continue;
+      }
+      if (!isShown(index)) continue;
+      if (typeof value === 'number') {
+        let series = scalars.get(tag);
+        if (series === undefined) scalars.set(tag, (series = new GrowingSeries()));
+        series.steps.push(Number(event.step));
+        series.wallTimes.push(event.wallTime);
+        series.values.push(value);
+        continue;
+      }
+      const at = { step: Number(event.step), wallTime: event.wallTime };
+      if ('undecoded' in value) {
+        const what = `${tag}: ${value.undecoded}`;
+        undecoded.set(what, (undecoded.get(what) ?? 0) + 1);
+      } else if (plugin === 'histograms' && 'buckets' in value) add('histograms', tag, { ...at, value });
+      else if (plugin === 'images' && 'width' in value) add('images', tag, { ...at, value });
+      else if (plugin === 'audio' && 'encoded' in value) add('audio', tag, { ...at, value });
+      else if (plugin === 'text' && 'strings' in value) add('text', tag, { ...at, value });
+      else if (plugin === 'pr_curves') {
+        const curve = prCurveOf(value);
+        if (curve !== undefined) add('prCurves', tag, { ...at, value: curve });
+      }
+    }
+  });
+  for (const [what, count] of undecoded) complaints.push(`${what} (${count} ${count === 1 ? 'value' : 'values'})`);
+  const pointsOf = <Value>(tags: ReadonlyMap<string, Kept<Value>>) =>
+    new Map([...tags].map(([tag, points]) => [tag, points.points()] as const));
+  return {
+    run,
+    texts,
+    scalars: new Map(
+      [...scalars].map(([tag, { steps, wallTimes, values }]) => [
+        tag,
+        {
+          steps: Float64Array.from(steps),
+          wallTimes: Float64Array.from(wallTimes),
+          values: Float64Array.from(values),
+        },
+      ]),
+    ),
+    histograms: pointsOf(kept.histograms),
+    images: pointsOf(kept.images),
+    audio: pointsOf(kept.audio),
+    text: pointsOf(kept.text),
+    prCurves: pointsOf(kept.prCurves),
+    hparams,
+    saturation: [...scalars.keys()].some((tag) => tag.startsWith('saturation/'))
+      ? await saturationOf(run, files)
+      : undefined,
+    complaints,
+  };
+}
+
+async function saturationOf(run: string, files: readonly RunFile[]): Promise<Uint8Array | undefined> {
+  const { experiment, split } = outlineOf(run);
+  const history = await historyOf(new Map([[split, files]]), { raw: false, onDamage: () => {} });
+  if (history.last === undefined) return undefined;
+  return packRuns(runsOfHistory(history, experiment).map((data) => ({ ...data, name: run })));
+}
+
+function withHparams(known: RunHparams | undefined, value: SummaryValue): RunHparams | undefined {
+  if (typeof value !== 'object') return known;
+  const { sessionStart, sessionEnd } = value as {
+    sessionStart?: { hparams: RunHparams['hparams'] };
+    sessionEnd?: { status: string };
+  };
+  if (sessionStart !== undefined) return { ...known, hparams: sessionStart.hparams };
+  return sessionEnd === undefined || known === undefined ? known : { ...known, status: sessionEnd.status };
+}
+
+/** The rows of TensorBoard's PR curves: true and false positives, true and false negatives, precision, recall. */
+function prCurveOf(value: SummaryValue): PrCurve | undefined {
+  if (typeof value !== 'object' || !('data' in value) || !('shape' in value)) return undefined;
+  const [rows, thresholds] = value.shape;
+  const { data } = value;
+  if (value.shape.length !== 2 || rows !== 6 || !(ArrayBuffer.isView(data) && !(data instanceof BigInt64Array))) {
+    return undefined;
+  }
+  const row = (index: number) =>
+    Float64Array.from({ length: thresholds }, (_, i) => Number(data[index * thresholds + i]));
+  return { precision: row(4), recall: row(5) };
+}

@@ -1,0 +1,122 @@
+import { expect, it } from 'vitest';
+import { runsOf } from '../../src/dashboard/logdir.js';
+import { readRunContent } from '../../src/dashboard/run-content.js';
+import { MemoryOutput, readEvents, SummaryWriter } from '../../src/index.js';
+import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { unpackRuns } from '../../src/view/packed-runs.js';
+import { goldenBytes, goldenFiles } from '../support/golden.js';
+
+const fileOf = (bytes: Uint8Array, path = 'a.tfevents') => ({ path, chunks: () => [bytes] });
+
+it('holds the scalars that readEvents finds in files of other writers', async () => {
+  let compared = 0;
+  for (const { path } of goldenFiles) {
+    const bytes = goldenBytes(path);
+    const expected = new Map<string, [number, number, number][]>();
+    let isWhole = true;
+    try {
+      for await (const { step, wallTime, summary } of readEvents(bytes)) {
+        for (const { tag, value } of summary ?? []) {
+          if (typeof value !== 'number') continue;
+          if (!expected.has(tag)) expected.set(tag, []);
+          expected.get(tag)!.push([Number(step), wallTime, value]);
+        }
+      }
+    } catch {
+      isWhole = false;
+    }
+    if (!isWhole) continue;
+    const { scalars, complaints } = await readRunContent('run', [fileOf(bytes)]);
+    const found = new Map(
+      [...scalars].map(([tag, { steps, wallTimes, values }]) => [
+        tag,
+        Array.from(steps, (step, i) => [step, wallTimes[i], values[i]]),
+      ]),
+    );
+    expect(found, path).toEqual(expected);
+    expect(complaints.filter((text) => text.startsWith('Damaged'))).toEqual([]);
+    compared += expected.size;
+  }
+  expect(compared).toBeGreaterThan(10);
+});
+
+it('holds every kind of summary with its step', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  for (const step of [1, 2]) {
+    writer.addHistogram('h', [1, 2, 3], step);
+    writer.addImage('i', { data: new Uint8Array(12), shape: [2, 2, 3] }, step);
+    writer.addAudio('a', [0, 0.5], step);
+    writer.addText('t', `# ${step}`, step, { displayName: 'Text' });
+    writer.addPrCurve('p', [1, 0], [0.9, 0.1], step, { thresholds: 5 });
+  }
+  writer.addHparams({ lr: 0.1, name: 'x', deep: true }, { best: 1 });
+  await writer.close();
+  const content = await readRunContent('run', [fileOf(output.bytes)]);
+  const steps = (points: readonly { step: number }[] | undefined) => points?.map(({ step }) => step);
+  for (const [kind, tag] of [
+    ['histograms', 'h'],
+    ['images', 'i'],
+    ['audio', 'a'],
+    ['text', 't'],
+    ['prCurves', 'p'],
+  ] as const) {
+    expect(steps(content[kind].get(tag)), kind).toEqual([1, 2]);
+  }
+  expect(content.prCurves.get('p')![0].value.recall.length).toBe(5);
+  expect(content.texts.get('t')).toEqual({ displayName: 'Text', description: undefined });
+  expect(content.hparams).toMatchObject({ hparams: { lr: 0.1, name: 'x', deep: true } });
+  expect(content.saturation).toBeUndefined();
+});
+
+it('holds the saturation for the view, under the name of the run', async () => {
+  const output = new MemoryOutput();
+  const writer = new SaturationWriter(output);
+  writer.addSaturation('fc', Spectrum.fromEigenvalues([4, 2, 1, 0.5], { samples: 100 }), 3);
+  await writer.close();
+  const { saturation } = await readRunContent('deep/run/val', [fileOf(output.bytes)]);
+  const [run] = unpackRuns(saturation!);
+  expect([run.name, run.experiment, run.split]).toEqual(['deep/run/val', 'deep/run', 'val']);
+  expect([...run.layers[0].points[0].eigenvalues]).toEqual([4, 2, 1, 0.5]);
+});
+
+it('thins pictures evenly and keeps the last one, and complains of what is damaged', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  for (let step = 0; step < 500; step++) writer.addImage('i', { data: new Uint8Array(1), shape: [1, 1] }, step);
+  writer.addScalar('s', 1, 1);
+  await writer.close();
+  const bytes = output.bytes.slice();
+  bytes[bytes.length - 20] ^= 1;
+  const { images, scalars, complaints } = await readRunContent('run', [fileOf(bytes, 'bad.tfevents')]);
+  const steps = images.get('i')!.map(({ step }) => step);
+  expect(steps.length).toBeLessThanOrEqual(61);
+  expect([steps[0], steps.at(-1)]).toEqual([0, 499]);
+  const gaps = new Set(steps.slice(1, -1).map((step, i) => step - steps[i]));
+  expect(gaps.size).toBe(1);
+  expect(scalars.size).toBe(0);
+  expect(complaints).toEqual([expect.stringMatching(/^Damaged record at byte \d+ of bad.tfevents/)]);
+});
+
+it('takes folders with event files for runs, sorted as TensorBoard reads them', () => {
+  const files = [
+    'b/x.tfevents.2',
+    'b/x.tfevents.1',
+    'readme.txt',
+    'tfevents',
+    'a/b/events.out.tfevents.9.h',
+    'a/notes/tfevents.d/x',
+  ];
+  expect(runsOf(files.map((path) => ({ path, size: 1 })))).toEqual([
+    { run: '.', files: [{ path: 'tfevents', size: 1 }] },
+    { run: 'a/b', files: [{ path: 'a/b/events.out.tfevents.9.h', size: 1 }] },
+    {
+      run: 'b',
+      files: [
+        { path: 'b/x.tfevents.1', size: 1 },
+        { path: 'b/x.tfevents.2', size: 1 },
+      ],
+    },
+  ]);
+});

@@ -1,0 +1,220 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { SummaryWriter } from '../../src/index.js';
+import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { executablePath, openPage, violationsIn } from '../support/chromium.js';
+import { temporaryFolder } from '../support/folders.js';
+
+if (!executablePath) console.error('SKIPPED the dashboard in a browser: no chromium on the path');
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const evil = '<img src=x onerror=alert(1)>';
+
+const logdir = temporaryFolder(afterAll);
+beforeAll(async () => {
+  mkdirSync('artifacts', { recursive: true });
+  for (const [at, name] of ['wide', 'narrow'].entries()) {
+    const writer = new SaturationWriter(join(logdir, name, 'train'));
+    for (let step = 0; step < 200; step++) {
+      writer.addScalar('loss/train', Math.exp(-step / (20 + 30 * at)) + 0.02 * Math.sin(step * 7), step);
+      writer.addScalar('accuracy', 1 - Math.exp(-step / 30) / (1 + at), step);
+      if (step % 20 > 0) continue;
+      writer.addHistogram(
+        'weights',
+        Array.from({ length: 300 }, (_, i) => Math.sin(i * 1.7) * (1 + step / 50)),
+        step,
+      );
+      writer.addImage('picture', { data: new Uint8Array(3 * 64).fill(step), shape: [8, 8, 3] }, step);
+      writer.addAudio('tone', [0, 0.5, -0.5, 0], step, { sampleRate: 8000 });
+      writer.addText('notes', `# Step ${step}\n\n**bold** ${evil} [link](javascript:alert(1))`, step);
+      writer.addPrCurve('cats', [1, 0, 1, 0], [0.9, 0.4, 0.6, 0.1], step);
+      const eigenvalues = Array.from({ length: 16 }, (_, i) => (1 + i) ** -(1 + at + step / 100));
+      for (const layer of ['conv1', evil]) {
+        writer.addSaturation(layer, Spectrum.fromEigenvalues(eigenvalues, { samples: 5000 }), step);
+      }
+    }
+    writer.addHparams({ lr: 0.1 / (1 + at), note: evil }, {}, { status: 'success' });
+    await writer.close();
+  }
+  const hostile = new SummaryWriter(join(logdir, 'names'));
+  hostile.addScalar(`${evil}/x`, 1, 1);
+  hostile.addScalar('\u202egnp.evil', 1, 1);
+  await hostile.close();
+});
+
+/** Starts `serve`; resolves to its address. */
+async function serve(folder: string, ...args: string[]): Promise<string> {
+  const program = spawn(process.execPath, [cli, 'serve', folder, '--port', '0', ...args], { stdio: 'pipe' });
+  onTestFinished(() => ended(program));
+  let said = '';
+  for await (const chunk of program.stdout) {
+    said += chunk;
+    const address = /http:\/\/\S+/.exec(said);
+    if (address !== null) return address[0];
+  }
+  throw new Error(`serve said: ${said}`);
+}
+
+async function ended(program: ChildProcess): Promise<void> {
+  if (program.exitCode !== null) return;
+  program.kill('SIGINT');
+  await once(program, 'exit');
+}
+
+/** A plain web server that knows neither ranges nor anything of ours. */
+async function plainServer(folder: string): Promise<string> {
+  const server = createServer(({ url = '/' }, response) => {
+    const path = decodeURIComponent(new URL(url, 'http://x').pathname).replace(/^\/below\/it\//, '/');
+    try {
+      const type = { '.js': 'text/javascript', '.html': 'text/html', '.json': 'application/json' }[extname(path)];
+      const body = readFileSync(join(folder, path === '/' ? 'index.html' : path));
+      response.writeHead(200, { 'content-type': path === '/' ? 'text/html' : (type ?? 'application/octet-stream') });
+      response.end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/below/it/`;
+}
+
+/** The pages, and what is in them when they are drawn. */
+const drawn = {
+  scalars: '.card svg path',
+  saturation: '.saturation-view svg',
+  histograms: '.card svg path',
+  images: '.card img',
+  audio: '.card audio',
+  text: '.card .markdown h3',
+  hparams: 'table.hparams tbody tr',
+  pr: '.card svg path',
+};
+
+describe.skipIf(!executablePath)('the dashboard', () => {
+  it.each([
+    ['desktop-light', {}],
+    ['phone-dark', { width: 390, height: 844, dark: true }],
+  ])('%s: every page shows what the files hold; axe finds nothing; no other host is asked', async (name, options) => {
+    const address = await serve(logdir);
+    const { page, complaints, foreign } = await openPage(options);
+    await page.goto(address);
+    for (const [tab, content] of Object.entries(drawn)) {
+      await page.locator(`#tab-${tab}`).click();
+      await page.locator(content).first().waitFor({ state: 'attached' });
+      await expect.poll(() => page.locator('.status').textContent()).toBe('');
+      await page.screenshot({ path: `artifacts/dashboard-${tab}-${name}.png` });
+      expect(await violationsIn(page, page, 'body'), tab).toEqual([]);
+    }
+    expect(await page.locator('img[src="x"], a[href^="javascript"]').count()).toBe(0);
+    expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
+  });
+
+  it('names are shown as what they are, and a link shows the same again', async () => {
+    const { page, complaints } = await openPage();
+    await page.goto(`${await serve(logdir)}#tab=scalars&tags=evil|img`);
+    const titles = page.locator('.card h2');
+    await expect.poll(() => titles.allTextContents()).toEqual(['\\u202egnp.evil', `${evil}/x`]);
+    await page.getByLabel('Filter tags').fill('loss');
+    await expect.poll(() => titles.allTextContents()).toEqual(['loss/train']);
+    await page.getByLabel('logarithmic axis').check();
+    await expect.poll(() => page.url()).toContain('log=');
+    await page.reload();
+    await expect.poll(() => titles.allTextContents()).toEqual(['loss/train']);
+    expect(await page.getByLabel('logarithmic axis').isChecked()).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('tells the last value of each run, and saves all points', async () => {
+    const { page } = await openPage();
+    await page.goto(`${await serve(logdir)}#tags=accuracy`);
+    const chart = page.locator('.card svg[role=img]');
+    const last = (at: number) => String(Number(Math.fround(1 - Math.exp(-199 / 30) / (1 + at)).toPrecision(5)));
+    await expect
+      .poll(() => chart.getAttribute('aria-label'))
+      .toContain(`narrow/train ends at ${last(1)}, wide/train ends at ${last(0)}`);
+    const [saved] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'CSV of accuracy' }).click(),
+    ]);
+    const rows = readFileSync(await saved.path(), 'utf8')
+      .trim()
+      .split('\r\n');
+    expect(rows.length).toBe(1 + 2 * 200);
+    expect(rows[200]).toMatch(new RegExp(`^"narrow/train",199,[\\d.]+,${Math.fround(1 - Math.exp(-199 / 30) / 2)}$`));
+  });
+
+  it('follows runs that grow, come and vanish', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(join(folder, 'first'));
+    writer.addScalar('x', 1, 1);
+    await writer.flush();
+    const { page, complaints } = await openPage();
+    await page.goto(await serve(folder));
+    const label = () => page.locator('.card svg[role=img]').first().getAttribute('aria-label');
+    await expect.poll(label).toBe('x: first ends at 1');
+    writer.addScalar('x', 2, 2);
+    await writer.flush();
+    await expect.poll(label, { timeout: 20_000 }).toBe('x: first ends at 2');
+    const second = new SummaryWriter(join(folder, 'second'));
+    second.addScalar('x', 5, 1);
+    await second.close();
+    await expect.poll(() => page.locator('.run').count(), { timeout: 20_000 }).toBe(2);
+    await page.locator('.run', { hasText: 'second' }).locator('input').check();
+    await expect.poll(label).toBe('x: first ends at 2, second ends at 5');
+    await writer.close();
+    rmSync(join(folder, 'first'), { recursive: true });
+    await expect.poll(label, { timeout: 20_000 }).toBe('x: second ends at 5');
+    expect(complaints).toEqual([]);
+  });
+
+  it('goes on past a damaged file, and complains of it', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(join(folder, 'good'));
+    writer.addScalar('x', 3, 1);
+    await writer.close();
+    mkdirSync(join(folder, 'bad'));
+    writeFileSync(join(folder, 'bad/a.tfevents'), 'this is no event file at all');
+    const { page } = await openPage();
+    await page.goto(await serve(folder));
+    await expect.poll(() => page.locator('.complaints summary').textContent()).toBe('1 complaint');
+    await expect
+      .poll(() => page.locator('.complaints li').textContent())
+      .toContain('Damaged record at byte 0 of bad/a.tfevents');
+    await expect.poll(() => page.locator('.card svg').count()).toBe(1);
+  });
+
+  it('for other computers asks for its token', async () => {
+    const address = await serve(logdir, '--host', '127.0.0.1');
+    expect(address).toMatch(/\?token=[\w-]{20,}$/);
+    expect((await fetch(address.replace(/\?.*/, ''))).status).toBe(401);
+    const { page, complaints } = await openPage();
+    await page.goto(address);
+    await page.locator('.card svg path').first().waitFor({ state: 'attached' });
+    expect(complaints).toEqual([]);
+  });
+
+  it('is a folder that any web server shows, below any address and without ranges', async () => {
+    const site = temporaryFolder();
+    const program = spawn(process.execPath, [cli, 'share', logdir, '--out', site], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    for await (const chunk of program.stdout) said += chunk;
+    expect(said).toContain(`3 runs, `);
+    const { page, complaints, foreign } = await openPage();
+    await page.goto(await plainServer(site));
+    for (const [tab, content] of Object.entries(drawn)) {
+      await page.locator(`#tab-${tab}`).click();
+      await page.locator(content).first().waitFor({ state: 'attached' });
+    }
+    expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
+  });
+});
