@@ -38,6 +38,10 @@ type TabId = (typeof tabs)[number]['id'];
 
 /** So many runs are shown at first. */
 const shownAtFirst = 6;
+/** So many runs the worker is asked for at a time. */
+const atOnce = 8;
+/** While runs are read, the page is drawn for this part of the time at most. */
+const drawShare = 0.2;
 /** How often growing files are looked at, in milliseconds. */
 const lookEvery = 3000;
 
@@ -83,6 +87,9 @@ class Dashboard {
   #isReading = false;
   #isStale = false;
   #frame = 0;
+  #later: ReturnType<typeof setTimeout> | undefined;
+  /** How long the page took to be drawn last, charts included. */
+  #drawMillis = 0;
 
   constructor(place: HTMLElement) {
     this.#worker = new Worker(new URL('./worker.js', document.baseURI), { type: 'module' });
@@ -185,7 +192,7 @@ class Dashboard {
     this.#draw();
   }
 
-  /** Reads the runs that are shown and have changed, one after another. */
+  /** Reads the runs that are shown and have changed. */
   async #read(): Promise<void> {
     if (this.#isReading) {
       this.#isStale = true;
@@ -194,22 +201,36 @@ class Dashboard {
     this.#isReading = true;
     do {
       this.#isStale = false;
-      for (const { run, files } of this.#runs) {
+      const queue = this.#runs.flatMap(({ run, files }) => {
         const as = files.map(({ path, size }) => `${path} ${size}`).join('\n');
-        if (!this.#shown.has(run) || this.#readAs.get(run) === as) continue;
-        this.#say(`reading ${run}`);
-        const answer = await this.#ask(run, files);
-        this.#readAs.set(run, as);
-        if ('content' in answer) {
-          this.#contents.set(run, answer.content);
-          this.#failed.delete(run);
-          if (answer.content.saturation !== undefined) this.#tellView();
-        } else this.#failed.set(run, answer.problem);
-        this.#draw();
-      }
+        return this.#shown.has(run) && this.#readAs.get(run) !== as ? [{ run, files, as }] : [];
+      });
+      let done = 0;
+      const readOn = async () => {
+        for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+          const { run, files, as } = next;
+          if (!this.#shown.has(run)) continue;
+          this.#say(`reading ${run}${queue.length > 0 ? `, and ${queue.length} more` : ''}`);
+          this.#take(run, as, await this.#ask(run, files));
+          done++;
+        }
+      };
+      await Promise.all(Array.from({ length: atOnce }, readOn));
+      if (done > 0) this.#draw();
     } while (this.#isStale);
     this.#isReading = false;
     this.#say('');
+    this.#draw();
+  }
+
+  #take(run: string, as: string, answer: WorkerAnswer): void {
+    this.#readAs.set(run, as);
+    if ('content' in answer) {
+      this.#contents.set(run, answer.content);
+      this.#failed.delete(run);
+      if (answer.content.saturation !== undefined) this.#tellView();
+    } else this.#failed.set(run, answer.problem);
+    this.#drawSoon();
   }
 
   async #ask(run: string, files: ListedRun['files']): Promise<WorkerAnswer> {
@@ -262,10 +283,25 @@ class Dashboard {
     };
   }
 
+  /** Draws when some more has been read: each run that comes would draw all lines again. */
+  #drawSoon(): void {
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined;
+      this.#draw();
+    }, this.#drawMillis / drawShare);
+  }
+
   /** Draws in the next frame. */
   #draw(): void {
     cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(() => this.#drawNow());
+    this.#frame = requestAnimationFrame(() => {
+      const start = performance.now();
+      this.#drawNow();
+      // Cards in sight are drawn when the browser has seen where they are.
+      setTimeout(() => {
+        this.#drawMillis = performance.now() - start;
+      });
+    });
   }
 
   #drawNow(): void {

@@ -91,10 +91,45 @@ class Kept<Value> {
   }
 }
 
+/** So many numbers of a tag are kept, evenly over the steps: more than any chart can show. */
+const mostNumbers = 2 ** 17;
+
 class GrowingSeries {
-  readonly steps: number[] = [];
-  readonly wallTimes: number[] = [];
-  readonly values: number[] = [];
+  #steps: number[] = [];
+  #wallTimes: number[] = [];
+  #values: number[] = [];
+  #every = 1;
+  #count = 0;
+  #last: [step: number, wallTime: number, value: number] | undefined;
+
+  add(step: number, wallTime: number, value: number): void {
+    if (this.#count++ % this.#every !== 0) {
+      this.#last = [step, wallTime, value];
+      return;
+    }
+    this.#last = undefined;
+    this.#steps.push(step);
+    this.#wallTimes.push(wallTime);
+    this.#values.push(value);
+    if (this.#steps.length < mostNumbers) return;
+    const isKept = (_: number, index: number) => index % 2 === 0;
+    this.#last = [step, wallTime, value];
+    this.#steps = this.#steps.filter(isKept);
+    this.#wallTimes = this.#wallTimes.filter(isKept);
+    this.#values = this.#values.filter(isKept);
+    this.#every *= 2;
+  }
+
+  series(): ScalarSeries {
+    const [step, wallTime, value] = this.#last ?? [];
+    const withLast = (numbers: readonly number[], last: number | undefined) =>
+      Float64Array.from(last === undefined ? numbers : [...numbers, last]);
+    return {
+      steps: withLast(this.#steps, step),
+      wallTimes: withLast(this.#wallTimes, wallTime),
+      values: withLast(this.#values, value),
+    };
+  }
 }
 
 /** Reads a run. What is damaged is passed over with a complaint. */
@@ -128,9 +163,7 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
       if (typeof value === 'number') {
         let series = scalars.get(tag);
         if (series === undefined) scalars.set(tag, (series = new GrowingSeries()));
-        series.steps.push(Number(event.step));
-        series.wallTimes.push(event.wallTime);
-        series.values.push(value);
+        series.add(Number(event.step), event.wallTime, value);
         continue;
       }
       const at = { step: Number(event.step), wallTime: event.wallTime };
@@ -153,16 +186,7 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
   return {
     run,
     texts,
-    scalars: new Map(
-      [...scalars].map(([tag, { steps, wallTimes, values }]) => [
-        tag,
-        {
-          steps: Float64Array.from(steps),
-          wallTimes: Float64Array.from(wallTimes),
-          values: Float64Array.from(values),
-        },
-      ]),
-    ),
+    scalars: new Map([...scalars].map(([tag, series]) => [tag, series.series()] as const)),
     histograms: pointsOf(kept.histograms),
     images: pointsOf(kept.images),
     audio: pointsOf(kept.audio),

@@ -17,6 +17,11 @@ interface Line {
   readonly band?: { readonly least: Float64Array; readonly greatest: Float64Array };
 }
 
+/** So many points are drawn in a chart, about. */
+const mostPoints = 12_000;
+/** Of so many lines the values behind the smoothed ones are drawn. */
+const mostFaint = 30;
+
 /** The page SCALARS: a chart for each tag, with a line for each run. */
 export function scalarCards(scene: Scene): CardSpec[] {
   return tagsOf(scene, ({ scalars }) => scalars).map((tag) => {
@@ -111,7 +116,8 @@ function aroundConstant(values: readonly number[]): [number, number] | undefined
 function draw(place: HTMLElement, width: number, tag: string, scene: Scene): void {
   const { look, isDark } = scene;
   const lines = linesOf(tag, scene);
-  const most = Math.max(100, width);
+  // Of many lines nobody sees as much as of few.
+  const most = Math.round(Math.min(Math.max(100, width), Math.max(12, mostPoints / lines.length)));
   const points = lines.flatMap((one) =>
     thinned(one.values, most).map((i) => ({
       run: one.run,
@@ -124,7 +130,7 @@ function draw(place: HTMLElement, width: number, tag: string, scene: Scene): voi
   const shown = look.isLog ? points.filter(({ y }) => y > 0) : points;
   const faint =
     look.smoothing > 0 && !look.groups
-      ? lines.flatMap((one) =>
+      ? lines.slice(0, mostFaint).flatMap((one) =>
           thinned(one.raw, most)
             .filter((i) => !look.isLog || one.raw[i] > 0)
             .map((i) => ({ run: one.run, color: one.color, x: one.x[i], y: one.raw[i] })),

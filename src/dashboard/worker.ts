@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.js';
+import type { RunFile } from '../reader/shown-points.js';
 import { type ListedFile, ServedLogdir } from './logdir.js';
 import { type RunContent, readRunContent } from './run-content.js';
 
@@ -29,6 +30,11 @@ interface Held {
   length: number;
 }
 
+/** Files of up to so many bytes are kept, and only asked for what is new. */
+const mostHeld = 2 ** 26;
+/** So many bytes of longer ones are asked for at a time. */
+const pieceBytes = 2 ** 23;
+
 const held = new Map<string, Held>();
 let logdir: Promise<ServedLogdir> | undefined;
 
@@ -50,14 +56,17 @@ async function contentOf({ run, files, dropped, base, query }: WorkerRequest): P
   const lost: string[] = [];
   for (const file of files) {
     try {
-      await update(source, file);
+      if (file.size <= mostHeld) await update(source, file);
+      else held.delete(file.path);
     } catch (error) {
       lost.push(messageOf(error));
     }
   }
   const content = await readRunContent(
     run,
-    files.flatMap(({ path }) => {
+    files.flatMap((file): RunFile[] => {
+      const { path } = file;
+      if (file.size > mostHeld) return [{ path, chunks: () => piecesOf(source, file) }];
       const bytes = held.get(path);
       return bytes === undefined ? [] : [{ path, chunks: () => bytes.chunks }];
     }),
@@ -66,8 +75,18 @@ async function contentOf({ run, files, dropped, base, query }: WorkerRequest): P
 }
 
 async function* chunksOf(file: Blob): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < file.size; at += 2 ** 22) {
-    yield new Uint8Array(await file.slice(at, at + 2 ** 22).arrayBuffer());
+  for (let at = 0; at < file.size; at += pieceBytes) {
+    yield new Uint8Array(await file.slice(at, at + pieceBytes).arrayBuffer());
+  }
+}
+
+/** A file that is too long to be held, piece by piece. */
+async function* piecesOf(source: ServedLogdir, { path, size }: ListedFile): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < size; ) {
+    const piece = await source.read({ path, size: Math.min(size, at + pieceBytes) }, at);
+    if (piece === undefined || piece.length === 0) return;
+    yield piece;
+    at += piece.length;
   }
 }
 

@@ -99,6 +99,18 @@ it('thins pictures evenly and keeps the last one, and complains of what is damag
   expect(complaints).toEqual([expect.stringMatching(/^Damaged record at byte \d+ of bad.tfevents/)]);
 });
 
+it('keeps numbers evenly of a tag that has more than a chart can show, the first and the last among them', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  for (let step = 0; step < 300_001; step++) writer.addScalar('s', step / 2, step);
+  await writer.close();
+  const { scalars } = await readRunContent('run', [fileOf(output.bytes)]);
+  const { steps, values } = scalars.get('s')!;
+  expect(steps.length).toBeLessThanOrEqual(2 ** 17 + 1);
+  expect([steps[0], steps.at(-1), values.at(-1)]).toEqual([0, 300_000, 150_000]);
+  expect(new Set(Array.from(steps.subarray(1, -1), (step, i) => step - steps[i]))).toEqual(new Set([4]));
+});
+
 it('takes folders with event files for runs, sorted as TensorBoard reads them', () => {
   const files = [
     'b/x.tfevents.2',

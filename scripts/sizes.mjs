@@ -1,0 +1,60 @@
+// npm run sizes — what the package costs in a bundle for pages: each import by itself, with what it pulls in, minified and
+// compressed by gzip. Writes the table into bench/RESULTS.md.
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+import { machine, writeSection } from '../bench/results.mjs';
+
+const imports = [
+  ['a writer', "export { SummaryWriter } from '../dist/index.js'"],
+  ['a reader', "export { readEvents } from '../dist/index.js'"],
+  ['covariance and spectra', "export { CovarianceAccumulator, Spectrum } from '../dist/index.js'"],
+  ['all of `delve-tensorboard`', "export * from '../dist/index.js'"],
+  ['`delve-tensorboard/tfjs`, without TensorFlow.js', "export * from '../dist/tfjs.js'"],
+  ['advice (`adviseOn`)', "export { adviseOn } from '../dist/reports.js'"],
+];
+const files = [
+  ['`delve-tensorboard/view`', 'dist/view.js'],
+  ['the page of `serve` and `share`', 'dist/dashboard/page.js'],
+  ['its worker', 'dist/dashboard/worker.js'],
+];
+
+async function bundled(code) {
+  const entry = '\0entry';
+  const bundle = await rolldown({
+    input: entry,
+    platform: 'browser',
+    external: /^@tensorflow\//,
+    logLevel: 'silent',
+    resolve: { alias: { '#platform': new URL('../dist/platform/browser.js', import.meta.url).pathname } },
+    plugins: [
+      {
+        name: 'entry',
+        resolveId: (id, from) =>
+          id === entry ? id : from === entry ? new URL(id, import.meta.url).pathname : undefined,
+        load: (id) => (id === entry ? code : undefined),
+      },
+    ],
+  });
+  const { output } = await bundle.generate({ format: 'esm', minify: true });
+  await bundle.close();
+  // What is imported when it is first asked for is not counted.
+  return output.find(({ isEntry }) => isEntry).code;
+}
+
+const row = (name, code) =>
+  `| ${name} | ${(code.length / 1000).toFixed(1)} | ${(gzipSync(code, { level: 9 }).length / 1000).toFixed(1)} |`;
+const rows = [];
+for (const [name, code] of imports) rows.push(row(name, await bundled(code)));
+for (const [name, path] of files) rows.push(row(name, readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')));
+console.log(rows.join('\n'));
+writeSection(
+  'sizes',
+  `## Sizes
+
+\`npm run sizes\`, ${machine()}: what a page loads, minified, in kB.
+
+| what | as it is | gzip |
+| --- | ---: | ---: |
+${rows.join('\n')}`,
+);
