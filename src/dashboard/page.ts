@@ -123,6 +123,7 @@ class Dashboard {
           ),
           this.#controls,
           this.#complaints,
+          this.#chooser(),
           this.#status,
         ),
         h('main', {}, this.#panel),
@@ -516,16 +517,43 @@ class Dashboard {
       const items = event.dataTransfer?.items;
       if (items === undefined) return;
       droppedFiles(items).then(
-        ({ name, files }) => {
-          if (files.size === 0) this.#say('What was dropped holds no event file (their names contain "tfevents").');
-          else {
-            this.#shown.clear();
-            void this.#open(new DroppedLogdir(name, files));
-          }
-        },
+        ({ name, files }) => this.#openDropped(name, files),
         (error) => this.#say(`What was dropped cannot be read: ${messageOf(error)}`),
       );
     });
+  }
+
+  /** A way to open a folder of this computer without dropping it. */
+  #chooser(): HTMLElement {
+    const input = h('input', { type: 'file', multiple: true, attributes: { webkitdirectory: '' } });
+    input.onchange = () => {
+      const chosen = [...(input.files ?? [])];
+      const [name = ''] = chosen[0]?.webkitRelativePath.split('/') ?? [];
+      const files = new Map(
+        chosen.flatMap((file) => {
+          const path = file.webkitRelativePath.split('/').slice(1).join('/') || file.name;
+          return /tfevents/.test(file.name) ? [[path, file] as const] : [];
+        }),
+      );
+      this.#openDropped(name, files);
+    };
+    return h(
+      'label',
+      { className: 'panel' },
+      h('span', { className: 'name' }, 'Another logdir, of this computer'),
+      input,
+    );
+  }
+
+  #openDropped(name: string, files: ReadonlyMap<string, File>): void {
+    if (files.size === 0) {
+      this.#say('There is no event file in it (their names contain "tfevents").');
+      return;
+    }
+    this.#shown.clear();
+    this.#failed.clear();
+    this.#tellView();
+    void this.#open(new DroppedLogdir(name, files));
   }
 
   /** Takes from the address what a link keeps. */

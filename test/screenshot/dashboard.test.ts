@@ -191,6 +191,22 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     await expect.poll(() => page.locator('.card svg').count()).toBe(1);
   });
 
+  it('opens a folder of this computer that is chosen in the page', async () => {
+    const empty = temporaryFolder();
+    const { page, complaints } = await openPage();
+    await page.goto(await serve(empty));
+    await expect.poll(() => page.locator('#panel').textContent()).toContain('There is no event file here yet.');
+    await page.getByLabel('Another logdir').setInputFiles(empty);
+    await expect.poll(() => page.locator('.status').textContent()).toContain('There is no event file in it');
+    await page.getByLabel('Another logdir').setInputFiles(logdir);
+    await expect.poll(() => page.locator('.run').allTextContents()).toEqual(['names', 'narrow/train', 'wide/train']);
+    for (const [tab, content] of Object.entries(drawn)) {
+      await page.locator(`#tab-${tab}`).click();
+      await page.locator(content).first().waitFor({ state: 'attached' });
+    }
+    expect(complaints).toEqual([]);
+  });
+
   it('for other computers asks for its token', async () => {
     const address = await serve(logdir, '--host', '127.0.0.1');
     expect(address).toMatch(/\?token=[\w-]{20,}$/);
