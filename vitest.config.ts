@@ -78,6 +78,8 @@ const projects = {
     test: {
       include: ['test/screenshot/**/*.test.ts'],
       globalSetup: ['test/compat/harness-setup.ts'],
+      // A page is drawn when a busy machine comes to it.
+      expect: { poll: { timeout: 30_000 } },
       testTimeout: 120_000,
       hookTimeout: 300_000,
       maxWorkers: 1,
