@@ -123,7 +123,8 @@ const lines = [];
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const seconds = (found, what) => {
   const all = found.map((one) => (one[what] ?? Number.NaN) / 1000);
-  return `${median(all).toFixed(1)} (${Math.min(...all).toFixed(1)} – ${Math.max(...all).toFixed(1)})`;
+  const spread = ` (${Math.min(...all).toFixed(1)} – ${Math.max(...all).toFixed(1)})`;
+  return median(all).toFixed(1) + (all.length > 1 ? spread : '');
 };
 for (const [name, count, perRun, tags] of [
   [`${runs.toLocaleString('en')} runs of 5 tags of 100 steps`, runs, 100, ['loss', 'accuracy', 'rate', 'norm', 'time']],
@@ -154,7 +155,7 @@ await browser.close();
 const version = spawnSync(tensorboard, ['--version'], { encoding: 'utf8' }).stdout.trim().split('\n').at(-1);
 const text = `## The dashboard
 
-\`npm run bench:serve\`, ${machine()}, TensorBoard ${version}. Medians (least – most) of ${rounds} rounds of the ways in turn, from the start of the
+\`npm run bench:serve${rounds === 3 ? '' : ` -- --rounds ${rounds}`}\`, ${machine()}, TensorBoard ${version}. ${rounds === 1 ? 'One round' : `Medians (least – most) of ${rounds} rounds of the ways in turn`}, from the start of the
 program. "First" is for \`serve\` a chart in the browser; for TensorBoard, whose page then has charts to draw, the first answer that lists a
 tag. "All" is every run read to its last step, for \`serve\` with all of them in the charts. Memory is the most that the program and its children had, for \`serve\`
 with the page's heap (without that of its worker).
