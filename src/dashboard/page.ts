@@ -1,6 +1,7 @@
 import { messageOf, printable } from '../errors.js';
 import { h } from '../view/dom.js';
 import { unpackRuns } from '../view/packed-runs.js';
+import { runColors } from '../view/palette.js';
 import { outlineOf, type RunData, type ViewSource } from '../view/run-data.js';
 import { SaturationView } from '../view/saturation-view.js';
 import { CardList, type CardSpec } from './card-list.js';
@@ -261,6 +262,11 @@ class Dashboard {
   }
 
   #colors(): Map<string, string> {
+    const outlines = this.#runs.map(({ run }) => outlineOf(run));
+    const isOne = new Set(outlines.map(({ experiment }) => experiment)).size === 1;
+    const areSplits = outlines.every(({ name }) => /(^|\/)(train|val)$/.test(name));
+    // The splits of one training have their colors everywhere.
+    if (isOne && areSplits) return runColors(outlines, this.#isDark);
     const colors = this.#isDark ? darkColors : lightColors;
     return new Map(this.#runs.map(({ run }, index) => [run, colors[index % colors.length]]));
   }
