@@ -130,7 +130,7 @@ export function checkOptionNames(call: string, options: object, known: Readonly<
 }
 
 /** The name that a mistyped one may stand for, also if that is written as in Python; undefined if none is near. */
-function nearest(name: string, names: readonly string[]): string | undefined {
+export function nearest(name: string, names: readonly string[]): string | undefined {
   const plain = (each: string) => each.slice(0, 40).replace(/[_-]/g, '').toLowerCase();
   const distances = names.map((each) => ({ each, distance: editDistance(plain(name), plain(each)) }));
   const best = distances.reduce((a, b) => (b.distance < a.distance ? b : a));

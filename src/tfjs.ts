@@ -9,7 +9,7 @@
 
 export type { Batch, BatchDataset, Batches, BatchIterator, Inputs } from './activations/batches.js';
 export { type GraphModelNodes, type GraphNode, graphNodes } from './activations/graph-model.js';
-export type { Layer, LayerFilter } from './activations/layers.js';
+export type { Layer, LayerFilter, LayerPatterns } from './activations/layers.js';
 export type { ConvMethod, Downsample, TimeseriesMethod } from './activations/samples.js';
 export * from './index.js';
 export {

@@ -1,6 +1,6 @@
 import type { layers } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
-import { describe } from '../errors.js';
+import { describe, namesOf, nearest } from '../errors.js';
 import { classNames, isModelLike, leafPaths } from '../insight/layer-graph.js';
 import { passThroughClasses } from '../insight/layer-roles.js';
 
@@ -29,11 +29,15 @@ export interface TrackedLayer {
 }
 
 /**
- * Keeps, drops or renames a layer. It is called for every layer that is not a model itself: `false` drops the layer, a
- * string keeps it under that name (any layer, also an activation or a normalization), and `true` keeps it if it is tracked
- * by default.
+ * Which layers count. A list holds names, each of which keeps a layer of any kind, and regular expressions, which keep the layers
+ * tracked by default that they match; a layer in a nested model is called `<model>/<layer>`, and its own name does, too. A
+ * function is called for every layer that is not a model itself: `false` drops the layer, a string keeps it under that name (any
+ * layer, also an activation or a normalization), and `true` keeps it if it is tracked by default.
  */
-export type LayerFilter = (layer: Layer) => boolean | string;
+export type LayerFilter = ((layer: Layer) => boolean | string) | LayerPatterns;
+
+/** Names of layers, and regular expressions for them. */
+export type LayerPatterns = readonly (string | RegExp)[];
 
 const convolutions = new Set([
   'Conv1D',
@@ -108,7 +112,11 @@ function widthOf(layer: Layer): number | undefined {
  * @param filter default: the layers that are tracked by default, and all layers that stand in the list themselves
  * @throws TypeError if the model has no layers, RangeError if the filter keeps none
  */
-export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFilter): TrackedLayer[] {
+export function trackedLayers(
+  model: Layer | readonly Layer[],
+  filter?: LayerFilter,
+  exclude?: LayerPatterns,
+): TrackedLayer[] {
   const explicit = Array.isArray(model);
   if (!explicit && !isModelLike(model)) {
     throw new TypeError(
@@ -126,9 +134,12 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
   const taken = new Set<string>();
   const tracked: TrackedLayer[] = [];
   const leaves = leafPaths(roots);
+  if (isPatterns(filter)) checkPatterns('layers', filter, leaves);
+  if (exclude !== undefined) checkPatterns('exclude', exclude, leaves);
   for (const [layer, path] of leaves) {
+    if (exclude?.some((pattern) => isMatch(pattern, layer, path))) continue;
     const usual = isTrackedByDefault(layer) || (explicit && roots.includes(layer));
-    const verdict = filter === undefined ? usual : filter(layer);
+    const verdict = isPatterns(filter) ? verdictOf(filter, layer, path) : filter === undefined ? usual : filter(layer);
     if (typeof verdict !== 'boolean' && typeof verdict !== 'string') {
       throw new TypeError(
         `layers: expected the filter to return a boolean or a string for layer '${path}', got ${describe(verdict)}`,
@@ -150,6 +161,33 @@ export function trackedLayers(model: Layer | readonly Layer[], filter?: LayerFil
     );
   }
   return tracked;
+}
+
+function isPatterns(filter: LayerFilter | undefined): filter is LayerPatterns {
+  return Array.isArray(filter);
+}
+
+function isMatch(pattern: string | RegExp, layer: Layer, path: string): boolean {
+  if (typeof pattern === 'string') return pattern === path || pattern === layer.name;
+  return path.search(pattern) >= 0;
+}
+
+/** A layer that is named is kept whatever it is, under its usual name. */
+function verdictOf(patterns: LayerPatterns, layer: Layer, path: string): boolean | string {
+  const isNamed = patterns.some((pattern) => typeof pattern === 'string' && isMatch(pattern, layer, path));
+  return isNamed ? path : patterns.some((pattern) => isMatch(pattern, layer, path));
+}
+
+/** @throws RangeError if a name or pattern stands for no layer */
+function checkPatterns(option: string, patterns: LayerPatterns, leaves: ReadonlyMap<Layer, string>): void {
+  const paths = [...leaves.values()];
+  for (const pattern of patterns) {
+    if ([...leaves].some(([layer, path]) => isMatch(pattern, layer, path))) continue;
+    const near = typeof pattern === 'string' ? nearest(pattern, paths) : undefined;
+    const advice = near === undefined ? `the layers are ${namesOf(paths)}` : `did you mean '${near}'?`;
+    const what = typeof pattern === 'string' ? describe(pattern) : String(pattern);
+    throw new RangeError(`${option}: expected names of layers or patterns that match one, got ${what}; ${advice}`);
+  }
 }
 
 /**

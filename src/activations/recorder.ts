@@ -9,7 +9,14 @@ import type { LayerAccumulator, SolvedLayer } from './accumulate/accumulator.js'
 import { AccumulatorFactory, type FirstOutput } from './accumulate/choose.js';
 import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './graph-model.js';
 import { hasFusedActivation, type LayerCall, type LayerHook, onLayerCall, preActivationOf } from './hooks.js';
-import { type Layer, type LayerFilter, type TrackedLayer, trackedLayers, warnOfHiddenLayers } from './layers.js';
+import {
+  type Layer,
+  type LayerFilter,
+  type LayerPatterns,
+  type TrackedLayer,
+  trackedLayers,
+  warnOfHiddenLayers,
+} from './layers.js';
 import { checkFits, type SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
@@ -29,6 +36,8 @@ const embeddingRows = 1000;
 export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   /** Keeps, drops or renames the layers of a model; undefined keeps those that are tracked by default. */
   readonly layers: LayerFilter | undefined;
+  /** Layers that are left out. */
+  readonly exclude: LayerPatterns | undefined;
   /** What a layer with a fused activation shows: its output, or what it has before the activation. */
   readonly activations: 'output' | 'preActivation';
   /** Undefined: 'lastTimestep' for recurrent layers, 'tokens' for all others. */
@@ -152,7 +161,7 @@ export class ActivationRecorder {
   ) {
     const isGraph = isGraphModelNodes(model);
     this.#model = model;
-    this.#tracked = isGraph ? [] : trackedLayers(model as Layer | readonly Layer[], options.layers);
+    this.#tracked = isGraph ? [] : trackedLayers(model as Layer | readonly Layer[], options.layers, options.exclude);
     this.#names = isGraph ? nodeNames(model) : this.#tracked.map(({ name }) => name);
     this.#widths = new Map(this.#names.map((name, index) => [name, this.#tracked[index]?.width]));
     this.#options = options;

@@ -58,7 +58,7 @@ export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOpti
         `insertPcaLayers: expected channels last, got layer '${tracked.name}', which has its channels first. Leave it out with the option \`layers\``,
       );
     }
-    const renamed = filter && typeof filter(tracked.layer) === 'string';
+    const renamed = typeof filter === 'function' && typeof filter(tracked.layer) === 'string';
     names.set(tracked.layer, renamed ? tracked.name : `${tracked.layer.name}_pca`);
   }
 

@@ -1,4 +1,4 @@
-import type { Layer, LayerFilter } from '../activations/layers.js';
+import type { LayerFilter, LayerPatterns } from '../activations/layers.js';
 import type { RecordingOptions } from '../activations/recorder.js';
 import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
@@ -32,10 +32,13 @@ export interface SaturationOptions {
    */
   rule?: IntrinsicDimensionRule;
   /**
-   * Decides about each layer: true keeps it, false drops it, and a string renames it and keeps it even if it is not
-   * tracked by default. Default: all layers with directions of their own (dense, convolutional, recurrent and so on).
+   * Which layers are tracked: a list of names and regular expressions such as `['conv1', /block3/]`, or a function that decides
+   * about each layer: true keeps it, false drops it, and a string renames it and keeps it even if it is not tracked by
+   * default. Default: all layers with directions of their own (dense, convolutional, recurrent and so on).
    */
-  layers?: (layer: Layer) => boolean | string;
+  layers?: LayerFilter;
+  /** Layers that are not tracked, by names and regular expressions. Default: none. */
+  exclude?: LayerPatterns;
   /**
    * What a layer with a fused activation shows: its output ('output', default), or its values before the activation
    * ('preActivation'), which is what Delve sees.
@@ -126,6 +129,7 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
   threshold: true,
   rule: true,
   layers: true,
+  exclude: true,
   activations: true,
   convMethod: true,
   timeseriesMethod: true,
@@ -161,7 +165,8 @@ export function resolveOptions(options: SaturationOptions = {}, call = 'Saturati
     embedding: stats.has('embedding'),
     threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
-    layers: checkedFunction('layers', options.layers),
+    layers: checkedFilter(options.layers),
+    exclude: options.exclude === undefined ? undefined : checkedPatterns('exclude', options.exclude),
     activations: oneOf('activations', options.activations ?? 'output', ['output', 'preActivation']),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [
       'channelwise',
@@ -251,9 +256,18 @@ function checkedBoolean(option: string, value: boolean): boolean {
   return value;
 }
 
-function checkedFunction(option: string, value: LayerFilter | undefined): LayerFilter | undefined {
-  if (value !== undefined && typeof value !== 'function') {
-    throw new TypeError(`${option}: expected a function of a layer, got ${describe(value)}`);
+function checkedFilter(value: LayerFilter | undefined): LayerFilter | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  return checkedPatterns('layers', value, 'a function of a layer, or ');
+}
+
+function checkedPatterns(option: string, value: LayerPatterns, others = ''): LayerPatterns {
+  const expected = `${option}: expected ${others}a list of names and regular expressions`;
+  if (!Array.isArray(value)) throw new TypeError(`${expected}, got ${describe(value)}`);
+  for (const pattern of value) {
+    if (typeof pattern !== 'string' && !(pattern instanceof RegExp)) {
+      throw new TypeError(`${expected}, got ${describe(pattern)} in it`);
+    }
   }
   return value;
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { trackedLayers } from '../../src/activations/layers.js';
+import { type LayerFilter, type LayerPatterns, trackedLayers } from '../../src/activations/layers.js';
 import { wrapMethod } from '../../src/activations/wrap-method.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { RecordingStore } from '../support/recording-store.js';
@@ -55,6 +55,53 @@ describe('trackedLayers', () => {
     const shared = tf.layers.dense({ units: 4, name: 'shared' });
     const output = shared.apply(block.apply(shared.apply(input))) as tf.SymbolicTensor;
     expect(names(tf.model({ inputs: input, outputs: output }))).toEqual(['shared', 'block/inner']);
+  });
+
+  describe('by names and regular expressions', () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.conv2d({ inputShape: [8, 8, 3], filters: 4, kernelSize: 3, name: 'conv1' }),
+        tf.layers.batchNormalization({ name: 'norm1' }),
+        tf.layers.conv2d({ filters: 4, kernelSize: 3, name: 'conv2' }),
+        tf.sequential({
+          name: 'head',
+          layers: [
+            tf.layers.flatten({ inputShape: [4, 4, 4], name: 'flatten' }),
+            tf.layers.dense({ units: 3, name: 'dense' }),
+            tf.layers.dense({ units: 2, name: 'answer' }),
+          ],
+        }),
+      ],
+    });
+
+    it.each<[string, LayerFilter | undefined, LayerPatterns | undefined, string[]]>([
+      ['a name', ['conv2'], undefined, ['conv2']],
+      ['a name of any layer', ['norm1', 'conv1'], undefined, ['conv1', 'norm1']],
+      ['a path and a name within a model', ['head/dense', 'answer'], undefined, ['head/dense', 'head/answer']],
+      ['a pattern keeps what is tracked by default', [/1$/], undefined, ['conv1']],
+      ['a pattern of paths', [/^head\//], undefined, ['head/dense', 'head/answer']],
+      ['a pattern that remembers where it was', [/c/g], undefined, ['conv1', 'conv2']],
+      ['both', ['norm1', /head/], undefined, ['norm1', 'head/dense', 'head/answer']],
+      ['exclude alone', undefined, ['conv1', /dense/], ['conv2', 'head/answer']],
+      ['exclude from a list', [/conv|head/], [/head/], ['conv1', 'conv2']],
+      ['exclude from a function', () => true, ['conv1', 'conv2'], ['head/dense', 'head/answer']],
+    ])('%s', (_, filter, exclude, expected) => {
+      expect(trackedLayers(model, filter, exclude).map(({ name }) => name)).toEqual(expected);
+    });
+
+    it.each<[LayerFilter | undefined, LayerPatterns | undefined, string]>([
+      [
+        ['conv3'],
+        undefined,
+        'layers: expected names of layers or patterns that match one, got the string "conv3"; did you mean \'conv1\'?',
+      ],
+      [[/block/], undefined, "got /block/; the layers are 'conv1', 'norm1', 'conv2'"],
+      [undefined, ['Dense1'], 'exclude: expected names of layers or patterns that match one, got the string "Dense1"'],
+      [[/norm/], undefined, 'expected the filter to keep at least one layer'],
+    ])('%s, %s is refused with what was meant', (filter, exclude, message) => {
+      expect(() => trackedLayers(model, filter, exclude)).toThrow(RangeError);
+      expect(() => trackedLayers(model, filter, exclude)).toThrow(message);
+    });
   });
 
   it('tracks both of two layers with one name (Delve B13 drops one silently)', () => {

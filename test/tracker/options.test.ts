@@ -360,6 +360,7 @@ it('the options are not changed, and have their documented defaults', () => {
     threshold: 0.99,
     rule: 'paper',
     layers: undefined,
+    exclude: undefined,
     activations: 'output',
     convMethod: 'channelwise',
     timeseriesMethod: undefined,
