@@ -6,13 +6,16 @@ import { outlineOf, type RunData, type ViewSource } from '../view/run-data.js';
 import { SaturationView } from '../view/saturation-view.js';
 import { CardList, type CardSpec } from './card-list.js';
 import { hparamsTable } from './hparams.js';
+import { readLink, writeLink } from './link.js';
 import { DroppedLogdir, droppedFiles, type ListedRun, type Logdir, ServedLogdir } from './logdir.js';
 import { audioCards, histogramCards, imageCards, prCurveCards, textCards } from './other-cards.js';
 import type { RunContent } from './run-content.js';
+import { baseOfPage, RunReader } from './run-reader.js';
 import { scalarCards } from './scalars.js';
-import type { Look, Scene } from './scene.js';
+import { type Look, matcher, type Scene } from './scene.js';
+import { settingsOf } from './settings.js';
 import { style } from './style.js';
-import type { WorkerAnswer, WorkerRequest } from './worker.js';
+import type { WorkerAnswer } from './worker.js';
 
 /*
  * The page of `serve` and `share`: what TensorBoard shows of a logdir, from its event files, without TensorBoard.
@@ -69,9 +72,7 @@ class Dashboard {
   });
   readonly #controls = h('div', { className: 'panel' });
   readonly #complaints = h('details', { className: 'complaints panel', hidden: true });
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, (answer: WorkerAnswer) => void>();
-  #nextId = 0;
+  readonly #reader = new RunReader((problem) => this.#say(problem));
 
   #logdir: Logdir | undefined;
   #runs: readonly ListedRun[] = [];
@@ -93,12 +94,6 @@ class Dashboard {
   #drawMillis = 0;
 
   constructor(place: HTMLElement) {
-    this.#worker = new Worker(new URL('./worker.js', document.baseURI), { type: 'module' });
-    this.#worker.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => {
-      this.#waiting.get(data.id)?.(data);
-      this.#waiting.delete(data.id);
-    };
-    this.#worker.onerror = (event) => this.#say(`The reader cannot run: ${event.message || 'worker.js is missing'}`);
     const all = h('button', { type: 'button', className: 'plain' }, 'show all');
     const none = h('button', { type: 'button', className: 'plain' }, 'none');
     all.onclick = () => this.#showRuns(this.#listedRuns().map(({ run }) => run));
@@ -200,6 +195,8 @@ class Dashboard {
       this.#isStale = true;
       return;
     }
+    const logdir = this.#logdir;
+    if (logdir === undefined) return;
     this.#isReading = true;
     do {
       this.#isStale = false;
@@ -213,7 +210,7 @@ class Dashboard {
           const { run, files, as } = next;
           if (!this.#shown.has(run)) continue;
           this.#say(`reading ${run}${queue.length > 0 ? `, and ${queue.length} more` : ''}`);
-          this.#take(run, as, await this.#ask(run, files));
+          this.#take(run, as, await this.#reader.read(run, files, logdir));
           done++;
         }
       };
@@ -233,16 +230,6 @@ class Dashboard {
       if (answer.content.saturation !== undefined) this.#tellView();
     } else this.#failed.set(run, answer.problem);
     this.#drawSoon();
-  }
-
-  async #ask(run: string, files: ListedRun['files']): Promise<WorkerAnswer> {
-    const id = this.#nextId++;
-    const logdir = this.#logdir;
-    const dropped = logdir instanceof DroppedLogdir ? files.map((file) => logdir.fileOf(file)) : undefined;
-    const request: WorkerRequest = { id, run, files, dropped, base: baseOfPage(), query: location.search };
-    const answer = new Promise<WorkerAnswer>((resolve) => this.#waiting.set(id, resolve));
-    this.#worker.postMessage(request);
-    return answer;
   }
 
   #say(text: string): void {
@@ -409,61 +396,19 @@ class Dashboard {
     );
   }
 
-  /** What may be set on the page that is shown. */
   #drawControls(scene: Scene): void {
-    const { look } = scene;
-    const key = JSON.stringify([this.#tab, look]);
+    const key = JSON.stringify([this.#tab, scene.look]);
     if (this.#controls.dataset.key === key) return;
     this.#controls.dataset.key = key;
     this.#controls.hidden = this.#tab === 'saturation';
-    const parts: HTMLElement[] = [this.#tagFilter];
-    const box = (title: string, name: 'isLog' | 'clipsOutliers' | 'groups') => {
-      const input = h('input', { type: 'checkbox', checked: look[name] });
-      input.onchange = () => scene.change({ [name]: input.checked });
-      return h('label', { className: 'row' }, input, title);
-    };
-    if (this.#tab === 'scalars') {
-      const words = h('output', {}, look.smoothing.toFixed(2));
-      const smoothing = h('input', {
-        type: 'range',
-        min: '0',
-        max: '0.99',
-        step: '0.01',
-        value: String(look.smoothing),
-        id: 'smoothing',
-      });
-      smoothing.oninput = () => {
-        words.textContent = Number(smoothing.value).toFixed(2);
-        this.#look = { ...this.#look, smoothing: Number(smoothing.value) };
-        this.#controls.dataset.key = JSON.stringify([this.#tab, this.#look]);
-        this.#draw();
-      };
-      const axis = h('select', { attributes: { 'aria-label': 'Horizontal axis' } });
-      for (const [value, title] of [
-        ['step', 'step'],
-        ['relative', 'hours since the start'],
-        ['wall', 'time of day'],
-      ]) {
-        axis.append(h('option', { value, selected: look.axis === value }, title));
-      }
-      axis.onchange = () => scene.change({ axis: axis.value as Look['axis'] });
-      parts.push(
-        h('label', { className: 'name', htmlFor: 'smoothing' }, 'Smoothing'),
-        h('div', { className: 'row' }, smoothing, words),
-        axis,
-        box('logarithmic axis', 'isLog'),
-        box('leave out outliers', 'clipsOutliers'),
-        box('mean and range of each folder', 'groups'),
-      );
-    } else if (this.#tab === 'histograms') {
-      const mode = h('select', { attributes: { 'aria-label': 'How histograms stand' } });
-      for (const value of ['offset', 'overlay'])
-        mode.append(h('option', { value, selected: look.histograms === value }, value));
-      mode.onchange = () => scene.change({ histograms: mode.value as Look['histograms'] });
-      parts.push(mode);
-    }
     const focused = document.activeElement;
-    this.#controls.replaceChildren(...parts);
+    const smooth = (smoothing: number) => {
+      this.#look = { ...this.#look, smoothing };
+      // The slider that is dragged stays.
+      this.#controls.dataset.key = JSON.stringify([this.#tab, this.#look]);
+      this.#draw();
+    };
+    this.#controls.replaceChildren(this.#tagFilter, ...settingsOf(scene, this.#tab, smooth));
     if (focused === this.#tagFilter) this.#tagFilter.focus();
   }
 
@@ -564,55 +509,24 @@ class Dashboard {
 
   /** Takes from the address what a link keeps. */
   #recall(): void {
-    const kept = new URLSearchParams(location.hash.slice(1));
-    const tab = tabs.find(({ id }) => id === kept.get('tab'));
-    if (tab !== undefined) this.#tab = tab.id;
-    const smoothing = Number(kept.get('smoothing'));
-    if (smoothing > 0 && smoothing < 1) this.#look = { ...this.#look, smoothing };
-    const axis = kept.get('axis');
-    if (axis === 'relative' || axis === 'wall') this.#look = { ...this.#look, axis };
-    this.#look = { ...this.#look, isLog: kept.has('log'), clipsOutliers: kept.has('clip'), groups: kept.has('groups') };
-    if (kept.has('tags')) this.#tagFilter.value = kept.get('tags') ?? '';
-    for (const run of kept.getAll('run')) this.#shown.add(run);
+    const { tab, look, tags, runs } = readLink();
+    this.#tab = tabs.find(({ id }) => id === tab)?.id ?? this.#tab;
+    this.#look = { ...this.#look, ...look };
+    if (tags !== undefined) this.#tagFilter.value = tags;
+    for (const run of runs) this.#shown.add(run);
   }
 
   #remember(): void {
-    const state = new URLSearchParams({ tab: this.#tab });
-    const { smoothing, axis, isLog, clipsOutliers, groups } = this.#look;
-    if (smoothing > 0) state.set('smoothing', String(smoothing));
-    if (axis !== 'step') state.set('axis', axis);
-    if (isLog) state.set('log', '');
-    if (clipsOutliers) state.set('clip', '');
-    if (groups) state.set('groups', '');
-    if (this.#tagFilter.value !== '') state.set('tags', this.#tagFilter.value);
-    const isFirst =
-      [...this.#shown].join('\n') ===
-      this.#runs
-        .slice(0, shownAtFirst)
-        .map(({ run }) => run)
-        .join('\n');
-    if (!isFirst && this.#shown.size <= 20) for (const run of this.#shown) state.append('run', run);
-    if (`#${state}` !== location.hash) history.replaceState(history.state, '', `#${state}`);
+    const first = this.#runs.slice(0, shownAtFirst).map(({ run }) => run);
+    const runs = [...this.#shown];
+    const isFirst = runs.join('\n') === first.join('\n');
+    writeLink({
+      tab: this.#tab,
+      look: this.#look,
+      tags: this.#tagFilter.value || undefined,
+      runs: isFirst ? [] : runs,
+    });
   }
-}
-
-/** Whether a text matches the regular expression in an input; one that is none is shown as such, and matches what it is. */
-function matcher(input: HTMLInputElement): (text: string) => boolean {
-  const wanted = input.value;
-  if (wanted === '') return () => true;
-  try {
-    const pattern = new RegExp(wanted, 'i');
-    input.removeAttribute('aria-invalid');
-    return (text) => pattern.test(text);
-  } catch {
-    input.setAttribute('aria-invalid', 'true');
-    return (text) => text.includes(wanted);
-  }
-}
-
-/** The address of the folder that the page lies in. */
-function baseOfPage(): string {
-  return new URL('.', location.href.split(/[?#]/)[0]).href;
 }
 
 const place = document.getElementById('dashboard');

@@ -73,3 +73,17 @@ export function numberText(value: number): string {
     ? value.toExponential(3)
     : String(Number(value.toPrecision(5)));
 }
+
+/** Whether a text matches the regular expression in an input; one that is none is shown as such, and matches what it is. */
+export function matcher(input: HTMLInputElement): (text: string) => boolean {
+  const wanted = input.value;
+  if (wanted === '') return () => true;
+  try {
+    const pattern = new RegExp(wanted, 'i');
+    input.removeAttribute('aria-invalid');
+    return (text) => pattern.test(text);
+  } catch {
+    input.setAttribute('aria-invalid', 'true');
+    return (text) => text.includes(wanted);
+  }
+}
