@@ -195,11 +195,11 @@ class Dashboard {
       this.#isStale = true;
       return;
     }
-    const logdir = this.#logdir;
-    if (logdir === undefined) return;
     this.#isReading = true;
     do {
       this.#isStale = false;
+      const logdir = this.#logdir;
+      if (logdir === undefined) break;
       const queue = this.#runs.flatMap(({ run, files }) => {
         const as = files.map(({ path, size }) => `${path} ${size}`).join('\n');
         return this.#shown.has(run) && this.#readAs.get(run) !== as ? [{ run, files, as }] : [];
@@ -210,7 +210,10 @@ class Dashboard {
           const { run, files, as } = next;
           if (!this.#shown.has(run)) continue;
           this.#say(`reading ${run}${queue.length > 0 ? `, and ${queue.length} more` : ''}`);
-          this.#take(run, as, await this.#reader.read(run, files, logdir));
+          const answer = await this.#reader.read(run, files, logdir);
+          // Another logdir may have been opened meanwhile.
+          if (this.#logdir !== logdir) return;
+          this.#take(run, as, answer);
           done++;
         }
       };

@@ -51,7 +51,10 @@ async function contentOf({ run, files, dropped, base, query }: WorkerRequest): P
     const sources = files.map(({ path }, index) => ({ path, chunks: () => chunksOf(dropped[index]) }));
     return readRunContent(run, sources);
   }
-  logdir ??= ServedLogdir.open(base, query);
+  logdir ??= ServedLogdir.open(base, query).catch((error) => {
+    logdir = undefined;
+    throw error;
+  });
   const source = await logdir;
   const lost: string[] = [];
   for (const file of files) {

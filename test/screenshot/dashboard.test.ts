@@ -207,6 +207,24 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('shows the logdir that was opened last, though the one before was still being read', async () => {
+    const other = temporaryFolder();
+    const writer = new SummaryWriter(join(other, 'wide', 'train'));
+    writer.addScalar('accuracy', 7, 1);
+    await writer.close();
+    const { page, complaints } = await openPage();
+    await page.goto(`${await serve(logdir)}#tags=accuracy`);
+    await page.getByLabel('Another logdir').setInputFiles(other);
+    const label = () => page.locator('.card svg[role=img]').first().getAttribute('aria-label');
+    await expect.poll(label).toBe('accuracy: wide/train ends at 7');
+    await page.getByLabel('Another logdir').setInputFiles(logdir);
+    await page.getByLabel('Another logdir').setInputFiles(other);
+    await expect.poll(label).toBe('accuracy: wide/train ends at 7');
+    await expect.poll(() => page.locator('.status').textContent()).toBe('');
+    expect(await label()).toBe('accuracy: wide/train ends at 7');
+    expect(complaints).toEqual([]);
+  });
+
   it('for other computers asks for its token', async () => {
     const address = await serve(logdir, '--host', '127.0.0.1');
     expect(address).toMatch(/\?token=[\w-]{20,}$/);
