@@ -109,7 +109,8 @@ async function main() {
   console.log(
     `validation accuracy ${(100 * progress.validationAccuracy).toFixed(2)} % after ${options.epochs} epochs in ${seconds} s`,
   );
-  console.log(`\nLook at it:  pip install tensorboard && npx delve-tensorboard board ${logdir}`);
+  console.log(`\nLook at it:  npx delve-tensorboard serve ${logdir}`);
+  console.log(`or, in TensorBoard:  pip install tensorboard && npx delve-tensorboard board ${logdir}`);
 }
 
 try {

@@ -29,7 +29,7 @@ export async function board(terminal: Terminal, args: readonly string[]): Promis
     if (code !== undefined) return code;
   }
   terminal.writeError(
-    "delve-tensorboard: TensorBoard was not found. Install it with 'pip install tensorboard' and try again, or use 'delve-tensorboard report <logdir>', which needs no Python.\n",
+    "delve-tensorboard: TensorBoard was not found. Install it with 'pip install tensorboard' and try again, or use 'delve-tensorboard serve <logdir>', which needs no Python.\n",
   );
   return 1;
 }
