@@ -17,9 +17,9 @@ import {
   trackedLayers,
   warnOfHiddenLayers,
 } from './layers.js';
-import { checkFits, type SavedLayer } from './recorder-state.js';
-import { SampleBudget } from './sample-budget.js';
-import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
+import { checkFits, type SavedLayer } from '../recording/recorder-state.js';
+import { SampleBudget } from '../recording/sample-budget.js';
+import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from '../recording/samples.js';
 import { notNumeric, offTape } from './tensors.js';
 import { type BatchPlace, TrainingPhase } from './training-phase.js';
 

@@ -14,7 +14,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
-import { outputRows } from '../activations/samples.js';
+import { outputRows } from '../recording/samples.js';
 import { floatsOf } from '../activations/tensors.js';
 import { describe, type OptionNames } from '../errors.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';

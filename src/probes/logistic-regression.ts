@@ -1,4 +1,4 @@
-import type { SampleMatrix } from '../activations/samples.js';
+import type { SampleMatrix } from '../recording/samples.js';
 import { type MinimizeOptions, minimize } from './minimize.js';
 
 /** Options of a logistic regression. */

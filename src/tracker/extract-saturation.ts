@@ -6,9 +6,9 @@ import { ActivationRecorder } from '../activations/recorder.js';
 import { checkOptionNames, type OptionNames } from '../errors.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import { FailureLog } from './failures.js';
-import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
-import { resolveOptions, type SaturationOptions, saturationOptionNames } from './options.js';
+import { FailureLog } from '../recording/failures.js';
+import { EpochMeasurement, EpochMemory } from '../recording/measure-epoch.js';
+import { resolveOptions, type SaturationOptions, saturationOptionNames } from '../recording/options.js';
 
 /** Options of extractSaturation: how activations are read, as for a SaturationTracker. */
 export interface ExtractSaturationOptions

@@ -3,7 +3,7 @@ import { LayersModel, type Logs } from '@tensorflow/tfjs-layers';
 import { type GraphModelNodes, isGraphModelNodes } from '../activations/graph-model.js';
 import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
-import { decodeState, encodeState } from '../activations/recorder-state.js';
+import { decodeState, encodeState } from '../recording/recorder-state.js';
 import { innerModel } from '../activations/training-phase.js';
 import { ClosedWriterError, describe } from '../errors.js';
 import { isModelLike } from '../insight/layer-graph.js';
@@ -12,11 +12,11 @@ import type { LayerSaturation, Split } from '../saturation/epoch.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
-import { EpochWriter } from './epoch-writer.js';
-import { FailureLog } from './failures.js';
+import { EpochWriter } from '../recording/epoch-writer.js';
+import { FailureLog } from '../recording/failures.js';
 import { FollowedFits } from './fits.js';
-import { resolveOptions, type SaturationOptions } from './options.js';
-import { SaveTargets } from './save-targets.js';
+import { resolveOptions, type SaturationOptions } from '../recording/options.js';
+import { SaveTargets } from '../recording/save-targets.js';
 import { writeEpochLogs } from './training-logs.js';
 
 /** @deprecated A tracker is a callback itself; this is the type of what SaturationTracker.callback() returns. */

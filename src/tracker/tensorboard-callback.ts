@@ -6,9 +6,9 @@ import type { Output } from '../output/output.js';
 import type { Split } from '../saturation/epoch.js';
 import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from '../writer/summary-file-writer.js';
 import { acceptCallbacksEverywhere, FitCallback } from './callback.js';
-import { FailureLog } from './failures.js';
+import { FailureLog } from '../recording/failures.js';
 import { FollowedFits } from './fits.js';
-import { resolveOptions, type SaturationOptions } from './options.js';
+import { resolveOptions, type SaturationOptions } from '../recording/options.js';
 import { SaturationTracker } from './saturation-tracker.js';
 import { metricsOf, writeEpochLogs } from './training-logs.js';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { SampleBudget } from '../../src/activations/sample-budget.js';
+import { SampleBudget } from '../../src/recording/sample-budget.js';
 import {
   type ActivationView,
   effectiveRows,
@@ -10,7 +10,7 @@ import {
   sampleSize,
   samplesAt,
   toSamples,
-} from '../../src/activations/samples.js';
+} from '../../src/recording/samples.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { decodeNpy } from '../../src/stores/npy.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeState, encodeState, type SavedState } from '../../src/activations/recorder-state.js';
+import { decodeState, encodeState, type SavedState } from '../../src/recording/recorder-state.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { gaussianRows, uniform } from '../support/random.js';

@@ -2,7 +2,7 @@ import type { Worker as NodeWorker, WorkerOptions } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WorkerAccumulator } from '../../src/activations/accumulate/on-worker.js';
-import type { ActivationView } from '../../src/activations/samples.js';
+import type { ActivationView } from '../../src/recording/samples.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { RemoteAccumulators } from '../../src/statistics/threads/remote-accumulators.js';
 import { solveAccumulator } from '../../src/statistics/threads/solve.js';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
 import { AccumulatorFactory } from '../../src/activations/accumulate/choose.js';
 import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
-import type { ActivationView } from '../../src/activations/samples.js';
+import type { ActivationView } from '../../src/recording/samples.js';
 import { distance } from '../support/random.js';
 import { describeOn, useBackend } from './backends.js';
 import { covarianceEigenvalues } from './reference.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SampleMatrix } from '../../src/activations/samples.js';
+import type { SampleMatrix } from '../../src/recording/samples.js';
 import { LogisticRegression } from '../../src/probes/logistic-regression.js';
 import { probeLayers } from '../../src/probes/probes.js';
 

@@ -1,7 +1,7 @@
 import { getBackend } from '@tensorflow/tfjs-core';
 import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
-import { type ActivationView, isPlainMatrix, sampleSize } from '../samples.js';
-import type { LayerAccumulator } from './accumulator.js';
+import { type ActivationView, isPlainMatrix, sampleSize } from '../../recording/samples.js';
+import type { LayerAccumulator } from '../../recording/accumulator.js';
 import { DeviceAccumulator, float32Product } from './on-device.js';
 import { float64Product, hasNativeFloat64 } from './on-device-float64.js';
 import { GpuAccumulator } from './on-gpu.js';

@@ -16,7 +16,7 @@ import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape, withValues } from '../tensors.js';
-import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
+import type { LayerAccumulator, Pass, SolvedLayer } from '../../recording/accumulator.js';
 import { sampleRows } from './read-samples.js';
 import { center, checkFeatures, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
 

@@ -26,7 +26,7 @@ import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape } from '../tensors.js';
-import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
+import type { LayerAccumulator, Pass, SolvedLayer } from '../../recording/accumulator.js';
 import { sampleRows } from './read-samples.js';
 import { center, checkFeatures } from './shift.js';
 

@@ -4,8 +4,8 @@ import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
-import type { SampleMatrix } from '../samples.js';
-import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
+import type { SampleMatrix } from '../../recording/samples.js';
+import type { LayerAccumulator, Pass, SolvedLayer } from '../../recording/accumulator.js';
 import { readSamples, readSamplesLater } from './read-samples.js';
 import { checkFeatures } from './shift.js';
 

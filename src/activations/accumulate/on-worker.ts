@@ -3,8 +3,8 @@ import type { RemoteAccumulators } from '../../statistics/threads/remote-accumul
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
-import type { SampleMatrix } from '../samples.js';
-import type { LayerAccumulator, Pass, SolvedLayer } from './accumulator.js';
+import type { SampleMatrix } from '../../recording/samples.js';
+import type { LayerAccumulator, Pass, SolvedLayer } from '../../recording/accumulator.js';
 import { readSamples } from './read-samples.js';
 import { checkFeatures } from './shift.js';
 

@@ -10,9 +10,9 @@ import {
   tensor1d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { isPlainMatrix, type SampleMatrix, sampleSize, samplesAt, toSamples, unmaskedRows } from '../samples.js';
+import { isPlainMatrix, type SampleMatrix, sampleSize, samplesAt, toSamples, unmaskedRows } from '../../recording/samples.js';
 import { floatsOf, offTape, withValues } from '../tensors.js';
-import type { Pass } from './accumulator.js';
+import type { Pass } from '../../recording/accumulator.js';
 
 /*
  * A pass becomes a matrix of samples, on the device (sampleRows) or on the host (readSamples, readSamplesLater). If few

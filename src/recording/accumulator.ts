@@ -1,9 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { CovarianceAccumulator } from '../../statistics/covariance.js';
-import type { Reservoir } from '../../statistics/reservoir.js';
-import type { Solved, SolveOptions } from '../../statistics/threads/solve.js';
-import type { Computation } from '../../statistics/threads/thread.js';
-import type { ActivationView } from '../samples.js';
+import type { CovarianceAccumulator } from '../statistics/covariance.js';
+import type { Reservoir } from '../statistics/reservoir.js';
+import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
+import type { Computation } from '../statistics/threads/thread.js';
+import type { ActivationView } from './samples.js';
 
 /**
  * What all ways of accumulating a layer have in common: passes of data go in, and at the end of a period a solved

@@ -1,6 +1,6 @@
 import type { LayerFilter, LayerPatterns } from '../activations/layers.js';
 import type { RecordingOptions } from '../activations/recorder.js';
-import type { ConvMethod, Downsample, TimeseriesMethod } from '../activations/samples.js';
+import type { ConvMethod, Downsample, TimeseriesMethod } from './samples.js';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';

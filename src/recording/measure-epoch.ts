@@ -1,5 +1,5 @@
 import { warn } from '#platform';
-import type { SolvedLayer } from '../activations/accumulate/accumulator.js';
+import type { SolvedLayer } from './accumulator.js';
 import type { RecordedLayer } from '../activations/recorder.js';
 import { type EpochStatistics, type LayerSaturation, type LayerStatistics, shortNames } from '../saturation/epoch.js';
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
