@@ -30,6 +30,11 @@ export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
 export { type ListedRun, listRuns } from './reader/run-files.js';
+export type { Activations, ObserveOptions } from './recording/array-output.js';
+export type { RecorderOptions } from './recording/options.js';
+export type { ConvMethod, Downsample, TimeseriesMethod } from './recording/samples.js';
+export { SaturationRecorder } from './recording/saturation-recorder.js';
+export type { SaveTo } from './recording/store-of.js';
 export type {
   EpochScalar,
   EpochStatistics,
@@ -40,7 +45,7 @@ export type {
 } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
-export type { ScalarStat } from './saturation/stats.js';
+export type { ArrayStat, ScalarStat, Stat } from './saturation/stats.js';
 export type { Precision } from './statistics/accumulator-state.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
@@ -83,7 +88,7 @@ export type { Hparam, HparamDomain, Hparams, HparamsOptions, HparamsStatus, Hpar
 export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
 export type { LayersModelLike } from './summaries/layers-graph.js';
 export type { MeshOptions } from './summaries/mesh.js';
-export type { NestedArray, Numbers, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';
+export type { NestedArray, Numbers, OnnxTensorLike, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';
 export type { CanvasPixels, ImageLayout, ImagesLayout } from './summaries/pixels.js';
 export type { PrCounts, PrCurveOptions } from './summaries/pr-curve.js';
 export type { TensorOptions } from './summaries/tensor.js';

@@ -10,7 +10,6 @@
 export type { Batch, BatchDataset, Batches, BatchIterator, Inputs } from './activations/batches.js';
 export { type GraphModelNodes, type GraphNode, graphNodes } from './activations/graph-model.js';
 export type { Layer, LayerFilter, LayerPatterns } from './activations/layers.js';
-export type { ConvMethod, Downsample, TimeseriesMethod } from './recording/samples.js';
 export * from './index.js';
 export {
   fitPcaLayers,
@@ -34,11 +33,9 @@ export {
   probeLayers,
   type ScalarWriter,
 } from './probes/probes.js';
-export type { ArrayStat, Stat } from './saturation/stats.js';
 export type { GraphModelLike } from './summaries/graph-nodes.js';
 export { type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
-export type { SaturationOptions } from './recording/options.js';
+export type { SaturationOptions } from './tracker/options.js';
 export { SaturationTracker, type TrackerCallback } from './tracker/saturation-tracker.js';
-export type { SaveTo } from './recording/store-of.js';
 export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tracker/tensorboard-callback.js';
 export { SummaryFileWriter, summaryFileWriter } from './writer/summary-file-writer.js';

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { engine } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { type BatchPlace, newRun } from '../recording/sample-recorder.js';
 import type { Split } from '../saturation/epoch.js';
 import { type Around, wrapMethod } from './wrap-method.js';
 
@@ -17,14 +18,6 @@ interface RunningFit {
   history: object | undefined;
   /** How many items an epoch trains on, and on how many it is validated; undefined if that is unknown. */
   items: Partial<Record<Split, number>>;
-}
-
-/** A batch: a layer may be called several times for it. */
-export interface BatchPlace {
-  /** What runs batches: a training step, a validation, or a call of record(). Each has another number. */
-  readonly run: number;
-  /** Which of the run's batches, from 0. */
-  readonly index: number;
 }
 
 /** A call that cuts its data into batches and runs one after another. */
@@ -225,13 +218,8 @@ export function innerModel(model: LayersModel): LayersModel {
   return (model as { model?: LayersModel }).model ?? model;
 }
 
-let runs = 0;
 /** The number of each gradient tape, so that nobody needs to hold on to one. */
 const runsOfTapes = new WeakMap<object, number>();
-
-function newRun(): number {
-  return runs++;
-}
 
 /** The number of the training step that is running: what is on one gradient tape. Undefined outside of one. */
 function runOfTape(): number | undefined {

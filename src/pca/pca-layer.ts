@@ -14,9 +14,9 @@ import {
 } from '@tensorflow/tfjs-core';
 import { initializers, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
-import { outputRows } from '../recording/samples.js';
 import { floatsOf } from '../activations/tensors.js';
 import { describe, type OptionNames } from '../errors.js';
+import { outputRows } from '../recording/samples.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import { checkedRule, checkedThreshold, type IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';

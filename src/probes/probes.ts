@@ -3,9 +3,9 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { type BatchDataset, eachBatch, type Inputs, inputsOf, isTensor, runOnBatch } from '../activations/batches.js';
 import { onLayerCall } from '../activations/hooks.js';
 import { type LayerFilter, type TrackedLayer, trackedLayers } from '../activations/layers.js';
-import { lastSteps, poolPlaces, type SampleMatrix } from '../recording/samples.js';
 import { floatsOf } from '../activations/tensors.js';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { lastSteps, poolPlaces, type SampleMatrix } from '../recording/samples.js';
 import { LogisticRegression, type LogisticRegressionOptions } from './logistic-regression.js';
 
 /*

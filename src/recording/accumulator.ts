@@ -1,19 +1,28 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
 import type { CovarianceAccumulator } from '../statistics/covariance.js';
 import type { Reservoir } from '../statistics/reservoir.js';
 import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
 import type { Computation } from '../statistics/threads/thread.js';
 import type { ActivationView } from './samples.js';
 
+/** What is known of a layer's output before its values are read. */
+export interface LayerOutput {
+  /** N first. */
+  readonly shape: readonly number[];
+  /** The type of its values; default 'float32'. */
+  readonly dtype?: string;
+}
+
 /**
  * What all ways of accumulating a layer have in common: passes of data go in, and at the end of a period a solved
- * spectrum comes out. The files beside this one are the ways; choose.ts chooses among them.
+ * spectrum comes out.
+ *
+ * @typeParam T what an output is: a tensor, or values in memory
  */
-export interface LayerAccumulator {
+export interface LayerAccumulator<T extends LayerOutput> {
   /** Where and in which precision rows are accumulated, in a few words. */
   readonly strategy: string;
   /** Adds the samples of one pass. @throws RangeError if the layer's width changed within the period */
-  add(pass: Pass): void;
+  add(pass: Pass<T>): void;
   /**
    * Solves what was added since the period began, off this thread if there is a worker. Passes added after this call are
    * not part of the result. The result is undefined if nothing was added.
@@ -32,9 +41,9 @@ export interface LayerAccumulator {
   dispose(): void;
 }
 
-/** One pass of data through a layer. The tensor is valid only during the call that receives it. */
-export interface Pass {
-  output: Tensor;
+/** One pass of data through a layer. The output is valid only during the call that receives it. */
+export interface Pass<T extends LayerOutput> {
+  output: T;
   view: ActivationView;
   /** N x T; 0 marks a padding step. */
   mask?: ArrayLike<number>;
@@ -49,4 +58,39 @@ export interface SolvedLayer {
   solved: Solved;
   /** A uniform random choice of the samples, if rows were asked for. */
   rows?: Reservoir;
+}
+
+/** The first output of a layer, by which the way to accumulate the layer is chosen. */
+export interface FirstOutput {
+  shape: readonly number[];
+  /** The type of its values; default 'float32'. */
+  dtype?: string;
+  view: ActivationView;
+  masked: boolean;
+}
+
+/** Makes the accumulators of one recorder: it chooses where each layer is accumulated, and owns what layers share. */
+export interface AccumulatorFactory<T extends LayerOutput> {
+  /**
+   * @param name of the layer and split, unique within this factory
+   * @param output the layer's first output; undefined if a saved state arrives before any output
+   * @param keepRows how many samples to keep for the embedding
+   * @param report receives errors that occur when no caller can receive them
+   */
+  choose(
+    name: string,
+    output: FirstOutput | undefined,
+    keepRows: number,
+    report: (error: unknown) => void,
+  ): LayerAccumulator<T>;
+  /** Ends what layers share; what it accumulated is lost. The next layer that needs it starts another. */
+  close(): void;
+}
+
+/** @throws RangeError if a layer's output changed its width within a period */
+export function checkFeatures(expected: number, found: number, shape: readonly number[]): void {
+  if (expected === found) return;
+  throw new RangeError(
+    `output: expected ${expected} features as in earlier passes, got ${found} from an output of shape [${shape}]`,
+  );
 }

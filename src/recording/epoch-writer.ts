@@ -1,9 +1,11 @@
 import { onExit, warn } from '#platform';
-import type { ActivationRecorder } from '../activations/recorder.js';
+import { ClosedWriterError, describe } from '../errors.js';
 import type { EpochScalar, EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
+import type { Store } from '../stores/store.js';
 import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
 import type { ResolvedOptions } from './options.js';
+import type { SampleRecorder } from './sample-recorder.js';
 import type { SaveTargets } from './save-targets.js';
 
 /** How long the end of a program may be delayed to solve what is being solved, in milliseconds. */
@@ -25,19 +27,23 @@ function watch(writer: EpochWriter): void {
   busy.add(writer);
 }
 
+/** The part of a SampleRecorder that an EpochWriter calls. */
+type RecordedSamples = Pick<SampleRecorder<never>, 'hasRows' | 'solve' | 'adaptBudget' | 'dispose' | 'release'>;
+
 /**
- * Ends a tracker's epochs: it solves what was recorded, measures the spectra, and writes the statistics to all targets.
+ * Ends the epochs of a tracker or recorder: it solves what was recorded, measures the spectra, and writes the statistics to all targets.
  * Solving begins at once, so that recording can go on; epochs are measured and written one after another.
  */
 export class EpochWriter {
   /** The epoch that is being recorded, from 0. */
   epoch: number;
-  readonly #recorder: ActivationRecorder;
+  readonly #recorder: RecordedSamples;
   readonly #targets: SaveTargets;
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
   readonly #memory = new EpochMemory();
   readonly #warnOnce: (message: string) => void;
+  readonly #logdir: string;
   #scalars: EpochScalar[] = [];
   /** The step of the epoch that was ended last. */
   #lastStep = Number.NEGATIVE_INFINITY;
@@ -51,15 +57,18 @@ export class EpochWriter {
   /**
    * @param report receives errors of single layers and targets; the others go on
    * @param warnOnce receives what the user should change, in a sentence
+   * @param logdir in words
    */
   constructor(
-    recorder: ActivationRecorder,
+    recorder: RecordedSamples,
     targets: SaveTargets,
     options: ResolvedOptions,
     report: (error: unknown, where: string) => void,
     warnOnce: (message: string) => void,
+    logdir: string,
   ) {
     this.#warnOnce = warnOnce;
+    this.#logdir = logdir;
     this.epoch = options.initialEpoch;
     this.#recorder = recorder;
     this.#targets = targets;
@@ -79,10 +88,45 @@ export class EpochWriter {
     watch(this);
   }
 
-  /** Writes a scalar of the user's own, now to TensorBoard and with the epoch to the stores. */
+  /**
+   * Adds a store: it is given every epoch from now on, and is closed with the others.
+   *
+   * @throws TypeError if it is no store, ClosedWriterError after close()
+   */
+  addStore(store: Store): void {
+    if (typeof store?.add !== 'function') {
+      throw new TypeError(`addStore: expected an object with a method add, got ${describe(store)}`);
+    }
+    if (this.#isClosed) throw new ClosedWriterError('addStore', this.#logdir);
+    this.#targets.addStore(store);
+  }
+
+  /**
+   * Writes a scalar of the user's own, now to TensorBoard and with the epoch to the stores.
+   *
+   * @throws ClosedWriterError after close()
+   */
   addScalar(tag: string, value: number, step: number = this.epoch + 1): void {
+    if (this.#isClosed) throw new ClosedWriterError(`addScalar "${tag}"`, this.#logdir);
     this.#targets.addScalar(tag, value, step);
     this.#scalars.push({ tag, value });
+  }
+
+  /**
+   * Ends the epoch at the caller's wish.
+   *
+   * @param step default: the number of epochs that were added before, plus one
+   * @param warnOfEmpty is called before, to say that nothing was recorded if so
+   * @returns as endEpoch; rejects with a ClosedWriterError after close()
+   * @throws RangeError if the step is not an integer
+   */
+  addSaturations(step: number | bigint | undefined, warnOfEmpty: () => void): Promise<LayerSaturation[]> {
+    if (step !== undefined && typeof step !== 'bigint' && !Number.isSafeInteger(step)) {
+      throw new RangeError(`step: expected an integer, got ${describe(step)}`);
+    }
+    if (this.#isClosed) return Promise.reject(new ClosedWriterError('addSaturations', this.#logdir));
+    warnOfEmpty();
+    return this.endEpoch(step === undefined ? {} : { step: Number(step) });
   }
 
   /** Ends the epoch that is being recorded. Resolves to what was written, once it is written. */
@@ -137,6 +181,10 @@ export class EpochWriter {
 
   /** Waits for the last epoch, then releases the recorder and closes the targets. */
   async close(): Promise<void> {
+    const { resetCovariance, signal } = this.#options;
+    if (this.#recorder.hasRows && resetCovariance && signal?.aborted !== true) {
+      this.#warnOnce('close: expected addSaturations() first, got rows that are in no epoch yet: they are left out');
+    }
     this.#isClosed = true;
     this.#awaitsEnd = false;
     await this.#lastEpoch;
@@ -162,14 +210,14 @@ export class EpochWriter {
       const names = unsolved.map(({ split, layer }) => `'${layer}' (${split})`).join(', ');
       const { length } = unsolved;
       warn(
-        `At exit ${length} ${length === 1 ? 'spectrum' : 'spectra'} of epoch ${measurement.at.epoch + 1} would have taken more than a second to solve, and there is no saturation of ${names}; await tracker.close() to have all`,
+        `At exit ${length} ${length === 1 ? 'spectrum' : 'spectra'} of epoch ${measurement.at.epoch + 1} would have taken more than a second to solve, and there is no saturation of ${names}; await close() to have all`,
       );
     }
     this.#unwritten.clear();
     this.#targets.writeStoresNow(epochs);
     if (this.#awaitsEnd && this.#recorder.hasRows && this.#options.signal?.aborted !== true) {
       warn(
-        `At exit the rows that were recorded for epoch ${this.epoch + 1} are in no file: tracker.addSaturations() ends an epoch, and tracker.close() a training`,
+        `At exit the rows that were recorded for epoch ${this.epoch + 1} are in no file: addSaturations() ends an epoch, and close() a training`,
       );
     }
   }

@@ -1,11 +1,11 @@
 import { warn } from '#platform';
-import type { SolvedLayer } from './accumulator.js';
-import type { RecordedLayer } from '../activations/recorder.js';
 import { type EpochStatistics, type LayerSaturation, type LayerStatistics, shortNames } from '../saturation/epoch.js';
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
 import { correctedStats } from '../saturation/stats.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { NotInTimeError } from '../statistics/threads/thread.js';
+import type { SolvedLayer } from './accumulator.js';
+import type { RecordedLayer } from './sample-recorder.js';
 
 /** What an epoch's layers come to. */
 export interface MeasuredEpoch {

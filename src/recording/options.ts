@@ -1,6 +1,3 @@
-import type { LayerFilter, LayerPatterns } from '../activations/layers.js';
-import type { RecordingOptions } from '../activations/recorder.js';
-import type { ConvMethod, Downsample, TimeseriesMethod } from './samples.js';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
@@ -11,13 +8,15 @@ import {
   DEFAULT_THRESHOLD,
   type IntrinsicDimensionRule,
 } from '../statistics/spectrum-measures.js';
+import type { RecordingOptions } from './sample-recorder.js';
+import type { ConvMethod, Downsample, TimeseriesMethod } from './samples.js';
 import { checkSaveTo, type SaveTo } from './store-of.js';
 
 /** The covariance of so many features takes 67 MB, and its eigenvalues about ten seconds. */
 const DEFAULT_MAX_WIDTH = 4096;
 
-/** Options of a SaturationTracker. */
-export interface SaturationOptions {
+/** Options of a SaturationRecorder, and of a SaturationTracker beside those that concern its model. */
+export interface RecorderOptions {
   /**
    * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and of layers whose rows are
    * too few for what they show saturationCorrected with its interval, saturationLow to saturationHigh. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
@@ -31,19 +30,6 @@ export interface SaturationOptions {
    * Delve's code computes, which is one less in most cases.
    */
   rule?: IntrinsicDimensionRule;
-  /**
-   * Which layers are tracked: a list of names and regular expressions such as `['conv1', /block3/]`, or a function that decides
-   * about each layer: true keeps it, false drops it, and a string renames it and keeps it even if it is not tracked by
-   * default. Default: all layers with directions of their own (dense, convolutional, recurrent and so on).
-   */
-  layers?: LayerFilter;
-  /** Layers that are not tracked, by names and regular expressions. Default: none. */
-  exclude?: LayerPatterns;
-  /**
-   * What a layer with a fused activation shows: its output ('output', default), or its values before the activation
-   * ('preActivation'), which is what Delve sees.
-   */
-  activations?: 'output' | 'preActivation';
   /** What counts as a sample in convolutional layers. Default 'channelwise': each place of each image, with its channels. */
   convMethod?: ConvMethod;
   /**
@@ -123,14 +109,11 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The names of all options of a tracker. */
-export const saturationOptionNames: OptionNames<SaturationOptions> = {
+/** The names of all options of a recorder. */
+export const recorderOptionNames: OptionNames<RecorderOptions> = {
   stats: true,
   threshold: true,
   rule: true,
-  layers: true,
-  exclude: true,
-  activations: true,
   convMethod: true,
   timeseriesMethod: true,
   downsample: true,
@@ -154,8 +137,8 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
  * @param call what the options were given to, for the error
  * @throws TypeError or RangeError that names the option
  */
-export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedOptions {
-  checkOptionNames(call, options, saturationOptionNames);
+export function resolveRecorderOptions(options: RecorderOptions, call: string): ResolvedOptions {
+  checkOptionNames(call, options, recorderOptionNames);
   const stats = resolveStats(options.stats ?? ['saturation', ...correctedStats, 'intrinsicDimensionality', 'spectrum']);
   return {
     correctsOnlyFew: options.stats === undefined,
@@ -165,9 +148,6 @@ export function resolveOptions(options: SaturationOptions = {}, call = 'Saturati
     embedding: stats.has('embedding'),
     threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
-    layers: checkedFilter(options.layers),
-    exclude: options.exclude === undefined ? undefined : checkedPatterns('exclude', options.exclude),
-    activations: oneOf('activations', options.activations ?? 'output', ['output', 'preActivation']),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [
       'channelwise',
       'mean',
@@ -234,7 +214,8 @@ function checkedSaveTo(saveTo: readonly SaveTo[] | SaveTo): readonly SaveTo[] {
   return targets;
 }
 
-function oneOf<T extends string>(option: string, value: T, allowed: readonly T[]): T {
+/** Checks an option that is one of several words. @throws RangeError */
+export function oneOf<T extends string>(option: string, value: T, allowed: readonly T[]): T {
   if (!allowed.includes(value)) {
     throw new RangeError(
       `${option}: expected one of ${allowed.map((word) => `'${word}'`).join(', ')}, got ${describe(value)}`,
@@ -253,21 +234,5 @@ function integerFrom(option: string, value: number, least: number): number {
 
 function checkedBoolean(option: string, value: boolean): boolean {
   if (typeof value !== 'boolean') throw new TypeError(`${option}: expected true or false, got ${describe(value)}`);
-  return value;
-}
-
-function checkedFilter(value: LayerFilter | undefined): LayerFilter | undefined {
-  if (value === undefined || typeof value === 'function') return value;
-  return checkedPatterns('layers', value, 'a function of a layer, or ');
-}
-
-function checkedPatterns(option: string, value: LayerPatterns, others = ''): LayerPatterns {
-  const expected = `${option}: expected ${others}a list of names and regular expressions`;
-  if (!Array.isArray(value)) throw new TypeError(`${expected}, got ${describe(value)}`);
-  for (const pattern of value) {
-    if (typeof pattern !== 'string' && !(pattern instanceof RegExp)) {
-      throw new TypeError(`${expected}, got ${describe(pattern)} in it`);
-    }
-  }
   return value;
 }

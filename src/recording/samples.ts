@@ -169,9 +169,42 @@ export function pickRows(rows: number, wanted: number, picked: number): Int32Arr
   });
 }
 
-/** The samples with these numbers; all of them if `rows` is undefined. */
-export function samplesAt(samples: SampleMatrix, rows: Int32Array | undefined): SampleMatrix {
+/**
+ * The samples with these numbers, in the order in which toSamples reads them; all of them if `rows` is undefined. Of a map with
+ * its channels first, only the places that are wanted are read.
+ *
+ * @param values the output's values, row-major; see toSamples for the others
+ */
+export function samplesAt(
+  rows: Int32Array | undefined,
+  values: Values,
+  shape: readonly number[],
+  view: ActivationView,
+  mask?: ArrayLike<number>,
+  items?: number,
+): SampleMatrix {
+  if (rows !== undefined && isTransposedMap(shape, view)) return gatherPlaces(values, mapLayout(shape, view), rows);
+  const samples = toSamples(values, shape, view, mask, items);
   return rows === undefined ? samples : gatherRows(samples.values, rows, samples.features);
+}
+
+/** Whether the samples are the places of maps whose channels come first. */
+function isTransposedMap(shape: readonly number[], view: ActivationView): boolean {
+  const isMap = shape.length > 2 && !isSequence(shape, view);
+  return isMap && view.channelsFirst && view.convMethod === 'channelwise' && view.downsample === undefined;
+}
+
+/** Copies places of maps whose channels come first. */
+function gatherPlaces(values: Values, { space, channels }: MapLayout, rows: Int32Array): SampleMatrix {
+  const places = space.reduce(product, 1);
+  const gathered = new (values.constructor as Float32ArrayConstructor)(rows.length * channels);
+  let to = 0;
+  for (const row of rows) {
+    const image = Math.floor(row / places);
+    let from = image * channels * places + (row - image * places);
+    for (let channel = 0; channel < channels; channel++, from += places) gathered[to++] = values[from];
+  }
+  return { values: gathered, rows: rows.length, features: channels };
 }
 
 /**
@@ -305,7 +338,11 @@ function mapLayout(shape: readonly number[], { spatialRank, channelsFirst }: Act
 function mapSamples(values: Values, layout: MapLayout, view: ActivationView): SampleMatrix {
   const { images, channels } = layout;
   let { space } = layout;
-  let read = view.channelsFirst ? channelsLast(values, images, channels, space.reduce(product, 1)) : values;
+  const { convMethod } = view;
+  const isReduced = convMethod === 'mean' || convMethod === 'max' || convMethod === 'median';
+  const staysFirst = view.channelsFirst && isReduced && view.downsample === undefined;
+  let read =
+    view.channelsFirst && !staysFirst ? channelsLast(values, images, channels, space.reduce(product, 1)) : values;
   if (view.downsample !== undefined) {
     const { size, method = 'nearest' } = view.downsample;
     for (let axis = 0; axis < space.length; axis++) {
@@ -315,10 +352,10 @@ function mapSamples(values: Values, layout: MapLayout, view: ActivationView): Sa
     }
   }
   const places = space.reduce(product, 1);
-  const { convMethod } = view;
   if (convMethod === 'channelwise') return { values: read, rows: images * places, features: channels };
   if (convMethod === 'flatten') return { values: read, rows: images, features: channels * places };
-  return { values: reducePlaces(read, images, places, channels, convMethod), rows: images, features: channels };
+  const reduced = reducePlaces(read, images, places, channels, staysFirst, convMethod);
+  return { values: reduced, rows: images, features: channels };
 }
 
 /** Moves the channels of each image behind its places. */
@@ -341,18 +378,20 @@ function reducePlaces(
   images: number,
   places: number,
   channels: number,
+  channelsFirst: boolean,
   method: 'mean' | 'max' | 'median',
 ): Float64Array {
   const reduced = new Float64Array(images * channels);
   const column = new Float64Array(places);
+  const step = channelsFirst ? 1 : channels;
   for (let image = 0; image < images; image++) {
     for (let channel = 0; channel < channels; channel++) {
-      const base = image * places * channels + channel;
+      const base = image * places * channels + (channelsFirst ? channel * places : channel);
       let sum = 0;
       let max = Number.NEGATIVE_INFINITY;
       let finite = true;
       for (let place = 0; place < places; place++) {
-        const value = values[base + place * channels];
+        const value = values[base + place * step];
         column[place] = value;
         sum += value;
         if (value > max) max = value;

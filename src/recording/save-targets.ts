@@ -1,11 +1,9 @@
 import { warn } from '#platform';
-import { type GraphModelNodes, graphNodes, isGraphModelNodes } from '../activations/graph-model.js';
-import { describe, messageOf } from '../errors.js';
+import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import { inputSizeOf } from '../insight/border.js';
-import { isModelLike, type ModelLike } from '../insight/layer-graph.js';
-import { layerRoles } from '../insight/layer-roles.js';
-import { type ReceptiveField, receptiveFields } from '../insight/receptive-fields.js';
+import type { ModelLike } from '../insight/layer-graph.js';
+import type { ReceptiveField } from '../insight/receptive-fields.js';
 import { DirectoryOutput } from '../output/directory-output.js';
 import { writeEigenvalues } from '../saturation/eigenvalues.js';
 import type { EpochStatistics, LayerRole, LayerStatistics, Split } from '../saturation/epoch.js';
@@ -19,11 +17,21 @@ import type { ResolvedOptions } from './options.js';
 import { storeOf } from './store-of.js';
 
 /** A model of layers that was read. */
-interface Structure {
+export interface Structure {
   readonly model: ModelLike;
   readonly fields: readonly ReceptiveField[];
-  readonly roles: ReadonlyMap<string, LayerRole>;
 }
+
+/** What is known of the model whose layers are recorded, read when it is first asked for. */
+export interface ModelStructure {
+  /** The built model of layers; undefined if there is none, or none that can be read. */
+  read(): Structure | undefined;
+  /** What each layer is for, by layer; undefined if nothing is known. */
+  roles(): ReadonlyMap<string, LayerRole> | undefined;
+}
+
+/** Where nothing is known of a model. */
+const noStructure: ModelStructure = { read: () => undefined, roles: () => undefined };
 
 /**
  * Everything that a tracker saves to: TensorBoard's runs `train` and `val` below the logdir, and the stores of the option
@@ -31,9 +39,7 @@ interface Structure {
  */
 export class SaveTargets {
   readonly #options: ResolvedOptions;
-  readonly #model: unknown;
-  #structure: Structure | 'unreadable' | undefined;
-  #graphRoles: Map<string, LayerRole> | undefined;
+  readonly #structure: ModelStructure;
   readonly #report: (error: unknown, where: string) => void;
   /** The stores, and the epochs that each is saving. */
   readonly #stores: { name: string; store: Store; unsaved: Set<number> }[] = [];
@@ -54,16 +60,16 @@ export class SaveTargets {
   /**
    * @param destination a folder, or a writer, which stays open on close()
    * @param report receives errors, with what failed in words
-   * @param model what is tracked; if it is a model of layers, the advice rests on its structure too
+   * @param structure the advice rests on it, too
    * @throws TypeError if the folder is '', Error if it cannot be made
    */
   constructor(
     destination: string | SummaryWriter,
     options: ResolvedOptions,
     report: (error: unknown, where: string) => void,
-    model: unknown,
+    structure: ModelStructure = noStructure,
   ) {
-    this.#model = model;
+    this.#structure = structure;
     this.#options = options;
     this.#report = report;
     const logdir = typeof destination === 'string' ? destination : destination.logdir;
@@ -107,26 +113,13 @@ export class SaveTargets {
 
   /** The epoch with what its layers are for, if the structure of what is tracked can be read. */
   withRoles(epoch: EpochStatistics): EpochStatistics {
-    const roles = this.#roles();
+    const roles = this.#structure.roles();
     if (roles === undefined || roles.size === 0) return epoch;
     const layers = epoch.layers.map((layer) => {
       const role = roles.get(layer.layer);
       return role === undefined ? layer : { ...layer, role };
     });
     return { ...epoch, layers };
-  }
-
-  #roles(): ReadonlyMap<string, LayerRole> | undefined {
-    if (!isGraphModelNodes(this.#model)) return this.#readStructure()?.roles;
-    if (this.#graphRoles === undefined) {
-      this.#graphRoles = new Map();
-      this.#try('roles of nodes', () => {
-        for (const { name, role } of graphNodes((this.#model as GraphModelNodes).model)) {
-          if (role !== undefined) this.#graphRoles?.set(name, role);
-        }
-      });
-    }
-    return this.#graphRoles;
   }
 
   /** Writes an epoch to TensorBoard. What it adds is in the file when this returns: a long computation may follow. */
@@ -165,7 +158,7 @@ export class SaveTargets {
       if (unsaved.size === 0) continue;
       const numbers = [...unsaved].map((epoch) => epoch + 1).join(', ');
       warn(
-        `At exit the store '${name}' had not saved ${unsaved.size === 1 ? 'epoch' : 'epochs'} ${numbers}: await tracker.close() before the program ends`,
+        `At exit the store '${name}' had not saved ${unsaved.size === 1 ? 'epoch' : 'epochs'} ${numbers}: await close() before the program ends`,
       );
     }
   }
@@ -239,28 +232,10 @@ export class SaveTargets {
   }
 
   #advice(epoch: EpochStatistics): string {
-    const structure = this.#readStructure();
+    const structure = this.#structure.read();
     return structure === undefined
       ? adviceMarkdown(epoch)
       : adviceMarkdown(epoch, { model: structure.model, receptiveFields: structure.fields });
-  }
-
-  /**
-   * What is tracked, if it is a built model of layers, and its receptive fields. A model that cannot be read is no failure of
-   * its training: a warning says so, and what rests on its structure is left out.
-   */
-  #readStructure(): Structure | undefined {
-    const model = this.#model;
-    if (!isModelLike(model) || !Array.isArray(model.outputs) || model.outputs.length === 0) return undefined;
-    if (this.#structure === undefined) {
-      try {
-        this.#structure = { model, roles: layerRoles(model), fields: receptiveFields(model) };
-      } catch (error) {
-        warn(`SaturationTracker: advice and receptive fields lack the model's structure: ${messageOf(error)}`);
-        this.#structure = 'unreadable';
-      }
-    }
-    return this.#structure === 'unreadable' ? undefined : this.#structure;
   }
 
   /** Whether there is anything to show on the custom scalars page. */
@@ -305,7 +280,7 @@ export class SaveTargets {
 
   /** Writes the receptive fields of a model that sees images or series. */
   #writeFields(run: SummaryWriter, step: number): void {
-    const { model, fields } = this.#readStructure() ?? {};
+    const { model, fields } = this.#structure.read() ?? {};
     if (model === undefined || !fields?.some(({ axes }) => axes.length > 0)) return;
     const sides = inputSizeOf(model);
     writeReceptiveFields(run, fields, sides === undefined ? undefined : Math.min(...sides), step);

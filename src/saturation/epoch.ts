@@ -1,8 +1,16 @@
+import { describe } from '../errors.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { Dimensions, ScalarStat } from './stats.js';
 
 /** Training batches and validation batches are kept apart. */
 export type Split = 'train' | 'val';
+
+/** @throws RangeError if it is no split */
+export function checkSplit(split: Split): void {
+  if (split !== 'train' && split !== 'val') {
+    throw new RangeError(`split: expected 'train' or 'val', got ${describe(split)}`);
+  }
+}
 
 /**
  * What a layer is for, where it decides how its saturation is to be read: an output layer is as wide as the question, and

@@ -3,6 +3,7 @@
  * numbers, typed arrays, nested arrays, and tensors, recognized by their methods so that TensorFlow.js is not imported. A
  * tensor on WebGPU can be read only asynchronously; `Later`, `whenRead` and `whenAllRead` carry on with either kind.
  */
+import { fromBfloat16, fromHalf } from '../encoding/half-precision.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
 
 /** The typed arrays that numbers can come in. 64-bit integers are read as float64. */
@@ -42,13 +43,30 @@ export interface ShapedArray {
   readonly data: TypedArray | readonly number[];
   /** The length of each axis; [] for a single number. */
   readonly shape: readonly number[];
+  /** What the values stand for where their array does not say it: 'float16' and 'bfloat16' come as their bits. */
+  readonly dtype?: string;
+}
+
+/**
+ * A tensor of onnxruntime or transformers.js: `dims` and `type` in place of `shape` and `dtype`. What `data` holds is read at
+ * once; where that throws, because the tensor is on a GPU, `getData()` is awaited.
+ */
+export interface OnnxTensorLike {
+  /** The length of each axis; [] for a single number. */
+  readonly dims: readonly number[];
+  /** 'float32', 'int64', 'float16' (its bits as a Uint16Array, or a Float16Array) ... */
+  readonly type: string;
+  /** The values in row-major order. */
+  readonly data: unknown;
+  /** Resolves to the values in row-major order. */
+  getData?(): Promise<unknown>;
 }
 
 /** Arrays of arrays of numbers or booleans, in which all rows of an axis have the same length. Rows may be typed arrays. */
 export type NestedArray = readonly (number | boolean | TypedArray | NestedArray)[];
 
 /** Everything that can stand for numbers in an addX call. */
-export type Numbers = number | boolean | TypedArray | NestedArray | TensorLike | ShapedArray;
+export type Numbers = number | boolean | TypedArray | NestedArray | TensorLike | ShapedArray | OnnxTensorLike;
 
 /** The type of numbers before they were read: it decides whether pixels are 0..255 or 0..1. */
 type NumericType = 'float64' | 'float32' | 'int32' | 'uint8' | 'bool';
@@ -78,7 +96,8 @@ export function readNumbers(value: Numbers, call: string): Later<NumericArray> {
   if (isTypedArray(value)) return shaped(value, [value.length], call);
   if (Array.isArray(value)) return readNested(value as NestedArray, call);
   if (isTensorLike(value)) return readTensor(value, call);
-  if (isShapedArray(value)) return shaped(value.data, value.shape, call);
+  if (isShapedArray(value)) return shaped(value.data, value.shape, call, value.dtype);
+  if (isOnnxTensor(value)) return readOnnxTensor(value, call);
   throw new TypeError(
     `${call}: expected a number, a typed array, an array of numbers or a tensor, got ${describe(value)}`,
   );
@@ -101,6 +120,13 @@ export function isShapedArray(value: unknown): value is ShapedArray {
   if (typeof value !== 'object' || value === null) return false;
   const array = value as Partial<ShapedArray>;
   return Array.isArray(array.shape) && (isTypedArray(array.data) || Array.isArray(array.data));
+}
+
+/** Whether a value is a tensor as onnxruntime has them. */
+function isOnnxTensor(value: unknown): value is OnnxTensorLike {
+  if (typeof value !== 'object' || value === null) return false;
+  const tensor = value as Partial<OnnxTensorLike>;
+  return Array.isArray(tensor.dims) && typeof tensor.type === 'string';
 }
 
 /** How many numbers a shape holds: 1 for []. */
@@ -127,7 +153,18 @@ function shaped(
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     return { values: Float64Array.from(data, Number), shape, dtype: 'float64' };
   }
+  const floats = fromSixteenBits(data, dtype);
+  if (floats !== undefined) return { values: floats, shape, dtype: 'float32' };
   return { values: data, shape, dtype: numericType(dtype, data, call) };
+}
+
+/** The values of 16-bit floats, which come as their bits or in a Float16Array; undefined for all others. */
+function fromSixteenBits(data: TypedArray, dtype: string | undefined): Float32Array | undefined {
+  if (Object.prototype.toString.call(data) === '[object Float16Array]') return Float32Array.from(data as Float32Array);
+  if (!(data instanceof Uint16Array)) return undefined;
+  if (dtype === 'float16') return Float32Array.from(data, fromHalf);
+  if (dtype === 'bfloat16') return Float32Array.from(data, fromBfloat16);
+  return undefined;
 }
 
 function numericType(dtype: string | undefined, values: TypedArray | undefined, call: string): NumericType {
@@ -142,7 +179,13 @@ function numericType(dtype: string | undefined, values: TypedArray | undefined, 
       break;
     case 'string':
     case 'complex64':
+    case 'complex128':
       throw new TypeError(`${call}: expected a tensor of real numbers, got one of dtype ${dtype}`);
+    case 'int4':
+    case 'uint4':
+      throw new TypeError(
+        `${call}: expected a tensor with a number per element, got one of dtype ${dtype}, which packs two`,
+      );
     default:
       if (/^u?int/.test(dtype)) return 'int32';
   }
@@ -192,6 +235,35 @@ async function readLater(
   } finally {
     clone?.dispose?.();
   }
+}
+
+function readOnnxTensor(tensor: OnnxTensorLike, call: string): Later<NumericArray> {
+  const { type, dims } = tensor;
+  numericType(type, undefined, call);
+  let data: unknown;
+  try {
+    data = tensor.data;
+  } catch (cause) {
+    if (typeof tensor.getData !== 'function') {
+      throw new TypeError(`${call}: the tensor could not be read: ${messageOf(cause)}`, { cause });
+    }
+  }
+  if (data !== undefined || typeof tensor.getData !== 'function') return onnxValues(data, dims, type, call);
+  return tensor.getData().then(
+    (read) => onnxValues(read, dims, type, call),
+    (cause) => {
+      throw new Error(`${call}: the tensor could not be read: ${messageOf(cause)}`, { cause });
+    },
+  );
+}
+
+function onnxValues(data: unknown, dims: readonly number[], type: string, call: string): NumericArray {
+  if (!isTypedArray(data)) {
+    throw new TypeError(
+      `${call}: expected the values of a tensor of type ${type} in a typed array, got ${describe(data)}`,
+    );
+  }
+  return shaped(data, dims, call, type);
 }
 
 function shapedTensor(tensor: TensorLike, data: ArrayLike<unknown>, call: string): NumericArray {

@@ -1,5 +1,6 @@
 /** The table of TensorFlow's data types: how the elements of each are stored in a TensorProto, and what it is called. */
 import { fromLittleEndian } from '../encoding/bytes.js';
+import { fromBfloat16, fromHalf } from '../encoding/half-precision.js';
 import { type WireReader, WireType } from '../encoding/protobuf.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -62,24 +63,6 @@ const intVal = 7;
 const int64Val = 10;
 const uint32Val = 16;
 const uint64Val = 17;
-
-/** IEEE 754 binary16 to number. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >>> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-const word = new DataView(new ArrayBuffer(4));
-
-/** bfloat16, the upper half of a float32, to number. */
-function fromBfloat16(bits: number): number {
-  word.setUint32(0, (bits & 0xffff) * 0x10000);
-  return word.getFloat32(0);
-}
 
 interface TypedArrayConstructor {
   readonly BYTES_PER_ELEMENT: number;

@@ -4,11 +4,11 @@ import { type Batch, type Batches, eachBatch, inputsOf, itemsIn, runOnBatch } fr
 import { type GraphModelNodes, graphRunner, isGraphModelNodes } from '../activations/graph-model.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { checkOptionNames, type OptionNames } from '../errors.js';
-import { solveOptionsFor } from '../saturation/measure-layer.js';
-import type { Spectrum } from '../statistics/spectrum.js';
 import { FailureLog } from '../recording/failures.js';
 import { EpochMeasurement, EpochMemory } from '../recording/measure-epoch.js';
-import { resolveOptions, type SaturationOptions, saturationOptionNames } from '../recording/options.js';
+import { solveOptionsFor } from '../saturation/measure-layer.js';
+import type { Spectrum } from '../statistics/spectrum.js';
+import { resolveOptions, type SaturationOptions, saturationOptionNames } from './options.js';
 
 /** Options of extractSaturation: how activations are read, as for a SaturationTracker. */
 export interface ExtractSaturationOptions
@@ -72,7 +72,7 @@ export async function extractSaturation(
       if (progress) writeTerminal(`\rextracting saturation: ${count} batches`);
     }
     if (count === 0) throw new RangeError('batches: expected at least one batch, got none');
-    const recorded = recorder.solve(solveOptionsFor(resolved), true);
+    const recorded = recorder.samples.solve(solveOptionsFor(resolved), true);
     const at = { epoch: 0, step: 1, scalars: [] };
     const { spectra } = await new EpochMeasurement(
       recorded,

@@ -3,20 +3,21 @@ import { LayersModel, type Logs } from '@tensorflow/tfjs-layers';
 import { type GraphModelNodes, isGraphModelNodes } from '../activations/graph-model.js';
 import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
-import { decodeState, encodeState } from '../recording/recorder-state.js';
 import { innerModel } from '../activations/training-phase.js';
-import { ClosedWriterError, describe } from '../errors.js';
+import { describe } from '../errors.js';
 import { isModelLike } from '../insight/layer-graph.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
-import type { LayerSaturation, Split } from '../saturation/epoch.js';
+import { EpochWriter } from '../recording/epoch-writer.js';
+import { FailureLog } from '../recording/failures.js';
+import { decodeState, encodeState } from '../recording/recorder-state.js';
+import { SaveTargets } from '../recording/save-targets.js';
+import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
-import { EpochWriter } from '../recording/epoch-writer.js';
-import { FailureLog } from '../recording/failures.js';
 import { FollowedFits } from './fits.js';
-import { resolveOptions, type SaturationOptions } from '../recording/options.js';
-import { SaveTargets } from '../recording/save-targets.js';
+import { structureOf } from './model-structure.js';
+import { resolveOptions, type SaturationOptions } from './options.js';
 import { writeEpochLogs } from './training-logs.js';
 
 /** @deprecated A tracker is a callback itself; this is the type of what SaturationTracker.callback() returns. */
@@ -79,14 +80,9 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationTracker') : logdir;
     this.#logdir = typeof destination === 'string' ? destination : destination.logdir;
     this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
-    this.#targets = new SaveTargets(destination, resolved, this.#failures.add, model);
-    this.#epochs = new EpochWriter(
-      this.#recorder,
-      this.#targets,
-      resolved,
-      this.#failures.add,
-      this.#failures.warnOnce,
-    );
+    const { add, warnOnce } = this.#failures;
+    this.#targets = new SaveTargets(destination, resolved, add, structureOf(model, add));
+    this.#epochs = new EpochWriter(this.#recorder.samples, this.#targets, resolved, add, warnOnce, this.#logdir);
     this.#signal = resolved.signal;
     this.#resetsCovariance = resolved.resetCovariance;
     if (!Array.isArray(model) && !isGraphModelNodes(model)) this.#ownModel = model as LayersModel;
@@ -109,7 +105,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
 
   /** Where and in which precision each layer is accumulated, by name, for the layers that have run so far. */
   get strategies(): ReadonlyMap<string, string> {
-    return this.#recorder.strategies();
+    return this.#recorder.samples.strategies();
   }
 
   /**
@@ -166,11 +162,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * @throws TypeError if it is no store, ClosedWriterError after close()
    */
   addStore(store: Store): void {
-    if (typeof store?.add !== 'function') {
-      throw new TypeError(`addStore: expected an object with a method add, got ${describe(store)}`);
-    }
-    if (this.#epochs.isClosed) throw new ClosedWriterError('addStore', this.#logdir);
-    this.#targets.addStore(store);
+    this.#epochs.addStore(store);
   }
 
   /**
@@ -180,7 +172,6 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * @throws ClosedWriterError after close()
    */
   addScalar(tag: string, value: number, step?: number): void {
-    if (this.#epochs.isClosed) throw new ClosedWriterError(`addScalar "${tag}"`, this.#logdir);
     this.#epochs.addScalar(tag, value, step);
   }
 
@@ -193,12 +184,12 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * @throws RangeError if the step is not an integer
    */
   addSaturations(step?: number | bigint): Promise<LayerSaturation[]> {
-    if (step !== undefined && typeof step !== 'bigint' && !Number.isSafeInteger(step)) {
-      throw new RangeError(`step: expected an integer, got ${describe(step)}`);
-    }
-    if (this.#epochs.isClosed) return Promise.reject(new ClosedWriterError('addSaturations', this.#logdir));
-    this.#warnOfEmpty('addSaturations', "run the model inside record('train', fn), or fit it with callbacks: tracker");
-    return this.#epochs.endEpoch(step === undefined ? {} : { step: Number(step) });
+    return this.#epochs.addSaturations(step, () =>
+      this.#warnOfEmpty(
+        'addSaturations',
+        "run the model inside record('train', fn), or fit it with callbacks: tracker",
+      ),
+    );
   }
 
   /** Called by model.fit: starts to count the passes of this fit. */
@@ -251,7 +242,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
 
   /** What was recorded since the last addSaturations, as bytes from which another process can go on with restore(). */
   toBytes(): Uint8Array {
-    return encodeState({ epoch: this.#epochs.epoch, layers: this.#recorder.snapshot() });
+    return encodeState({ epoch: this.#epochs.epoch, layers: this.#recorder.samples.snapshot() });
   }
 
   /**
@@ -261,7 +252,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    */
   restore(bytes: Uint8Array): void {
     const state = decodeState(bytes);
-    this.#recorder.restore(state.layers);
+    this.#recorder.samples.restore(state.layers);
     this.#epochs.epoch = state.epoch;
     this.#isRestored = true;
   }
@@ -305,11 +296,6 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    if (this.#recorder.hasRows && this.#resetsCovariance && this.#signal?.aborted !== true) {
-      this.#failures.warnOnce(
-        'close: expected addSaturations() first, got rows that are in no epoch yet: they are left out',
-      );
-    }
     this.#unhook();
     await this.#epochs.close();
     this.#failures.throwAll();
@@ -340,9 +326,9 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   #checkNothingIsLeft(isEpochUnfinished: boolean): void {
     const isExpected = this.#isRestored || !this.#resetsCovariance;
     this.#isRestored = false;
-    if (!this.#recorder.hasRows || isExpected) return;
+    if (!this.#recorder.samples.hasRows || isExpected) return;
     if (isEpochUnfinished) {
-      this.#recorder.solve({}, true);
+      this.#recorder.samples.solve({}, true);
       this.#failures.warnOnce(
         `model.fit: the fit before ended within epoch ${this.#epochs.epoch + 1}, whose rows are left out`,
       );
@@ -354,7 +340,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   }
 
   #warnOfEmpty(where: string, why: string): void {
-    if (this.#recorder.isRecording && !this.#recorder.hasRows) {
+    if (this.#recorder.isRecording && !this.#recorder.samples.hasRows) {
       this.#failures.warnOnce(`${where}: expected passes through the tracked layers, got none: ${why}`);
     }
   }
@@ -385,11 +371,5 @@ function checkArguments(logdir: unknown, model: unknown): void {
     throw new TypeError(
       `${call}: expected a LayersModel, a list of layers or { model, nodes }, got ${describe(model)}`,
     );
-  }
-}
-
-function checkSplit(split: Split): void {
-  if (split !== 'train' && split !== 'val') {
-    throw new RangeError(`split: expected 'train' or 'val', got ${describe(split)}`);
   }
 }

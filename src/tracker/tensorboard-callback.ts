@@ -3,12 +3,12 @@ import type { LayersModel, Logs } from '@tensorflow/tfjs-layers';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
+import { FailureLog } from '../recording/failures.js';
 import type { Split } from '../saturation/epoch.js';
 import { checkLogdir, type SummaryFileWriter, summaryFileWriter } from '../writer/summary-file-writer.js';
 import { acceptCallbacksEverywhere, FitCallback } from './callback.js';
-import { FailureLog } from '../recording/failures.js';
 import { FollowedFits } from './fits.js';
-import { resolveOptions, type SaturationOptions } from '../recording/options.js';
+import { resolveOptions, type SaturationOptions } from './options.js';
 import { SaturationTracker } from './saturation-tracker.js';
 import { metricsOf, writeEpochLogs } from './training-logs.js';
 

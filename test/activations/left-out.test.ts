@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
-import type { SaturationOptions } from '../../src/recording/options.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
 import { freeWeights, normalTensor } from '../support/models.js';

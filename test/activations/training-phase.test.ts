@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TrainingPhase } from '../../src/activations/training-phase.js';
-import type { SaturationOptions } from '../../src/recording/options.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
 import { dense, normalTensor, ownKeysOf, seedWeights } from '../support/models.js';

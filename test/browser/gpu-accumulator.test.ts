@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
-import { AccumulatorFactory } from '../../src/activations/accumulate/choose.js';
+import { TensorAccumulators } from '../../src/activations/accumulate/choose.js';
 import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
 import type { ActivationView } from '../../src/recording/samples.js';
 import { distance } from '../support/random.js';
@@ -45,7 +45,7 @@ describeOn(['webgl', 'webgpu'], 'GpuAccumulator', (backend) => {
   beforeAll(() => useBackend(backend));
 
   it('is what a layer with many rows gets', () => {
-    const factory = new AccumulatorFactory('auto');
+    const factory = new TensorAccumulators('auto');
     const accumulator = factory.choose('layer', { shape: [64, 16], view, masked: false }, 0, fail);
     expect(accumulator).toBeInstanceOf(GpuAccumulator);
   });

@@ -82,7 +82,7 @@ describe('nodeFiles', () => {
     taken.forEach((each) => closeSync(each));
     await writer.close();`,
       [logdir],
-      'ulimit -n 64',
+      'ulimit -n 96',
     );
     expect(ending.stdout.trim()).toBe('EMFILE');
     expect(ending.code).toBe(0);
@@ -109,7 +109,7 @@ describe('nodeFiles', () => {
     await new Promise((done) => setTimeout(done, 1500));
     console.log(flushed, written, open() - before);`,
       [logdir],
-      'ulimit -n 64',
+      'ulimit -n 96',
     );
     expect(ending).toMatchObject({ stdout: '0 32 0\n', stderr: '', code: 0 });
     expect(readdirSync(join(logdir, 'many')).length).toBe(200);
@@ -130,7 +130,7 @@ describe('nodeFiles', () => {
     writer.addScalars('many', { c: 1, a: 1 }, 2);
     await writer.close();`,
       [logdir],
-      'ulimit -n 64',
+      'ulimit -n 96',
     );
     expect(ending).toMatchObject({ stderr: '', code: 0 });
     const [a, b, c] = ['a', 'b', 'c'].map((key) => stepsIn(join(logdir, 'many', key), 'many'));

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SampleMatrix } from '../../src/recording/samples.js';
 import { LogisticRegression } from '../../src/probes/logistic-regression.js';
 import { probeLayers } from '../../src/probes/probes.js';
+import type { SampleMatrix } from '../../src/recording/samples.js';
 
 const reference = JSON.parse(readFileSync(new URL('../fixtures/probes/reference.json', import.meta.url), 'utf8'));
 const bytes = (name: string) => new Uint8Array(Buffer.from(reference[name], 'base64'));

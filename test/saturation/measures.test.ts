@@ -4,7 +4,7 @@ import { type Eigenspace, measureLayer, solveOptionsFor } from '../../src/satura
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Reservoir } from '../../src/statistics/reservoir.js';
 import { solveAccumulator } from '../../src/statistics/threads/solve.js';
-import { resolveOptions, type SaturationOptions } from '../../src/recording/options.js';
+import { resolveOptions, type SaturationOptions } from '../../src/tracker/options.js';
 import { distance, gaussianRows, relativeDistance, twoPassCovariance } from '../support/random.js';
 
 /** Measures rows as a tracker with these options does. */

@@ -13,7 +13,7 @@ import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { EpochTable } from '../../src/stores/epoch-table.js';
-import type { SaturationOptions } from '../../src/recording/options.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';

@@ -9,7 +9,7 @@ import { ConsoleStore } from '../../src/stores/console-store.js';
 import { EpochTable } from '../../src/stores/epoch-table.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
-import { resolveOptions } from '../../src/recording/options.js';
+import { resolveOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { temporaryFolder } from '../support/folders.js';
 import { dense, normalTensor } from '../support/models.js';

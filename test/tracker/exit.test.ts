@@ -79,7 +79,7 @@ it.each([
 ])('rows that were %s are told of at exit if they are lost', async (_, act, isTold) => {
   for (const end of ['', 'process.exit(0);']) {
     const { stderr } = await programs.run(program() + act + end, [temporaryFolder()]);
-    const told = /At exit the rows that were recorded for epoch [12] are in no file: tracker.addSaturations\(\) ends/;
+    const told = /At exit the rows that were recorded for epoch [12] are in no file: addSaturations\(\) ends/;
     if (isTold) expect(stderr).toMatch(told);
     else expect(stderr).not.toMatch(told);
   }
@@ -112,7 +112,7 @@ it('stores that need not be awaited get the epochs, and the others are named', a
     [logdir],
   );
   for (const number of [0, 1, 2]) expect(ending.stdout).toContain(`epoch ${number}`);
-  expect(ending.stderr).toContain("At exit the store 'csv' had not saved epochs 2, 3: await tracker.close()");
+  expect(ending.stderr).toContain("At exit the store 'csv' had not saved epochs 2, 3: await close()");
   expect(ending.stderr).not.toContain("'console'");
   expect(readFileSync(`${logdir}.csv`, 'utf8').trim().split('\n').length).toBe(2);
 });

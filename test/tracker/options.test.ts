@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Stat } from '../../src/saturation/stats.js';
 import { EpochTable } from '../../src/stores/epoch-table.js';
-import { resolveOptions, type SaturationOptions } from '../../src/recording/options.js';
+import { resolveOptions, type SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
 import { temporaryFolder } from '../support/folders.js';

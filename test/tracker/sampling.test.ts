@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readHistory } from '../../src/saturation/runs.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
-import type { SaturationOptions } from '../../src/recording/options.js';
+import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
 import { temporaryFolder } from '../support/folders.js';

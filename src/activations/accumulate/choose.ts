@@ -1,21 +1,12 @@
-import { getBackend } from '@tensorflow/tfjs-core';
+import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
+import type { AccumulatorFactory, FirstOutput, LayerAccumulator } from '../../recording/accumulator.js';
+import { isPlainMatrix, sampleSize } from '../../recording/samples.js';
 import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
-import { type ActivationView, isPlainMatrix, sampleSize } from '../../recording/samples.js';
-import type { LayerAccumulator } from '../../recording/accumulator.js';
 import { DeviceAccumulator, float32Product } from './on-device.js';
 import { float64Product, hasNativeFloat64 } from './on-device-float64.js';
 import { GpuAccumulator } from './on-gpu.js';
-import { HostAccumulator } from './on-host.js';
+import { onHost } from './on-host.js';
 import { WorkerAccumulator } from './on-worker.js';
-
-/** The first output of a layer, by which the way to accumulate the layer is chosen. */
-export interface FirstOutput {
-  shape: readonly number[];
-  /** The tensor's type; default 'float32'. */
-  dtype?: string;
-  view: ActivationView;
-  masked: boolean;
-}
 
 /**
  * Rows per feature from which reducing on the device is cheaper than copying the rows out: copying costs the same for
@@ -27,7 +18,7 @@ const deviceRowsPerFeature = 16;
  * Makes the accumulators of one recorder: it chooses where each layer is accumulated, and owns the thread that layers
  * share. The choices follow measurements: see bench/RESULTS.md.
  */
-export class AccumulatorFactory {
+export class TensorAccumulators implements AccumulatorFactory<Tensor> {
   readonly #precision: 'auto' | 'float64';
   #thread: RemoteAccumulators | undefined;
 
@@ -51,25 +42,25 @@ export class AccumulatorFactory {
     output: FirstOutput | undefined,
     keepRows: number,
     report: (error: unknown) => void,
-  ): LayerAccumulator {
+  ): LayerAccumulator<Tensor> {
     const backend = getBackend();
-    if (output === undefined || keepRows > 0) return new HostAccumulator(report, keepRows);
+    if (output === undefined || keepRows > 0) return onHost(report, keepRows);
     // Devices multiply in float32 or in integers that overflow: others than float32 are read.
     const plain = (output.dtype ?? 'float32') === 'float32' && isPlainMatrix(output.shape, output.view, output.masked);
     const { rows, features } = sampleSize(output.shape, output.view);
     if (backend === 'webgl' || backend === 'webgpu') {
       // With fewer rows than features, the rows themselves are less to read than the sums.
       const onDevice = plain && rows >= features && this.#precision === 'auto';
-      return onDevice ? new GpuAccumulator(report) : new HostAccumulator(report);
+      return onDevice ? new GpuAccumulator(report) : onHost(report);
     }
-    if (backend !== 'tensorflow') return new HostAccumulator(report);
+    if (backend !== 'tensorflow') return onHost(report);
     if (plain && rows >= deviceRowsPerFeature * features) {
       if (this.#precision === 'auto') return new DeviceAccumulator(float32Product);
       if (hasNativeFloat64()) return new DeviceAccumulator(float64Product);
     }
     const float32Products = this.#precision === 'auto';
     this.#thread ??= RemoteAccumulators.start({ float32Products });
-    if (this.#thread === undefined) return new HostAccumulator(report);
+    if (this.#thread === undefined) return onHost(report);
     return new WorkerAccumulator(this.#thread, name, float32Products);
   }
 

@@ -5,20 +5,21 @@ import {
   slice,
   sub,
   sum,
+  type Tensor,
   type Tensor2D,
   type Tensor3D,
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
+import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
 import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape, withValues } from '../tensors.js';
-import type { LayerAccumulator, Pass, SolvedLayer } from '../../recording/accumulator.js';
 import { sampleRows } from './read-samples.js';
-import { center, checkFeatures, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
+import { center, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
 
 /** A way to reduce rows to moments on the device. */
 export interface DeviceProduct {
@@ -46,7 +47,7 @@ export interface DeviceProduct {
  * the layer's own rows and then follows the mean: so a feature that never varies has exactly zero variance, and a mean
  * that drifts does no harm.
  */
-export class DeviceAccumulator implements LayerAccumulator {
+export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   readonly strategy: string;
   readonly #product: DeviceProduct;
   #accumulator: CovarianceAccumulator | undefined;
@@ -61,7 +62,7 @@ export class DeviceAccumulator implements LayerAccumulator {
     this.strategy = product.strategy;
   }
 
-  add(pass: Pass): void {
+  add(pass: Pass<Tensor>): void {
     offTape(pass.output, () =>
       tidy(() => {
         const x = sampleRows(pass);

@@ -21,14 +21,14 @@ import {
   where,
   zerosLike,
 } from '@tensorflow/tfjs-core';
+import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape } from '../tensors.js';
-import type { LayerAccumulator, Pass, SolvedLayer } from '../../recording/accumulator.js';
 import { sampleRows } from './read-samples.js';
-import { center, checkFeatures } from './shift.js';
+import { center } from './shift.js';
 
 /** Passes summed on the device before they are read back. */
 const chunkPasses = 8;
@@ -65,7 +65,7 @@ interface Period {
  * (WebGL, WebGPU). Rows with a NaN or Infinity are left out and counted on the device. DeviceAccumulator says what the
  * shift is for.
  */
-export class GpuAccumulator implements LayerAccumulator {
+export class GpuAccumulator implements LayerAccumulator<Tensor> {
   readonly strategy = 'float32 sums on the GPU, read back asynchronously, merged in float64';
   readonly #report: (error: unknown) => void;
   #period: Period | undefined;
@@ -76,7 +76,7 @@ export class GpuAccumulator implements LayerAccumulator {
     this.#report = report;
   }
 
-  add(pass: Pass): void {
+  add(pass: Pass<Tensor>): void {
     offTape(pass.output, () => {
       tidy(() => {
         const x = sampleRows(pass);

@@ -1,19 +1,19 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
+import type { SampleMatrix } from '../../recording/samples.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
-import type { SampleMatrix } from '../../recording/samples.js';
-import type { LayerAccumulator, Pass, SolvedLayer } from '../../recording/accumulator.js';
 import { readSamples } from './read-samples.js';
-import { checkFeatures } from './shift.js';
 
 /**
  * Accumulates on another thread, beside the training: this thread only copies the rows. This is for few rows of many
  * features (dense layers), which are quick to copy and slow to multiply. Rows that come before the thread runs, or that
  * the thread has no room for, are accumulated here and merged into the rest at the end.
  */
-export class WorkerAccumulator implements LayerAccumulator {
+export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   readonly #thread: RemoteAccumulators;
   readonly #name: string;
   readonly #products: string;
@@ -38,7 +38,7 @@ export class WorkerAccumulator implements LayerAccumulator {
     return this.#thread.isRunning ? `${this.#products} in a worker thread` : 'float64 on the host';
   }
 
-  add(pass: Pass): void {
+  add(pass: Pass<Tensor>): void {
     readSamples(pass, (samples) => {
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, pass.output.shape);

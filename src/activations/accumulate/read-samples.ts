@@ -10,9 +10,9 @@ import {
   tensor1d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { isPlainMatrix, type SampleMatrix, sampleSize, samplesAt, toSamples, unmaskedRows } from '../../recording/samples.js';
-import { floatsOf, offTape, withValues } from '../tensors.js';
 import type { Pass } from '../../recording/accumulator.js';
+import { isPlainMatrix, type SampleMatrix, sampleSize, samplesAt, unmaskedRows } from '../../recording/samples.js';
+import { floatsOf, offTape, withValues } from '../tensors.js';
 
 /*
  * A pass becomes a matrix of samples, on the device (sampleRows) or on the host (readSamples, readSamplesLater). If few
@@ -23,7 +23,7 @@ import type { Pass } from '../../recording/accumulator.js';
 const leastPicked = 2 ** 16;
 
 /** A pass's samples as a tensor of rows x features on the device. The output must be a plain matrix (isPlainMatrix). */
-export function sampleRows({ output: given, view, items, rows }: Pass): Tensor2D {
+export function sampleRows({ output: given, view, items, rows }: Pass<Tensor>): Tensor2D {
   const output: Tensor = given.dtype === 'float32' ? given : cast(given, 'float32');
   if (rows !== undefined) return rowsOf(output, sampleSize(output.shape, view).features, rows);
   const used: Tensor = items < (output.shape[0] ?? 0) ? slice(output, 0, items) : output;
@@ -32,14 +32,14 @@ export function sampleRows({ output: given, view, items, rows }: Pass): Tensor2D
 }
 
 /** Passes a pass's samples to `use`, which must not keep them. */
-export function readSamples(pass: Pass, use: (samples: SampleMatrix) => void): void {
-  const read = (part: Pass) => withValues(part.output, (values) => use(samplesOf(values, part)));
+export function readSamples(pass: Pass<Tensor>, use: (samples: SampleMatrix) => void): void {
+  const read = (part: Pass<Tensor>) => withValues(part.output, (values) => use(samplesOf(values, part)));
   if (isReadWhole(pass)) read(pass);
   else offTape(pass.output, () => tidy(() => void read(partOf(pass))));
 }
 
 /** Resolves to a pass's samples. Its tensor may be disposed of meanwhile. */
-export async function readSamplesLater(pass: Pass): Promise<SampleMatrix> {
+export async function readSamplesLater(pass: Pass<Tensor>): Promise<SampleMatrix> {
   let part = pass;
   offTape(pass.output, () =>
     tidy(() => {
@@ -54,18 +54,21 @@ export async function readSamplesLater(pass: Pass): Promise<SampleMatrix> {
   }
 }
 
-function samplesOf(values: Float32Array | Float64Array, { output, view, mask, items, rows }: Pass): SampleMatrix {
-  return samplesAt(toSamples(values, output.shape, view, mask, items), rows);
+function samplesOf(
+  values: Float32Array | Float64Array,
+  { output, view, mask, items, rows }: Pass<Tensor>,
+): SampleMatrix {
+  return samplesAt(rows, values, output.shape, view, mask, items);
 }
 
 /** On the cpu backend nothing is copied, but all of a map is computed with. */
-function isReadWhole({ output, view, mask, rows }: Pass): boolean {
+function isReadWhole({ output, view, mask, rows }: Pass<Tensor>): boolean {
   if (rows === undefined || output.size < leastPicked) return true;
   return getBackend() === 'cpu' && isPlainMatrix(output.shape, view, mask !== undefined);
 }
 
 /** A pass with the part of its output, on the device, that holds the rows which are used. */
-function partOf(pass: Pass): Pass {
+function partOf(pass: Pass<Tensor>): Pass<Tensor> {
   const { output, view, mask, items } = pass;
   const rows = pass.rows as Int32Array;
   const shape: readonly number[] = output.shape;

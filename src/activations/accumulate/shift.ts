@@ -79,11 +79,3 @@ function largestAtLeast(scatter: Float64Array, features: number): number {
   }
   return length > 0 ? image / length : 0;
 }
-
-/** @throws RangeError if a layer's output changed its width within a period */
-export function checkFeatures(expected: number, found: number, shape: readonly number[]): void {
-  if (expected === found) return;
-  throw new RangeError(
-    `output: expected ${expected} features as in earlier passes, got ${found} from an output of shape [${shape}]`,
-  );
-}

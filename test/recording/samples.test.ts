@@ -130,9 +130,9 @@ describe('toSamples', () => {
   );
 
   it('takes the samples with given numbers', () => {
-    const samples = { values: Float32Array.from({ length: 40 }, (_, i) => i), rows: 20, features: 2 };
-    expect([...samplesAt(samples, Int32Array.of(2, 7, 5)).values]).toEqual([4, 5, 14, 15, 10, 11]);
-    expect(samplesAt(samples, undefined)).toBe(samples);
+    const values = Float32Array.from({ length: 40 }, (_, i) => i);
+    expect([...samplesAt(Int32Array.of(2, 7, 5), values, [20, 2], view).values]).toEqual([4, 5, 14, 15, 10, 11]);
+    expect(samplesAt(undefined, values, [20, 2], view)).toEqual({ values, rows: 20, features: 2 });
   });
 
   it('reads only the first items if asked to', () => {

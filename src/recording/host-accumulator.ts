@@ -1,0 +1,93 @@
+import { CovarianceAccumulator } from '../statistics/covariance.js';
+import { Reservoir } from '../statistics/reservoir.js';
+import type { SolveOptions } from '../statistics/threads/solve.js';
+import { solveInBackground } from '../statistics/threads/solver.js';
+import { afterwards, type Computation, computed, mapped } from '../statistics/threads/thread.js';
+import { checkFeatures, type LayerAccumulator, type LayerOutput, type Pass, type SolvedLayer } from './accumulator.js';
+import type { SampleMatrix } from './samples.js';
+
+/** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
+interface Period {
+  accumulator: CovarianceAccumulator | undefined;
+  rows: Reservoir | undefined;
+  reading: Set<Promise<void>>;
+}
+
+/** How a HostAccumulator reads the samples of an output. */
+export interface SampleReader<T extends LayerOutput> {
+  /** See LayerAccumulator.strategy. */
+  readonly strategy: string;
+  /**
+   * Passes the samples of a pass to `use`, which keeps nothing of them: at once, or later, in which case the promise says when.
+   */
+  read(pass: Pass<T>, use: (samples: SampleMatrix) => void): void | Promise<void>;
+  /** Whether sums are copied to the thread that solves them instead of handed over. */
+  copiesToThread(): boolean;
+}
+
+/** The exact way that works everywhere: it reads the activations and accumulates them in float64 on this thread. */
+export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<T> {
+  readonly strategy: string;
+  readonly #reader: SampleReader<T>;
+  readonly #report: (error: unknown) => void;
+  readonly #keepRows: number;
+  #period = newPeriod();
+
+  /**
+   * @param report receives errors that occur when no caller can receive them
+   * @param keepRows how many samples to keep, chosen at random; default 0
+   */
+  constructor(reader: SampleReader<T>, report: (error: unknown) => void, keepRows = 0) {
+    this.#reader = reader;
+    this.#report = report;
+    this.#keepRows = keepRows;
+    this.strategy = reader.strategy;
+  }
+
+  add(pass: Pass<T>): void {
+    const period = this.#period;
+    const { shape } = pass.output;
+    const reading = this.#reader.read(pass, (samples) => this.#accumulate(period, samples, shape));
+    if (reading === undefined) return;
+    const settled: Promise<void> = reading.catch(this.#report).finally(() => period.reading.delete(settled));
+    period.reading.add(settled);
+  }
+
+  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
+    const period = this.#period;
+    if (endPeriod) this.#period = newPeriod();
+    const copies = this.#reader.copiesToThread();
+    const begin = (): Computation<SolvedLayer | undefined> => {
+      const { accumulator, rows } = period;
+      if (accumulator === undefined) return computed(() => undefined);
+      return mapped(solveInBackground(accumulator, options, endPeriod, copies), (solved) => ({ solved, rows }));
+    };
+    return period.reading.size > 0 ? afterwards(Promise.all(period.reading), begin) : begin();
+  }
+
+  snapshot(): CovarianceAccumulator | undefined {
+    return this.#period.accumulator;
+  }
+
+  restore(accumulator: CovarianceAccumulator): void {
+    this.#period.accumulator = accumulator;
+  }
+
+  dispose(): void {
+    this.#period = newPeriod();
+  }
+
+  #accumulate(period: Period, samples: SampleMatrix, shape: readonly number[]): void {
+    period.accumulator ??= new CovarianceAccumulator(samples.features);
+    checkFeatures(period.accumulator.features, samples.features, shape);
+    period.accumulator.update(samples.values);
+    if (this.#keepRows > 0) {
+      period.rows ??= new Reservoir(this.#keepRows, samples.features);
+      period.rows.add(samples.values);
+    }
+  }
+}
+
+function newPeriod(): Period {
+  return { accumulator: undefined, rows: undefined, reading: new Set() };
+}

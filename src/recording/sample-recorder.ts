@@ -1,0 +1,396 @@
+import { warn } from '#platform';
+import type { Split } from '../saturation/epoch.js';
+import type { Spectrum } from '../statistics/spectrum.js';
+import type { SolveOptions } from '../statistics/threads/solve.js';
+import { type Computation, mapped } from '../statistics/threads/thread.js';
+import type { AccumulatorFactory, FirstOutput, LayerAccumulator, LayerOutput, SolvedLayer } from './accumulator.js';
+import { checkFits, type SavedLayer } from './recorder-state.js';
+import { SampleBudget } from './sample-budget.js';
+import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
+
+/*
+ * From a layer's output to its accumulator, whatever runtime the output comes from: which rows of a pass count, how many of an
+ * epoch are needed, and to which accumulator they are added. At the end of a period all accumulators are solved.
+ */
+
+/** Samples kept per layer and split for the embedding: enough for a scatter plot, and few enough for memory. */
+const embeddingRows = 1000;
+
+/** How activations are read and which of them count. */
+export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
+  /** Undefined: 'lastTimestep' for recurrent layers, 'tokens' for all others. */
+  readonly timeseriesMethod: ActivationView['timeseriesMethod'] | undefined;
+  /** Undefined: maps keep their size. */
+  readonly downsample: ActivationView['downsample'];
+  /** Whether every row counts, or as many rows as the saturation needs. */
+  readonly sampling: 'all' | 'auto';
+  /** Explained-variance threshold in (0, 1], for which 'auto' sampling chooses how many rows it needs. */
+  readonly threshold: number;
+  /** 'float64' excludes accumulators that multiply in float32. */
+  readonly precision: 'auto' | 'float64';
+  /** Every n-th batch counts, starting with the first of each epoch. */
+  readonly logInterval: number;
+  /** Most items (images, sequences) per layer, split and epoch; may be Infinity. */
+  readonly maxSamples: number;
+  /** Layers with more features than this are left out; may be Infinity. */
+  readonly maxWidth: number;
+  /** Whether rows are kept for an embedding. */
+  readonly embedding: boolean;
+}
+
+/** One layer in one split at the end of a period. */
+export interface RecordedLayer {
+  split: Split;
+  layer: string;
+  /** Where and in which precision its samples were summed, in words. */
+  strategy: string;
+  /** The result is undefined if nothing was recorded. */
+  solved: Computation<SolvedLayer | undefined>;
+}
+
+/** A batch: a layer may be called several times for it. */
+export interface BatchPlace {
+  /** What runs batches: a training step, a validation, or a call of record() or observe(). Each has another number. */
+  readonly run: number;
+  /** Which of the run's batches, from 0. */
+  readonly index: number;
+}
+
+/** A pass of data through a layer. */
+export interface LayerPass<T> {
+  /** The layer's output, which is valid only during the call that receives it. */
+  readonly output: T;
+  readonly view: ActivationView;
+  /** N x T; 0 marks a padding step. */
+  readonly mask: ArrayLike<number> | undefined;
+  readonly batch: BatchPlace;
+  /** How many items (images, sequences) the epoch will bring in this split; undefined if that is unknown. */
+  readonly expectedItems: number | undefined;
+}
+
+let runs = 0;
+
+/** A number for a run of batches that no other run has. */
+export function newRun(): number {
+  return runs++;
+}
+
+/** Counts the batches that pass one layer, each once, however often the layer is called for it. */
+class BatchCount {
+  /** Batches since the period began. */
+  total: number;
+  /** What runs the batches now, and how many there were before. */
+  #run: { readonly number: number; readonly before: number } | undefined;
+
+  constructor(total = 0) {
+    this.total = total;
+  }
+
+  /** The number of a batch in the period, from 0. */
+  numberOf({ run, index }: BatchPlace): number {
+    if (this.#run?.number !== run) this.#run = { number: run, before: this.total };
+    const number = this.#run.before + index;
+    this.total = Math.max(this.total, number + 1);
+    return number;
+  }
+}
+
+/** With sampling 'auto': what decides which rows of a layer are used. */
+interface Sampling {
+  readonly features: number;
+  readonly budget: SampleBudget;
+  /** How many items the budget was told that an epoch brings; undefined if that is unknown. */
+  expectedItems: number | undefined;
+  /** Rows picked since the first epoch. */
+  picked: number;
+}
+
+/** The state of one layer in one split. */
+interface Entry<T extends LayerOutput> {
+  split: Split;
+  name: string;
+  /** Width of what was used in this period; undefined before its first pass. */
+  features: number | undefined;
+  accumulator: LayerAccumulator<T>;
+  /** What counts the batches of the period. */
+  batches: BatchCount;
+  /** Items (images, sequences) used since the period began. */
+  items: number;
+  /** Rows that were used since the period began, and how many independent rows they are worth. */
+  rows: number;
+  effectiveRows: number;
+  /** The batch that is running, and how many items were used before it. */
+  batch: { readonly number: number; readonly itemsBefore: number } | undefined;
+  /** Whether a pass of this period was used. */
+  isUsed: boolean;
+  /** With sampling 'auto': which rows are used. */
+  sampling: Sampling | undefined;
+}
+
+/**
+ * Accumulates the outputs of layers, with training and validation apart.
+ *
+ * @typeParam T what an output is: a tensor, or values in memory
+ */
+export class SampleRecorder<T extends LayerOutput> {
+  readonly #options: RecordingOptions;
+  readonly #report: (error: unknown, where: string) => void;
+  /** The layers that are known beforehand, with the number of features where it is known. */
+  readonly #widths: ReadonlyMap<string, number | undefined>;
+  /** The layers whose order is that of depth; others come in order of their first pass. */
+  readonly #ordered: Iterable<string>;
+  readonly #entries = new Map<string, Entry<T>>();
+  readonly #accumulators: AccumulatorFactory<T>;
+  /** Layers that are left out because they are too wide, and their widths; those that no warning has named yet. */
+  readonly #tooWide = new Map<string, number>();
+  readonly #unnamed: string[] = [];
+  /** Layers and splits (`split/layer`) of which passes of another width were reported. */
+  readonly #otherWidths = new Set<string>();
+
+  /**
+   * @param accumulators makes an accumulator for each layer and split
+   * @param report receives errors of single layers that no caller receives, with what failed in words
+   * @param widths the layers known beforehand, with the number of features where it is known
+   * @param ordered those of them whose order is that of depth
+   */
+  constructor(
+    options: RecordingOptions,
+    accumulators: AccumulatorFactory<T>,
+    report: (error: unknown, where: string) => void,
+    widths: ReadonlyMap<string, number | undefined> = new Map(),
+    ordered: Iterable<string> = [],
+  ) {
+    this.#options = options;
+    this.#accumulators = accumulators;
+    this.#report = report;
+    this.#widths = widths;
+    this.#ordered = ordered;
+  }
+
+  /** Whether rows were recorded since the period began. */
+  get hasRows(): boolean {
+    for (const entry of this.#entries.values()) if (entry.isUsed) return true;
+    return false;
+  }
+
+  /** Whether a layer is left out because it is wider than `maxWidth`. */
+  isTooWide(name: string): boolean {
+    return this.#tooWide.has(name);
+  }
+
+  /**
+   * Adds the rows of a pass that count to the accumulator of its layer and split.
+   *
+   * @throws what the accumulator throws, e.g. because values cannot be read
+   */
+  add(split: Split, name: string, { output, view, mask, batch, expectedItems }: LayerPass<T>): void {
+    if (this.#isLeftOut(split, name, output, view)) return;
+    const { shape, dtype } = output;
+    const entry = this.#entryOf(split, name, () => ({ shape, dtype, view, masked: mask !== undefined }));
+    const number = entry.batches.numberOf(batch);
+    if (number % this.#options.logInterval !== 0) return;
+    if (entry.batch?.number !== number) entry.batch = { number, itemsBefore: entry.items };
+    const { itemsBefore } = entry.batch;
+    const items = Math.min(shape[0] ?? 0, this.#options.maxSamples - itemsBefore);
+    if (items <= 0) return;
+    const size = sampleSize(shape, view, mask, items);
+    const picked = this.#options.sampling === 'all' ? undefined : this.#rowsToUse(entry, size, items, expectedItems);
+    if (picked?.length === 0) return;
+    entry.accumulator.add({ output, view, mask, items, rows: picked });
+    entry.items = Math.max(entry.items, itemsBefore + items);
+    entry.features = size.features;
+    entry.rows += picked?.length ?? size.rows;
+    entry.effectiveRows += effectiveRows(shape, view, mask, items, size, picked);
+    entry.isUsed = true;
+  }
+
+  /** Derives from an epoch's spectrum how many rows the next epochs need (sampling 'auto'). */
+  adaptBudget(split: Split, name: string, spectrum: Spectrum): void {
+    this.#entries.get(`${split}/${name}`)?.sampling?.budget.adaptTo(spectrum);
+  }
+
+  /**
+   * Solves every layer that was recorded in this period: the layers known beforehand in their order, then observed names in
+   * order of their first pass.
+   *
+   * @param endPeriod whether the next pass starts a new period
+   */
+  solve(options: SolveOptions, endPeriod: boolean): RecordedLayer[] {
+    const order = new Map([...this.#ordered].map((name, index) => [name, index]));
+    const used = [...this.#entries.values()].filter((entry) => entry.isUsed);
+    used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
+    return used.map((entry) => {
+      const { rows, effectiveRows: effective } = entry;
+      const solved = mapped(
+        entry.accumulator.solve(options, endPeriod),
+        (taken) =>
+          // Rows that were left out were worth as much as the others.
+          taken && withEffectiveSamples(taken, rows > 0 ? (taken.solved.count * effective) / rows : 0),
+      );
+      // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
+      solved.result.catch(() => {});
+      if (endPeriod) {
+        entry.items = 0;
+        entry.features = undefined;
+        entry.rows = 0;
+        entry.effectiveRows = 0;
+        entry.isUsed = false;
+        entry.sampling?.budget.endEpoch();
+      }
+      entry.batches = new BatchCount();
+      entry.batch = undefined;
+      return { split: entry.split, layer: entry.name, strategy: entry.accumulator.strategy, solved };
+    });
+  }
+
+  /** What each layer of the running period has accumulated so far, for saving. */
+  snapshot(): SavedLayer[] {
+    const saved: SavedLayer[] = [];
+    for (const { split, name, accumulator, batches, ...entry } of this.#entries.values()) {
+      const snapshot = accumulator.snapshot();
+      if (snapshot !== undefined) {
+        const { items, rows, effectiveRows } = entry;
+        const counts = { passes: batches.total, items, rows, effectiveRows, observed: !this.#widths.has(name) };
+        saved.push({ split, layer: name, ...counts, accumulator: snapshot });
+      }
+    }
+    return saved;
+  }
+
+  /** Goes on from what the layers had accumulated in an earlier process. @throws RangeError if they are another model's */
+  restore(saved: readonly SavedLayer[]): void {
+    checkFits(saved, this.#widths);
+    for (const each of saved) this.#restore(each);
+  }
+
+  #restore({ split, layer, passes, items, rows, effectiveRows, accumulator }: SavedLayer): void {
+    const entry = this.#entryOf(split, layer);
+    entry.features = accumulator.features;
+    entry.rows = rows ?? accumulator.count + accumulator.rejected;
+    entry.effectiveRows = effectiveRows ?? Math.min(entry.rows, items * independentPerItem);
+    entry.accumulator.restore(accumulator);
+    entry.isUsed = true;
+    entry.batches = new BatchCount(passes);
+    entry.items = items;
+  }
+
+  /** Where and in which precision each layer is accumulated, by layer. */
+  strategies(): Map<string, string> {
+    return new Map([...this.#entries.values()].map(({ name, accumulator }) => [name, accumulator.strategy]));
+  }
+
+  /** Releases everything that was recorded. */
+  dispose(): void {
+    for (const { accumulator } of this.#entries.values()) accumulator.dispose();
+    this.#accumulators.close();
+  }
+
+  /** As dispose(), but passes may follow, which start anew. */
+  release(): void {
+    this.dispose();
+    this.#entries.clear();
+  }
+
+  /** Whether a pass does not count: it has another width than earlier ones of its period, or the layer is too wide. */
+  #isLeftOut(split: Split, name: string, { shape }: LayerOutput, view: ActivationView): boolean {
+    if (this.#tooWide.has(name)) return true;
+    // The width depends on the shape alone: there is no need for masks.
+    const { features } = sampleSize(shape, view, undefined, 0);
+    const known = this.#entries.get(`${split}/${name}`)?.features;
+    if (known !== undefined) {
+      if (features === known) return false;
+      // Every batch may have another length: one message is enough.
+      if (!this.#otherWidths.has(`${split}/${name}`)) this.#reportWidth(split, name, known, features, shape);
+      return true;
+    }
+    if (features <= this.#options.maxWidth) return false;
+    this.#tooWide.set(name, features);
+    if (this.#unnamed.push(name) === 1) queueMicrotask(() => this.#warnOfWidth());
+    return true;
+  }
+
+  #reportWidth(split: Split, name: string, expected: number, found: number, shape: readonly number[]): void {
+    this.#otherWidths.add(`${split}/${name}`);
+    const error = new RangeError(
+      `output: expected ${expected} features as in earlier passes, got ${found} from an output of shape [${shape}]. ` +
+        'Passes of other widths than the first are left out. If sizes vary, read each place or step as a row: see ' +
+        'convMethod and timeseriesMethod',
+    );
+    this.#report(error, `layer '${name}' (${split})`);
+  }
+
+  #warnOfWidth(): void {
+    const layers = this.#unnamed.splice(0).map((name) => `'${name}' (${this.#tooWide.get(name)} features)`);
+    warn(
+      `Layers of more than maxWidth = ${this.#options.maxWidth} features are left out: ${layers.join(', ')}. Memory grows ` +
+        'with the square of the width, and time with its cube; the option maxWidth sets the limit',
+    );
+  }
+
+  /** The numbers of the rows of a pass that sampling 'auto' uses; undefined for all. */
+  #rowsToUse(
+    entry: Entry<T>,
+    { rows, features }: { rows: number; features: number },
+    items: number,
+    inEpoch: number | undefined,
+  ): Int32Array | undefined {
+    const { threshold } = this.#options;
+    if (entry.sampling?.features !== features) {
+      const budget = new SampleBudget(features, { threshold });
+      entry.sampling = { features, budget, expectedItems: undefined, picked: 0 };
+    }
+    const { sampling } = entry;
+    const expectedItems = this.#usedOf(inEpoch);
+    if (sampling.expectedItems !== expectedItems) {
+      sampling.expectedItems = expectedItems;
+      // A layer that is called several times for a batch has more rows than that, and uses more of them in the first epoch.
+      const rowsPerItem = rows / items;
+      sampling.budget.expect(
+        expectedItems === undefined ? undefined : { rows: expectedItems * rowsPerItem, items: expectedItems },
+      );
+    }
+    const wanted = sampling.budget.rowsToUse({ rows, items });
+    if (wanted >= rows) return undefined;
+    const picked = pickRows(rows, wanted, sampling.picked);
+    sampling.picked += wanted;
+    return picked;
+  }
+
+  /** How many of an epoch's items will be looked at; undefined if that is unknown. */
+  #usedOf(items: number | undefined): number | undefined {
+    if (items === undefined) return undefined;
+    return Math.max(1, Math.min(items / this.#options.logInterval, this.#options.maxSamples));
+  }
+
+  #entryOf(split: Split, name: string, output: () => FirstOutput | undefined = () => undefined): Entry<T> {
+    const key = `${split}/${name}`;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      const keepRows = this.#options.embedding ? embeddingRows : 0;
+      const report = (error: unknown) => this.#report(error, `layer '${name}'`);
+      const accumulator = this.#accumulators.choose(key, output(), keepRows, report);
+      entry = {
+        split,
+        name,
+        features: undefined,
+        accumulator,
+        batches: new BatchCount(),
+        items: 0,
+        rows: 0,
+        effectiveRows: 0,
+        batch: undefined,
+        isUsed: false,
+        sampling: undefined,
+      };
+      this.#entries.set(key, entry);
+    }
+    return entry;
+  }
+}
+
+/** A solved layer that knows how many independent rows its samples are worth: a whole number, 1 at least if there are any. */
+function withEffectiveSamples(taken: SolvedLayer, effective: number): SolvedLayer {
+  const { count } = taken.solved;
+  const effectiveSamples = Math.min(count, Math.max(1, Math.round(effective)));
+  return { ...taken, solved: { ...taken.solved, effectiveSamples } };
+}

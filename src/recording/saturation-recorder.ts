@@ -1,0 +1,208 @@
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { isLogdir, logdirPath } from '../output/directory-output.js';
+import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
+import type { Store } from '../stores/store.js';
+import type { SummaryWriter } from '../writer/summary-writer.js';
+import {
+  type Activations,
+  ArrayAccumulators,
+  type ArrayOutput,
+  arrayOutput,
+  checkObserveOptions,
+  type ObserveOptions,
+} from './array-output.js';
+import { EpochWriter } from './epoch-writer.js';
+import { FailureLog } from './failures.js';
+import { type RecorderOptions, type ResolvedOptions, resolveRecorderOptions } from './options.js';
+import { decodeState, encodeState } from './recorder-state.js';
+import { newRun, SampleRecorder } from './sample-recorder.js';
+import { SaveTargets } from './save-targets.js';
+
+const observeOptionNames: OptionNames<ObserveOptions> = { layout: true, mask: true, kind: true };
+
+/**
+ * Measures the saturation of layers whose outputs you have at hand, whatever runs them: jax-js, brain.js, onnxruntime,
+ * transformers.js, or a network of your own. It writes what a SaturationTracker of TensorFlow.js writes, to the runs `train` and
+ * `val` below a logdir or writer.
+ *
+ * ```js
+ * const recorder = new SaturationRecorder('runs/mine');
+ * for (let epoch = 0; epoch < 10; epoch++) {
+ *   for (const batch of batches) recorder.observe('hidden', { data: hiddenOf(batch), shape: [64, 128] }, 'train');
+ *   await recorder.addSaturations();
+ * }
+ * await recorder.close();
+ * ```
+ *
+ * A program may end without close(): epochs that have been ended are in TensorBoard's files all the same, if their spectra can
+ * be solved within a second.
+ *
+ * Layer saturation: Shenk et al. 2019, https://arxiv.org/abs/1907.08589.
+ */
+export class SaturationRecorder implements AsyncDisposable {
+  readonly #options: ResolvedOptions;
+  readonly #samples: SampleRecorder<ArrayOutput>;
+  readonly #epochs: EpochWriter;
+  readonly #failures = new FailureLog('SaturationRecorder: ');
+  readonly #names: string[] = [];
+  #isStopped = false;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * @param logdir a folder, or a SummaryWriter (which stays open when the recorder closes)
+   * @param options see RecorderOptions for the defaults
+   * @throws TypeError or RangeError if an option is out of its range, or the logdir is empty
+   */
+  constructor(logdir: string | URL | SummaryWriter, options: RecorderOptions = {}) {
+    const writer = logdir as Partial<SummaryWriter> | '' | null | undefined;
+    const isWriter = typeof writer === 'object' && typeof writer?.run === 'function';
+    if (!isWriter && !isLogdir(logdir) && writer !== '') {
+      throw new TypeError(
+        `SaturationRecorder(logdir): expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}`,
+      );
+    }
+    this.#options = resolveRecorderOptions(options, 'SaturationRecorder');
+    const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationRecorder') : (logdir as SummaryWriter);
+    const { add, warnOnce } = this.#failures;
+    this.#samples = new SampleRecorder(this.#options, new ArrayAccumulators(), add);
+    const targets = new SaveTargets(destination, this.#options, add);
+    const where = typeof destination === 'string' ? destination : destination.logdir;
+    this.#epochs = new EpochWriter(this.#samples, targets, this.#options, add, warnOnce, where);
+  }
+
+  /** The names given to observe(), in order of their first call. */
+  get layerNames(): readonly string[] {
+    return this.#names;
+  }
+
+  /** Whether observe() records: false after stop(), close() or an abort of the option `signal`. */
+  get isRecording(): boolean {
+    return !this.#isStopped && !this.#epochs.isClosed && this.#options.signal?.aborted !== true;
+  }
+
+  /** Where and in which precision each layer is accumulated, by name, for the layers observed so far. */
+  get strategies(): ReadonlyMap<string, string> {
+    return this.#samples.strategies();
+  }
+
+  /**
+   * Adds a layer's output for one batch: n x features, a sequence n x steps x features, or a map n x ...space x channels.
+   * Nested arrays, `{ data, shape }`, and tensors of TensorFlow.js, onnxruntime, transformers.js and jax-js are taken. One call is
+   * one batch of the layer for the options logInterval and maxSamples.
+   *
+   * Values in memory are read during the call. If they must be read from a device, the promise says when the activations may be
+   * disposed of; it never rejects, because training is not to be ended by a layer that cannot be read: close() does.
+   *
+   * @param name in tags, tables and files
+   * @param activations stay yours
+   * @throws TypeError or RangeError if an argument is of another kind
+   */
+  observe(name: string, activations: Activations, split: Split, options: ObserveOptions = {}): void | Promise<void> {
+    if (typeof name !== 'string' || name === '') {
+      throw new TypeError(`name: expected a non-empty string, got ${describe(name)}`);
+    }
+    checkSplit(split);
+    const call = `observe '${name}'`;
+    checkOptionNames(call, options, observeOptionNames);
+    const output = arrayOutput(activations, call);
+    const { kind, channelsFirst, mask } = checkObserveOptions(output.shape, options, call);
+    if (!this.#names.includes(name)) this.#names.push(name);
+    if (!this.isRecording) return undefined;
+    this.#epochs.noteRows();
+    const { convMethod, timeseriesMethod = 'tokens', downsample } = this.#options;
+    const view = { kind, channelsFirst, spatialRank: 0, convMethod, timeseriesMethod, downsample };
+    let reading: Promise<unknown> | undefined;
+    const read = () => {
+      const values = output.read();
+      if (values instanceof Promise) reading = values;
+      return values;
+    };
+    const batch = { run: newRun(), index: 0 };
+    this.#samples.add(split, name, { output: { ...output, read }, view, mask, batch, expectedItems: undefined });
+    return reading?.then(
+      () => {},
+      () => {},
+    );
+  }
+
+  /**
+   * Adds a store: it is given every epoch from now on, as those of the option `saveTo` are, and is closed with the recorder.
+   * The saturation view is one.
+   *
+   * @throws TypeError if it is no store, ClosedWriterError after close()
+   */
+  addStore(store: Store): void {
+    this.#epochs.addStore(store);
+  }
+
+  /**
+   * Writes a scalar of your own, to the root run of TensorBoard and to every store.
+   *
+   * @param step default: the next epoch's
+   * @throws ClosedWriterError after close()
+   */
+  addScalar(tag: string, value: number, step?: number): void {
+    this.#epochs.addScalar(tag, value, step);
+  }
+
+  /**
+   * Solves every layer's spectrum (off this thread if there is a worker), writes all stats to all stores, and starts the next
+   * period. observe() may go on meanwhile.
+   *
+   * @param step default: the number of epochs that were added before, plus one
+   * @returns what was written, once it is written; rejects with a ClosedWriterError after close()
+   * @throws RangeError if the step is not an integer
+   */
+  addSaturations(step?: number | bigint): Promise<LayerSaturation[]> {
+    return this.#epochs.addSaturations(step, () => {
+      if (!this.isRecording || this.#samples.hasRows) return;
+      this.#failures.warnOnce('addSaturations: expected activations, got none: call observe() before');
+    });
+  }
+
+  /** Stops recording until resume(). What was recorded stays. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Goes on recording after stop(). */
+  resume(): void {
+    this.#isStopped = false;
+  }
+
+  /** What was recorded since the last addSaturations, as bytes from which another process can go on with restore(). */
+  toBytes(): Uint8Array {
+    return encodeState({ epoch: this.#epochs.epoch, layers: this.#samples.snapshot() });
+  }
+
+  /**
+   * Goes on from toBytes() of a recorder of the same layers.
+   *
+   * @throws RangeError if the bytes are not a whole state
+   */
+  restore(bytes: Uint8Array): void {
+    const state = decodeState(bytes);
+    this.#samples.restore(state.layers);
+    this.#epochs.epoch = state.epoch;
+    for (const { layer } of state.layers) if (!this.#names.includes(layer)) this.#names.push(layer);
+  }
+
+  /**
+   * Waits for what is being solved and written, and closes the stores and the recorder's own writers. Rejects with what went
+   * wrong meanwhile, if anything did.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** The same as close(), for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#epochs.close();
+    this.#failures.throwAll();
+  }
+}

@@ -1,0 +1,73 @@
+import type { LayerFilter, LayerPatterns } from '../activations/layers.js';
+import type { ModelRecordingOptions } from '../activations/recorder.js';
+import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import {
+  oneOf,
+  type RecorderOptions,
+  type ResolvedOptions,
+  recorderOptionNames,
+  resolveRecorderOptions,
+} from '../recording/options.js';
+
+/** Options of a SaturationTracker. */
+export interface SaturationOptions extends RecorderOptions {
+  /**
+   * Which layers are tracked: a list of names and regular expressions such as `['conv1', /block3/]`, or a function that decides
+   * about each layer: true keeps it, false drops it, and a string renames it and keeps it even if it is not tracked by
+   * default. Default: all layers with directions of their own (dense, convolutional, recurrent and so on).
+   */
+  layers?: LayerFilter;
+  /** Layers that are not tracked, by names and regular expressions. Default: none. */
+  exclude?: LayerPatterns;
+  /**
+   * What a layer with a fused activation shows: its output ('output', default), or its values before the activation
+   * ('preActivation'), which is what Delve sees.
+   */
+  activations?: 'output' | 'preActivation';
+}
+
+/** Options with every default filled in and every value checked. */
+export interface ResolvedTrackerOptions
+  extends ResolvedOptions,
+    Pick<ModelRecordingOptions, 'layers' | 'exclude' | 'activations'> {}
+
+/** The names of all options of a tracker. */
+export const saturationOptionNames: OptionNames<SaturationOptions> = {
+  ...recorderOptionNames,
+  layers: true,
+  exclude: true,
+  activations: true,
+};
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @param call what the options were given to, for the error
+ * @throws TypeError or RangeError that names the option
+ */
+export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedTrackerOptions {
+  checkOptionNames(call, options, saturationOptionNames);
+  const { layers, exclude, activations, ...others } = options;
+  return {
+    ...resolveRecorderOptions(others, call),
+    layers: checkedFilter(layers),
+    exclude: exclude === undefined ? undefined : checkedPatterns('exclude', exclude),
+    activations: oneOf('activations', activations ?? 'output', ['output', 'preActivation']),
+  };
+}
+
+function checkedFilter(value: LayerFilter | undefined): LayerFilter | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  return checkedPatterns('layers', value, 'a function of a layer, or ');
+}
+
+function checkedPatterns(option: string, value: LayerPatterns, others = ''): LayerPatterns {
+  const expected = `${option}: expected ${others}a list of names and regular expressions`;
+  if (!Array.isArray(value)) throw new TypeError(`${expected}, got ${describe(value)}`);
+  for (const pattern of value) {
+    if (typeof pattern !== 'string' && !(pattern instanceof RegExp)) {
+      throw new TypeError(`${expected}, got ${describe(pattern)} in it`);
+    }
+  }
+  return value;
+}
