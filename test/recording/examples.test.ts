@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { listRuns } from '../../src/index.js';
+import { temporaryFolder } from '../support/folders.js';
+import { pointsOf, summariesOf } from '../support/read-run.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+// Each trains a network with another library, or with none.
+it.each<[string, Record<string, number>, string[], string, number]>([
+  ['by-hand', { hidden1: 48, hidden2: 48, digits: 10 }, ['train', 'val'], 'loss', 5],
+  ['brain', { hidden1: 32, hidden2: 16, digits: 10 }, ['train', 'val'], 'error', 4],
+  ['jax', { hidden1: 64, hidden2: 32 }, ['train'], 'loss', 5],
+])(
+  'examples/recorder/%s.mjs learns and writes the saturation of its layers',
+  async (name, widths, splits, loss, epochs) => {
+    const logdir = temporaryFolder();
+    const { stdout } = await promisify(execFile)(process.execPath, [`examples/recorder/${name}.mjs`, logdir], {
+      cwd: root,
+    });
+    expect(stdout.match(/^epoch \d: /gm)).toHaveLength(epochs);
+    expect((await listRuns(logdir)).map(({ run }) => run).sort()).toEqual(['.', ...splits]);
+    const losses = pointsOf(await summariesOf(logdir), loss).map(([, value]) => value as number);
+    expect(losses).toHaveLength(epochs);
+    expect(losses[epochs - 1]).toBeLessThan(losses[0]);
+    for (const split of splits) {
+      const summaries = await summariesOf(`${logdir}/${split}`);
+      for (const [layer, width] of Object.entries(widths)) {
+        const points = pointsOf(summaries, `saturation/${layer}`);
+        expect(points.map(([step]) => step)).toEqual(Array.from({ length: epochs }, (_, epoch) => epoch + 1));
+        for (const [, value] of points) {
+          // A whole number of directions, in float32.
+          const directions = (value as number) * width;
+          expect(Math.abs(directions - Math.round(directions))).toBeLessThan(1e-5);
+          expect(Math.round(directions)).toBeGreaterThan(1);
+        }
+      }
+    }
+  },
+  120_000,
+);
