@@ -1,9 +1,9 @@
 // How true is a saturation from few rows, as it is shown and as it is corrected? Gaussian rows of known spectra, and layers of
 // networks trained on digits. Writes the tables of docs/few-rows.md. Run: npm run bench:truth (needs the native backend)
 import { readFileSync, writeFileSync } from 'node:fs';
-import { SampleBudget } from '../dist/recording/sample-budget.js';
 import { CovarianceAccumulator, populationSpectrum, Spectrum } from '../dist/index.js';
 import { kernels } from '../dist/kernels/kernels.js';
+import { SampleBudget } from '../dist/recording/sample-budget.js';
 import { machine, replaceSection } from './results.mjs';
 
 const document = new URL('../docs/few-rows.md', import.meta.url);

@@ -84,7 +84,9 @@ describe('mistyped options are refused with the name that was meant', () => {
   it('names that are far from every option get them all, and long ones are cut', () => {
     const typed = 'x'.repeat(1e6);
     const make = (options: object) => new SaturationTracker('unused', model, options);
-    expect(() => make({ sampelSize: 5 })).toThrow(/got 'sampelSize'; the options are stats, threshold, .*, activations$/);
+    expect(() => make({ sampelSize: 5 })).toThrow(
+      /got 'sampelSize'; the options are stats, threshold, .*, activations$/,
+    );
     expect(() => make({ [typed]: 5 })).toThrow(/got 'x{40}'; the options are/);
     expect(() => make(Object.create({ inherited: 1 }))).not.toThrow();
   });
