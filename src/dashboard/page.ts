@@ -1,18 +1,19 @@
 import { messageOf, printable } from '../errors.js';
 import { h } from '../view/dom.js';
 import { unpackRuns } from '../view/packed-runs.js';
-import { runColors } from '../view/palette.js';
 import { outlineOf, type RunData, type ViewSource } from '../view/run-data.js';
+import { type RunState, RunWindow } from '../view/run-list.js';
 import { SaturationView } from '../view/saturation-view.js';
 import { CardList, type CardSpec } from './card-list.js';
 import { hparamsTable } from './hparams.js';
 import { readLink, writeLink } from './link.js';
-import { DroppedLogdir, droppedFiles, type ListedRun, type Logdir, ServedLogdir } from './logdir.js';
+import { DroppedLogdir, type ListedRun, type Logdir, ServedLogdir } from './logdir.js';
+import { acceptDrops, folderChooser } from './open-folder.js';
 import { audioCards, histogramCards, imageCards, prCurveCards, textCards } from './other-cards.js';
 import type { RunContent } from './run-content.js';
 import { baseOfPage, RunReader } from './run-reader.js';
 import { scalarCards } from './scalars.js';
-import { type Look, matcher, type Scene } from './scene.js';
+import { colorsOf, type Look, matcher, type Scene } from './scene.js';
 import { settingsOf } from './settings.js';
 import { style } from './style.js';
 import type { WorkerAnswer } from './worker.js';
@@ -49,17 +50,13 @@ const drawShare = 0.2;
 /** How often growing files are looked at, in milliseconds. */
 const lookEvery = 3000;
 
-// Okabe and Ito's colors, which the color-blind can tell apart, then two more; on a dark ground brighter ones.
-const lightColors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#9a7400', '#4a9fd8', '#8c564b', '#6f6f6f'];
-const darkColors = ['#56a8e0', '#ff9040', '#2fcf9f', '#f0a5d0', '#ffd050', '#a0d8ff', '#d09f8f', '#bdbdbd'];
-
 class Dashboard {
   readonly #cards = new CardList();
   readonly #tabList = h('div', { className: 'tabs', attributes: { role: 'tablist', 'aria-label': 'Pages' } });
   readonly #panel = h('div', { id: 'panel', attributes: { role: 'tabpanel', tabindex: '-1' } });
   readonly #name = h('span', { className: 'logdir' });
   readonly #status = h('p', { className: 'status', attributes: { role: 'status' } });
-  readonly #runRows = h('div', { className: 'runs', tabIndex: 0, attributes: { role: 'group', 'aria-label': 'Runs' } });
+  readonly #runRows: RunWindow;
   readonly #runFilter = h('input', {
     type: 'search',
     placeholder: 'filter runs',
@@ -84,6 +81,9 @@ class Dashboard {
   #tab: TabId = 'scalars';
   #look: Look = { smoothing: 0, axis: 'step', isLog: false, clipsOutliers: false, groups: false, histograms: 'offset' };
   #isDark = false;
+  #runColors: ReadonlyMap<string, string> = new Map();
+  /** What the list of runs showed last. */
+  #runShape = '';
   #view: { readonly view: SaturationView; readonly element: HTMLElement } | undefined;
   readonly #viewListeners = new Set<() => void>();
   #isReading = false;
@@ -98,8 +98,16 @@ class Dashboard {
     const none = h('button', { type: 'button', className: 'plain' }, 'none');
     all.onclick = () => this.#showRuns(this.#listedRuns().map(({ run }) => run));
     none.onclick = () => this.#showRuns([]);
-    this.#runFilter.oninput = () => this.#draw();
+    this.#runRows = new RunWindow(
+      ({ name }) => this.#stateOf(name),
+      ([run], isShown) => this.#tick(run, isShown),
+    );
+    this.#runFilter.oninput = () => {
+      this.#runRows.element.scrollTop = 0;
+      this.#draw();
+    };
     this.#tagFilter.oninput = () => this.#draw();
+    const open = (name: string, files: ReadonlyMap<string, File>) => this.#openDropped(name, files);
     place.replaceChildren(
       h('style', {}, style),
       h('header', {}, h('h1', {}, 'delve-tensorboard'), this.#name, this.#tabList),
@@ -111,15 +119,15 @@ class Dashboard {
           { attributes: { 'aria-label': 'Runs and settings' } },
           h(
             'div',
-            { className: 'panel' },
+            { className: 'panel run-panel' },
             h('div', { className: 'name' }, 'Runs'),
             this.#runFilter,
-            this.#runRows,
+            this.#runRows.element,
             h('div', { className: 'row' }, all, none),
           ),
           this.#controls,
           this.#complaints,
-          this.#chooser(),
+          folderChooser(open),
           this.#status,
         ),
         h('main', {}, this.#panel),
@@ -137,7 +145,7 @@ class Dashboard {
       this.#recall();
       this.#draw();
     });
-    this.#acceptDrops();
+    acceptDrops(open, (problem) => this.#say(problem));
     this.#recall();
   }
 
@@ -251,16 +259,6 @@ class Dashboard {
     return this.#runs.filter(({ run }) => isWanted(run));
   }
 
-  #colors(): Map<string, string> {
-    const outlines = this.#runs.map(({ run }) => outlineOf(run));
-    const isOne = new Set(outlines.map(({ experiment }) => experiment)).size === 1;
-    const areSplits = outlines.every(({ name }) => /(^|\/)(train|val)$/.test(name));
-    // The splits of one training have their colors everywhere.
-    if (isOne && areSplits) return runColors(outlines, this.#isDark);
-    const colors = this.#isDark ? darkColors : lightColors;
-    return new Map(this.#runs.map(({ run }, index) => [run, colors[index % colors.length]]));
-  }
-
   #scene(): Scene {
     const listed = new Set(this.#listedRuns().map(({ run }) => run));
     const runs = this.#runs.flatMap(({ run }) => {
@@ -269,7 +267,10 @@ class Dashboard {
     });
     return {
       runs,
-      colors: this.#colors(),
+      colors: colorsOf(
+        this.#runs.map(({ run }) => run),
+        this.#isDark,
+      ),
       isWanted: matcher(this.#tagFilter),
       look: this.#look,
       isDark: this.#isDark,
@@ -303,6 +304,7 @@ class Dashboard {
 
   #drawNow(): void {
     document.body.classList.toggle('dark', this.#isDark);
+    document.body.classList.toggle('on-saturation', this.#tab === 'saturation');
     const scene = this.#scene();
     this.#drawTabs(scene);
     this.#drawRuns(scene.colors);
@@ -369,34 +371,28 @@ class Dashboard {
   }
 
   #drawRuns(colors: ReadonlyMap<string, string>): void {
+    this.#runColors = colors;
     const listed = this.#listedRuns();
-    const shape = listed
-      .map(({ run }) => `${run} ${this.#shown.has(run)} ${colors.get(run)} ${this.#failed.has(run)}`)
-      .join('\n');
-    if (this.#runRows.dataset.shape === shape) return;
-    this.#runRows.dataset.shape = shape;
-    this.#runRows.replaceChildren(
-      ...listed.map(({ run }) => {
-        const box = h('input', { type: 'checkbox', checked: this.#shown.has(run) });
-        box.onchange = () => {
-          if (box.checked) this.#shown.add(run);
-          else this.#shown.delete(run);
-          this.#draw();
-          void this.#read();
-        };
-        const swatch = h('span', { className: 'swatch' });
-        swatch.style.background = colors.get(run) ?? '';
-        const failure = this.#failed.get(run);
-        return h(
-          'label',
-          { className: 'run', title: printable(failure ?? run) },
-          box,
-          swatch,
-          h('span', { className: 'run-name' }, printable(run)),
-          failure !== undefined && h('em', {}, 'unreadable'),
-        );
-      }),
-    );
+    const shape = listed.map(({ run }) => `${run} ${JSON.stringify(this.#stateOf(run))}`).join('\n');
+    if (this.#runShape === shape) return;
+    this.#runShape = shape;
+    this.#runRows.draw(listed.map(({ run }) => outlineOf(run)));
+  }
+
+  #stateOf(run: string): RunState {
+    const failure = this.#failed.get(run);
+    return {
+      isShown: this.#shown.has(run),
+      color: this.#runColors.get(run),
+      ...(failure !== undefined && { note: 'unreadable', detail: failure }),
+    };
+  }
+
+  #tick(run: string, isShown: boolean): void {
+    if (isShown) this.#shown.add(run);
+    else this.#shown.delete(run);
+    this.#draw();
+    void this.#read();
   }
 
   #drawControls(scene: Scene): void {
@@ -431,6 +427,11 @@ class Dashboard {
 
   #showSaturation(): void {
     if (this.#view === undefined) {
+      // Which runs the view shows at first depends on how many there are.
+      if (this.#isReading) {
+        this.#panel.replaceChildren(h('p', { className: 'empty' }, 'Reading …'));
+        return;
+      }
       const element = h('div', { className: 'saturation' });
       this.#view = { element, view: new SaturationView(element, this.#source()) };
     }
@@ -462,41 +463,6 @@ class Dashboard {
 
   #tellView(): void {
     for (const listener of this.#viewListeners) listener();
-  }
-
-  #acceptDrops(): void {
-    addEventListener('dragover', (event) => event.preventDefault());
-    addEventListener('drop', (event) => {
-      event.preventDefault();
-      const items = event.dataTransfer?.items;
-      if (items === undefined) return;
-      droppedFiles(items).then(
-        ({ name, files }) => this.#openDropped(name, files),
-        (error) => this.#say(`What was dropped cannot be read: ${messageOf(error)}`),
-      );
-    });
-  }
-
-  /** A way to open a folder of this computer without dropping it. */
-  #chooser(): HTMLElement {
-    const input = h('input', { type: 'file', multiple: true, attributes: { webkitdirectory: '' } });
-    input.onchange = () => {
-      const chosen = [...(input.files ?? [])];
-      const [name = ''] = chosen[0]?.webkitRelativePath.split('/') ?? [];
-      const files = new Map(
-        chosen.flatMap((file) => {
-          const path = file.webkitRelativePath.split('/').slice(1).join('/') || file.name;
-          return /tfevents/.test(file.name) ? [[path, file] as const] : [];
-        }),
-      );
-      this.#openDropped(name, files);
-    };
-    return h(
-      'label',
-      { className: 'panel' },
-      h('span', { className: 'name' }, 'Another logdir, of this computer'),
-      input,
-    );
   }
 
   #openDropped(name: string, files: ReadonlyMap<string, File>): void {

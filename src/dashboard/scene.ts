@@ -1,3 +1,5 @@
+import { runColors } from '../view/palette.js';
+import { outlineOf } from '../view/run-data.js';
 import type { RunContent } from './run-content.js';
 
 /** What the pages draw: the runs that are shown with what is known of them, and how they are looked at. */
@@ -86,4 +88,19 @@ export function matcher(input: HTMLInputElement): (text: string) => boolean {
     input.setAttribute('aria-invalid', 'true');
     return (text) => text.includes(wanted);
   }
+}
+
+// Okabe and Ito's colors, which the color-blind can tell apart, then two more; on a dark ground brighter ones.
+const lightColors = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#9a7400', '#4a9fd8', '#8c564b', '#6f6f6f'];
+const darkColors = ['#56a8e0', '#ff9040', '#2fcf9f', '#f0a5d0', '#ffd050', '#a0d8ff', '#d09f8f', '#bdbdbd'];
+
+/** The color of each run. @param runs all of the logdir, shown or not, so that none changes its color */
+export function colorsOf(runs: readonly string[], isDark: boolean): Map<string, string> {
+  const outlines = runs.map(outlineOf);
+  const isOne = new Set(outlines.map(({ experiment }) => experiment)).size === 1;
+  const areSplits = outlines.every(({ name }) => /(^|\/)(train|val)$/.test(name));
+  // The splits of one training have their colors everywhere.
+  if (isOne && areSplits) return runColors(outlines, isDark);
+  const colors = isDark ? darkColors : lightColors;
+  return new Map(runs.map((run, index) => [run, colors[index % colors.length]]));
 }

@@ -19,8 +19,8 @@ input[aria-invalid=true] { border-color: #b2182b; }
 input[type=range] { flex: 1; min-width: 0; accent-color: var(--accent); height: 24px; margin: 0; } input[type=checkbox] { accent-color: var(--accent); margin: 0; flex: none; }
 .row { display: flex; align-items: center; gap: 8px; } output { font-variant-numeric: tabular-nums; }
 button.plain { background: none; border: 0; color: var(--accent); padding: 2px 0; min-height: 24px; cursor: pointer; }
-.runs { max-height: 40vh; overflow: auto; } .run { display: flex; align-items: center; gap: 7px; height: 26px; white-space: nowrap; cursor: pointer; content-visibility: auto; contain-intrinsic-height: 26px; }
-.run-name { overflow: hidden; text-overflow: ellipsis; } .run em { color: #b2182b; font-size: 12px; } body.dark .run em { color: #ff9c94; } .swatch { flex: none; width: 12px; height: 12px; border-radius: 3px; }
+.run-panel .run-window { max-height: 40vh; overflow: auto; } .run-panel .run-rows { position: relative; } .run-panel .run { position: absolute; left: 0; right: 0; display: flex; align-items: center; gap: 7px; height: 30px; white-space: nowrap; cursor: pointer; }
+.run-panel .run-name { overflow: hidden; text-overflow: ellipsis; } .run-panel .run em { color: #b2182b; font-size: 12px; } body.dark .run-panel .run em { color: #ff9c94; } .run-panel .swatch { flex: none; width: 12px; height: 12px; border-radius: 3px; background: var(--color); }
 .status { margin: 0; color: var(--soft); min-height: 1.4em; overflow-wrap: anywhere; } .complaints ul { margin: 6px 0 0; padding-left: 18px; overflow-wrap: anywhere; font-size: 13px; } .complaints summary { color: #b2182b; cursor: pointer; } body.dark .complaints summary { color: #ff9c94; }
 .groups { display: grid; gap: 10px; } .group > summary { cursor: pointer; padding: 4px 2px; font-weight: 600; overflow-wrap: anywhere; } .count { color: var(--soft); font-weight: 400; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(340px, 100%), 1fr)); gap: 12px; } .card.wide { grid-column: 1 / -1; }
@@ -32,5 +32,5 @@ button.plain { background: none; border: 0; color: var(--accent); padding: 2px 0
 .markdown { overflow-wrap: anywhere; max-width: 85ch; } .markdown > :first-child { margin-top: 0; } pre { overflow: auto; background: color-mix(in srgb, var(--ink) 7%, transparent); padding: 8px; border-radius: 5px; } code { background: color-mix(in srgb, var(--ink) 8%, transparent); border-radius: 3px; padding: 0 3px; } pre code { background: none; }
 .scroll { overflow-x: auto; max-width: 100%; } table { border-collapse: collapse; font-size: 13px; } th, td { text-align: left; padding: 3px 10px; border-bottom: 1px solid var(--edge); font-variant-numeric: tabular-nums; } .hparams td { white-space: nowrap; } a { color: var(--accent); }
 .saturation { margin: -14px; }
-@media (max-width: 760px) { .layout { grid-template-columns: minmax(0, 1fr); padding: 8px; } aside { position: static; max-height: none; } .runs { max-height: 130px; } .tabs { margin-left: 0; } .saturation { margin: -8px; } }
+@media (max-width: 760px) { .layout { grid-template-columns: minmax(0, 1fr); padding: 8px; } aside { position: static; max-height: none; } .run-panel .run-window { max-height: 130px; } .on-saturation .run-panel { display: none; } .tabs { margin-left: 0; } .saturation { margin: -8px; } }
 `;

@@ -1,3 +1,4 @@
+import { printable } from '../errors.js';
 import { h } from './dom.js';
 import type { RunOutline } from './run-data.js';
 
@@ -14,10 +15,56 @@ export interface RunState {
   readonly detail?: string;
 }
 
-/**
- * The list of runs, each with a box to show it. Of a thousand runs only the rows in sight are elements. A field above a long
- * list filters it by a regular expression, or by plain text if it is none.
- */
+type Toggle = (names: readonly string[], isShown: boolean) => void;
+
+/** Rows of runs, each with a box to show it. Of a thousand runs only the rows in sight are elements. */
+export class RunWindow {
+  /** What is put into the page. */
+  readonly element: HTMLElement;
+  readonly #rows = h('div', { className: 'run-rows' });
+  readonly #stateOf: (run: RunOutline) => RunState;
+  readonly #toggle: Toggle;
+  #runs: readonly RunOutline[] = [];
+
+  /** @param toggle is told which runs the user ticked, or no longer ticks */
+  constructor(stateOf: (run: RunOutline) => RunState, toggle: Toggle) {
+    this.#stateOf = stateOf;
+    this.#toggle = toggle;
+    this.element = h(
+      'div',
+      { className: 'run-window', tabIndex: 0, attributes: { role: 'group', 'aria-label': 'Runs' } },
+      this.#rows,
+    );
+    this.element.onscroll = () => this.draw(this.#runs);
+  }
+
+  /** Draws the rows in sight of a list of runs. */
+  draw(runs: readonly RunOutline[]): void {
+    this.#runs = runs;
+    this.#rows.style.height = `${runs.length * rowHeight}px`;
+    const first = Math.max(0, Math.floor(this.element.scrollTop / rowHeight) - 3);
+    const count = Math.ceil((this.element.clientHeight || 240) / rowHeight) + 6;
+    const focused = document.activeElement instanceof HTMLInputElement ? document.activeElement.dataset.run : undefined;
+    this.#rows.replaceChildren(...runs.slice(first, first + count).map((run, index) => this.#row(run, first + index)));
+    if (focused === undefined) return;
+    for (const box of this.#rows.querySelectorAll('input')) if (box.dataset.run === focused) box.focus();
+  }
+
+  #row(run: RunOutline, index: number): HTMLElement {
+    const { isShown, color, note, detail } = this.#stateOf(run);
+    const box = h('input', { type: 'checkbox', checked: isShown });
+    box.dataset.run = run.name;
+    box.onchange = () => this.#toggle([run.name], box.checked);
+    const swatch = h('i', { className: `swatch ${run.split}`, attributes: { 'aria-hidden': 'true' } });
+    swatch.style.setProperty('--color', color ?? 'transparent');
+    const text = h('span', { className: 'run-name', title: printable(detail ?? run.name) }, printable(run.name));
+    const row = h('label', { className: 'run' }, box, swatch, text, note !== undefined && h('em', {}, note));
+    row.style.top = `${index * rowHeight}px`;
+    return row;
+  }
+}
+
+/** The list of runs with a field above that filters a long one by a regular expression, or by plain text if it is none. */
 export class RunList {
   /** What is put into the page. */
   readonly element: HTMLElement;
@@ -26,23 +73,19 @@ export class RunList {
     placeholder: 'Filter runs (regex)',
     attributes: { 'aria-label': 'Filter runs' },
   });
-  readonly #rows = h('div', { className: 'run-rows' });
-  readonly #window = h(
-    'div',
-    { className: 'run-window', tabIndex: 0, attributes: { role: 'group', 'aria-label': 'Runs' } },
-    this.#rows,
-  );
+  readonly #window: RunWindow;
   readonly #all = h('button', { type: 'button', className: 'plain' });
   readonly #stateOf: (run: RunOutline) => RunState;
-  readonly #toggle: (names: readonly string[], isShown: boolean) => void;
   #runs: readonly RunOutline[] = [];
 
   /** @param toggle is told which runs the user ticked, or no longer ticks */
-  constructor(stateOf: (run: RunOutline) => RunState, toggle: (names: readonly string[], isShown: boolean) => void) {
+  constructor(stateOf: (run: RunOutline) => RunState, toggle: Toggle) {
     this.#stateOf = stateOf;
-    this.#toggle = toggle;
-    this.#filter.oninput = () => this.draw();
-    this.#window.onscroll = () => this.draw();
+    this.#window = new RunWindow(stateOf, toggle);
+    this.#filter.oninput = () => {
+      this.#window.element.scrollTop = 0;
+      this.draw();
+    };
     this.#all.onclick = () => {
       const found = this.#found();
       toggle(
@@ -50,7 +93,7 @@ export class RunList {
         !found.every((run) => stateOf(run).isShown),
       );
     };
-    this.element = h('div', { className: 'run-list' }, this.#filter, this.#window, this.#all);
+    this.element = h('div', { className: 'run-list' }, this.#filter, this.#window.element, this.#all);
   }
 
   /** Replaces the runs. */
@@ -63,29 +106,9 @@ export class RunList {
   /** Draws the rows in sight. */
   draw(): void {
     const found = this.#found();
-    this.#rows.style.height = `${found.length * rowHeight}px`;
-    const first = Math.max(0, Math.floor(this.#window.scrollTop / rowHeight) - 3);
-    const count = Math.ceil((this.#window.clientHeight || 240) / rowHeight) + 6;
-    const focused = document.activeElement instanceof HTMLInputElement ? document.activeElement.dataset.run : undefined;
-    this.#rows.replaceChildren(...found.slice(first, first + count).map((run, index) => this.#row(run, first + index)));
-    if (focused !== undefined) {
-      for (const box of this.#rows.querySelectorAll('input')) if (box.dataset.run === focused) box.focus();
-    }
+    this.#window.draw(found);
     this.#all.hidden = found.length < 3 || found.length > 100;
     this.#all.textContent = found.every((run) => this.#stateOf(run).isShown) ? 'hide these' : 'show these';
-  }
-
-  #row(run: RunOutline, index: number): HTMLElement {
-    const { isShown, color, note, detail } = this.#stateOf(run);
-    const box = h('input', { type: 'checkbox', checked: isShown });
-    box.dataset.run = run.name;
-    box.onchange = () => this.#toggle([run.name], box.checked);
-    const swatch = h('i', { className: `swatch ${run.split}`, attributes: { 'aria-hidden': 'true' } });
-    swatch.style.setProperty('--color', color ?? 'transparent');
-    const text = h('span', { className: 'run-name', title: detail ?? run.name }, run.name);
-    const row = h('label', { className: 'run' }, box, swatch, text, note !== undefined && h('em', {}, note));
-    row.style.top = `${index * rowHeight}px`;
-    return row;
   }
 
   #found(): readonly RunOutline[] {

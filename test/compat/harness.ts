@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,6 +27,16 @@ export function pluginEnvironment(): Record<string, string> {
   const dist = fileURLToPath(new URL('../../dist', import.meta.url));
   const wheel = readdirSync(dist).find((name) => name.endsWith('.whl'));
   return { PYTHONPATH: join(dist, wheel ?? 'no wheel in dist') };
+}
+
+/** What a Python program prints, in TensorBoard's environment. */
+export function runPython(program: string, env: Record<string, string>): string {
+  if ('missing' in environment) throw new Error(environment.missing);
+  const { stdout, stderr } = spawnSync(environment.python, ['-c', program], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+  return stdout + stderr;
 }
 
 /** The runs below a logdir: every folder that holds an event file, named as TensorBoard names it ('.' is the logdir itself). */

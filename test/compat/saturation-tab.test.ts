@@ -7,7 +7,14 @@ import { unpackRuns } from '../../src/view/packed-runs.js';
 import { dimensionsAt, type RunData, type RunOutline } from '../../src/view/run-data.js';
 import { temporaryFolder } from '../support/folders.js';
 import { normal } from '../support/random.js';
-import { describeWithTensorBoard, LOADERS, pluginEnvironment, startTensorBoard, type TensorBoard } from './harness.js';
+import {
+  describeWithTensorBoard,
+  LOADERS,
+  pluginEnvironment,
+  runPython,
+  startTensorBoard,
+  type TensorBoard,
+} from './harness.js';
 
 async function load(board: TensorBoard, run: string): Promise<RunData> {
   const { bytes } = await board.bytes('saturation/run', { run });
@@ -145,6 +152,27 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab behind $loader', ({ fa
         }
       }
     }
+  });
+
+  it.each([
+    ['2.12.3', true],
+    ['2.9', true],
+    ['2.21.0', false],
+    ['3.0.0a1', false],
+    [undefined, false],
+  ])('in TensorBoard %s it may say that it was not tested', (version, says) => {
+    const said = runPython(
+      `from tensorboard import version
+${version === undefined ? '' : `version.VERSION = '${version}'`}
+from types import SimpleNamespace
+from tensorboard_plugin_saturation import plugin
+print(plugin.SaturationLoader().load(SimpleNamespace(data_provider=None)).plugin_name)`,
+      pluginEnvironment(),
+    );
+    expect(said).toContain('saturation\n');
+    const warning = `expected TensorBoard 2.21 or newer, got ${version}: the tab was not tested with it`;
+    expect(said.includes(warning)).toBe(says);
+    if (!says) expect(said).toBe('saturation\n');
   });
 
   it('is there and says that it has no runs where the logdir has none of ours', async () => {

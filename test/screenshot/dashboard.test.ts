@@ -207,6 +207,64 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('opens a folder that is dropped onto the page', async () => {
+    const { page, complaints } = await openPage();
+    await page.goto(await serve(temporaryFolder()));
+    await expect.poll(() => page.locator('#panel').textContent()).toContain('There is no event file here yet.');
+    const browser = await page.context().newCDPSession(page);
+    const drop = async (folder: string) => {
+      const data = { items: [], files: [folder], dragOperationsMask: 1 };
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+        await browser.send('Input.dispatchDragEvent', { type, x: 600, y: 300, data });
+      }
+    };
+    await drop(logdir);
+    await expect.poll(() => page.locator('.run').allTextContents()).toEqual(['names', 'narrow/train', 'wide/train']);
+    await page.locator('#tab-images').click();
+    await page.locator(drawn.images).first().waitFor({ state: 'attached' });
+    await drop(temporaryFolder());
+    await expect.poll(() => page.locator('.status').textContent()).toContain('There is no event file in it');
+    expect(complaints).toEqual([]);
+  });
+
+  it('of a thousand runs only those in sight are elements, and only those shown are read', async () => {
+    const folder = temporaryFolder();
+    for (let i = 0; i < 1000; i++) {
+      const writer = new SummaryWriter(join(folder, `run${String(i).padStart(4, '0')}`));
+      writer.addScalar('x', i, 1);
+      await writer.close();
+    }
+    const { page, complaints } = await openPage();
+    const asked: string[] = [];
+    page.on('request', (request) => void (request.url().includes('tfevents') && asked.push(request.url())));
+    await page.goto(await serve(folder));
+    await expect
+      .poll(() => page.locator('.card svg[role=img]').getAttribute('aria-label'))
+      .toContain('run0005 ends at 5');
+    expect(await page.locator('.run').count()).toBeLessThan(40);
+    expect(new Set(asked).size).toBe(6);
+    await page.locator('.run-window').evaluate((list) => list.scrollTo(0, list.scrollHeight));
+    await page.locator('.run', { hasText: 'run0999' }).locator('input').check();
+    await expect
+      .poll(() => page.locator('.card svg[role=img]').getAttribute('aria-label'))
+      .toContain('run0999 ends at 999');
+    expect(await page.locator('.run', { hasText: 'run0999' }).locator('input').isChecked()).toBe(true);
+    expect(await page.locator('.run').count()).toBeLessThan(40);
+    await page.getByLabel('Filter runs').fill('run05..');
+    await expect.poll(() => page.locator('.run').first().textContent()).toBe('run0500');
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows the list of runs once where there is little room', async () => {
+    const { page } = await openPage({ width: 390, height: 844 });
+    await page.goto(`${await serve(logdir)}#tab=saturation`);
+    await page.locator(drawn.saturation).first().waitFor({ state: 'attached' });
+    expect(await page.locator('.run-window:visible').count()).toBe(1);
+    expect(await page.locator('.saturation-view .run input:checked').count()).toBe(2);
+    await page.locator('#tab-scalars').click();
+    await expect.poll(() => page.locator('.run-window:visible').count()).toBe(1);
+  });
+
   it('shows the logdir that was opened last, though the one before was still being read', async () => {
     const other = temporaryFolder();
     const writer = new SummaryWriter(join(other, 'wide', 'train'));

@@ -10,6 +10,7 @@ It reads through TensorBoard's data provider only, so that both of its loaders w
 """
 
 import json
+import logging
 import math
 import re
 from importlib import resources
@@ -20,11 +21,15 @@ from werkzeug import wrappers
 from tensorboard import context as tb_context
 from tensorboard import errors
 from tensorboard import plugin_util
+from tensorboard import version
 from tensorboard.backend import http_util
 from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 
 NAME = "saturation"
+
+# The oldest TensorBoard with which the tab was tested.
+OLDEST_TESTED = (2, 21)
 
 # How many values TensorBoard keeps of a tag, unless --samples_per_plugin says otherwise: its own 100 (and 10 without the
 # data server) are fewer than the epochs of many trainings.
@@ -50,7 +55,19 @@ class SaturationLoader(base_plugin.TBLoader):
             kept.setdefault(NAME, SAMPLES)
 
     def load(self, context):
+        warn_of_old_tensorboard(version.VERSION)
         return SaturationPlugin(context)
+
+
+def warn_of_old_tensorboard(found):
+    """Says that the tab may not work in this TensorBoard, if it is older than those that were tested."""
+    numbers = tuple(int(number) for number in re.findall(r"\d+", found)[:2])
+    if numbers < OLDEST_TESTED:
+        oldest = ".".join(map(str, OLDEST_TESTED))
+        logging.getLogger("tensorboard").warning(
+            "Saturation tab: expected TensorBoard %s or newer, got %s: the tab was not tested with it. "
+            "'pip install -U tensorboard' brings a newer one.", oldest, found,
+        )
 
 
 class SaturationPlugin(base_plugin.TBPlugin):
