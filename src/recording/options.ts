@@ -1,7 +1,15 @@
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
-import { correctedStats, healthStats, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
+import {
+  correctedStats,
+  healthStats,
+  type Stat,
+  scalarStatNames,
+  scalarStats,
+  statNamed,
+  statNames,
+} from '../saturation/stats.js';
 import {
   checkedRule,
   checkedThreshold,
@@ -147,6 +155,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
     embedding: stats.has('embedding'),
+    units: scalarStatNames.some((stat) => stats.has(stat) && scalarStats[stat].basis === 'units'),
     threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [

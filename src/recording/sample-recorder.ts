@@ -36,6 +36,8 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly maxWidth: number;
   /** Whether rows are kept for an embedding. */
   readonly embedding: boolean;
+  /** Whether what tells dead units and outliers is summed. */
+  readonly units: boolean;
 }
 
 /** One layer in one split at the end of a period. */
@@ -366,9 +368,10 @@ export class SampleRecorder<T extends LayerOutput> {
     const key = `${split}/${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      const keepRows = this.#options.embedding ? embeddingRows : 0;
+      const { embedding, units } = this.#options;
+      const kept = { rows: embedding ? embeddingRows : 0, ofAllRows: embedding, units };
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
-      const accumulator = this.#accumulators.choose(key, output(), keepRows, report);
+      const accumulator = this.#accumulators.choose(key, output(), kept, report);
       entry = {
         split,
         name,

@@ -106,8 +106,8 @@ export function measureLayer(
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
   let estimated: SaturationEstimate | undefined;
   const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
-  const { singularValues } = solved;
-  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace), estimate, singularValues };
+  const { singularValues, units } = solved;
+  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace), estimate, singularValues, units };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

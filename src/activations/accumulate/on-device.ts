@@ -11,14 +11,21 @@ import {
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
+import {
+  checkFeatures,
+  type Kept,
+  type LayerAccumulator,
+  nothingKept,
+  type Pass,
+  type SolvedLayer,
+} from '../../recording/accumulator.js';
 import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape, withValues } from '../tensors.js';
-import { sampleRows } from './read-samples.js';
+import { readSamples, sampleRows, thinned } from './read-samples.js';
 import { center, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
 
 /** A way to reduce rows to moments on the device. */
@@ -56,9 +63,14 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   #shiftValues = new Float32Array(0);
   /** Whether the means of some pass were too far from zero. */
   #needsShift = false;
+  readonly #kept: Kept;
+  /** Rows that were read for what is kept. */
+  #picked = 0;
 
-  constructor(product: DeviceProduct) {
+  /** @param kept what is kept beside mean and covariance, of few rows of each pass; default nothing */
+  constructor(product: DeviceProduct, kept = nothingKept) {
     this.#product = product;
+    this.#kept = kept;
     this.strategy = product.strategy;
   }
 
@@ -68,11 +80,11 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
         const x = sampleRows(pass);
         const [rows, features] = x.shape;
         if (rows === 0) return;
-        this.#accumulator ??= new CovarianceAccumulator(features);
+        this.#accumulator ??= new CovarianceAccumulator(features, this.#kept);
         checkFeatures(this.#accumulator.features, features, pass.output.shape);
         if (this.#shift !== undefined && this.#shift.shape[1] !== features) this.#dropShift();
-        if (this.#shift === undefined && !this.#needsShift && this.#addUnshifted(this.#accumulator, x)) return;
-        if (this.#shift === undefined || !this.#addShifted(this.#accumulator, x)) this.#start(this.#accumulator, x);
+        this.#addMoments(this.#accumulator, x);
+        this.#addKept(this.#accumulator, pass);
       }),
     );
   }
@@ -100,6 +112,19 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   #dropShift(): void {
     this.#shift?.dispose();
     this.#shift = undefined;
+  }
+
+  #addMoments(accumulator: CovarianceAccumulator, x: Tensor2D): void {
+    if (this.#shift === undefined && !this.#needsShift && this.#addUnshifted(accumulator, x)) return;
+    if (this.#shift === undefined || !this.#addShifted(accumulator, x)) this.#start(accumulator, x);
+  }
+
+  #addKept(accumulator: CovarianceAccumulator, pass: Pass<Tensor>): void {
+    if (!this.#kept.units) return;
+    readSamples(thinned(pass, this.#picked), ({ values, features }) => {
+      this.#picked += values.length / features;
+      accumulator.updateUnits(values);
+    });
   }
 
   /** Returns false, having added nothing, if that would not be exact. */
@@ -139,7 +164,7 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
     this.#setShift(Float64Array.from(values, (value, i) => value + sums[i] / rows));
     // If a value is NaN or Infinity, or the values are too far apart for float32, the host accumulates this pass.
     if (this.#shiftValues.every(Number.isFinite) && this.#addShifted(accumulator, x)) return;
-    withValues(x, (values) => accumulator.update(values));
+    withValues(x, (values) => accumulator.updateMoments(values));
     this.#dropShift();
   }
 

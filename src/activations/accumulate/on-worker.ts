@@ -1,5 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
+import {
+  checkFeatures,
+  type Kept,
+  type LayerAccumulator,
+  nothingKept,
+  type Pass,
+  type SolvedLayer,
+} from '../../recording/accumulator.js';
 import type { SampleMatrix } from '../../recording/samples.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
@@ -17,6 +24,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   readonly #thread: RemoteAccumulators;
   readonly #name: string;
   readonly #products: string;
+  readonly #kept: Kept;
   /** Samples that this thread has accumulated and the other one has not. */
   #own: CovarianceAccumulator | undefined;
   #features: number | undefined;
@@ -27,10 +35,12 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
    * @param thread which other layers may share; it may still be starting
    * @param name of the layer and split, unique within the thread
    * @param float32Products whether the thread was launched with that option
+   * @param kept what is kept beside mean and covariance; `units` is that of the thread
    */
-  constructor(thread: RemoteAccumulators, name: string, float32Products: boolean) {
+  constructor(thread: RemoteAccumulators, name: string, float32Products: boolean, kept = nothingKept) {
     this.#thread = thread;
     this.#name = name;
+    this.#kept = kept;
     this.#products = float32Products ? 'float32 products, added in float64,' : 'float64';
   }
 
@@ -109,7 +119,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#isSent = true;
       return;
     }
-    this.#own ??= new CovarianceAccumulator(features);
+    this.#own ??= new CovarianceAccumulator(features, this.#kept);
     this.#own.update(values);
   }
 }

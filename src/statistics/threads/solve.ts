@@ -2,6 +2,7 @@ import { kernels } from '../../kernels/kernels.js';
 import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import type { AccumulatorState, Precision } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
+import type { UnitMeasures } from '../unit-sums.js';
 
 /*
  * The work of a solver thread, as a function from plain arrays to plain arrays: an accumulator or a matrix goes in,
@@ -42,12 +43,15 @@ export interface Solved {
   mean?: Float64Array;
   /** Singular values of the rows as they are, not centered: min(n, d), descending, those that are rounding 0; if asked for. */
   singularValues?: Float64Array;
+  /** What tells dead units and outliers, if the accumulator has summed that. */
+  units?: UnitMeasures;
 }
 
 /** Computes the eigenvalues of an accumulator's rows, and what `options` ask for. An accumulator without rows is no error. */
 export function solveAccumulator(accumulator: CovarianceAccumulator, options: SolveOptions = {}): Solved {
   const { features, count, rejected } = accumulator;
   const solved: Solved = { features, count, rejected, eigenvalues: new Float64Array(0), noise: 0 };
+  solved.units = accumulator.unitMeasures();
   if (count === 0) return solved;
   const wanted = Math.min(options.vectors ?? 0, features);
   const means = accumulator.meanSoFar();
