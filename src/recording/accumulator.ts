@@ -66,6 +66,11 @@ export interface Kept {
 /** Nothing is kept beside mean and covariance. */
 export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false };
 
+/** The options of a solve, with the rows that were kept. */
+export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {
+  return options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
+}
+
 /** A layer's solved period. */
 export interface SolvedLayer {
   solved: Solved;

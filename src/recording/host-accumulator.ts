@@ -11,6 +11,7 @@ import {
   nothingKept,
   type Pass,
   type SolvedLayer,
+  withSample,
 } from './accumulator.js';
 import type { SampleMatrix } from './samples.js';
 
@@ -68,7 +69,10 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     const begin = (): Computation<SolvedLayer | undefined> => {
       const { accumulator, rows } = period;
       if (accumulator === undefined) return computed(() => undefined);
-      return mapped(solveInBackground(accumulator, options, endPeriod, copies), (solved) => ({ solved, rows }));
+      return mapped(solveInBackground(accumulator, withSample(options, rows), endPeriod, copies), (solved) => ({
+        solved,
+        rows,
+      }));
     };
     return period.reading.size > 0 ? afterwards(Promise.all(period.reading), begin) : begin();
   }

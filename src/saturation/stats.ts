@@ -21,6 +21,8 @@ interface LayerMeasures extends Dimensions {
   singularValues?: Float64Array;
   /** What tells dead units and outliers; undefined if it was not asked for. */
   units?: UnitMeasures;
+  /** Intrinsic dimension by TwoNN; undefined if it was not asked for. */
+  twoNN?: number;
 }
 
 /** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
@@ -39,9 +41,10 @@ export interface ScalarStatistic {
   readonly meaning: string;
   /**
    * What the statistic needs: the eigenvalues alone, a threshold on their sum too, the number of rows beside these two, the
-   * eigenvectors of two epochs, the singular values of the rows as they are, or sums over each unit's values.
+   * eigenvectors of two epochs, the singular values of the rows as they are, sums over each unit's values, or a
+   * sample of the rows.
    */
-  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors' | 'singular values' | 'units';
+  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors' | 'singular values' | 'units' | 'sample';
   /** Whether it is a vital sign: one of those that `stats: 'health'` asks for. */
   readonly isHealth?: boolean;
   /** Whether the number is a whole one; stores write it as an integer. */
@@ -242,6 +245,17 @@ const table = {
     meaning: 'Largest eigenvalue over the smallest; Infinity if the smallest is rounding.',
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.conditionNumber,
+  },
+  twoNN: {
+    column: 'two-nn',
+    tagGroup: 'two-nn',
+    head: 'TwoNN',
+    title: 'TwoNN dimension',
+    meaning:
+      'Dimension of the surface that the samples lie on, which may be curved, from distances to nearest neighbors.',
+    basis: 'sample',
+    isHealth: true,
+    of: (_spectrum, { twoNN }) => twoNN,
   },
   deadUnits: {
     column: 'dead-units',

@@ -9,7 +9,8 @@ import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { healthReference, rowsFrom } from '../support/health-reference.js';
 import { RecordingStore } from '../support/recording-store.js';
 
-// The expected numbers are those of the reference implementations: test/fixtures/health/reference.py says which.
+// The expected numbers are those of the reference implementations: test/fixtures/health/reference.py says which. TwoNN looks at
+// rows that were rounded to float32, and the reference of alpha-ReQ rounds its weights to float32.
 
 const isHealth = (stat: ScalarStat) => healthStats.includes(stat);
 
@@ -38,7 +39,7 @@ describe.each(Object.entries(healthReference.rows))('of rows %s', (_name, { from
     for (const [stat, value] of Object.entries(values)) {
       if (!(stat in scalarStats)) continue;
       expect(Math.abs((found[stat as ScalarStat] ?? Number.NaN) / (value || 1) - (value ? 1 : 0)), stat).toBeLessThan(
-        1e-7,
+        stat === 'twoNN' ? 1e-6 : 1e-9,
       );
     }
   });

@@ -18,9 +18,11 @@ import {
   nothingKept,
   type Pass,
   type SolvedLayer,
+  withSample,
 } from '../../recording/accumulator.js';
 import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
@@ -58,6 +60,7 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   readonly strategy: string;
   readonly #product: DeviceProduct;
   #accumulator: CovarianceAccumulator | undefined;
+  #rows: Reservoir | undefined;
   /** 1 x d, on the device, and its values. */
   #shift: Tensor2D | undefined;
   #shiftValues = new Float32Array(0);
@@ -91,9 +94,13 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
 
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
     const accumulator = this.#accumulator;
-    if (endPeriod) this.#accumulator = undefined;
+    const sampled = withSample(options, this.#rows);
+    if (endPeriod) {
+      this.#accumulator = undefined;
+      this.#rows = undefined;
+    }
     if (accumulator === undefined) return computed(() => undefined);
-    return mapped(solveInBackground(accumulator, options, endPeriod, true), (solved) => ({ solved }));
+    return mapped(solveInBackground(accumulator, sampled, endPeriod, true), (solved) => ({ solved }));
   }
 
   snapshot(): CovarianceAccumulator | undefined {
@@ -120,10 +127,14 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   }
 
   #addKept(accumulator: CovarianceAccumulator, pass: Pass<Tensor>): void {
-    if (!this.#kept.units) return;
+    const { units, rows } = this.#kept;
+    if (!units && rows === 0) return;
     readSamples(thinned(pass, this.#picked), ({ values, features }) => {
       this.#picked += values.length / features;
       accumulator.updateUnits(values);
+      if (rows === 0) return;
+      this.#rows ??= new Reservoir(rows, features);
+      this.#rows.add(values);
     });
   }
 

@@ -28,8 +28,10 @@ import {
   nothingKept,
   type Pass,
   type SolvedLayer,
+  withSample,
 } from '../../recording/accumulator.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
@@ -63,6 +65,7 @@ interface Chunk {
 interface Period {
   features: number;
   accumulator: CovarianceAccumulator;
+  rows: Reservoir | undefined;
   reading: Set<Promise<void>>;
 }
 
@@ -96,7 +99,12 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
         const x = sampleRows(pass);
         const [rows, features] = x.shape;
         if (rows === 0) return;
-        this.#period ??= { features, accumulator: new CovarianceAccumulator(features, this.#kept), reading: new Set() };
+        this.#period ??= {
+          features,
+          accumulator: new CovarianceAccumulator(features, this.#kept),
+          rows: undefined,
+          reading: new Set(),
+        };
         checkFeatures(this.#period.features, features, pass.output.shape);
         this.#sum(x);
         this.#readKept(this.#period, pass);
@@ -114,7 +122,9 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
       while (period.reading.size > 0) await Promise.all(period.reading);
     };
     return afterwards(readAll(), () =>
-      mapped(solveInBackground(period.accumulator, options, endPeriod), (solved) => ({ solved })),
+      mapped(solveInBackground(period.accumulator, withSample(options, period.rows), endPeriod), (solved) => ({
+        solved,
+      })),
     );
   }
 
@@ -123,7 +133,7 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
   }
 
   restore(accumulator: CovarianceAccumulator): void {
-    this.#period = { features: accumulator.features, accumulator, reading: new Set() };
+    this.#period = { features: accumulator.features, accumulator, rows: undefined, reading: new Set() };
   }
 
   dispose(): void {
@@ -133,11 +143,17 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
   }
 
   #readKept(period: Period, pass: Pass<Tensor>): void {
-    if (!this.#kept.units) return;
+    const { units, rows } = this.#kept;
+    if (!units && rows === 0) return;
     const few = thinned(pass, this.#picked);
     this.#picked += few.rows?.length ?? 0;
     const reading: Promise<void> = readSamplesLater(few)
-      .then(({ values }) => period.accumulator.updateUnits(values))
+      .then(({ values, features }) => {
+        period.accumulator.updateUnits(values);
+        if (rows === 0) return;
+        period.rows ??= new Reservoir(rows, features);
+        period.rows.add(values);
+      })
       .catch(this.#report)
       .finally(() => period.reading.delete(reading));
     period.reading.add(reading);

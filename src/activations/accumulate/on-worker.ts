@@ -6,9 +6,11 @@ import {
   nothingKept,
   type Pass,
   type SolvedLayer,
+  withSample,
 } from '../../recording/accumulator.js';
 import type { SampleMatrix } from '../../recording/samples.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { Reservoir } from '../../statistics/reservoir.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
@@ -28,6 +30,8 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   /** Samples that this thread has accumulated and the other one has not. */
   #own: CovarianceAccumulator | undefined;
   #features: number | undefined;
+  /** The rows that are kept of this period. */
+  #rows: Reservoir | undefined;
   /** Whether the thread has rows of this period. */
   #isSent = false;
 
@@ -53,10 +57,14 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, pass.output.shape);
       this.#addSamples(samples);
+      if (this.#kept.rows === 0) return;
+      this.#rows ??= new Reservoir(this.#kept.rows, samples.features);
+      this.#rows.add(samples.values);
     });
   }
 
-  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
+  solve(wanted: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
+    const options = withSample(wanted, this.#rows);
     const own = this.#own;
     const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
@@ -65,6 +73,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
     if (endPeriod) {
       this.#own = undefined;
       this.#features = undefined;
+      this.#rows = undefined;
     }
     if (isLost) return computed(() => this.#throwLoss());
     if (own !== undefined) {
