@@ -1,7 +1,7 @@
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
-import { correctedStats, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
+import { correctedStats, healthStats, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
 import {
   checkedRule,
   checkedThreshold,
@@ -20,9 +20,9 @@ export interface RecorderOptions {
   /**
    * What to compute per layer and split. Default: saturation, intrinsicDimensionality, spectrum, and of layers whose rows are
    * too few for what they show saturationCorrected with its interval, saturationLow to saturationHigh. Delve's short names are taken too: lsat, idim, trc, dtrc, det, cov,
-   * embed.
+   * embed. 'health', alone or in the list, stands for all vital signs (docs/health.md); alone, the default ones come with them.
    */
-  stats?: Stat[];
+  stats?: readonly (Stat | 'health')[] | 'health';
   /** Fraction of the variance that the counted directions must explain, in (0, 1]. Default 0.99. */
   threshold?: number;
   /**
@@ -139,9 +139,10 @@ export const recorderOptionNames: OptionNames<RecorderOptions> = {
  */
 export function resolveRecorderOptions(options: RecorderOptions, call: string): ResolvedOptions {
   checkOptionNames(call, options, recorderOptionNames);
-  const stats = resolveStats(options.stats ?? ['saturation', ...correctedStats, 'intrinsicDimensionality', 'spectrum']);
+  const isDefault = options.stats === undefined || options.stats === 'health';
+  const stats = resolveStats(isDefault ? [...defaultStats, ...(options.stats ? healthStats : [])] : options.stats);
   return {
-    correctsOnlyFew: options.stats === undefined,
+    correctsOnlyFew: isDefault,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
@@ -183,13 +184,15 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
   };
 }
 
-function resolveStats(stats: readonly string[]): Set<string> {
-  if (!Array.isArray(stats)) throw new TypeError(`stats: expected a list of names, got ${describe(stats)}`);
+const defaultStats: readonly Stat[] = ['saturation', ...correctedStats, 'intrinsicDimensionality', 'spectrum'];
+
+function resolveStats(stats: unknown): Set<string> {
+  if (!Array.isArray(stats)) throw new TypeError(`stats: expected a list of names or 'health', got ${describe(stats)}`);
   const resolved = new Set<string>();
-  for (const stat of stats) {
+  for (const stat of stats.flatMap((each) => (each === 'health' ? healthStats : [each]))) {
     const name = statNamed(stat);
     if (name === undefined) {
-      throw new RangeError(`stats: expected names out of ${statNames.join(', ')}, got ${describe(stat)}`);
+      throw new RangeError(`stats: expected names out of ${statNames.join(', ')}, health, got ${describe(stat)}`);
     }
     resolved.add(name);
   }

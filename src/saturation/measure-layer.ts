@@ -56,7 +56,8 @@ export interface MeasuredLayer {
 export function solveOptionsFor({ scalars, covariance, embedding }: MeasureOptions): SolveOptions {
   // The number of leading eigenvectors is known only with the eigenvalues, so that drift needs all of them.
   const vectors = needsEigenvectors(scalars) ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
-  return { vectors, covariance, mean: embedding };
+  const singularValues = scalars.some((stat) => scalarStats[stat].basis === 'singular values');
+  return { vectors, covariance, mean: embedding, singularValues };
 }
 
 /**
@@ -105,7 +106,8 @@ export function measureLayer(
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
   let estimated: SaturationEstimate | undefined;
   const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
-  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace), estimate };
+  const { singularValues } = solved;
+  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace), estimate, singularValues };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

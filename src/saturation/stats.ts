@@ -1,5 +1,6 @@
 import type { SaturationEstimate } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
+import { effectiveRankOf, rankMeOf } from '../statistics/spectrum-measures.js';
 
 /** How many of its directions a layer needs. */
 export interface Dimensions {
@@ -15,6 +16,8 @@ interface LayerMeasures extends Dimensions {
   drift?: number;
   /** The saturation that many rows would show, computed when it is first asked for. */
   estimate(): SaturationEstimate;
+  /** Singular values of the rows as they are, not centered; undefined if they were not asked for. */
+  singularValues?: Float64Array;
 }
 
 /** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
@@ -32,10 +35,12 @@ export interface ScalarStatistic {
   /** What the number means, in one sentence: TensorBoard shows it beside the chart. */
   readonly meaning: string;
   /**
-   * What the statistic needs: the eigenvalues alone, a threshold on their sum too, the number of rows beside these two, or
-   * the eigenvectors of two epochs.
+   * What the statistic needs: the eigenvalues alone, a threshold on their sum too, the number of rows beside these two, the
+   * eigenvectors of two epochs, or the singular values of the rows as they are.
    */
-  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors';
+  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors' | 'singular values';
+  /** Whether it is a vital sign: one of those that `stats: 'health'` asks for. */
+  readonly isHealth?: boolean;
   /** Whether the number is a whole one; stores write it as an integer. */
   readonly isCount?: boolean;
   /** The formula. Returns undefined if there is no value yet: an epoch without a predecessor has no drift. */
@@ -162,7 +167,29 @@ const table = {
     meaning:
       'Exponential of the entropy of the explained variance. RankMe and Roy & Vetterli’s effective rank take singular values instead.',
     basis: 'eigenvalues',
+    isHealth: true,
     of: (spectrum) => spectrum.entropyRank,
+  },
+  effectiveRank: {
+    column: 'effective-rank',
+    tagGroup: 'effective-rank',
+    head: 'eff. rank',
+    title: 'effective rank (Roy and Vetterli)',
+    meaning: 'Exponential of the entropy of the singular values of the samples, which are not centered.',
+    basis: 'singular values',
+    isHealth: true,
+    of: (_spectrum, { singularValues }) => singularValues && effectiveRankOf(singularValues),
+  },
+  rankMe: {
+    column: 'rankme',
+    tagGroup: 'rankme',
+    head: 'RankMe',
+    title: 'RankMe',
+    meaning:
+      'Effective rank of the samples as RankMe defines it; a fall while the loss falls, too, tells a collapse of the representation.',
+    basis: 'singular values',
+    isHealth: true,
+    of: (_spectrum, { singularValues }) => singularValues && rankMeOf(singularValues),
   },
   stableRank: {
     column: 'stable-rank',
@@ -171,6 +198,7 @@ const table = {
     title: 'stable rank',
     meaning: 'Effective number of directions: sum of eigenvalues over the largest one.',
     basis: 'eigenvalues',
+    isHealth: true,
     of: (spectrum) => spectrum.stableRank,
   },
   simpsonIndex: {
@@ -191,6 +219,17 @@ const table = {
       'Exponent of a power law fitted to the tail of the covariance’s eigenvalues; it is neither WeightWatcher’s alpha (of weights) nor alpha-ReQ.',
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.powerLawExponent,
+  },
+  alphaReq: {
+    column: 'alpha-req',
+    tagGroup: 'alpha-req',
+    head: 'alpha-ReQ',
+    title: 'alpha-ReQ',
+    meaning:
+      'How fast the eigenvalues fall, as a power of their number, from the 11th to the 100th: near 1 is healthy.',
+    basis: 'eigenvalues',
+    isHealth: true,
+    of: (spectrum) => spectrum.alphaReq,
   },
   conditionNumber: {
     column: 'condition-number',
@@ -240,6 +279,9 @@ export const arrayStats: Readonly<Record<ArrayStat, Pick<ScalarStatistic, 'delve
 
 /** The names in `scalarStats`, in its order. */
 export const scalarStatNames = Object.keys(table) as ScalarStat[];
+
+/** The statistics that `stats: 'health'` asks for, beside those that are measured by default. */
+export const healthStats = scalarStatNames.filter((stat) => scalarStats[stat].isHealth);
 
 const byDelveName = new Map(
   Object.entries({ ...scalarStats, ...arrayStats }).flatMap(([name, { delve }]) =>

@@ -263,11 +263,20 @@ export class CovarianceAccumulator {
    * The smaller one of two matrices that have the same nonzero eigenvalues: the scatter or, while all rows are still
    * waiting and are fewer than the features, their Gram matrix (the inner products of the rows about their mean). Divide
    * its eigenvalues by `count` to get those of the covariance.
+   *
+   * @param about 'zero' takes the rows as they are: the eigenvalues are the squares of the singular values of the rows
    */
-  spectralMatrix(): SymmetricMatrix {
+  spectralMatrix(about: 'mean' | 'zero' = 'mean'): SymmetricMatrix {
     this.#checkWaiting();
-    if (!this.#moments && this.#waiting > 0 && this.#waiting < this.features) return this.#gramMatrix();
-    return this.scatterMatrix();
+    if (!this.#moments && this.#waiting > 0 && this.#waiting < this.features) return this.#gramMatrix(about);
+    const scatter = this.scatterMatrix();
+    if (about === 'mean') return scatter;
+    const mean = this.mean();
+    const entries = scatter.entries.slice();
+    for (let i = 0, p = 0; i < mean.length; i++) {
+      for (let j = 0; j <= i; j++, p++) entries[p] += this.count * mean[i] * mean[j];
+    }
+    return { ...scatter, entries };
   }
 
   /** Sum of (x - mean)(x - mean)^T over the rows: the covariance times `count`. It is valid until the next change. */
@@ -392,8 +401,8 @@ export class CovarianceAccumulator {
     this.#checked = this.#waiting;
   }
 
-  /** Inner products of the waiting rows about their mean: `#waiting` x `#waiting` numbers, packed. */
-  #gramMatrix(): SymmetricMatrix {
+  /** Inner products of the waiting rows about their mean or zero: `#waiting` x `#waiting` numbers, packed. */
+  #gramMatrix(about: 'mean' | 'zero'): SymmetricMatrix {
     const { features } = this;
     const count = this.#waiting;
     const rows = this.#waitingRows() ?? [];
@@ -403,7 +412,7 @@ export class CovarianceAccumulator {
       const shift = rows[j]; // a feature that never varies stays exactly zero
       let sum = 0;
       for (let p = j; p < rows.length; p += features) sum += rows[p] - shift;
-      const center = shift + sum / count;
+      const center = about === 'mean' ? shift + sum / count : 0;
       for (let i = 0; i < count; i++) columns[j * count + i] = rows[i * features + j] - center;
     }
     const entries = new Float64Array(packedLength(count));

@@ -170,6 +170,62 @@ export function stableRankOf(eigenvalues: Float64Array): number {
   return sum;
 }
 
+/**
+ * Effective rank (Roy & Vetterli 2007, "The effective rank: a measure of effective dimensionality"): exp(-sum q_i ln q_i), from
+ * 1 to min(n, d); 0 if all rows are 0. q_i = s_i / sum s are shares of the singular values of the rows themselves, which are
+ * not centered: a mean far from zero counts as a direction.
+ *
+ * @param singularValues of the n x d matrix of rows, min(n, d) of them
+ * @param epsilon is added to each share: RankMe has one, the effective rank none
+ */
+export function effectiveRankOf(singularValues: Float64Array, epsilon = 0): number {
+  const total = traceOf(singularValues);
+  if (total === 0) return 0;
+  let entropy = 0;
+  for (const x of singularValues) {
+    const share = x / total + epsilon;
+    if (share > 0) entropy -= share * Math.log(share);
+  }
+  return Math.exp(entropy);
+}
+
+/**
+ * RankMe (Garrido et al. 2023, arXiv:2210.02885, eq. 1): the effective rank with 1e-7 added to each share. The paper takes it
+ * of 25,600 rows or more. What reptrix calls RankMe is `entropyRankOf`.
+ */
+export function rankMeOf(singularValues: Float64Array): number {
+  return effectiveRankOf(singularValues, 1e-7);
+}
+
+/** The eigenvalues between which alpha-ReQ is fitted, counted from 1; and how few of these are enough. */
+const alphaReqRange = { first: 11, last: 100, least: 8 };
+
+/**
+ * alpha-ReQ (Agrawal et al. 2022, "alpha-ReQ: Assessing representation quality by measuring eigenspectrum decay", NeurIPS): a
+ * where l_j ~ j^-a, by least squares of ln l_j on ln j for j = 11 to 100 with the weights 1/j, as reptrix fits it. Good
+ * representations have it near 1. In layers of fewer than 100 directions above rounding, j ends with them.
+ *
+ * @param floor eigenvalues up to this one are rounding and are left out
+ * @returns NaN if fewer than 18 eigenvalues lie above it
+ */
+export function alphaReqOf(eigenvalues: Float64Array, floor = 0): number {
+  const { first, last, least } = alphaReqRange;
+  const end = Math.min(last, rankOf(eigenvalues, floor));
+  if (end - first + 1 < least) return Number.NaN;
+  let [weights, sumX, sumY, sumXX, sumXY] = [0, 0, 0, 0, 0];
+  for (let j = first; j <= end; j++) {
+    const weight = 1 / j;
+    const x = Math.log(j);
+    const y = Math.log(eigenvalues[j - 1] / eigenvalues[0]);
+    weights += weight;
+    sumX += weight * x;
+    sumY += weight * y;
+    sumXX += weight * x * x;
+    sumXY += weight * x * y;
+  }
+  return (sumX * sumY - weights * sumXY) / (weights * sumXX - sumX * sumX);
+}
+
 /** Eigenvalues that a tail must have for powerLawExponentOf. */
 export const MIN_TAIL = 8;
 

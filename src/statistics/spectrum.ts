@@ -12,6 +12,7 @@ import {
   saturationEstimateOf,
 } from './sample-size.js';
 import {
+  alphaReqOf,
   correctedParticipationRatioOf,
   DEFAULT_THRESHOLD,
   entropyRankOf,
@@ -210,6 +211,14 @@ export class Spectrum {
    */
   get powerLawExponent(): number {
     return powerLawExponentOf(this.eigenvalues, this.#noise);
+  }
+
+  /**
+   * alpha-ReQ: a where l_j ~ j^-a for j = 11 to 100 (Agrawal et al. 2022, NeurIPS), near 1 in good representations. NaN if fewer
+   * than 18 eigenvalues lie above rounding.
+   */
+  get alphaReq(): number {
+    return alphaReqOf(this.eigenvalues, this.#noise);
   }
 
   /**

@@ -46,8 +46,8 @@ function isArray(stat: StoredStat): boolean {
 /** What a statistic of a layer needs, if it can be computed from a saved covariance or saved eigenvalues. */
 function basisOf(stat: StoredStat): 'eigenvalues' | 'threshold' | undefined {
   const basis = Object.hasOwn(scalarStats, stat) ? scalarStats[stat as ScalarStat].basis : undefined;
-  // Files do not say how many rows there were.
-  return basis === 'eigenvectors' || basis === 'rows' ? undefined : basis;
+  // Files hold neither rows nor how many there were.
+  return basis === 'eigenvalues' || basis === 'threshold' ? basis : undefined;
 }
 
 /** Whether a saved covariance or saved eigenvalues give a statistic. @param anew whether a threshold was asked for */

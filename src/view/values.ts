@@ -2,6 +2,7 @@ import { correctedStats, type ScalarStat, scalarStatNames, scalarStats } from '.
 import type { SaturationEstimate } from '../statistics/sample-size.js';
 import { Spectrum } from '../statistics/spectrum.js';
 import {
+  alphaReqOf,
   entropyRankOf,
   type IntrinsicDimensionRule,
   participationRatioOf,
@@ -31,6 +32,7 @@ const measures: Partial<Record<ScalarStat, (eigenvalues: Float64Array) => number
   entropyRank: entropyRankOf,
   stableRank: stableRankOf,
   simpsonIndex: simpsonIndexOf,
+  alphaReq: (eigenvalues) => alphaReqOf(eigenvalues, 2 ** -45 * traceOf(eigenvalues)),
 };
 
 /** The statistics that can be shown of these runs, in the order of the table of statistics. */

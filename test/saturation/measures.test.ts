@@ -208,9 +208,11 @@ describe('rows that are not finite', () => {
 describe('solveOptionsFor', () => {
   it('asks for no more than is needed', () => {
     const options = (stats: SaturationOptions['stats']) => solveOptionsFor(resolveOptions({ stats }));
-    expect(options(['lsat', 'spectrum'])).toEqual({ vectors: 0, covariance: false, mean: false });
-    expect(options(['cov'])).toEqual({ vectors: 0, covariance: true, mean: false });
-    expect(options(['embed'])).toEqual({ vectors: 2, covariance: false, mean: true });
+    const least = { vectors: 0, covariance: false, mean: false, singularValues: false };
+    expect(options(['lsat', 'spectrum'])).toEqual(least);
+    expect(options(['cov'])).toEqual({ ...least, covariance: true });
+    expect(options(['embed'])).toEqual({ ...least, vectors: 2, mean: true });
+    expect(options(['rankMe'])).toEqual({ ...least, singularValues: true });
     expect(options(['drift']).vectors).toBe(Number.POSITIVE_INFINITY);
   });
 });

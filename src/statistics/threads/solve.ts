@@ -16,6 +16,8 @@ export interface SolveOptions {
   covariance?: boolean;
   /** Whether to return the mean of each feature; false by default. */
   mean?: boolean;
+  /** Whether to return the singular values of the rows, which takes a second solve; false by default. */
+  singularValues?: boolean;
 }
 
 /** What was computed of one accumulator. Its arrays are plain, so that it travels between threads. */
@@ -38,6 +40,8 @@ export interface Solved {
   covariance?: Float64Array;
   /** Mean of each feature, if asked for. */
   mean?: Float64Array;
+  /** Singular values of the rows as they are, not centered: min(n, d), descending, those that are rounding 0; if asked for. */
+  singularValues?: Float64Array;
 }
 
 /** Computes the eigenvalues of an accumulator's rows, and what `options` ask for. An accumulator without rows is no error. */
@@ -60,7 +64,17 @@ export function solveAccumulator(accumulator: CovarianceAccumulator, options: So
   solved.noise = noiseOf(solved.eigenvalues, accumulator.precision, means);
   if (options.covariance) solved.covariance = accumulator.covariance();
   if (options.mean) solved.mean = accumulator.mean();
+  if (options.singularValues) solved.singularValues = singularValuesOf(accumulator);
   return solved;
+}
+
+/** The singular values of an accumulator's rows: the roots of the eigenvalues of their products about zero. */
+function singularValuesOf(accumulator: CovarianceAccumulator): Float64Array {
+  const { features, count, precision } = accumulator;
+  const squares = kernels().eigenvalues(accumulator.spectralMatrix('zero'));
+  // The rows' own precision does not matter: what it leaves in a direction without variance is a part of the rows as they are.
+  const noise = noiseOf(squares, precision === 'float32 products' ? precision : 'float64');
+  return Float64Array.from(squares.subarray(0, Math.min(count, features)), (x) => (x > noise ? Math.sqrt(x) : 0));
 }
 
 /**
@@ -109,7 +123,8 @@ export function solvingMillis(request: SolveRequest): number {
   const { state, options } = request;
   const rows = (state.moments?.count ?? 0) + (state.rows?.length ?? 0) / state.features;
   const hasVectors = (options.vectors ?? 0) > 0;
-  return hasVectors ? 6e-7 * state.features ** 3 : 1e-7 * Math.min(rows, state.features) ** 3;
+  const values = 1e-7 * Math.min(rows, state.features) ** 3;
+  return (hasVectors ? 6e-7 * state.features ** 3 : values) + (options.singularValues ? values : 0);
 }
 
 /** Does a piece of work on the calling thread. The result of a matrix has a count and a rejected of 0. */

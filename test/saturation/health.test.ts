@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryOutput } from '../../src/output/output.js';
+import { SaturationRecorder } from '../../src/recording/saturation-recorder.js';
+import { healthStats, type ScalarStat, scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
+import { resolveOptions } from '../../src/tracker/options.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { healthReference, rowsFrom } from '../support/health-reference.js';
+import { RecordingStore } from '../support/recording-store.js';
+
+// The expected numbers are those of the reference implementations: test/fixtures/health/reference.py says which.
+
+const isHealth = (stat: ScalarStat) => healthStats.includes(stat);
+
+/** The vital signs of rows that a recorder was given in batches. */
+async function measured(rows: Float64Array, features: number, batches: number) {
+  const store = new RecordingStore();
+  const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()), {
+    stats: ['health'],
+    saveTo: [store],
+  });
+  const count = rows.length / features;
+  for (let k = 0; k < batches; k++) {
+    const [start, end] = [Math.floor((k * count) / batches), Math.floor(((k + 1) * count) / batches)];
+    const data = rows.subarray(start * features, end * features);
+    await recorder.observe('layer', { data, shape: [end - start, features] }, 'train');
+  }
+  await recorder.addSaturations();
+  await recorder.close();
+  return store.layer('train', 'layer', 0).values;
+}
+
+describe.each(Object.entries(healthReference.rows))('of rows %s', (_name, { from, values }) => {
+  const rows = rowsFrom(from);
+  it.each([1, 7])('equal the reference implementations, in %i batches', async (batches) => {
+    const found = await measured(rows, from.d, batches);
+    for (const [stat, value] of Object.entries(values)) {
+      if (!(stat in scalarStats)) continue;
+      expect(Math.abs((found[stat as ScalarStat] ?? Number.NaN) / (value || 1) - (value ? 1 : 0)), stat).toBeLessThan(
+        1e-7,
+      );
+    }
+  });
+});
+
+describe('stats', () => {
+  it("'health' means the vital signs beside the default statistics", () => {
+    const { scalars, spectrum, correctsOnlyFew } = resolveOptions({ stats: 'health' });
+    const standard = resolveOptions();
+    expect(scalars).toEqual(scalarStatNames.filter((stat) => isHealth(stat) || standard.scalars.includes(stat)));
+    expect([spectrum, correctsOnlyFew]).toEqual([true, true]);
+  });
+
+  it("a list with 'health' means the vital signs and what else it names", () => {
+    const { scalars, spectrum } = resolveOptions({ stats: ['lsat', 'health'] });
+    expect(scalars).toEqual(scalarStatNames.filter((stat) => isHealth(stat) || stat === 'saturation'));
+    expect(spectrum).toBe(false);
+  });
+
+  it('refuses other words', () => {
+    expect(() => resolveOptions({ stats: 'sickness' as 'health' })).toThrow(/stats: .* or 'health', got .*sickness/);
+  });
+});
+
+describe('rows that say nothing', () => {
+  it('have ranks of 0 if all are 0, and no exponent', async () => {
+    const found = await measured(new Float64Array(200), 20, 1);
+    expect(found).toMatchObject({ stableRank: 0, entropyRank: 0, effectiveRank: 0, rankMe: 0, alphaReq: Number.NaN });
+  });
+
+  it('have an effective rank of 1 if all are the same', async () => {
+    const found = await measured(new Float64Array(200).fill(3), 20, 1);
+    expect(found.effectiveRank).toBeCloseTo(1, 6);
+    expect(found.entropyRank).toBe(0);
+  });
+});
