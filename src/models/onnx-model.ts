@@ -70,6 +70,8 @@ export interface ModelValue {
   readonly name: string;
   /** Element type of a tensor; 0 if it is not said. */
   readonly elementType: number;
+  /** Its dims, -1 for one that is not a number; undefined if they are not said. */
+  readonly dims: readonly number[] | undefined;
   /** The contents of its type; undefined if there is none. */
   readonly type: Range | undefined;
 }
@@ -431,6 +433,7 @@ function readValue(cursor: Cursor, range: Range): ModelValue {
   let name = '';
   let type: Range | undefined;
   let elementType = 0;
+  let dims: number[] | undefined;
   cursor.each(range, () => {
     if (cursor.number === 1) name = cursor.text();
     else if (cursor.number === 2 && cursor.wireType === 2) {
@@ -439,9 +442,23 @@ function readValue(cursor: Cursor, range: Range): ModelValue {
         if (cursor.number !== 1 || cursor.wireType !== 2) return;
         cursor.each(cursor.range, () => {
           if (cursor.number === 1 && cursor.wireType === 0) elementType = cursor.value;
+          else if (cursor.number === 2 && cursor.wireType === 2) dims = readDims(cursor, cursor.range);
         });
       });
     }
   });
-  return { name, elementType, type };
+  return { name, elementType, dims, type };
+}
+
+function readDims(cursor: Cursor, range: Range): number[] {
+  const dims: number[] = [];
+  cursor.each(range, () => {
+    if (cursor.number !== 1 || cursor.wireType !== 2) return;
+    let size = -1;
+    cursor.each(cursor.range, () => {
+      if (cursor.number === 1 && cursor.wireType === 0) size = cursor.value;
+    });
+    dims.push(size);
+  });
+  return dims;
 }

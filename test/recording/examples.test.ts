@@ -42,9 +42,9 @@ it.each<[string, Record<string, number>, string[], string, number]>([
   120_000,
 );
 
-it('examples/onnx.mjs measures the layers of a trained model', async () => {
+it('examples/onnx/digits.mjs measures the layers of a trained model', async () => {
   const logdir = temporaryFolder();
-  const { stdout } = await promisify(execFile)(process.execPath, ['examples/onnx.mjs', logdir], { cwd: root });
+  const { stdout } = await promisify(execFile)(process.execPath, ['examples/onnx/digits.mjs', logdir], { cwd: root });
   // As forward hooks on the torch modules saw it for other digits: see test/fixtures/onnx/digits.json.
   expect(stdout).toMatch(/^conv2: 1[67] of 32 directions, 0\.5/m);
   const tags = (await summariesOf(`${logdir}/val`)).map(({ tag }) => tag);

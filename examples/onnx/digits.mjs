@@ -1,5 +1,5 @@
 // ONNX: the saturation of a trained model's layers, in any ONNX runtime.
-//   node examples/onnx.mjs [logdir] [model.onnx]
+//   node examples/onnx/digits.mjs [logdir] [model.onnx]
 // The model is the digits network of this package's tests: three convolutions, a transformer block, two dense layers.
 import { readFile } from 'node:fs/promises';
 import { SaturationWriter } from 'delve-tensorboard';
@@ -9,7 +9,7 @@ import { env, InferenceSession, Tensor } from 'onnxruntime-web';
 
 env.wasm.numThreads = 1;
 const logdir = process.argv[2] ?? 'runs/examples/onnx';
-const path = process.argv[3] ?? new URL('../test/fixtures/onnx/digits_legacy.onnx', import.meta.url);
+const path = process.argv[3] ?? new URL('../../test/fixtures/onnx/digits_legacy.onnx', import.meta.url);
 
 // Every layer becomes an output of the model.
 const { bytes, layers } = exposeOutputs(await readFile(path));
