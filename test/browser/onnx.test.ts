@@ -38,9 +38,7 @@ async function errorsOf(
     executionProviders: [provider],
     logSeverityLevel: 3,
     ...onDevice,
-    const said = name === 'rnn' ? [expect.stringContaining('30 rows are few for 12 features')] : [];
-  expect(takeComplaints()).toEqual(said);
-});
+  });
   const spectra = await extractSaturation(
     session as unknown as OnnxSession,
     [feedsOf(feeds as unknown as Record<string, Packed>)],
@@ -59,6 +57,8 @@ it.each(['mlp', 'cnn', 'rnn', 'tokens'] as const)(
   'wasm: the spectra of %s are those that numpy computes',
   async (name) => {
     for (const [layer, error] of Object.entries(await errorsOf(name, 'wasm'))) expect(error, layer).toBeLessThan(1e-6);
+    const said = name === 'rnn' ? [expect.stringContaining('30 rows are few for 12 features')] : [];
+    expect(takeComplaints()).toEqual(said);
   },
 );
 
