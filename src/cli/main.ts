@@ -4,6 +4,7 @@ import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
+import { onnx } from './onnx.js';
 import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
@@ -11,6 +12,8 @@ import { verify } from './verify.js';
 
 /** Options as `parseArgs` of node:util takes them. */
 export const cliOptions = {
+  batch: { type: 'string' },
+  blocks: { type: 'boolean' },
   format: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   host: { type: 'string' },
@@ -27,6 +30,8 @@ export const cliOptions = {
 /** A command line, taken apart. */
 export interface CommandLine {
   values: {
+    batch?: string;
+    blocks?: boolean;
     format?: string;
     help?: boolean;
     host?: string;
@@ -69,6 +74,17 @@ Commands:
       --port <number>                 6006, or another if it is taken
       --host <address>                listen for other computers, too: their address needs the token that is printed
   share <logdir> --out <folder>     the same as a folder of files, which any web server shows
+  onnx layers <model.onnx>          the layers of an ONNX model, and the output that shows each
+      --blocks                        the hidden state behind each numbered block instead
+      --tags <regular expression>     only layers that match
+      --json                          as JSON
+  onnx expose <model.onnx>          write the model with its layers as outputs
+      --out, -o <path>                the file to write
+  onnx saturation <model> <data.npy>  run the model (onnxruntime-node or onnxruntime-web must be installed) and show
+                                    the saturation of its layers; for several inputs: input=data.npy ...
+      --batch <number>                items at a time; 32
+      --out, -o <logdir>              write it as a run, too
+      --json                          as JSON
   board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own
 
 Options:
@@ -103,6 +119,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
         return await serve(terminal, onlyOne(paths), values);
       case 'share':
         return await share(terminal, onlyOne(paths), values.out);
+      case 'onnx':
+        return await onnx(terminal, paths, values);
       case 'board':
         return await board(terminal, paths);
       case 'report':

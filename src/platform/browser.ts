@@ -4,6 +4,7 @@ import {
   checkPictureSize,
   type DrawnSvg,
   type Files,
+  type ModelFiles,
   type NativeZlib,
   type SourceFiles,
   type WorkerListener,
@@ -14,6 +15,9 @@ export { defaultStoreFiles } from './browser-folders.js';
 
 /** A page has no synchronous file system. */
 export const files: Files | undefined = undefined;
+
+/** Nor files of models that are read in ranges. */
+export const modelFiles: ModelFiles | undefined = undefined;
 
 /** A page does not know its computer's name, so this is the page's own host. */
 export function hostname(): string {

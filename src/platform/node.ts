@@ -14,6 +14,7 @@ import {
   type WorkerThread,
 } from './platform.js';
 
+export { modelFiles } from './model-files.js';
 export { defaultStoreFiles, files, localPath, sourceFiles } from './node-files.js';
 
 /** This computer's name; '' if it has none. */

@@ -9,6 +9,8 @@ export interface Platform {
   readonly files: Files | undefined;
   /** The file system that event files are read from. */
   readonly sourceFiles: SourceFiles;
+  /** The files of models; undefined in browsers. */
+  readonly modelFiles: ModelFiles | undefined;
   /**
    * The path that a user means by a path, a `file:` URL or the text of one. A page, which has no paths, takes all for paths.
    *
@@ -160,6 +162,24 @@ export interface AppendableFile {
    * @throws the file system's error if it reported, now or when it was closed earlier, that bytes are missing
    */
   release(): void;
+}
+
+/** Files of models, which may be larger than memory. Every function throws the file system's own error. */
+export interface ModelFiles {
+  /** Opens a file of which ranges are read. */
+  open(path: string): ModelFile;
+  /** Writes a file piece by piece; whoever looks meanwhile finds the old one, or none. */
+  write(path: string, pieces: Iterable<Uint8Array>): void;
+}
+
+/** A file of which ranges are read. */
+export interface ModelFile {
+  /** Number of bytes. */
+  readonly size: number;
+  /** The bytes from `from` up to `to`. */
+  read(from: number, to: number): Uint8Array;
+  /** Closes the file. */
+  close(): void;
 }
 
 /** The few things a reader of event files needs of a file system. Every function rejects with the file system's own error. */

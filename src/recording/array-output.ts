@@ -12,6 +12,7 @@ import {
 } from '../summaries/numbers.js';
 import type { AccumulatorFactory, FirstOutput, Kept, LayerAccumulator, LayerOutput, Pass } from './accumulator.js';
 import { HostAccumulator, type SampleReader } from './host-accumulator.js';
+import type { RecordingOptions } from './sample-recorder.js';
 import { type ActivationView, samplesAt } from './samples.js';
 
 /*
@@ -36,6 +37,11 @@ export interface ObserveOptions {
    * of space. Those of higher rank are maps.
    */
   kind?: 'map' | 'sequence';
+  /**
+   * Whether it is the output of a recurrent layer: by default the last step that is not masked stands for the sequence then, and
+   * each step for itself if it is not. Default false.
+   */
+  recurrent?: boolean;
 }
 
 /** Activations whose values may be read once, now or later. */
@@ -70,12 +76,16 @@ export function arrayOutput(activations: Activations, call: string): ArrayOutput
   return { shape: [...shape], read: readOnce };
 }
 
+/** How a recorder reads all layers. */
+export type ReadingOptions = Pick<RecordingOptions, 'convMethod' | 'timeseriesMethod' | 'downsample'>;
+
 /** Checks how activations are to be read. @throws TypeError or RangeError that names the option */
 export function checkObserveOptions(
   shape: readonly number[],
-  { layout = 'channelsLast', mask, kind }: ObserveOptions,
+  { layout = 'channelsLast', mask, kind, recurrent = false }: ObserveOptions,
+  reading: ReadingOptions,
   call: string,
-): Pick<ActivationView, 'kind' | 'channelsFirst'> & { mask: ArrayLike<number> | undefined } {
+): { view: ActivationView; mask: ArrayLike<number> | undefined } {
   const isFirst = layout === 'channelsFirst';
   if (!isFirst && layout !== 'channelsLast') {
     throw new RangeError(`${call}: layout: expected 'channelsLast' or 'channelsFirst', got ${describe(layout)}`);
@@ -89,11 +99,19 @@ export function checkObserveOptions(
       `${call}: expected a sequence as N x T x C, got kind 'sequence' with the layout 'channelsFirst': transpose it, or call it a 'map'`,
     );
   }
-  return {
+  if (typeof recurrent !== 'boolean') {
+    throw new TypeError(`${call}: recurrent: expected true or false, got ${describe(recurrent)}`);
+  }
+  const { convMethod, timeseriesMethod = recurrent ? 'lastTimestep' : 'tokens', downsample } = reading;
+  const view: ActivationView = {
     kind: isSequence ? 'sequence' : 'map',
     channelsFirst: isFirst,
-    mask: checkedMask(shape, isSequence, mask, call),
+    spatialRank: 0,
+    convMethod,
+    timeseriesMethod,
+    downsample,
   };
+  return { view, mask: checkedMask(shape, isSequence, mask, call) };
 }
 
 function checkedMask(

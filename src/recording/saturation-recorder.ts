@@ -18,7 +18,7 @@ import { decodeState, encodeState } from './recorder-state.js';
 import { newRun, SampleRecorder } from './sample-recorder.js';
 import { SaveTargets } from './save-targets.js';
 
-const observeOptionNames: OptionNames<ObserveOptions> = { layout: true, mask: true, kind: true };
+const observeOptionNames: OptionNames<ObserveOptions> = { layout: true, mask: true, kind: true, recurrent: true };
 
 /**
  * Measures the saturation of layers whose outputs you have at hand, whatever runs them: jax-js, brain.js, onnxruntime,
@@ -105,12 +105,10 @@ export class SaturationRecorder implements AsyncDisposable {
     const call = `observe '${name}'`;
     checkOptionNames(call, options, observeOptionNames);
     const output = arrayOutput(activations, call);
-    const { kind, channelsFirst, mask } = checkObserveOptions(output.shape, options, call);
+    const { view, mask } = checkObserveOptions(output.shape, options, this.#options, call);
     if (!this.#names.includes(name)) this.#names.push(name);
     if (!this.isRecording) return undefined;
     this.#epochs.noteRows();
-    const { convMethod, timeseriesMethod = 'tokens', downsample } = this.#options;
-    const view = { kind, channelsFirst, spatialRank: 0, convMethod, timeseriesMethod, downsample };
     let reading: Promise<unknown> | undefined;
     const read = () => {
       const values = output.read();

@@ -5,8 +5,7 @@ import { type GraphModelNodes, graphRunner, isGraphModelNodes } from '../activat
 import { ActivationRecorder } from '../activations/recorder.js';
 import { checkOptionNames, type OptionNames } from '../errors.js';
 import { FailureLog } from '../recording/failures.js';
-import { EpochMeasurement, EpochMemory } from '../recording/measure-epoch.js';
-import { solveOptionsFor } from '../saturation/measure-layer.js';
+import { spectraOf } from '../recording/spectra.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { resolveOptions, type SaturationOptions, saturationOptionNames } from './options.js';
 
@@ -72,17 +71,7 @@ export async function extractSaturation(
       if (progress) writeTerminal(`\rextracting saturation: ${count} batches`);
     }
     if (count === 0) throw new RangeError('batches: expected at least one batch, got none');
-    const recorded = recorder.samples.solve(solveOptionsFor(resolved), true);
-    const at = { epoch: 0, step: 1, scalars: [] };
-    const { spectra } = await new EpochMeasurement(
-      recorded,
-      at,
-      resolved,
-      new EpochMemory(false),
-      failures.add,
-    ).finish();
-    failures.throwAll();
-    return new Map([...spectra].map(([key, spectrum]) => [key.slice('val/'.length), spectrum]));
+    return await spectraOf(recorder.samples, resolved, failures);
   } finally {
     if (progress && count > 0) writeTerminal('\n');
     recorder.dispose();

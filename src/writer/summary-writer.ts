@@ -322,7 +322,7 @@ export class SummaryWriter extends RunWriter {
   /**
    * Adds the graph of a model. TensorBoard shows one for each run.
    *
-   * @param model a TensorFlow.js LayersModel or GraphModel, or the bytes of a GraphDef
+   * @param model a TensorFlow.js LayersModel or GraphModel, or the bytes of a GraphDef or of an ONNX model
    */
   addGraph(model: GraphLike): void {
     this.addEvent({ wallTime: Date.now() / 1000, step: 0, graph: graphDefOf(model, 'addGraph') });

@@ -10,8 +10,10 @@ import { frameRecord } from '../../src/encoding/record.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
+import { readHistory } from '../../src/saturation/runs.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
+import { encodeNpy } from '../../src/stores/npy.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenBytes, goldenFiles, goldenFolder } from '../support/golden.js';
@@ -661,5 +663,75 @@ describe('as a program', () => {
     child.stdout.once('data', () => child.stdout.destroy());
     const code = await new Promise((resolve) => child.on('close', resolve));
     expect({ code, complaint }).toEqual({ code: 0, complaint: '' });
+  });
+});
+
+describe('onnx', () => {
+  const model = new URL('../fixtures/onnx/digits_legacy.onnx', import.meta.url).pathname;
+  const small = temporaryFolder(afterAll);
+  const { model: bytes } = (
+    JSON.parse(readFileSync(new URL('../fixtures/onnx/models.json', import.meta.url), 'utf8')) as Record<
+      string,
+      { model: string }
+    >
+  ).mlp;
+  const mlp = join(small, 'mlp.onnx');
+  writeFileSync(mlp, Buffer.from(bytes, 'base64'));
+
+  it('lists the layers of a model', async () => {
+    const { out, code } = await cli(['onnx', 'layers', model]);
+    expect(code).toBe(0);
+    expect(out.split('\n')[0]).toMatch(/^layer +op +features +weight +output/);
+    expect(out).toMatch(/^fc2 +Gemm +10 +10 x 128 /m);
+    const all = JSON.parse((await cli(['onnx', 'layers', model], { json: true })).out) as { name: string }[];
+    expect(all.map(({ name }) => name)).toContain('conv1');
+    const some = await cli(['onnx', 'layers', model], { json: true, tags: '^fc' });
+    expect((JSON.parse(some.out) as { name: string }[]).map(({ name }) => name)).toEqual(['fc1', 'fc2']);
+    expect((await cli(['onnx', 'layers', model], { blocks: true })).out).toContain('enc/layers.0');
+  });
+
+  it('writes the model with its layers as outputs', async () => {
+    const to = join(small, 'out.onnx');
+    const { out, code } = await cli(['onnx', 'expose', mlp], { out: to });
+    expect({ out, code }).toEqual({ out: `${to}: 2 layers are outputs now\n`, code: 0 });
+    expect(readFileSync(to).length).toBeGreaterThan(readFileSync(mlp).length);
+    await expect(cli(['onnx', 'expose', mlp], { out: to, tags: 'nothing' })).rejects.toThrow(/keep at least one node/);
+  });
+
+  it('measures the layers over a .npy file, and writes a run', async () => {
+    const data = join(small, 'x.npy');
+    const values = Float64Array.from({ length: 500 * 10 }, (_, i) => Math.sin(i * i));
+    writeFileSync(data, encodeNpy({ dtype: 'float32', shape: [500, 10], values }));
+    const logdir = join(small, 'run');
+    const { out, code } = await cli(['onnx', 'saturation', mlp, data], { out: logdir, batch: '64' });
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^layer +op +rows +features +dimensions +saturation +with many rows\nfc1 +MatMul +500 +12 +\d+ +0\.\d{3} /,
+    );
+    const json = await cli(['onnx', 'saturation', mlp, `x=${data}`], { json: true });
+    const found = JSON.parse(json.out) as { layer: string; saturation: number }[];
+    expect(found.map(({ layer }) => layer)).toEqual(['fc1', 'fc2']);
+    const history = await readHistory(logdir);
+    expect(history.last?.layers.map(({ layer, saturation }) => [layer, saturation])).toEqual(
+      found.map(({ layer, saturation }) => [layer, Math.fround(saturation)]),
+    );
+  });
+
+  it.each<[string, string[], CommandLine['values'], RegExp]>([
+    ['no action', ['onnx'], {}, /expected 'onnx layers', 'onnx expose' or 'onnx saturation'/],
+    ['no model', ['onnx', 'layers'], {}, /expected the path of an .onnx file/],
+    ['no target', ['onnx', 'expose', 'm.onnx'], {}, /expected --out <path>/],
+    ['no data', ['onnx', 'saturation', 'm.onnx'], {}, /expected .npy files/],
+    [
+      'a batch of none',
+      ['onnx', 'saturation', 'm.onnx', 'x.npy'],
+      { batch: '0' },
+      /--batch: expected an integer >= 1, got 0/,
+    ],
+    ['two ways', ['onnx', 'layers', 'm.onnx'], { blocks: true, tags: 'x' }, /expected --blocks or --tags, got both/],
+  ])('%s is an error of usage', async (_name, args, values, message) => {
+    const { err, code } = await cli(args, values);
+    expect(code).toBe(2);
+    expect(err).toMatch(message);
   });
 });

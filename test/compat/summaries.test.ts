@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -129,6 +130,7 @@ async function writeRuns(logdir: string): Promise<void> {
     ],
   });
   writer.run('recurrent').addGraph(recurrent);
+  writer.run('onnx').addGraph(readFileSync(new URL('../fixtures/onnx/digits_legacy.onnx', import.meta.url)));
 
   for (const [name, batchNorm] of [
     ['trial-1', true],
@@ -180,7 +182,7 @@ describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loa
 
   it('shows no run but those that were written', async () => {
     const runs = await board.ask<string[]>('/data/runs');
-    expect(runs.sort()).toEqual(['all', 'empty', 'functional', 'recurrent', 'trial-1', 'trial-2']);
+    expect(runs.sort()).toEqual(['all', 'empty', 'functional', 'onnx', 'recurrent', 'trial-1', 'trial-2']);
   });
 
   it.each(['scalars/tags', 'histograms/tags', 'images/tags', 'audio/tags', 'pr_curves/tags'])(
@@ -359,6 +361,8 @@ describeWithTensorBoard.each(LOADERS)('every kind of summary, shown through $loa
     expect(all.run_graph).toBe(true);
     expect(await edgesOf('all')).toEqual(['first -> second', 'first_input -> first']);
     expect(await edgesOf('recurrent')).toEqual(['both -> head', 'both_input -> both']);
+    const onnx = await edgesOf('onnx');
+    expect(onnx).toEqual(expect.arrayContaining(['inputs/image -> conv1/Conv', 'fc1/Gemm -> Relu_3']));
     const nested = (await edgesOf('functional')).map((edge) => edge.replace(/sequential_\d+/g, 'nested'));
     expect(nested).toEqual([
       'a -> nested/first',

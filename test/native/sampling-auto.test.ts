@@ -36,12 +36,17 @@ describe("sampling 'auto' on the demo's networks and digits", () => {
     });
     for (const tracker of trackers) await tracker.close();
     for (const epoch of [0, 1, 2]) {
-      for (const { layer, samples, values } of stores.all.epochs[epoch].layers) {
+      for (const { layer, samples, values, spectrum } of stores.all.epochs[epoch].layers) {
         const auto = stores.auto.layer('train', layer, epoch);
-        expect(Math.abs(auto.values.saturation! - values.saturation!), `${layer}, epoch ${epoch}`).toBeLessThanOrEqual(
-          0.01,
-        );
+        const where = `${layer}, epoch ${epoch}`;
         expect(auto.samples).toBeLessThanOrEqual(samples);
+        if (Math.abs(auto.values.saturation! - values.saturation!) <= 0.01) continue;
+        // Training on several threads is never twice the same: now and then a narrow layer's edge lies on the threshold,
+        // and then it may be off by one direction.
+        const [dimensions, other] = [values, auto.values].map((each) => each.intrinsicDimensionality!);
+        expect(Math.abs(dimensions - other), where).toBe(1);
+        const explained = spectrum!.explainedVariance()[Math.min(dimensions, other) - 1];
+        expect(Math.abs(explained - 0.99), where).toBeLessThan(5e-4);
       }
     }
     model.dispose();

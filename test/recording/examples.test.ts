@@ -41,3 +41,12 @@ it.each<[string, Record<string, number>, string[], string, number]>([
   },
   120_000,
 );
+
+it('examples/onnx/digits.mjs measures the layers of a trained model', async () => {
+  const logdir = temporaryFolder();
+  const { stdout } = await promisify(execFile)(process.execPath, ['examples/onnx/digits.mjs', logdir], { cwd: root });
+  // As forward hooks on the torch modules saw it for other digits: see test/fixtures/onnx/digits.json.
+  expect(stdout).toMatch(/^conv2: 1[67] of 32 directions, 0\.5/m);
+  const tags = (await summariesOf(`${logdir}/val`)).map(({ tag }) => tag);
+  for (const layer of ['conv1', 'enc/layers.0/linear1', 'fc2']) expect(tags).toContain(`saturation/${layer}`);
+}, 120_000);

@@ -1,8 +1,14 @@
+import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { type GraphLike, graphDefOf } from '../../src/summaries/graph.js';
 import { graphModelNodes, isGraphModel } from '../../src/summaries/graph-nodes.js';
+
+const fixtures = JSON.parse(readFileSync(new URL('../fixtures/onnx/models.json', import.meta.url), 'utf8')) as Record<
+  string,
+  { model: string }
+>;
 
 const nodesOf = (model: GraphLike) => tensorboard.GraphDef.decode(graphDefOf(model)).node;
 /** Edges as text: what TensorBoard draws. */
@@ -246,5 +252,56 @@ describe('graphModelNodes', () => {
 
   it('is not offered for anything else', () => {
     for (const value of [null, 3, {}, { artifacts: {} }, { executor: {} }]) expect(isGraphModel(value)).toBe(false);
+  });
+});
+
+describe('graphDefOf an ONNX model', () => {
+  const { model: mlp } = fixtures.mlp;
+  const onnx = (name: string) => Uint8Array.from(Buffer.from(fixtures[name].model, 'base64'));
+  const textOf = (value: tensorboard.IAttrValue | undefined) => Buffer.from(value?.s ?? []).toString();
+
+  it('draws its operations as they follow on each other, with inputs and outputs', () => {
+    expect(edgesOf(onnx('mlp'))).toEqual([
+      'act/Relu -> fc2/Gemm',
+      'fc1/Add -> act/Relu',
+      'fc1/MatMul -> fc1/Add',
+      'fc2/Gemm -> outputs/y',
+      'inputs/x -> fc1/MatMul',
+    ]);
+    const nodes = nodesOf(onnx('mlp'));
+    expect(nodes.map(({ op }) => op)).toEqual(['Placeholder', 'MatMul', 'Add', 'Relu', 'Gemm', 'Output']);
+    const gemm = nodes.find(({ op }) => op === 'Gemm')!;
+    expect(Number(gemm.attr?.transB.i)).toBe(1);
+    expect(textOf(gemm.attr?.['constant w2'])).toBe('[5, 12]');
+    expect(gemm.attr?._output_shapes.list?.shape?.[0].dim?.map(({ size }) => Number(size))).toEqual([-1, 5]);
+  });
+
+  it('draws what is in branches and loops below their node', () => {
+    const edges = edgesOf(onnx('branches'));
+    expect(edges).toEqual(
+      expect.arrayContaining([
+        'inputs/x -> if/then_branch/a/MatMul',
+        'if/then_branch/nested/then_branch/deep/MatMul -> if/then_branch/nested',
+        'if/then_branch/nested -> if/then_branch/t4',
+        'if/then_branch/t4 -> if',
+        'if/else_branch/b/MatMul -> if',
+        'if -> loop/Loop',
+        'loop/Loop/body/v -> loop/Loop/body/step/MatMul',
+        'loop/Loop -> outputs/y',
+      ]),
+    );
+    const names = nodesOf(onnx('branches')).map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('names the second output of a node', () => {
+    expect(edgesOf(onnx('rnn'))).toContain('dec/GRU:1 -> y');
+  });
+
+  it('refuses a part of one', () => {
+    const bytes = Buffer.from(mlp, 'base64');
+    expect(() => graphDefOf(bytes.subarray(0, 200), 'addGraph')).toThrow(
+      /addGraph: expected an ONNX model, got .*cut off/,
+    );
   });
 });

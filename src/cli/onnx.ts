@@ -1,0 +1,215 @@
+/** `onnx`: the layers of ONNX models, on the command line. */
+import { modelFiles } from '#platform';
+import { messageOf, printable } from '../errors.js';
+import { readModel } from '../models/onnx-model.js';
+import { type ExposeOptions, exposeFile, exposeOutputs, listLayers } from '../onnx/expose.js';
+import type { OnnxLayer } from '../onnx/layers.js';
+import { extractSaturation, type OnnxFeeds, type OnnxSession, type OnnxTensor } from '../onnx/session.js';
+import { SaturationWriter } from '../saturation/saturation-writer.js';
+import type { Spectrum } from '../statistics/spectrum.js';
+import { decodeNpy, type NpyArray } from '../stores/npy.js';
+import { tagFilter, typedPath } from './runs.js';
+import { plural, type Terminal, UsageError, writeTable } from './terminal.js';
+
+/** Options of `onnx`, as typed. */
+interface OnnxOptions {
+  blocks?: boolean;
+  batch?: string;
+  json?: boolean;
+  out?: string;
+  tags?: string;
+}
+
+/** The part of onnxruntime-node and onnxruntime-web that is used here. */
+interface Runtime {
+  readonly InferenceSession: { create(model: Uint8Array | string): Promise<OnnxSession> };
+  readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => OnnxTensor;
+}
+
+/** `onnx layers`, `onnx expose`, `onnx saturation`. Resolves to the exit code. */
+export async function onnx(terminal: Terminal, args: readonly string[], options: OnnxOptions): Promise<number> {
+  const [action, model, ...data] = args;
+  if (action !== 'layers' && action !== 'expose' && action !== 'saturation') {
+    throw new UsageError("expected 'onnx layers', 'onnx expose' or 'onnx saturation'");
+  }
+  if (model === undefined) throw new UsageError('expected the path of an .onnx file');
+  const path = typedPath(model, 'the path');
+  const exposing = exposeOptionsOf(options);
+  if (action === 'saturation') return saturation(terminal, path, data, exposing, options);
+  if (data.length > 0) throw new UsageError(`expected one path, got ${1 + data.length}`);
+  if (action === 'expose') {
+    if (options.out === undefined) throw new UsageError('expected --out <path> for the edited model');
+    const { layers, leftOut } = await exposeFile(path, typedPath(options.out, '--out'), exposing);
+    for (const { name, why } of leftOut) terminal.writeError(`left out: ${printable(name)}: ${printable(why)}\n`);
+    terminal.write(`${printable(options.out)}: ${plural(layers.length, 'layer')} are outputs now\n`);
+    return 0;
+  }
+  showLayers(terminal, listLayers(bytesOf(path), exposing), options);
+  return 0;
+}
+
+function exposeOptionsOf({ blocks, tags }: OnnxOptions): ExposeOptions {
+  if (blocks === true && tags !== undefined) throw new UsageError('expected --blocks or --tags, got both');
+  if (blocks === true) return { outputs: 'blocks' };
+  if (tags === undefined) return {};
+  const isWanted = tagFilter(tags);
+  return { outputs: ({ path }) => isWanted(path) };
+}
+
+function bytesOf(path: string): Uint8Array {
+  const file = modelFiles?.open(path);
+  if (file === undefined) throw new Error('expected Node, got a browser');
+  try {
+    return file.read(0, file.size);
+  } finally {
+    file.close();
+  }
+}
+
+function showLayers(terminal: Terminal, layers: readonly OnnxLayer[], { json }: OnnxOptions): void {
+  if (json) {
+    terminal.write(`${JSON.stringify(layers, undefined, 2)}\n`);
+    return;
+  }
+  const rows = layers.map(({ name, op, features, weight, value, insideOf }) => [
+    name,
+    op,
+    features === undefined ? '' : String(features),
+    weight === undefined ? '' : weight.shape.join(' x '),
+    value,
+    insideOf ?? '',
+  ]);
+  const header = ['layer', 'op', 'features', 'weight', 'output', 'inside of'];
+  writeTable(terminal, header, rows, ['features']);
+}
+
+async function saturation(
+  terminal: Terminal,
+  path: string,
+  data: readonly string[],
+  exposing: ExposeOptions,
+  options: OnnxOptions,
+): Promise<number> {
+  if (data.length === 0)
+    throw new UsageError('expected .npy files of what goes into the model: data.npy, or input=data.npy');
+  const size = options.batch === undefined ? 32 : Number(options.batch);
+  if (!Number.isSafeInteger(size) || size < 1)
+    throw new UsageError(`--batch: expected an integer >= 1, got ${options.batch}`);
+  const runtime = await loadRuntime();
+  const { session, layers } = await openModel(runtime, path, exposing);
+  const inputs = new Map(data.map((text) => inputOf(text, session)));
+  const counts = new Set([...inputs.values()].map(({ shape }) => shape[0]));
+  if (counts.size !== 1) throw new Error(`expected files of as many items, got ${[...counts].join(' and ')}`);
+  const [count] = counts;
+  const batches = Array.from({ length: Math.ceil(count / size) }, (_, at) => {
+    const to = Math.min(count, (at + 1) * size);
+    const tensors = [...inputs].map(([name, array]) => [name, tensorOf(runtime, array, at * size, to)] as const);
+    return Object.fromEntries(tensors) as OnnxFeeds;
+  });
+  const spectra = await extractSaturation(session, batches, { layers });
+  if (options.out !== undefined) await writeRun(typedPath(options.out, '--out'), spectra);
+  showSpectra(terminal, spectra, layers, options);
+  return 0;
+}
+
+/** Any of the two runtimes that are installed beside this package. */
+async function loadRuntime(): Promise<Runtime> {
+  const causes: string[] = [];
+  for (const name of ['onnxruntime-node', 'onnxruntime-web']) {
+    try {
+      const module = (await import(name)) as Runtime & { default?: Runtime };
+      return module.InferenceSession === undefined && module.default !== undefined ? module.default : module;
+    } catch (error) {
+      causes.push(messageOf(error));
+    }
+  }
+  throw new Error(
+    `onnx saturation needs an ONNX runtime: npm install onnxruntime-node (or onnxruntime-web). ${causes.join('; ')}`,
+  );
+}
+
+async function openModel(
+  { InferenceSession }: Runtime,
+  path: string,
+  exposing: ExposeOptions,
+): Promise<{ session: OnnxSession; layers: readonly OnnxLayer[] }> {
+  const file = modelFiles?.open(path);
+  if (file === undefined) throw new Error('expected Node, got a browser');
+  const { hasExternalData } = (() => {
+    try {
+      return readModel(file, `'${path}'`);
+    } finally {
+      file.close();
+    }
+  })();
+  if (hasExternalData) {
+    // A model names the files of its weights relative to itself.
+    const edited = `${path.replace(/\.onnx$/, '')}.layers.onnx`;
+    const { layers } = await exposeFile(path, edited, exposing);
+    return { session: await InferenceSession.create(edited), layers };
+  }
+  const { bytes, layers } = exposeOutputs(bytesOf(path), exposing);
+  return { session: await InferenceSession.create(bytes), layers };
+}
+
+/** An input's name and values: of `input=data.npy`, or of `data.npy` for a model with one input. */
+function inputOf(text: string, { inputNames }: OnnxSession): readonly [string, NpyArray] {
+  const equals = text.indexOf('=');
+  const named = equals > 0 && inputNames.includes(text.slice(0, equals));
+  const name = named ? text.slice(0, equals) : inputNames[0];
+  const path = named ? text.slice(equals + 1) : text;
+  if (!named && inputNames.length > 1) {
+    const names = inputNames.map((each) => `${each}=data.npy`).join(' ');
+    throw new UsageError(`expected a file for each input: ${names}`);
+  }
+  return [name, decodeNpy(bytesOf(typedPath(path, 'the data')), `'${path}'`)];
+}
+
+/** Items of an array as a tensor. Models take float32, and integers as int64. */
+function tensorOf({ Tensor }: Runtime, { dtype, shape, values }: NpyArray, from: number, to: number): OnnxTensor {
+  const length = values.length / shape[0];
+  const part = values.subarray(from * length, to * length);
+  const dims = [to - from, ...shape.slice(1)];
+  if (dtype === 'int64') return new Tensor('int64', BigInt64Array.from(part, BigInt), dims);
+  return new Tensor('float32', Float32Array.from(part), dims);
+}
+
+async function writeRun(logdir: string, spectra: ReadonlyMap<string, Spectrum>): Promise<void> {
+  const writer = new SaturationWriter(`${logdir}/val`);
+  for (const [layer, spectrum] of spectra) writer.addSaturation(layer, spectrum, 1);
+  await writer.close();
+}
+
+function showSpectra(
+  terminal: Terminal,
+  spectra: ReadonlyMap<string, Spectrum>,
+  layers: readonly OnnxLayer[],
+  { json }: OnnxOptions,
+): void {
+  const ops = new Map(layers.map(({ name, op }) => [name, op]));
+  const found = [...spectra].map(([layer, spectrum]) => ({
+    layer,
+    op: ops.get(layer) ?? '',
+    rows: spectrum.samples ?? 0,
+    features: spectrum.features,
+    dimensions: spectrum.intrinsicDimensionality(),
+    saturation: spectrum.saturation(),
+    // What many rows would show.
+    estimate: spectrum.saturationEstimate().saturation,
+  }));
+  if (json) {
+    terminal.write(`${JSON.stringify(found, undefined, 2)}\n`);
+    return;
+  }
+  const numeric = ['rows', 'features', 'dimensions', 'saturation', 'with many rows'];
+  const rows = found.map((each) => [
+    each.layer,
+    each.op,
+    String(each.rows),
+    String(each.features),
+    String(each.dimensions),
+    each.saturation.toFixed(3),
+    Number.isNaN(each.estimate) ? 'too few rows' : each.estimate.toFixed(3),
+  ]);
+  writeTable(terminal, ['layer', 'op', ...numeric], rows, numeric);
+}
