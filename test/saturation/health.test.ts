@@ -39,7 +39,7 @@ describe.each(Object.entries(healthReference.rows))('of rows %s', (_name, { from
     for (const [stat, value] of Object.entries(values)) {
       if (!(stat in scalarStats)) continue;
       expect(Math.abs((found[stat as ScalarStat] ?? Number.NaN) / (value || 1) - (value ? 1 : 0)), stat).toBeLessThan(
-        stat === 'twoNN' ? 1e-6 : 1e-9,
+        stat === 'twoNN' ? 1e-6 : 1e-8,
       );
     }
   });
