@@ -15,6 +15,7 @@ const kinds = {
   default: {},
   float64: { precision: 'float64' },
   auto: { sampling: 'auto' },
+  health: { stats: 'health' },
 };
 
 if (backend === 'wasm') {
@@ -38,7 +39,7 @@ backendObject.readSync = (id) => {
 const { model, x, y } = setUp(network, items && Number(items));
 const options = kinds[kind];
 const tracker =
-  options && new SaturationTracker('unused', model, { ...options, stats: ['saturation'], saveTo: [{ add() {} }] });
+  options && new SaturationTracker('unused', model, { stats: ['saturation'], ...options, saveTo: [{ add() {} }] });
 const step = () => model.trainOnBatch(x, y);
 let stepsDone = 0;
 let written;

@@ -23,14 +23,14 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** backend, network, steps per turn, turns per spectrum, sets of processes, spectra of each, variants, items in a batch */
 const jobs = [
-  ['tensorflow', 'MLP', 50, 1, 6, 10, ['plain', 'default', 'float64', 'auto']],
+  ['tensorflow', 'MLP', 50, 1, 6, 10, ['plain', 'default', 'health', 'float64', 'auto']],
   // An epoch of 60,000 items, as MNIST has.
   ['tensorflow', 'MLP', 67, 7, 5, 2, ['plain', 'auto']],
-  ['tensorflow', 'CNN', 10, 5, 3, 1, ['plain', 'default', 'float64', 'auto']],
+  ['tensorflow', 'CNN', 10, 5, 3, 1, ['plain', 'default', 'health', 'float64', 'auto']],
   // Half an epoch of CIFAR-10.
   ['tensorflow', 'CNN', 23, 17, 1, 1, ['plain', 'auto']],
   ['tensorflow', 'LSTM', 10, 5, 2, 1, ['plain', 'default', 'float64', 'auto']],
-  ['wasm', 'MLP', 5, 4, 2, 1, ['plain', 'default']],
+  ['wasm', 'MLP', 5, 4, 2, 1, ['plain', 'default', 'health']],
   ['wasm', 'LSTM', 5, 4, 2, 1, ['plain', 'default']],
   ['cpu', 'MLP', 2, 5, 2, 1, ['plain', 'default']],
   // A step of 64 images takes eight minutes there.

@@ -46,9 +46,11 @@ export type {
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ArrayStat, ScalarStat, Stat } from './saturation/stats.js';
-export type { Precision } from './statistics/accumulator-state.js';
+export type { AccumulatorOptions, Precision } from './statistics/accumulator-state.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
+export { LinearCka } from './statistics/linear-cka.js';
+export { type CollapseMeasures, NeuralCollapse } from './statistics/neural-collapse.js';
 export { populationSpectrum } from './statistics/population-spectrum.js';
 export type {
   ReliabilityOptions,

@@ -53,6 +53,24 @@ export interface Pass<T extends LayerOutput> {
   rows?: Int32Array;
 }
 
+/** What is kept of a layer beside its mean and covariance. */
+export interface Kept {
+  /** How many rows are kept, chosen at random; 0 for none. */
+  readonly rows: number;
+  /** Whether the rows must be chosen of all: where layers are reduced on a device, few of each pass are read otherwise. */
+  readonly ofAllRows: boolean;
+  /** Whether what tells dead units and outliers is summed. */
+  readonly units: boolean;
+}
+
+/** Nothing is kept beside mean and covariance. */
+export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false };
+
+/** The options of a solve, with the rows that were kept. */
+export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {
+  return options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
+}
+
 /** A layer's solved period. */
 export interface SolvedLayer {
   solved: Solved;
@@ -74,13 +92,13 @@ export interface AccumulatorFactory<T extends LayerOutput> {
   /**
    * @param name of the layer and split, unique within this factory
    * @param output the layer's first output; undefined if a saved state arrives before any output
-   * @param keepRows how many samples to keep for the embedding
+   * @param kept what is kept beside mean and covariance
    * @param report receives errors that occur when no caller can receive them
    */
   choose(
     name: string,
     output: FirstOutput | undefined,
-    keepRows: number,
+    kept: Kept,
     report: (error: unknown) => void,
   ): LayerAccumulator<T>;
   /** Ends what layers share; what it accumulated is lost. The next layer that needs it starts another. */

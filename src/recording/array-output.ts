@@ -10,7 +10,7 @@ import {
   type TypedArray,
   whenRead,
 } from '../summaries/numbers.js';
-import type { AccumulatorFactory, FirstOutput, LayerAccumulator, LayerOutput, Pass } from './accumulator.js';
+import type { AccumulatorFactory, FirstOutput, Kept, LayerAccumulator, LayerOutput, Pass } from './accumulator.js';
 import { HostAccumulator, type SampleReader } from './host-accumulator.js';
 import type { RecordingOptions } from './sample-recorder.js';
 import { type ActivationView, samplesAt } from './samples.js';
@@ -160,10 +160,10 @@ export class ArrayAccumulators implements AccumulatorFactory<ArrayOutput> {
   choose(
     _name: string,
     _output: FirstOutput | undefined,
-    keepRows: number,
+    kept: Kept,
     report: (error: unknown) => void,
   ): LayerAccumulator<ArrayOutput> {
-    return new HostAccumulator(reader, report, keepRows);
+    return new HostAccumulator(reader, report, kept);
   }
 
   close(): void {}

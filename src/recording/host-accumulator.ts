@@ -3,7 +3,16 @@ import { Reservoir } from '../statistics/reservoir.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
 import { solveInBackground } from '../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../statistics/threads/thread.js';
-import { checkFeatures, type LayerAccumulator, type LayerOutput, type Pass, type SolvedLayer } from './accumulator.js';
+import {
+  checkFeatures,
+  type Kept,
+  type LayerAccumulator,
+  type LayerOutput,
+  nothingKept,
+  type Pass,
+  type SolvedLayer,
+  withSample,
+} from './accumulator.js';
 import type { SampleMatrix } from './samples.js';
 
 /** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
@@ -30,17 +39,17 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
   readonly strategy: string;
   readonly #reader: SampleReader<T>;
   readonly #report: (error: unknown) => void;
-  readonly #keepRows: number;
+  readonly #kept: Kept;
   #period = newPeriod();
 
   /**
    * @param report receives errors that occur when no caller can receive them
-   * @param keepRows how many samples to keep, chosen at random; default 0
+   * @param kept what is kept beside mean and covariance; default nothing
    */
-  constructor(reader: SampleReader<T>, report: (error: unknown) => void, keepRows = 0) {
+  constructor(reader: SampleReader<T>, report: (error: unknown) => void, kept = nothingKept) {
     this.#reader = reader;
     this.#report = report;
-    this.#keepRows = keepRows;
+    this.#kept = kept;
     this.strategy = reader.strategy;
   }
 
@@ -60,7 +69,10 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     const begin = (): Computation<SolvedLayer | undefined> => {
       const { accumulator, rows } = period;
       if (accumulator === undefined) return computed(() => undefined);
-      return mapped(solveInBackground(accumulator, options, endPeriod, copies), (solved) => ({ solved, rows }));
+      return mapped(solveInBackground(accumulator, withSample(options, rows), endPeriod, copies), (solved) => ({
+        solved,
+        rows,
+      }));
     };
     return period.reading.size > 0 ? afterwards(Promise.all(period.reading), begin) : begin();
   }
@@ -78,11 +90,11 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
   }
 
   #accumulate(period: Period, samples: SampleMatrix, shape: readonly number[]): void {
-    period.accumulator ??= new CovarianceAccumulator(samples.features);
+    period.accumulator ??= new CovarianceAccumulator(samples.features, this.#kept);
     checkFeatures(period.accumulator.features, samples.features, shape);
     period.accumulator.update(samples.values);
-    if (this.#keepRows > 0) {
-      period.rows ??= new Reservoir(this.#keepRows, samples.features);
+    if (this.#kept.rows > 0) {
+      period.rows ??= new Reservoir(this.#kept.rows, samples.features);
       period.rows.add(samples.values);
     }
   }

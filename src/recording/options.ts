@@ -1,7 +1,15 @@
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
-import { correctedStats, healthStats, type Stat, scalarStatNames, statNamed, statNames } from '../saturation/stats.js';
+import {
+  correctedStats,
+  healthStats,
+  type Stat,
+  scalarStatNames,
+  scalarStats,
+  statNamed,
+  statNames,
+} from '../saturation/stats.js';
 import {
   checkedRule,
   checkedThreshold,
@@ -141,12 +149,15 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
   checkOptionNames(call, options, recorderOptionNames);
   const isDefault = options.stats === undefined || options.stats === 'health';
   const stats = resolveStats(isDefault ? [...defaultStats, ...(options.stats ? healthStats : [])] : options.stats);
+  const needs = (basis: string) => scalarStatNames.some((stat) => stats.has(stat) && scalarStats[stat].basis === basis);
   return {
     correctsOnlyFew: isDefault,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
     embedding: stats.has('embedding'),
+    neighbors: needs('sample'),
+    units: needs('units'),
     threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [

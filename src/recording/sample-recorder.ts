@@ -15,6 +15,8 @@ import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampl
 
 /** Samples kept per layer and split for the embedding: enough for a scatter plot, and few enough for memory. */
 const embeddingRows = 1000;
+/** Samples kept per layer and split for TwoNN, whose time grows with the square of them: enough for 3 % of the dimension. */
+const neighborRows = 1000;
 
 /** How activations are read and which of them count. */
 export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
@@ -36,6 +38,10 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly maxWidth: number;
   /** Whether rows are kept for an embedding. */
   readonly embedding: boolean;
+  /** Whether rows are kept for the distances between them. */
+  readonly neighbors: boolean;
+  /** Whether what tells dead units and outliers is summed. */
+  readonly units: boolean;
 }
 
 /** One layer in one split at the end of a period. */
@@ -366,9 +372,11 @@ export class SampleRecorder<T extends LayerOutput> {
     const key = `${split}/${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      const keepRows = this.#options.embedding ? embeddingRows : 0;
+      const { embedding, neighbors, units } = this.#options;
+      const rows = Math.max(embedding ? embeddingRows : 0, neighbors ? neighborRows : 0);
+      const kept = { rows, ofAllRows: embedding, units };
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
-      const accumulator = this.#accumulators.choose(key, output(), keepRows, report);
+      const accumulator = this.#accumulators.choose(key, output(), kept, report);
       entry = {
         split,
         name,

@@ -5,7 +5,7 @@ import { Spectrum } from '../statistics/spectrum.js';
 import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
 import type { LayerStatistics, Split } from './epoch.js';
-import { type Dimensions, type ScalarStat, scalarStats } from './stats.js';
+import { type Dimensions, type ScalarStat, type ScalarStatistic, scalarStats } from './stats.js';
 
 /** How a spectrum's directions are counted. */
 export interface CountingOptions {
@@ -56,8 +56,14 @@ export interface MeasuredLayer {
 export function solveOptionsFor({ scalars, covariance, embedding }: MeasureOptions): SolveOptions {
   // The number of leading eigenvectors is known only with the eigenvalues, so that drift needs all of them.
   const vectors = needsEigenvectors(scalars) ? Number.POSITIVE_INFINITY : embedding ? 2 : 0;
-  const singularValues = scalars.some((stat) => scalarStats[stat].basis === 'singular values');
-  return { vectors, covariance, mean: embedding, singularValues };
+  const needs = (basis: ScalarStatistic['basis']) => scalars.some((stat) => scalarStats[stat].basis === basis);
+  return {
+    vectors,
+    covariance,
+    mean: embedding,
+    singularValues: needs('singular values'),
+    twoNN: needs('sample'),
+  };
 }
 
 /**
@@ -106,8 +112,9 @@ export function measureLayer(
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
   let estimated: SaturationEstimate | undefined;
   const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
-  const { singularValues } = solved;
-  const measures = { ...dimensions, drift: driftBetween(previous, eigenspace), estimate, singularValues };
+  const { singularValues, units, twoNN } = solved;
+  const drift = driftBetween(previous, eigenspace);
+  const measures = { ...dimensions, drift, estimate, singularValues, units, twoNN };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

@@ -1,6 +1,7 @@
 import type { SaturationEstimate } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { effectiveRankOf, rankMeOf } from '../statistics/spectrum-measures.js';
+import type { UnitMeasures } from '../statistics/unit-sums.js';
 
 /** How many of its directions a layer needs. */
 export interface Dimensions {
@@ -18,6 +19,10 @@ interface LayerMeasures extends Dimensions {
   estimate(): SaturationEstimate;
   /** Singular values of the rows as they are, not centered; undefined if they were not asked for. */
   singularValues?: Float64Array;
+  /** What tells dead units and outliers; undefined if it was not asked for. */
+  units?: UnitMeasures;
+  /** Intrinsic dimension by TwoNN; undefined if it was not asked for. */
+  twoNN?: number;
 }
 
 /** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
@@ -36,9 +41,10 @@ export interface ScalarStatistic {
   readonly meaning: string;
   /**
    * What the statistic needs: the eigenvalues alone, a threshold on their sum too, the number of rows beside these two, the
-   * eigenvectors of two epochs, or the singular values of the rows as they are.
+   * eigenvectors of two epochs, the singular values of the rows as they are, sums over each unit's values, or a
+   * sample of the rows.
    */
-  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors' | 'singular values';
+  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors' | 'singular values' | 'units' | 'sample';
   /** Whether it is a vital sign: one of those that `stats: 'health'` asks for. */
   readonly isHealth?: boolean;
   /** Whether the number is a whole one; stores write it as an integer. */
@@ -239,6 +245,58 @@ const table = {
     meaning: 'Largest eigenvalue over the smallest; Infinity if the smallest is rounding.',
     basis: 'eigenvalues',
     of: (spectrum) => spectrum.conditionNumber,
+  },
+  twoNN: {
+    column: 'two-nn',
+    tagGroup: 'two-nn',
+    head: 'TwoNN',
+    title: 'TwoNN dimension',
+    meaning:
+      'Dimension of the surface that the samples lie on, which may be curved, from distances to nearest neighbors.',
+    basis: 'sample',
+    isHealth: true,
+    of: (_spectrum, { twoNN }) => twoNN,
+  },
+  deadUnits: {
+    column: 'dead-units',
+    tagGroup: 'dead-units',
+    head: 'dead',
+    title: 'dead units',
+    meaning: 'Fraction of the units that are other than 0 in fewer than 1 % of the samples.',
+    basis: 'units',
+    isHealth: true,
+    of: (_spectrum, { units }) => units?.dead,
+  },
+  dormantUnits: {
+    column: 'dormant-units',
+    tagGroup: 'dormant-units',
+    head: 'dormant',
+    title: 'dormant units',
+    meaning: 'Fraction of the units whose mean absolute value is at most 2.5 % of the layer’s mean one.',
+    basis: 'units',
+    isHealth: true,
+    of: (_spectrum, { units }) => units?.dormant,
+  },
+  kurtosis: {
+    column: 'kurtosis',
+    tagGroup: 'kurtosis',
+    head: 'kurtosis',
+    title: 'kurtosis',
+    meaning:
+      'Mean kurtosis of a sample’s values: 3 for Gaussian ones, far more where few units are far from all others.',
+    basis: 'units',
+    isHealth: true,
+    of: (_spectrum, { units }) => units?.kurtosis,
+  },
+  largestActivation: {
+    column: 'largest-activation',
+    tagGroup: 'largest-activation',
+    head: 'largest',
+    title: 'largest activation',
+    meaning: 'Largest absolute value of any unit in any sample: outliers break quantization.',
+    basis: 'units',
+    isHealth: true,
+    of: (_spectrum, { units }) => units?.largest,
   },
   drift: {
     column: 'drift',

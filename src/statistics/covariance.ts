@@ -11,7 +11,15 @@ import {
 } from '../kernels/moments.js';
 import type { SymmetricMatrix } from '../kernels/symmetric.js';
 import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
-import { type AccumulatorState, coarser, decode, encode, type Precision } from './accumulator-state.js';
+import {
+  type AccumulatorOptions,
+  type AccumulatorState,
+  coarser,
+  decode,
+  encode,
+  type Precision,
+} from './accumulator-state.js';
+import { newUnitSums, type UnitMeasures, UnitSums, unitMeasuresOf } from './unit-sums.js';
 
 /*
  * Rows of samples come in, their mean and covariance come out, at any time and without keeping all rows.
@@ -51,22 +59,23 @@ export class CovarianceAccumulator {
   #waiting = 0;
   /** How many of the waiting rows are known to be finite. */
   #checked = 0;
+  /** Sums per unit over all rows, if they were asked for. */
+  #units: UnitSums | undefined;
 
   /**
    * An accumulator without rows.
    *
    * @param features Columns of the sample matrix, a positive integer
-   * @param options.float32Products Float32Array rows are centered in float64 and then multiplied in float32, twice as
-   *   fast: eigenvalues stay within 1e-7 of the largest, whatever the mean and however it drifts. Default false.
    * @throws RangeError if `features` is not a positive integer
    */
-  constructor(features: number, options: { float32Products?: boolean } = {}) {
+  constructor(features: number, options: AccumulatorOptions = {}) {
     if (!Number.isSafeInteger(features) || features < 1) {
       throw new RangeError(`features: expected a positive integer, got ${describe(features)}`);
     }
     this.features = features;
     this.#float32Products = options.float32Products ?? false;
     this.#foldRows = foldRowsOf(features);
+    if (options.units) this.#units = new UnitSums(newUnitSums(features));
   }
 
   /** Rows used. */
@@ -97,6 +106,11 @@ export class CovarianceAccumulator {
    * @throws RangeError if the numbers are not that many rows
    */
   update(samples: ArrayLike<number>, rows?: number): void {
+    this.updateMoments(samples, rows, this.#units);
+  }
+
+  /** @internal As update, but the sums per unit are another's or nobody's. */
+  updateMoments(samples: ArrayLike<number>, rows?: number, units?: UnitSums): void {
     const { features } = this;
     const count = rows ?? samples.length / features;
     if (!Number.isInteger(count) || count < 0 || count * features > samples.length) {
@@ -111,6 +125,7 @@ export class CovarianceAccumulator {
     const source: Rows =
       samples instanceof Float32Array || samples instanceof Float64Array ? samples : Float64Array.from(samples);
     if (source instanceof Float32Array) this.#precision = coarser(this.#precision, 'float32 rows');
+    units?.add(source.subarray(0, count * features));
     if (count >= this.#foldRows && (this.#moments || count > this.#waitingLimit(source.BYTES_PER_ELEMENT))) {
       this.#fold();
       this.#foldIn(source, count);
@@ -178,6 +193,11 @@ export class CovarianceAccumulator {
     this.#mergeMoments(incoming);
   }
 
+  /** @internal Adds rows to the sums per unit alone, of what updateCentered is given of the others; nothing if there are none. */
+  updateUnits(rows: Rows): void {
+    this.#units?.add(rows);
+  }
+
   /**
    * Adds all rows of another accumulator, which stays as it is.
    *
@@ -191,13 +211,15 @@ export class CovarianceAccumulator {
     const rows = other.#waitingRows()?.slice();
     const moments = other.#moments;
     const rejected = other.#rejected;
+    const units = other.#units?.state;
     this.#precision = coarser(this.#precision, other.#precision);
     if (moments) {
       this.#fold();
       this.#mergeMoments(moments);
     }
-    if (rows) this.update(rows);
+    if (rows) this.updateMoments(rows);
     this.#rejected += rejected;
+    if (units) this.#units?.merge(units);
   }
 
   /** Forgets all rows. */
@@ -208,9 +230,15 @@ export class CovarianceAccumulator {
     this.#checked = 0;
     this.#rejected = 0;
     this.#precision = 'float64';
+    if (this.#units) this.#units = new UnitSums(newUnitSums(this.features));
   }
 
   // What the rows give.
+
+  /** @internal What tells dead units and outliers; undefined if it was not asked for, or there was no row. */
+  unitMeasures(): UnitMeasures | undefined {
+    return this.#units && unitMeasuresOf(this.#units.state);
+  }
 
   /** Mean of each feature; NaN if no row was used. */
   mean(): Float64Array {
@@ -309,6 +337,11 @@ export class CovarianceAccumulator {
     return {
       ...rest,
       rows: rows?.slice(),
+      units: rest.units && {
+        ...rest.units,
+        absolute: rest.units.absolute.slice(),
+        nonzero: rest.units.nonzero.slice(),
+      },
       moments: moments && {
         ...moments,
         shift: moments.shift.slice(),
@@ -326,8 +359,9 @@ export class CovarianceAccumulator {
   }
 
   /** @internal An accumulator that owns the arrays of a state. */
-  static fromState(state: AccumulatorState, options?: { float32Products?: boolean }): CovarianceAccumulator {
+  static fromState(state: AccumulatorState, options?: AccumulatorOptions): CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features, options);
+    if (state.units) accumulator.#units = new UnitSums(state.units);
     accumulator.#rejected = state.rejected;
     accumulator.#precision =
       state.rows instanceof Float32Array ? coarser(state.precision, 'float32 rows') : state.precision;
@@ -344,6 +378,7 @@ export class CovarianceAccumulator {
       moments: this.#moments,
       rows: this.#waitingRows(),
       precision: this.#precision,
+      units: this.#units?.state,
     };
   }
 

@@ -1,13 +1,17 @@
 /**
- * A uniform random choice of a stream's rows in bounded memory (algorithm R, Vitter 1985,
- * https://doi.org/10.1145/3147.3165). It is seeded: the same stream gives the same choice. Rows with a NaN or an Infinity
- * are skipped.
+ * A uniform random choice of a stream's rows in bounded memory (algorithm L, Li 1994, https://doi.org/10.1145/198429.198435): it
+ * draws how many rows to pass over, so that rows that are not chosen cost nothing. It is seeded: the same stream gives the same
+ * choice. Rows with a NaN or an Infinity are skipped.
  */
 export class Reservoir {
-  /** Rows offered so far, without the skipped ones. */
+  /** Rows offered so far; of rows with a NaN or an Infinity, those that would have been chosen do not count. */
   seen = 0;
   readonly #rows: Float32Array[] = [];
   #state: number;
+  /** How many rows are passed over before the next one is chosen. */
+  #left = 0;
+  /** The largest of the random numbers that the rows kept would have, if each row of the stream had one. */
+  #largest = 1;
 
   /**
    * @param capacity how many rows to keep at most
@@ -29,21 +33,42 @@ export class Reservoir {
    */
   add(samples: ArrayLike<number>): void {
     const { features, capacity } = this;
-    for (let from = 0; from + features <= samples.length; from += features) {
+    const count = Math.floor(samples.length / features);
+    for (let index = 0; index < count; index++) {
+      if (this.#left > 0) {
+        const passed = Math.min(this.#left, count - index);
+        this.#left -= passed;
+        this.seen += passed;
+        index += passed - 1;
+        continue;
+      }
+      const from = index * features;
       let finite = true;
       for (let at = from; at < from + features && finite; at++) finite = Number.isFinite(samples[at]);
       if (!finite) continue;
-      const slot = this.seen < capacity ? this.seen : Math.floor(this.#random() * (this.seen + 1));
+      const slot = this.seen < capacity ? this.seen : Math.floor(this.#random() * capacity);
       this.seen++;
-      if (slot >= capacity) continue;
       const row = (this.#rows[slot] ??= new Float32Array(features));
       for (let column = 0; column < features; column++) row[column] = samples[from + column];
+      if (this.seen >= capacity) this.#drawNext();
     }
+  }
+
+  #drawNext(): void {
+    this.#largest *= (1 - this.#random()) ** (1 / this.capacity);
+    this.#left = Math.floor(Math.log(1 - this.#random()) / Math.log1p(-this.#largest));
   }
 
   /** The rows chosen so far, each of `features` numbers. */
   rows(): readonly Float32Array[] {
     return this.#rows;
+  }
+
+  /** The rows chosen so far in one piece, row-major. */
+  toArray(): Float32Array {
+    const all = new Float32Array(this.#rows.length * this.features);
+    for (const [index, row] of this.#rows.entries()) all.set(row, index * this.features);
+    return all;
   }
 
   /** A number in [0, 1), by mulberry32: 32 bits of state are plenty to choose rows. */

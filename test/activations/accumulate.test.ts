@@ -10,7 +10,7 @@ import { onHost } from '../../src/activations/accumulate/on-host.js';
 import { WorkerAccumulator } from '../../src/activations/accumulate/on-worker.js';
 import { readSamples, readSamplesLater, sampleRows } from '../../src/activations/accumulate/read-samples.js';
 import { withValues } from '../../src/activations/tensors.js';
-import type { LayerAccumulator } from '../../src/recording/accumulator.js';
+import { type LayerAccumulator, nothingKept } from '../../src/recording/accumulator.js';
 import { HostAccumulator } from '../../src/recording/host-accumulator.js';
 import {
   type ActivationView,
@@ -113,6 +113,28 @@ function feed(accumulator: LayerAccumulator<tf.Tensor>, { values, rows, features
   }
 }
 
+/** The definitions, row by row and unit by unit. */
+function unitMeasuresByHand(values: Float32Array, d: number) {
+  const rows: number[][] = [];
+  for (let at = 0; at < values.length; at += d) {
+    const row = [...values.subarray(at, at + d)];
+    if (row.every(Number.isFinite)) rows.push(row);
+  }
+  const mean = (numbers: number[]) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
+  const units = Array.from({ length: d }, (_, j) => rows.map((row) => row[j]));
+  const sizes = units.map((unit) => mean(unit.map(Math.abs)));
+  const kurtosisOf = (row: number[]) => {
+    const moment = (k: number) => mean(row.map((x) => (x - mean(row)) ** k));
+    return moment(4) / moment(2) ** 2;
+  };
+  return {
+    dead: mean(units.map((unit) => Number(mean(unit.map((x) => Number(x !== 0))) < 0.01))),
+    dormant: mean(sizes.map((size) => Number(size <= 0.025 * mean(sizes)))),
+    kurtosis: mean(rows.map(kurtosisOf).filter(Number.isFinite)),
+    largest: Math.max(...rows.flat().map(Math.abs)),
+  };
+}
+
 async function solved(accumulator: LayerAccumulator<tf.Tensor>) {
   const result = await accumulator.solve({ mean: true }, true).result;
   if (result === undefined) throw new Error('nothing was accumulated');
@@ -121,9 +143,11 @@ async function solved(accumulator: LayerAccumulator<tf.Tensor>) {
 
 const worker = RemoteAccumulators.start({ float32Products: false })!;
 const narrowWorker = RemoteAccumulators.start({ float32Products: true })!;
+const unitsWorker = RemoteAccumulators.start({ units: true })!;
 afterAll(() => {
   worker.close();
   narrowWorker.close();
+  unitsWorker.close();
 });
 const fail = (error: unknown) => {
   throw error;
@@ -160,7 +184,7 @@ const strategies: Record<
 describe.each(backends)('accumulators on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
-    await vi.waitUntil(() => worker.isRunning && narrowWorker.isRunning, 10_000);
+    await vi.waitUntil(() => worker.isRunning && narrowWorker.isRunning && unitsWorker.isRunning, 10_000);
   });
 
   describe.each(Object.entries(strategies).filter(([, { on }]) => on(backend)))('%s', (_name, { make, within }) => {
@@ -303,11 +327,47 @@ describe.each(backends)('accumulators on %s', (backend) => {
     output.dispose();
   });
 
+  it('sums the units of all rows wherever rows are accumulated', async () => {
+    const kept = { ...nothingKept, units: true };
+    const made: LayerAccumulator<tf.Tensor>[] = [
+      onHost(fail, kept),
+      new WorkerAccumulator(unitsWorker, `layer ${names++}`, false, kept),
+      new GpuAccumulator(fail, kept),
+    ];
+    if (backend === 'tensorflow') made.push(new DeviceAccumulator(float32Product, kept));
+    const [n, d] = [500, 12];
+    const values = normals(n * d, 7).map((x, at) => (at % d < 3 ? 0 : Math.max(0, x + (at % d) / 4 - 1)));
+    values[400 * d + 5] = Number.NaN;
+    const expected = unitMeasuresByHand(values, d);
+    for (const accumulator of made) {
+      feed(accumulator, { values, rows: n, features: d, batch: 64 });
+      const { units } = await solved(accumulator);
+      expect(units?.dead, accumulator.strategy).toBe(expected.dead);
+      expect(units?.dormant, accumulator.strategy).toBe(expected.dormant);
+      expect(units?.largest, accumulator.strategy).toBe(expected.largest);
+      expect(units?.kurtosis, accumulator.strategy).toBeCloseTo(expected.kurtosis, 10);
+    }
+  });
+
+  it('sums the units of 16 places per image where maps are reduced on a device', async () => {
+    const accumulator = new GpuAccumulator(fail, { ...nothingKept, units: true });
+    const map = { ...view, kind: 'map' as const, spatialRank: 2 };
+    const values = normals(3 * 20 * 20 * 4, 9).map((x, at) => (at % 4 === 2 ? 0 : x));
+    const output = tf.tensor4d(values, [3, 20, 20, 4]);
+    for (let pass = 0; pass < 10; pass++) accumulator.add({ output, view: map, items: 3 });
+    const { count, units } = await solved(accumulator);
+    expect(count).toBe(12_000);
+    expect(units?.dead).toBe(0.25);
+    expect(units?.kurtosis).toBeGreaterThan(1);
+    expect(units?.kurtosis).toBeLessThan(3);
+    output.dispose();
+  });
+
   it('chooses an accumulator by backend, shape and precision', () => {
     const [auto, exact] = [new TensorAccumulators('auto'), new TensorAccumulators('float64')];
     const conv = { shape: [64, 32, 32, 32], view: { ...view, kind: 'map' as const, spatialRank: 2 }, masked: false };
     const dense = { shape: [128, 512], view, masked: false };
-    const chosen = [auto, exact].map((by) => [conv, dense].map((output) => by.choose('x', output, 0, fail)));
+    const chosen = [auto, exact].map((by) => [conv, dense].map((output) => by.choose('x', output, nothingKept, fail)));
     expect(chosen.map((pair) => pair.map((accumulator) => accumulator.constructor))).toEqual(
       backend === 'tensorflow'
         ? [
@@ -322,7 +382,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
     if (backend === 'tensorflow') {
       expect(chosen.map(([ofConv]) => ofConv.strategy)).toEqual([float32Product.strategy, float64Product.strategy]);
     }
-    expect(auto.choose('x', conv, 100, fail)).toBeInstanceOf(HostAccumulator);
+    expect(auto.choose('x', conv, { rows: 100, ofAllRows: true, units: false }, fail)).toBeInstanceOf(HostAccumulator);
     expect(hasNativeFloat64()).toBe(backend === 'tensorflow');
     auto.close();
     exact.close();

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
 import { TensorAccumulators } from '../../src/activations/accumulate/choose.js';
 import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
+import { nothingKept } from '../../src/recording/accumulator.js';
 import type { ActivationView } from '../../src/recording/samples.js';
 import { distance } from '../support/random.js';
 import { describeOn, useBackend } from './backends.js';
@@ -46,7 +47,7 @@ describeOn(['webgl', 'webgpu'], 'GpuAccumulator', (backend) => {
 
   it('is what a layer with many rows gets', () => {
     const factory = new TensorAccumulators('auto');
-    const accumulator = factory.choose('layer', { shape: [64, 16], view, masked: false }, 0, fail);
+    const accumulator = factory.choose('layer', { shape: [64, 16], view, masked: false }, nothingKept, fail);
     expect(accumulator).toBeInstanceOf(GpuAccumulator);
   });
 

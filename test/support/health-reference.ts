@@ -33,7 +33,7 @@ export const healthReference = JSON.parse(
 ) as HealthReference;
 
 /** Numbers between -2 and 2 times a scale, each the sum of four uniform ones. */
-function vector(draw: () => number, length: number, scale: number): Float64Array {
+export function vector(draw: () => number, length: number, scale: number): Float64Array {
   return Float64Array.from({ length }, () => (draw() + draw() + draw() + draw() - 2) * scale);
 }
 

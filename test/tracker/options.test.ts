@@ -357,6 +357,8 @@ it('the options are not changed, and have their documented defaults', () => {
     spectrum: true,
     covariance: false,
     embedding: false,
+    neighbors: false,
+    units: false,
     threshold: 0.99,
     rule: 'paper',
     layers: undefined,

@@ -1,5 +1,5 @@
 import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
-import type { AccumulatorFactory, FirstOutput, LayerAccumulator } from '../../recording/accumulator.js';
+import type { AccumulatorFactory, FirstOutput, Kept, LayerAccumulator } from '../../recording/accumulator.js';
 import { isPlainMatrix, sampleSize } from '../../recording/samples.js';
 import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import { DeviceAccumulator, float32Product } from './on-device.js';
@@ -34,34 +34,34 @@ export class TensorAccumulators implements AccumulatorFactory<Tensor> {
    *
    * @param name of the layer and split, unique within this factory
    * @param output the layer's first output; undefined if a saved state arrives before any output
-   * @param keepRows how many samples to keep for the embedding. Keeping them requires reading them to the host.
+   * @param kept what is kept beside mean and covariance. To choose rows of all, they must be read to the host.
    * @param report receives errors that occur when no caller can receive them
    */
   choose(
     name: string,
     output: FirstOutput | undefined,
-    keepRows: number,
+    kept: Kept,
     report: (error: unknown) => void,
   ): LayerAccumulator<Tensor> {
     const backend = getBackend();
-    if (output === undefined || keepRows > 0) return onHost(report, keepRows);
+    if (output === undefined || kept.ofAllRows) return onHost(report, kept);
     // Devices multiply in float32 or in integers that overflow: others than float32 are read.
     const plain = (output.dtype ?? 'float32') === 'float32' && isPlainMatrix(output.shape, output.view, output.masked);
     const { rows, features } = sampleSize(output.shape, output.view);
     if (backend === 'webgl' || backend === 'webgpu') {
       // With fewer rows than features, the rows themselves are less to read than the sums.
       const onDevice = plain && rows >= features && this.#precision === 'auto';
-      return onDevice ? new GpuAccumulator(report) : onHost(report);
+      return onDevice ? new GpuAccumulator(report, kept) : onHost(report, kept);
     }
-    if (backend !== 'tensorflow') return onHost(report);
+    if (backend !== 'tensorflow') return onHost(report, kept);
     if (plain && rows >= deviceRowsPerFeature * features) {
-      if (this.#precision === 'auto') return new DeviceAccumulator(float32Product);
-      if (hasNativeFloat64()) return new DeviceAccumulator(float64Product);
+      if (this.#precision === 'auto') return new DeviceAccumulator(float32Product, kept);
+      if (hasNativeFloat64()) return new DeviceAccumulator(float64Product, kept);
     }
     const float32Products = this.#precision === 'auto';
-    this.#thread ??= RemoteAccumulators.start({ float32Products });
-    if (this.#thread === undefined) return onHost(report);
-    return new WorkerAccumulator(this.#thread, name, float32Products);
+    this.#thread ??= RemoteAccumulators.start({ float32Products, units: kept.units });
+    if (this.#thread === undefined) return onHost(report, kept);
+    return new WorkerAccumulator(this.#thread, name, float32Products, kept);
   }
 
   /** Ends the shared thread; what it accumulated is lost. The next layer that needs one starts another. */

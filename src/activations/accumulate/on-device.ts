@@ -11,14 +11,23 @@ import {
   tensor2d,
   tidy,
 } from '@tensorflow/tfjs-core';
-import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
+import {
+  checkFeatures,
+  type Kept,
+  type LayerAccumulator,
+  nothingKept,
+  type Pass,
+  type SolvedLayer,
+  withSample,
+} from '../../recording/accumulator.js';
 import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape, withValues } from '../tensors.js';
-import { sampleRows } from './read-samples.js';
+import { readSamples, sampleRows, thinned } from './read-samples.js';
 import { center, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
 
 /** A way to reduce rows to moments on the device. */
@@ -51,14 +60,20 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   readonly strategy: string;
   readonly #product: DeviceProduct;
   #accumulator: CovarianceAccumulator | undefined;
+  #rows: Reservoir | undefined;
   /** 1 x d, on the device, and its values. */
   #shift: Tensor2D | undefined;
   #shiftValues = new Float32Array(0);
   /** Whether the means of some pass were too far from zero. */
   #needsShift = false;
+  readonly #kept: Kept;
+  /** Rows that were read for what is kept. */
+  #picked = 0;
 
-  constructor(product: DeviceProduct) {
+  /** @param kept what is kept beside mean and covariance, of few rows of each pass; default nothing */
+  constructor(product: DeviceProduct, kept = nothingKept) {
     this.#product = product;
+    this.#kept = kept;
     this.strategy = product.strategy;
   }
 
@@ -68,20 +83,24 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
         const x = sampleRows(pass);
         const [rows, features] = x.shape;
         if (rows === 0) return;
-        this.#accumulator ??= new CovarianceAccumulator(features);
+        this.#accumulator ??= new CovarianceAccumulator(features, this.#kept);
         checkFeatures(this.#accumulator.features, features, pass.output.shape);
         if (this.#shift !== undefined && this.#shift.shape[1] !== features) this.#dropShift();
-        if (this.#shift === undefined && !this.#needsShift && this.#addUnshifted(this.#accumulator, x)) return;
-        if (this.#shift === undefined || !this.#addShifted(this.#accumulator, x)) this.#start(this.#accumulator, x);
+        this.#addMoments(this.#accumulator, x);
+        this.#addKept(this.#accumulator, pass);
       }),
     );
   }
 
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
     const accumulator = this.#accumulator;
-    if (endPeriod) this.#accumulator = undefined;
+    const sampled = withSample(options, this.#rows);
+    if (endPeriod) {
+      this.#accumulator = undefined;
+      this.#rows = undefined;
+    }
     if (accumulator === undefined) return computed(() => undefined);
-    return mapped(solveInBackground(accumulator, options, endPeriod, true), (solved) => ({ solved }));
+    return mapped(solveInBackground(accumulator, sampled, endPeriod, true), (solved) => ({ solved }));
   }
 
   snapshot(): CovarianceAccumulator | undefined {
@@ -100,6 +119,23 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   #dropShift(): void {
     this.#shift?.dispose();
     this.#shift = undefined;
+  }
+
+  #addMoments(accumulator: CovarianceAccumulator, x: Tensor2D): void {
+    if (this.#shift === undefined && !this.#needsShift && this.#addUnshifted(accumulator, x)) return;
+    if (this.#shift === undefined || !this.#addShifted(accumulator, x)) this.#start(accumulator, x);
+  }
+
+  #addKept(accumulator: CovarianceAccumulator, pass: Pass<Tensor>): void {
+    const { units, rows } = this.#kept;
+    if (!units && rows === 0) return;
+    readSamples(thinned(pass, this.#picked), ({ values, features }) => {
+      this.#picked += values.length / features;
+      accumulator.updateUnits(values);
+      if (rows === 0) return;
+      this.#rows ??= new Reservoir(rows, features);
+      this.#rows.add(values);
+    });
   }
 
   /** Returns false, having added nothing, if that would not be exact. */
@@ -139,7 +175,7 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
     this.#setShift(Float64Array.from(values, (value, i) => value + sums[i] / rows));
     // If a value is NaN or Infinity, or the values are too far apart for float32, the host accumulates this pass.
     if (this.#shiftValues.every(Number.isFinite) && this.#addShifted(accumulator, x)) return;
-    withValues(x, (values) => accumulator.update(values));
+    withValues(x, (values) => accumulator.updateMoments(values));
     this.#dropShift();
   }
 

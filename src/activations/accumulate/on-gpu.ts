@@ -21,13 +21,22 @@ import {
   where,
   zerosLike,
 } from '@tensorflow/tfjs-core';
-import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
+import {
+  checkFeatures,
+  type Kept,
+  type LayerAccumulator,
+  nothingKept,
+  type Pass,
+  type SolvedLayer,
+  withSample,
+} from '../../recording/accumulator.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
 import { offTape } from '../tensors.js';
-import { sampleRows } from './read-samples.js';
+import { readSamplesLater, sampleRows, thinned } from './read-samples.js';
 import { center } from './shift.js';
 
 /** Passes summed on the device before they are read back. */
@@ -56,6 +65,7 @@ interface Chunk {
 interface Period {
   features: number;
   accumulator: CovarianceAccumulator;
+  rows: Reservoir | undefined;
   reading: Set<Promise<void>>;
 }
 
@@ -68,12 +78,19 @@ interface Period {
 export class GpuAccumulator implements LayerAccumulator<Tensor> {
   readonly strategy = 'float32 sums on the GPU, read back asynchronously, merged in float64';
   readonly #report: (error: unknown) => void;
+  readonly #kept: Kept;
+  /** Rows that were read for what is kept. */
+  #picked = 0;
   #period: Period | undefined;
   #chunk: Chunk | undefined;
 
-  /** @param report receives errors that occur when no caller can receive them */
-  constructor(report: (error: unknown) => void) {
+  /**
+   * @param report receives errors that occur when no caller can receive them
+   * @param kept what is kept beside mean and covariance, of few rows of each pass; default nothing
+   */
+  constructor(report: (error: unknown) => void, kept = nothingKept) {
     this.#report = report;
+    this.#kept = kept;
   }
 
   add(pass: Pass<Tensor>): void {
@@ -82,9 +99,15 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
         const x = sampleRows(pass);
         const [rows, features] = x.shape;
         if (rows === 0) return;
-        this.#period ??= { features, accumulator: new CovarianceAccumulator(features), reading: new Set() };
+        this.#period ??= {
+          features,
+          accumulator: new CovarianceAccumulator(features, this.#kept),
+          rows: undefined,
+          reading: new Set(),
+        };
         checkFeatures(this.#period.features, features, pass.output.shape);
         this.#sum(x);
+        this.#readKept(this.#period, pass);
       });
       if (this.#chunk !== undefined && this.#chunk.passes >= chunkPasses) this.#readBack();
     });
@@ -99,7 +122,9 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
       while (period.reading.size > 0) await Promise.all(period.reading);
     };
     return afterwards(readAll(), () =>
-      mapped(solveInBackground(period.accumulator, options, endPeriod), (solved) => ({ solved })),
+      mapped(solveInBackground(period.accumulator, withSample(options, period.rows), endPeriod), (solved) => ({
+        solved,
+      })),
     );
   }
 
@@ -108,13 +133,30 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
   }
 
   restore(accumulator: CovarianceAccumulator): void {
-    this.#period = { features: accumulator.features, accumulator, reading: new Set() };
+    this.#period = { features: accumulator.features, accumulator, rows: undefined, reading: new Set() };
   }
 
   dispose(): void {
     this.#period = undefined;
     disposeChunk(this.#chunk);
     this.#chunk = undefined;
+  }
+
+  #readKept(period: Period, pass: Pass<Tensor>): void {
+    const { units, rows } = this.#kept;
+    if (!units && rows === 0) return;
+    const few = thinned(pass, this.#picked);
+    this.#picked += few.rows?.length ?? 0;
+    const reading: Promise<void> = readSamplesLater(few)
+      .then(({ values, features }) => {
+        period.accumulator.updateUnits(values);
+        if (rows === 0) return;
+        period.rows ??= new Reservoir(rows, features);
+        period.rows.add(values);
+      })
+      .catch(this.#report)
+      .finally(() => period.reading.delete(reading));
+    period.reading.add(reading);
   }
 
   #sum(x: Tensor2D): void {

@@ -1,4 +1,5 @@
 import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { nothingKept } from '../../recording/accumulator.js';
 import { HostAccumulator, type SampleReader } from '../../recording/host-accumulator.js';
 import { readSamples, readSamplesLater } from './read-samples.js';
 
@@ -18,8 +19,8 @@ function tensorReader(): SampleReader<Tensor> {
  * Reads tensors and accumulates them in float64 on this thread: the exact way that works on every backend.
  *
  * @param report receives errors that occur when no caller can receive them
- * @param keepRows how many samples to keep, chosen at random; default 0
+ * @param kept what is kept beside mean and covariance; default nothing
  */
-export function onHost(report: (error: unknown) => void, keepRows = 0): HostAccumulator<Tensor> {
-  return new HostAccumulator(tensorReader(), report, keepRows);
+export function onHost(report: (error: unknown) => void, kept = nothingKept): HostAccumulator<Tensor> {
+  return new HostAccumulator(tensorReader(), report, kept);
 }

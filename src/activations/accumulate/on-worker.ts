@@ -1,7 +1,16 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { checkFeatures, type LayerAccumulator, type Pass, type SolvedLayer } from '../../recording/accumulator.js';
+import {
+  checkFeatures,
+  type Kept,
+  type LayerAccumulator,
+  nothingKept,
+  type Pass,
+  type SolvedLayer,
+  withSample,
+} from '../../recording/accumulator.js';
 import type { SampleMatrix } from '../../recording/samples.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
+import { Reservoir } from '../../statistics/reservoir.js';
 import type { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
 import { solveInBackground } from '../../statistics/threads/solver.js';
@@ -17,9 +26,12 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   readonly #thread: RemoteAccumulators;
   readonly #name: string;
   readonly #products: string;
+  readonly #kept: Kept;
   /** Samples that this thread has accumulated and the other one has not. */
   #own: CovarianceAccumulator | undefined;
   #features: number | undefined;
+  /** The rows that are kept of this period. */
+  #rows: Reservoir | undefined;
   /** Whether the thread has rows of this period. */
   #isSent = false;
 
@@ -27,10 +39,12 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
    * @param thread which other layers may share; it may still be starting
    * @param name of the layer and split, unique within the thread
    * @param float32Products whether the thread was launched with that option
+   * @param kept what is kept beside mean and covariance; `units` is that of the thread
    */
-  constructor(thread: RemoteAccumulators, name: string, float32Products: boolean) {
+  constructor(thread: RemoteAccumulators, name: string, float32Products: boolean, kept = nothingKept) {
     this.#thread = thread;
     this.#name = name;
+    this.#kept = kept;
     this.#products = float32Products ? 'float32 products, added in float64,' : 'float64';
   }
 
@@ -43,10 +57,14 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, pass.output.shape);
       this.#addSamples(samples);
+      if (this.#kept.rows === 0) return;
+      this.#rows ??= new Reservoir(this.#kept.rows, samples.features);
+      this.#rows.add(samples.values);
     });
   }
 
-  solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
+  solve(wanted: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
+    const options = withSample(wanted, this.#rows);
     const own = this.#own;
     const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
@@ -55,6 +73,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
     if (endPeriod) {
       this.#own = undefined;
       this.#features = undefined;
+      this.#rows = undefined;
     }
     if (isLost) return computed(() => this.#throwLoss());
     if (own !== undefined) {
@@ -109,7 +128,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#isSent = true;
       return;
     }
-    this.#own ??= new CovarianceAccumulator(features);
+    this.#own ??= new CovarianceAccumulator(features, this.#kept);
     this.#own.update(values);
   }
 }

@@ -11,7 +11,15 @@ import {
   tidy,
 } from '@tensorflow/tfjs-core';
 import type { Pass } from '../../recording/accumulator.js';
-import { isPlainMatrix, type SampleMatrix, sampleSize, samplesAt, unmaskedRows } from '../../recording/samples.js';
+import {
+  independentPerItem,
+  isPlainMatrix,
+  pickRows,
+  type SampleMatrix,
+  sampleSize,
+  samplesAt,
+  unmaskedRows,
+} from '../../recording/samples.js';
 import { floatsOf, offTape, withValues } from '../tensors.js';
 
 /*
@@ -52,6 +60,21 @@ export async function readSamplesLater(pass: Pass<Tensor>): Promise<SampleMatrix
   } finally {
     part.output.dispose();
   }
+}
+
+/**
+ * A pass with few of its rows: 16 of each item, which is as many as count as independent. Layers that are reduced on a device are
+ * not read, and reading all of a map would take longer than the rest.
+ *
+ * @param picked how many rows were picked of earlier passes: other places are picked then
+ */
+export function thinned(pass: Pass<Tensor>, picked: number): Pass<Tensor> {
+  const { output, view, mask, items, rows } = pass;
+  const available = rows?.length ?? sampleSize(output.shape, view, mask, items).rows;
+  const wanted = items * independentPerItem;
+  if (available <= wanted) return pass;
+  const at = pickRows(available, wanted, picked);
+  return { ...pass, rows: rows === undefined ? at : at.map((row) => rows[row]) };
 }
 
 function samplesOf(

@@ -1,4 +1,4 @@
-import type { AccumulatorState } from '../accumulator-state.js';
+import type { AccumulatorOptions, AccumulatorState } from '../accumulator-state.js';
 import type { Solved, SolveOptions, SolveRequest } from './solve.js';
 
 /*
@@ -31,8 +31,8 @@ export interface Segment {
 export type ToWorker =
   /** Question: solve a matrix or an accumulator that travels with the message. */
   | { type: 'solve'; id: number; request: SolveRequest }
-  /** From now on there is a ring, and accumulators that multiply as `float32Products` says (see CovarianceAccumulator). */
-  | { type: 'ring'; rows: SharedArrayBuffer; counters: SharedArrayBuffer; float32Products: boolean }
+  /** From now on there is a ring, and accumulators with these options. */
+  | { type: 'ring'; rows: SharedArrayBuffer; counters: SharedArrayBuffer; options: AccumulatorOptions }
   /** Add these segments of the ring to the accumulators they name, each of which the first segment makes. */
   | { type: 'update'; segments: Segment[] }
   /** Add the rows of an accumulator to the one of this name. */

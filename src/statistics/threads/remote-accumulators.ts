@@ -1,5 +1,6 @@
 import { waitForChange } from '#platform';
 import { describe } from '../../errors.js';
+import type { AccumulatorOptions } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import { type Command, IS_RUNNING, RING_COUNTERS, SEGMENTS_READ, type Segment } from './protocol.js';
 import type { Solved, SolveOptions } from './solve.js';
@@ -22,8 +23,8 @@ const PRODUCTS_PER_MILLISECOND = 1.6e7;
  * message about several updates. The numbers are those that a CovarianceAccumulator on the host gives.
  */
 export class RemoteAccumulators {
-  /** Whether the thread multiplies in float32; see CovarianceAccumulator. */
-  readonly float32Products: boolean;
+  /** How the thread accumulates. */
+  readonly options: AccumulatorOptions;
   readonly #thread = new ComputeThread();
   readonly #rows: Float32Array;
   readonly #counters: Int32Array;
@@ -39,24 +40,24 @@ export class RemoteAccumulators {
   /** Where the newest segment ends. */
   #head = 0;
 
-  private constructor(float32Products: boolean) {
+  private constructor(options: AccumulatorOptions) {
     const rows = new SharedArrayBuffer(4 * RING_NUMBERS);
     const counters = new SharedArrayBuffer(4 * RING_COUNTERS);
-    this.float32Products = float32Products;
+    this.options = options;
     this.#rows = new Float32Array(rows);
     this.#counters = new Int32Array(counters);
-    this.#thread.post({ type: 'ring', rows, counters, float32Products });
+    this.#thread.post({ type: 'ring', rows, counters, options });
   }
 
   /**
    * Starts the thread, which takes a moment: rows may be added as soon as `isRunning` is true. Returns undefined if
    * memory cannot be shared (in a page that is not cross-origin isolated): accumulate on the host then.
    *
-   * @param options.float32Products see CovarianceAccumulator; false by default
+   * @param options see CovarianceAccumulator
    */
-  static start(options: { float32Products?: boolean } = {}): RemoteAccumulators | undefined {
+  static start(options: AccumulatorOptions = {}): RemoteAccumulators | undefined {
     if (typeof SharedArrayBuffer === 'undefined') return undefined;
-    return new RemoteAccumulators(options.float32Products ?? false);
+    return new RemoteAccumulators(options);
   }
 
   /** Whether the thread has started. It says so in shared memory, which a host can see without awaiting anything. */

@@ -2,6 +2,8 @@ import { kernels } from '../../kernels/kernels.js';
 import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import type { AccumulatorState, Precision } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
+import { twoNNOf } from '../two-nn.js';
+import type { UnitMeasures } from '../unit-sums.js';
 
 /*
  * The work of a solver thread, as a function from plain arrays to plain arrays: an accumulator or a matrix goes in,
@@ -18,6 +20,10 @@ export interface SolveOptions {
   mean?: boolean;
   /** Whether to return the singular values of the rows, which takes a second solve; false by default. */
   singularValues?: boolean;
+  /** Whether to return the intrinsic dimension of `sample` by TwoNN; false by default. */
+  twoNN?: boolean;
+  /** A random choice of the rows, row-major. */
+  sample?: Float32Array;
 }
 
 /** What was computed of one accumulator. Its arrays are plain, so that it travels between threads. */
@@ -42,12 +48,17 @@ export interface Solved {
   mean?: Float64Array;
   /** Singular values of the rows as they are, not centered: min(n, d), descending, those that are rounding 0; if asked for. */
   singularValues?: Float64Array;
+  /** Intrinsic dimension of the sample by TwoNN, if asked for. */
+  twoNN?: number;
+  /** What tells dead units and outliers, if the accumulator has summed that. */
+  units?: UnitMeasures;
 }
 
 /** Computes the eigenvalues of an accumulator's rows, and what `options` ask for. An accumulator without rows is no error. */
 export function solveAccumulator(accumulator: CovarianceAccumulator, options: SolveOptions = {}): Solved {
   const { features, count, rejected } = accumulator;
   const solved: Solved = { features, count, rejected, eigenvalues: new Float64Array(0), noise: 0 };
+  solved.units = accumulator.unitMeasures();
   if (count === 0) return solved;
   const wanted = Math.min(options.vectors ?? 0, features);
   const means = accumulator.meanSoFar();
@@ -65,6 +76,7 @@ export function solveAccumulator(accumulator: CovarianceAccumulator, options: So
   if (options.covariance) solved.covariance = accumulator.covariance();
   if (options.mean) solved.mean = accumulator.mean();
   if (options.singularValues) solved.singularValues = singularValuesOf(accumulator);
+  if (options.twoNN && options.sample) solved.twoNN = twoNNOf(options.sample, features);
   return solved;
 }
 
@@ -124,7 +136,9 @@ export function solvingMillis(request: SolveRequest): number {
   const rows = (state.moments?.count ?? 0) + (state.rows?.length ?? 0) / state.features;
   const hasVectors = (options.vectors ?? 0) > 0;
   const values = 1e-7 * Math.min(rows, state.features) ** 3;
-  return (hasVectors ? 6e-7 * state.features ** 3 : values) + (options.singularValues ? values : 0);
+  const sampled = options.twoNN && options.sample ? options.sample.length / state.features : 0;
+  const neighbors = 5e-7 * sampled ** 2 * state.features;
+  return (hasVectors ? 6e-7 * state.features ** 3 : values) + (options.singularValues ? values : 0) + neighbors;
 }
 
 /** Does a piece of work on the calling thread. The result of a matrix has a count and a rejected of 0. */

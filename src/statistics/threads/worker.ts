@@ -1,3 +1,4 @@
+import type { AccumulatorOptions } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import {
   buffersOf,
@@ -26,13 +27,13 @@ const accumulators = new Map<string, CovarianceAccumulator>();
 /** Why rows of an accumulator are missing, by name: memory for a wide layer, say. The others go on. */
 const failures = new Map<string, Error>();
 let ring: { rows: Float32Array; counters: Int32Array } | undefined;
-let accumulatorOptions = { float32Products: false };
+let accumulatorOptions: AccumulatorOptions = {};
 
 scope.onmessage = ({ data: message }) => {
   switch (message.type) {
     case 'ring':
       ring = { rows: new Float32Array(message.rows), counters: new Int32Array(message.counters) };
-      accumulatorOptions = { float32Products: message.float32Products };
+      accumulatorOptions = message.options;
       Atomics.store(ring.counters, IS_RUNNING, 1);
       break;
     case 'update':

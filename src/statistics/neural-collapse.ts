@@ -1,0 +1,233 @@
+import { describe } from '../errors.js';
+import { CovarianceAccumulator } from './covariance.js';
+import { symmetricEigen } from './eigenvalues.js';
+
+/** The four measures of neural collapse, which all fall toward 0 in the last phase of training a classifier. */
+export interface CollapseMeasures {
+  /** Variability collapse: trace of the within-class covariance times the pseudoinverse of the between-class one. */
+  readonly nc1: number;
+  /** Equal norms: standard deviation (n - 1) over mean of the distances of the class means from their mean. */
+  readonly nc2Norms: number;
+  /** Equal angles: mean over pairs of classes of |cos + 1 / (C - 1)| of the centered class means. */
+  readonly nc2Angles: number;
+  /** Self-duality: squared distance of the classifier's weights from the centered class means, each of norm 1; if weights are given. */
+  readonly nc3?: number;
+}
+
+/**
+ * Neural collapse of a layer (Papyan, Han & Donoho 2020, arXiv:2008.08186): how far its rows have collapsed to the means of their
+ * classes, and these to a simplex. One pass over the rows: the within-class covariance is the total one minus that of the class
+ * means. Mergeable: shards of the samples give what the whole gives.
+ */
+export class NeuralCollapse {
+  /** Columns of the sample matrix. */
+  readonly features: number;
+  /** Number of classes C. */
+  readonly classes: number;
+  readonly #total: CovarianceAccumulator;
+  readonly #counts: Float64Array;
+  /** Sum of each class's rows minus `#shift`: C x features. */
+  readonly #sums: Float64Array;
+  #shift: Float64Array | undefined;
+
+  /** @throws RangeError if there are fewer than 2 classes, or no features */
+  constructor(features: number, classes: number) {
+    if (!Number.isSafeInteger(classes) || classes < 2) {
+      throw new RangeError(`classes: expected an integer >= 2, got ${describe(classes)}`);
+    }
+    this.#total = new CovarianceAccumulator(features);
+    this.features = features;
+    this.classes = classes;
+    this.#counts = new Float64Array(classes);
+    this.#sums = new Float64Array(classes * features);
+  }
+
+  /** Rows used; rows with a NaN or an Infinity are left out. */
+  get count(): number {
+    return this.#total.count;
+  }
+
+  /**
+   * Adds rows.
+   *
+   * @param rows row-major, `features` numbers per row
+   * @param labels the class of each row, from 0
+   * @throws RangeError if there are not as many labels as rows, or one is no class
+   */
+  update(rows: ArrayLike<number>, labels: ArrayLike<number>): void {
+    const { features, classes } = this;
+    if (rows.length !== labels.length * features) {
+      throw new RangeError(
+        `update: expected ${labels.length} rows of ${features} features, one per label, got ${rows.length} numbers`,
+      );
+    }
+    for (let i = 0; i < labels.length; i++) {
+      if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] >= classes) {
+        throw new RangeError(`labels: expected integers from 0 to ${classes - 1}, got ${describe(labels[i])}`);
+      }
+    }
+    const used = Float64Array.from(rows);
+    this.#total.update(used);
+    for (let i = 0; i < labels.length; i++) {
+      const row = used.subarray(i * features, (i + 1) * features);
+      if (!row.every(Number.isFinite)) continue;
+      this.#shift ??= row.slice();
+      this.#counts[labels[i]]++;
+      const start = labels[i] * features;
+      for (let j = 0; j < features; j++) this.#sums[start + j] += row[j] - this.#shift[j];
+    }
+  }
+
+  /** Adds all rows of another one, which stays as it is. @throws RangeError if it has other features or classes */
+  merge(other: NeuralCollapse): void {
+    const { features, classes } = this;
+    if (other.features !== features || other.classes !== classes) {
+      throw new RangeError(
+        `merge: expected one of ${features} features and ${classes} classes, got ${other.features} and ${other.classes}`,
+      );
+    }
+    const added = other.#shift;
+    if (added === undefined) return;
+    this.#total.merge(other.#total);
+    const shift = (this.#shift ??= added.slice());
+    for (let c = 0, p = 0; c < classes; c++) {
+      for (let j = 0; j < features; j++, p++) {
+        this.#sums[p] += other.#sums[p] + other.#counts[c] * (added[j] - shift[j]);
+      }
+      this.#counts[c] += other.#counts[c];
+    }
+  }
+
+  /** The mean of each class: C x features, row-major; NaN for a class without rows. */
+  classMeans(): Float64Array {
+    const { features } = this;
+    return this.#sums.map(
+      (sum, p) => (this.#shift?.[p % features] ?? 0) + sum / this.#counts[Math.floor(p / features)],
+    );
+  }
+
+  /**
+   * The measures.
+   *
+   * @param weights of the classifier behind the layer, C x features, row-major, for `nc3`
+   * @throws RangeError if the weights are not as many, or a class has no rows
+   */
+  measures(weights?: ArrayLike<number>): CollapseMeasures {
+    const { features, classes } = this;
+    if (weights !== undefined && weights.length !== classes * features) {
+      throw new RangeError(
+        `weights: expected ${classes} x ${features} numbers, a row per class, got ${describe(weights.length)}`,
+      );
+    }
+    const empty = this.#counts.indexOf(0);
+    if (empty >= 0) throw new RangeError(`measures: expected rows of each class, got none of class ${empty}`);
+    const centers = this.#centered();
+    const norms = Array.from(centers, norm);
+    const meanNorm = norms.reduce((sum, x) => sum + x, 0) / classes;
+    const deviation = Math.sqrt(norms.reduce((sum, x) => sum + (x - meanNorm) ** 2, 0) / (classes - 1));
+    let angles = 0;
+    for (let c = 0; c < classes; c++) {
+      for (let k = 0; k < classes; k++) {
+        if (c !== k) angles += Math.abs(dot(centers[c], centers[k]) / (norms[c] * norms[k]) + 1 / (classes - 1));
+      }
+    }
+    return {
+      nc1: this.#withinOverBetween(centers),
+      nc2Norms: deviation / meanNorm,
+      nc2Angles: angles / (classes * (classes - 1)),
+      ...(weights && {
+        nc3: distanceOfDirections(
+          weights,
+          centers.flatMap((center) => [...center]),
+        ),
+      }),
+    };
+  }
+
+  /**
+   * NC4, in a second pass: in how many of these rows the nearest class mean is another class than the network predicts.
+   *
+   * @param predictions the class that the network predicts for each row
+   * @returns a fraction, from 0 to 1
+   */
+  mismatch(rows: ArrayLike<number>, predictions: ArrayLike<number>): number {
+    const { features, classes } = this;
+    if (rows.length !== predictions.length * features) {
+      throw new RangeError(
+        `mismatch: expected ${predictions.length} rows of ${features} features, one per prediction, got ${rows.length} numbers`,
+      );
+    }
+    const means = this.classMeans();
+    let different = 0;
+    for (let i = 0; i < predictions.length; i++) {
+      let [nearest, least] = [-1, Number.POSITIVE_INFINITY];
+      for (let c = 0; c < classes; c++) {
+        let square = 0;
+        for (let j = 0; j < features; j++) square += (rows[i * features + j] - means[c * features + j]) ** 2;
+        if (square < least) [nearest, least] = [c, square];
+      }
+      if (nearest !== predictions[i]) different++;
+    }
+    return different / predictions.length;
+  }
+
+  /** The class means minus their mean. */
+  #centered(): Float64Array[] {
+    const { features, classes } = this;
+    const means = this.classMeans();
+    const rows = Array.from({ length: classes }, (_, c) => means.subarray(c * features, (c + 1) * features));
+    const mean = new Float64Array(features);
+    for (const row of rows) for (let j = 0; j < features; j++) mean[j] += row[j] / classes;
+    return rows.map((row) => row.map((x, j) => x - mean[j]));
+  }
+
+  /** tr(W B^+), in the C - 1 directions in which the class means differ. */
+  #withinOverBetween(centers: Float64Array[]): number {
+    const { features, classes } = this;
+    const gram = Float64Array.from({ length: classes ** 2 }, (_, p) => {
+      return dot(centers[Math.floor(p / classes)], centers[p % classes]) / classes;
+    });
+    const { values, vectors } = symmetricEigen(gram);
+    const covariance = this.#total.covariance();
+    const mean = this.#total.mean();
+    const means = this.classMeans();
+    let sum = 0;
+    for (let k = 0; k < classes - 1; k++) {
+      if (!(values[k] > 1e-12 * values[0])) break;
+      const direction = new Float64Array(features);
+      for (let c = 0; c < classes; c++) {
+        const weight = vectors[k * classes + c] / Math.sqrt(classes * values[k]);
+        for (let j = 0; j < features; j++) direction[j] += weight * centers[c][j];
+      }
+      let within = 0;
+      for (let i = 0; i < features; i++) {
+        within += direction[i] * dot(covariance.subarray(i * features, (i + 1) * features), direction);
+      }
+      for (let c = 0; c < classes; c++) {
+        let along = 0;
+        for (let j = 0; j < features; j++) along += direction[j] * (means[c * features + j] - mean[j]);
+        within -= (this.#counts[c] / this.count) * along * along;
+      }
+      sum += within / values[k];
+    }
+    return sum;
+  }
+}
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let j = 0; j < a.length; j++) sum += a[j] * b[j];
+  return sum;
+}
+
+function norm(x: ArrayLike<number>): number {
+  return Math.sqrt(dot(x, x));
+}
+
+/** |a / |a| - b / |b||^2 */
+function distanceOfDirections(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const [lengthA, lengthB] = [norm(a), norm(b)];
+  let sum = 0;
+  for (let j = 0; j < a.length; j++) sum += (a[j] / lengthA - b[j] / lengthB) ** 2;
+  return sum;
+}
