@@ -1,9 +1,6 @@
 import type { EpochStatistics, LayerStatistics, Split } from '../saturation/epoch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 
-/** What a training may be told to stop on. */
-export const findingKinds = ['collapse', 'dead layer', 'NaN'] as const;
-
 /**
  * What is wrong with a layer.
  *
@@ -12,10 +9,14 @@ export const findingKinds = ['collapse', 'dead layer', 'NaN'] as const;
  * - 'collapse': nearly one direction is left of several: its entropy rank fell below 1.5, from 4 or more in an earlier epoch. The
  *   last layers of a classifier of two classes do that when all is well; output layers are left out where they are known.
  */
-export type FindingKind = (typeof findingKinds)[number];
+export type FindingKind = 'collapse' | 'dead layer' | 'NaN';
+
+/** Every kind. */
+export const findingKinds: readonly FindingKind[] = ['collapse', 'dead layer', 'NaN'];
 
 /** Something that is wrong with a layer at the end of an epoch, found by rule. */
 export interface Finding {
+  /** What kind of wrong it is. */
   readonly kind: FindingKind;
   /** Name of the layer. */
   readonly layer: string;
