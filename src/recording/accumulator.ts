@@ -10,6 +10,8 @@ export interface LayerOutput {
   readonly shape: readonly number[];
   /** The type of its values; default 'float32'. */
   readonly dtype?: string;
+  /** The class of each item, from 0; undefined if it is not known. */
+  readonly labels?: ArrayLike<number>;
 }
 
 /**
@@ -61,10 +63,12 @@ export interface Kept {
   readonly ofAllRows: boolean;
   /** Whether what tells dead units and outliers is summed. */
   readonly units: boolean;
+  /** Whether rows are summed by class, where labels are given. */
+  readonly classes: boolean;
 }
 
 /** Nothing is kept beside mean and covariance. */
-export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false };
+export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false, classes: false };
 
 /** The options of a solve, with the rows that were kept. */
 export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {

@@ -42,6 +42,11 @@ export interface ObserveOptions {
    * each step for itself if it is not. Default false.
    */
   recurrent?: boolean;
+  /**
+   * The class of each of the N items, from 0: neural collapse is measured then, if `stats` asks for it (collapseNC1,
+   * collapseNC2Norms, collapseNC2Angles). Default: classes are not known.
+   */
+  labels?: ArrayLike<number | bigint>;
 }
 
 /** Activations whose values may be read once, now or later. */
@@ -78,6 +83,24 @@ export function arrayOutput(activations: Activations, call: string): ArrayOutput
 
 /** How a recorder reads all layers. */
 export type ReadingOptions = Pick<RecordingOptions, 'convMethod' | 'timeseriesMethod' | 'downsample'>;
+
+/** The labels of N items as numbers. @throws TypeError or RangeError if they are no labels of as many items */
+export function checkedLabels(
+  labels: ObserveOptions['labels'],
+  items: number,
+  call: string,
+): ArrayLike<number> | undefined {
+  if (labels === undefined) return undefined;
+  const expected = `${call}: labels: expected ${items} integers from 0 on, one per item`;
+  if (labels === null || typeof labels !== 'object' || typeof labels.length !== 'number') {
+    throw new TypeError(`${expected}, got ${describe(labels)}`);
+  }
+  const numbers = Array.from(labels, Number);
+  if (numbers.length !== items) throw new RangeError(`${expected}, got ${numbers.length}`);
+  const wrong = numbers.find((label) => !Number.isInteger(label) || label < 0);
+  if (wrong !== undefined) throw new RangeError(`${expected}, got ${wrong}`);
+  return numbers;
+}
 
 /** Checks how activations are to be read. @throws TypeError or RangeError that names the option */
 export function checkObserveOptions(

@@ -1,4 +1,5 @@
 import { CovarianceAccumulator } from '../statistics/covariance.js';
+import { NeuralCollapse } from '../statistics/neural-collapse.js';
 import { Reservoir } from '../statistics/reservoir.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
 import { solveInBackground } from '../statistics/threads/solver.js';
@@ -13,12 +14,13 @@ import {
   type SolvedLayer,
   withSample,
 } from './accumulator.js';
-import type { SampleMatrix } from './samples.js';
+import { type SampleMatrix, sampleSize } from './samples.js';
 
 /** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
 interface Period {
   accumulator: CovarianceAccumulator | undefined;
   rows: Reservoir | undefined;
+  classes: NeuralCollapse | undefined;
   reading: Set<Promise<void>>;
 }
 
@@ -56,7 +58,13 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
   add(pass: Pass<T>): void {
     const period = this.#period;
     const { shape } = pass.output;
-    const reading = this.#reader.read(pass, (samples) => this.#accumulate(period, samples, shape));
+    const labels = this.#kept.classes ? labelsOf(pass) : undefined;
+    const reading = this.#reader.read(pass, (samples) => {
+      this.#accumulate(period, samples, shape);
+      if (labels === undefined) return;
+      period.classes ??= new NeuralCollapse(samples.features);
+      period.classes.update(samples.values, labels);
+    });
     if (reading === undefined) return;
     const settled: Promise<void> = reading.catch(this.#report).finally(() => period.reading.delete(settled));
     period.reading.add(settled);
@@ -67,10 +75,11 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     if (endPeriod) this.#period = newPeriod();
     const copies = this.#reader.copiesToThread();
     const begin = (): Computation<SolvedLayer | undefined> => {
-      const { accumulator, rows } = period;
+      const { accumulator, rows, classes } = period;
       if (accumulator === undefined) return computed(() => undefined);
+      const collapse = classes?.measures();
       return mapped(solveInBackground(accumulator, withSample(options, rows), endPeriod, copies), (solved) => ({
-        solved,
+        solved: collapse ? { ...solved, collapse } : solved,
         rows,
       }));
     };
@@ -101,5 +110,16 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
 }
 
 function newPeriod(): Period {
-  return { accumulator: undefined, rows: undefined, reading: new Set() };
+  return { accumulator: undefined, rows: undefined, classes: undefined, reading: new Set() };
+}
+
+/** The class of each row of a pass; undefined if labels were not given, or masks make rows of an item vary in number. */
+function labelsOf({ output, view, mask, items, rows }: Pass<LayerOutput>): number[] | undefined {
+  const { labels, shape } = output;
+  if (labels === undefined) return undefined;
+  const all = sampleSize(shape, view, mask, items).rows;
+  const perItem = all / items;
+  if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
+  const labelOf = (row: number) => labels[Math.floor(row / perItem)];
+  return rows === undefined ? Array.from({ length: all }, (_, row) => labelOf(row)) : Array.from(rows, labelOf);
 }

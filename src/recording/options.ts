@@ -158,6 +158,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     embedding: stats.has('embedding'),
     neighbors: needs('sample'),
     units: needs('units'),
+    classes: needs('labels'),
     threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [

@@ -42,6 +42,8 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly neighbors: boolean;
   /** Whether what tells dead units and outliers is summed. */
   readonly units: boolean;
+  /** Whether rows are summed by class, where labels are given. */
+  readonly classes: boolean;
 }
 
 /** One layer in one split at the end of a period. */
@@ -391,9 +393,9 @@ export class SampleRecorder<T extends LayerOutput> {
     const key = `${split}/${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      const { embedding, neighbors, units } = this.#options;
+      const { embedding, neighbors, units, classes } = this.#options;
       const rows = Math.max(embedding ? embeddingRows : 0, neighbors ? neighborRows : 0);
-      const kept = { rows, ofAllRows: embedding, units };
+      const kept = { rows, ofAllRows: embedding, units, classes };
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
       const accumulator = this.#accumulators.choose(key, output(), kept, report);
       entry = {

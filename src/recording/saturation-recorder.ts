@@ -9,6 +9,7 @@ import {
   ArrayAccumulators,
   type ArrayOutput,
   arrayOutput,
+  checkedLabels,
   checkObserveOptions,
   type ObserveOptions,
 } from './array-output.js';
@@ -19,7 +20,13 @@ import { decodeState, encodeState } from './recorder-state.js';
 import { newRun, SampleRecorder } from './sample-recorder.js';
 import { SaveTargets } from './save-targets.js';
 
-const observeOptionNames: OptionNames<ObserveOptions> = { layout: true, mask: true, kind: true, recurrent: true };
+const observeOptionNames: OptionNames<ObserveOptions> = {
+  layout: true,
+  mask: true,
+  kind: true,
+  recurrent: true,
+  labels: true,
+};
 
 /**
  * Measures the saturation of layers whose outputs you have at hand, whatever runs them: jax-js, brain.js, onnxruntime,
@@ -107,6 +114,7 @@ export class SaturationRecorder implements AsyncDisposable {
     checkOptionNames(call, options, observeOptionNames);
     const output = arrayOutput(activations, call);
     const { view, mask } = checkObserveOptions(output.shape, options, this.#options, call);
+    const labels = checkedLabels(options.labels, output.shape[0], call);
     if (!this.#names.includes(name)) this.#names.push(name);
     if (!this.isRecording) return undefined;
     this.#epochs.noteRows();
@@ -117,7 +125,13 @@ export class SaturationRecorder implements AsyncDisposable {
       return values;
     };
     const batch = { run: newRun(), index: 0 };
-    this.#samples.add(split, name, { output: { ...output, read }, view, mask, batch, expectedItems: undefined });
+    this.#samples.add(split, name, {
+      output: { ...output, read, labels },
+      view,
+      mask,
+      batch,
+      expectedItems: undefined,
+    });
     return reading?.then(
       () => {},
       () => {},

@@ -113,9 +113,9 @@ export function measureLayer(
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
   let estimated: SaturationEstimate | undefined;
   const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
-  const { singularValues, units, twoNN, kernel } = solved;
+  const { singularValues, units, twoNN, kernel, collapse } = solved;
   const drift = driftBetween(previous, eigenspace);
-  const measures = { ...dimensions, drift, estimate, singularValues, units, twoNN, kernel };
+  const measures = { ...dimensions, drift, estimate, singularValues, units, twoNN, kernel, collapse };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

@@ -1,3 +1,4 @@
+import type { CollapseMeasures } from '../statistics/neural-collapse.js';
 import type { SaturationEstimate } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { effectiveRankOf, rankMeOf, weightAlphaOf } from '../statistics/spectrum-measures.js';
@@ -25,6 +26,8 @@ interface LayerMeasures extends Dimensions {
   twoNN?: number;
   /** Singular values of the layer's kernel; undefined if they were not asked for, or it has none. */
   kernel?: Float64Array;
+  /** Neural collapse; undefined if it was not asked for, or no labels were given. */
+  collapse?: CollapseMeasures;
 }
 
 /** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
@@ -44,7 +47,7 @@ export interface ScalarStatistic {
   /**
    * What the statistic needs: the eigenvalues alone, a threshold on their sum too, the number of rows beside these two, the
    * eigenvectors of two epochs, the singular values of the rows as they are, sums over each unit's values, a
-   * sample of the rows, or the layer's weights.
+   * sample of the rows, the layer's weights, or the class of each row.
    */
   readonly basis:
     | 'eigenvalues'
@@ -54,7 +57,8 @@ export interface ScalarStatistic {
     | 'singular values'
     | 'units'
     | 'sample'
-    | 'weights';
+    | 'weights'
+    | 'labels';
   /** Whether it is a vital sign: one of those that `stats: 'health'` asks for. */
   readonly isHealth?: boolean;
   /** Whether the number is a whole one; stores write it as an integer. */
@@ -318,6 +322,37 @@ const table = {
     basis: 'units',
     isHealth: true,
     of: (_spectrum, { units }) => units?.largest,
+  },
+  collapseNC1: {
+    column: 'nc1',
+    tagGroup: 'nc1',
+    head: 'NC1',
+    title: 'variability collapse (NC1)',
+    meaning:
+      'How far samples scatter about the means of their classes, compared with these: 0 once they have collapsed.',
+    basis: 'labels',
+    isHealth: true,
+    of: (_spectrum, { collapse }) => collapse?.nc1,
+  },
+  collapseNC2Norms: {
+    column: 'nc2-norms',
+    tagGroup: 'nc2-norms',
+    head: 'NC2 norms',
+    title: 'equal norms of class means (NC2)',
+    meaning: 'How much the distances of the class means from their center differ: 0 once they are equal.',
+    basis: 'labels',
+    isHealth: true,
+    of: (_spectrum, { collapse }) => collapse?.nc2Norms,
+  },
+  collapseNC2Angles: {
+    column: 'nc2-angles',
+    tagGroup: 'nc2-angles',
+    head: 'NC2 angles',
+    title: 'equal angles of class means (NC2)',
+    meaning: 'How far the angles between class means are from those of a simplex: 0 once they are equal.',
+    basis: 'labels',
+    isHealth: true,
+    of: (_spectrum, { collapse }) => collapse?.nc2Angles,
   },
   drift: {
     column: 'drift',

@@ -14,6 +14,9 @@ export interface CollapseMeasures {
   readonly nc3?: number;
 }
 
+/** Most classes where their number is not given: a label beyond is none. */
+const mostClasses = 2 ** 16;
+
 /**
  * Neural collapse of a layer (Papyan, Han & Donoho 2020, arXiv:2008.08186): how far its rows have collapsed to the means of their
  * classes, and these to a simplex. One pass over the rows: the within-class covariance is the total one minus that of the class
@@ -22,24 +25,32 @@ export interface CollapseMeasures {
 export class NeuralCollapse {
   /** Columns of the sample matrix. */
   readonly features: number;
-  /** Number of classes C. */
-  readonly classes: number;
+  readonly #given: number | undefined;
   readonly #total: CovarianceAccumulator;
-  readonly #counts: Float64Array;
-  /** Sum of each class's rows minus `#shift`: C x features. */
-  readonly #sums: Float64Array;
+  /** Rows of each class. */
+  readonly #counts: number[] = [];
+  /** Sum of each class's rows minus `#shift`. */
+  readonly #sums: Float64Array[] = [];
   #shift: Float64Array | undefined;
 
-  /** @throws RangeError if there are fewer than 2 classes, or no features */
-  constructor(features: number, classes: number) {
-    if (!Number.isSafeInteger(classes) || classes < 2) {
+  /**
+   * @param features columns of the sample matrix
+   * @param classes default: as many as the labels need
+   * @throws RangeError if there are fewer than 2 classes, or no features
+   */
+  constructor(features: number, classes?: number) {
+    if (classes !== undefined && (!Number.isSafeInteger(classes) || classes < 2)) {
       throw new RangeError(`classes: expected an integer >= 2, got ${describe(classes)}`);
     }
     this.#total = new CovarianceAccumulator(features);
     this.features = features;
-    this.classes = classes;
-    this.#counts = new Float64Array(classes);
-    this.#sums = new Float64Array(classes * features);
+    this.#given = classes;
+    this.#grow(classes ?? 0);
+  }
+
+  /** Number of classes C. */
+  get classes(): number {
+    return this.#counts.length;
   }
 
   /** Rows used; rows with a NaN or an Infinity are left out. */
@@ -55,15 +66,16 @@ export class NeuralCollapse {
    * @throws RangeError if there are not as many labels as rows, or one is no class
    */
   update(rows: ArrayLike<number>, labels: ArrayLike<number>): void {
-    const { features, classes } = this;
+    const { features } = this;
+    const last = (this.#given ?? mostClasses) - 1;
     if (rows.length !== labels.length * features) {
       throw new RangeError(
         `update: expected ${labels.length} rows of ${features} features, one per label, got ${rows.length} numbers`,
       );
     }
     for (let i = 0; i < labels.length; i++) {
-      if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] >= classes) {
-        throw new RangeError(`labels: expected integers from 0 to ${classes - 1}, got ${describe(labels[i])}`);
+      if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > last) {
+        throw new RangeError(`labels: expected integers from 0 to ${last}, got ${describe(labels[i])}`);
       }
     }
     const used = Float64Array.from(rows);
@@ -72,56 +84,64 @@ export class NeuralCollapse {
       const row = used.subarray(i * features, (i + 1) * features);
       if (!row.every(Number.isFinite)) continue;
       this.#shift ??= row.slice();
+      this.#grow(labels[i] + 1);
       this.#counts[labels[i]]++;
-      const start = labels[i] * features;
-      for (let j = 0; j < features; j++) this.#sums[start + j] += row[j] - this.#shift[j];
+      const sums = this.#sums[labels[i]];
+      for (let j = 0; j < features; j++) sums[j] += row[j] - this.#shift[j];
     }
   }
 
   /** Adds all rows of another one, which stays as it is. @throws RangeError if it has other features or classes */
   merge(other: NeuralCollapse): void {
-    const { features, classes } = this;
-    if (other.features !== features || other.classes !== classes) {
+    const { features } = this;
+    const given = this.#given;
+    if (other.features !== features || (given !== undefined && other.classes > given)) {
       throw new RangeError(
-        `merge: expected one of ${features} features and ${classes} classes, got ${other.features} and ${other.classes}`,
+        `merge: expected one of ${features} features and ${given ?? 'any number of'} classes, got ${other.features} and ${other.classes}`,
       );
     }
     const added = other.#shift;
     if (added === undefined) return;
     this.#total.merge(other.#total);
     const shift = (this.#shift ??= added.slice());
-    for (let c = 0, p = 0; c < classes; c++) {
-      for (let j = 0; j < features; j++, p++) {
-        this.#sums[p] += other.#sums[p] + other.#counts[c] * (added[j] - shift[j]);
-      }
-      this.#counts[c] += other.#counts[c];
+    this.#grow(other.classes);
+    for (const [c, count] of other.#counts.entries()) {
+      for (let j = 0; j < features; j++) this.#sums[c][j] += other.#sums[c][j] + count * (added[j] - shift[j]);
+      this.#counts[c] += count;
     }
   }
 
   /** The mean of each class: C x features, row-major; NaN for a class without rows. */
   classMeans(): Float64Array {
-    const { features } = this;
-    return this.#sums.map(
-      (sum, p) => (this.#shift?.[p % features] ?? 0) + sum / this.#counts[Math.floor(p / features)],
-    );
+    const { features, classes } = this;
+    const means = new Float64Array(classes * features);
+    for (const [c, sums] of this.#sums.entries()) {
+      for (let j = 0; j < features; j++) {
+        means[c * features + j] = (this.#shift?.[j] ?? Number.NaN) + sums[j] / this.#counts[c];
+      }
+    }
+    return means;
   }
 
   /**
-   * The measures.
+   * The measures, of the classes that have rows; NaN if fewer than 2 have.
    *
    * @param weights of the classifier behind the layer, C x features, row-major, for `nc3`
-   * @throws RangeError if the weights are not as many, or a class has no rows
+   * @throws RangeError if the weights are not as many, or a class of theirs has no rows
    */
   measures(weights?: ArrayLike<number>): CollapseMeasures {
-    const { features, classes } = this;
-    if (weights !== undefined && weights.length !== classes * features) {
+    const { features } = this;
+    if (weights !== undefined && weights.length !== this.classes * features) {
       throw new RangeError(
-        `weights: expected ${classes} x ${features} numbers, a row per class, got ${describe(weights.length)}`,
+        `weights: expected ${this.classes} x ${features} numbers, a row per class, got ${describe(weights.length)}`,
       );
     }
     const empty = this.#counts.indexOf(0);
-    if (empty >= 0) throw new RangeError(`measures: expected rows of each class, got none of class ${empty}`);
+    if (weights !== undefined && empty >= 0)
+      throw new RangeError(`measures: expected rows of each class, got none of class ${empty}`);
     const centers = this.#centered();
+    const classes = centers.length;
+    if (classes < 2) return { nc1: Number.NaN, nc2Norms: Number.NaN, nc2Angles: Number.NaN };
     const norms = Array.from(centers, norm);
     const meanNorm = norms.reduce((sum, x) => sum + x, 0) / classes;
     const deviation = Math.sqrt(norms.reduce((sum, x) => sum + (x - meanNorm) ** 2, 0) / (classes - 1));
@@ -171,19 +191,29 @@ export class NeuralCollapse {
     return different / predictions.length;
   }
 
-  /** The class means minus their mean. */
+  #grow(classes: number): void {
+    while (this.#counts.length < classes) {
+      this.#counts.push(0);
+      this.#sums.push(new Float64Array(this.features));
+    }
+  }
+
+  /** The means of the classes that have rows minus their mean. */
   #centered(): Float64Array[] {
     const { features, classes } = this;
     const means = this.classMeans();
-    const rows = Array.from({ length: classes }, (_, c) => means.subarray(c * features, (c + 1) * features));
+    const rows = Array.from({ length: classes }, (_, c) => means.subarray(c * features, (c + 1) * features)).filter(
+      (_, c) => this.#counts[c] > 0,
+    );
     const mean = new Float64Array(features);
-    for (const row of rows) for (let j = 0; j < features; j++) mean[j] += row[j] / classes;
+    for (const row of rows) for (let j = 0; j < features; j++) mean[j] += row[j] / rows.length;
     return rows.map((row) => row.map((x, j) => x - mean[j]));
   }
 
   /** tr(W B^+), in the C - 1 directions in which the class means differ. */
   #withinOverBetween(centers: Float64Array[]): number {
-    const { features, classes } = this;
+    const { features } = this;
+    const classes = centers.length;
     const gram = Float64Array.from({ length: classes ** 2 }, (_, p) => {
       return dot(centers[Math.floor(p / classes)], centers[p % classes]) / classes;
     });
@@ -203,7 +233,8 @@ export class NeuralCollapse {
       for (let i = 0; i < features; i++) {
         within += direction[i] * dot(covariance.subarray(i * features, (i + 1) * features), direction);
       }
-      for (let c = 0; c < classes; c++) {
+      for (let c = 0; c < this.classes; c++) {
+        if (this.#counts[c] === 0) continue;
         let along = 0;
         for (let j = 0; j < features; j++) along += direction[j] * (means[c * features + j] - mean[j]);
         within -= (this.#counts[c] / this.count) * along * along;

@@ -162,14 +162,14 @@ function seenOf({ shown, marks, tail, colors }: Scene): string {
 
 function profileCard(scene: Scene, pick: Pick, depends: readonly unknown[]): CardContent {
   const { counting, step, tail } = scene;
-  const { title } = scalarStats[counting.stat];
+  const { title, meaning } = scalarStats[counting.stat];
   const hint = 'Choose a layer to see its spectrum.';
   return {
     title: `${title[0].toUpperCase()}${title.slice(1)} by depth`,
     note:
       tail.length > 0
-        ? `Shaded: ${tail.length} layers at the end that hardly use their space. ${hint}`
-        : `From the input on the left to the output on the right. ${hint}`,
+        ? `${meaning} Shaded: ${tail.length} layers at the end that hardly use their space. ${hint}`
+        : `${meaning} From the input on the left to the output on the right. ${hint}`,
     depends,
     draw: (width) => [
       legend(scene),

@@ -382,7 +382,9 @@ describe.each(backends)('accumulators on %s', (backend) => {
     if (backend === 'tensorflow') {
       expect(chosen.map(([ofConv]) => ofConv.strategy)).toEqual([float32Product.strategy, float64Product.strategy]);
     }
-    expect(auto.choose('x', conv, { rows: 100, ofAllRows: true, units: false }, fail)).toBeInstanceOf(HostAccumulator);
+    expect(auto.choose('x', conv, { ...nothingKept, rows: 100, ofAllRows: true }, fail)).toBeInstanceOf(
+      HostAccumulator,
+    );
     expect(hasNativeFloat64()).toBe(backend === 'tensorflow');
     auto.close();
     exact.close();

@@ -64,6 +64,49 @@ describe('stats', () => {
   });
 });
 
+describe('neural collapse of labelled rows', () => {
+  const { from, values } = healthReference.classes;
+  const rows = rowsFrom(from);
+  const expectReference = (found: Record<string, number | undefined>) => {
+    expect(found.collapseNC1).toBeCloseTo(values.nc1, 9);
+    expect(found.collapseNC2Norms).toBeCloseTo(values.nc2Norms, 9);
+    expect(found.collapseNC2Angles).toBeCloseTo(values.nc2Angles, 9);
+  };
+
+  it('equals the reference, also where each place of a map is a row', async () => {
+    const store = new RecordingStore();
+    const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()), {
+      stats: 'health',
+      saveTo: [store],
+    });
+    const labels = BigInt64Array.from({ length: 300 }, (_, i) => BigInt(i % 5));
+    recorder.observe('flat', { data: rows, shape: [300, from.d] }, 'train', { labels });
+    // Each item is a map of two places, both of its class.
+    const pairs = new Float64Array(2 * rows.length);
+    for (let i = 0; i < 300; i++) {
+      const row = rows.subarray(i * from.d, (i + 1) * from.d);
+      pairs.set(row, 2 * i * from.d);
+      pairs.set(row, (2 * i + 1) * from.d);
+    }
+    recorder.observe('map', { data: pairs, shape: [300, 2, 1, from.d] }, 'train', { labels });
+    recorder.observe('unlabelled', { data: rows, shape: [300, from.d] }, 'train');
+    await recorder.addSaturations();
+    await recorder.close();
+    expectReference(store.layer('train', 'flat').values);
+    expectReference(store.layer('train', 'map').values);
+    expect(store.layer('train', 'unlabelled').values).not.toHaveProperty('collapseNC1');
+  });
+
+  it('refuses labels that are none of as many items', () => {
+    const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()));
+    const observe = (labels: unknown) => () =>
+      recorder.observe('layer', { data: rows, shape: [300, from.d] }, 'train', { labels: labels as number[] });
+    expect(observe([1, 2])).toThrow(/observe 'layer': labels: expected 300 integers from 0 on, one per item, got 2/);
+    expect(observe(new Array(300).fill(0.5))).toThrow(/labels: expected 300 integers from 0 on, one per item, got 0.5/);
+    expect(observe(3)).toThrow(/labels: expected 300 integers from 0 on, one per item, got .*3/);
+  });
+});
+
 describe('sums per unit', () => {
   const { from, values } = healthReference.rows.relu;
   const rows = rowsFrom(from);

@@ -58,7 +58,8 @@ function measured(stat: string): number {
   return value;
 }
 
-describe.each(rows)('the statistic %s', (stat, row) => {
+// A tracker does not know the classes of its samples: test/saturation/health.test.ts has the statistics that need them.
+describe.each(rows.filter(([, { basis }]) => basis !== 'labels'))('the statistic %s', (stat, row) => {
   it('can be asked for by its name, and by Delve’s if it has one', () => {
     expect(resolveOptions({ stats: [stat as 'trace'] }).scalars).toEqual([stat]);
     if (row.delve !== undefined) expect(resolveOptions({ stats: [row.delve as 'trc'] }).scalars).toEqual([stat]);

@@ -64,6 +64,17 @@ describe('NeuralCollapse', () => {
     expect(far.measures().nc1).toBeCloseTo(values.nc1, 7);
   });
 
+  it('counts as many classes as there are labels, and leaves out those without rows', () => {
+    const grown = new NeuralCollapse(d);
+    const gap = (label: number) => (label < 2 ? label : label + 3);
+    grown.update(part(rows, d, 0, 50), labels.slice(0, 50).map(gap));
+    grown.update(part(rows, d, 50, n), labels.slice(50).map(gap));
+    expect(grown.classes).toBe(8);
+    expect(grown.measures().nc1).toBeCloseTo(values.nc1, 10);
+    expect(grown.measures().nc2Angles).toBeCloseTo(values.nc2Angles, 10);
+    expect(new NeuralCollapse(d).measures().nc1).toBeNaN();
+  });
+
   it('is 0 where all rows are their class’s corner of a simplex', () => {
     const collapse = new NeuralCollapse(3, 3);
     for (let c = 0; c < 3; c++) {
@@ -79,9 +90,11 @@ describe('NeuralCollapse', () => {
     expect(() => new NeuralCollapse(3, 1)).toThrow(/classes: expected an integer >= 2, got/);
     expect(() => of(0, n).update(new Float64Array(d), [5])).toThrow(/labels: expected integers from 0 to 4, got/);
     expect(() => of(0, n).update(new Float64Array(d), [1, 2])).toThrow(/update: expected 2 rows of 24 features/);
-    expect(() => of(0, 4).measures()).toThrow(/measures: expected rows of each class, got none of class 4/);
+    expect(() => of(0, 4).measures(new Float64Array(classes * d))).toThrow(
+      /measures: expected rows of each class, got none of class 4/,
+    );
     expect(() => of(0, n).measures([1])).toThrow(/weights: expected 5 x 24 numbers/);
-    expect(() => of(0, n).merge(new NeuralCollapse(d, 4))).toThrow(/merge: expected one of 24 features and 5 classes/);
+    expect(() => new NeuralCollapse(d, 4).merge(of(0, n))).toThrow(/merge: expected one of 24 features and 4 classes/);
     expect(() => of(0, n).mismatch([1], [1])).toThrow(/mismatch: expected 1 rows of 24 features/);
   });
 });

@@ -359,6 +359,7 @@ it('the options are not changed, and have their documented defaults', () => {
     embedding: false,
     neighbors: false,
     units: false,
+    classes: false,
     threshold: 0.99,
     rule: 'paper',
     layers: undefined,

@@ -2,6 +2,7 @@ import { kernels } from '../../kernels/kernels.js';
 import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import type { AccumulatorState, Precision } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
+import type { CollapseMeasures } from '../neural-collapse.js';
 import { twoNNOf } from '../two-nn.js';
 import type { UnitMeasures } from '../unit-sums.js';
 
@@ -50,6 +51,8 @@ export interface Solved {
   mean?: Float64Array;
   /** Singular values of the rows as they are, not centered: min(n, d), descending, those that are rounding 0; if asked for. */
   singularValues?: Float64Array;
+  /** Neural collapse, where labels were given. */
+  collapse?: CollapseMeasures;
   /** Singular values of the layer's kernel, if asked for and known. */
   kernel?: Float64Array;
   /** Intrinsic dimension of the sample by TwoNN, if asked for. */
