@@ -349,7 +349,7 @@ describe.each(backends)('accumulators on %s', (backend) => {
     }
   });
 
-  it('sums the units of 16 places per image where maps are reduced on a device', async () => {
+  it('sums the units of 4 places per image where maps are reduced on a device', async () => {
     const accumulator = new GpuAccumulator(fail, { ...nothingKept, units: true });
     const map = { ...view, kind: 'map' as const, spatialRank: 2 };
     const values = normals(3 * 20 * 20 * 4, 9).map((x, at) => (at % 4 === 2 ? 0 : x));

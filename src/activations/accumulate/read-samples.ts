@@ -12,7 +12,6 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { Pass } from '../../recording/accumulator.js';
 import {
-  independentPerItem,
   isPlainMatrix,
   pickRows,
   type SampleMatrix,
@@ -62,16 +61,19 @@ export async function readSamplesLater(pass: Pass<Tensor>): Promise<SampleMatrix
   }
 }
 
+/** Rows that are read of each item where layers are reduced on a device. */
+const readPerItem = 4;
+
 /**
- * A pass with few of its rows: 16 of each item, which is as many as count as independent. Layers that are reduced on a device are
- * not read, and reading all of a map would take longer than the rest.
+ * A pass with few of its rows: 4 of each item. Layers that are reduced on a device are not read, and reading all of a map would take
+ * longer than the rest.
  *
  * @param picked how many rows were picked of earlier passes: other places are picked then
  */
 export function thinned(pass: Pass<Tensor>, picked: number): Pass<Tensor> {
   const { output, view, mask, items, rows } = pass;
   const available = rows?.length ?? sampleSize(output.shape, view, mask, items).rows;
-  const wanted = items * independentPerItem;
+  const wanted = items * readPerItem;
   if (available <= wanted) return pass;
   const at = pickRows(available, wanted, picked);
   return { ...pass, rows: rows === undefined ? at : at.map((row) => rows[row]) };
