@@ -5,6 +5,7 @@ import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
 import { onnx } from './onnx.js';
+import { reduce } from './reduce.js';
 import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
@@ -19,6 +20,7 @@ export const cliOptions = {
   host: { type: 'string' },
   json: { type: 'boolean' },
   kind: { type: 'string' },
+  lax: { type: 'boolean' },
   out: { type: 'string', short: 'o' },
   plain: { type: 'boolean' },
   port: { type: 'string' },
@@ -37,6 +39,7 @@ export interface CommandLine {
     host?: string;
     json?: boolean;
     kind?: string;
+    lax?: boolean;
     out?: string;
     plain?: boolean;
     port?: string;
@@ -65,6 +68,13 @@ Commands:
       --raw                           points that TensorBoard hides behind later ones, too
       --plain                         texts as they are: without it, CSV has an apostrophe before those that a
                                       spreadsheet would run as formulas
+  reduce <run or logdir>...         mean, std, min, max and median of the scalars of several runs, such as one training with
+                                    several seeds; of one folder: of the runs in it
+      --out, -o <folder>              writes a run for each, and margin charts (run band); or a file ending in .csv
+      --format <csv or events>        csv without --out goes to standard output
+      --lax                           with steps that only some of the runs have
+      --tags <regular expression>     only tags that match
+      --raw                           with points that TensorBoard hides behind later ones
   report <logdir>                   layer saturation as one HTML file to look at anywhere: the Saturation tab with all
                                     experiments below the logdir, findings, numbers
       --out, -o <path>                the file to write; <logdir>/report.html
@@ -115,6 +125,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
         return await verify(terminal, paths);
       case 'export':
         return await exportLogdir(terminal, onlyOne(paths), values);
+      case 'reduce':
+        return await reduce(terminal, paths, values);
       case 'serve':
         return await serve(terminal, onlyOne(paths), values);
       case 'share':
