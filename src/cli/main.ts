@@ -10,6 +10,7 @@ import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
+import { watch } from './watch.js';
 
 /** Options as `parseArgs` of node:util takes them. */
 export const cliOptions = {
@@ -21,6 +22,7 @@ export const cliOptions = {
   json: { type: 'boolean' },
   kind: { type: 'string' },
   lax: { type: 'boolean' },
+  once: { type: 'boolean' },
   out: { type: 'string', short: 'o' },
   plain: { type: 'boolean' },
   port: { type: 'string' },
@@ -40,6 +42,7 @@ export interface CommandLine {
     json?: boolean;
     kind?: string;
     lax?: boolean;
+    once?: boolean;
     out?: string;
     plain?: boolean;
     port?: string;
@@ -79,6 +82,9 @@ Commands:
                                     experiments below the logdir, findings, numbers
       --out, -o <path>                the file to write; <logdir>/report.html
       --raw                           with epochs that TensorBoard hides behind later ones
+  watch <logdir>                    losses and saturation in the terminal while a network trains; ^C ends it
+      --once                          draw once and end, as where standard output is no terminal
+      --tags <regular expression>     only tags that match
   serve <logdir>                    the dashboard in a browser, without Python: scalars, saturation, histograms, images,
                                     audio, text, hparams and PR curves, read from the event files as they grow
       --port <number>                 6006, or another if it is taken
@@ -127,6 +133,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
         return await exportLogdir(terminal, onlyOne(paths), values);
       case 'reduce':
         return await reduce(terminal, paths, values);
+      case 'watch':
+        return await watch(terminal, onlyOne(paths), values);
       case 'serve':
         return await serve(terminal, onlyOne(paths), values);
       case 'share':

@@ -25,6 +25,8 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
   const terminal: Terminal = {
     write: (text) => void (said.out += text),
     drained: async () => {},
+    size: () => undefined,
+    ended: async () => {},
     writeError: (text) => void (said.err += text),
     colors,
     writeFile: (path, content) => void said.files.set(path, content),
