@@ -22,6 +22,7 @@ export type {
   TextValue,
   UndecodedValue,
 } from './event/event.js';
+export type { Finding, FindingKind } from './insight/findings.js';
 export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
 export { type BrowserFolderOutput, type ListedFile, openBrowserFolder } from './output/browser-folder-output.js';
 export { DirectoryOutput, type DirectoryOutputOptions } from './output/directory-output.js';

@@ -1,5 +1,6 @@
 import type { MomentSums, Rows } from './moments.js';
 import type { SymmetricEigen, SymmetricMatrix } from './symmetric.js';
+import type { UnitSums } from './units.js';
 
 /**
  * The two hot loops of this package: sums over rows of samples, and eigenvalues of symmetric matrices. wasm/ and
@@ -18,6 +19,8 @@ export interface NumericKernels {
   addRows(moments: MomentSums, rows: Rows, first: number, count: number, float32Products?: boolean): number;
   /** packed (lower triangle by rows) += sum of x x^T over `count` rows of `features` numbers, as they are. */
   addOuterProducts(packed: Float64Array, rows: Float64Array, count: number, features: number): void;
+  /** Adds the first `count` rows to sums per unit. Rows with a NaN or an Infinity are left out. */
+  addUnits(sums: UnitSums, rows: Rows, count: number): void;
   /** Eigenvalues, descending. Throws RangeError if an entry of the lower triangle is NaN or infinite. */
   eigenvalues(matrix: SymmetricMatrix): Float64Array;
   /** Eigenvalues and eigenvectors. Throws as `eigenvalues` does. */

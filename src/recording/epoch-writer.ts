@@ -1,5 +1,6 @@
 import { onExit, warn } from '#platform';
 import { ClosedWriterError, describe } from '../errors.js';
+import { type Finding, FindingRules } from '../insight/findings.js';
 import type { EpochScalar, EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
 import type { Store } from '../stores/store.js';
@@ -42,6 +43,8 @@ export class EpochWriter {
   readonly #options: ResolvedOptions;
   readonly #report: (error: unknown, where: string) => void;
   readonly #memory = new EpochMemory();
+  readonly #rules = new FindingRules();
+  readonly #listeners = new Set<(finding: Finding) => void>();
   readonly #warnOnce: (message: string) => void;
   readonly #logdir: string;
   #scalars: EpochScalar[] = [];
@@ -99,6 +102,20 @@ export class EpochWriter {
     }
     if (this.#isClosed) throw new ClosedWriterError('addStore', this.#logdir);
     this.#targets.addStore(store);
+  }
+
+  /**
+   * Calls a function for whatever is found wrong at the end of an epoch.
+   *
+   * @returns a function after which it is called no more
+   * @throws TypeError if the event is none or the listener no function
+   */
+  on(event: 'finding', listener: (finding: Finding) => void): () => void {
+    if (event !== 'finding') throw new TypeError(`on: expected the event 'finding', got ${describe(event)}`);
+    if (typeof listener !== 'function') throw new TypeError(`on: expected a function, got ${describe(listener)}`);
+    const each = (finding: Finding) => listener(finding);
+    this.#listeners.add(each);
+    return () => void this.#listeners.delete(each);
   }
 
   /**
@@ -222,6 +239,16 @@ export class EpochWriter {
     }
   }
 
+  #tell(finding: Finding): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(finding);
+      } catch (error) {
+        this.#report(error, "on('finding')");
+      }
+    }
+  }
+
   async #write(measurement: EpochMeasurement): Promise<LayerSaturation[]> {
     const { epoch: measured, spectra, results } = await measurement.finish();
     const epoch = this.#targets.withRoles(measured);
@@ -231,6 +258,7 @@ export class EpochWriter {
     }
     this.#targets.writeRuns(epoch);
     this.#unwritten.delete(measurement);
+    for (const finding of this.#rules.check(epoch, spectra)) this.#tell(finding);
     await this.#targets.writeStores(epoch);
     if (this.#unwritten.size === 0 && !this.#awaitsEnd) busy.delete(this);
     return results;

@@ -15,8 +15,8 @@ import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampl
 
 /** Samples kept per layer and split for the embedding: enough for a scatter plot, and few enough for memory. */
 const embeddingRows = 1000;
-/** Samples kept per layer and split for TwoNN, whose time grows with the square of them: enough for 3 % of the dimension. */
-const neighborRows = 1000;
+/** Samples kept per layer and split for TwoNN, whose time grows with the square of them: enough for 5 % of the dimension. */
+const neighborRows = 500;
 
 /** How activations are read and which of them count. */
 export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {

@@ -1,4 +1,5 @@
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import type { Finding } from '../insight/findings.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
 import type { Store } from '../stores/store.js';
@@ -131,6 +132,17 @@ export class SaturationRecorder implements AsyncDisposable {
    */
   addStore(store: Store): void {
     this.#epochs.addStore(store);
+  }
+
+  /**
+   * Calls a function for whatever is found wrong with a layer at the end of an epoch: dead layers, collapse, NaN. Each is told when
+   * it begins. An error of the function is reported as those of the recorder are.
+   *
+   * @returns a function after which it is called no more
+   * @throws TypeError if the event is none or the listener no function
+   */
+  on(event: 'finding', listener: (finding: Finding) => void): () => void {
+    return this.#epochs.on(event, listener);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { describe } from '../errors.js';
 import { type MomentSums, newMoments, packedLength, type Rows } from '../kernels/moments.js';
-import { newUnitSums, type UnitSumsState, unitCounts } from './unit-sums.js';
+import { newUnitSums, type UnitSums } from '../kernels/units.js';
 
 /* What a CovarianceAccumulator consists of, as plain arrays and as bytes. */
 
@@ -28,7 +28,7 @@ export interface AccumulatorState {
   /** The coarsest precision of what was added. */
   precision: Precision;
   /** Of all rows, folded and waiting; undefined if they are not summed. */
-  units?: UnitSumsState;
+  units?: UnitSums;
 }
 
 /**
@@ -59,12 +59,7 @@ const HEADER_BYTES = 40;
 export function encode(state: AccumulatorState): Uint8Array {
   const { features, moments, rows, units } = state;
   const parts: ArrayLike<number>[] = moments ? [moments.shift, moments.offset, moments.scatter] : [];
-  if (units)
-    parts.push(
-      unitCounts.map((name) => units[name]),
-      units.absolute,
-      units.nonzero,
-    );
+  if (units) parts.push(units.counts, units.absolute, units.nonzero);
   const numbers = parts.reduce((sum, { length }) => sum + length, 0);
   const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
   const view = new DataView(bytes.buffer);
@@ -99,8 +94,7 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   const width = view.getUint8(36);
   const precision: Precision | undefined = precisions[view.getUint16(37, true)]; // its upper byte is 0
   const hasUnits = view.getUint8(39);
-  const numbers =
-    (count > 0 ? 2 * features + packedLength(features) : 0) + hasUnits * (unitCounts.length + 2 * features);
+  const numbers = (count > 0 ? 2 * features + packedLength(features) : 0) + hasUnits * (4 + 2 * features);
   const expected = HEADER_BYTES + numbers * 8 + waiting * features * width;
   const isKnown = (width === 4 || width === 8) && precision !== undefined && hasUnits <= 1;
   if (!isKnown || bytes.length !== expected) {
@@ -117,15 +111,14 @@ export function decode(bytes: Uint8Array): AccumulatorState {
     for (const part of [moments.shift, moments.offset, moments.scatter]) readInto(part);
     checkMoments(moments, features);
   }
-  let units: UnitSumsState | undefined;
+  let units: UnitSums | undefined;
   if (hasUnits === 1) {
     units = newUnitSums(features);
-    const counts = new Float64Array(unitCounts.length);
-    for (const part of [counts, units.absolute, units.nonzero]) readInto(part);
-    if (![counts, units.absolute, units.nonzero].every((part) => part.every((x) => x >= 0))) {
+    const parts = [units.counts, units.absolute, units.nonzero];
+    for (const part of parts) readInto(part);
+    if (!parts.every((part) => part.every((x) => x >= 0))) {
       throw new RangeError('fromBytes: expected sums of absolute values and counts, got a negative number or a NaN');
     }
-    for (const [i, name] of unitCounts.entries()) units[name] = counts[i];
   }
   let rows: Rows | undefined;
   if (waiting > 0) {

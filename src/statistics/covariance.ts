@@ -10,6 +10,7 @@ import {
   unpack,
 } from '../kernels/moments.js';
 import type { SymmetricMatrix } from '../kernels/symmetric.js';
+import { mergeUnits, newUnitSums, type UnitSums } from '../kernels/units.js';
 import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
 import {
   type AccumulatorOptions,
@@ -19,7 +20,7 @@ import {
   encode,
   type Precision,
 } from './accumulator-state.js';
-import { newUnitSums, type UnitMeasures, UnitSums, unitMeasuresOf } from './unit-sums.js';
+import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
 
 /*
  * Rows of samples come in, their mean and covariance come out, at any time and without keeping all rows.
@@ -75,7 +76,7 @@ export class CovarianceAccumulator {
     this.features = features;
     this.#float32Products = options.float32Products ?? false;
     this.#foldRows = foldRowsOf(features);
-    if (options.units) this.#units = new UnitSums(newUnitSums(features));
+    if (options.units) this.#units = newUnitSums(features);
   }
 
   /** Rows used. */
@@ -125,7 +126,7 @@ export class CovarianceAccumulator {
     const source: Rows =
       samples instanceof Float32Array || samples instanceof Float64Array ? samples : Float64Array.from(samples);
     if (source instanceof Float32Array) this.#precision = coarser(this.#precision, 'float32 rows');
-    units?.add(source.subarray(0, count * features));
+    if (units) kernels().addUnits(units, source, count);
     if (count >= this.#foldRows && (this.#moments || count > this.#waitingLimit(source.BYTES_PER_ELEMENT))) {
       this.#fold();
       this.#foldIn(source, count);
@@ -195,7 +196,7 @@ export class CovarianceAccumulator {
 
   /** @internal Adds rows to the sums per unit alone, of what updateCentered is given of the others; nothing if there are none. */
   updateUnits(rows: Rows): void {
-    this.#units?.add(rows);
+    if (this.#units) kernels().addUnits(this.#units, rows, rows.length / this.features);
   }
 
   /**
@@ -211,7 +212,7 @@ export class CovarianceAccumulator {
     const rows = other.#waitingRows()?.slice();
     const moments = other.#moments;
     const rejected = other.#rejected;
-    const units = other.#units?.state;
+    const units = other.#units;
     this.#precision = coarser(this.#precision, other.#precision);
     if (moments) {
       this.#fold();
@@ -219,7 +220,7 @@ export class CovarianceAccumulator {
     }
     if (rows) this.updateMoments(rows);
     this.#rejected += rejected;
-    if (units) this.#units?.merge(units);
+    if (units && this.#units) mergeUnits(this.#units, units);
   }
 
   /** Forgets all rows. */
@@ -230,14 +231,14 @@ export class CovarianceAccumulator {
     this.#checked = 0;
     this.#rejected = 0;
     this.#precision = 'float64';
-    if (this.#units) this.#units = new UnitSums(newUnitSums(this.features));
+    if (this.#units) this.#units = newUnitSums(this.features);
   }
 
   // What the rows give.
 
   /** @internal What tells dead units and outliers; undefined if it was not asked for, or there was no row. */
   unitMeasures(): UnitMeasures | undefined {
-    return this.#units && unitMeasuresOf(this.#units.state);
+    return this.#units && unitMeasuresOf(this.#units);
   }
 
   /** Mean of each feature; NaN if no row was used. */
@@ -338,7 +339,7 @@ export class CovarianceAccumulator {
       ...rest,
       rows: rows?.slice(),
       units: rest.units && {
-        ...rest.units,
+        counts: rest.units.counts.slice(),
         absolute: rest.units.absolute.slice(),
         nonzero: rest.units.nonzero.slice(),
       },
@@ -361,7 +362,7 @@ export class CovarianceAccumulator {
   /** @internal An accumulator that owns the arrays of a state. */
   static fromState(state: AccumulatorState, options?: AccumulatorOptions): CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features, options);
-    if (state.units) accumulator.#units = new UnitSums(state.units);
+    if (state.units) accumulator.#units = state.units;
     accumulator.#rejected = state.rejected;
     accumulator.#precision =
       state.rows instanceof Float32Array ? coarser(state.precision, 'float32 rows') : state.precision;
@@ -378,7 +379,7 @@ export class CovarianceAccumulator {
       moments: this.#moments,
       rows: this.#waitingRows(),
       precision: this.#precision,
-      units: this.#units?.state,
+      units: this.#units,
     };
   }
 

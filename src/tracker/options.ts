@@ -1,6 +1,7 @@
 import type { LayerFilter, LayerPatterns } from '../activations/layers.js';
 import type { ModelRecordingOptions } from '../activations/recorder.js';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { type FindingKind, findingKinds } from '../insight/findings.js';
 import {
   oneOf,
   type RecorderOptions,
@@ -24,12 +25,19 @@ export interface SaturationOptions extends RecorderOptions {
    * ('preActivation'), which is what Delve sees.
    */
   activations?: 'output' | 'preActivation';
+  /**
+   * Ends a fit as `model.stopTraining` does when one of these is found wrong with a layer (see FindingKind), with a warning that says
+   * where: 'collapse', 'dead layer', 'NaN'. What an epoch shows is known while the next one trains. Default: none.
+   */
+  stopOn?: readonly FindingKind[];
 }
 
 /** Options with every default filled in and every value checked. */
 export interface ResolvedTrackerOptions
   extends ResolvedOptions,
-    Pick<ModelRecordingOptions, 'layers' | 'exclude' | 'activations'> {}
+    Pick<ModelRecordingOptions, 'layers' | 'exclude' | 'activations'> {
+  readonly stopOn: readonly FindingKind[];
+}
 
 /** The names of all options of a tracker. */
 export const saturationOptionNames: OptionNames<SaturationOptions> = {
@@ -37,6 +45,7 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
   layers: true,
   exclude: true,
   activations: true,
+  stopOn: true,
 };
 
 /**
@@ -47,12 +56,14 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
  */
 export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedTrackerOptions {
   checkOptionNames(call, options, saturationOptionNames);
-  const { layers, exclude, activations, ...others } = options;
+  const { layers, exclude, activations, stopOn = [], ...others } = options;
+  if (!Array.isArray(stopOn)) throw new TypeError(`stopOn: expected a list of findings, got ${describe(stopOn)}`);
   return {
     ...resolveRecorderOptions(others, call),
     layers: checkedFilter(layers),
     exclude: exclude === undefined ? undefined : checkedPatterns('exclude', exclude),
     activations: oneOf('activations', activations ?? 'output', ['output', 'preActivation']),
+    stopOn: (stopOn as FindingKind[]).map((kind) => oneOf('stopOn', kind, findingKinds)),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { innerModel } from '../activations/training-phase.js';
 import { describe } from '../errors.js';
+import type { Finding, FindingKind } from '../insight/findings.js';
 import { isModelLike } from '../insight/layer-graph.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import { EpochWriter } from '../recording/epoch-writer.js';
@@ -62,6 +63,8 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   /** The end of the last epoch of a fit. */
   #lastEpoch: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
+  /** The model of the fit that is running. */
+  #fitted: LayersModel | undefined;
 
   /**
    * @param logdir a folder, or a SummaryWriter (which stays open when the tracker closes)
@@ -85,6 +88,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     this.#epochs = new EpochWriter(this.#recorder.samples, this.#targets, resolved, add, warnOnce, this.#logdir);
     this.#signal = resolved.signal;
     this.#resetsCovariance = resolved.resetCovariance;
+    if (resolved.stopOn.length > 0) this.on('finding', (finding) => this.#stopOn(finding, resolved.stopOn));
     if (!Array.isArray(model) && !isGraphModelNodes(model)) this.#ownModel = model as LayersModel;
     if (this.#signal?.aborted) return;
     this.#recorder.phase.onUnknownFit = () =>
@@ -166,6 +170,17 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   }
 
   /**
+   * Calls a function for whatever is found wrong with a layer at the end of an epoch: dead layers, collapse, NaN. Each is told when
+   * it begins. An error of the function is reported as those of the tracker are.
+   *
+   * @returns a function after which it is called no more
+   * @throws TypeError if the event is none or the listener no function
+   */
+  on(event: 'finding', listener: (finding: Finding) => void): () => void {
+    return this.#epochs.on(event, listener);
+  }
+
+  /**
    * Writes a scalar of your own, to the root run of TensorBoard and to every store.
    *
    * @param step default: the next epoch's
@@ -225,6 +240,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   /** Called by model.fit: ends the fit, and waits until everything is in the files. */
   override async onTrainEnd(): Promise<void> {
     if (!this.#fits.end()) return;
+    this.#fitted = undefined;
     this.#recorder.phase.endFit();
     if (this.#epochs.isClosed) return;
     await this.#failures.guard('onTrainEnd', () => this.#epochs.flush());
@@ -318,6 +334,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
       );
       return;
     }
+    this.#fitted = model;
     this.#checkNothingIsLeft(wasInEpoch);
     this.#recorder.phase.beginFit(model, given?.items);
   }
@@ -337,6 +354,12 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
         'model.fit: expected addSaturations() first, got rows that are in no epoch yet: they count with the first one of this fit',
       );
     }
+  }
+
+  #stopOn({ kind, text }: Finding, kinds: readonly FindingKind[]): void {
+    if (this.#fitted === undefined || !kinds.includes(kind)) return;
+    this.#failures.warnOnce(`the training is stopped, as stopOn says. ${text}`);
+    this.#fitted.stopTraining = true;
   }
 
   #warnOfEmpty(where: string, why: string): void {

@@ -364,6 +364,7 @@ it('the options are not changed, and have their documented defaults', () => {
     layers: undefined,
     exclude: undefined,
     activations: 'output',
+    stopOn: [],
     convMethod: 'channelwise',
     timeseriesMethod: undefined,
     downsample: undefined,

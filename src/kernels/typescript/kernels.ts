@@ -10,6 +10,7 @@ import {
 import { addOuterProducts, addRows } from './moments.js';
 import { qlEigenvalues, qlEigenvectors } from './ql.js';
 import { reflectorRows, tridiagonalize } from './tridiagonal.js';
+import { addUnits } from './units.js';
 
 /**
  * The kernels for platforms on which WebAssembly SIMD is missing or forbidden: the same algorithms, three to seven times
@@ -19,6 +20,7 @@ export const typescriptKernels: NumericKernels = {
   name: 'typescript',
   addRows,
   addOuterProducts,
+  addUnits,
   eigenvalues(matrix) {
     const { square, scale } = scaledSquare(matrix);
     const { diagonal, offDiagonal } = tridiagonalize(square, matrix.size);

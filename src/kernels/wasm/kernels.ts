@@ -4,6 +4,7 @@ import { wasmBase64 } from './generated/wasm.js';
 import { Scratch } from './memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './moments.js';
 import { Solver } from './solver.js';
+import { addUnits } from './units.js';
 
 /** From this size on it is faster to find eigenvalues without vectors in two stages, by way of a band; measured. */
 const BAND_FROM = 1792;
@@ -42,6 +43,7 @@ export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
       }
       block.store(packed);
     },
+    addUnits: (sums, rows, count) => addUnits(scratch, sums, rows, count),
     eigenvalues: (matrix) => {
       const solver = new Solver(scratch, matrix, matrix.size >= bandFrom ? 'valuesByBand' : 'values');
       const diagonal = solver.values();

@@ -20,6 +20,7 @@ export interface WasmExports {
   packFloat64(rows: number, count: number, features: number, center: number, tiles: number, first: number): void;
   addOuterProduct(row: number, features: number, packed: number): void;
   addOuterProducts(tiles: number, count: number, features: number, packed: number, narrow: boolean): void;
+  addUnits(rows: number, count: number, features: number, absolute: number, nonzero: number, counts: number): void;
   tridiagonalize(
     matrix: number,
     size: number,

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../src/insight/findings.js';
+import { MemoryOutput } from '../../src/output/output.js';
+import { SaturationRecorder } from '../../src/recording/saturation-recorder.js';
+import { SummaryWriter } from '../../src/writer/summary-writer.js';
+import { gaussianRows } from '../support/random.js';
+
+const width = 8;
+const healthy = gaussianRows(100, new Float64Array(width).fill(1), 1);
+const collapsed = gaussianRows(100, [1, ...new Float64Array(width - 1).fill(1e-6)], 2);
+const dead = new Float64Array(100 * width).fill(0.5);
+const broken = healthy.map((x, at) => (at === 12 ? Number.NaN : x));
+
+/** What is found in epochs of these rows, by epoch. */
+async function foundIn(epochs: Float64Array[], options: ConstructorParameters<typeof SaturationRecorder>[1] = {}) {
+  const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()), options);
+  const found: Finding[] = [];
+  recorder.on('finding', (finding) => found.push(finding));
+  for (const data of epochs) {
+    await recorder.observe('hidden', { data, shape: [100, width] }, 'train');
+    await recorder.addSaturations();
+  }
+  await recorder.close();
+  return found;
+}
+
+const kinds = (found: Finding[]) => found.map(({ kind, epoch }) => `${kind} in ${epoch}`);
+
+describe('findings', () => {
+  it('tell a collapse, a dead layer and NaN in the epoch in which they begin, once', async () => {
+    const epochs = [healthy, collapsed, collapsed, dead, dead, broken];
+    const found = await foundIn(epochs);
+    expect(kinds(found)).toEqual(['collapse in 1', 'dead layer in 3', 'NaN in 5']);
+    expect(found[0]).toMatchObject({ layer: 'hidden', split: 'train', step: 2 });
+    expect(found[0].text).toMatch(
+      /^Layer 'hidden' \(train\), epoch 2: its entropy rank fell from 7\.\d to 1\.00: nearly one direction is left\.$/,
+    );
+    expect(found[1].text).toBe("Layer 'hidden' (train), epoch 4: its output does not vary.");
+    expect(found[2].text).toBe("Layer 'hidden' (train), epoch 6: 1 of 100 rows hold a NaN or Infinity.");
+  });
+
+  it('tell what comes back', async () => {
+    expect(kinds(await foundIn([dead, healthy, dead]))).toEqual(['dead layer in 0', 'dead layer in 2']);
+  });
+
+  it('tell nothing of a healthy layer, and of one that never had many directions', async () => {
+    expect(await foundIn([healthy, healthy])).toEqual([]);
+    expect(await foundIn([collapsed, collapsed])).toEqual([]);
+  });
+
+  it('tell that nearly all units are dead, if they are counted', async () => {
+    const wide = new Float64Array(100 * width).map((_, at) => (at === 0 ? 1 : 0));
+    expect(await foundIn([wide])).toEqual([]);
+    const [found] = await foundIn([wide.map((x, at) => (at === 0 ? 0 : x))], { stats: ['deadUnits'] });
+    expect(found.kind).toBe('dead layer');
+    const few = new Float64Array(100 * width).map((_, at) => (at % 50 === 0 ? 0 : 1e-9 * (at % 7)));
+    expect(await foundIn([few], { stats: ['deadUnits'] })).toEqual([]);
+  });
+
+  it('are told to each listener until it is taken off, and an error of one does not stop the others', async () => {
+    const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()));
+    const heard: string[] = [];
+    recorder.on('finding', () => {
+      throw new Error('the listener broke');
+    });
+    const off = recorder.on('finding', ({ kind }) => heard.push(kind));
+    recorder.observe('a', { data: dead, shape: [100, width] }, 'val');
+    await recorder.addSaturations();
+    off();
+    recorder.observe('b', { data: dead, shape: [100, width] }, 'val');
+    await recorder.addSaturations();
+    expect(heard).toEqual(['dead layer']);
+    await expect(recorder.close()).rejects.toThrow("on('finding'): the listener broke");
+  });
+
+  it('refuse other events, and what is no function', () => {
+    const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()));
+    expect(() => recorder.on('epoch' as 'finding', () => {})).toThrow(/on: expected the event 'finding', got .*epoch/);
+    expect(() => recorder.on('finding', 3 as never)).toThrow(/on: expected a function, got number 3/);
+  });
+});

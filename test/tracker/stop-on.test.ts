@@ -1,0 +1,74 @@
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { FindingKind } from '../../src/insight/findings.js';
+import { resolveOptions } from '../../src/tracker/options.js';
+import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
+import { temporaryFolder } from '../support/folders.js';
+import { normalTensor } from '../support/models.js';
+
+const folder = temporaryFolder(afterAll);
+beforeAll(() => tf.setBackend('cpu'));
+
+/** Trains a ReLU network for 12 epochs; returns how many of them ran, and what was warned of. */
+async function epochsRun(name: string, learningRate: number, stopOn: FindingKind[] | undefined) {
+  const said = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const model = tf.sequential({
+    layers: [
+      tf.layers.dense({
+        name: 'hidden',
+        inputShape: [6],
+        units: 16,
+        activation: 'relu',
+        kernelInitializer: tf.initializers.glorotUniform({ seed: 1 }),
+      }),
+      tf.layers.dense({ units: 1, kernelInitializer: tf.initializers.glorotUniform({ seed: 2 }) }),
+    ],
+  });
+  model.compile({ optimizer: tf.train.sgd(learningRate), loss: 'meanSquaredError' });
+  const [x, y] = [normalTensor([64, 6], 3), normalTensor([64, 1], 4)];
+  const tracker = new SaturationTracker(join(folder, name), model, { stopOn });
+  const { epoch } = await model.fit(x, y, {
+    epochs: 12,
+    batchSize: 16,
+    shuffle: false,
+    verbose: 0,
+    callbacks: tracker,
+  });
+  await tracker.close().catch(() => {});
+  const warnings = said.mock.calls.map(([text]) => String(text));
+  said.mockRestore();
+  tf.dispose([x, y]);
+  model.dispose();
+  return { epochs: epoch.length, warnings };
+}
+
+describe('stopOn', () => {
+  it('ends a fit whose layer holds NaN, and says why', async () => {
+    const { epochs, warnings } = await epochsRun('nan', 1e6, ['NaN', 'dead layer']);
+    expect(epochs).toBeLessThan(12);
+    expect(warnings.join('\n')).toMatch(
+      /SaturationTracker: the training is stopped, as stopOn says\. Layer 'hidden' \(train\), epoch 1: \d+ of 64 rows/,
+    );
+  });
+
+  it('lets a fit run that nothing is wrong with', async () => {
+    const { epochs, warnings } = await epochsRun('well', 0.01, ['NaN', 'dead layer', 'collapse']);
+    expect(epochs).toBe(12);
+    expect(warnings.join('\n')).not.toContain('stopOn');
+  });
+
+  it.each([undefined, [], ['collapse'] as FindingKind[]])(
+    'lets a fit run with %j, whatever is found',
+    async (stopOn) => {
+      expect((await epochsRun(`as it is ${stopOn}`, 1e6, stopOn)).epochs).toBe(12);
+    },
+  );
+
+  it('is checked', () => {
+    expect(() => resolveOptions({ stopOn: ['boredom' as 'NaN'] })).toThrow(
+      /stopOn: expected one of 'collapse', .*boredom/,
+    );
+    expect(() => resolveOptions({ stopOn: 'NaN' as never })).toThrow(/stopOn: expected a list of findings, got .*NaN/);
+  });
+});
