@@ -16,6 +16,7 @@ import {
 } from './layers.js';
 import { notNumeric, offTape } from './tensors.js';
 import { TrainingPhase } from './training-phase.js';
+import { kernelSingularValues } from './weights.js';
 
 /*
  * From a model to its recorded samples: the recorder hooks the model, asks the training phase to which split and batch a pass
@@ -72,6 +73,11 @@ export class ActivationRecorder {
     const widths = new Map(this.#names.map((name, index) => [name, this.#tracked[index]?.width]));
     const ordered = this.#tracked.map(({ name }) => name);
     this.samples = new SampleRecorder(options, new TensorAccumulators(options.precision), report, widths, ordered);
+    const layers = new Map(this.#tracked.map(({ name, layer }) => [name, layer]));
+    this.samples.kernelOf = async (name) => {
+      const layer = layers.get(name);
+      return layer && kernelSingularValues(layer);
+    };
   }
 
   /** The names of the tracked layers or nodes in order of depth, then the names that were observed. */

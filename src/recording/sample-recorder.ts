@@ -147,6 +147,8 @@ export class SampleRecorder<T extends LayerOutput> {
   readonly #ordered: Iterable<string>;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #accumulators: AccumulatorFactory<T>;
+  /** Finds the singular values of a layer's kernel as it is when this is called; undefined where layers have no weights. */
+  kernelOf: ((layer: string) => Promise<Float64Array | undefined>) | undefined;
   /** Layers that are left out because they are too wide, and their widths; those that no warning has named yet. */
   readonly #tooWide = new Map<string, number>();
   readonly #unnamed: string[] = [];
@@ -224,6 +226,7 @@ export class SampleRecorder<T extends LayerOutput> {
   solve(options: SolveOptions, endPeriod: boolean): RecordedLayer[] {
     const order = new Map([...this.#ordered].map((name, index) => [name, index]));
     const used = [...this.#entries.values()].filter((entry) => entry.isUsed);
+    const kernels = options.kernel ? this.#kernelsOf(used) : undefined;
     used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
     return used.map((entry) => {
       const { rows, effectiveRows: effective } = entry;
@@ -245,8 +248,24 @@ export class SampleRecorder<T extends LayerOutput> {
       }
       entry.batches = new BatchCount();
       entry.batch = undefined;
-      return { split: entry.split, layer: entry.name, strategy: entry.accumulator.strategy, solved };
+      const { split, name: layer, accumulator } = entry;
+      return { split, layer, strategy: accumulator.strategy, solved: withKernel(solved, kernels?.get(layer)) };
     });
+  }
+
+  /** The singular values of the kernels of these layers, each found once. */
+  #kernelsOf(entries: readonly Entry<T>[]): Map<string, Promise<Float64Array | undefined>> {
+    const kernels = new Map<string, Promise<Float64Array | undefined>>();
+    for (const { name } of entries) {
+      const report = (error: unknown) => void this.#report(error, `weights of layer '${name}'`);
+      const kernel =
+        kernels.get(name) ??
+        this.kernelOf?.(name)
+          .catch(report)
+          .then((found) => found ?? undefined);
+      if (kernel !== undefined) kernels.set(name, kernel);
+    }
+    return kernels;
   }
 
   /** What each layer of the running period has accumulated so far, for saving. */
@@ -401,4 +420,18 @@ function withEffectiveSamples(taken: SolvedLayer, effective: number): SolvedLaye
   const { count } = taken.solved;
   const effectiveSamples = Math.min(count, Math.max(1, Math.round(effective)));
   return { ...taken, solved: { ...taken.solved, effectiveSamples } };
+}
+
+/** A solved layer with the singular values of its kernel; without them for one who cannot wait. */
+function withKernel(
+  solved: RecordedLayer['solved'],
+  kernel: Promise<Float64Array | undefined> | undefined,
+): RecordedLayer['solved'] {
+  if (kernel === undefined) return solved;
+  const result = Promise.all([solved.result, kernel]).then(
+    ([taken, found]) => taken && { ...taken, solved: { ...taken.solved, kernel: found } },
+  );
+  // The caller awaits the layers one after another.
+  result.catch(() => {});
+  return { result, now: (deadline) => solved.now(deadline) };
 }

@@ -63,6 +63,7 @@ export function solveOptionsFor({ scalars, covariance, embedding }: MeasureOptio
     mean: embedding,
     singularValues: needs('singular values'),
     twoNN: needs('sample'),
+    kernel: needs('weights'),
   };
 }
 
@@ -112,9 +113,9 @@ export function measureLayer(
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;
   let estimated: SaturationEstimate | undefined;
   const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
-  const { singularValues, units, twoNN } = solved;
+  const { singularValues, units, twoNN, kernel } = solved;
   const drift = driftBetween(previous, eigenspace);
-  const measures = { ...dimensions, drift, estimate, singularValues, units, twoNN };
+  const measures = { ...dimensions, drift, estimate, singularValues, units, twoNN, kernel };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

@@ -1,6 +1,6 @@
 import type { SaturationEstimate } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import { effectiveRankOf, rankMeOf } from '../statistics/spectrum-measures.js';
+import { effectiveRankOf, rankMeOf, weightAlphaOf } from '../statistics/spectrum-measures.js';
 import type { UnitMeasures } from '../statistics/unit-sums.js';
 
 /** How many of its directions a layer needs. */
@@ -23,6 +23,8 @@ interface LayerMeasures extends Dimensions {
   units?: UnitMeasures;
   /** Intrinsic dimension by TwoNN; undefined if it was not asked for. */
   twoNN?: number;
+  /** Singular values of the layer's kernel; undefined if they were not asked for, or it has none. */
+  kernel?: Float64Array;
 }
 
 /** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
@@ -41,10 +43,18 @@ export interface ScalarStatistic {
   readonly meaning: string;
   /**
    * What the statistic needs: the eigenvalues alone, a threshold on their sum too, the number of rows beside these two, the
-   * eigenvectors of two epochs, the singular values of the rows as they are, sums over each unit's values, or a
-   * sample of the rows.
+   * eigenvectors of two epochs, the singular values of the rows as they are, sums over each unit's values, a
+   * sample of the rows, or the layer's weights.
    */
-  readonly basis: 'eigenvalues' | 'threshold' | 'rows' | 'eigenvectors' | 'singular values' | 'units' | 'sample';
+  readonly basis:
+    | 'eigenvalues'
+    | 'threshold'
+    | 'rows'
+    | 'eigenvectors'
+    | 'singular values'
+    | 'units'
+    | 'sample'
+    | 'weights';
   /** Whether it is a vital sign: one of those that `stats: 'health'` asks for. */
   readonly isHealth?: boolean;
   /** Whether the number is a whole one; stores write it as an integer. */
@@ -236,6 +246,17 @@ const table = {
     basis: 'eigenvalues',
     isHealth: true,
     of: (spectrum) => spectrum.alphaReq,
+  },
+  weightAlpha: {
+    column: 'weight-alpha',
+    tagGroup: 'weight-alpha',
+    head: 'weight alpha',
+    title: 'alpha of the weights',
+    meaning:
+      'WeightWatcher’s alpha: exponent of a power law fitted to the squared singular values of the layer’s weights; 2 to 6 is healthy.',
+    basis: 'weights',
+    isHealth: true,
+    of: (_spectrum, { kernel }) => kernel && weightAlphaOf(kernel),
   },
   conditionNumber: {
     column: 'condition-number',

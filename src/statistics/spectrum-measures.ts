@@ -226,6 +226,41 @@ export function alphaReqOf(eigenvalues: Float64Array, floor = 0): number {
   return (sumX * sumY - weights * sumXY) / (weights * sumXX - sumX * sumX);
 }
 
+/** Squared singular values up to this one are left out by WeightWatcher (EVALS_THRESH). */
+const leastWeight = 1e-5;
+
+/**
+ * WeightWatcher's alpha of a layer's weights (Martin & Mahoney 2021, JMLR 22, 20-410): the exponent of a power law fitted to the
+ * squared singular values x of the kernel, alpha = 1 + n / sum ln(x / x_min) over the n values from x_min on, which itself is
+ * one of them. x_min is that of the least Kolmogorov-Smirnov distance max |1 - (x / x_min)^(1 - alpha) - i / n|, i from 0. By
+ * their verdicts a layer is over-trained below 2 and under-trained above 6. It is not `powerLawExponentOf`, which is of a layer's
+ * activations and leaves x_min out.
+ *
+ * @param singularValues of the kernel, in any order
+ * @returns NaN if fewer than 8 squares lie above 1e-5
+ */
+export function weightAlphaOf(singularValues: ArrayLike<number>): number {
+  const x = Float64Array.from(singularValues, (value) => value * value)
+    .filter((square) => square > leastWeight)
+    .sort();
+  if (x.length < MIN_TAIL) return Number.NaN;
+  let best = Number.NaN;
+  let least = Number.POSITIVE_INFINITY;
+  let logSum = Math.log(x[x.length - 1]);
+  for (let from = x.length - 2; from >= 0; from--) {
+    logSum += Math.log(x[from]);
+    const n = x.length - from;
+    const alpha = 1 + n / (logSum - n * Math.log(x[from]));
+    let distance = 0;
+    for (let i = 0; i < n && distance <= least; i++) {
+      distance = Math.max(distance, Math.abs(1 - (x[from + i] / x[from]) ** (1 - alpha) - i / n));
+    }
+    // Of two that fit alike, WeightWatcher takes the smaller x_min.
+    if (distance <= least) [best, least] = [alpha, distance];
+  }
+  return best;
+}
+
 /** Eigenvalues that a tail must have for powerLawExponentOf. */
 export const MIN_TAIL = 8;
 

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { LinearCka } from '../../src/statistics/linear-cka.js';
 import { NeuralCollapse } from '../../src/statistics/neural-collapse.js';
+import { weightAlphaOf } from '../../src/statistics/spectrum-measures.js';
+import { solveAccumulator } from '../../src/statistics/threads/solve.js';
 import { twoNNOf } from '../../src/statistics/two-nn.js';
 import { healthReference, rowsFrom, vector } from '../support/health-reference.js';
 import { gaussianRows, uniform } from '../support/random.js';
@@ -136,6 +139,22 @@ describe('LinearCka', () => {
     expect(() => cka.update(new Float64Array(d), new Float64Array(2 * e))).toThrow(/as many rows of 24 and of 30/);
     expect(() => cka.merge(new LinearCka(d, d))).toThrow(/merge: expected one of 24 and 30 features, got 24 and 24/);
     expect(() => new LinearCka(0, 2)).toThrow(/LinearCka: expected positive integers of features, got/);
+  });
+});
+
+describe('the alpha of weights', () => {
+  it.each(Object.entries(healthReference.weights))('of a %s matrix equals WeightWatcher’s', (_name, reference) => {
+    const { seed, inputs, outputs, power } = reference.from;
+    const next = uniform(seed);
+    const matrix = new CovarianceAccumulator(outputs);
+    for (let i = 0; i < inputs; i++) matrix.update(vector(next, outputs, 1).map((x) => x ** power));
+    const { singularValues = [] } = solveAccumulator(matrix, { singularValues: true });
+    expect(singularValues).toHaveLength(Math.min(inputs, outputs));
+    expect(weightAlphaOf(singularValues)).toBeCloseTo(reference.values.alpha, 9);
+  });
+
+  it('says nothing of few', () => {
+    expect(weightAlphaOf([1, 2, 3, 4, 5, 6, 7, 1e-3])).toBeNaN();
   });
 });
 

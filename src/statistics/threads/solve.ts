@@ -22,6 +22,8 @@ export interface SolveOptions {
   singularValues?: boolean;
   /** Whether to return the intrinsic dimension of `sample` by TwoNN; false by default. */
   twoNN?: boolean;
+  /** Whether to find the singular values of the layer's kernel, too, where it is known; false by default. */
+  kernel?: boolean;
   /** A random choice of the rows, row-major. */
   sample?: Float32Array;
 }
@@ -48,6 +50,8 @@ export interface Solved {
   mean?: Float64Array;
   /** Singular values of the rows as they are, not centered: min(n, d), descending, those that are rounding 0; if asked for. */
   singularValues?: Float64Array;
+  /** Singular values of the layer's kernel, if asked for and known. */
+  kernel?: Float64Array;
   /** Intrinsic dimension of the sample by TwoNN, if asked for. */
   twoNN?: number;
   /** What tells dead units and outliers, if the accumulator has summed that. */
