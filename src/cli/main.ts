@@ -4,6 +4,7 @@ import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
+import { lint } from './lint.js';
 import { onnx } from './onnx.js';
 import { reduce } from './reduce.js';
 import { typedPath } from './runs.js';
@@ -61,6 +62,10 @@ Commands:
   inspect <logdir or file>          what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
       --raw                           count points that TensorBoard hides behind later ones, too
+      --json                          as JSON
+  lint <logdir>                     what is wrong with a training: NaN, spikes, plateaus, steps that go back, runs that hide
+                                    each other, layers that are dead or collapse; exit code 1 if something is
+      --tags <regular expression>     only tags that match
       --json                          as JSON
   verify <logdir or file>...        read every record; exit code 1 if one is damaged
   export <logdir or file>           scalars as CSV to standard output
@@ -127,6 +132,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
     switch (command) {
       case 'inspect':
         return await inspect(terminal, onlyOne(paths), values);
+      case 'lint':
+        return await lint(terminal, onlyOne(paths), values);
       case 'verify':
         return await verify(terminal, paths);
       case 'export':
