@@ -7,6 +7,7 @@ import { inspect } from './inspect.js';
 import { lint } from './lint.js';
 import { onnx } from './onnx.js';
 import { reduce } from './reduce.js';
+import { repair } from './repair.js';
 import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
@@ -89,6 +90,15 @@ const commands: Readonly<Record<string, Command>> = {
     examples: ['verify runs', 'verify runs/*/events.out.tfevents.*'],
     options: [],
     run: (terminal, paths) => verify(terminal, paths),
+  },
+  repair: {
+    usage: `
+  repair <logdir or file> --out <folder>
+                                    whole copies of event files without the bytes that are damaged; the files themselves stay
+                                    as they are`,
+    examples: ['repair runs --out repaired'],
+    options: ['out'],
+    run: (terminal, paths, values) => repair(terminal, onlyOne(paths), values),
   },
   export: {
     usage: `
