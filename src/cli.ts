@@ -62,6 +62,16 @@ const terminal: Terminal = {
   },
   writeError: (text) => process.stderr.write(text),
   colors: terminalHasColors(),
+  size: () =>
+    process.stdout.isTTY ? { columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 } : undefined,
+  ended: () =>
+    new Promise((resolve) => {
+      const end = () => {
+        process.off('SIGINT', end).off('SIGTERM', end);
+        resolve();
+      };
+      process.on('SIGINT', end).on('SIGTERM', end);
+    }),
   writeFile(path, content) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content);
@@ -79,14 +89,7 @@ const terminal: Terminal = {
       process.stderr.write(`port ${served.port} is taken: another one is used\n`);
       return startFileServer({ ...served, port: 0 });
     });
-    const ended = new Promise<void>((resolve) => {
-      const end = () => {
-        process.off('SIGINT', end).off('SIGTERM', end);
-        void server.close().then(resolve);
-      };
-      process.on('SIGINT', end).on('SIGTERM', end);
-    });
-    return { port: server.port, ended };
+    return { port: server.port, ended: terminal.ended().then(() => server.close()) };
   },
   createFile(path) {
     mkdirSync(dirname(path), { recursive: true });

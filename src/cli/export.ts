@@ -144,12 +144,12 @@ function cellsOf(value: SummaryValue): string[][] {
  * A text that no spreadsheet runs as a formula: one that begins like a formula gets an apostrophe in front, which
  * spreadsheets take for the mark of a text. Numbers stay. Source: https://owasp.org/www-community/attacks/CSV_Injection
  */
-function guarded(text: string): string {
+export function guarded(text: string): string {
   return /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
 }
 
 /** A cell of a CSV file, quoted if it must be. Source: RFC 4180. */
-function quote(cell: string): string {
+export function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 

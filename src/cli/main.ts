@@ -1,14 +1,18 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
-import { printable } from '../errors.js';
+import { nearest, printable } from '../errors.js';
 import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
+import { lint } from './lint.js';
 import { onnx } from './onnx.js';
+import { reduce } from './reduce.js';
+import { repair } from './repair.js';
 import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
+import { watch } from './watch.js';
 
 /** Options as `parseArgs` of node:util takes them. */
 export const cliOptions = {
@@ -19,6 +23,8 @@ export const cliOptions = {
   host: { type: 'string' },
   json: { type: 'boolean' },
   kind: { type: 'string' },
+  lax: { type: 'boolean' },
+  once: { type: 'boolean' },
   out: { type: 'string', short: 'o' },
   plain: { type: 'boolean' },
   port: { type: 'string' },
@@ -37,6 +43,8 @@ export interface CommandLine {
     host?: string;
     json?: boolean;
     kind?: string;
+    lax?: boolean;
+    once?: boolean;
     out?: string;
     plain?: boolean;
     port?: string;
@@ -47,16 +55,53 @@ export interface CommandLine {
   positionals: string[];
 }
 
-const usage = `Usage: delve-tensorboard <command> [options]
+/** A command: what `--help` says of it, the options that it takes, and what it does. */
+interface Command {
+  readonly usage: string;
+  readonly examples: readonly string[];
+  readonly options: readonly (keyof typeof cliOptions)[];
+  run(terminal: Terminal, paths: string[], values: CommandLine['values']): Promise<number>;
+}
 
-Reads TensorBoard's event files, whoever wrote them.
-
-Commands:
+const commands: Readonly<Record<string, Command>> = {
+  inspect: {
+    usage: `
   inspect <logdir or file>          what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
       --raw                           count points that TensorBoard hides behind later ones, too
-      --json                          as JSON
-  verify <logdir or file>...        read every record; exit code 1 if one is damaged
+      --json                          as JSON`,
+    examples: ['inspect runs', "inspect runs/train --tags '^loss' --json"],
+    options: ['tags', 'raw', 'json'],
+    run: (terminal, paths, values) => inspect(terminal, onlyOne(paths), values),
+  },
+  lint: {
+    usage: `
+  lint <logdir>                     what is wrong with a training: NaN, spikes, plateaus, steps that go back, runs that hide
+                                    each other, layers that are dead or collapse; exit code 1 if something is
+      --tags <regular expression>     only tags that match
+      --json                          as JSON`,
+    examples: ['lint runs && echo all is well', 'lint runs --json'],
+    options: ['tags', 'json'],
+    run: (terminal, paths, values) => lint(terminal, onlyOne(paths), values),
+  },
+  verify: {
+    usage: `
+  verify <logdir or file>...        read every record; exit code 1 if one is damaged`,
+    examples: ['verify runs', 'verify runs/*/events.out.tfevents.*'],
+    options: [],
+    run: (terminal, paths) => verify(terminal, paths),
+  },
+  repair: {
+    usage: `
+  repair <logdir or file> --out <folder>
+                                    whole copies of event files without the bytes that are damaged; the files themselves stay
+                                    as they are`,
+    examples: ['repair runs --out repaired'],
+    options: ['out'],
+    run: (terminal, paths, values) => repair(terminal, onlyOne(paths), values),
+  },
+  export: {
+    usage: `
   export <logdir or file>           scalars as CSV to standard output
       --kind <kind>                   ${exportKinds.join(', ')}
       --format <csv or json>          csv
@@ -64,16 +109,66 @@ Commands:
       --tags <regular expression>     only tags that match
       --raw                           points that TensorBoard hides behind later ones, too
       --plain                         texts as they are: without it, CSV has an apostrophe before those that a
-                                      spreadsheet would run as formulas
+                                      spreadsheet would run as formulas`,
+    examples: [
+      'export runs > scalars.csv',
+      'export runs --kind images --out pictures',
+      'export runs --kind text --format json',
+    ],
+    options: ['kind', 'format', 'out', 'tags', 'raw', 'plain'],
+    run: (terminal, paths, values) => exportLogdir(terminal, onlyOne(paths), values),
+  },
+  reduce: {
+    usage: `
+  reduce <run or logdir>...         mean, std, min, max and median of the scalars of several runs, such as one training with
+                                    several seeds; of one folder: of the runs in it
+      --out, -o <folder>              writes a run for each, and margin charts (run band); or a file ending in .csv
+      --format <csv or events>        csv without --out goes to standard output
+      --lax                           with steps that only some of the runs have
+      --tags <regular expression>     only tags that match
+      --raw                           with points that TensorBoard hides behind later ones`,
+    examples: ['reduce runs/seed* --out runs/all-seeds', 'reduce runs --format csv --tags loss'],
+    options: ['out', 'format', 'lax', 'tags', 'raw'],
+    run: (terminal, paths, values) => reduce(terminal, paths, values),
+  },
+  report: {
+    usage: `
   report <logdir>                   layer saturation as one HTML file to look at anywhere: the Saturation tab with all
                                     experiments below the logdir, findings, numbers
       --out, -o <path>                the file to write; <logdir>/report.html
-      --raw                           with epochs that TensorBoard hides behind later ones
+      --raw                           with epochs that TensorBoard hides behind later ones`,
+    examples: ['report runs', 'report runs --out saturation.html'],
+    options: ['out', 'raw'],
+    run: (terminal, paths, values) => report(terminal, onlyOne(paths), values),
+  },
+  watch: {
+    usage: `
+  watch <logdir>                    losses and saturation in the terminal while a network trains; ^C ends it
+      --once                          draw once and end, as where standard output is no terminal
+      --tags <regular expression>     only tags that match`,
+    examples: ['watch runs', "watch runs --tags 'loss|saturation'"],
+    options: ['once', 'tags'],
+    run: (terminal, paths, values) => watch(terminal, onlyOne(paths), values),
+  },
+  serve: {
+    usage: `
   serve <logdir>                    the dashboard in a browser, without Python: scalars, saturation, histograms, images,
                                     audio, text, hparams and PR curves, read from the event files as they grow
       --port <number>                 6006, or another if it is taken
-      --host <address>                listen for other computers, too: their address needs the token that is printed
-  share <logdir> --out <folder>     the same as a folder of files, which any web server shows
+      --host <address>                listen for other computers, too: their address needs the token that is printed`,
+    examples: ['serve runs', 'serve runs --host 0.0.0.0 --port 8080'],
+    options: ['port', 'host'],
+    run: (terminal, paths, values) => serve(terminal, onlyOne(paths), values),
+  },
+  share: {
+    usage: `
+  share <logdir> --out <folder>     the same as a folder of files, which any web server shows`,
+    examples: ['share runs --out site'],
+    options: ['out'],
+    run: (terminal, paths, values) => share(terminal, onlyOne(paths), values.out),
+  },
+  onnx: {
+    usage: `
   onnx layers <model.onnx>          the layers of an ONNX model, and the output that shows each
       --blocks                        the hidden state behind each numbered block instead
       --tags <regular expression>     only layers that match
@@ -84,17 +179,46 @@ Commands:
                                     the saturation of its layers; for several inputs: input=data.npy ...
       --batch <number>                items at a time; 32
       --out, -o <logdir>              write it as a run, too
-      --json                          as JSON
-  board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own
+      --json                          as JSON`,
+    examples: [
+      'onnx layers model.onnx',
+      'onnx expose model.onnx --out layers.onnx',
+      'onnx saturation model.onnx input=data.npy --out runs/model',
+    ],
+    options: ['blocks', 'tags', 'json', 'out', 'batch'],
+    run: (terminal, paths, values) => onnx(terminal, paths, values),
+  },
+  board: {
+    usage: `
+  board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own`,
+    examples: ['board runs', 'board --logdir runs --port 6007'],
+    options: [],
+    run: (terminal, paths) => board(terminal, paths),
+  },
+};
+
+const usage = `Usage: delve-tensorboard <command> [options]
+
+Reads TensorBoard's event files, whoever wrote them.
+
+Commands:${Object.values(commands)
+  .map((command) => command.usage)
+  .join('')}
 
 Options:
-  --help, -h
+  --help, -h                        behind a command: what it does, with examples
   --version
 
 Control characters from files are shown escaped; files that export writes have them as they are. The exit code is 1 if a
 file is damaged or cannot be read: the rest is shown all the same.
 Colors are left out if standard output is not a terminal or NO_COLOR is set.
 `;
+
+/** What `--help` behind a command says. */
+function helpOf({ usage: own, examples }: Command): string {
+  const lines = examples.map((example) => `  delve-tensorboard ${example}\n`).join('');
+  return `Usage: delve-tensorboard <command> [options]\n${own}\n\nExamples:\n${lines}`;
+}
 
 /** Runs one command. Resolves to the exit code: 0, 1 if files are damaged, 2 if the command line is wrong. */
 export async function main(terminal: Terminal, { positionals, values }: CommandLine, version: string): Promise<number> {
@@ -103,36 +227,38 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
     terminal.write(`${version}\n`);
     return 0;
   }
-  if (values.help || command === undefined || command === 'help') {
-    terminal.write(usage);
+  if (command === undefined || command === 'help') {
+    const wanted = commandNamed(paths[0]);
+    terminal.write(wanted === undefined ? usage : helpOf(wanted));
     return values.help || command === 'help' ? 0 : 2;
   }
   try {
-    switch (command) {
-      case 'inspect':
-        return await inspect(terminal, onlyOne(paths), values);
-      case 'verify':
-        return await verify(terminal, paths);
-      case 'export':
-        return await exportLogdir(terminal, onlyOne(paths), values);
-      case 'serve':
-        return await serve(terminal, onlyOne(paths), values);
-      case 'share':
-        return await share(terminal, onlyOne(paths), values.out);
-      case 'onnx':
-        return await onnx(terminal, paths, values);
-      case 'board':
-        return await board(terminal, paths);
-      case 'report':
-        return await report(terminal, onlyOne(paths), values);
-      default:
-        throw new UsageError(`there is no command "${command}"`);
+    const found = commandNamed(command);
+    if (found === undefined) throw new UsageError(unknownCommand(command));
+    if (values.help) {
+      terminal.write(helpOf(found));
+      return 0;
     }
+    for (const option of Object.keys(values) as (keyof typeof cliOptions)[]) {
+      if (found.options.includes(option)) continue;
+      const taken = found.options.map((name) => `--${name}`).join(', ');
+      throw new UsageError(`${command} has no option --${option}${taken === '' ? '' : `; it has ${taken}`}`);
+    }
+    return await found.run(terminal, paths, values);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     terminal.writeError(`delve-tensorboard: ${printable(error.message)}\nTry: delve-tensorboard --help\n`);
     return 2;
   }
+}
+
+function commandNamed(name: string | undefined): Command | undefined {
+  return name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+}
+
+function unknownCommand(command: string): string {
+  const near = nearest(command, Object.keys(commands));
+  return `there is no command "${command}"${near === undefined ? '' : `: did you mean ${near}?`}`;
 }
 
 function onlyOne(paths: string[]): string | undefined {

@@ -12,6 +12,10 @@ export interface Terminal {
   writeError(text: string): void;
   /** Whether standard output shows colors. */
   readonly colors: boolean;
+  /** Characters in a line and lines of standard output; undefined if it is no terminal. */
+  size(): { columns: number; rows: number } | undefined;
+  /** Resolves when the program is told to end, by ^C or SIGTERM. */
+  ended(): Promise<void>;
   /** Writes a file, and makes the folders it lies in. */
   writeFile(path: string, content: string | Uint8Array): void;
   /**

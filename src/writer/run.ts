@@ -30,7 +30,8 @@ import { type TaggedTensor, WrittenTags } from './written-tags.js';
 
 /** Named in the first record of every file. */
 const sourceWriter = 'delve-tensorboard';
-const fileVersion = 'brain.Event:2';
+/** The version of the format, which the first record of every file says. */
+export const fileVersion = 'brain.Event:2';
 
 /**
  * One run. Arguments have been checked before they come here: what adds an event or a file does not fail, and `flush` and

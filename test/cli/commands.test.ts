@@ -25,6 +25,8 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
   const terminal: Terminal = {
     write: (text) => void (said.out += text),
     drained: async () => {},
+    size: () => undefined,
+    ended: async () => {},
     writeError: (text) => void (said.err += text),
     colors,
     writeFile: (path, content) => void said.files.set(path, content),
@@ -548,6 +550,33 @@ describe('report on several experiments', () => {
 });
 
 describe('the command line', () => {
+  it.each(['inspect', 'lint', 'verify', 'export', 'reduce', 'report', 'watch', 'serve', 'share', 'onnx', 'board'])(
+    '%s --help tells of the command, with examples',
+    async (command) => {
+      const { out, code } = await cli([command], { help: true });
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`^Usage: .*\\n+  ${command} `));
+      expect(out).toContain(`Examples:\n  delve-tensorboard ${command} `);
+      expect(await cli(['help', command])).toMatchObject({ out, code: 0 });
+      expect((await cli([], { help: true })).out).toContain(out.split('\n')[2]);
+    },
+  );
+
+  it('names options that a command does not have, and commands that were meant', async () => {
+    expect(await cli(['verify', 'x'], { json: true })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('verify has no option --json'),
+    });
+    expect(await cli(['inspect', 'x'], { out: 'y' })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('inspect has no option --out; it has --tags, --raw, --json'),
+    });
+    expect(await cli(['inspct', 'x'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('there is no command "inspct": did you mean inspect?'),
+    });
+  });
+
   it('prints help and version', async () => {
     expect(await cli([], { help: true })).toMatchObject({ code: 0, out: expect.stringContaining('Usage:') });
     expect(await cli([], { version: true })).toMatchObject({ code: 0, out: '1.2.3\n' });

@@ -1,0 +1,177 @@
+/** The command `lint`: what is wrong with a training, or with how it was written, for people and for scripts. */
+import type { TensorBoardEvent } from '../event/event.js';
+import { scanRun } from '../reader/shown-points.js';
+import { findRuns, tagFilter } from './runs.js';
+import { Complaints, plural, styled, type Terminal, writeTable } from './terminal.js';
+
+/** Options of `lint`, as typed. */
+interface LintOptions {
+  json?: boolean;
+  tags?: string;
+}
+
+/** Something that is wrong. */
+interface Finding {
+  readonly run: string;
+  readonly tag: string;
+  readonly rule: Rule;
+  readonly message: string;
+}
+
+/** What is looked for, and what it means. */
+const rules = {
+  'not-a-number': 'a value is NaN or Infinity: the charts have a gap, and a training with a NaN loss is over',
+  spike: 'a value stands out of its neighbors by more than 20 times their usual change',
+  plateau: 'a loss did not change by more than a thousandth of its range in the last half of its points',
+  rising: 'a validation loss rose by a tenth of its range or more since its least value',
+  'goes-back': 'steps go back: TensorBoard hides what was written before',
+  'many-writers': 'several programs wrote to one run at the same steps: their points hide each other, or zigzag',
+  'no-step': 'all values stand at one step, so that there is a point and no curve',
+  'dead-layer': 'a layer uses at most one direction',
+  collapse: 'the saturation of a layer fell to less than half of its highest value',
+} as const;
+
+type Rule = keyof typeof rules;
+
+/** A scalar's points in order. */
+interface Curve {
+  /** How many points there are, hidden ones included, and whether all stand at one step. */
+  count: number;
+  isOneStep: boolean;
+  readonly firstStep: number;
+  readonly steps: number[];
+  readonly values: number[];
+}
+
+/** The usual change at a point is that of so many points on either side. */
+const neighbors = 15;
+
+/** `lint`: resolves to 1 if something was found, or a file is damaged or cannot be read. */
+export async function lint(terminal: Terminal, path: string | undefined, options: LintOptions): Promise<number> {
+  const tags = tagFilter(options.tags);
+  const complaints = new Complaints(terminal);
+  const findings: Finding[] = [];
+  let runs = 0;
+  for (const { run, files } of await findRuns(path, complaints)) {
+    runs++;
+    const curves = new Map<string, Curve>();
+    const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
+      for (const [index, { tag, value }] of (summary ?? []).entries()) {
+        if (typeof value !== 'number') continue;
+        let curve = curves.get(tag);
+        if (curve === undefined) {
+          curve = { count: 0, isOneStep: true, firstStep: Number(step), steps: [], values: [] };
+          curves.set(tag, curve);
+        }
+        curve.count++;
+        if (Number(step) !== curve.firstStep) curve.isOneStep = false;
+        if (!isShown(index)) continue;
+        curve.steps.push(Number(step));
+        curve.values.push(value);
+      }
+    };
+    const complain = (message: string) => complaints.add(message);
+    const { hidden, firstBack } = await scanRun(files, { tags, complain }, visit);
+    if (hidden > 0 && firstBack !== undefined) {
+      const { tag, from, to } = firstBack;
+      const message = `from step ${from} to ${to}: ${plural(hidden, 'point')} of the run hidden`;
+      findings.push({ run, tag, rule: files.length > 1 ? 'many-writers' : 'goes-back', message });
+    }
+    for (const [tag, curve] of curves) for (const found of check(tag, curve)) findings.push({ run, tag, ...found });
+  }
+  show(terminal, findings, runs, options);
+  return findings.length > 0 ? 1 : complaints.exitCode;
+}
+
+function show(terminal: Terminal, findings: readonly Finding[], runs: number, { json }: LintOptions): void {
+  if (json) {
+    terminal.write(`${JSON.stringify(findings, undefined, 2)}\n`);
+    return;
+  }
+  if (findings.length === 0) {
+    terminal.write(`${plural(runs, 'run')}: nothing found\n`);
+    return;
+  }
+  const rows = findings.map(({ run, tag, rule, message }) => [run, tag, rule, message]);
+  writeTable(terminal, ['run', 'tag', 'rule', 'found'], rows);
+  const found = [...new Set(findings.map(({ rule }) => rule))];
+  for (const rule of found) terminal.write(`${styled(terminal, 'dim', `${rule}: ${rules[rule]}`)}\n`);
+}
+
+function* check(
+  tag: string,
+  { count: total, isOneStep, steps, values }: Curve,
+): Generator<Pick<Finding, 'rule' | 'message'>> {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) {
+    const count = values.filter((value) => !Number.isFinite(value)).length;
+    yield { rule: 'not-a-number', message: `${values[at]} at step ${steps[at]}, ${count} of ${values.length} values` };
+  }
+  if (total > 1 && isOneStep) yield { rule: 'no-step', message: `${total} values at step ${steps[0]}` };
+  if (tag.startsWith('saturation/')) yield* checkSaturation(steps, values);
+  else yield* checkCurve(tag, steps, values);
+}
+
+function* checkSaturation(
+  steps: readonly number[],
+  values: readonly number[],
+): Generator<Pick<Finding, 'rule' | 'message'>> {
+  const last = values.at(-1) ?? Number.NaN;
+  const highest = values.reduce((most, value) => Math.max(most, Number.isNaN(value) ? 0 : value), 0);
+  if (last === 0) yield { rule: 'dead-layer', message: `0 at step ${steps.at(-1)}` };
+  else if (last < highest / 2 && values.length > 2) {
+    yield { rule: 'collapse', message: `${short(last)} at step ${steps.at(-1)}, after ${short(highest)}` };
+  }
+}
+
+function* checkCurve(
+  tag: string,
+  steps: readonly number[],
+  values: readonly number[],
+): Generator<Pick<Finding, 'rule' | 'message'>> {
+  const points = values.flatMap((value, i) => (Number.isFinite(value) ? [{ value, step: steps[i] }] : []));
+  if (points.length < 10) return;
+  const changes = points.slice(1).map(({ value }, i) => Math.abs(value - points[i].value));
+  const spikes = points.flatMap((point, i) => {
+    const [before, after] = [points[i - 1], points[i + 1]];
+    if (before === undefined || after === undefined) return [];
+    const usual = median(changes.slice(Math.max(0, i - neighbors), i + neighbors));
+    const [left, right] = [point.value - before.value, point.value - after.value];
+    const isAlone = left * right > 0;
+    return isAlone && usual > 0 && Math.min(Math.abs(left), Math.abs(right)) > 20 * usual ? [point] : [];
+  });
+  if (spikes.length > 0) {
+    const [{ step, value }] = spikes;
+    yield {
+      rule: 'spike',
+      message: `${short(value)} at step ${step}${spikes.length > 1 ? ` and ${spikes.length - 1} more` : ''}`,
+    };
+  }
+  if (!/loss/i.test(tag)) return;
+  const range = spread(points.map(({ value }) => value));
+  const half = points.slice(points.length >> 1);
+  const lately = spread(half.map(({ value }) => value));
+  if (range > 0 && lately < range / 1000) {
+    yield { rule: 'plateau', message: `${short(half[0].value)} since step ${half[0].step}` };
+  }
+  const least = points.reduce((a, b) => (b.value < a.value ? b : a));
+  const last = points[points.length - 1];
+  if (/val/i.test(tag) && last.value - least.value >= range / 10 && range > 0) {
+    yield {
+      rule: 'rising',
+      message: `${short(last.value)} at step ${last.step}, ${short(least.value)} at step ${least.step}`,
+    };
+  }
+}
+
+function spread(values: readonly number[]): number {
+  return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}

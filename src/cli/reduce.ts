@@ -1,0 +1,233 @@
+/** The command `reduce`: the mean, deviation and range of scalars over several runs of one training. */
+import { printable } from '../errors.js';
+import type { TensorBoardEvent } from '../event/event.js';
+import { scanRun } from '../reader/shown-points.js';
+import { SummaryWriter } from '../writer/summary-writer.js';
+import { guarded, quote } from './export.js';
+import { findRuns, tagFilter, typedPath } from './runs.js';
+import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
+
+/** Options of `reduce`, as typed. */
+interface ReduceOptions {
+  format?: string;
+  lax?: boolean;
+  out?: string;
+  tags?: string;
+  raw?: boolean;
+}
+
+/** What the values of a step are reduced to; NaN is left out before. */
+const reductions = {
+  mean: (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length,
+  /** Of a sample, as pandas and tensorboard-reducer have it; NaN of a single value. */
+  std(values: readonly number[]) {
+    const mean = reductions.mean(values);
+    return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+  },
+  min: (values: readonly number[]) => values.reduce((least, value) => Math.min(least, value)),
+  max: (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value)),
+  median(values: readonly number[]) {
+    const sorted = [...values].sort((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  },
+} as const;
+
+type Reduction = keyof typeof reductions;
+const names = Object.keys(reductions) as Reduction[];
+
+/** A point of one of the runs that are reduced. */
+interface Point {
+  readonly value: number;
+  readonly wallTime: number;
+}
+
+/** By run below each training, by tag and by step: the points of the trainings, by their number. */
+type Gathered = Map<string, Map<string, Map<bigint, (Point | undefined)[]>>>;
+
+/** A step of all trainings. */
+interface ReducedStep {
+  readonly step: bigint;
+  /** Mean of the trainings' own. */
+  readonly wallTime: number;
+  readonly count: number;
+  readonly values: Readonly<Record<Reduction, number>>;
+}
+
+/** `reduce`: resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
+export async function reduce(terminal: Terminal, paths: readonly string[], options: ReduceOptions): Promise<number> {
+  const { format = options.out?.endsWith('.csv') ? 'csv' : 'events', lax = false, raw } = options;
+  if (format !== 'csv' && format !== 'events')
+    throw new UsageError(`--format: expected csv or events, got "${format}"`);
+  if (format === 'events' && options.out === undefined) {
+    throw new UsageError('expected --out <folder> for the runs mean, std, min, max, median and band, or --format csv');
+  }
+  const tags = tagFilter(options.tags);
+  const complaints = new Complaints(terminal);
+  const trainings = await trainingsOf(paths, complaints);
+  if (trainings.length < 2) {
+    throw new UsageError(
+      `expected several runs to reduce, got ${plural(trainings.length, 'run')}: their folders, or the folder that holds them`,
+    );
+  }
+  const gathered: Gathered = new Map();
+  let repeated = 0;
+  for (const [number, { name, runs }] of trainings.entries()) {
+    for (const { run, files } of runs) {
+      const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
+        for (const [index, { tag, value }] of (event.summary ?? []).entries()) {
+          if (typeof value !== 'number' || !isShown(index)) continue;
+          const points = pointsOf(gathered, run, tag, BigInt(event.step));
+          if (points[number] !== undefined) repeated++;
+          points[number] = { value, wallTime: event.wallTime };
+        }
+      };
+      const complain = (message: string) => complaints.add(message);
+      await scanRun(files, { tags, raw, complain }, visit);
+    }
+    if (runs.length === 0) complaints.add(`${name}: there is no event file`);
+  }
+  if (repeated > 0) {
+    terminal.writeError(`${plural(repeated, 'point')} of a run at the step of an earlier one: the last one counts\n`);
+  }
+  const reduced = reduceAll(gathered, trainings.length, lax, (message) =>
+    terminal.writeError(`${printable(message)}\n`),
+  );
+  if (reduced.size === 0) {
+    complaints.add(`no scalar is in all ${trainings.length} runs${lax ? '' : ': --lax takes those that are in some'}`);
+    return complaints.exitCode;
+  }
+  if (format === 'csv') {
+    writeCsv(terminal, reduced, options.out === undefined ? undefined : typedPath(options.out, '--out'));
+  } else {
+    await writeRuns(typedPath(options.out!, '--out'), reduced);
+    const count = [...reduced.values()].reduce((sum, each) => sum + each.size, 0);
+    terminal.write(`${printable(options.out!)}: ${plural(count, 'scalar')} of ${trainings.length} runs\n`);
+  }
+  return complaints.exitCode;
+}
+
+/** A training, and the runs that it wrote, by their names below it. */
+interface Training {
+  readonly name: string;
+  readonly runs: { readonly run: string; readonly files: readonly string[] }[];
+}
+
+/** Each path is a training; a single path is the folder that holds them. */
+async function trainingsOf(paths: readonly string[], complaints: Complaints): Promise<Training[]> {
+  if (paths.length !== 1) {
+    const trainings: Training[] = [];
+    for (const path of paths) trainings.push({ name: path, runs: await findRuns(path, complaints) });
+    return trainings;
+  }
+  const trainings = new Map<string, Training>();
+  for (const { run, files } of await findRuns(paths[0], complaints)) {
+    const [name, ...rest] = run.split('/');
+    if (name === '.') continue;
+    let training = trainings.get(name);
+    if (training === undefined) trainings.set(name, (training = { name, runs: [] }));
+    training.runs.push({ run: rest.length === 0 ? '.' : rest.join('/'), files });
+  }
+  return [...trainings.values()];
+}
+
+function pointsOf(gathered: Gathered, run: string, tag: string, step: bigint): (Point | undefined)[] {
+  let tags = gathered.get(run);
+  if (tags === undefined) gathered.set(run, (tags = new Map()));
+  let steps = tags.get(tag);
+  if (steps === undefined) tags.set(tag, (steps = new Map()));
+  let points = steps.get(step);
+  if (points === undefined) steps.set(step, (points = []));
+  return points;
+}
+
+/** The steps of each tag of each run. Those that some trainings lack are left out and told, unless `lax`. */
+function reduceAll(
+  gathered: Gathered,
+  count: number,
+  lax: boolean,
+  tell: (message: string) => void,
+): Map<string, Map<string, ReducedStep[]>> {
+  const reduced = new Map<string, Map<string, ReducedStep[]>>();
+  for (const [run, tags] of gathered) {
+    for (const [tag, steps] of tags) {
+      const found: ReducedStep[] = [];
+      let lacking = 0;
+      let notNumbers = 0;
+      for (const [step, points] of steps) {
+        const there = points.filter((point) => point !== undefined);
+        if (there.length < count && !lax) {
+          lacking++;
+          continue;
+        }
+        const numbers = there.map(({ value }) => value).filter((value) => !Number.isNaN(value));
+        notNumbers += there.length - numbers.length;
+        const wallTime = reductions.mean(there.map((point) => point.wallTime));
+        const entries = names.map((name) => [name, numbers.length === 0 ? Number.NaN : reductions[name](numbers)]);
+        found.push({ step, wallTime, count: numbers.length, values: Object.fromEntries(entries) });
+      }
+      const where = run === '.' ? tag : `${run}: ${tag}`;
+      if (lacking > 0) {
+        tell(
+          `${where}: ${plural(lacking, 'step')} that not all ${count} runs have left out; --lax reduces those that have it`,
+        );
+      }
+      if (notNumbers > 0) tell(`${where}: ${plural(notNumbers, 'value')} that is not a number left out`);
+      if (found.length === 0) continue;
+      found.sort((a, b) => (a.step < b.step ? -1 : 1));
+      let known = reduced.get(run);
+      if (known === undefined) reduced.set(run, (known = new Map()));
+      known.set(tag, found);
+    }
+  }
+  return reduced;
+}
+
+function writeCsv(
+  terminal: Terminal,
+  reduced: ReadonlyMap<string, ReadonlyMap<string, readonly ReducedStep[]>>,
+  out: string | undefined,
+): void {
+  const file = out === undefined ? undefined : terminal.createFile(out);
+  const batch = new Batch((text) => (file === undefined ? terminal.write(text) : file.write(text)));
+  batch.write(`${['run', 'tag', 'step', 'wall_time', 'count', ...names].join(',')}\r\n`);
+  for (const [run, tags] of reduced) {
+    for (const [tag, steps] of tags) {
+      for (const { step, wallTime, count, values } of steps) {
+        const cells = [guarded(run), guarded(tag), step, wallTime, count, ...names.map((name) => values[name])];
+        batch.write(`${cells.map((cell) => quote(String(cell))).join(',')}\r\n`);
+      }
+    }
+  }
+  batch.flush();
+  file?.close();
+}
+
+/**
+ * Writes a run for each reduction, whose tags are those of the trainings, so that TensorBoard draws them over each other; and a run
+ * `band` with margin charts of mean, least and greatest value on its custom scalars page.
+ */
+async function writeRuns(
+  out: string,
+  reduced: ReadonlyMap<string, ReadonlyMap<string, readonly ReducedStep[]>>,
+): Promise<void> {
+  const root = new SummaryWriter(out);
+  const below = (run: string, name: string) => root.run(run === '.' ? name : `${name}/${run}`);
+  for (const [run, tags] of reduced) {
+    const writers = names.map((name) => [name, below(run, name)] as const);
+    const band = below(run, 'band');
+    const charts = new Map<string, { title: string; margin: { value: string; lower: string; upper: string }[] }[]>();
+    for (const [tag, steps] of tags) {
+      const [category] = tag.includes('/') ? tag.split('/') : ['scalars'];
+      const margin = [{ value: `mean/${tag}`, lower: `min/${tag}`, upper: `max/${tag}` }];
+      charts.set(category, [...(charts.get(category) ?? []), { title: tag, margin }]);
+      for (const { step, wallTime, values } of steps) {
+        for (const [name, writer] of writers) writer.addScalar(tag, values[name], step, { wallTime });
+        for (const name of ['mean', 'min', 'max'] as const)
+          band.addScalar(`${name}/${tag}`, values[name], step, { wallTime });
+      }
+    }
+    band.addCustomScalars({ categories: [...charts].map(([title, some]) => ({ title, charts: some })) });
+  }
+  await root.close();
+}

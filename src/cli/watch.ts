@@ -1,0 +1,239 @@
+/** The command `watch`: losses and saturation in the terminal while a network trains. */
+import { messageOf, printable } from '../errors.js';
+import type { TensorBoardEvent } from '../event/event.js';
+import { readEvents } from '../reader/read-events.js';
+import { walkRuns } from '../reader/run-files.js';
+import { findRuns, tagFilter, typedPath } from './runs.js';
+import { Complaints, plural, styled, type Terminal } from './terminal.js';
+
+/** Options of `watch`, as typed. */
+interface WatchOptions {
+  once?: boolean;
+  tags?: string;
+}
+
+/** How often the folder is looked at for new runs, and the picture is drawn if it has changed, in milliseconds. */
+const lookEvery = 1000;
+/** So many values of a tag are kept, evenly over its steps. */
+const most = 256;
+/** Tags that are shown first, if there is no room for all. */
+const telling = /loss|acc|error|metric|lr$|learning/i;
+const bars = '▁▂▃▄▅▆▇█';
+
+/** The values of a tag, thinned as they grow. */
+class Series {
+  readonly values: number[] = [];
+  last = Number.NaN;
+  step = 0;
+  #every = 1;
+  #count = 0;
+
+  add(step: number, value: number): void {
+    this.last = value;
+    this.step = step;
+    if (this.#count++ % this.#every !== 0) return;
+    this.values.push(value);
+    if (this.values.length < most) return;
+    for (let i = 0; i < most; i += 2) this.values[i >> 1] = this.values[i];
+    this.values.length = most >> 1;
+    this.#every *= 2;
+  }
+
+  /** A line of so many characters from the first value to the last; what is not a number is a gap. */
+  sparkline(width: number): string {
+    const shown = [...this.values, this.last];
+    const finite = shown.filter(Number.isFinite);
+    const [low, high] = [Math.min(...finite), Math.max(...finite)];
+    const columns = Math.min(width, shown.length);
+    return Array.from({ length: columns }, (_, column) => {
+      const value = shown[Math.floor(((column + 1) * shown.length) / columns) - 1];
+      if (!Number.isFinite(value)) return '·';
+      return bars[high > low ? Math.round(((value - low) / (high - low)) * (bars.length - 1)) : 3];
+    }).join('');
+  }
+}
+
+/** What is known of a run. */
+class WatchedRun {
+  readonly scalars = new Map<string, Series>();
+  step = 0;
+
+  add({ step, summary }: TensorBoardEvent): boolean {
+    let isNew = false;
+    for (const { tag, value } of summary ?? []) {
+      if (typeof value !== 'number') continue;
+      let series = this.scalars.get(tag);
+      if (series === undefined) this.scalars.set(tag, (series = new Series()));
+      series.add(Number(step), value);
+      this.step = Math.max(this.step, Number(step));
+      isNew = true;
+    }
+    return isNew;
+  }
+}
+
+/** `watch`: draws until the program is told to end; once, if the output is no terminal. Resolves to the exit code. */
+export async function watch(terminal: Terminal, path: string | undefined, options: WatchOptions): Promise<number> {
+  const complaints = new Complaints(terminal);
+  const isWanted = tagFilter(options.tags);
+  const runs = new Map<string, WatchedRun>();
+  const { size } = terminal;
+  if (options.once === true || size() === undefined) {
+    for (const { run, files } of await findRuns(path, complaints)) {
+      const watched = new WatchedRun();
+      for (const file of files) {
+        try {
+          for await (const event of readEvents(file, { tags: isWanted, onCorrupt: 'stop' })) watched.add(event);
+        } catch (error) {
+          complaints.add(messageOf(error));
+        }
+      }
+      runs.set(run, watched);
+    }
+    terminal.write(
+      `${frameOf(terminal, path ?? '', runs, size() ?? { columns: 80, rows: Number.POSITIVE_INFINITY }).join('\n')}\n`,
+    );
+    return complaints.exitCode;
+  }
+  // A wrong path is told before the picture is drawn.
+  await findRuns(path, complaints).catch((error) => {
+    if (!messageOf(error).startsWith('there is no event file')) throw error;
+  });
+  const folder = typedPath(path ?? '', 'the path');
+  const stop = new AbortController();
+  const picture = new Picture(terminal);
+  let isStale = true;
+  const follow = async (run: string, source: string, watched: WatchedRun) => {
+    try {
+      for await (const event of readEvents(source, {
+        tags: isWanted,
+        onCorrupt: 'stop',
+        follow: true,
+        signal: stop.signal,
+      })) {
+        if (watched.add(event)) isStale = true;
+      }
+    } catch (error) {
+      if (!stop.signal.aborted) picture.say(`${run}: ${messageOf(error)}`);
+    }
+  };
+  const look = async () => {
+    for (const { run } of await walkRuns(folder, () => {})) {
+      if (runs.has(run)) continue;
+      const watched = new WatchedRun();
+      runs.set(run, watched);
+      void follow(run, run === '.' ? folder : `${folder}/${run}`, watched);
+      isStale = true;
+    }
+  };
+  const ended = terminal.ended();
+  try {
+    for (let isDone = false; !isDone; ) {
+      await look().catch((error) => picture.say(messageOf(error)));
+      const now = size();
+      if (isStale && now !== undefined) picture.draw(frameOf(terminal, folder, runs, now));
+      isStale = false;
+      isDone = await Promise.race([ended.then(() => true), pause(lookEvery)]);
+    }
+  } finally {
+    stop.abort();
+    picture.end();
+  }
+  return 0;
+}
+
+function pause(milliseconds: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), milliseconds));
+}
+
+/** A part of the terminal that is drawn again and again in its place. */
+class Picture {
+  readonly #terminal: Terminal;
+  readonly #said = new Set<string>();
+  #lines = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    // Without a cursor that jumps about.
+    terminal.write('\u001b[?25l');
+  }
+
+  draw(lines: readonly string[]): void {
+    const back = this.#lines > 0 ? `\u001b[${this.#lines}A` : '';
+    this.#terminal.write(`${back}\r\u001b[J${lines.join('\n')}\n`);
+    this.#lines = lines.length;
+  }
+
+  /** Says something once, above the picture. */
+  say(message: string): void {
+    if (this.#said.has(message)) return;
+    this.#said.add(message);
+    this.#terminal.writeError(`${printable(message)}\n`);
+    this.#lines = 0;
+  }
+
+  end(): void {
+    this.#terminal.write('\u001b[?25h');
+  }
+}
+
+/** The lines of a picture that fits into the terminal. */
+function frameOf(
+  terminal: Terminal,
+  path: string,
+  runs: ReadonlyMap<string, WatchedRun>,
+  { columns, rows }: { columns: number; rows: number },
+): string[] {
+  const shown = [...runs].filter(([, { scalars }]) => scalars.size > 0);
+  const lines = [styled(terminal, 'bold', cut(`${printable(path)}: ${plural(runs.size, 'run')}`, columns))];
+  if (shown.length === 0) return [...lines, 'no scalars yet'];
+  // Each run has as much room as the others; at least one line of values.
+  const room = Math.max(2, Math.floor((rows - 2) / shown.length));
+  for (const [run, watched] of shown) lines.push(...runLines(terminal, run, watched, room, columns));
+  if (lines.length < rows - 1) return lines;
+  return [...lines.slice(0, rows - 2), `… and ${plural(lines.length - rows + 2, 'line')} more`];
+}
+
+function runLines(
+  terminal: Terminal,
+  run: string,
+  { scalars, step }: WatchedRun,
+  room: number,
+  columns: number,
+): string[] {
+  const saturation = [...scalars].filter(([tag]) => tag.startsWith('saturation/'));
+  const others = [...scalars].filter(([tag]) => !/^(saturation|intrinsic-dimensionality)[^/]*\//.test(tag));
+  others.sort(([a], [b]) => Number(telling.test(b)) - Number(telling.test(a)));
+  const forOthers = Math.min(
+    others.length,
+    saturation.length === 0 ? room - 1 : Math.max(1, Math.floor((room - 1) / 3)),
+  );
+  const forLayers = Math.min(saturation.length, Math.max(0, room - 1 - forOthers));
+  const picked = others.slice(0, forOthers);
+  const layers = saturation.slice(0, forLayers);
+  const names = [...picked.map(([tag]) => tag), ...layers.map(([tag]) => tag.slice('saturation/'.length))];
+  const width = Math.min(Math.max(...names.map((name) => printable(name).length), 0), Math.floor(columns / 3));
+  const label = (name: string) => cut(printable(name), width).padEnd(width);
+  const chart = Math.max(4, Math.min(60, columns - width - 14));
+  const hidden = others.length - picked.length + saturation.length - layers.length;
+  const more = hidden > 0 ? `, ${hidden} more` : '';
+  return [
+    cut(`${styled(terminal, 'bold', printable(run))}  step ${step}${more}`, columns + 10),
+    ...picked.map(([tag, series]) => `  ${label(tag)} ${shortNumber(series.last)} ${series.sparkline(chart)}`),
+    ...layers.map(([tag, { last }]) => {
+      const filled = Number.isFinite(last) ? Math.round(Math.min(1, Math.max(0, last)) * chart) : 0;
+      const bar = `${'█'.repeat(filled)}${styled(terminal, 'dim', '░'.repeat(chart - filled))}`;
+      return `  ${label(tag.slice('saturation/'.length))} ${shortNumber(last)} ${bar}`;
+    }),
+  ];
+}
+
+/** A number in eight characters. */
+function shortNumber(value: number): string {
+  const text = Number.isFinite(value) ? String(Number(value.toPrecision(4))) : String(value);
+  return (text.length > 8 ? value.toExponential(1) : text).padStart(8);
+}
+
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+}

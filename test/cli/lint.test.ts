@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type CommandLine, main } from '../../src/cli/main.js';
+import type { Terminal } from '../../src/cli/terminal.js';
+import { SummaryWriter } from '../../src/index.js';
+import { temporaryFolder } from '../support/folders.js';
+import { uniform } from '../support/random.js';
+
+async function cli(path: string, values: CommandLine['values'] = {}) {
+  const said = { out: '', err: '' };
+  const terminal = {
+    write: (text: string) => void (said.out += text),
+    writeError: (text: string) => void (said.err += text),
+    colors: false,
+  } as Partial<Terminal> as Terminal;
+  const code = await main(terminal, { positionals: ['lint', path], values }, '1.2.3');
+  return { ...said, code };
+}
+
+/** The findings of one run with the values of one tag at steps from 1 on. */
+async function findings(tag: string, values: readonly number[]): Promise<[rule: string, found: string][]> {
+  const folder = temporaryFolder();
+  const writer = new SummaryWriter(folder);
+  for (const [i, value] of values.entries()) writer.addScalar(tag, value, i + 1);
+  await writer.close();
+  const { out } = await cli(folder, { json: true });
+  return (JSON.parse(out) as { rule: string; message: string }[]).map(({ rule, message }) => [rule, message]);
+}
+
+const noise = uniform(3);
+const falling = Array.from({ length: 60 }, (_, i) => Math.exp(-i / 30) + 0.02 * noise());
+const withValue = (at: number, value: number) => falling.map((each, i) => (i === at ? value : each));
+
+describe('lint', () => {
+  it.each<[string, string, number[], [string, string][]]>([
+    ['a loss that falls', 'loss', falling, []],
+    ['an accuracy that rises', 'accuracy', falling.map((value) => 1 - value), []],
+    ['a constant learning rate', 'learning_rate', new Array(60).fill(0.1), []],
+    ['a learning rate in steps', 'lr', Array.from({ length: 60 }, (_, i) => 0.1 ** Math.floor(i / 20)), []],
+    ['few points', 'loss', [3, 2, 1], []],
+    ['NaN', 'loss', withValue(20, Number.NaN), [['not-a-number', 'NaN at step 21, 1 of 60 values']]],
+    ['Infinity', 'x', [1, Infinity, Infinity], [['not-a-number', 'Infinity at step 2, 2 of 3 values']]],
+    ['a spike', 'loss', withValue(20, 7), [['spike', '7 at step 21']]],
+    [
+      'a plateau',
+      'train/loss',
+      falling.map((_, i) => (i < 25 ? Math.exp(-i / 30) : Math.exp(-25 / 30) + 1e-7 * i)),
+      [['plateau', expect.stringMatching(/^0\.4\d* since step 31$/)]],
+    ],
+    [
+      'a validation loss that rises',
+      'val_loss',
+      Array.from({ length: 40 }, (_, i) => Math.abs(i - 20) / 20),
+      [['rising', '0.95 at step 40, 0 at step 21']],
+    ],
+    ['a training loss that rises is none', 'loss', Array.from({ length: 40 }, (_, i) => Math.abs(i - 20) / 20), []],
+    ['a dead layer', 'saturation/dense1', [0.5, 0.3, 0], [['dead-layer', '0 at step 3']]],
+    ['a layer that collapses', 'saturation/dense1', [0.5, 0.6, 0.2], [['collapse', '0.2 at step 3, after 0.6']]],
+    ['a layer that does not', 'saturation/dense1', [0.5, 0.6, 0.4], []],
+  ])('%s', async (_name, tag, values, expected) => {
+    expect(await findings(tag, values)).toEqual(expected);
+  });
+
+  it('steps that go back, and two programs that write one run', async () => {
+    const folder = temporaryFolder();
+    const one = new SummaryWriter(join(folder, 'one'));
+    for (const step of [1, 2, 3, 4, 2, 3]) one.addScalar('x', step, step);
+    await one.close();
+    for (const offset of [0, 1]) {
+      const writer = new SummaryWriter(join(folder, 'two'));
+      for (let step = 1; step < 5; step++) writer.addScalar('x', offset, step);
+      await writer.close();
+    }
+    const still = new SummaryWriter(join(folder, 'still'));
+    for (let i = 0; i < 3; i++) still.addScalar('x', i, 0);
+    await still.close();
+    const { out, code } = await cli(folder);
+    expect(code).toBe(1);
+    const rows = out
+      .split('\n')
+      .slice(1, 4)
+      .map((line) => line.split(/ {2,}/));
+    expect(rows).toEqual([
+      ['one', 'x', 'goes-back', 'from step 4 to 2: 3 points of the run hidden'],
+      ['still', 'x', 'no-step', '3 values at step 0'],
+      ['two', 'x', 'many-writers', expect.stringMatching(/^from step 4 to 1: \d points of the run hidden$/)],
+    ]);
+    expect(out).toContain('goes-back: steps go back: TensorBoard hides what was written before');
+  });
+
+  it('of a good training finds nothing, and says so', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(folder);
+    for (const [i, value] of falling.entries()) writer.addScalar('loss', value, i);
+    await writer.close();
+    expect(await cli(folder)).toEqual({ out: '1 run: nothing found\n', err: '', code: 0 });
+    expect(await cli(folder, { tags: 'none' })).toEqual({ out: '1 run: nothing found\n', err: '', code: 0 });
+    expect((await cli('/nowhere')).code).toBe(2);
+  });
+});

@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type CommandLine, main } from '../../src/cli/main.js';
+import type { Terminal } from '../../src/cli/terminal.js';
+import { listRuns, SummaryWriter } from '../../src/index.js';
+import { temporaryFolder } from '../support/folders.js';
+import { pointsOf, summariesOf } from '../support/read-run.js';
+
+interface Reference extends Record<'mean' | 'std' | 'min' | 'max' | 'median', number[]> {
+  steps: number[];
+  runs: (number | null)[][];
+}
+
+/** What pandas says: see reference.py beside it. */
+const reference = JSON.parse(
+  readFileSync(new URL('../fixtures/reduce/reference.json', import.meta.url), 'utf8'),
+) as Reference;
+const names = ['mean', 'std', 'min', 'max', 'median'] as const;
+
+async function cli(positionals: string[], values: CommandLine['values'] = {}) {
+  const said = { out: '', err: '', code: 0, files: new Map<string, string>() };
+  const terminal = {
+    write: (text: string) => void (said.out += text),
+    writeError: (text: string) => void (said.err += text),
+    colors: false,
+    createFile(path: string) {
+      said.files.set(path, '');
+      return { write: (text: string) => void said.files.set(path, `${said.files.get(path)}${text}`), close: () => {} };
+    },
+  } as Partial<Terminal> as Terminal;
+  said.code = await main(terminal, { positionals: ['reduce', ...positionals], values }, '1.2.3');
+  return said;
+}
+
+/** The runs of the reference, each with a run `val` below it. */
+async function trainings(): Promise<string> {
+  const folder = temporaryFolder();
+  for (const [seed, values] of reference.runs.entries()) {
+    const writer = new SummaryWriter(join(folder, `seed${seed}`));
+    for (const [at, value] of values.entries()) {
+      const step = reference.steps[at];
+      writer.addScalar('loss/train', value ?? Number.NaN, step, { wallTime: 1e9 + step + seed });
+      writer.run('val').addScalar('accuracy', (value ?? Number.NaN) * 2, step);
+    }
+    await writer.close();
+  }
+  return folder;
+}
+
+const near = (value: number) => expect.closeTo(value, 6);
+
+describe('reduce', () => {
+  it('writes what pandas computes, as runs that TensorBoard draws over each other', async () => {
+    const folder = await trainings();
+    const out = join(temporaryFolder(), 'reduced');
+    const { out: said, err, code } = await cli([folder], { out });
+    expect({ said, code }).toEqual({ said: `${out}: 2 scalars of 5 runs\n`, code: 0 });
+    expect(err).toBe(
+      'loss/train: 1 value that is not a number left out\nval: accuracy: 1 value that is not a number left out\n',
+    );
+    expect((await listRuns(out)).map(({ run }) => run)).toEqual(
+      ['band', ...names].flatMap((name) => [name, `${name}/val`]).sort(),
+    );
+    for (const name of names) {
+      const points = pointsOf(await summariesOf(join(out, name)), 'loss/train');
+      expect(points).toEqual(reference[name].map((value, at) => [reference.steps[at], near(value)]));
+      const doubled = pointsOf(await summariesOf(join(out, name, 'val')), 'accuracy');
+      expect(doubled).toEqual(reference[name].map((value, at) => [reference.steps[at], near(2 * value)]));
+    }
+    const band = await summariesOf(join(out, 'band'));
+    expect(pointsOf(band, 'max/loss/train').map(([, value]) => value)).toEqual(reference.max.map(near));
+    const layout = band.find(({ plugin }) => plugin === 'custom_scalars')!.value;
+    expect(JSON.stringify(layout)).toContain(
+      '"value":"mean/loss/train","lower":"min/loss/train","upper":"max/loss/train"',
+    );
+  });
+
+  it('writes a table, of folders one by one', async () => {
+    const folder = await trainings();
+    const paths = reference.runs.map((_, seed) => join(folder, `seed${seed}`));
+    const { out } = await cli(paths, { format: 'csv', tags: 'loss' });
+    const [head, first, ...others] = out.trim().split('\r\n');
+    expect(head).toBe('run,tag,step,wall_time,count,mean,std,min,max,median');
+    const [run, tag, step, wallTime, count, ...values] = first.split(',');
+    expect([run, tag, step, wallTime, count]).toEqual(['.', 'loss/train', '0', '1000000002', '5']);
+    expect(values.map(Number)).toEqual(names.map((name) => near(reference[name][0])));
+    expect(others).toHaveLength(reference.steps.length - 1);
+    expect(others[2].split(',')[4]).toBe('4');
+    const { files } = await cli([folder], { out: 'table.csv', tags: 'loss' });
+    expect(files.get('table.csv')).toBe(out);
+  });
+
+  it('leaves out what some runs lack, and says so; --lax keeps it', async () => {
+    const folder = temporaryFolder();
+    for (const [name, steps] of [
+      ['a', 3],
+      ['b', 5],
+    ] as const) {
+      const writer = new SummaryWriter(join(folder, name));
+      for (let step = 1; step <= steps; step++) writer.addScalar('x', step * (name === 'a' ? 1 : 3), step);
+      if (name === 'b') writer.addScalar('y', 1, 1);
+      await writer.close();
+    }
+    const strict = await cli([folder], { format: 'csv' });
+    expect(strict.out.match(/^\.,x,/gm)).toHaveLength(3);
+    expect(strict.out).not.toContain(',y,');
+    expect(strict.err).toContain('x: 2 steps that not all 2 runs have left out; --lax reduces those that have it');
+    const lax = await cli([folder], { format: 'csv', lax: true });
+    expect(
+      lax.out
+        .trim()
+        .split('\r\n')
+        .map((row) =>
+          row
+            .split(',')
+            .filter((_, i) => i !== 3)
+            .join(),
+        ),
+    ).toEqual([
+      'run,tag,step,count,mean,std,min,max,median',
+      `.,x,1,2,2,${Math.SQRT2},1,3,2`,
+      `.,x,2,2,4,${2 * Math.SQRT2},2,6,4`,
+      `.,x,3,2,6,${Math.sqrt(18)},3,9,6`,
+      '.,x,4,1,12,NaN,12,12,12',
+      '.,x,5,1,15,NaN,15,15,15',
+      '.,y,1,1,1,NaN,1,1,1',
+    ]);
+    expect(lax.err).toBe('');
+  });
+
+  it('of one run says that there is nothing to reduce', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(join(folder, 'only'));
+    writer.addScalar('x', 1, 1);
+    await writer.close();
+    const { err, code } = await cli([folder], { format: 'csv' });
+    expect(code).toBe(2);
+    expect(err).toContain('expected several runs to reduce, got 1 run');
+  });
+
+  it('reduces what TensorBoard shows of a training that went on from a checkpoint', async () => {
+    const folder = temporaryFolder();
+    for (const name of ['a', 'b']) {
+      const first = new SummaryWriter(join(folder, name));
+      for (let step = 1; step <= 5; step++) first.addScalar('x', 100, step);
+      await first.close();
+      const second = new SummaryWriter(join(folder, name), { purgeStep: 3 });
+      second.addScalar('x', 7, 3);
+      await second.close();
+    }
+    const { out } = await cli([folder], { format: 'csv' });
+    expect(
+      out
+        .trim()
+        .split('\r\n')
+        .slice(1)
+        .map((row) => row.split(',')[5]),
+    ).toEqual(['100', '100', '7']);
+  });
+
+  it.each<[string, string[], CommandLine['values'], RegExp]>([
+    ['no path', [], {}, /expected --out <folder>|expected several runs/],
+    ['no target', ['x', 'y'], {}, /expected --out <folder> for the runs mean, std/],
+    ['a format', ['x', 'y'], { format: 'parquet' }, /--format: expected csv or events, got "parquet"/],
+    ['nothing there', ['/nowhere/a', '/nowhere/b'], { format: 'csv' }, /there is no file or folder "\/nowhere\/a"/],
+  ])('%s is an error of usage', async (_name, paths, values, message) => {
+    const { err, code } = await cli(paths, values);
+    expect(code).toBe(2);
+    expect(err).toMatch(message);
+  });
+});
