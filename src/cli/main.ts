@@ -2,6 +2,7 @@
 import { nearest, printable } from '../errors.js';
 import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
+import { diff } from './diff.js';
 import { exportKinds, exportLogdir } from './export.js';
 import { inspect } from './inspect.js';
 import { lint } from './lint.js';
@@ -10,6 +11,7 @@ import { reduce } from './reduce.js';
 import { repair } from './repair.js';
 import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
+import { tail } from './tail.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
 import { watch } from './watch.js';
@@ -84,6 +86,16 @@ const commands: Readonly<Record<string, Command>> = {
     options: ['tags', 'json'],
     run: (terminal, paths, values) => lint(terminal, onlyOne(paths), values),
   },
+  diff: {
+    usage: `
+  diff <logdir> <logdir>            in which scalars two logdirs differ; exit code 1 if in any
+      --tags <regular expression>     only tags that match
+      --raw                           points that TensorBoard hides behind later ones, too
+      --json                          as JSON`,
+    examples: ['diff runs/before runs/after', 'diff runs/a runs/b --tags loss --json'],
+    options: ['tags', 'raw', 'json'],
+    run: (terminal, paths, values) => diff(terminal, paths, values),
+  },
   verify: {
     usage: `
   verify <logdir or file>...        read every record; exit code 1 if one is damaged`,
@@ -149,6 +161,14 @@ const commands: Readonly<Record<string, Command>> = {
     examples: ['watch runs', "watch runs --tags 'loss|saturation'"],
     options: ['once', 'tags'],
     run: (terminal, paths, values) => watch(terminal, onlyOne(paths), values),
+  },
+  tail: {
+    usage: `
+  tail <logdir>                     a line for each value as it is written: run, step, tag, value; ^C ends it
+      --tags <regular expression>     only tags that match`,
+    examples: ['tail runs --tags loss'],
+    options: ['tags'],
+    run: (terminal, paths, values) => tail(terminal, onlyOne(paths), values),
   },
   serve: {
     usage: `

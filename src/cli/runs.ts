@@ -1,6 +1,8 @@
 /** What the commands read: runs below a path, and tags that match a pattern. */
 import { localPath, sourceFiles } from '#platform';
 import { messageOf } from '../errors.js';
+import type { TensorBoardEvent } from '../event/event.js';
+import { readEvents } from '../reader/read-events.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
 import { type Complaints, UsageError } from './terminal.js';
 
@@ -40,4 +42,55 @@ export function tagFilter(pattern: string | undefined): (tag: string) => boolean
   } catch (error) {
     throw new UsageError(`--tags: ${messageOf(error)}`);
   }
+}
+
+/** What is told of runs that are followed. */
+export interface Follower {
+  /** A run is there that was not there before. */
+  begin(run: string): void;
+  /** An event of a run has come. */
+  take(run: string, event: TensorBoardEvent): void;
+  /** Something cannot be read. */
+  complain(message: string): void;
+}
+
+/**
+ * Follows the runs below a folder, also those that come later, until the signal aborts.
+ *
+ * @returns looks for new runs; call it now and then
+ */
+export function followRuns(
+  folder: string,
+  tags: (tag: string) => boolean,
+  signal: AbortSignal,
+  follower: Follower,
+): () => Promise<void> {
+  const known = new Set<string>();
+  const follow = async (run: string) => {
+    const source = run === '.' ? folder : `${folder}/${run}`;
+    try {
+      for await (const event of readEvents(source, { tags, onCorrupt: 'stop', follow: true, signal })) {
+        follower.take(run, event);
+      }
+    } catch (error) {
+      if (!signal.aborted) follower.complain(`${run}: ${messageOf(error)}`);
+    }
+  };
+  return async () => {
+    try {
+      for (const { run } of await walkRuns(folder, () => {})) {
+        if (known.has(run)) continue;
+        known.add(run);
+        follower.begin(run);
+        void follow(run);
+      }
+    } catch (error) {
+      follower.complain(messageOf(error));
+    }
+  };
+}
+
+/** Resolves to false when so many milliseconds have passed. */
+export function pause(milliseconds: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), milliseconds));
 }

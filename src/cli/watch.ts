@@ -2,8 +2,7 @@
 import { messageOf, printable } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
-import { walkRuns } from '../reader/run-files.js';
-import { findRuns, tagFilter, typedPath } from './runs.js';
+import { findRuns, followRuns, pause, tagFilter, typedPath } from './runs.js';
 import { Complaints, plural, styled, type Terminal } from './terminal.js';
 
 /** Options of `watch`, as typed. */
@@ -103,33 +102,20 @@ export async function watch(terminal: Terminal, path: string | undefined, option
   const stop = new AbortController();
   const picture = new Picture(terminal);
   let isStale = true;
-  const follow = async (run: string, source: string, watched: WatchedRun) => {
-    try {
-      for await (const event of readEvents(source, {
-        tags: isWanted,
-        onCorrupt: 'stop',
-        follow: true,
-        signal: stop.signal,
-      })) {
-        if (watched.add(event)) isStale = true;
-      }
-    } catch (error) {
-      if (!stop.signal.aborted) picture.say(`${run}: ${messageOf(error)}`);
-    }
-  };
-  const look = async () => {
-    for (const { run } of await walkRuns(folder, () => {})) {
-      if (runs.has(run)) continue;
-      const watched = new WatchedRun();
-      runs.set(run, watched);
-      void follow(run, run === '.' ? folder : `${folder}/${run}`, watched);
+  const look = followRuns(folder, isWanted, stop.signal, {
+    begin(run) {
+      runs.set(run, new WatchedRun());
       isStale = true;
-    }
-  };
+    },
+    take(run, event) {
+      if (runs.get(run)?.add(event)) isStale = true;
+    },
+    complain: (message) => picture.say(message),
+  });
   const ended = terminal.ended();
   try {
     for (let isDone = false; !isDone; ) {
-      await look().catch((error) => picture.say(messageOf(error)));
+      await look();
       const now = size();
       if (isStale && now !== undefined) picture.draw(frameOf(terminal, folder, runs, now));
       isStale = false;
@@ -140,10 +126,6 @@ export async function watch(terminal: Terminal, path: string | undefined, option
     picture.end();
   }
   return 0;
-}
-
-function pause(milliseconds: number): Promise<false> {
-  return new Promise((resolve) => setTimeout(() => resolve(false), milliseconds));
 }
 
 /** A part of the terminal that is drawn again and again in its place. */

@@ -550,17 +550,29 @@ describe('report on several experiments', () => {
 });
 
 describe('the command line', () => {
-  it.each(['inspect', 'lint', 'verify', 'export', 'reduce', 'report', 'watch', 'serve', 'share', 'onnx', 'board'])(
-    '%s --help tells of the command, with examples',
-    async (command) => {
-      const { out, code } = await cli([command], { help: true });
-      expect(code).toBe(0);
-      expect(out).toMatch(new RegExp(`^Usage: .*\\n+  ${command} `));
-      expect(out).toContain(`Examples:\n  delve-tensorboard ${command} `);
-      expect(await cli(['help', command])).toMatchObject({ out, code: 0 });
-      expect((await cli([], { help: true })).out).toContain(out.split('\n')[2]);
-    },
-  );
+  it.each([
+    'inspect',
+    'lint',
+    'diff',
+    'verify',
+    'repair',
+    'export',
+    'reduce',
+    'tail',
+    'report',
+    'watch',
+    'serve',
+    'share',
+    'onnx',
+    'board',
+  ])('%s --help tells of the command, with examples', async (command) => {
+    const { out, code } = await cli([command], { help: true });
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^Usage: .*\\n+  ${command} `));
+    expect(out).toContain(`Examples:\n  delve-tensorboard ${command} `);
+    expect(await cli(['help', command])).toMatchObject({ out, code: 0 });
+    expect((await cli([], { help: true })).out).toContain(out.split('\n')[2]);
+  });
 
   it('names options that a command does not have, and commands that were meant', async () => {
     expect(await cli(['verify', 'x'], { json: true })).toMatchObject({

@@ -1,0 +1,37 @@
+/** The command `tail`: scalars and texts as lines, as they are written. */
+import { printable } from '../errors.js';
+import { valueText } from './inspect.js';
+import { findRuns, followRuns, pause, tagFilter, typedPath } from './runs.js';
+import { Complaints, type Terminal } from './terminal.js';
+
+/** How often the folder is looked at for new runs, in milliseconds. */
+const lookEvery = 1000;
+
+/** `tail`: a line for each value, until the program is told to end. Resolves to the exit code. */
+export async function tail(terminal: Terminal, path: string | undefined, options: { tags?: string }): Promise<number> {
+  const complaints = new Complaints(terminal);
+  const tags = tagFilter(options.tags);
+  await findRuns(path, new Complaints(terminal)).catch((error) => {
+    // A folder may be empty still.
+    if (!/there is no event file/.test(String(error))) throw error;
+  });
+  const stop = new AbortController();
+  const look = followRuns(typedPath(path ?? '', 'the path'), tags, stop.signal, {
+    begin: () => {},
+    take(run, { step, summary }) {
+      for (const { tag, value } of summary ?? []) {
+        const cells = [run, String(step), tag, valueText(value)];
+        terminal.write(`${cells.map(printable).join('\t')}\n`);
+      }
+    },
+    complain: (message) => complaints.add(message),
+  });
+  const ended = terminal.ended().then(() => true);
+  try {
+    do await look();
+    while (!(await Promise.race([ended, pause(lookEvery)])));
+  } finally {
+    stop.abort();
+  }
+  return complaints.exitCode;
+}

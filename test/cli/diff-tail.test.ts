@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type CommandLine, main } from '../../src/cli/main.js';
+import type { Terminal } from '../../src/cli/terminal.js';
+import { SummaryWriter } from '../../src/index.js';
+import { temporaryFolder } from '../support/folders.js';
+
+function cli() {
+  const said = { out: '', err: '' };
+  let end: () => void = () => {};
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  const terminal = {
+    write: (text: string) => void (said.out += text),
+    writeError: (text: string) => void (said.err += text),
+    colors: false,
+    ended: () => ended,
+  } as Partial<Terminal> as Terminal;
+  const run = (positionals: string[], values: CommandLine['values'] = {}) =>
+    main(terminal, { positionals, values }, '1.2.3');
+  return { said, end, run };
+}
+
+async function logdir(scalars: Record<string, Record<string, number>>): Promise<string> {
+  const folder = temporaryFolder();
+  for (const [name, points] of Object.entries(scalars)) {
+    const [run, tag] = name.split(' ');
+    const writer = new SummaryWriter(join(folder, run));
+    for (const [step, value] of Object.entries(points)) writer.addScalar(tag, value, Number(step));
+    await writer.close();
+  }
+  return folder;
+}
+
+describe('diff', () => {
+  it('names scalars that differ, by steps and by how much', async () => {
+    const first = await logdir({
+      'train loss': { 1: 3, 2: 2, 3: 1 },
+      'train same': { 1: 1, 2: Number.NaN },
+      'val only': { 1: 1 },
+    });
+    const second = await logdir({ 'train loss': { 1: 3, 2: 2.5, 4: 0.5 }, 'train same': { 1: 1, 2: Number.NaN } });
+    const { said, run } = cli();
+    expect(await run(['diff', first, second])).toBe(1);
+    const [, loss, only, words] = said.out
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/ {2,}/));
+    expect(loss).toEqual(['train', 'loss', '1', '0.5', '0.5 at 2', '1 of 2', '1 in the first, 1 in the second']);
+    expect(only).toEqual(['val', 'only', '1', '0 of 0', '1 in the first']);
+    expect(words).toEqual(['2 of 3 scalars differ']);
+    const json = cli();
+    await json.run(['diff', first, second], { json: true, tags: 'loss' });
+    expect(JSON.parse(json.said.out)).toEqual([
+      {
+        run: 'train',
+        tag: 'loss',
+        onlyFirst: 1,
+        onlySecond: 1,
+        both: 2,
+        different: 1,
+        greatest: { step: '2', difference: 0.5 },
+        first: 1,
+        second: 0.5,
+      },
+    ]);
+  });
+
+  it('of what is equal says so', async () => {
+    const scalars = { 'a x': { 1: 1, 2: 2 } };
+    const { said, run } = cli();
+    expect(await run(['diff', await logdir(scalars), await logdir(scalars)])).toBe(0);
+    expect(said.out).toBe('1 scalar: equal\n');
+    const wrong = cli();
+    expect(await wrong.run(['diff', 'only-one'])).toBe(2);
+    expect(wrong.said.err).toContain('expected two logdirs or files, got 1');
+  });
+});
+
+describe('tail', () => {
+  it('prints values as they are written, also of runs that come later', async () => {
+    const folder = temporaryFolder();
+    const first = new SummaryWriter(join(folder, 'train'));
+    first.addScalar('loss', 0.5, 1);
+    await first.flush();
+    const { said, end, run } = cli();
+    const code = run(['tail', folder], { tags: 'loss|note' });
+    await expect.poll(() => said.out, { timeout: 20_000 }).toBe('train\t1\tloss\t0.5\n');
+    first.addScalar('loss', 0.25, 2);
+    first.addScalar('other', 1, 2);
+    await first.flush();
+    await expect.poll(() => said.out, { timeout: 20_000 }).toContain('train\t2\tloss\t0.25\n');
+    const second = new SummaryWriter(join(folder, 'val'));
+    second.addText('note', 'two\nlines \u001b[2J', 3);
+    await second.flush();
+    await expect.poll(() => said.out, { timeout: 20_000 }).toContain('val\t3\tnote\t');
+    expect(said.out).not.toContain('\u001b');
+    expect(said.out).not.toContain('other');
+    expect(said.out.trimEnd().split('\n')).toHaveLength(3);
+    end();
+    expect(await code).toBe(0);
+    await Promise.all([first.close(), second.close()]);
+  });
+});
