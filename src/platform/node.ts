@@ -17,9 +17,13 @@ import {
 export { modelFiles } from './model-files.js';
 export { defaultStoreFiles, files, localPath, sourceFiles } from './node-files.js';
 
-/** This computer's name; '' if it has none. */
+/** This computer's name; '' if it has none, or if Deno was not given --allow-sys. */
 export function hostname(): string {
-  return osHostname();
+  try {
+    return osHostname();
+  } catch {
+    return '';
+  }
 }
 
 /** The process's number, which worker threads share. */

@@ -1,29 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { nodeOf } from '../support/runtimes.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Node 24, as a package that holds the program for this system; undefined if it cannot be had. */
-function node24(): string | undefined {
-  const { platform, arch } = process;
-  const name = `node-${platform === 'win32' ? 'win' : platform}-${arch}`;
-  const folder = join(root, 'node_modules/.cache/node-24');
-  const program = join(folder, 'node_modules', name, 'bin', platform === 'win32' ? 'node.exe' : 'node');
-  if (!existsSync(program)) {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{"private":true}');
-    const npm = platform === 'win32' ? 'npm.cmd' : 'npm';
-    const args = ['install', `${name}@24`, '--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
-    spawnSync(npm, args, { cwd: folder, timeout: 120_000, stdio: 'ignore' });
-  }
-  return existsSync(program) ? program : undefined;
-}
-
-const program = node24();
-if (program === undefined) console.error('SKIPPED Node 24: it could not be installed');
+const program = nodeOf(24);
 
 const training = `
 import { createRequire } from 'node:module';
