@@ -231,7 +231,7 @@ const withoutSolver = {
 };
 
 /** One script for pages, with the packages that it imports and their licenses. */
-async function bundleForPages(input, format) {
+async function bundleForPages(input, format, plugins = [withoutSolver]) {
   const { rolldown } = await import('rolldown');
   const bundle = await rolldown({
     input,
@@ -241,7 +241,9 @@ async function bundleForPages(input, format) {
       extensionAlias: { '.js': ['.ts', '.js'] },
       alias: { '#platform': join(root, 'src/platform/browser.ts') },
     },
-    plugins: [withoutSolver],
+    // What draws pictures is imported when one is first asked for, from where the page has it.
+    external: /^(vega|vega-lite|@resvg\/resvg-js)$/,
+    plugins,
   });
   const { output: chunks } = await bundle.generate({
     format,
@@ -269,6 +271,19 @@ async function buildView() {
   writeWhole(script, code);
   mkdirSync(dirname(pluginScript), { recursive: true });
   writeWhole(pluginScript, code);
+}
+
+/** The main door as one script, for pages without a bundler: CDNs serve it. */
+async function buildScript() {
+  const inputs = [
+    ...filesBelow('src', (path) => path.endsWith('.ts')),
+    'scripts/build.mjs',
+    'package-lock.json',
+    'dist/.built',
+  ];
+  const script = 'dist/delve-tensorboard.min.js';
+  if (isFresh(inputs, [script])) return;
+  writeWhole(script, (await bundleForPages('src/index.ts', 'esm', [])).code);
 }
 
 /** The page of `serve` and `share`, and its worker. */
@@ -338,5 +353,6 @@ if (only !== 'generated') {
   buildTypeScript();
   await buildView();
   await buildDashboard();
+  await buildScript();
   await buildWheel();
 }

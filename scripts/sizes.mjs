@@ -14,6 +14,7 @@ const imports = [
   ['advice (`adviseOn`)', "export { adviseOn } from '../dist/reports.js'"],
 ];
 const files = [
+  ['the script for CDNs (all of `delve-tensorboard`)', 'dist/delve-tensorboard.min.js'],
   ['`delve-tensorboard/view`', 'dist/view.js'],
   ['the page of `serve` and `share`', 'dist/dashboard/page.js'],
   ['its worker', 'dist/dashboard/worker.js'],

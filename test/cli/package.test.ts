@@ -34,6 +34,7 @@ it('the package holds what its doors and commands need, and nothing of the works
     'README.md',
     'CHANGELOG.md',
     'proto/event.proto',
+    'dist/delve-tensorboard.min.js',
     'dist/dashboard/page.js',
     'dist/dashboard/worker.js',
     'dist/view/generated/report-script.js',
