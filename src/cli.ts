@@ -8,14 +8,17 @@ import {
   copyFileSync,
   fstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { delimiter, dirname } from 'node:path';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { terminalHasColors } from '#platform';
@@ -72,6 +75,18 @@ const terminal: Terminal = {
       };
       process.on('SIGINT', end).on('SIGTERM', end);
     }),
+  async stdin() {
+    const folder = mkdtempSync(join(tmpdir(), 'delve-tensorboard-'));
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const path = join(folder, 'stdin.tfevents');
+    const descriptor = openSync(path, 'w');
+    try {
+      for await (const chunk of process.stdin) writeSync(descriptor, chunk as Buffer);
+    } finally {
+      closeSync(descriptor);
+    }
+    return path;
+  },
   writeFile(path, content) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content);
@@ -146,7 +161,9 @@ try {
       ? { values: {}, positionals: args }
       : parseArgs({ options: cliOptions, allowPositionals: true });
 } catch (error) {
-  fail(error, 2);
+  // Node goes on about arguments that begin with a dash.
+  const [said] = messageOf(error).split('. To specify');
+  fail(new Error(`${said}; delve-tensorboard <command> --help lists the options`), 2);
 }
 if (commandLine) {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {

@@ -229,6 +229,7 @@ Options:
   --help, -h                        behind a command: what it does, with examples
   --version
 
+In the place of a file, - is standard input.
 Control characters from files are shown escaped; files that export writes have them as they are. The exit code is 1 if a
 file is damaged or cannot be read: the rest is shown all the same.
 Colors are left out if standard output is not a terminal or NO_COLOR is set.
@@ -264,12 +265,19 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
       const taken = found.options.map((name) => `--${name}`).join(', ');
       throw new UsageError(`${command} has no option --${option}${taken === '' ? '' : `; it has ${taken}`}`);
     }
-    return await found.run(terminal, paths, values);
+    return await found.run(terminal, await withStdin(terminal, command, paths), values);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     terminal.writeError(`delve-tensorboard: ${printable(error.message)}\nTry: delve-tensorboard --help\n`);
     return 2;
   }
+}
+
+/** Paths in which `-` is a file that holds standard input. Options of board are TensorBoard's. */
+async function withStdin(terminal: Terminal, command: string, paths: string[]): Promise<string[]> {
+  if (command === 'board' || !paths.includes('-')) return paths;
+  const file = await terminal.stdin();
+  return paths.map((path) => (path === '-' ? file : path));
 }
 
 function commandNamed(name: string | undefined): Command | undefined {

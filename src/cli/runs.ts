@@ -66,14 +66,24 @@ export function followRuns(
   follower: Follower,
 ): () => Promise<void> {
   const known = new Set<string>();
+  // A signal of its own for each run: Node warns of one that more than ten listen to.
+  const stops = new Set<AbortController>();
+  const abortAll = () => {
+    for (const stop of stops) stop.abort();
+  };
+  signal.addEventListener('abort', abortAll, { once: true });
   const follow = async (run: string) => {
     const source = run === '.' ? folder : `${folder}/${run}`;
+    const stop = new AbortController();
+    stops.add(stop);
     try {
-      for await (const event of readEvents(source, { tags, onCorrupt: 'stop', follow: true, signal })) {
+      for await (const event of readEvents(source, { tags, onCorrupt: 'stop', follow: true, signal: stop.signal })) {
         follower.take(run, event);
       }
     } catch (error) {
       if (!signal.aborted) follower.complain(`${run}: ${messageOf(error)}`);
+    } finally {
+      stops.delete(stop);
     }
   };
   return async () => {

@@ -16,6 +16,8 @@ export interface Terminal {
   size(): { columns: number; rows: number } | undefined;
   /** Resolves when the program is told to end, by ^C or SIGTERM. */
   ended(): Promise<void>;
+  /** The path of a file that holds what comes on standard input, until the program ends. */
+  stdin(): Promise<string>;
   /** Writes a file, and makes the folders it lies in. */
   writeFile(path: string, content: string | Uint8Array): void;
   /**

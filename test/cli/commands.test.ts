@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'csv-parse/sync';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
@@ -25,6 +26,7 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
   const terminal: Terminal = {
     write: (text) => void (said.out += text),
     drained: async () => {},
+    stdin: async () => 'no standard input',
     size: () => undefined,
     ended: async () => {},
     writeError: (text) => void (said.err += text),
@@ -587,6 +589,24 @@ describe('the command line', () => {
       code: 2,
       err: expect.stringContaining('there is no command "inspct": did you mean inspect?'),
     });
+  });
+
+  it('- is standard input', async () => {
+    const output = new MemoryOutput();
+    const memory = new SummaryWriter(output);
+    for (let step = 0; step < 3; step++) memory.addScalar('loss', step, step);
+    await memory.close();
+    const program = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+    const run = (...args: string[]) =>
+      spawnSync(process.execPath, [program, ...args], { input: output.bytes, encoding: 'utf8' });
+    expect(run('export', '-').stdout.split('\r\n')[3]).toMatch(/^\.,loss,2,[\d.]+,2$/);
+    expect(run('inspect', '-', '--json').stdout).toContain('"loss"');
+    expect(run('verify', '-')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('stdin.tfevents: 4 records'),
+    });
+    const damaged = spawnSync(process.execPath, [program, 'verify', '-'], { input: 'this is no event file at all', encoding: 'utf8' });
+    expect(damaged.status).toBe(1);
   });
 
   it('prints help and version', async () => {

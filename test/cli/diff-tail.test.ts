@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { SummaryWriter } from '../../src/index.js';
@@ -99,5 +99,25 @@ describe('tail', () => {
     end();
     expect(await code).toBe(0);
     await Promise.all([first.close(), second.close()]);
+  });
+
+  it('follows many runs without a warning of Node', async () => {
+    const folder = temporaryFolder();
+    const warnings: Error[] = [];
+    const listen = (warning: Error) => void warnings.push(warning);
+    process.on('warning', listen);
+    onTestFinished(() => void process.off('warning', listen));
+    for (let i = 0; i < 25; i++) {
+      const writer = new SummaryWriter(join(folder, `run${i}`));
+      writer.addScalar('x', i, 1);
+      await writer.close();
+    }
+    const { said, end, run } = cli();
+    const code = run(['tail', folder]);
+    await expect.poll(() => said.out.split('\n').length, { timeout: 20_000 }).toBe(26);
+    end();
+    expect(await code).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(warnings).toEqual([]);
   });
 });
