@@ -605,7 +605,10 @@ describe('the command line', () => {
       status: 0,
       stdout: expect.stringContaining('stdin.tfevents: 4 records'),
     });
-    const damaged = spawnSync(process.execPath, [program, 'verify', '-'], { input: 'this is no event file at all', encoding: 'utf8' });
+    const damaged = spawnSync(process.execPath, [program, 'verify', '-'], {
+      input: 'this is no event file at all',
+      encoding: 'utf8',
+    });
     expect(damaged.status).toBe(1);
   });
 
