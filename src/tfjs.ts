@@ -25,7 +25,7 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
-export { type ShrinkOptions, type ShrunkLayer, type ShrunkModel, shrink } from './pca/shrink.js';
+export { type BeforeAndAfter, type ShrinkOptions, type ShrunkLayer, type ShrunkModel, shrink } from './pca/shrink.js';
 export {
   type Probe,
   type ProbeOptions,

@@ -42,6 +42,14 @@ export interface ShrunkLayer {
   readonly after: number;
 }
 
+/** A number of the model, and of the smaller one. */
+export interface BeforeAndAfter {
+  /** Of the model. */
+  readonly before: number;
+  /** Of the smaller one. */
+  readonly after: number;
+}
+
 /** A smaller model, and what it costs. */
 export interface ShrunkModel {
   /** The smaller model: not compiled, and disposed of separately. */
@@ -56,9 +64,9 @@ export interface ShrunkModel {
     readonly why: string;
   }[];
   /** Parameters of the model before and after. */
-  readonly parameters: { readonly before: number; readonly after: number };
+  readonly parameters: BeforeAndAfter;
   /** Multiplications and additions of dense and convolutional layers for one item, before and after. */
-  readonly multiplyAdds: { readonly before: number; readonly after: number };
+  readonly multiplyAdds: BeforeAndAfter;
 }
 
 const optionNames: OptionNames<ShrinkOptions> = { threshold: true, keep: true, directions: true, seed: true };
