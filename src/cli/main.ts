@@ -4,6 +4,7 @@ import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { diff } from './diff.js';
 import { exportKinds, exportLogdir } from './export.js';
+import { filter } from './filter.js';
 import { inspect } from './inspect.js';
 import { lint } from './lint.js';
 import { onnx } from './onnx.js';
@@ -31,6 +32,9 @@ export const cliOptions = {
   plain: { type: 'boolean' },
   port: { type: 'string' },
   raw: { type: 'boolean' },
+  rename: { type: 'string' },
+  runs: { type: 'string' },
+  steps: { type: 'string' },
   tags: { type: 'string' },
   version: { type: 'boolean' },
 } as const;
@@ -51,6 +55,9 @@ export interface CommandLine {
     plain?: boolean;
     port?: string;
     raw?: boolean;
+    rename?: string;
+    runs?: string;
+    steps?: string;
     tags?: string;
     version?: boolean;
   };
@@ -102,6 +109,20 @@ const commands: Readonly<Record<string, Command>> = {
     examples: ['verify runs', 'verify runs/*/events.out.tfevents.*'],
     options: [],
     run: (terminal, paths) => verify(terminal, paths),
+  },
+  filter: {
+    usage: `
+  filter <logdir> --out <folder>    a copy with one file for each run, of what is wanted
+      --tags <regular expression>     only tags that match
+      --runs <regular expression>     only runs that match
+      --steps <range>                 only these steps: 10..20, 10.., ..20 or 10
+      --rename <pattern=name>         other names for tags: a regular expression, and what stands in its place`,
+    examples: [
+      'filter runs --out small --tags loss --steps 1000..',
+      "filter runs --out renamed --rename '^train/(.*)=$1'",
+    ],
+    options: ['out', 'tags', 'runs', 'steps', 'rename'],
+    run: (terminal, paths, values) => filter(terminal, onlyOne(paths), values),
   },
   repair: {
     usage: `

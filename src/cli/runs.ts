@@ -33,14 +33,14 @@ export function typedPath(path: string, option: string): string {
   }
 }
 
-/** A filter of tags from a regular expression that a user typed. */
-export function tagFilter(pattern: string | undefined): (tag: string) => boolean {
+/** A filter of tags (or of runs) from a regular expression that a user typed behind an option. */
+export function tagFilter(pattern: string | undefined, option = '--tags'): (tag: string) => boolean {
   if (pattern === undefined) return () => true;
   try {
     const expression = new RegExp(pattern, 'u');
     return (tag) => expression.test(tag);
   } catch (error) {
-    throw new UsageError(`--tags: ${messageOf(error)}`);
+    throw new UsageError(`${option}: ${messageOf(error)}`);
   }
 }
 

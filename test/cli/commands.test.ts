@@ -558,6 +558,7 @@ describe('the command line', () => {
     'diff',
     'verify',
     'repair',
+    'filter',
     'export',
     'reduce',
     'tail',
