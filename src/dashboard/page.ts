@@ -9,37 +9,17 @@ import { hparamsTable } from './hparams.js';
 import { readLink, writeLink } from './link.js';
 import { DroppedLogdir, type ListedRun, type Logdir, ServedLogdir } from './logdir.js';
 import { acceptDrops, folderChooser } from './open-folder.js';
-import { audioCards, histogramCards, imageCards, prCurveCards, textCards } from './other-cards.js';
 import type { RunContent } from './run-content.js';
 import { baseOfPage, RunReader } from './run-reader.js';
-import { scalarCards } from './scalars.js';
 import { colorsOf, type Look, matcher, type Scene } from './scene.js';
 import { settingsOf } from './settings.js';
 import { style } from './style.js';
+import { type TabId, tabs } from './tabs.js';
 import type { WorkerAnswer } from './worker.js';
 
 /*
  * The page of `serve` and `share`: what TensorBoard shows of a logdir, from its event files, without TensorBoard.
  */
-
-/** The pages, in the order of their tabs: what they are called, and whether a run has something for them. */
-const tabs = [
-  { id: 'scalars', title: 'Scalars', has: ({ scalars }: RunContent) => scalars.size > 0, cards: scalarCards },
-  { id: 'saturation', title: 'Saturation', has: ({ saturation }: RunContent) => saturation !== undefined },
-  {
-    id: 'histograms',
-    title: 'Histograms',
-    has: ({ histograms }: RunContent) => histograms.size > 0,
-    cards: histogramCards,
-  },
-  { id: 'images', title: 'Images', has: ({ images }: RunContent) => images.size > 0, cards: imageCards },
-  { id: 'audio', title: 'Audio', has: ({ audio }: RunContent) => audio.size > 0, cards: audioCards },
-  { id: 'text', title: 'Text', has: ({ text }: RunContent) => text.size > 0, cards: textCards },
-  { id: 'hparams', title: 'Hparams', has: ({ hparams }: RunContent) => hparams !== undefined },
-  { id: 'pr', title: 'PR curves', has: ({ prCurves }: RunContent) => prCurves.size > 0, cards: prCurveCards },
-] as const;
-
-type TabId = (typeof tabs)[number]['id'];
 
 /** So many runs are shown at first. */
 const shownAtFirst = 6;
@@ -87,6 +67,8 @@ class Dashboard {
   #view: { readonly view: SaturationView; readonly element: HTMLElement } | undefined;
   readonly #viewListeners = new Set<() => void>();
   #isReading = false;
+  /** Whether the runs that are shown at first have been read. */
+  #hasRead = false;
   #isStale = false;
   #frame = 0;
   #later: ReturnType<typeof setTimeout> | undefined;
@@ -173,6 +155,8 @@ class Dashboard {
     if (this.#shown.size === 0) for (const { run } of this.#runs.slice(0, shownAtFirst)) this.#shown.add(run);
     this.#draw();
     await this.#read();
+    this.#hasRead = true;
+    this.#draw();
     if (logdir.grows) setInterval(() => void this.#lookAgain(logdir), lookEvery);
   }
 
@@ -428,7 +412,7 @@ class Dashboard {
   #showSaturation(): void {
     if (this.#view === undefined) {
       // Which runs the view shows at first depends on how many there are.
-      if (this.#isReading) {
+      if (!this.#hasRead) {
         this.#panel.replaceChildren(h('p', { className: 'empty' }, 'Reading …'));
         return;
       }
@@ -446,8 +430,8 @@ class Dashboard {
     };
     return {
       list: async () =>
-        [...this.#contents.values()]
-          .filter(({ saturation }) => saturation !== undefined)
+        this.#runs
+          .filter(({ run }) => this.#contents.get(run)?.saturation !== undefined)
           .map(({ run }) => outlineOf(run)),
       load: async (run) => {
         const data = runOf(run);

@@ -18,12 +18,13 @@ import { estimatesVersion } from './values.js';
 /** The cards from top to bottom, and whether they take the whole width. */
 export const cardNames = [
   ['profile', true],
-  ['heat', false],
+  // Losses stand above the heat map, on the same steps.
+  ['scalars', false],
   ['spectrum', false],
+  ['heat', false],
+  ['fields', false],
   ['advice', true],
   ['difference', true],
-  ['fields', false],
-  ['scalars', false],
   ['table', true],
 ] as const;
 

@@ -255,6 +255,25 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('a link to the saturation of six runs shows all of them, in their order', async () => {
+    const folder = temporaryFolder();
+    const names = ['a', 'b', 'c'].flatMap((name) => [`${name}/train`, `${name}/val`]);
+    for (const [at, name] of names.entries()) {
+      const writer = new SaturationWriter(join(folder, name));
+      // The first one is read last.
+      for (let step = 1; step <= (at === 0 ? 300 : 3); step++) {
+        const eigenvalues = Array.from({ length: 64 }, (_, i) => (1 + i) ** -(1 + at / 10));
+        writer.addSaturation('layer', Spectrum.fromEigenvalues(eigenvalues, { samples: 5000 }), step);
+      }
+      await writer.close();
+    }
+    const { page, complaints } = await openPage();
+    await page.goto(`${await serve(folder)}#tab=saturation`);
+    await expect.poll(() => page.locator('.saturation-view .run').allTextContents()).toEqual(names);
+    await expect.poll(() => page.locator('.saturation-view .run input:checked').count()).toBe(6);
+    expect(complaints).toEqual([]);
+  });
+
   it('shows the list of runs once where there is little room', async () => {
     const { page } = await openPage({ width: 390, height: 844 });
     await page.goto(`${await serve(logdir)}#tab=saturation`);
