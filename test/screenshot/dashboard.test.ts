@@ -268,6 +268,11 @@ describe.skipIf(!executablePath)('the dashboard', () => {
       await writer.close();
     }
     const { page, complaints } = await openPage();
+    // The page is drawn before it knows the runs, and one of them comes late.
+    await page.context().route(/runs\.json|c\/val/, async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      await route.continue();
+    });
     await page.goto(`${await serve(folder)}#tab=saturation`);
     await expect.poll(() => page.locator('.saturation-view .run').allTextContents()).toEqual(names);
     await expect.poll(() => page.locator('.saturation-view .run input:checked').count()).toBe(6);
