@@ -27,6 +27,7 @@ const shownAtFirst = 6;
 const atOnce = 8;
 /** While runs are read, the page is drawn for this part of the time at most. */
 const drawShare = 0.2;
+const notListed = 'The logdir cannot be listed';
 /** How often growing files are looked at, in milliseconds. */
 const lookEvery = 3000;
 
@@ -67,6 +68,8 @@ class Dashboard {
   #view: { readonly view: SaturationView; readonly element: HTMLElement } | undefined;
   readonly #viewListeners = new Set<() => void>();
   #isReading = false;
+  #notice = '';
+  #progress = '';
   /** Whether the runs that are shown at first have been read. */
   #hasRead = false;
   #isStale = false;
@@ -145,6 +148,7 @@ class Dashboard {
 
   async #open(logdir: Logdir): Promise<void> {
     this.#logdir = logdir;
+    this.#say('');
     this.#name.textContent = printable(logdir.name);
     document.title = `${logdir.name} · delve-tensorboard`;
     this.#contents.clear();
@@ -164,9 +168,9 @@ class Dashboard {
     if (this.#logdir !== logdir || document.hidden) return;
     try {
       this.#runs = await logdir.list();
-      this.#say('');
+      if (this.#notice.startsWith(notListed)) this.#say('');
     } catch (error) {
-      this.#say(`The logdir cannot be listed: ${messageOf(error)}`);
+      this.#say(`${notListed}: ${messageOf(error)}`);
       return;
     }
     const known = new Set(this.#runs.map(({ run }) => run));
@@ -201,7 +205,7 @@ class Dashboard {
         for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
           const { run, files, as } = next;
           if (!this.#shown.has(run)) continue;
-          this.#say(`reading ${run}${queue.length > 0 ? `, and ${queue.length} more` : ''}`);
+          this.#tell(`reading ${run}${queue.length > 0 ? `, and ${queue.length} more` : ''}`);
           const answer = await this.#reader.read(run, files, logdir);
           // Another logdir may have been opened meanwhile.
           if (this.#logdir !== logdir) return;
@@ -213,7 +217,7 @@ class Dashboard {
       if (done > 0) this.#draw();
     } while (this.#isStale);
     this.#isReading = false;
-    this.#say('');
+    this.#tell('');
     this.#draw();
   }
 
@@ -227,8 +231,16 @@ class Dashboard {
     this.#drawSoon();
   }
 
+  /** Says what stays until something else is said or opened. */
   #say(text: string): void {
-    this.#status.textContent = printable(text);
+    this.#notice = text;
+    this.#tell(this.#progress);
+  }
+
+  /** Says what is being done, where nothing else is said. */
+  #tell(progress: string): void {
+    this.#progress = progress;
+    this.#status.textContent = printable(this.#notice || progress);
   }
 
   #showRuns(runs: readonly string[]): void {
