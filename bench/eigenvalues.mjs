@@ -1,11 +1,11 @@
 // Eigenvalues of a symmetric matrix, values only and with vectors: ours (WebAssembly, TypeScript) beside LAPACK on one
 // thread and ml-matrix. Interleaved repeats, medians. Run: node bench/eigenvalues.mjs [--sizes 64,256] (after a build)
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import { kernels } from '../dist/kernels/kernels.js';
 import { typescriptKernels } from '../dist/kernels/typescript/kernels.js';
-import { createWasmKernels } from '../dist/kernels/wasm/kernels.js';
 import { digits, median, printRow, sizesFrom, startLapack, time } from './peer.mjs';
 
-const wasm = createWasmKernels();
+const wasm = kernels();
 const lapack = await startLapack();
 
 /** Covariance of 2 d rows whose features have standard deviations 1 / i. */

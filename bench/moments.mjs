@@ -2,13 +2,13 @@
 // library in float64 on one thread, and beside the best dgemm of this machine. Counted as 2 n d^2 for all, although a
 // symmetric product needs half. Run: node bench/moments.mjs [--sizes 64,256] (after a build)
 
+import { kernels } from '../dist/kernels/kernels.js';
 import { newMoments } from '../dist/kernels/moments.js';
 import { typescriptKernels } from '../dist/kernels/typescript/kernels.js';
-import { createWasmKernels } from '../dist/kernels/wasm/kernels.js';
 import { CovarianceAccumulator } from '../dist/statistics/covariance.js';
 import { digits, median, printRow, sizesFrom, startLapack, time } from './peer.mjs';
 
-const wasm = createWasmKernels();
+const wasm = kernels();
 const lapack = await startLapack();
 const peak = lapack && median((await lapack.time('dgemm', 1536, 1, 5)).map((ms) => (2 * 1536 ** 3) / ms / 1e6));
 console.log(`Moments, GFLOP/s (2 n d^2 / time, median). Beside: ${lapack?.library ?? 'nothing'}, float64, one thread;`);

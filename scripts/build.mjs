@@ -90,25 +90,27 @@ function buildKernels() {
   const output = 'src/kernels/wasm/generated/wasm.ts';
   if (isFresh(inputs, [output])) return;
   mkdirSync('src/kernels/wasm/generated', { recursive: true });
-  const bytes = compileAssembly('kernels.as.ts');
-  // The numbers that both sides must agree on are read from the compiled globals, so that nobody copies them.
-  const memory = new WebAssembly.Memory({ initial: 1 });
-  const constants = new WebAssembly.Instance(new WebAssembly.Module(compileAssembly('constants.as.ts')), {
-    env: { memory },
-  }).exports;
-  writeWhole(
-    output,
-    `// Generated from src/kernels/wasm/assembly/ by scripts/build.mjs: ${bytes.length} bytes of WebAssembly (SIMD). Do not edit.\n` +
-      `export const wasmBase64 = '${bytes.toString('base64')}';\n` +
-      Object.entries(constants)
-        .filter(([, value]) => value instanceof WebAssembly.Global)
-        .map(([name, { value }]) => `export const ${name} = ${value};\n`)
-        .join(''),
-  );
+  const relaxed = ['--enable', 'relaxed-simd'];
+  const base64Of = (file, options) => compileAssembly(file, options).toString('base64');
+  const text = [
+    '// Generated from src/kernels/wasm/assembly/ by scripts/build.mjs: two builds of the kernels, and a probe. Do not edit.',
+    `export const wasm = ${JSON.stringify({ base64: base64Of('kernels.as.ts', []), ...constantsOf([]) })};`,
+    `export const fused = ${JSON.stringify({ base64: base64Of('kernels.as.ts', relaxed), ...constantsOf(relaxed) })};`,
+    `export const probeBase64 = '${base64Of('probe.as.ts', relaxed)}';`,
+  ];
+  writeWhole(output, `${text.join('\n')}\n`);
+}
+
+/** The numbers that both sides must agree on, read from the compiled globals, so that nobody copies them. */
+function constantsOf(options) {
+  const module = new WebAssembly.Module(compileAssembly('constants.as.ts', options));
+  const { exports } = new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1 }) } });
+  const globals = Object.entries(exports).filter(([, value]) => value instanceof WebAssembly.Global);
+  return Object.fromEntries(globals.map(([name, { value }]) => [name, value]));
 }
 
 /** The WebAssembly module of a file in src/kernels/wasm/assembly/. */
-function compileAssembly(file) {
+function compileAssembly(file, options = []) {
   const wasm = `src/kernels/wasm/generated/${file}.${process.pid}.wasm`;
   run(bin('assemblyscript', 'bin/asc.js'), [
     `src/kernels/wasm/assembly/${file}`,
@@ -125,6 +127,7 @@ function compileAssembly(file) {
     '--importMemory',
     '--use',
     'abort=',
+    ...options,
   ]);
   const bytes = readFileSync(wasm);
   rmSync(wasm);
@@ -223,8 +226,7 @@ const withoutSolver = {
   name: 'without-solver',
   load(path) {
     if (path.endsWith('wasm/generated/wasm.ts')) {
-      const names = [...readFileSync(path, 'utf8').matchAll(/^export const (\w+) = /gm)];
-      return names.map(([, name]) => `export const ${name} = ${name === 'wasmBase64' ? "''" : 0};`).join('\n');
+      return readFileSync(path, 'utf8').replace(/[\w+/=]{100,}/g, '');
     }
     return path.endsWith('threads/generated/worker-source.ts') ? "export const workerSource = '';" : undefined;
   },

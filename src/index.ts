@@ -23,6 +23,8 @@ export type {
   UndecodedValue,
 } from './event/event.js';
 export type { Finding, FindingKind } from './insight/findings.js';
+export { kernelsName, useKernels } from './kernels/kernels.js';
+export type { KernelsName, SummedBy } from './kernels/moments.js';
 export type { SymmetricEigen, SymmetricMatrix } from './kernels/symmetric.js';
 export { type BrowserFolderOutput, type ListedFile, openBrowserFolder } from './output/browser-folder-output.js';
 export { DirectoryOutput, type DirectoryOutputOptions } from './output/directory-output.js';

@@ -7,6 +7,13 @@
 export type Rows = Float32Array | Float64Array;
 
 /**
+ * Kernels by name: WebAssembly whose products and sums round once (`wasm-fma`: Node 22 and later, Chrome 114 and later, on
+ * processors that have the instruction), WebAssembly that rounds as every machine does (`wasm`), or TypeScript, which runs
+ * where WebAssembly or its SIMD is missing or forbidden. Their numbers differ by rounding.
+ */
+export type KernelsName = 'wasm-fma' | 'wasm' | 'typescript';
+
+/**
  * What is known of a stream of rows: their number, their mean and their scatter about that mean.
  *
  * The scatter is always centered (merged batch by batch, Chan, Golub & LeVeque 1983, "Algorithms for computing the
@@ -25,6 +32,16 @@ export interface MomentSums {
   readonly offset: Float64Array;
   /** Sum of (x - mean)(x - mean)^T over the rows: lower triangle by rows, features * (features + 1) / 2 numbers. */
   readonly scatter: Float64Array;
+  /** Whose rounding the scatter has; undefined before the first row, and for sums that came from elsewhere. */
+  kernels: SummedBy | undefined;
+}
+
+/** The kernels that summed, or `'several'`. */
+export type SummedBy = KernelsName | 'several';
+
+/** Who has summed two parts of one sum. */
+export function summedBy(one: SummedBy | undefined, other: SummedBy | undefined): SummedBy | undefined {
+  return one === undefined || one === other ? other : other === undefined ? one : 'several';
 }
 
 /** Numbers in the lower triangle of a features x features matrix. */
@@ -40,6 +57,7 @@ export function newMoments(features: number): MomentSums {
     shift: new Float64Array(features),
     offset: new Float64Array(features),
     scatter: new Float64Array(packedLength(features)),
+    kernels: undefined,
   };
 }
 
@@ -51,6 +69,7 @@ export function mergeMoments(moments: MomentSums, other: MomentSums): void {
   const offset = new Float64Array(features);
   for (let j = 0; j < features; j++) offset[j] = other.shift[j] - moments.shift[j] + other.offset[j];
   const gain = joinMeans(moments, offset, other.count);
+  moments.kernels = summedBy(moments.kernels, other.kernels);
   for (let i = 0, p = 0; i < features; i++) {
     for (let j = 0; j <= i; j++, p++) scatter[p] += other.scatter[p] + gain[i] * gain[j];
   }

@@ -1,4 +1,4 @@
-import type { MomentSums, Rows } from './moments.js';
+import type { KernelsName, MomentSums, Rows } from './moments.js';
 import type { SymmetricEigen, SymmetricMatrix } from './symmetric.js';
 import type { UnitSums } from './units.js';
 
@@ -8,7 +8,7 @@ import type { UnitSums } from './units.js';
  */
 export interface NumericKernels {
   /** Which implementation this is. */
-  readonly name: 'wasm' | 'typescript';
+  readonly name: KernelsName;
   /**
    * Adds `count` rows, starting at row `first` of `rows`, to the moments. Rows with a NaN or an Infinity are left
    * out. `moments.shift` must hold a finite row already. Returns the number of rows left out.

@@ -1,5 +1,5 @@
 import { describe } from '../errors.js';
-import { type MomentSums, newMoments, packedLength, type Rows } from '../kernels/moments.js';
+import { type MomentSums, newMoments, packedLength, type Rows, type SummedBy } from '../kernels/moments.js';
 import { newUnitSums, type UnitSums } from '../kernels/units.js';
 
 /* What a CovarianceAccumulator consists of, as plain arrays and as bytes. */
@@ -48,12 +48,14 @@ export function coarser(one: Precision, other: Precision): Precision {
 /*
  * The format of toBytes and fromBytes, little-endian. A header of 40 bytes: 8 bytes of ASCII "dtbcov01", then float64
  * features, rejected, and count (0: no moments), uint32 waiting rows, uint8 bytes per number of those rows (4 or 8), uint8
- * index of the precision, a byte of 0, uint8 1 if there are sums per unit, otherwise 0. Then, if count > 0, float64 shift, offset
+ * index of the precision, uint8 kernels that summed (0: none; see `summers`), uint8 1 if there are sums per unit, otherwise 0. Then, if count > 0, float64 shift, offset
  * (features each) and scatter (packed lower triangle). Then the sums per unit: float64 count, largest, varied, kurtosis, and
  * absolute and nonzero (features each). Then the waiting rows.
  */
 const MAGIC = 'dtbcov01';
 const HEADER_BYTES = 40;
+/** By index, the kernels that summed. */
+const summers: readonly (SummedBy | undefined)[] = [undefined, 'wasm', 'wasm-fma', 'typescript', 'several'];
 
 /** Encodes a state. */
 export function encode(state: AccumulatorState): Uint8Array {
@@ -70,6 +72,7 @@ export function encode(state: AccumulatorState): Uint8Array {
   view.setUint32(32, rows ? rows.length / features : 0, true);
   view.setUint8(36, rows?.BYTES_PER_ELEMENT ?? 4);
   view.setUint8(37, precisions.indexOf(state.precision));
+  view.setUint8(38, summers.indexOf(moments?.kernels));
   view.setUint8(39, units ? 1 : 0);
   let at = HEADER_BYTES;
   for (const part of parts) for (let i = 0; i < part.length; i++, at += 8) view.setFloat64(at, part[i], true);
@@ -92,11 +95,12 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   const count = whole('folded rows', view.getFloat64(24, true));
   const waiting = view.getUint32(32, true);
   const width = view.getUint8(36);
-  const precision: Precision | undefined = precisions[view.getUint16(37, true)]; // its upper byte is 0
+  const precision: Precision | undefined = precisions[view.getUint8(37)];
+  const summer = view.getUint8(38);
   const hasUnits = view.getUint8(39);
   const numbers = (count > 0 ? 2 * features + packedLength(features) : 0) + hasUnits * (4 + 2 * features);
   const expected = HEADER_BYTES + numbers * 8 + waiting * features * width;
-  const isKnown = (width === 4 || width === 8) && precision !== undefined && hasUnits <= 1;
+  const isKnown = (width === 4 || width === 8) && precision !== undefined && hasUnits <= 1 && summer < summers.length;
   if (!isKnown || bytes.length !== expected) {
     throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
   }
@@ -108,6 +112,7 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   if (count > 0) {
     moments = newMoments(features);
     moments.count = count;
+    moments.kernels = summers[summer];
     for (const part of [moments.shift, moments.offset, moments.scatter]) readInto(part);
     checkMoments(moments, features);
   }

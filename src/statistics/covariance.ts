@@ -7,6 +7,7 @@ import {
   newMoments,
   packedLength,
   type Rows,
+  type SummedBy,
   unpack,
 } from '../kernels/moments.js';
 import type { SymmetricMatrix } from '../kernels/symmetric.js';
@@ -94,6 +95,11 @@ export class CovarianceAccumulator {
   /** The coarsest precision of what was added: see Precision. */
   get precision(): Precision {
     return this.#precision;
+  }
+
+  /** Whose rounding the sums have: they are the same to the bit if the same kernels sum. Undefined until rows are summed. */
+  get kernels(): SummedBy | undefined {
+    return this.#moments?.kernels;
   }
 
   // Adding rows.
@@ -334,22 +340,8 @@ export class CovarianceAccumulator {
 
   /** @internal A copy of what this consists of; its waiting rows may hold numbers that are not finite. */
   copyState(): AccumulatorState {
-    const { moments, rows, ...rest } = this.#state();
-    return {
-      ...rest,
-      rows: rows?.slice(),
-      units: rest.units && {
-        counts: rest.units.counts.slice(),
-        absolute: rest.units.absolute.slice(),
-        nonzero: rest.units.nonzero.slice(),
-      },
-      moments: moments && {
-        ...moments,
-        shift: moments.shift.slice(),
-        offset: moments.offset.slice(),
-        scatter: moments.scatter.slice(),
-      },
-    };
+    const { rows, ...rest } = this.#state();
+    return { ...structuredClone(rest), rows: rows?.slice() }; // of the rows' buffer only a part is in use
   }
 
   /** @internal Hands over what this consists of and forgets all rows: nothing is copied, checked or computed. */

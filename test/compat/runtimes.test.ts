@@ -5,12 +5,19 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../support/folders.js';
 import { nodeOf, runtimeOf } from '../support/runtimes.js';
 
+interface Printed {
+  kernels: string;
+  saturation: number;
+  eigenvalues: number[];
+}
+
 const program = fileURLToPath(new URL('../runtimes/program.mjs', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-function printed(runtime: string, args: readonly string[]): unknown {
+/** @param kernels those that runtimes can have in common; the fastest differ by rounding */
+function printed(runtime: string, args: readonly string[], kernels = 'wasm'): Printed {
   const logdir = temporaryFolder();
-  const { status, stdout, stderr } = spawnSync(runtime, [...args, program, logdir], {
+  const { status, stdout, stderr } = spawnSync(runtime, [...args, program, logdir, kernels], {
     encoding: 'utf8',
     cwd: root,
     timeout: 60_000,
@@ -20,7 +27,7 @@ function printed(runtime: string, args: readonly string[]): unknown {
   return JSON.parse(stdout);
 }
 
-describe('what the package writes, reads and measures is the same to the bit', () => {
+describe('what the package writes, reads and measures is the same to the bit with the same kernels', () => {
   it.each<[string, string | undefined, string[]]>([
     ['Node 22', nodeOf(22), []],
     ['Node 24', nodeOf(24), []],
@@ -31,4 +38,37 @@ describe('what the package writes, reads and measures is the same to the bit', (
     if (runtime === undefined) return; // why was said when it could not be installed
     expect(printed(runtime, args)).toEqual(printed(process.execPath, []));
   });
+});
+
+describe('kernels that fuse products and sums', () => {
+  it.each([22, 24, 26])(
+    'are chosen in Node %i where the processor fuses, and differ from others by rounding',
+    (version) => {
+      const node = nodeOf(version);
+      if (node === undefined) return;
+      const [fast, plain] = ['', 'wasm'].map((kernels) => printed(node, [], kernels));
+      expect(plain.kernels).toBe('wasm');
+      expect(fast.kernels).toMatch(/^wasm(-fma)?$/);
+      expect(fast.saturation).toBe(plain.saturation);
+      const largest = plain.eigenvalues[0];
+      fast.eigenvalues.forEach((x, i) => {
+        expect(Math.abs(x - plain.eigenvalues[i])).toBeLessThan(1e-13 * largest);
+      });
+    },
+  );
+
+  it.each([22, 24])(
+    'pass the tests of the kernels in Node %i, with the same bounds',
+    (version) => {
+      const node = nodeOf(version);
+      if (node === undefined) return;
+      const { status, stdout } = spawnSync(
+        node,
+        ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit', 'test/kernels', '--reporter', 'dot'],
+        { encoding: 'utf8', cwd: root },
+      );
+      expect({ status, stdout }).toMatchObject({ status: 0 });
+    },
+    600_000,
+  );
 });

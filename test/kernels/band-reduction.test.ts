@@ -2,15 +2,18 @@ import { describe, expect, it } from 'vitest';
 import type { NumericKernels } from '../../src/kernels/numeric-kernels.js';
 import { typescriptKernels } from '../../src/kernels/typescript/kernels.js';
 import { createWasmKernels } from '../../src/kernels/wasm/kernels.js';
+import { wasmBuilds } from '../support/kernels.js';
 import { distance, gaussianRows, twoPassCovariance } from '../support/random.js';
 import { withSpectrum } from '../support/stress-matrices.js';
 
-const wasm = createWasmKernels();
-const wasmByBand = createWasmKernels(1);
-
-describe('eigenvalues by way of a band', () => {
-  // A band keeps 32 couplings and panels have 32 rows: sizes about their multiples, and at and beyond the usual threshold.
-  const sizes = [31, 32, 33, 34, 35, 36, 63, 64, 65, 66, 67, 95, 96, 97, 98, 127, 129, 131, 161, 193, 226, 260, 323];
+describe.each(wasmBuilds)('eigenvalues by way of a band, %s', (build) => {
+  const wasm = createWasmKernels(build);
+  const wasmByBand = createWasmKernels(build, 1);
+  // A band keeps 32 or 36 couplings and panels have as many rows: sizes about their multiples, and at and beyond the usual threshold.
+  const sizes = [
+    31, 32, 33, 34, 35, 36, 37, 38, 63, 64, 65, 66, 67, 71, 72, 73, 74, 75, 95, 97, 107, 109, 129, 161, 193, 226, 260,
+    323,
+  ];
   const large = [1792, 1795];
   const spectra: [string, (i: number, size: number) => number][] = [
     ['1/i', (i) => 1 / (i + 1)],
@@ -79,7 +82,7 @@ describe('eigenvalues by way of a band', () => {
 
   it('are the same in memory that other work has used', () => {
     const entries = twoPassCovariance(gaussianRows(50, new Float64Array(100).fill(1), 8), 100);
-    const fresh = createWasmKernels(1);
+    const fresh = createWasmKernels(build, 1);
     const values = fresh.eigenvalues({ size: 100, entries, packed: false });
     fresh.addOuterProducts(new Float64Array(500 * 1001), new Float64Array(1e5).fill(Number.NaN), 100, 1000);
     expect(fresh.eigenvalues({ size: 100, entries, packed: false })).toEqual(values);

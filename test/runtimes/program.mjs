@@ -1,8 +1,17 @@
 // What the package does in a runtime: writes events, reads them, measures a layer; prints what came out as JSON.
-//   <runtime> test/runtimes/program.mjs <logdir>
-import { CovarianceAccumulator, readEvents, SaturationRecorder, Spectrum, SummaryWriter } from '../../dist/index.js';
+//   <runtime> test/runtimes/program.mjs <logdir> [kernels]
+import {
+  CovarianceAccumulator,
+  kernelsName,
+  readEvents,
+  SaturationRecorder,
+  Spectrum,
+  SummaryWriter,
+  useKernels,
+} from '../../dist/index.js';
 
-const [logdir] = process.argv.slice(2);
+const [logdir, kernels] = process.argv.slice(2);
+if (kernels) useKernels(kernels);
 const writer = new SummaryWriter(logdir);
 for (let step = 0; step < 100; step++) writer.addScalar('loss', 1 / (1 + step), step);
 writer.addHistogram(
@@ -26,4 +35,4 @@ await recorder.close();
 const accumulator = new CovarianceAccumulator(40);
 accumulator.update(data);
 const { eigenvalues } = await Spectrum.solve(accumulator);
-console.log(JSON.stringify({ tags: [...tags], saturation, eigenvalues: [...eigenvalues] }));
+console.log(JSON.stringify({ tags: [...tags], saturation, eigenvalues: [...eigenvalues], kernels: kernelsName() }));

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { kernelsName, useKernels } from '../../src/kernels/kernels.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Reservoir } from '../../src/statistics/reservoir.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
@@ -237,6 +238,22 @@ describe('CovarianceAccumulator', () => {
   });
 
   describe('toBytes and fromBytes', () => {
+    it('keep whose kernels have summed', () => {
+      const before = kernelsName();
+      const [one, other] = (['typescript', 'wasm'] as const).map((name) => {
+        useKernels(name);
+        const accumulator = accumulate(2, gaussianRows(500, [1, 2], 3));
+        accumulator.mean(); // until it is asked for something, rows may wait
+        expect(accumulator.kernels).toBe(name);
+        return accumulator;
+      });
+      useKernels(before);
+      expect(CovarianceAccumulator.fromBytes(other.toBytes()).kernels).toBe('wasm');
+      one.merge(other);
+      expect(CovarianceAccumulator.fromBytes(one.toBytes()).kernels).toBe('several');
+      expect(new CovarianceAccumulator(2).kernels).toBeUndefined();
+    });
+
     it.each([0, 1, 10, 300, 5000])('continue after %i rows as if nothing had happened', (rows) => {
       const samples = Float32Array.from(gaussianRows(rows + 700, [1, 2, 3, 4, 5], 9, 10));
       const straight = accumulate(5, samples.subarray(0, rows * 5));

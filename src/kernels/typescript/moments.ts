@@ -1,4 +1,4 @@
-import { joinMeans, keepFiniteRows, type MomentSums, type Rows } from '../moments.js';
+import { joinMeans, keepFiniteRows, type MomentSums, type Rows, summedBy } from '../moments.js';
 
 /** Rows of one block: enough to make the merge of the means negligible, few enough to stay in the cache. */
 const BLOCK_ROWS = 128;
@@ -15,6 +15,7 @@ export function addRows(moments: MomentSums, rows: Rows, first: number, count: n
     const kept = addBlock(moments, centered, size);
     rejected += size - kept;
   }
+  moments.kernels = summedBy(moments.kernels, 'typescript');
   return rejected;
 }
 

@@ -1,21 +1,14 @@
-import { BAND } from './generated/wasm.js';
-import type { Scratch } from './memory.js';
+import type { Scratch, WasmBuild } from './memory.js';
 
 /*
  * Symmetric matrix -> band -> tridiagonal matrix, in the module's memory: the two stages are band-reduction.as.ts and
- * bulge-chasing.as.ts, and what is done between them stands here. BAND is the number of couplings on either side of the
- * band's diagonal.
+ * bulge-chasing.as.ts, and what is done between them stands here. BAND, which each build of the kernels has its own of, is the
+ * number of couplings on either side of the band's diagonal.
  */
-
-/**
- * Numbers from an entry of the band to the entry below it, in the same column. A row has room for its band and for a bulge
- * left of it.
- */
-const BAND_STRIDE = 3 * BAND;
 
 /** Bytes of the work area of both stages; the band takes the place of the first stage's vectors. */
-export function bandWork(size: number): number {
-  const vectors = 11 * BAND * (size + 40);
+export function bandWork({ BAND }: WasmBuild, size: number): number {
+  const vectors = 11 * BAND * (size + 48);
   const squares = 12 * BAND * BAND;
   return (vectors + squares) * 8;
 }
@@ -32,20 +25,23 @@ interface Addresses {
 }
 
 /** Reduces the matrix to a band and that to tridiagonal form, with the same eigenvalues; destroys the matrix. */
-export function tridiagonalizeByBand({ buffer, exports }: Scratch, at: Addresses): void {
-  const { size, stride, matrix, diagonal, offDiagonal, work } = at;
-  exports.reduceToBand(matrix, size, stride, work);
+export function tridiagonalizeByBand({ buffer, build, exports }: Scratch, at: Addresses): void {
+  const { BAND } = build;
+  // Numbers from an entry of the band to the one below it, in the same column: a row has room for its band and a bulge left of it.
+  const stride = 3 * BAND;
+  const { size, matrix, diagonal, offDiagonal, work } = at;
+  exports.reduceToBand(matrix, size, at.stride, work);
   const memory = new Float64Array(buffer);
   // Behind the vectors that chaseBulges works with come 2 BAND rows of zeros, then the band.
   const zeros = work / 8 + 6 * BAND;
-  const origin = zeros + 2 * BAND * (BAND_STRIDE + 1);
-  memory.fill(0, zeros, origin + size * (BAND_STRIDE + 1));
+  const origin = zeros + 2 * BAND * (stride + 1);
+  memory.fill(0, zeros, origin + size * (stride + 1));
   for (let i = 0; i < size; i++) {
     for (let j = Math.max(0, i - BAND); j <= i; j++) {
-      const entry = memory[(matrix + i * stride) / 8 + j];
-      memory[origin + i * BAND_STRIDE + j] = entry;
-      memory[origin + j * BAND_STRIDE + i] = entry;
+      const entry = memory[(matrix + i * at.stride) / 8 + j];
+      memory[origin + i * stride + j] = entry;
+      memory[origin + j * stride + i] = entry;
     }
   }
-  exports.chaseBulges(origin * 8, size, BAND_STRIDE * 8, diagonal, offDiagonal, work);
+  exports.chaseBulges(origin * 8, size, stride * 8, diagonal, offDiagonal, work);
 }

@@ -1,7 +1,8 @@
+import { summedBy } from '../moments.js';
 import type { NumericKernels } from '../numeric-kernels.js';
 import { sortDescending, sortPairsDescending } from '../symmetric.js';
-import { wasmBase64 } from './generated/wasm.js';
-import { Scratch } from './memory.js';
+import { fused, probeBase64, wasm } from './generated/wasm.js';
+import { moduleOf, Scratch } from './memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './moments.js';
 import { Solver } from './solver.js';
 import { addUnits } from './units.js';
@@ -10,16 +11,17 @@ import { addUnits } from './units.js';
 const BAND_FROM = 1792;
 
 /**
- * The kernels in WebAssembly: the module that scripts/build.mjs compiles from assembly/ and stores as a string, with a
- * memory that each call lays out afresh. Throws if WebAssembly or its SIMD is missing or forbidden.
+ * The kernels in WebAssembly: a module that scripts/build.mjs compiles from assembly/ and stores as a string, with a
+ * memory that each call lays out afresh. Throws if WebAssembly or its SIMD is missing or forbidden, and for 'wasm-fma' if the
+ * engine has no relaxed SIMD or the processor does not fuse.
  *
  * @param bandFrom for tests: the size from which eigenvalues without vectors are found by way of a band
  */
-export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
-  const module = new WebAssembly.Module(Uint8Array.from(atob(wasmBase64), (c) => c.charCodeAt(0)));
-  const scratch = new Scratch(module);
+export function createWasmKernels(name: 'wasm' | 'wasm-fma', bandFrom = BAND_FROM): NumericKernels {
+  if (name === 'wasm-fma' && !fuses()) throw new Error('relaxed SIMD is missing, or rounds twice');
+  const scratch = new Scratch(name === 'wasm' ? wasm : fused);
   return {
-    name: 'wasm',
+    name,
     addRows: (moments, rows, first, count, float32Products) => {
       const block = new MomentsBlock(scratch, moments.features, rows.BYTES_PER_ELEMENT, float32Products);
       block.load(moments.scatter);
@@ -32,6 +34,7 @@ export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
         rejected += size - kept;
       }
       block.store(moments.scatter);
+      moments.kernels = summedBy(moments.kernels, name);
       return rejected;
     },
     addOuterProducts: (packed, rows, count, features) => {
@@ -58,4 +61,12 @@ export function createWasmKernels(bandFrom = BAND_FROM): NumericKernels {
       return sorted;
     },
   };
+}
+
+/** Whether a product and a sum are rounded once. Throws if the engine has no relaxed SIMD. */
+function fuses(): boolean {
+  const memory = new WebAssembly.Memory({ initial: 0 });
+  const { exports } = new WebAssembly.Instance(moduleOf(probeBase64), { env: { memory } });
+  const { fusedDifference } = exports as { fusedDifference(a: number, b: number): number };
+  return fusedDifference(1 + 2 ** -30, 1 + 2 ** -29) === 2 ** -60;
 }

@@ -1,4 +1,4 @@
-import { SPREAD, TILE_ROWS } from './generated/wasm.js';
+import { wasm } from './generated/wasm.js';
 
 /*
  * The memory of the WebAssembly module: its functions, the buffer they work in, and the layout of that buffer for one call.
@@ -48,15 +48,25 @@ const PAGE_BYTES = 65536;
 /** Memory beyond this is given back after solving: the whole memory is replaced, because it cannot shrink. */
 const KEPT_BYTES = 64 << 20;
 
-/** The module and its memory, which each call uses afresh. */
+/** A build of the kernels: the module, and what the host must know of it (constants.as.ts). */
+export type WasmBuild = typeof wasm;
+
+/** The module of a build. */
+export function moduleOf(base64: string): WebAssembly.Module {
+  return new WebAssembly.Module(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+}
+
+/** A module and its memory, which each call uses afresh. */
 export class Scratch {
+  readonly build: WasmBuild;
   readonly #module: WebAssembly.Module;
   #memory!: WebAssembly.Memory;
   /** The module's functions, which work in this memory; `reserve` may replace them. */
   exports!: WasmExports;
 
-  constructor(module: WebAssembly.Module) {
-    this.#module = module;
+  constructor(build: WasmBuild) {
+    this.build = build;
+    this.#module = moduleOf(build.base64);
     this.#instantiate(PAGE_BYTES);
   }
 
@@ -91,8 +101,8 @@ export class Scratch {
 
 /** Addresses for one call, one behind another, aligned to 64 bytes. */
 export class Layout {
-  /** Behind what tile-product.as.ts writes: products, then from SPREAD on a tile of TILE_ROWS rows of 64 bytes each. */
-  #next = SPREAD + TILE_ROWS * 64;
+  /** Behind what tile-product.as.ts writes, in either build. */
+  #next = wasm.SPREAD_END;
 
   /** The address of the next `bytes` bytes. */
   take(bytes: number): number {

@@ -1,10 +1,10 @@
 import { joinMeans, keepFiniteRows, type MomentSums, type Rows } from '../moments.js';
-import { TILE_ROWS } from './generated/wasm.js';
+import { wasm } from './generated/wasm.js';
 import { Layout, type Scratch, type WasmExports } from './memory.js';
 
 /** Rows of one block of the moments kernel. A tile's last row holds what merges the means (pack.as.ts). */
-export const BLOCK_ROWS = TILE_ROWS - 1;
-const TILE_BYTES = TILE_ROWS * 4 * 8;
+export const BLOCK_ROWS = wasm.TILE_ROWS - 1;
+const TILE_BYTES = wasm.TILE_ROWS * 4 * 8;
 
 /**
  * One block of rows and the scatter it is added to, in the module's memory: the scatter is loaded, blocks of rows are
@@ -31,7 +31,7 @@ export class MomentsBlock {
     const gain = layout.take(features * 8);
     const scatterLength = (features * (features + 1)) / 2;
     const scatter = layout.take(scatterLength * 8);
-    const tiles = layout.take(Math.ceil(features / 4) * TILE_BYTES);
+    const tiles = layout.take((Math.ceil(features / 4) + 1) * TILE_BYTES); // a left operand begins two columns before a tile's end
     const rows = layout.take(BLOCK_ROWS * features * bytesPerNumber + 64); // the last columns' tile is read whole
     const buffer = scratch.reserve(layout.bytes);
     this.#exports = scratch.exports;

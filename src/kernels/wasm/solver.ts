@@ -1,6 +1,5 @@
 import { largestEntry, rowStart, type SymmetricMatrix, scaleFor } from '../symmetric.js';
 import { bandWork, tridiagonalizeByBand } from './band.js';
-import { COLLECTED_SWEEPS } from './generated/wasm.js';
 import { Layout, type Scratch } from './memory.js';
 
 /** A symmetric matrix in the module's memory, scaled to a harmless magnitude and reduced to tridiagonal form. */
@@ -27,9 +26,9 @@ export class Solver {
     const diagonal = layout.take(size * 8);
     const offDiagonal = layout.take(size * 8);
     const tau = layout.take(size * 8);
-    const work = layout.take(byBand ? bandWork(size) : 4 * (size + 8) * 8);
+    const work = layout.take(byBand ? bandWork(scratch.build, size) : 4 * (size + 8) * 8);
     const at = layout.take(size * this.#stride);
-    const sweeps = aim === 'vectors' ? COLLECTED_SWEEPS : 0;
+    const sweeps = aim === 'vectors' ? scratch.build.COLLECTED_SWEEPS : 0;
     const vectors = layout.take(sweeps > 0 ? (size + 3) * this.#stride : 0);
     const ranges = layout.take(sweeps * 2 * 8);
     const rotations = layout.take(sweeps * 2 * 8 * size);

@@ -1,3 +1,4 @@
+import type { KernelsName } from '../../kernels/moments.js';
 import type { AccumulatorOptions, AccumulatorState } from '../accumulator-state.js';
 import type { Solved, SolveOptions, SolveRequest } from './solve.js';
 
@@ -29,6 +30,8 @@ export interface Segment {
 
 /** What the host sends. */
 export type ToWorker =
+  /** Compute with the host's kernels; sent before anything else. */
+  | { type: 'kernels'; name: KernelsName }
   /** Question: solve a matrix or an accumulator that travels with the message. */
   | { type: 'solve'; id: number; request: SolveRequest }
   /** From now on there is a ring, and accumulators with these options. */

@@ -1,4 +1,5 @@
 import { startWorker } from '#platform';
+import { kernelsName } from '../../kernels/kernels.js';
 import type { WorkerThread } from '../../platform/platform.js';
 import { workerSource } from './generated/worker-source.js';
 import type { Answer, Command, FromWorker, Question } from './protocol.js';
@@ -109,6 +110,7 @@ export class ComputeThread {
     });
     if (this.#worker) {
       this.#worker.setRef(true); // until it is ready or has failed
+      this.post({ type: 'kernels', name: kernelsName() });
     } else {
       this.#failure = new NoThreadError('worker threads are not available here');
       reject(this.#failure);

@@ -1,3 +1,4 @@
+import { useKernels } from '../../kernels/kernels.js';
 import type { AccumulatorOptions } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import {
@@ -31,6 +32,9 @@ let accumulatorOptions: AccumulatorOptions = {};
 
 scope.onmessage = ({ data: message }) => {
   switch (message.type) {
+    case 'kernels':
+      useKernels(message.name);
+      break;
     case 'ring':
       ring = { rows: new Float32Array(message.rows), counters: new Int32Array(message.counters) };
       accumulatorOptions = message.options;

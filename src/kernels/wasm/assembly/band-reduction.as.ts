@@ -2,12 +2,12 @@
 // symmetric band reduction"). Row by row, every reflector costs a pass over the whole matrix; here one pass serves BAND
 // reflectors at once, by products of blocks. Bands become tridiagonal in bulge-chasing.as.ts.
 import { makeReflector } from './reflector.as';
-import { addTileProduct, spreadTile } from './tile-product.as';
+import { addTileProduct, HEIGHT, SPREAD_ROW, spreadPair } from './tile-product.as';
 import { reflectFour } from './tridiagonal.as';
 import { addScaled, dot, get, set } from './vector.as';
 
-/** Couplings that are left on either side of the diagonal; also the rows of a panel and of a block. */
-export const BAND: i32 = 32;
+/** Couplings that are left on either side of the diagonal; also the rows of a panel and of a block: a multiple of HEIGHT and of 4. */
+export const BAND: i32 = HEIGHT == 4 ? 32 : 36;
 /** BAND numbers. */
 export const ROW: usize = <usize>BAND << 3;
 /** BAND x BAND numbers. */
@@ -33,9 +33,11 @@ let packed: usize = 0;
 /** BAND x BAND matrices; the first is room for an operand of addProduct, twice as large when spread. */
 let small: usize = 0;
 
-/** Eight tiles, one behind the other: left operand of addProduct. */
+/** BAND columns, HEIGHT and HEIGHT: left operand of addProduct, of 2 ROW bytes per row. */
 function spreadBlock(from: usize, step: usize, count: i32, to: usize): void {
-  for (const end = from + ROW; from < end; from += 32, to += <usize>count << 6) spreadTile(from, step, count, to);
+  for (let i = 0; i < BAND; i += HEIGHT, to += <usize>count * SPREAD_ROW) {
+    for (let at = to; at < to + SPREAD_ROW; at += 32, from += 16) spreadPair(from, step, count, at);
+  }
 }
 
 /** out += left^T right, for `rows` of BAND rows; up to three more columns are done than asked for. */
@@ -44,7 +46,7 @@ function addProduct(
 ): void {
   for (const end = right + (<usize>columns << 3); right < end; right += 32, out += 32) {
     let from = left, at = out;
-    for (let i = rows; i > 0; i -= 4, from += <usize>count << 6, at += 4 * outStep) {
+    for (let i = rows; i > 0; i -= HEIGHT, from += <usize>count * SPREAD_ROW, at += <usize>HEIGHT * outStep) {
       addTileProduct(from, right, rightStep, count, at, outStep, i);
     }
   }
@@ -68,10 +70,10 @@ function transpose(from: usize, fromStep: usize, to: usize, toStep: usize, rows:
 
 /**
  * Reduces the lower triangle of `matrix` to its diagonal and the BAND couplings left of it. Right of the diagonal is
- * scratch. work: 11 BAND vectors of size + 40 numbers and 12 BAND x BAND matrices.
+ * scratch. work: 11 BAND vectors of size + 48 numbers and 12 BAND x BAND matrices.
  */
 export function reduceToBand(matrix: usize, size: i32, stride: usize, work: usize): void {
-  length = (<usize>((size + BAND - 1) & -BAND) << 3) + 64;
+  length = <usize>((size + BAND - 1) / BAND) * ROW + 64;
   const vectors = <usize>BAND * length;
   vs = work;
   ws = vs + vectors;

@@ -2,6 +2,7 @@
 // to tridiagonal form", in the blocks of Haidar, Ltaief & Dongarra 2011). From the last row up, a reflector of BAND numbers
 // leaves one coupling; the bulge it makes is chased up and out, its worst row by each further reflector.
 import { BAND, ROW } from './band-reduction.as';
+import { addProducts, multiplyAdd } from './multiply-add.as';
 import { makeReflector } from './reflector.as';
 import { reflectFour } from './tridiagonal.as';
 import { dot, get, set } from './vector.as';
@@ -59,10 +60,10 @@ function combineRows(u: usize, rows: usize, stride: usize, z: usize): void {
     let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
     for (let at = u; at < u + ROW; at += 8, row += stride) {
       const f = v128.load64_splat(at);
-      s0 = f64x2.add(s0, f64x2.mul(f, v128.load(row)));
-      s1 = f64x2.add(s1, f64x2.mul(f, v128.load(row, 16)));
-      s2 = f64x2.add(s2, f64x2.mul(f, v128.load(row, 32)));
-      s3 = f64x2.add(s3, f64x2.mul(f, v128.load(row, 48)));
+      s0 = multiplyAdd(s0, f, v128.load(row));
+      s1 = multiplyAdd(s1, f, v128.load(row, 16));
+      s2 = multiplyAdd(s2, f, v128.load(row, 32));
+      s3 = multiplyAdd(s3, f, v128.load(row, 48));
     }
     v128.store(z, s0);
     v128.store(z, s1, 16);
@@ -81,10 +82,10 @@ function addTwo(rows: usize, stride: usize, f: usize, p: usize, g: usize, q: usi
     let a = rows, b = a + stride, c = b + stride, d = c + stride;
     for (let x = p, y = q; x < p + 2 * ROW; x += 16, y += 16, a += 16, b += 16, c += 16, d += 16) {
       const px = v128.load(x), qx = v128.load(y);
-      v128.store(a, f64x2.add(v128.load(a), f64x2.add(f64x2.mul(f0, px), f64x2.mul(g0, qx))));
-      v128.store(b, f64x2.add(v128.load(b), f64x2.add(f64x2.mul(f1, px), f64x2.mul(g1, qx))));
-      v128.store(c, f64x2.add(v128.load(c), f64x2.add(f64x2.mul(f2, px), f64x2.mul(g2, qx))));
-      v128.store(d, f64x2.add(v128.load(d), f64x2.add(f64x2.mul(f3, px), f64x2.mul(g3, qx))));
+      v128.store(a, addProducts(v128.load(a), f0, px, g0, qx));
+      v128.store(b, addProducts(v128.load(b), f1, px, g1, qx));
+      v128.store(c, addProducts(v128.load(c), f2, px, g2, qx));
+      v128.store(d, addProducts(v128.load(d), f3, px, g3, qx));
     }
   }
 }

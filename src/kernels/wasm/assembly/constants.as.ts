@@ -3,4 +3,4 @@
 export { TILE_ROWS } from './pack.as';
 export { BAND } from './band-reduction.as';
 export { COLLECTED_SWEEPS } from './ql.as';
-export { SPREAD } from './tile-product.as';
+export { SPREAD_END } from './tile-product.as';

@@ -2,6 +2,7 @@
 // bytes, aligned to 16; src/kernels/wasm/ (memory.ts, moments.ts, solver.ts, band.ts) lays them out.
 export { packFloat32, packFloat64, sumColumnsFloat32, sumColumnsFloat64 } from './pack.as';
 export { addOuterProduct, addOuterProducts } from './moments.as';
+export { multiplyPartFloat32 } from './tile-product.as';
 export { addUnits } from './units.as';
 export { tridiagonalize, reflectorRows } from './tridiagonal.as';
 export { ql } from './ql.as';

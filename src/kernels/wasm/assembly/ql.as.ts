@@ -1,4 +1,5 @@
 // Eigenvalues of symmetric tridiagonal matrices: see src/kernels/typescript/ql.ts, which says the same with its sources.
+import { multiplyAdd, multiplySubtract } from './multiply-add.as';
 import { get, set } from './vector.as';
 
 /** Sweeps whose rotations are collected before they are applied to the eigenvectors, strip by strip. */
@@ -193,17 +194,17 @@ function applyRotations(vectors: usize, stride: usize, rotations: usize, ranges:
         const c = v128.load64_splat(sweep + (<usize>i << 4)), s = v128.load64_splat(sweep + (<usize>i << 4), 8);
         const below = at - stride;
         let y = v128.load(below);
-        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x0)));
-        x0 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x0));
+        v128.store(at, multiplyAdd(f64x2.mul(s, y), c, x0));
+        x0 = multiplySubtract(f64x2.mul(c, y), s, x0);
         y = v128.load(below, 16);
-        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x1)), 16);
-        x1 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x1));
+        v128.store(at, multiplyAdd(f64x2.mul(s, y), c, x1), 16);
+        x1 = multiplySubtract(f64x2.mul(c, y), s, x1);
         y = v128.load(below, 32);
-        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x2)), 32);
-        x2 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x2));
+        v128.store(at, multiplyAdd(f64x2.mul(s, y), c, x2), 32);
+        x2 = multiplySubtract(f64x2.mul(c, y), s, x2);
         y = v128.load(below, 48);
-        v128.store(at, f64x2.add(f64x2.mul(s, y), f64x2.mul(c, x3)), 48);
-        x3 = f64x2.sub(f64x2.mul(c, y), f64x2.mul(s, x3));
+        v128.store(at, multiplyAdd(f64x2.mul(s, y), c, x3), 48);
+        x3 = multiplySubtract(f64x2.mul(c, y), s, x3);
         at = below;
       }
       v128.store(at, x0);

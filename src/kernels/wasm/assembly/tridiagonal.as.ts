@@ -1,4 +1,5 @@
 // Householder reduction to tridiagonal form: see src/kernels/typescript/tridiagonal.ts, which says the same without SIMD.
+import { multiplyAdd, subtractProducts } from './multiply-add.as';
 import { makeReflector } from './reflector.as';
 import { addScaled, dot, get, set, subtractTwo, sumLanes } from './vector.as';
 
@@ -54,14 +55,14 @@ function updateAndMultiply(matrix: usize, stride: usize, r: i32, v: usize, w: us
     let s0 = f64x2.splat(0), s1 = s0;
     for (let p: usize = 0; p < o; p += 16) {
       const vj = v128.load(v + p), wj = v128.load(w + p), uj = v128.load(u + p);
-      let x = f64x2.sub(v128.load(a + p), f64x2.add(f64x2.mul(v0, wj), f64x2.mul(w0, vj)));
+      let x = subtractProducts(v128.load(a + p), v0, wj, w0, vj);
       v128.store(a + p, x);
-      s0 = f64x2.add(s0, f64x2.mul(x, uj));
-      let yj = f64x2.add(v128.load(y + p), f64x2.mul(x, u0));
-      x = f64x2.sub(v128.load(b + p), f64x2.add(f64x2.mul(v1, wj), f64x2.mul(w1, vj)));
+      s0 = multiplyAdd(s0, x, uj);
+      let yj = multiplyAdd(v128.load(y + p), x, u0);
+      x = subtractProducts(v128.load(b + p), v1, wj, w1, vj);
       v128.store(b + p, x);
-      s1 = f64x2.add(s1, f64x2.mul(x, uj));
-      yj = f64x2.add(yj, f64x2.mul(x, u1));
+      s1 = multiplyAdd(s1, x, uj);
+      yj = multiplyAdd(yj, x, u1);
       v128.store(y + p, yj);
     }
     // The 2 x 2 block on the diagonal.
@@ -106,10 +107,10 @@ export function reflectFour(a: usize, stride: usize, u: usize, bytes: usize, fac
   let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (let p: usize = 0; p < bytes; p += 16) {
     const x = v128.load(u + p);
-    s0 = f64x2.add(s0, f64x2.mul(x, v128.load(a + p)));
-    s1 = f64x2.add(s1, f64x2.mul(x, v128.load(b + p)));
-    s2 = f64x2.add(s2, f64x2.mul(x, v128.load(c + p)));
-    s3 = f64x2.add(s3, f64x2.mul(x, v128.load(d + p)));
+    s0 = multiplyAdd(s0, x, v128.load(a + p));
+    s1 = multiplyAdd(s1, x, v128.load(b + p));
+    s2 = multiplyAdd(s2, x, v128.load(c + p));
+    s3 = multiplyAdd(s3, x, v128.load(d + p));
   }
   s0 = f64x2.splat(factor * sumLanes(s0));
   s1 = f64x2.splat(factor * sumLanes(s1));
@@ -117,9 +118,9 @@ export function reflectFour(a: usize, stride: usize, u: usize, bytes: usize, fac
   s3 = f64x2.splat(factor * sumLanes(s3));
   for (let p: usize = 0; p < bytes; p += 16) {
     const x = v128.load(u + p);
-    v128.store(a + p, f64x2.add(v128.load(a + p), f64x2.mul(s0, x)));
-    v128.store(b + p, f64x2.add(v128.load(b + p), f64x2.mul(s1, x)));
-    v128.store(c + p, f64x2.add(v128.load(c + p), f64x2.mul(s2, x)));
-    v128.store(d + p, f64x2.add(v128.load(d + p), f64x2.mul(s3, x)));
+    v128.store(a + p, multiplyAdd(v128.load(a + p), s0, x));
+    v128.store(b + p, multiplyAdd(v128.load(b + p), s1, x));
+    v128.store(c + p, multiplyAdd(v128.load(c + p), s2, x));
+    v128.store(d + p, multiplyAdd(v128.load(d + p), s3, x));
   }
 }

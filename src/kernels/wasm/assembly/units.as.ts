@@ -1,4 +1,5 @@
 // Sums over rows that tell dead units and outliers.
+import { multiplyAdd } from './multiply-add.as';
 import { sumLanes } from './vector.as';
 
 /** Sum of x[i] - first. Four chains of sums, because each waits for its last one. */
@@ -62,8 +63,8 @@ export function addUnits(
       const square0 = f64x2.mul(difference0, difference0), square1 = f64x2.mul(difference1, difference1);
       second0 = f64x2.add(second0, square0);
       second1 = f64x2.add(second1, square1);
-      fourth0 = f64x2.add(fourth0, f64x2.mul(square0, square0));
-      fourth1 = f64x2.add(fourth1, f64x2.mul(square1, square1));
+      fourth0 = multiplyAdd(fourth0, square0, square0);
+      fourth1 = multiplyAdd(fourth1, square1, square1);
     }
     let second = sumLanes(f64x2.add(second0, second1)), fourth = sumLanes(f64x2.add(fourth0, fourth1));
     for (; at < end; at += 8) {
