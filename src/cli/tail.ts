@@ -1,7 +1,7 @@
 /** The command `tail`: scalars and texts as lines, as they are written. */
 import { printable } from '../errors.js';
 import { valueText } from './inspect.js';
-import { findRuns, followRuns, pause, tagFilter, typedPath } from './runs.js';
+import { findRuns, followRuns, pause, tagFilter, typedSource } from './runs.js';
 import { Complaints, type Terminal } from './terminal.js';
 
 /** How often the folder is looked at for new runs, in milliseconds. */
@@ -16,7 +16,7 @@ export async function tail(terminal: Terminal, path: string | undefined, options
     if (!/there is no event file/.test(String(error))) throw error;
   });
   const stop = new AbortController();
-  const look = followRuns(typedPath(path ?? '', 'the path'), tags, stop.signal, {
+  const look = followRuns(typedSource(path ?? ''), tags, stop.signal, {
     begin: () => {},
     take(run, { step, summary }) {
       for (const { tag, value } of summary ?? []) {
