@@ -21,7 +21,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { terminalHasColors } from '#platform';
+import { terminalHasColors, writesToTerminal } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
 import type { Terminal } from './cli/terminal.js';
 import { messageOf, printableLines } from './errors.js';
@@ -32,8 +32,8 @@ import { startFileServer } from './platform/file-server.js';
  *
  * @param name the file's name, for the error
  */
-function writeWhole(descriptor: number, text: string, name: string): void {
-  const bytes = Buffer.from(text);
+function writeWhole(descriptor: number, content: string | Uint8Array, name: string): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   let written = 0;
   try {
     while (written < bytes.length) {
@@ -64,6 +64,7 @@ const terminal: Terminal = {
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
   },
   writeError: (text) => process.stderr.write(text),
+  status: writesToTerminal() ? (text) => process.stderr.write(`\r\u001b[K${text}`) : undefined,
   colors: terminalHasColors(),
   size: () =>
     process.stdout.isTTY ? { columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 } : undefined,
@@ -109,7 +110,7 @@ const terminal: Terminal = {
   createFile(path) {
     mkdirSync(dirname(path), { recursive: true });
     const descriptor = openSync(path, 'w');
-    return { write: (text) => writeWhole(descriptor, text, path), close: () => closeSync(descriptor) };
+    return { write: (content) => writeWhole(descriptor, content, path), close: () => closeSync(descriptor) };
   },
   run: (program, args, { environment, quiet = false }) =>
     new Promise((resolve, reject) => {

@@ -10,6 +10,8 @@ export interface Terminal {
   drained(): Promise<void>;
   /** Writes to standard error. */
   writeError(text: string): void;
+  /** Shows a text at the bottom of the terminal in the place of the last one; undefined where standard error is none. */
+  status?(text: string): void;
   /** Whether standard output shows colors. */
   readonly colors: boolean;
   /** Characters in a line and lines of standard output; undefined if it is no terminal. */
@@ -44,8 +46,8 @@ export interface Terminal {
    * @returns its port, and what resolves when the program is told to end
    */
   serve(served: Served): Promise<{ port: number; ended: Promise<void> }>;
-  /** Opens a file for text that comes piece by piece. */
-  createFile(path: string): { write(text: string): void; close(): void };
+  /** Opens a file for content that comes piece by piece. */
+  createFile(path: string): { write(content: string | Uint8Array): void; close(): void };
 }
 
 /** A command was called in a wrong way. The executable shows the message without a stack. */
@@ -77,6 +79,7 @@ export class Complaints {
 
   add(message: string): void {
     this.#count++;
+    this.#terminal.status?.('');
     this.#terminal.writeError(`${styled(this.#terminal, 'red', printable(message))}\n`);
   }
 }

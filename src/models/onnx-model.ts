@@ -87,13 +87,20 @@ export interface Graph {
   readonly range: Range;
 }
 
+/** A function that a model defines: a node whose operator it is runs its nodes. */
+export interface ModelFunction {
+  /** Names of its inputs, in the order of the inputs of a node that calls it. */
+  readonly inputs: readonly string[];
+  readonly nodes: readonly ModelNode[];
+}
+
 /** A model. */
 export interface OnnxModel {
   readonly graph: Graph;
   /** The graph's field, with its tag. */
   readonly field: Range;
-  /** The functions that the model defines, as `domain:name`. */
-  readonly functions: ReadonlySet<string>;
+  /** The functions that the model defines, by `domain:name`. */
+  readonly functions: ReadonlyMap<string, ModelFunction>;
   /** Whether values of constants are in other files. */
   readonly hasExternalData: boolean;
 }
@@ -224,7 +231,7 @@ export function readModel(source: ModelSource, call: string): OnnxModel {
   const other = whatElse(source);
   if (other !== undefined) throw new RangeError(`${call}: expected an ONNX model, got ${other}`);
   const cursor = new Cursor(source);
-  const functions = new Set<string>();
+  const functions = new Map<string, ModelFunction>();
   let graphs: { graph: Graph; field: Range } | undefined;
   let count = 0;
   try {
@@ -234,7 +241,7 @@ export function readModel(source: ModelSource, call: string): OnnxModel {
         count++;
         const field = { from: cursor.start, to: cursor.to };
         graphs = { graph: readGraph(cursor, cursor.range, 0), field };
-      } else if (cursor.number === 25) functions.add(functionName(cursor, cursor.range));
+      } else if (cursor.number === 25) functions.set(...readFunction(cursor, cursor.range));
     });
   } catch (error) {
     const where = `byte ${cursor.start} of ${source.size}`;
@@ -276,14 +283,21 @@ function whatElse(source: ModelSource): string | undefined {
   return undefined;
 }
 
-function functionName(cursor: Cursor, range: Range): string {
+function readFunction(cursor: Cursor, range: Range): [key: string, ModelFunction] {
   let name = '';
   let domain = '';
+  const inputs: string[] = [];
+  const nodes: ModelNode[] = [];
   cursor.each(range, () => {
+    if (cursor.wireType !== 2) return;
     if (cursor.number === 1) name = cursor.text();
     else if (cursor.number === 10) domain = cursor.text();
+    else if (cursor.number === 4) inputs.push(cursor.text());
+    else if (cursor.number === 7) {
+      nodes.push(readNode(cursor, { from: cursor.start, to: cursor.to }, cursor.range, 0));
+    }
   });
-  return `${domain}:${name}`;
+  return [`${domain}:${name}`, { inputs, nodes }];
 }
 
 function readGraph(cursor: Cursor, range: Range, depth: number): Graph {

@@ -132,6 +132,7 @@ const packed = /^Q|NBits|Bnb4/;
 /** What is known of the values of a graph. */
 interface GraphFacts {
   readonly graph: Graph;
+  readonly functions: OnnxModel['functions'];
   readonly constants: ReadonlyMap<string, ConstantTensor>;
   /** Values that depend on the data, not only on its shape. */
   readonly ofData: ReadonlySet<string>;
@@ -162,9 +163,9 @@ export function findLayers(model: OnnxModel, rules: LayerRules): { found: FoundL
         if (node.op === 'If') {
           const where = `If '${node.name || node.outputs[0]}' (${name})`;
           const insideOf = facts.insideOf === undefined ? where : `${facts.insideOf}, ${where}`;
-          visit(factsOf(graph, facts, [...facts.within, { node, index }], insideOf));
+          visit(factsOf(graph, facts, facts.functions, [...facts.within, { node, index }], insideOf));
         } else {
-          const inner = factsOf(graph, facts, facts.within, `${node.op} '${node.name}'`);
+          const inner = factsOf(graph, facts, facts.functions, facts.within, `${node.op} '${node.name}'`);
           const names = graph.nodes.flatMap((each) => layerOf(each, inner, rules, new Map())?.layer.name ?? []);
           const why = `inside of ${node.op} '${node.name || node.outputs[0]}', whose values do not leave it`;
           leftOut.push(...names.map((each) => ({ name: each, why })));
@@ -172,13 +173,14 @@ export function findLayers(model: OnnxModel, rules: LayerRules): { found: FoundL
       }
     }
   };
-  visit(factsOf(model.graph, undefined, [], undefined));
+  visit(factsOf(model.graph, undefined, model.functions, [], undefined));
   return { found, leftOut };
 }
 
 function factsOf(
   graph: Graph,
   outer: GraphFacts | undefined,
+  functions: OnnxModel['functions'],
   within: readonly Branch[],
   insideOf: string | undefined,
 ): GraphFacts {
@@ -204,7 +206,7 @@ function factsOf(
     }
   }
   const outputs = new Set(graph.outputs.map(({ name }) => name));
-  return { graph, constants, ofData, consumers, outputs, within, insideOf };
+  return { graph, functions, constants, ofData, consumers, outputs, within, insideOf };
 }
 
 /** Exporters transpose the weight of a matrix, whose last two dims change places. */
@@ -219,13 +221,16 @@ function layerOf(
   taken: Map<string, number>,
 ): FoundLayer | undefined {
   const { constants, ofData, consumers } = facts;
-  const family = families.get(node.op);
+  const matrix = (name: string) => (rankOf(constants.get(name)) >= 2 ? false : undefined);
+  const inner = families.has(node.op) ? undefined : layerWithin(node, facts.functions, matrix);
+  // What a call puts out is the layer's, whatever the function does behind it.
+  const main = inner === undefined ? node : { ...inner.node, outputs: node.outputs };
+  const family = families.get(main.op);
   const variable = node.inputs.filter((name) => name !== '' && !constants.has(name));
   const weights = node.inputs.filter((name) => {
     const tensor = constants.get(name);
     return tensor !== undefined && (tensor.dims.length >= 2 || integers.has(node.op) || packed.test(node.op));
   });
-  // What it says about a function's node is not known, but it is a layer if it has a weight.
   const isRuled =
     family !== undefined &&
     variable.some((name) => ofData.has(name)) &&
@@ -243,14 +248,14 @@ function layerOf(
   const count = (taken.get(wanted) ?? 0) + 1;
   taken.set(wanted, count);
   const tensor = constants.get(weight ?? '');
-  const features = featuresOf(node, family, tensor);
+  const features = featuresOf(main, family, inner?.isTransposed === true && tensor ? transposed(tensor) : tensor);
   const layer: OnnxLayer = {
     name: count === 1 ? wanted : `${wanted}_${count}`,
     op,
     value,
     kind: family === 'map' ? 'map' : 'sequence',
     recurrent: family === 'recurrent',
-    layout: layoutOf(node, family, value),
+    layout: layoutOf(main, family, value),
     isOutput: facts.within.length === 0 && facts.outputs.has(value),
     ...(weight !== undefined && tensor !== undefined && { weight: { name: weight, shape: tensor.dims } }),
     ...(features !== undefined && { features }),
@@ -258,6 +263,49 @@ function layerOf(
   };
   const noted = facts.graph.values.get(value)?.elementType ?? 0;
   return { layer, wanted: { value, within: facts.within, elementType: noted || floatType(tensor) } };
+}
+
+/** Functions that call functions that call functions: no model nests so many, and a function may call itself. */
+const mostCalls = 10;
+
+/** A layer within a function, and whether the function transposes its weight first. */
+interface InnerLayer {
+  readonly node: ModelNode;
+  readonly isTransposed: boolean;
+}
+
+/**
+ * What a call of one of the model's functions does: the last layer within it, by a weight that the call hands over. Undefined if
+ * it has none.
+ *
+ * @param weightOf whether an input of the call is a weight (undefined if not), and whether it is transposed
+ */
+function layerWithin(
+  call: ModelNode,
+  functions: OnnxModel['functions'],
+  weightOf: (name: string) => boolean | undefined,
+  depth = 0,
+): InnerLayer | undefined {
+  const called = functions.get(`${call.domain}:${call.op}`);
+  if (called === undefined || depth > mostCalls) return undefined;
+  const weights = new Map(
+    called.inputs.flatMap((name, at) => {
+      const isTransposed = weightOf(call.inputs[at] ?? '');
+      return isTransposed === undefined ? [] : [[name, isTransposed]];
+    }),
+  );
+  let last: InnerLayer | undefined;
+  for (const node of called.nodes) {
+    const given = node.inputs.filter((name) => name !== '');
+    const weight = given.find((name) => weights.has(name));
+    const isTransposed = weight !== undefined && weights.get(weight) === true;
+    if (given.length > 0 && given.every((name) => weights.has(name))) {
+      for (const name of node.outputs) weights.set(name, isTransposed !== (node.op === 'Transpose'));
+    } else if (!families.has(node.op)) {
+      last = layerWithin(node, functions, (name) => weights.get(name), depth + 1) ?? last;
+    } else if (weight !== undefined) last = { node, isTransposed };
+  }
+  return last;
 }
 
 function rankOf(tensor: ConstantTensor | undefined): number {

@@ -98,6 +98,15 @@ export function warn(message: string): void {
   else process.emitWarning(text, { type: 'DelveTensorBoardWarning' });
 }
 
+/** A variable of the environment; undefined if it is not set or empty, or if Deno was not given --allow-env. */
+export function environment(name: string): string | undefined {
+  try {
+    return process.env[name] || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Keeps a timer from keeping the program alive. */
 export function unref(timer: ReturnType<typeof setTimeout>): void {
   timer.unref();
@@ -105,7 +114,9 @@ export function unref(timer: ReturnType<typeof setTimeout>): void {
 
 /** Whether colors may be written to the terminal: not into a file or pipe, and not if NO_COLOR is set. */
 export function terminalHasColors(): boolean {
-  // Node's hasColors also knows TERM=dumb and FORCE_COLOR.
+  const { FORCE_COLOR } = process.env;
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+  // Node's hasColors also knows TERM=dumb and NO_COLOR.
   return process.stdout.isTTY === true && process.stdout.hasColors();
 }
 

@@ -523,7 +523,7 @@ describe('report', () => {
       err: expect.stringContaining('expected the path of a logdir'),
     });
     await expect(cli(['report', temporaryFolder()])).rejects.toThrow(/found none/);
-  }, 60_000);
+  });
 });
 
 describe('report on several experiments', () => {
@@ -548,7 +548,7 @@ describe('report on several experiments', () => {
     const { code, err, out: said } = await cli(['report', logdir], { out });
     expect({ code, said }).toEqual({ code: 1, said: `${out}\n` });
     expect(err).toMatch(/^Damaged record at byte 0 of /);
-  }, 60_000);
+  });
 });
 
 describe('the command line', () => {
@@ -578,9 +578,9 @@ describe('the command line', () => {
   });
 
   it('names options that a command does not have, and commands that were meant', async () => {
-    expect(await cli(['verify', 'x'], { json: true })).toMatchObject({
+    expect(await cli(['verify', 'x'], { raw: true })).toMatchObject({
       code: 2,
-      err: expect.stringContaining('verify has no option --json'),
+      err: expect.stringContaining('verify has no option --raw'),
     });
     expect(await cli(['inspect', 'x'], { out: 'y' })).toMatchObject({
       code: 2,
@@ -626,8 +626,8 @@ describe('the command line', () => {
     [['inspect', '/nowhere/at/all'], {}, /there is no file or folder "\/nowhere\/at\/all"/],
     [['inspect', '.', '.'], {}, /expected one path, got 2/],
     [['inspect', goldenFolder], { tags: '(' }, /--tags: /],
-    [['export', goldenFolder], { kind: 'meshes' }, /--kind: expected scalars, .*got "meshes"/],
-    [['export', goldenFolder], { format: 'xml' }, /--format: expected csv or json, got "xml"/],
+    [['export', goldenFolder], { kind: 'graphs' }, /--kind: expected scalars, .*got "graphs"/],
+    [['export', goldenFolder], { format: 'xml' }, /--format: expected csv, json, jsonl, parquet, got "xml"/],
     [['export', goldenFolder], { kind: 'images' }, /--out: expected the folder/],
     [['inspect', 's3://bucket/runs'], {}, /the path: expected a path of this computer, .*copy the files there first/],
     [['verify', '~/runs'], {}, /only a shell replaces ~/],
@@ -702,7 +702,7 @@ describe('as a program', () => {
     writeFileSync(join(logdir, '1.tfevents'), goldenBytes(scalarFile.path));
     execFileSync('mkfifo', [join(logdir, '2.tfevents'), join(logdir, 'notes')]);
     for (const name of ['inspect', 'verify', 'export']) {
-      const { status, stdout } = spawnSync(process.execPath, [command, name, logdir], { timeout: 20_000 });
+      const { status, stdout } = spawnSync(process.execPath, [command, name, logdir], { timeout: 120_000 });
       expect({ name, status }).toEqual({ name, status: 0 });
       expect(stdout.toString()).not.toContain('2.tfevents');
     }

@@ -84,15 +84,15 @@ describe('tail', () => {
     await first.flush();
     const { said, end, run } = cli();
     const code = run(['tail', folder], { tags: 'loss|note' });
-    await expect.poll(() => said.out, { timeout: 20_000 }).toBe('train\t1\tloss\t0.5\n');
+    await expect.poll(() => said.out, { timeout: 120_000 }).toBe('train\t1\tloss\t0.5\n');
     first.addScalar('loss', 0.25, 2);
     first.addScalar('other', 1, 2);
     await first.flush();
-    await expect.poll(() => said.out, { timeout: 20_000 }).toContain('train\t2\tloss\t0.25\n');
+    await expect.poll(() => said.out, { timeout: 120_000 }).toContain('train\t2\tloss\t0.25\n');
     const second = new SummaryWriter(join(folder, 'val'));
     second.addText('note', 'two\nlines \u001b[2J', 3);
     await second.flush();
-    await expect.poll(() => said.out, { timeout: 20_000 }).toContain('val\t3\tnote\t');
+    await expect.poll(() => said.out, { timeout: 120_000 }).toContain('val\t3\tnote\t');
     expect(said.out).not.toContain('\u001b');
     expect(said.out).not.toContain('other');
     expect(said.out.trimEnd().split('\n')).toHaveLength(3);
@@ -114,7 +114,7 @@ describe('tail', () => {
     }
     const { said, end, run } = cli();
     const code = run(['tail', folder]);
-    await expect.poll(() => said.out.split('\n').length, { timeout: 20_000 }).toBe(26);
+    await expect.poll(() => said.out.split('\n').length, { timeout: 120_000 }).toBe(26);
     end();
     expect(await code).toBe(0);
     await new Promise((resolve) => setTimeout(resolve, 20));

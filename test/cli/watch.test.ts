@@ -69,13 +69,13 @@ describe('watch', () => {
     await first.epoch(0.2);
     const { said, end, frame, run } = fakeTerminal({ columns: 60, rows: 20 });
     const code = run(folder);
-    await expect.poll(frame, { timeout: 20_000 }).toContain('train  step 1');
+    await expect.poll(frame, { timeout: 120_000 }).toContain('train  step 1');
     expect(frame()).toMatch(/dense1 +0\.2 █+░/);
     await first.epoch(0.9);
     const second = training(join(folder, 'val'));
     await second.epoch(0.5);
     await expect
-      .poll(frame, { timeout: 20_000 })
+      .poll(frame, { timeout: 120_000 })
       .toMatch(/train {2}step 2[\s\S]*dense1 +0\.9[\s\S]*val {2}step 1[\s\S]*dense1 +0\.5/);
     // Each picture begins where the one before it began.
     expect(said.out).toContain('\u001b[4A\r\u001b[J');
@@ -96,7 +96,7 @@ describe('watch', () => {
     await writer.close();
     const { said, end, frame, run } = fakeTerminal({ columns: 40, rows: 10 });
     const code = run(folder);
-    await expect.poll(frame, { timeout: 20_000 }).toContain('step 1');
+    await expect.poll(frame, { timeout: 120_000 }).toContain('step 1');
     const lines = frame().trimEnd().split('\n');
     expect(lines.length).toBeLessThan(10);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(50);
@@ -114,10 +114,10 @@ describe('watch', () => {
     writeFileSync(join(folder, 'bad/a.tfevents'), 'this is no event file at all');
     const { end, frame, run } = fakeTerminal({ columns: 60, rows: 20 });
     const code = run(folder);
-    await expect.poll(frame, { timeout: 20_000 }).toContain('no scalars yet');
+    await expect.poll(frame, { timeout: 120_000 }).toContain('no scalars yet');
     const made = training(join(folder, 'train'));
     await made.epoch(0.3);
-    await expect.poll(frame, { timeout: 20_000 }).toContain('train  step 1');
+    await expect.poll(frame, { timeout: 120_000 }).toContain('train  step 1');
     end();
     expect(await code).toBe(0);
     await made.close();
@@ -138,7 +138,7 @@ describe('watch', () => {
     const failed = new Promise<Error>((resolve) => program.once('error', resolve));
     let out = '';
     program.stdout.on('data', (chunk) => (out += chunk));
-    const began = await Promise.race([failed, expect.poll(() => out, { timeout: 30_000 }).toContain('step 1')]);
+    const began = await Promise.race([failed, expect.poll(() => out, { timeout: 120_000 }).toContain('step 1')]);
     if (began instanceof Error) return; // this machine has no `script`
     program.stdin.write('\u0003');
     const [code] = await once(program, 'exit');

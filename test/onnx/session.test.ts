@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs';
 import * as ort from 'onnxruntime-web';
 import { describe, expect, it } from 'vitest';
 import { SaturationRecorder, type Spectrum } from '../../src/index.js';
@@ -7,8 +8,10 @@ import {
   exposingCache,
   extractSaturation,
   type OnnxFeeds,
+  type OnnxSession,
   tapSession,
 } from '../../src/onnx.js';
+import { extractSaturation as extractInTfjs } from '../../src/tfjs.js';
 import { relativeDistance } from '../support/random.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
@@ -79,6 +82,55 @@ describe('spectra of ONNX layers', () => {
     },
     120_000,
   );
+
+  it('of a model whose weights are in another file', async () => {
+    const { model, data } = fixtures.mlp.external!;
+    const { bytes, layers } = exposeOutputs(model);
+    expect(bytes.length).toBeLessThan(data.length);
+    const session = await ort.InferenceSession.create(bytes, { externalData: [{ path: 'm.onnx_data', data }] });
+    const spectra = await extractSaturation(session as unknown as OnnxSession, [fixtures.mlp.feeds], {
+      layers,
+      progress: false,
+    });
+    for (const [layer, { eigenvalues }] of Object.entries(fixtures.mlp.layers)) {
+      expect(errorOf(spectra.get(layer), eigenvalues), layer).toBeLessThan(1e-6);
+    }
+  });
+
+  it('are those of the same layers in TensorFlow.js', async () => {
+    const mlp = fixtures.mlp.weights;
+    const cnn = fixtures.cnn.weights;
+    const tensorOf = ({ dims, data }: { dims: readonly number[]; data: Float32Array }) => tf.tensor(data, [...dims]);
+    const perceptron = tf.sequential({
+      layers: [
+        tf.layers.dense({ units: 12, inputShape: [10], name: 'fc1' }),
+        tf.layers.reLU(),
+        tf.layers.dense({ units: 5, name: 'fc2' }),
+      ],
+    });
+    perceptron.setWeights([tensorOf(mlp.w1), tensorOf(mlp.b1), tf.transpose(tensorOf(mlp.w2)), tensorOf(mlp.b2)]);
+    const convolution = tf.sequential({
+      layers: [
+        tf.layers.conv2d({ filters: 8, kernelSize: 3, padding: 'same', inputShape: [7, 5, 3], name: 'features/0' }),
+      ],
+    });
+    const [kernel, bias] = ['features.0.weight', 'features.0.bias'].map((name) => tensorOf(cnn[name]));
+    convolution.setWeights([tf.transpose(kernel, [2, 3, 1, 0]), bias]);
+    const x = (name: string) => tensorOf(fixtures[name].feeds.x as never);
+    for (const [name, model, input] of [
+      ['mlp', perceptron, x('mlp')],
+      ['cnn', convolution, tf.transpose(x('cnn'), [0, 2, 3, 1])],
+    ] as const) {
+      const { session, layers, feeds } = await exposed(name);
+      const inOnnx = await extractSaturation(session, [feeds], { layers, sampling: 'all', progress: false });
+      const inTfjs = await extractInTfjs(model, [input], { sampling: 'all', progress: false });
+      expect(inTfjs.size).toBe(model.layers.filter(({ weights }) => weights.length > 0).length);
+      for (const [layer, { samples, eigenvalues }] of inTfjs) {
+        expect(inOnnx.get(layer)!.samples, layer).toBe(samples);
+        expect(errorOf(inOnnx.get(layer), [...eigenvalues]), layer).toBeLessThan(1e-6);
+      }
+    }
+  });
 
   it('are the same in groups of layers, of a generator, and with rows that are picked', async () => {
     const { session, layers, feeds } = await exposed('tokens');

@@ -14,6 +14,10 @@ export interface Fixture {
   /** The model's own outputs, as Python's onnxruntime computes them. */
   readonly outputs: Readonly<Record<string, { dims: number[]; data: ArrayLike<number> }>>;
   readonly layers: Readonly<Record<string, { value?: string; rows: number; eigenvalues: number[] }>>;
+  /** The values of its weights, of some models. */
+  readonly weights: Readonly<Record<string, { dims: readonly number[]; data: Float32Array }>>;
+  /** The model once more, with its weights in the file `m.onnx_data`; of the perceptron alone. */
+  readonly external: { model: Uint8Array; data: Uint8Array } | undefined;
 }
 
 interface Packed {
@@ -39,15 +43,18 @@ const stored = JSON.parse(readFileSync(fixture('models.json'), 'utf8')) as Recor
     feeds: Record<string, Packed>;
     outputs: Record<string, Packed>;
     layers: Fixture['layers'];
+    weights?: Record<string, Packed>;
+    external?: { model: string; data: string };
   }
 >;
+const bytesIn = (base64: string) => Uint8Array.from(Buffer.from(base64, 'base64'));
 
 /** The models of make_models.py, by name. */
 export const fixtures: Readonly<Record<string, Fixture>> = Object.fromEntries(
-  Object.entries(stored).map(([name, { model, edited, feeds, outputs, layers }]) => [
+  Object.entries(stored).map(([name, { model, edited, feeds, outputs, layers, weights = {}, external }]) => [
     name,
     {
-      bytes: Uint8Array.from(Buffer.from(model, 'base64')),
+      bytes: bytesIn(model),
       edited,
       feeds: Object.fromEntries(Object.entries(feeds).map(([key, value]) => [key, unpacked(value)])),
       outputs: Object.fromEntries(
@@ -57,6 +64,13 @@ export const fixtures: Readonly<Record<string, Fixture>> = Object.fromEntries(
         }),
       ),
       layers,
+      weights: Object.fromEntries(
+        Object.entries(weights).map(([key, value]) => {
+          const { dims, data } = unpacked(value);
+          return [key, { dims, data: data as Float32Array }];
+        }),
+      ),
+      external: external && { model: bytesIn(external.model), data: bytesIn(external.data) },
     },
   ]),
 );

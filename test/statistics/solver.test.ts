@@ -155,7 +155,7 @@ describe('the shared solver', () => {
       resolve: { extensionAlias: { '.js': ['.ts', '.js'] }, alias: { '#platform': source('platform/node.ts') } },
     });
     await bundle.write({ file: program, format: 'esm' });
-    const output = execFileSync(process.execPath, [program], { timeout: 30_000, encoding: 'utf8' });
+    const output = execFileSync(process.execPath, [program], { timeout: 120_000, encoding: 'utf8' });
     // Had the program waited until the idle thread is ended, that would have taken ten seconds.
     expect(output).toBe('solved 3,1\nended at once\n');
   });

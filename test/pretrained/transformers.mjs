@@ -1,5 +1,5 @@
 // What transformers.js runs, measured: prints the spectra of a model's layers as JSON.
-//   node test/transformers/spectra.mjs <folder of the model> <inputs.json>
+//   node test/pretrained/transformers.mjs <folder of the model> <inputs.json>
 import { readFileSync } from 'node:fs';
 import { AutoModel, env, Tensor } from '@huggingface/transformers';
 import { InferenceSession } from 'onnxruntime-node';
