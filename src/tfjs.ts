@@ -35,7 +35,12 @@ export {
   type ScalarWriter,
 } from './probes/probes.js';
 export type { GraphModelLike } from './summaries/graph-nodes.js';
-export { type ExtractSaturationOptions, extractSaturation } from './tracker/extract-saturation.js';
+export {
+  type ExtractMomentsOptions,
+  type ExtractSaturationOptions,
+  extractMoments,
+  extractSaturation,
+} from './tracker/extract-saturation.js';
 export type { SaturationOptions } from './tracker/options.js';
 export { SaturationTracker, type TrackerCallback } from './tracker/saturation-tracker.js';
 export { TensorBoardCallback, type TensorBoardCallbackArgs, tensorBoard } from './tracker/tensorboard-callback.js';

@@ -93,6 +93,11 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     return period.reading.size > 0 ? afterwards(Promise.all(period.reading), begin) : begin();
   }
 
+  /** Waits until every pass of the running period has been read. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#period.reading);
+  }
+
   snapshot(): CovarianceAccumulator | undefined {
     return this.#period.accumulator;
   }

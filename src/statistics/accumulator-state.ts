@@ -46,26 +46,56 @@ export function coarser(one: Precision, other: Precision): Precision {
 }
 
 /*
- * The format of toBytes and fromBytes, little-endian. A header of 40 bytes: 8 bytes of ASCII "dtbcov01", then float64
+ * The format of toBytes and fromBytes, little-endian. A header of 48 bytes: 8 bytes of ASCII "dtbcov02", then float64
  * features, rejected, and count (0: no moments), uint32 waiting rows, uint8 bytes per number of those rows (4 or 8), uint8
- * index of the precision, uint8 kernels that summed (0: none; see `summers`), uint8 1 if there are sums per unit, otherwise 0. Then, if count > 0, float64 shift, offset
- * (features each) and scatter (packed lower triangle). Then the sums per unit: float64 count, largest, varied, kurtosis, and
- * absolute and nonzero (features each). Then the waiting rows.
+ * index of the precision, uint8 kernels that summed (0: none; see `summers`), uint8 1 if there are sums per unit, otherwise
+ * 0, uint32 checksum of all other bytes (see `checksumOf`), uint32 0. Then, if count > 0, float64 shift, offset (features
+ * each) and scatter (packed lower triangle). Then the sums per unit: float64 count, largest, varied, kurtosis, and absolute and
+ * nonzero (features each). Then the waiting rows. Version "dtbcov01" had neither checksum nor the 0 and is still read.
  */
-const MAGIC = 'dtbcov01';
-const HEADER_BYTES = 40;
+const FAMILY = 'dtbcov';
+const VERSION = '02';
+const HEADER_BYTES = 48;
+const UNCHECKED_HEADER_BYTES = 40;
+const CHECKSUM_AT = 40;
 /** By index, the kernels that summed. */
 const summers: readonly (SummedBy | undefined)[] = [undefined, 'wasm', 'wasm-fma', 'typescript', 'several'];
+
+const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
+/** Turns the bytes of each number around, in place, on machines that store numbers the other way. */
+function inLittleEndian(bytes: Uint8Array, width: number): void {
+  if (isLittleEndian) return;
+  for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
+}
+
+/**
+ * A number of 32 bits that changes with any one word, and but for one time in 2^32 with any other damage: each step maps the
+ * sum one to one, and spreads its high bits to the low ones. It is for damage, not against forgery; it takes as long as a copy.
+ *
+ * @param bytes whole words of 4 bytes, aligned; the checksum's own word does not count
+ */
+function checksumOf(bytes: Uint8Array): number {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  let sum = 0x811c9dc5;
+  for (let i = 0; i < words.length; i++) {
+    if (i === CHECKSUM_AT / 4) continue;
+    sum = Math.imul(sum ^ words[i], 0x01000193);
+    sum ^= sum >>> 15;
+  }
+  return sum >>> 0;
+}
 
 /** Encodes a state. */
 export function encode(state: AccumulatorState): Uint8Array {
   const { features, moments, rows, units } = state;
-  const parts: ArrayLike<number>[] = moments ? [moments.shift, moments.offset, moments.scatter] : [];
-  if (units) parts.push(units.counts, units.absolute, units.nonzero);
+  const parts: Float64Array[] = moments ? [moments.shift, moments.offset, moments.scatter] : [];
+  if (units)
+    parts.push(units.counts, units.absolute, units.nonzero);
   const numbers = parts.reduce((sum, { length }) => sum + length, 0);
   const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
   const view = new DataView(bytes.buffer);
-  for (let i = 0; i < MAGIC.length; i++) bytes[i] = MAGIC.charCodeAt(i);
+  bytes.set(new TextEncoder().encode(FAMILY + VERSION));
   view.setFloat64(8, features, true);
   view.setFloat64(16, state.rejected, true);
   view.setFloat64(24, moments?.count ?? 0, true);
@@ -75,20 +105,46 @@ export function encode(state: AccumulatorState): Uint8Array {
   view.setUint8(38, summers.indexOf(moments?.kernels));
   view.setUint8(39, units ? 1 : 0);
   let at = HEADER_BYTES;
-  for (const part of parts) for (let i = 0; i < part.length; i++, at += 8) view.setFloat64(at, part[i], true);
-  if (rows instanceof Float32Array) for (const x of rows) view.setFloat32((at += 4) - 4, x, true);
-  else if (rows) for (const x of rows) view.setFloat64((at += 8) - 8, x, true);
+  for (const part of rows ? [...parts, rows] : parts) {
+    const end = at + part.byteLength;
+    bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at);
+    inLittleEndian(bytes.subarray(at, end), part.BYTES_PER_ELEMENT);
+    at = end;
+  }
+  // Words are read as this machine stores them: on a big-endian one, turn a copy around so that the sum is the same.
+  view.setUint32(CHECKSUM_AT, checksumOf(asWords(bytes)), true);
   return bytes;
 }
 
-/** Decodes a state. @throws RangeError if the bytes are not from `encode`, were cut, or hold numbers that no rows give */
-export function decode(bytes: Uint8Array): AccumulatorState {
-  const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
-  if (magic !== MAGIC || bytes.length < HEADER_BYTES) {
+/** Bytes whose words this machine reads as little-endian ones: the same bytes or, if need be, a copy. */
+function asWords(bytes: Uint8Array): Uint8Array {
+  if (isLittleEndian && bytes.byteOffset % 4 === 0) return bytes;
+  const copy = bytes.slice();
+  inLittleEndian(copy, 4);
+  return copy;
+}
+
+/** The bytes of the header. @throws RangeError that names the version or the damage */
+function checkHeader(bytes: Uint8Array): number {
+  const magic = String.fromCharCode(...bytes.subarray(0, FAMILY.length + VERSION.length));
+  const version = magic.slice(FAMILY.length);
+  const length = version === '01' ? UNCHECKED_HEADER_BYTES : HEADER_BYTES;
+  if (magic.startsWith(FAMILY) && /^\d\d$/.test(version) && version !== '01' && version !== VERSION) {
     throw new RangeError(
-      `fromBytes: expected the bytes of CovarianceAccumulator.toBytes, which start with "${MAGIC}", got ${describe(bytes)}`,
+      `fromBytes: expected version 01 or ${VERSION} of the format "${FAMILY}", got version ${version}`,
     );
   }
+  if (!magic.startsWith(FAMILY) || !/^\d\d$/.test(version) || bytes.length < length) {
+    throw new RangeError(
+      `fromBytes: expected the bytes of CovarianceAccumulator.toBytes, which start with "${FAMILY}${VERSION}", got ${describe(bytes)}`,
+    );
+  }
+  return length;
+}
+
+/** Decodes a state. @throws RangeError if the bytes are not from `encode`, were cut or damaged, or hold numbers that no rows give */
+export function decode(bytes: Uint8Array): AccumulatorState {
+  const header = checkHeader(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const features = whole('features', view.getFloat64(8, true), 1);
   const rejected = whole('rejected rows', view.getFloat64(16, true));
@@ -99,14 +155,23 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   const summer = view.getUint8(38);
   const hasUnits = view.getUint8(39);
   const numbers = (count > 0 ? 2 * features + packedLength(features) : 0) + hasUnits * (4 + 2 * features);
-  const expected = HEADER_BYTES + numbers * 8 + waiting * features * width;
+  const expected = header + numbers * 8 + waiting * features * width;
   const isKnown = (width === 4 || width === 8) && precision !== undefined && hasUnits <= 1 && summer < summers.length;
   if (!isKnown || bytes.length !== expected) {
     throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
   }
-  let at = HEADER_BYTES;
-  const readInto = (part: Float64Array) => {
-    for (let i = 0; i < part.length; i++, at += 8) part[i] = view.getFloat64(at, true);
+  if (header === HEADER_BYTES) {
+    const [noted, found] = [view.getUint32(CHECKSUM_AT, true), checksumOf(asWords(bytes))];
+    if (noted !== found) {
+      throw new RangeError(`fromBytes: expected undamaged bytes, whose checksum is ${noted}, got bytes with ${found}`);
+    }
+  }
+  let at = header;
+  const readInto = (part: Float64Array | Float32Array) => {
+    const own = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+    own.set(bytes.subarray(at, at + own.length));
+    inLittleEndian(own, part.BYTES_PER_ELEMENT);
+    at += own.length;
   };
   let moments: MomentSums | undefined;
   if (count > 0) {
@@ -128,9 +193,7 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   let rows: Rows | undefined;
   if (waiting > 0) {
     rows = width === 4 ? new Float32Array(waiting * features) : new Float64Array(waiting * features);
-    for (let i = 0; i < rows.length; i++, at += width) {
-      rows[i] = width === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true);
-    }
+    readInto(rows);
     if (!rows.every(Number.isFinite)) throw new RangeError('fromBytes: expected finite rows, got a NaN or an Infinity');
   }
   return { features, rejected, moments, rows, precision, units };

@@ -1,13 +1,20 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { writesToTerminal, writeTerminal } from '#platform';
+import { HostAccumulators } from '../activations/accumulate/on-host.js';
 import { type Batch, type Batches, eachBatch, inputsOf, itemsIn, runOnBatch } from '../activations/batches.js';
 import { type GraphModelNodes, graphRunner, isGraphModelNodes } from '../activations/graph-model.js';
 import { ActivationRecorder } from '../activations/recorder.js';
 import { checkOptionNames, type OptionNames } from '../errors.js';
 import { FailureLog } from '../recording/failures.js';
 import { spectraOf } from '../recording/spectra.js';
+import type { CovarianceAccumulator } from '../statistics/covariance.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import { resolveOptions, type SaturationOptions, saturationOptionNames } from './options.js';
+import {
+  type ResolvedTrackerOptions,
+  resolveOptions,
+  type SaturationOptions,
+  saturationOptionNames,
+} from './options.js';
 
 /** Options of extractSaturation: how activations are read, as for a SaturationTracker. */
 export interface ExtractSaturationOptions
@@ -30,6 +37,16 @@ export interface ExtractSaturationOptions
 const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, profileHistogram, ...readingNames } =
   saturationOptionNames;
 const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
+
+/** Options of extractMoments: how activations are read. All rows count, in float64. */
+export interface ExtractMomentsOptions
+  extends Omit<
+    ExtractSaturationOptions,
+    'sampling' | 'threshold' | 'rule' | 'precision' | 'wideLayers' | 'storedEigenvalues' | 'stopOn'
+  > {}
+
+const { sampling, threshold, rule, precision, wideLayers, storedEigenvalues, stopOn, ...momentsNames } = optionNames;
+const momentsOptionNames: OptionNames<ExtractMomentsOptions> = momentsNames;
 
 /**
  * The spectra of a trained model's layers over a data set, without training: by layer, in order of depth. Any threshold
@@ -54,12 +71,71 @@ export async function extractSaturation(
   );
   const failures = new FailureLog('extractSaturation: ');
   const recorder = new ActivationRecorder(model, resolved, failures.add);
+  const source = { call: 'extractSaturation', model, batches, recorder, signal: rest.signal, progress };
+  return recorded(source, () => spectraOf(recorder.samples, resolved, failures));
+}
+
+/**
+ * The moments (mean and covariance sums) of a trained model's layers over a data set or a part of one: by layer, in order of
+ * depth. Moments of parts merge to those of the whole, which spectra of parts do not: `merge` them in one order everywhere
+ * and the bits are the same everywhere, `toBytes` moves them, and `Spectrum.of` solves them. Every row counts. All is summed
+ * in float64 on this thread, whatever the backend, so that a second run over the same activations gives the same bits; how
+ * the rows are split into batches is part of that. Layers wider than `maxWidth` and those without a finite row are left out.
+ *
+ * @param model a LayersModel, or `{ model: graphModel, nodes: ['block/Relu', ...] }`
+ * @param batches a tf.data.Dataset of batches, an iterable or async iterable (a list, a generator), or a tensor: see Batches
+ * @throws TypeError if these are not batches of tensors, RangeError if there is no batch, or an option is out of its range; what the model throws, too
+ */
+export async function extractMoments(
+  model: LayersModel | GraphModelNodes,
+  batches: Batches,
+  options: ExtractMomentsOptions = {},
+): Promise<Map<string, CovarianceAccumulator>> {
+  checkOptionNames('extractMoments', options, momentsOptionNames);
+  const { progress = writesToTerminal(), ...rest } = options;
+  const resolved: ResolvedTrackerOptions = resolveOptions(
+    { ...rest, sampling: 'all', precision: 'float64', wideLayers: 'leaveOut', stats: ['spectrum'], saveTo: [] },
+    'extractMoments',
+  );
+  const failures = new FailureLog('extractMoments: ');
+  const accumulators = new HostAccumulators();
+  const recorder = new ActivationRecorder(model, resolved, failures.add, accumulators);
+  const source = { call: 'extractMoments', model, batches, recorder, signal: rest.signal, progress };
+  return recorded(source, async () => {
+    await accumulators.settle();
+    failures.throwAll();
+    const found = new Map(recorder.samples.snapshot().map(({ layer, accumulator }) => [layer, accumulator]));
+    const moments = new Map<string, CovarianceAccumulator>();
+    for (const name of recorder.names) {
+      const accumulator = found.get(name);
+      if (accumulator !== undefined && accumulator.count > 0) moments.set(name, accumulator);
+    }
+    return moments;
+  });
+}
+
+/** What is run through a model, and who records it. */
+interface Source {
+  /** What the user called. */
+  readonly call: string;
+  readonly model: LayersModel | GraphModelNodes;
+  readonly batches: Batches;
+  readonly recorder: ActivationRecorder;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: boolean;
+}
+
+/** Runs all batches through a model, takes what was recorded, and leaves the model as it was. */
+async function recorded<T>(
+  { call, model, batches, recorder, signal, progress }: Source,
+  take: () => Promise<T>,
+): Promise<T> {
   let count = 0;
   let run: ((batch: Batch) => void | Promise<void>) | undefined;
   let items: number | undefined;
   try {
-    for await (const batch of eachBatch(batches, 'extractSaturation')) {
-      rest.signal?.throwIfAborted();
+    for await (const batch of eachBatch(batches, call)) {
+      signal?.throwIfAborted();
       if (run === undefined) {
         run = runnerOf(model, batch);
         items = itemsIn(batches, batch);
@@ -71,7 +147,7 @@ export async function extractSaturation(
       if (progress) writeTerminal(`\rextracting saturation: ${count} batches`);
     }
     if (count === 0) throw new RangeError('batches: expected at least one batch, got none');
-    return await spectraOf(recorder.samples, resolved, failures);
+    return await take();
   } finally {
     if (progress && count > 0) writeTerminal('\n');
     recorder.dispose();

@@ -270,6 +270,37 @@ describe('CovarianceAccumulator', () => {
       }
       expect(CovarianceAccumulator.fromBytes(Uint8Array.of(7, ...bytes).subarray(1)).count).toBe(500);
     });
+
+    it.each([10, 500])('refuse each flipped bit among %i rows, and damage of several bytes', (count) => {
+      const bytes = accumulate(3, gaussianRows(count, [1, 1, 1], 10)).toBytes();
+      const read = (wrong: Uint8Array) => () => CovarianceAccumulator.fromBytes(wrong);
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        // From version 02 to 01 or to another letter: too few or too many bytes, so that it is refused, too.
+        const wrong = bytes.slice();
+        wrong[bit >> 3] ^= 1 << (bit & 7);
+        expect(read(wrong), `bit ${bit}`).toThrow(RangeError);
+      }
+      // Two signs turned around: both numbers are still possible ones.
+      const signs = bytes.slice();
+      signs[48 + 7] ^= 0x80;
+      signs[48 + 15] ^= 0x80;
+      expect(read(signs)).toThrow(/fromBytes: expected undamaged bytes, whose checksum is \d+, got bytes with \d+/);
+      const swapped = bytes.slice();
+      swapped.set(bytes.subarray(48, 56), 56);
+      swapped.set(bytes.subarray(56, 64), 48);
+      expect(read(swapped)).toThrow(RangeError);
+    });
+
+    it('read version 01, which has no checksum, and refuse later versions by name', () => {
+      const accumulator = accumulate(3, gaussianRows(500, [1, 1, 1], 10));
+      const old = asVersion01(accumulator.toBytes());
+      expect(CovarianceAccumulator.fromBytes(old).covariance()).toEqual(accumulator.covariance());
+      const later = accumulator.toBytes();
+      later[7] = '3'.charCodeAt(0);
+      expect(() => CovarianceAccumulator.fromBytes(later)).toThrow(
+        'fromBytes: expected version 01 or 02 of the format "dtbcov", got version 03',
+      );
+    });
   });
 
   describe('knows how precise its rows are', () => {
@@ -299,7 +330,7 @@ describe('CovarianceAccumulator', () => {
     });
 
     it('reads what was saved before it knew, and takes float32 rows among that for what they are', () => {
-      const bytes = accumulate(2, Float32Array.from(rows.subarray(0, 20))).toBytes();
+      const bytes = asVersion01(accumulate(2, Float32Array.from(rows.subarray(0, 20))).toBytes());
       bytes[37] = 0; // where the precision stands now
       expect(CovarianceAccumulator.fromBytes(bytes).precision).toBe('float32 rows');
       bytes[37] = 7;
@@ -493,3 +524,12 @@ describe('Reservoir', () => {
     expect(reservoir.seen).toBe(2);
   });
 });
+
+/** The same state as version 01 has it: a header of 40 bytes, without a checksum. */
+function asVersion01(bytes: Uint8Array): Uint8Array {
+  const old = new Uint8Array(bytes.length - 8);
+  old.set(bytes.subarray(0, 40));
+  old.set(bytes.subarray(48), 40);
+  old[7] = '1'.charCodeAt(0);
+  return old;
+}

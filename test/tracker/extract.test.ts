@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Batches, eachBatch } from '../../src/activations/batches.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
-import { extractSaturation } from '../../src/tracker/extract-saturation.js';
+import { extractMoments, extractSaturation } from '../../src/tracker/extract-saturation.js';
 import { backends, useBackend } from '../support/backends.js';
 import { dense, freeWeights, normalTensor, recurrent, seedWeights } from '../support/models.js';
 import { catchWarnings } from '../support/warnings.js';
@@ -415,3 +415,51 @@ function iteratorOf(batches: readonly tf.Tensor[]) {
     },
   };
 }
+
+describe.each(backends)('extractMoments on %s', (backend) => {
+  beforeAll(() => useBackend(backend));
+
+  it('of parts merge to those of the whole, in order of depth, with the same bits each time', async () => {
+    const model = dense.build();
+    const batches = [1, 2, 3, 4].map((seed) => dense.inputs(300, seed) as tf.Tensor);
+    const before = tf.memory().numTensors;
+    const sharded = async () => {
+      const root = await extractMoments(model, batches.slice(0, 2), { progress: false });
+      const rest = await extractMoments(model, batches.slice(2), { progress: false });
+      for (const [layer, moments] of rest) root.get(layer)!.merge(CovarianceAccumulator.fromBytes(moments.toBytes()));
+      return root;
+    };
+    const [once, again] = [await sharded(), await sharded()];
+    expect(tf.memory().numTensors).toBe(before);
+    expect([...once.keys()]).toEqual(['hidden', 'output']);
+    const whole = await extractSaturation(model, batches, { progress: false, sampling: 'all', precision: 'float64' });
+    for (const [layer, moments] of once) {
+      expect(moments.count).toBe(1200);
+      expect(again.get(layer)!.toBytes()).toEqual(moments.toBytes());
+      const [found, truth] = [Spectrum.of(moments), whole.get(layer)!];
+      for (const threshold of [0.5, 0.9, 0.99]) expect(found.saturation(threshold)).toBe(truth.saturation(threshold));
+    }
+    // Two passes over the outputs themselves.
+    const hidden = tf.tidy(() =>
+      tf.concat(batches.map((batch) => model.layers[0].apply(batch) as tf.Tensor)).dataSync(),
+    );
+    const mean = once.get('hidden')!.mean();
+    for (let unit = 0; unit < 8; unit++) {
+      let sum = 0;
+      for (let row = 0; row < 1200; row++) sum += hidden[row * 8 + unit];
+      expect(mean[unit]).toBeCloseTo(sum / 1200, 6);
+    }
+    tf.dispose(batches);
+    model.dispose();
+  });
+
+  it('refuses what would leave rows out, and a source without batches', async () => {
+    const model = dense.build();
+    const wrong = { sampling: 'auto' } as object;
+    await expect(extractMoments(model, [], wrong)).rejects.toThrow(/extractMoments: .*sampling/);
+    await expect(extractMoments(model, [], { progress: false })).rejects.toThrow(
+      'batches: expected at least one batch',
+    );
+    model.dispose();
+  });
+});

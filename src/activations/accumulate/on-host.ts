@@ -1,5 +1,5 @@
 import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
-import { nothingKept } from '../../recording/accumulator.js';
+import { type AccumulatorFactory, type FirstOutput, type Kept, nothingKept } from '../../recording/accumulator.js';
 import { HostAccumulator, type SampleReader } from '../../recording/host-accumulator.js';
 import { readSamples, readSamplesLater } from './read-samples.js';
 
@@ -23,4 +23,32 @@ function tensorReader(): SampleReader<Tensor> {
  */
 export function onHost(report: (error: unknown) => void, kept = nothingKept): HostAccumulator<Tensor> {
   return new HostAccumulator(tensorReader(), report, kept);
+}
+
+/**
+ * Accumulates every layer on this thread in float64, whatever the backend: the sums have the same bits however threads and
+ * devices are timed.
+ */
+export class HostAccumulators implements AccumulatorFactory<Tensor> {
+  readonly #chosen = new Set<HostAccumulator<Tensor>>();
+
+  choose(
+    _name: string,
+    _output: FirstOutput | undefined,
+    kept: Kept,
+    report: (error: unknown) => void,
+  ): HostAccumulator<Tensor> {
+    const accumulator = onHost(report, kept);
+    this.#chosen.add(accumulator);
+    return accumulator;
+  }
+
+  /** Waits until every pass so far has been read. */
+  async settle(): Promise<void> {
+    for (const accumulator of this.#chosen) await accumulator.settle();
+  }
+
+  close(): void {
+    this.#chosen.clear();
+  }
 }
