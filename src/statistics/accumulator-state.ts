@@ -90,8 +90,7 @@ function checksumOf(bytes: Uint8Array): number {
 export function encode(state: AccumulatorState): Uint8Array {
   const { features, moments, rows, units } = state;
   const parts: Float64Array[] = moments ? [moments.shift, moments.offset, moments.scatter] : [];
-  if (units)
-    parts.push(units.counts, units.absolute, units.nonzero);
+  if (units) parts.push(units.counts, units.absolute, units.nonzero);
   const numbers = parts.reduce((sum, { length }) => sum + length, 0);
   const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
   const view = new DataView(bytes.buffer);
