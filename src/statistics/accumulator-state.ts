@@ -159,12 +159,6 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   if (!isKnown || bytes.length !== expected) {
     throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
   }
-  if (header === HEADER_BYTES) {
-    const [noted, found] = [view.getUint32(CHECKSUM_AT, true), checksumOf(asWords(bytes))];
-    if (noted !== found) {
-      throw new RangeError(`fromBytes: expected undamaged bytes, whose checksum is ${noted}, got bytes with ${found}`);
-    }
-  }
   let at = header;
   const readInto = (part: Float64Array | Float32Array) => {
     const own = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
@@ -194,6 +188,13 @@ export function decode(bytes: Uint8Array): AccumulatorState {
     rows = width === 4 ? new Float32Array(waiting * features) : new Float64Array(waiting * features);
     readInto(rows);
     if (!rows.every(Number.isFinite)) throw new RangeError('fromBytes: expected finite rows, got a NaN or an Infinity');
+  }
+  // Last, so that a number that no rows give is named.
+  if (header === HEADER_BYTES) {
+    const [noted, found] = [view.getUint32(CHECKSUM_AT, true), checksumOf(asWords(bytes))];
+    if (noted !== found) {
+      throw new RangeError(`fromBytes: expected undamaged bytes, whose checksum is ${noted}, got bytes with ${found}`);
+    }
   }
   return { features, rejected, moments, rows, precision, units };
 }

@@ -38,7 +38,7 @@ const withNumber = (at: number, value: number) => {
   new DataView(changed.buffer).setFloat64(bodies + at, value, true);
   return changed;
 };
-const header = 40;
+const header = 48;
 const scatter = header + 2 * 3 * 8;
 
 describe('the state of a tracker in the middle of an epoch', () => {
