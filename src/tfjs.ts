@@ -11,6 +11,7 @@ export type { Batch, BatchDataset, Batches, BatchIterator, Inputs } from './acti
 export { type GraphModelNodes, type GraphNode, graphNodes } from './activations/graph-model.js';
 export type { Layer, LayerFilter, LayerPatterns } from './activations/layers.js';
 export * from './index.js';
+export type { BeforeAndAfter } from './pca/model-config.js';
 export {
   fitPcaLayers,
   type InsertPcaLayersOptions,
@@ -25,7 +26,7 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
-export { type BeforeAndAfter, type ShrinkOptions, type ShrunkLayer, type ShrunkModel, shrink } from './pca/shrink.js';
+export { type ShrinkOptions, type ShrunkLayer, type ShrunkModel, shrink } from './pca/shrink.js';
 export {
   type Probe,
   type ProbeOptions,
