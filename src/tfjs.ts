@@ -26,6 +26,13 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
+export {
+  type ResizedModel,
+  type ResizeOptions,
+  removeTail,
+  resizeLayers,
+  type ShortenedModel,
+} from './pca/resize.js';
 export { type ShrinkOptions, type ShrunkLayer, type ShrunkModel, shrink } from './pca/shrink.js';
 export {
   type Probe,

@@ -33,6 +33,12 @@ export function isContainer(layer: layers.Layer): layer is Container {
   return Array.isArray((layer as Partial<Container>).layers);
 }
 
+/** The calls of a layer in a model: it may be called in others, too. */
+export function callsOf(model: LayersModel, layer: layers.Layer): layers.Layer['inboundNodes'] {
+  const known = new Set([...model.layers, ...model.inputs.map(({ sourceLayer }) => sourceLayer)]);
+  return layer.inboundNodes.filter(({ inboundLayers }) => inboundLayers.every((each) => known.has(each)));
+}
+
 /** A model's configuration. It goes through JSON, as in saving: a copy must share nothing with the model. */
 export function configOf(model: LayersModel): ModelConfig {
   return JSON.parse(JSON.stringify(model.getConfig())) as ModelConfig;
@@ -71,9 +77,10 @@ export function costsOf(model: LayersModel, copy: LayersModel): Record<'paramete
 function multiplyAddsOf(model: LayersModel): number {
   let sum = 0;
   for (const layer of (model as unknown as Container).layers) {
-    if (isContainer(layer)) sum += layer.inboundNodes.length * multiplyAddsOf(layer as unknown as LayersModel);
+    const calls = callsOf(model, layer);
+    if (isContainer(layer)) sum += calls.length * multiplyAddsOf(layer as unknown as LayersModel);
     else if (/^(Dense|(Depthwise|Separable)?Conv\dD(Transpose)?)$/.test(layer.getClassName())) {
-      for (const { inputShapes, outputShapes } of layer.inboundNodes) {
+      for (const { inputShapes, outputShapes } of calls) {
         // A transposed convolution is computed at the places of its input.
         const [shape] = layer.getClassName().endsWith('Transpose') ? inputShapes : outputShapes;
         const places = (shape as (number | null)[]).slice(1, -1).reduce<number>((all, size) => all * (size ?? 1), 1);

@@ -9,6 +9,7 @@ import { checkedThreshold, intrinsicDimensionalityOf } from '../statistics/spect
 import {
   type BeforeAndAfter,
   type Container,
+  callsOf,
   configOf,
   costsOf,
   isContainer,
@@ -237,12 +238,11 @@ function nextLinear(layer: layers.Layer, model: LayersModel, keep: readonly stri
   if (activation !== undefined && activation !== null && activation !== 'linear') return undefined;
   const ends = new Set(model.outputs.map(({ sourceLayer }) => sourceLayer));
   for (let from = layer; !ends.has(from); ) {
-    if (from.inboundNodes.length !== 1 || from.outboundNodes.length !== 1) return undefined;
+    if (callsOf(model, from).length !== 1 || from.outboundNodes.length !== 1) return undefined;
     const [{ outboundLayer: next }] = from.outboundNodes;
     const { padding, dataFormat } = next.getConfig() as { padding?: string; dataFormat?: string };
-    const [{ inboundLayers }] = next.inboundNodes;
-    if (next.inboundNodes.length !== 1 || inboundLayers.length !== 1 || dataFormat === 'channelsFirst')
-      return undefined;
+    const [{ inboundLayers }, ...calls] = next.inboundNodes;
+    if (calls.length > 0 || inboundLayers.length !== 1 || dataFormat === 'channelsFirst') return undefined;
     if (kindOf(next) !== undefined && !keep.includes(next.name)) {
       // Where zeros are padded, the mean of the layer would be missing.
       const places = (next.weights[0].shape as number[]).slice(0, -2);
