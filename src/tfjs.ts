@@ -10,6 +10,7 @@
 export type { Batch, BatchDataset, Batches, BatchIterator, Inputs } from './activations/batches.js';
 export { type GraphModelNodes, type GraphNode, graphNodes } from './activations/graph-model.js';
 export type { Layer, LayerFilter, LayerPatterns } from './activations/layers.js';
+export { measureWeights } from './activations/weights.js';
 export * from './index.js';
 export type { BeforeAndAfter } from './pca/model-config.js';
 export {
