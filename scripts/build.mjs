@@ -135,24 +135,25 @@ function compileAssembly(file, options = []) {
 }
 
 /** Bundles what runs in a worker thread into a string: as a file of its own it would be lost by users' bundlers. */
-async function buildWorker() {
-  const entry = 'src/statistics/threads/worker.ts';
+async function buildWorker(entry, rooms) {
   if (!existsSync(entry)) return;
-  const output = 'src/statistics/threads/generated/worker-source.ts';
-  mkdirSync('src/statistics/threads/generated', { recursive: true });
+  const folder = `${dirname(entry)}/generated`;
+  const output = `${folder}/${basename(entry, '.ts')}-source.ts`;
+  mkdirSync(folder, { recursive: true });
   const isSource = (path) => path.endsWith('.ts') && path !== output;
-  const inputs = [
-    ...filesBelow('src/kernels', isSource),
-    ...filesBelow('src/statistics', isSource),
-    'src/errors.ts',
-    'scripts/build.mjs',
-  ];
+  const inputs = [...rooms.flatMap((room) => filesBelow(room, isSource)), 'src/errors.ts', 'scripts/build.mjs'];
   if (isFresh(inputs, [output])) return;
   const { rolldown } = await import('rolldown');
   const bundle = await rolldown({
     input: entry,
     platform: 'neutral',
-    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+    tsconfig: false,
+    resolve: {
+      extensionAlias: { '.js': ['.ts', '.js'] },
+      // A thread is told by its host what else it would ask the platform for.
+      alias: { '#platform': join(root, 'src/platform/browser.ts') },
+      conditionNames: ['import'],
+    },
   });
   const { output: chunks } = await bundle.generate({ format: 'iife', minify: true });
   await bundle.close();
@@ -349,7 +350,8 @@ const pluginScript = 'tensorboard-plugin/src/tensorboard_plugin_saturation/stati
 
 buildProto();
 buildKernels();
-await buildWorker();
+await buildWorker('src/statistics/threads/worker.ts', ['src/kernels', 'src/statistics']);
+await buildWorker('src/output/upload-worker.ts', ['src/output', 'src/encoding', 'src/platform']);
 await buildReportScript();
 if (only !== 'generated') {
   buildTypeScript();

@@ -32,8 +32,8 @@ import { startFileServer } from './platform/file-server.js';
  *
  * @param name the file's name, for the error
  */
-function writeWhole(descriptor: number, text: string, name: string): void {
-  const bytes = Buffer.from(text);
+function writeWhole(descriptor: number, content: string | Uint8Array, name: string): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   let written = 0;
   try {
     while (written < bytes.length) {
@@ -109,7 +109,7 @@ const terminal: Terminal = {
   createFile(path) {
     mkdirSync(dirname(path), { recursive: true });
     const descriptor = openSync(path, 'w');
-    return { write: (text) => writeWhole(descriptor, text, path), close: () => closeSync(descriptor) };
+    return { write: (content) => writeWhole(descriptor, content, path), close: () => closeSync(descriptor) };
   },
   run: (program, args, { environment, quiet = false }) =>
     new Promise((resolve, reject) => {

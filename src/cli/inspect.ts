@@ -2,7 +2,7 @@
 import { printable, printableLines } from '../errors.js';
 import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { type RunSteps, scanRun } from '../reader/shown-points.js';
-import { findRuns, tagFilter } from './runs.js';
+import { findRuns, inNaturalOrder, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, writeTable } from './terminal.js';
 
 /** What `inspect` shows of one tag of a run, or of one kind of what has no tag. */
@@ -71,17 +71,15 @@ export async function inspect(terminal: Terminal, path: string | undefined, opti
       const other = otherThanSummaries(event);
       if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
     });
-    const tags = [...reports.values()].sort((a, b) => compare(a.tag, b.tag) || compare(a.plugin, b.plugin));
+    const tags = [...reports.values()].sort(
+      (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
+    );
     for (const report of tags) report.goesBack = goesBack(report.tag);
     found.push({ run, tags, firstBack, hidden });
   }
   if (options.json) writeJson(terminal, found);
   else printTable(terminal, found);
   return complaints.exitCode;
-}
-
-function compare(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /** What an event holds that has no tag of a summary: under which name it is shown, and in how many words. */
@@ -170,7 +168,7 @@ function jsonOf({ count, first, goesBack, hidden, last, lastValue, plugin, tag, 
 }
 
 /** A step as JSON, which has no integers beyond 2^53: those become text. */
-export function jsonStep(step: Step): number | string {
+function jsonStep(step: Step): number | string {
   return typeof step === 'bigint' ? String(step) : step;
 }
 

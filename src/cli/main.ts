@@ -3,7 +3,7 @@ import { nearest, printable } from '../errors.js';
 import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { diff } from './diff.js';
-import { exportKinds, exportLogdir } from './export.js';
+import { exportLogdir } from './export.js';
 import { filter } from './filter.js';
 import { inspect } from './inspect.js';
 import { lint } from './lint.js';
@@ -12,6 +12,7 @@ import { reduce } from './reduce.js';
 import { repair } from './repair.js';
 import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
+import { tableFormats } from './table.js';
 import { tail } from './tail.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
@@ -37,6 +38,7 @@ export const cliOptions = {
   steps: { type: 'string' },
   tags: { type: 'string' },
   version: { type: 'boolean' },
+  wide: { type: 'boolean' },
 } as const;
 
 /** A command line, taken apart. */
@@ -60,6 +62,7 @@ export interface CommandLine {
     steps?: string;
     tags?: string;
     version?: boolean;
+    wide?: boolean;
   };
   positionals: string[];
 }
@@ -135,21 +138,26 @@ const commands: Readonly<Record<string, Command>> = {
   },
   export: {
     usage: `
-  export <logdir or file>           scalars as CSV to standard output
-      --kind <kind>                   ${exportKinds.join(', ')}
-      --format <csv or json>          csv
-      --out, -o <path>                the file to write; for images and audio the folder
+  export <logdir or file>...        what is in them for other programs: scalars as CSV to standard output
+      --kind <kind>                   tables: scalars, histograms, text, pr_curves, hparams (a row for each run, with the
+                                      last values of its metrics); files: images, audio, tensors (.npy), meshes (.ply),
+                                      embeddings (vectors as .npy, labels, pictures)
+      --wide                          scalars with a row for each step and a column for each tag
+      --format <format>               ${tableFormats.join(', ')}; else what the ending of --out says
+      --out, -o <path>                the file to write; the folder for kinds that are files
       --tags <regular expression>     only tags that match
       --raw                           points that TensorBoard hides behind later ones, too
       --plain                         texts as they are: without it, CSV has an apostrophe before those that a
                                       spreadsheet would run as formulas`,
     examples: [
       'export runs > scalars.csv',
+      'export runs/a runs/b --wide --out scalars.parquet',
+      'export runs --kind hparams',
       'export runs --kind images --out pictures',
       'export runs --kind text --format json',
     ],
-    options: ['kind', 'format', 'out', 'tags', 'raw', 'plain'],
-    run: (terminal, paths, values) => exportLogdir(terminal, onlyOne(paths), values),
+    options: ['kind', 'wide', 'format', 'out', 'tags', 'raw', 'plain'],
+    run: (terminal, paths, values) => exportLogdir(terminal, paths, values),
   },
   reduce: {
     usage: `

@@ -3,8 +3,8 @@ import { printable } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { guarded, quote } from './export.js';
 import { findRuns, tagFilter, typedPath } from './runs.js';
+import { guarded, quote } from './table.js';
 import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `reduce`, as typed. */

@@ -21,7 +21,30 @@ export async function findRuns(path: string | undefined, complaints: Complaints)
   if (runs.length === 0) {
     throw new UsageError(`there is no event file in "${path}" (its name would contain "tfevents")`);
   }
-  return runs;
+  return runs.sort((a, b) => inNaturalOrder(a.run, b.run));
+}
+
+/** A run that a command was asked for: its name, and the paths of its files. */
+export type FoundRun = ListedRun;
+
+/** The runs below several paths. If there are several, a run's name begins with its path, as it was typed. */
+export async function findAllRuns(paths: readonly string[], complaints: Complaints): Promise<FoundRun[]> {
+  if (paths.length < 2) return findRuns(paths[0], complaints);
+  const all: FoundRun[] = [];
+  for (const path of new Set(paths)) {
+    const name = path.replace(/(?<=.)[/\\]+$/, '');
+    for (const { files, run } of await findRuns(path, complaints)) {
+      all.push({ run: run === '.' ? name : `${name}/${run}`, files });
+    }
+  }
+  return all;
+}
+
+const natural = new Intl.Collator('en', { numeric: true });
+
+/** The order of names that people expect: run2 before run10. */
+export function inNaturalOrder(one: string, other: string): number {
+  return natural.compare(one, other) || (one < other ? -1 : one > other ? 1 : 0);
 }
 
 /** A path or `file:` URL that a user typed. @throws UsageError if it leads elsewhere */

@@ -44,8 +44,8 @@ export interface Terminal {
    * @returns its port, and what resolves when the program is told to end
    */
   serve(served: Served): Promise<{ port: number; ended: Promise<void> }>;
-  /** Opens a file for text that comes piece by piece. */
-  createFile(path: string): { write(text: string): void; close(): void };
+  /** Opens a file for content that comes piece by piece. */
+  createFile(path: string): { write(content: string | Uint8Array): void; close(): void };
 }
 
 /** A command was called in a wrong way. The executable shows the message without a stack. */

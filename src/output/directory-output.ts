@@ -20,7 +20,17 @@ export function isLogdir(logdir: unknown): logdir is string | URL {
 
 /** The path of a logdir. @throws TypeError if it is no place of this computer */
 export function logdirPath(logdir: string | URL, call: string): string {
-  return localPath(logdir, call, 'write elsewhere through an Output of your own');
+  return localPath(logdir, call, outputFor(String(logdir)));
+}
+
+/** What to write through to a place that is no folder of this computer. */
+function outputFor(place: string): string {
+  const parts = /^(s3|gs):\/{1,2}([^/]+)\/*(.*?)\/*$/i.exec(place);
+  if (parts === null) return 'write elsewhere through an Output of your own';
+  const [, scheme, bucket, prefix] = parts;
+  const name = scheme.toLowerCase() === 's3' ? 's3Output' : 'gcsOutput';
+  const options = `{ bucket: '${bucket}'${prefix === '' ? '' : `, prefix: '${prefix}'`} }`;
+  return `pass ${name}(${options}) instead, which 'delve-tensorboard/object-stores' exports`;
 }
 
 /**
@@ -214,7 +224,7 @@ export class DirectoryOutput implements Output {
     }
   }
 
-  /** @internal The event files that are in the folder, in the order in which TensorBoard reads them, each in pieces. */
+  /** The event files that are in the folder, in the order in which TensorBoard reads them, each in pieces. */
   *readEarlier(): Iterable<Iterable<Uint8Array>> {
     const names = this.#files.list(this.folder).filter((name) => name.includes('tfevents'));
     for (const name of names.sort()) yield this.#files.read(this.#files.join(this.folder, name));

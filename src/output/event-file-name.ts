@@ -2,6 +2,14 @@
 import { hostname, processId } from '#platform';
 import { maxNameBytes, shortenedName, utf8Length } from '../encoding/file-names.js';
 
+/** Who writes a file, as its name says. */
+export interface WriterName {
+  /** The computer's name. */
+  readonly host: string;
+  /** The program's number on it. */
+  readonly pid: number;
+}
+
 /** The largest number that ten digits hold. */
 const maxSeconds = 9_999_999_999;
 /** No name is used twice: TensorBoard does not notice that a file it follows was replaced by another of the same name. */
@@ -15,11 +23,16 @@ let namesMade = 0;
  *
  * @param existing the names in the folder
  * @param suffix see `fileNamePart`
+ * @param writer this program by default; a thread that cannot know is told
  */
-export function eventFileName(existing: Iterable<string>, suffix: string): string {
+export function eventFileName(
+  existing: Iterable<string>,
+  suffix: string,
+  writer: WriterName = { host: hostname(), pid: processId() },
+): string {
   const clock = Math.floor(Date.now() / 1000);
-  const host = fileNamePart(hostname()) || 'localhost';
-  const rest = `${host}.${processId()}.${String(namesMade++).padStart(5, '0')}${suffix}`;
+  const host = fileNamePart(writer.host) || 'localhost';
+  const rest = `${host}.${writer.pid}.${String(namesMade++).padStart(5, '0')}${suffix}`;
   const named = (prefix: string, seconds: number) =>
     `${prefix}tfevents.${String(Math.min(seconds, maxSeconds)).padStart(10, '0')}.${rest}`;
   let seconds = clock;

@@ -35,6 +35,11 @@ export interface Output {
    * others write to it meanwhile. Without it, the writer remembers what it has written.
    */
   updateFile?(path: string, change: (content: Uint8Array | undefined) => Uint8Array): Promise<void>;
+  /**
+   * The event files of this run that are there, in the order in which TensorBoard reads them, each in pieces. With it a purge
+   * knows which points it must hide.
+   */
+  readEarlier?(): AsyncIterable<AsyncIterable<Uint8Array>> | Iterable<Iterable<Uint8Array>>;
   /** Bytes that have been accepted and are not yet at their destination; a producer may slow down on it. */
   readonly pendingBytes?: number;
   /**

@@ -61,6 +61,11 @@ export function warn(message: string): void {
   console.warn(`(delve-tensorboard) ${message}`);
 }
 
+/** A page has no environment. */
+export function environment(_name: string): string | undefined {
+  return undefined;
+}
+
 /** A page's timers never keep it alive. */
 export function unref(_timer: ReturnType<typeof setTimeout>): void {}
 

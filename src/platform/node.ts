@@ -98,6 +98,15 @@ export function warn(message: string): void {
   else process.emitWarning(text, { type: 'DelveTensorBoardWarning' });
 }
 
+/** A variable of the environment; undefined if it is not set or empty, or if Deno was not given --allow-env. */
+export function environment(name: string): string | undefined {
+  try {
+    return process.env[name] || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Keeps a timer from keeping the program alive. */
 export function unref(timer: ReturnType<typeof setTimeout>): void {
   timer.unref();

@@ -38,6 +38,8 @@ export interface Platform {
   handleSignals(): void;
   /** Shows a warning where the platform shows warnings. */
   warn(message: string): void;
+  /** A variable of the environment; undefined if it is not set or empty, and in browsers. */
+  environment(name: string): string | undefined;
   /** Keeps a timer from keeping the program alive. */
   unref(timer: ReturnType<typeof setTimeout>): void;
   /** Whether colors may be written to the terminal. */

@@ -1,3 +1,5 @@
+import type { TensorValue } from '../event/event.js';
+
 /** An array as a .npy file holds it. */
 export interface NpyArray {
   /** Type of the numbers. Floats other than float32 are read as float64, and all integers as int64. */
@@ -19,25 +21,57 @@ export function encodeNpy({ dtype, shape, values }: NpyArray): Uint8Array {
   const size = shape.reduce((product, length) => product * length, 1);
   if (size !== values.length)
     throw new RangeError(`encodeNpy: expected ${size} values for the shape [${shape}], got ${values.length}`);
-  const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
-  const descr = { float64: '<f8', float32: '<f4', int64: '<i8' }[dtype];
-  const width = Number(descr[2]);
-  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`;
-  // The header is padded so that the values begin at a multiple of 64 bytes.
-  const header = `${dict.padEnd(Math.ceil((10 + dict.length + 1) / 64) * 64 - 11)}\n`;
-  const bytes = new Uint8Array(10 + header.length + width * size);
+  const width = dtype === 'float32' ? 4 : 8;
+  const { bytes, start } = npyFile({ float64: '<f8', float32: '<f4', int64: '<i8' }[dtype], shape, width * size);
   const view = new DataView(bytes.buffer);
-  bytes.set(magic);
-  bytes[6] = 1;
-  view.setUint16(8, header.length, true);
-  bytes.set(new TextEncoder().encode(header), 10);
   for (const [k, value] of values.entries()) {
-    const at = 10 + header.length + width * k;
+    const at = start + width * k;
     if (dtype === 'float64') view.setFloat64(at, value, true);
     else if (dtype === 'float32') view.setFloat32(at, value, true);
     else view.setBigInt64(at, BigInt(value), true);
   }
   return bytes;
+}
+
+/** A file with its header, whose values are to be set from `start` on. */
+function npyFile(descr: string, shape: readonly number[], size: number): { bytes: Uint8Array; start: number } {
+  const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`;
+  // The header is padded so that the values begin at a multiple of 64 bytes.
+  const header = `${dict.padEnd(Math.ceil((10 + dict.length + 1) / 64) * 64 - 11)}\n`;
+  const start = 10 + header.length;
+  const bytes = new Uint8Array(start + size);
+  bytes.set(magic);
+  bytes[6] = 1;
+  new DataView(bytes.buffer).setUint16(8, header.length, true);
+  bytes.set(new TextEncoder().encode(header), 10);
+  return { bytes, start };
+}
+
+const hostOrder = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? '<' : '>';
+
+/**
+ * Encodes a tensor of any type as a .npy file. Strings become an array of bytes, whose elements numpy reads without NULs at their
+ * end; numbers that JavaScript has as other types (half precision, quantized) have these types in the file, too.
+ */
+export function encodeTensorNpy({ data, dtype, shape }: TensorValue): Uint8Array {
+  if (Array.isArray(data)) {
+    const width = data.reduce((most, { length }) => Math.max(most, length), 1);
+    const { bytes, start } = npyFile(`|S${width}`, shape, width * data.length);
+    for (const [i, text] of data.entries()) bytes.set(text, start + width * i);
+    return bytes;
+  }
+  const isComplex = dtype.startsWith('complex');
+  const width = data.BYTES_PER_ELEMENT * (isComplex ? 2 : 1);
+  const letter = dtype === 'bool' ? 'b' : isComplex ? 'c' : typeLetterOf(data);
+  const { bytes, start } = npyFile(`${width === 1 ? '|' : hostOrder}${letter}${width}`, shape, data.byteLength);
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start);
+  return bytes;
+}
+
+function typeLetterOf(data: Exclude<TensorValue['data'], Uint8Array[]>): 'f' | 'u' | 'i' {
+  if (data instanceof Float32Array || data instanceof Float64Array) return 'f';
+  return /U/.test(data.constructor.name) ? 'u' : 'i';
 }
 
 const readers: Record<string, (view: DataView, at: number, little: boolean) => number> = {

@@ -137,6 +137,46 @@ export function addToProjectorConfig(config: string, entry: EmbeddingEntry): str
   return `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${entry.config}`;
 }
 
+/** What the projector's configuration says of an embedding. */
+export interface ProjectorEntry {
+  readonly tensorName: string;
+  /** Paths are relative to the run's folder; undefined where the configuration has none. */
+  readonly tensorPath?: string;
+  readonly metadataPath?: string;
+  readonly spritePath?: string;
+  readonly tensorShape: readonly number[];
+}
+
+/** Reads a projector's configuration: the inverse of `addToProjectorConfig`, for what any program wrote. */
+export function readProjectorConfig(config: string): ProjectorEntry[] {
+  const entries: Record<string, string[]>[] = [];
+  const path: string[] = [];
+  let name = '';
+  for (const [token] of config.matchAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}]|[^\s{}:,;"'#]+/g)) {
+    if (token.startsWith('#')) continue;
+    if (token === '{') {
+      path.push(name);
+      if (path.length === 1) entries.push({});
+    } else if (token === '}') path.pop();
+    else if (/^[A-Za-z_]/.test(token)) name = token;
+    else if (path[0] === 'embeddings') {
+      const key = [...path.slice(1), name].join('.');
+      const entry = entries[entries.length - 1];
+      entry[key] ??= [];
+      entry[key].push(unquote(token));
+    }
+  }
+  return entries
+    .filter((entry) => Object.keys(entry).length > 0)
+    .map((entry) => ({
+      tensorName: entry.tensor_name?.[0] ?? '',
+      tensorPath: entry.tensor_path?.[0],
+      metadataPath: entry.metadata_path?.[0],
+      spritePath: entry['sprite.image_path']?.[0],
+      tensorShape: (entry.tensor_shape ?? []).map(Number),
+    }));
+}
+
 /** A step as at least five digits, as tensorboardX and torch write it. */
 function stepText(step: Step): string {
   return step < 0 ? `-${String(-step).padStart(5, '0')}` : String(step).padStart(5, '0');
@@ -160,6 +200,18 @@ function quote(text: string): string {
       : `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`;
   });
   return `"${escaped}"`;
+}
+
+/** The inverse of `quote`; numbers stay. */
+function unquote(token: string): string {
+  if (!/^["']/.test(token)) return token;
+  const letters: Record<string, string> = { n: '\n', r: '\r', t: '\t' };
+  const bytes: number[] = [];
+  for (const [part, octal, letter] of token.slice(1, -1).matchAll(/\\([0-7]{1,3})|\\([\s\S])|[^\\]+/g)) {
+    if (octal !== undefined) bytes.push(Number.parseInt(octal, 8));
+    else for (const byte of utf8.encode(letter === undefined ? part : (letters[letter] ?? letter))) bytes.push(byte);
+  }
+  return new TextDecoder().decode(Uint8Array.from(bytes));
 }
 
 /**

@@ -4,7 +4,7 @@
 import { decodeWhole, readStep, stepProto } from '../event/encode-event.js';
 import type { Step } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { scanPieces } from '../reader/scan.js';
+import { scanChunks, scanPieces } from '../reader/scan.js';
 import { encodedSummary } from '../summaries/image.js';
 import { DataClass } from '../summaries/plugin-summary.js';
 
@@ -34,28 +34,54 @@ const needsPoint: Readonly<Record<string, 'empty' | 'again'>> = {
 };
 
 /**
- * The events that must be written after the session starts, because TensorBoard's loaders do not hide points alike. Its Rust
- * loader ignores a session start, but drops a tag's later points when a point at an earlier step follows them: so each tag that
- * has points to hide and an earlier one gives its last earlier one, with the tag's metadata. (A tag with nothing before
- * `purgeStep` stays visible there until it is written to again.) For the Python loader see `needsPoint`; the run's graph also
- * stays.
- *
- * @param files event files in the order in which TensorBoard reads them, each in pieces; a file is read up to its first
- * damage
+ * What is known of a run when its points from a step on are purged: event files are shown to it, in the order in which TensorBoard
+ * reads them, each up to its first damage; then it says what must be written.
  */
-export function eventsAfterPurge(purgeStep: Step, files: Iterable<Iterable<Uint8Array>>): tensorboard.IEvent[] {
-  const tags = new Map<string, TagHistory>();
+export class PurgedRun {
+  readonly #step: Step;
+  readonly #tags = new Map<string, TagHistory>();
   /** The last graph, and what a session's metadata are by their tags, unless something before the purged step remains. */
-  const graphs = new Map<string, Uint8Array | 'kept'>();
-  for (const file of files) {
-    scanPieces(file, { decode }, ({ event, payload }) => {
-      const step = stepOf(event);
-      addToHistory(tags, event, payload, step >= purgeStep);
-      const name = event.graphDef ? '' : event.taggedRunMetadata ? `tag ${event.taggedRunMetadata.tag}` : undefined;
-      if (name !== undefined && graphs.get(name) !== 'kept')
-        graphs.set(name, step < purgeStep ? 'kept' : payload.slice());
-    });
+  readonly #graphs = new Map<string, Uint8Array | 'kept'>();
+  readonly #visit = ({ event, payload }: Decoded) => {
+    const step = stepOf(event);
+    addToHistory(this.#tags, event, payload, step >= this.#step);
+    const name = event.graphDef ? '' : event.taggedRunMetadata ? `tag ${event.taggedRunMetadata.tag}` : undefined;
+    if (name !== undefined && this.#graphs.get(name) !== 'kept')
+      this.#graphs.set(name, step < this.#step ? 'kept' : payload.slice());
+  };
+
+  /** @param step the first step whose points are hidden */
+  constructor(step: Step) {
+    this.#step = step;
   }
+
+  /** Takes a file that comes in pieces. */
+  read(pieces: Iterable<Uint8Array>): void {
+    scanPieces(pieces, { decode }, this.#visit);
+  }
+
+  /** Takes a file whose pieces come later. */
+  async readLater(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+    await scanChunks(pieces, { decode }, this.#visit);
+  }
+
+  /**
+   * The events that must be written after the session starts, because TensorBoard's loaders do not hide points alike. Its Rust
+   * loader ignores a session start, but drops a tag's later points when a point at an earlier step follows them: so each tag that
+   * has points to hide and an earlier one gives its last earlier one, with the tag's metadata. (A tag with nothing before the
+   * purged step stays visible there until it is written to again.) For the Python loader see `needsPoint`; the run's graph also
+   * stays.
+   */
+  events(): tensorboard.IEvent[] {
+    return eventsAfterPurge(this.#step, this.#tags, this.#graphs);
+  }
+}
+
+function eventsAfterPurge(
+  purgeStep: Step,
+  tags: ReadonlyMap<string, TagHistory>,
+  graphs: ReadonlyMap<string, Uint8Array | 'kept'>,
+): tensorboard.IEvent[] {
   const events: tensorboard.IEvent[] = [];
   for (const payload of graphs.values()) {
     if (payload !== 'kept') events.push(Object.assign(decodeWhole(payload), { step: stepProto(purgeStep) }));
@@ -81,7 +107,12 @@ function noImages(tag: string): tensorboard.Summary.IValue {
   return { tag, tensor: encodedSummary(0, 0, []).tensor };
 }
 
-function decode(bytes: Uint8Array, start: number, end: number): { event: tensorboard.Event; payload: Uint8Array } {
+interface Decoded {
+  event: tensorboard.Event;
+  payload: Uint8Array;
+}
+
+function decode(bytes: Uint8Array, start: number, end: number): Decoded {
   const payload = bytes.subarray(start, end);
   return { event: tensorboard.Event.decode(payload), payload };
 }

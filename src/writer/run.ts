@@ -11,7 +11,6 @@ import type { StoredSummary } from '../event/check-event.js';
 import { decodeWhole, encodeEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
-import { DirectoryOutput } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { SummaryChecker } from '../summaries/check-summaries.js';
@@ -24,7 +23,7 @@ import {
 import { givenHparams, type Hparams, type HparamsStatus } from '../summaries/hparams.js';
 import type { Later } from '../summaries/numbers.js';
 import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
-import { eventsAfterPurge } from './purge.js';
+import { PurgedRun } from './purge.js';
 import { type BufferPolicy, type Chunk, counted, RecordBuffer } from './record-buffer.js';
 import { type TaggedTensor, WrittenTags } from './written-tags.js';
 
@@ -160,25 +159,23 @@ export class Run {
    */
   purge(step: Step): void {
     this.#records.writeOut(Date.now(), true);
-    const events = this.#eventsAfterPurge(step);
     const start = encodeEvent({ wallTime: Date.now() / 1000, step, sessionLog: { status: 'start' } });
+    const events = this.#eventsAfterPurge(step);
     this.#begin();
-    this.#queue.add(
-      () => {
-        this.#records.add(start, Date.now());
-        this.#records.add(start, Date.now());
-        for (const event of events) {
-          const payload = tensorboard.Event.encode(event).finish();
-          this.#records.prepare(payload.length);
-          for (const { tag, metadata } of event.summary?.value ?? []) {
-            if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
-          }
-          this.#records.add(payload, Date.now());
+    const write = (after: tensorboard.IEvent[]) => {
+      this.#records.add(start, Date.now());
+      this.#records.add(start, Date.now());
+      for (const event of after) {
+        const payload = tensorboard.Event.encode(event).finish();
+        this.#records.prepare(payload.length);
+        for (const { tag, metadata } of event.summary?.value ?? []) {
+          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
         }
-      },
-      this.#countLoss,
-      0,
-    );
+        this.#records.add(payload, Date.now());
+      }
+    };
+    if (events instanceof Promise) this.#queue.addLater(events, 'what is written already', write, this.#countLoss);
+    else this.#queue.add(() => write(events), this.#countLoss, 0);
   }
 
   /** Writes the files of an embedding, then the projector's configuration with the embedding in it. */
@@ -300,13 +297,19 @@ export class Run {
     this.#records.addLoss(names.length, `no value has come for ${maxSilentMillis / 1000} s`, error);
   }
 
-  #eventsAfterPurge(step: Step): tensorboard.IEvent[] {
-    if (!(this.output instanceof DirectoryOutput)) return [];
-    try {
-      return eventsAfterPurge(step, this.output.readEarlier());
-    } catch (error) {
+  #eventsAfterPurge(step: Step): tensorboard.IEvent[] | Promise<tensorboard.IEvent[]> {
+    const failed = (error: unknown) => {
       warn(`What was written at step ${step} and later may stay visible: ${messageOf(error)}`);
       return [];
+    };
+    try {
+      const files = this.output.readEarlier?.() ?? [];
+      const purged = new PurgedRun(step);
+      if (Symbol.asyncIterator in files) return readAll(purged, files).catch(failed);
+      for (const file of files) purged.read(file);
+      return purged.events();
+    } catch (error) {
+      return failed(error);
     }
   }
 
@@ -387,6 +390,14 @@ export class Run {
     this.#projectorConfig = new TextDecoder().decode(bytes);
     await this.output.file!(projectorConfigFile, bytes);
   }
+}
+
+async function readAll(
+  purged: PurgedRun,
+  files: AsyncIterable<AsyncIterable<Uint8Array>>,
+): Promise<tensorboard.IEvent[]> {
+  for await (const file of files) await purged.readLater(file);
+  return purged.events();
 }
 
 /** Whether a step is no int32. */

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
-import { eventsAfterPurge } from '../../src/writer/purge.js';
+import { PurgedRun } from '../../src/writer/purge.js';
 import { decodeRecords, eventFiles, eventsIn, scalarsOf } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
 
@@ -23,6 +23,12 @@ async function crashedRun(): Promise<string> {
   await writer.close();
   return logdir;
 }
+
+const eventsAfterPurge = (step: number | bigint, files: Uint8Array[][]) => {
+  const purged = new PurgedRun(step);
+  for (const file of files) purged.read(file);
+  return purged.events();
+};
 
 const resumed = async (logdir: string, purgeStep: number | bigint) => {
   const writer = new SummaryWriter(logdir, { purgeStep });

@@ -1,0 +1,178 @@
+/** Tables that commands write: as CSV, JSON, JSON lines or Parquet, row by row. */
+import type { ParquetWriter } from 'hyparquet-writer';
+import { messageOf, printable } from '../errors.js';
+import { Batch, UsageError } from './terminal.js';
+
+/** The forms of a table. */
+export const tableFormats = ['csv', 'json', 'jsonl', 'parquet'] as const;
+
+/** A form of a table. */
+export type TableFormat = (typeof tableFormats)[number];
+
+/** A cell; undefined where there is none. */
+export type Cell = string | number | bigint | boolean | undefined;
+
+/** A column of a flat table. Steps are integers, and texts come from files. */
+export interface Column {
+  readonly name: string;
+  readonly type: 'text' | 'step' | 'number' | 'boolean';
+}
+
+/** Takes what a table holds, in order. */
+export interface Table {
+  /**
+   * Adds a record.
+   *
+   * @param rows its rows in a flat table
+   * @param record the same as JSON
+   */
+  add(rows: readonly (readonly Cell[])[], record: object): void;
+  /** Writes what is left. */
+  end(): void;
+}
+
+/** The format that was asked for, or that the name of the file says. @throws UsageError if there is no such format */
+export function tableFormat(format: string | undefined, out: string | undefined): TableFormat {
+  const ending = /\.(\w+)$/.exec(out ?? '')?.[1].replace('ndjson', 'jsonl') as TableFormat;
+  const found = format ?? (tableFormats.includes(ending) ? ending : 'csv');
+  if (!tableFormats.includes(found as TableFormat)) {
+    throw new UsageError(`--format: expected ${tableFormats.join(', ')}, got "${found}"`);
+  }
+  if (found === 'parquet' && out === undefined) throw new UsageError('--out: expected the Parquet file to write');
+  return found as TableFormat;
+}
+
+/** A writer of Parquet files, which an optional package brings. @throws UsageError that says how to install it */
+export async function loadParquet(): Promise<typeof import('hyparquet-writer')> {
+  try {
+    return await import('hyparquet-writer');
+  } catch (error) {
+    throw new UsageError(
+      `--format parquet needs the package hyparquet-writer: npm install hyparquet-writer. ${messageOf(error)}`,
+    );
+  }
+}
+
+/**
+ * Begins a table.
+ *
+ * @param plain whether texts in CSV stay as they are
+ * @param parquet what `loadParquet` gave, for that format
+ */
+export function openTable(
+  format: TableFormat,
+  columns: readonly Column[],
+  write: (content: string | Uint8Array) => void,
+  { plain = false, parquet }: { plain?: boolean; parquet?: typeof import('hyparquet-writer') } = {},
+): Table {
+  if (format === 'parquet') return parquetTable(columns, write, parquet!);
+  const batch = new Batch(write);
+  if (format === 'csv') return csvTable(columns, batch, plain);
+  return format === 'json' ? jsonTable(batch) : jsonLines(batch);
+}
+
+function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): Table {
+  const line = (cells: readonly string[]) => batch.write(`${cells.map(quote).join(',')}\r\n`);
+  const text = (value: string) => (plain ? value : guarded(value));
+  line(columns.map(({ name }) => text(name)));
+  return {
+    add(rows) {
+      for (const row of rows) {
+        line(row.map((cell) => (typeof cell === 'string' ? text(cell) : cell === undefined ? '' : String(cell))));
+      }
+    },
+    end: () => batch.flush(),
+  };
+}
+
+/**
+ * A text that no spreadsheet runs as a formula: one that begins like a formula gets an apostrophe in front, which
+ * spreadsheets take for the mark of a text. Numbers stay. Source: https://owasp.org/www-community/attacks/CSV_Injection
+ */
+export function guarded(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+}
+
+/** A cell of a CSV file, quoted if it must be. Source: RFC 4180. */
+export function quote(cell: string): string {
+  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+}
+
+function jsonTable(batch: Batch): Table {
+  let separator = '[';
+  return {
+    add(_rows, record) {
+      batch.write(`${separator}\n${printable(jsonText(record))}`);
+      separator = ',';
+    },
+    end() {
+      batch.write(separator === '[' ? '[]\n' : '\n]\n');
+      batch.flush();
+    },
+  };
+}
+
+function jsonLines(batch: Batch): Table {
+  return {
+    add: (_rows, record) => batch.write(`${printable(jsonText(record))}\n`),
+    end: () => batch.flush(),
+  };
+}
+
+/**
+ * JSON, which has no NaN, no infinities and no integers beyond 2^53: those become text, as in TensorBoard's own answers.
+ *
+ * @param space as that of JSON.stringify
+ */
+function jsonText(value: unknown, space?: number): string {
+  const known = (_key: string, each: unknown) => {
+    if (typeof each === 'bigint') return String(each);
+    return typeof each === 'number' && !Number.isFinite(each) ? String(each) : each;
+  };
+  return JSON.stringify(value, known, space);
+}
+
+/** Rows of a group, which are kept in memory until it is written. */
+const groupRows = 65_536;
+
+const parquetTypes = { text: 'STRING', step: 'INT64', number: 'DOUBLE', boolean: 'BOOLEAN' } as const;
+
+function parquetTable(
+  columns: readonly Column[],
+  write: (content: Uint8Array) => void,
+  { ByteWriter, ParquetWriter, schemaFromColumnData }: typeof import('hyparquet-writer'),
+): Table {
+  const empty = (): Cell[][] => columns.map(() => []);
+  let cells = empty();
+  const buffer = new ByteWriter();
+  const dataOf = () => columns.map(({ name, type }, i) => ({ name, type: parquetTypes[type], data: cells[i] }));
+  const writer: ParquetWriter = new ParquetWriter({
+    writer: buffer,
+    schema: schemaFromColumnData({ columnData: dataOf() }),
+    createdBy: 'delve-tensorboard',
+  });
+  const pass = () => {
+    write(buffer.getBytes().slice());
+    buffer.index = 0;
+  };
+  const flush = () => {
+    if (cells[0].length > 0) void writer.write({ columnData: dataOf(), rowGroupSize: groupRows });
+    cells = empty();
+    pass();
+  };
+  return {
+    add(rows) {
+      for (const row of rows) {
+        for (const [i, { type }] of columns.entries()) {
+          cells[i].push(type === 'step' && row[i] !== undefined ? BigInt(row[i] as number) : row[i]);
+        }
+      }
+      if (cells[0].length >= groupRows) flush();
+    },
+    end() {
+      flush();
+      void writer.finish();
+      pass();
+    },
+  };
+}
