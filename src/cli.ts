@@ -21,7 +21,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { terminalHasColors } from '#platform';
+import { terminalHasColors, writesToTerminal } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
 import type { Terminal } from './cli/terminal.js';
 import { messageOf, printableLines } from './errors.js';
@@ -64,6 +64,7 @@ const terminal: Terminal = {
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
   },
   writeError: (text) => process.stderr.write(text),
+  status: writesToTerminal() ? (text) => process.stderr.write(`\r\u001b[K${text}`) : undefined,
   colors: terminalHasColors(),
   size: () =>
     process.stdout.isTTY ? { columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 } : undefined,

@@ -64,6 +64,7 @@ export type {
 export {
   isEstimateReliable,
   rowsNeeded,
+  type SaturationBounds,
   Spectrum,
   type SpectrumOptions,
   sampleSizeWarning,

@@ -2,6 +2,7 @@
 import type { TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { findRuns, tagFilter } from './runs.js';
+import { writeJson } from './table.js';
 import { Complaints, plural, type Terminal, UsageError, writeTable } from './terminal.js';
 
 /** Options of `diff`, as typed. */
@@ -38,7 +39,7 @@ export async function diff(terminal: Terminal, paths: readonly string[], options
   const [first, second] = [await read(paths[0], options, complaints), await read(paths[1], options, complaints)];
   const keys = new Set([...first.keys(), ...second.keys()]);
   const differences = [...keys].flatMap((key) => compare(key, first.get(key), second.get(key)) ?? []);
-  if (options.json) terminal.write(`${JSON.stringify(differences, undefined, 2)}\n`);
+  if (options.json) writeJson(terminal, differences);
   else if (differences.length === 0) terminal.write(`${plural(keys.size, 'scalar')}: equal\n`);
   else show(terminal, differences, keys.size);
   return differences.length > 0 ? 1 : complaints.exitCode;

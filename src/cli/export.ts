@@ -5,7 +5,7 @@ import { scanRun } from '../reader/shown-points.js';
 import { exportEmbeddings, mediaFiles, meshFiles, tensorFiles } from './export-files.js';
 import { type Exporter, hparamsTable, longTable, tableKinds, wideTable } from './export-tables.js';
 import { valueText } from './inspect.js';
-import { type FoundRun, findAllRuns, tagFilter, typedPath } from './runs.js';
+import { type FoundRun, findAllRuns, Progress, tagFilter, typedPath } from './runs.js';
 import { type Column, loadParquet, openTable, tableFormat } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
@@ -40,6 +40,7 @@ interface ExportOptions {
   tags?: string;
   raw?: boolean;
   wide?: boolean;
+  json?: boolean;
 }
 
 /**
@@ -62,9 +63,9 @@ export async function exportLogdir(
   const complain = (message: string) => complaints.add(message);
   const isTable = tables.includes(kind as (typeof tables)[number]);
   if (!isTable && out === undefined) throw new UsageError(`--out: expected the folder to write the ${kind} to`);
-  const format = isTable ? tableFormat(options.format, out) : undefined;
+  const format = isTable ? tableFormat(options.json ? (options.format ?? 'json') : options.format, out) : undefined;
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
-  const runs = await findAllRuns(paths, complaints);
+  const runs = await findAllRuns([...new Set(paths)], complaints);
   if (kind === 'embeddings') {
     await exportEmbeddings(foldersOf(runs), terminal, out!, tags, complain);
     return complaints.exitCode;
@@ -115,6 +116,9 @@ async function exportRuns(
   pause?: () => Promise<void>,
 ): Promise<void> {
   let hidden = 0;
+  // What goes to the terminal itself shows how far it is.
+  const silent = pause !== undefined && terminal.size() !== undefined;
+  const progress = silent ? undefined : await Progress.of(terminal, runs);
   for (const { files, run } of runs) {
     const leftOut = new Map<string, { count: number; reason: string }>();
     const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
@@ -129,12 +133,13 @@ async function exportRuns(
     };
     // Hyperparameters have tags of their own, and stand beside any metric.
     const wanted = kind === 'hparams' ? (tag: string) => tag.startsWith('_hparams_/') || tags(tag) : tags;
-    await scanRun(files, { tags: wanted, raw, complain }, visit, pause);
+    await scanRun(files, { tags: wanted, raw, complain, read: progress?.read }, visit, pause);
     exporter.endRun?.(run);
     for (const [tag, { count, reason }] of leftOut) {
       complain(`run "${run}", tag "${tag}": ${plural(count, 'value')} left out: ${reason}`);
     }
   }
+  progress?.clear();
   exporter.end();
   if (hidden > 0) {
     const points = plural(hidden, 'point');

@@ -2,7 +2,7 @@
 import { printable, printableLines } from '../errors.js';
 import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { type RunSteps, scanRun } from '../reader/shown-points.js';
-import { findRuns, inNaturalOrder, tagFilter } from './runs.js';
+import { findRuns, inNaturalOrder, Progress, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, writeTable } from './terminal.js';
 
 /** What `inspect` shows of one tag of a run, or of one kind of what has no tag. */
@@ -39,7 +39,9 @@ export async function inspect(terminal: Terminal, path: string | undefined, opti
   const wanted = tagFilter(options.tags);
   const complaints = new Complaints(terminal);
   const found: RunReport[] = [];
-  for (const { files, run } of await findRuns(path, complaints)) {
+  const all = await findRuns(path, complaints);
+  const progress = await Progress.of(terminal, all);
+  for (const { files, run } of all) {
     const reports = new Map<string, TagReport>();
     const reportOf = (tag: string, plugin: string, isTag: boolean): TagReport => {
       const key = isTag ? `/${tag}` : plugin;
@@ -59,7 +61,12 @@ export async function inspect(terminal: Terminal, path: string | undefined, opti
       report.undecoded ??= { count: 0, reason: value.undecoded };
       report.undecoded.count++;
     };
-    const reading = { tags: wanted, raw: options.raw, complain: (message: string) => complaints.add(message) };
+    const reading = {
+      tags: wanted,
+      raw: options.raw,
+      read: progress.read,
+      complain: (message: string) => complaints.add(message),
+    };
     const { firstBack, goesBack, hidden } = await scanRun(files, reading, (event, isShown) => {
       for (const [index, { plugin, tag, value }] of (event.summary ?? []).entries()) {
         const report = reportOf(tag, plugin, true);
@@ -77,6 +84,7 @@ export async function inspect(terminal: Terminal, path: string | undefined, opti
     for (const report of tags) report.goesBack = goesBack(report.tag);
     found.push({ run, tags, firstBack, hidden });
   }
+  progress.clear();
   if (options.json) writeJson(terminal, found);
   else printTable(terminal, found);
   return complaints.exitCode;

@@ -1,7 +1,9 @@
 /** The command `lint`: what is wrong with a training, or with how it was written, for people and for scripts. */
-import type { TensorBoardEvent } from '../event/event.js';
+import type { SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
-import { findRuns, tagFilter } from './runs.js';
+import { valueText } from './inspect.js';
+import { findRuns, Progress, tagFilter } from './runs.js';
+import { writeJson } from './table.js';
 import { Complaints, plural, styled, type Terminal, writeTable } from './terminal.js';
 
 /** Options of `lint`, as typed. */
@@ -27,6 +29,7 @@ const rules = {
   'goes-back': 'steps go back: TensorBoard hides what was written before',
   'many-writers': 'several programs wrote to one run at the same steps: their points hide each other, or zigzag',
   'no-step': 'all values stand at one step, so that there is a point and no curve',
+  'not-shown': 'TensorBoard has no page that shows this tag, or passes its values over',
   'dead-layer': 'a layer uses at most one direction',
   collapse: 'the saturation of a layer fell to less than half of its highest value',
 } as const;
@@ -52,11 +55,20 @@ export async function lint(terminal: Terminal, path: string | undefined, options
   const complaints = new Complaints(terminal);
   const findings: Finding[] = [];
   let runs = 0;
-  for (const { run, files } of await findRuns(path, complaints)) {
+  const all = await findRuns(path, complaints);
+  const progress = await Progress.of(terminal, all);
+  for (const { run, files } of all) {
     runs++;
+    const odd = new Map<string, { count: number; reason: string }>();
     const curves = new Map<string, Curve>();
     const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
-      for (const [index, { tag, value }] of (summary ?? []).entries()) {
+      for (const [index, { plugin, tag, value }] of (summary ?? []).entries()) {
+        const reason = whyNotShown(plugin, value);
+        if (reason !== undefined) {
+          const known = odd.get(tag);
+          if (known === undefined) odd.set(tag, { count: 1, reason });
+          else known.count++;
+        }
         if (typeof value !== 'number') continue;
         let curve = curves.get(tag);
         if (curve === undefined) {
@@ -71,21 +83,53 @@ export async function lint(terminal: Terminal, path: string | undefined, options
       }
     };
     const complain = (message: string) => complaints.add(message);
-    const { hidden, firstBack } = await scanRun(files, { tags, complain }, visit);
+    const { hidden, firstBack } = await scanRun(files, { tags, complain, read: progress.read }, visit);
     if (hidden > 0 && firstBack !== undefined) {
       const { tag, from, to } = firstBack;
       const message = `from step ${from} to ${to}: ${plural(hidden, 'point')} of the run hidden`;
       findings.push({ run, tag, rule: files.length > 1 ? 'many-writers' : 'goes-back', message });
     }
+    for (const [tag, { count, reason }] of odd) {
+      findings.push({ run, tag, rule: 'not-shown', message: `${plural(count, 'value')}: ${reason}` });
+    }
     for (const [tag, curve] of curves) for (const found of check(tag, curve)) findings.push({ run, tag, ...found });
   }
+  progress.clear();
   show(terminal, findings, runs, options);
   return findings.length > 0 ? 1 : complaints.exitCode;
 }
 
+/**
+ * The form in which the plugins of TensorBoard 2.21 show values; what has no form here is shown in any.
+ * Source: tensorboard/plugins/<name>/metadata.py and <name>_plugin.py
+ */
+const shownForms: Readonly<Record<string, (value: Exclude<SummaryValue, number>) => boolean>> = {
+  scalars: () => false,
+  histograms: (value) => 'buckets' in value,
+  images: (value) => 'width' in value,
+  audio: (value) => 'encoded' in value && !('width' in value),
+  text: (value) => 'strings' in value,
+  mesh: (value) => 'mesh' in value,
+  pr_curves: (value) => 'dtype' in value && value.shape.length === 2 && value.shape[0] === 6,
+};
+const shownPlugins = /^(hparams|custom_scalars|projector|graph|profile|debugger|npmi|what-if|text_v2|saturation)/;
+
+/** Why TensorBoard does not show a value; undefined if it does. */
+function whyNotShown(plugin: string, value: SummaryValue): string | undefined {
+  if (typeof value === 'object' && 'undecoded' in value) return value.undecoded;
+  if (!Object.hasOwn(shownForms, plugin)) {
+    if (shownPlugins.test(plugin)) return undefined;
+    return plugin === '' ? 'the tag names no plugin' : `no page of TensorBoard shows the plugin "${plugin}"`;
+  }
+  const isShown = typeof value === 'number' ? plugin === 'scalars' : shownForms[plugin](value);
+  return isShown
+    ? undefined
+    : `${valueText(value)} is no value of the plugin "${plugin}", which the tag's first value named`;
+}
+
 function show(terminal: Terminal, findings: readonly Finding[], runs: number, { json }: LintOptions): void {
   if (json) {
-    terminal.write(`${JSON.stringify(findings, undefined, 2)}\n`);
+    writeJson(terminal, findings);
     return;
   }
   if (findings.length === 0) {

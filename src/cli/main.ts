@@ -2,6 +2,7 @@
 import { nearest, printable } from '../errors.js';
 import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
+import { completions, type KnownCommand } from './completions.js';
 import { diff } from './diff.js';
 import { exportLogdir } from './export.js';
 import { filter } from './filter.js';
@@ -12,7 +13,7 @@ import { reduce } from './reduce.js';
 import { repair } from './repair.js';
 import { typedPath } from './runs.js';
 import { serve, share } from './serve.js';
-import { tableFormats } from './table.js';
+import { tableFormats, writeJson } from './table.js';
 import { tail } from './tail.js';
 import { Complaints, type Terminal, UsageError } from './terminal.js';
 import { verify } from './verify.js';
@@ -95,7 +96,8 @@ const commands: Readonly<Record<string, Command>> = {
   lint: {
     usage: `
   lint <logdir>                     what is wrong with a training: NaN, spikes, plateaus, steps that go back, runs that hide
-                                    each other, layers that are dead or collapse; exit code 1 if something is
+                                    each other, tags that TensorBoard does not show, layers that are dead or collapse; exit
+                                    code 1 if something is
       --tags <regular expression>     only tags that match
       --json                          as JSON`,
     examples: ['lint runs && echo all is well', 'lint runs --json'],
@@ -114,10 +116,11 @@ const commands: Readonly<Record<string, Command>> = {
   },
   verify: {
     usage: `
-  verify <logdir or file>...        read every record; exit code 1 if one is damaged`,
+  verify <logdir or file>...        read every record; exit code 1 if one is damaged
+      --json                          as JSON`,
     examples: ['verify runs', 'verify runs/*/events.out.tfevents.*'],
-    options: [],
-    run: (terminal, paths) => verify(terminal, paths),
+    options: ['json'],
+    run: (terminal, paths, values) => verify(terminal, paths, values),
   },
   filter: {
     usage: `
@@ -137,9 +140,10 @@ const commands: Readonly<Record<string, Command>> = {
     usage: `
   repair <logdir or file> --out <folder>
                                     whole copies of event files without the bytes that are damaged; the files themselves stay
-                                    as they are`,
+                                    as they are
+      --json                          as JSON`,
     examples: ['repair runs --out repaired'],
-    options: ['out'],
+    options: ['out', 'json'],
     run: (terminal, paths, values) => repair(terminal, onlyOne(paths), values),
   },
   export: {
@@ -154,7 +158,8 @@ const commands: Readonly<Record<string, Command>> = {
       --tags <regular expression>     only tags that match
       --raw                           points that TensorBoard hides behind later ones, too
       --plain                         texts as they are: without it, CSV has an apostrophe before those that a
-                                      spreadsheet would run as formulas`,
+                                      spreadsheet would run as formulas
+      --json                          the same as --format json`,
     examples: [
       'export runs > scalars.csv',
       'export runs/a runs/b --wide --out scalars.parquet',
@@ -162,20 +167,22 @@ const commands: Readonly<Record<string, Command>> = {
       'export runs --kind images --out pictures',
       'export runs --kind text --format json',
     ],
-    options: ['kind', 'wide', 'format', 'out', 'tags', 'raw', 'plain'],
+    options: ['kind', 'wide', 'format', 'out', 'tags', 'raw', 'plain', 'json'],
     run: (terminal, paths, values) => exportLogdir(terminal, paths, values),
   },
   reduce: {
     usage: `
   reduce <run or logdir>...         mean, std, min, max and median of the scalars of several runs, such as one training with
                                     several seeds; of one folder: of the runs in it
-      --out, -o <folder>              writes a run for each, and margin charts (run band); or a file ending in .csv
-      --format <csv or events>        csv without --out goes to standard output
+      --out, -o <folder>              writes a run for each, and margin charts (run band); or a file ending in .csv, .json ...
+      --format <format>               events, or the table as csv, json, jsonl or parquet; without --out it goes to
+                                      standard output
       --lax                           with steps that only some of the runs have
       --tags <regular expression>     only tags that match
-      --raw                           with points that TensorBoard hides behind later ones`,
+      --raw                           with points that TensorBoard hides behind later ones
+      --json                          as JSON`,
     examples: ['reduce runs/seed* --out runs/all-seeds', 'reduce runs --format csv --tags loss'],
-    options: ['out', 'format', 'lax', 'tags', 'raw'],
+    options: ['out', 'format', 'lax', 'tags', 'raw', 'json'],
     run: (terminal, paths, values) => reduce(terminal, paths, values),
   },
   report: {
@@ -183,26 +190,29 @@ const commands: Readonly<Record<string, Command>> = {
   report <logdir>                   layer saturation as one HTML file to look at anywhere: the Saturation tab with all
                                     experiments below the logdir, findings, numbers
       --out, -o <path>                the file to write; <logdir>/report.html
-      --raw                           with epochs that TensorBoard hides behind later ones`,
+      --raw                           with epochs that TensorBoard hides behind later ones
+      --json                          as JSON`,
     examples: ['report runs', 'report runs --out saturation.html'],
-    options: ['out', 'raw'],
+    options: ['out', 'raw', 'json'],
     run: (terminal, paths, values) => report(terminal, onlyOne(paths), values),
   },
   watch: {
     usage: `
   watch <logdir>                    losses and saturation in the terminal while a network trains; ^C ends it
       --once                          draw once and end, as where standard output is no terminal
-      --tags <regular expression>     only tags that match`,
+      --tags <regular expression>     only tags that match
+      --json                          as JSON, a record on each line`,
     examples: ['watch runs', "watch runs --tags 'loss|saturation'"],
-    options: ['once', 'tags'],
+    options: ['once', 'tags', 'json'],
     run: (terminal, paths, values) => watch(terminal, onlyOne(paths), values),
   },
   tail: {
     usage: `
   tail <logdir>                     a line for each value as it is written: run, step, tag, value; ^C ends it
-      --tags <regular expression>     only tags that match`,
+      --tags <regular expression>     only tags that match
+      --json                          as JSON, a record on each line`,
     examples: ['tail runs --tags loss'],
-    options: ['tags'],
+    options: ['tags', 'json'],
     run: (terminal, paths, values) => tail(terminal, onlyOne(paths), values),
   },
   serve: {
@@ -249,6 +259,20 @@ const commands: Readonly<Record<string, Command>> = {
     options: ['blocks', 'tags', 'json', 'out', 'batch', 'size', 'mean', 'std'],
     run: (terminal, paths, values) => onnx(terminal, paths, values),
   },
+  completions: {
+    usage: `
+  completions <bash, zsh or fish>   a script that lets the shell complete commands and options`,
+    examples: [
+      'completions bash >> ~/.bashrc',
+      'completions zsh > ~/.zfunc/_delve-tensorboard',
+      'completions fish > ~/.config/fish/completions/delve-tensorboard.fish',
+    ],
+    options: [],
+    run: async (terminal, paths) => {
+      terminal.write(completions(onlyOne(paths), known()));
+      return 0;
+    },
+  },
   board: {
     usage: `
   board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own`,
@@ -257,6 +281,15 @@ const commands: Readonly<Record<string, Command>> = {
     run: (terminal, paths) => board(terminal, paths),
   },
 };
+
+/** What shells complete: each command with its description and its options. */
+function known(): KnownCommand[] {
+  return Object.entries(commands).map(([name, { options, usage: own }]) => ({
+    name,
+    description: /^\n {2}\S.*? {2,}(.*)|^\n {2}\S.*\n +(.*)/.exec(own)?.slice(1).find(Boolean) ?? '',
+    options: ['help', ...options].map((option) => `--${option}`),
+  }));
+}
 
 const usage = `Usage: delve-tensorboard <command> [options]
 
@@ -273,7 +306,8 @@ Options:
 In the place of a file, - is standard input.
 Control characters from files are shown escaped; files that export writes have them as they are. The exit code is 1 if a
 file is damaged or cannot be read: the rest is shown all the same.
-Colors are left out if standard output is not a terminal or NO_COLOR is set.
+With --json standard output is a list with a record for each thing that was found; commands that go on write a record on each line.
+Colors are left out if standard output is not a terminal or NO_COLOR is set; FORCE_COLOR has them.
 `;
 
 /** What `--help` behind a command says. */
@@ -339,13 +373,14 @@ function onlyOne(paths: string[]): string | undefined {
 async function report(
   terminal: Terminal,
   logdir: string | undefined,
-  { out, raw }: CommandLine['values'],
+  { json, out, raw }: CommandLine['values'],
 ): Promise<number> {
   if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
   const complaints = new Complaints(terminal);
   const options = { raw, onDamage: (message: string) => complaints.add(message) };
   const folder = typedPath(logdir, 'the path');
   const path = await writeReport(folder, { ...options, path: out === undefined ? undefined : typedPath(out, '--out') });
-  terminal.write(`${printable(path)}\n`);
+  if (json) writeJson(terminal, [{ path }]);
+  else terminal.write(`${printable(path)}\n`);
   return complaints.exitCode;
 }

@@ -1,14 +1,15 @@
 /** The command `reduce`: the mean, deviation and range of scalars over several runs of one training. */
-import { printable } from '../errors.js';
+import { printable, printableLines } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { findRuns, tagFilter, typedPath } from './runs.js';
-import { guarded, quote } from './table.js';
-import { Batch, Complaints, plural, type Terminal, UsageError } from './terminal.js';
+import { findRuns, Progress, tagFilter, typedPath } from './runs.js';
+import { type Column, loadParquet, openTable, type Table, tableFormat, writeJson } from './table.js';
+import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `reduce`, as typed. */
 interface ReduceOptions {
+  json?: boolean;
   format?: string;
   lax?: boolean;
   out?: string;
@@ -56,12 +57,14 @@ interface ReducedStep {
 
 /** `reduce`: resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
 export async function reduce(terminal: Terminal, paths: readonly string[], options: ReduceOptions): Promise<number> {
-  const { format = options.out?.endsWith('.csv') ? 'csv' : 'events', lax = false, raw } = options;
-  if (format !== 'csv' && format !== 'events')
-    throw new UsageError(`--format: expected csv or events, got "${format}"`);
+  const { lax = false, raw } = options;
+  const isFile = /\.(csv|jsonl?|ndjson|parquet)$/.test(options.out ?? '');
+  const asked = options.format ?? (options.json ? 'json' : isFile ? undefined : 'events');
+  const format = asked === 'events' ? 'events' : tableFormat(asked, options.out);
   if (format === 'events' && options.out === undefined) {
     throw new UsageError('expected --out <folder> for the runs mean, std, min, max, median and band, or --format csv');
   }
+  const parquet = format === 'parquet' ? await loadParquet() : undefined;
   const tags = tagFilter(options.tags);
   const complaints = new Complaints(terminal);
   const trainings = await trainingsOf(paths, complaints);
@@ -72,6 +75,8 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   }
   const gathered: Gathered = new Map();
   let repeated = 0;
+  const all = trainings.flatMap(({ runs }) => runs.map(({ run, files }) => ({ run, files: [...files] })));
+  const progress = await Progress.of(terminal, all);
   for (const [number, { name, runs }] of trainings.entries()) {
     for (const { run, files } of runs) {
       const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
@@ -83,10 +88,11 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
         }
       };
       const complain = (message: string) => complaints.add(message);
-      await scanRun(files, { tags, raw, complain }, visit);
+      await scanRun(files, { tags, raw, complain, read: progress.read }, visit);
     }
     if (runs.length === 0) complaints.add(`${name}: there is no event file`);
   }
+  progress.clear();
   if (repeated > 0) {
     terminal.writeError(`${plural(repeated, 'point')} of a run at the step of an earlier one: the last one counts\n`);
   }
@@ -97,12 +103,18 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     complaints.add(`no scalar is in all ${trainings.length} runs${lax ? '' : ': --lax takes those that are in some'}`);
     return complaints.exitCode;
   }
-  if (format === 'csv') {
-    writeCsv(terminal, reduced, options.out === undefined ? undefined : typedPath(options.out, '--out'));
+  if (format !== 'events') {
+    const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
+    const file = out === undefined ? undefined : terminal.createFile(out);
+    const write = (content: string | Uint8Array) =>
+      file === undefined ? terminal.write(printableLines(content as string)) : file.write(content);
+    writeTable(openTable(format, columns, write, { parquet }), reduced);
+    file?.close();
   } else {
     await writeRuns(typedPath(options.out!, '--out'), reduced);
     const count = [...reduced.values()].reduce((sum, each) => sum + each.size, 0);
-    terminal.write(`${printable(options.out!)}: ${plural(count, 'scalar')} of ${trainings.length} runs\n`);
+    if (options.json) writeJson(terminal, [{ out: options.out, scalars: count, runs: trainings.length }]);
+    else terminal.write(`${printable(options.out!)}: ${plural(count, 'scalar')} of ${trainings.length} runs\n`);
   }
   return complaints.exitCode;
 }
@@ -183,24 +195,24 @@ function reduceAll(
   return reduced;
 }
 
-function writeCsv(
-  terminal: Terminal,
-  reduced: ReadonlyMap<string, ReadonlyMap<string, readonly ReducedStep[]>>,
-  out: string | undefined,
-): void {
-  const file = out === undefined ? undefined : terminal.createFile(out);
-  const batch = new Batch((text) => (file === undefined ? terminal.write(text) : file.write(text)));
-  batch.write(`${['run', 'tag', 'step', 'wall_time', 'count', ...names].join(',')}\r\n`);
+const columns: readonly Column[] = [
+  { name: 'run', type: 'text' },
+  { name: 'tag', type: 'text' },
+  { name: 'step', type: 'step' },
+  ...['wall_time', 'count', ...names].map((name): Column => ({ name, type: 'number' })),
+];
+
+function writeTable(table: Table, reduced: ReadonlyMap<string, ReadonlyMap<string, readonly ReducedStep[]>>): void {
   for (const [run, tags] of reduced) {
     for (const [tag, steps] of tags) {
-      for (const { step, wallTime, count, values } of steps) {
-        const cells = [guarded(run), guarded(tag), step, wallTime, count, ...names.map((name) => values[name])];
-        batch.write(`${cells.map((cell) => quote(String(cell))).join(',')}\r\n`);
+      for (const { step: exact, wallTime, count, values } of steps) {
+        const step = BigInt(Number(exact)) === exact ? Number(exact) : exact;
+        const row = [run, tag, step, wallTime, count, ...names.map((name) => values[name])];
+        table.add([row], { run, tag, step, wallTime, count, ...values });
       }
     }
   }
-  batch.flush();
-  file?.close();
+  table.end();
 }
 
 /**

@@ -10,10 +10,12 @@ import type { TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
 import { fileVersion } from '../writer/run.js';
 import { findRuns, typedPath } from './runs.js';
+import { writeJson } from './table.js';
 import { Complaints, plural, styled, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `repair`, as typed. */
 interface RepairOptions {
+  json?: boolean;
   out?: string;
 }
 
@@ -46,6 +48,7 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
   let count = 0;
   let records = 0;
   let bytes = 0;
+  const copies: object[] = [];
   for (const { run, files } of await findRuns(path, complaints)) {
     const decoder = new EventDecoder();
     const folder = run === '.' ? out : `${out}/${run}`;
@@ -64,7 +67,9 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
           count++;
           records += found.records;
           bytes += lost;
-          say(terminal, file, found, lost);
+          const stretches = found.lost.map(([from, to]) => ({ from, to }));
+          copies.push({ file, copy: target, records: found.records, lostBytes: lost, lost: stretches });
+          if (!options.json) say(terminal, file, found, lost);
         } finally {
           source.close();
         }
@@ -74,7 +79,9 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
       }
     }
   }
-  terminal.write(`${plural(count, 'file')}, ${plural(records, 'record')} kept, ${plural(bytes, 'byte')} left out\n`);
+  if (options.json) writeJson(terminal, copies);
+  else
+    terminal.write(`${plural(count, 'file')}, ${plural(records, 'record')} kept, ${plural(bytes, 'byte')} left out\n`);
   return complaints.exitCode;
 }
 

@@ -4,7 +4,7 @@ import { messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
-import { type Complaints, UsageError } from './terminal.js';
+import { type Complaints, type Terminal, UsageError } from './terminal.js';
 
 /**
  * The runs below a logdir, or one event file as a run of its own. Folders that cannot be read become complaints.
@@ -31,7 +31,7 @@ export type FoundRun = ListedRun;
 export async function findAllRuns(paths: readonly string[], complaints: Complaints): Promise<FoundRun[]> {
   if (paths.length < 2) return findRuns(paths[0], complaints);
   const all: FoundRun[] = [];
-  for (const path of new Set(paths)) {
+  for (const path of paths) {
     const name = path.replace(/(?<=.)[/\\]+$/, '');
     for (const { files, run } of await findRuns(path, complaints)) {
       all.push({ run: run === '.' ? name : `${name}/${run}`, files });
@@ -64,6 +64,49 @@ export function tagFilter(pattern: string | undefined, option = '--tags'): (tag:
     return (tag) => expression.test(tag);
   } catch (error) {
     throw new UsageError(`${option}: ${messageOf(error)}`);
+  }
+}
+
+/** So long a command is silent, and so often it says how far it is, in milliseconds. */
+const [silence, sayEvery] = [1000, 200];
+
+/** Says how far the reading of runs is, where somebody sees it and it takes more than a second. */
+export class Progress {
+  readonly #terminal: Terminal;
+  readonly #total: number;
+  #done = 0;
+  #next = Date.now() + silence;
+  #isShown = false;
+
+  private constructor(terminal: Terminal, total: number) {
+    this.#terminal = terminal;
+    this.#total = total;
+  }
+
+  /** @param readings how many times each byte is read */
+  static async of(terminal: Terminal, runs: readonly FoundRun[], readings = 2): Promise<Progress> {
+    let total = 0;
+    if (terminal.status !== undefined) {
+      for (const { files } of runs) for (const file of files) total += (await sourceFiles.size(file)) ?? 0;
+    }
+    return new Progress(terminal, total * readings);
+  }
+
+  /** So many bytes were read. */
+  readonly read = (bytes: number): void => {
+    this.#done += bytes;
+    if (this.#terminal.status === undefined || Date.now() < this.#next) return;
+    this.#next = Date.now() + sayEvery;
+    this.#isShown = true;
+    const share = this.#total > 0 && Number.isFinite(this.#total) ? this.#done / this.#total : Number.NaN;
+    const megabytes = `${(this.#done / 2e6).toFixed(1)} MB`;
+    this.#terminal.status(`reading: ${share <= 1 ? `${Math.floor(100 * share)} %` : megabytes}`);
+  };
+
+  /** Takes away what is shown: something is written. */
+  clear(): void {
+    if (this.#isShown) this.#terminal.status?.('');
+    this.#isShown = false;
   }
 }
 

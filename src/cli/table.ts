@@ -1,7 +1,7 @@
 /** Tables that commands write: as CSV, JSON, JSON lines or Parquet, row by row. */
 import type { ParquetWriter } from 'hyparquet-writer';
-import { messageOf, printable } from '../errors.js';
-import { Batch, UsageError } from './terminal.js';
+import { messageOf, printable, printableLines } from '../errors.js';
+import { Batch, type Terminal, UsageError } from './terminal.js';
 
 /** The forms of a table. */
 export const tableFormats = ['csv', 'json', 'jsonl', 'parquet'] as const;
@@ -89,12 +89,12 @@ function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): Tab
  * A text that no spreadsheet runs as a formula: one that begins like a formula gets an apostrophe in front, which
  * spreadsheets take for the mark of a text. Numbers stay. Source: https://owasp.org/www-community/attacks/CSV_Injection
  */
-export function guarded(text: string): string {
+function guarded(text: string): string {
   return /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
 }
 
 /** A cell of a CSV file, quoted if it must be. Source: RFC 4180. */
-export function quote(cell: string): string {
+function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
@@ -130,6 +130,16 @@ function jsonText(value: unknown, space?: number): string {
     return typeof each === 'number' && !Number.isFinite(each) ? String(each) : each;
   };
   return JSON.stringify(value, known, space);
+}
+
+/** Writes what a command found as JSON: a list with a record for each thing. */
+export function writeJson(terminal: Terminal, records: readonly object[]): void {
+  terminal.write(`${printableLines(jsonText(records, 2))}\n`);
+}
+
+/** Writes a record of a command that goes on, on a line of its own. */
+export function writeJsonLine(terminal: Terminal, record: object): void {
+  terminal.write(`${printable(jsonText(record))}\n`);
 }
 
 /** Rows of a group, which are kept in memory until it is written. */

@@ -2,13 +2,18 @@
 import { printable } from '../errors.js';
 import { valueText } from './inspect.js';
 import { findRuns, followRuns, pause, tagFilter, typedPath } from './runs.js';
+import { writeJsonLine } from './table.js';
 import { Complaints, type Terminal } from './terminal.js';
 
 /** How often the folder is looked at for new runs, in milliseconds. */
 const lookEvery = 1000;
 
 /** `tail`: a line for each value, until the program is told to end. Resolves to the exit code. */
-export async function tail(terminal: Terminal, path: string | undefined, options: { tags?: string }): Promise<number> {
+export async function tail(
+  terminal: Terminal,
+  path: string | undefined,
+  options: { json?: boolean; tags?: string },
+): Promise<number> {
   const complaints = new Complaints(terminal);
   const tags = tagFilter(options.tags);
   await findRuns(path, new Complaints(terminal)).catch((error) => {
@@ -18,8 +23,13 @@ export async function tail(terminal: Terminal, path: string | undefined, options
   const stop = new AbortController();
   const look = followRuns(typedPath(path ?? '', 'the path'), tags, stop.signal, {
     begin: () => {},
-    take(run, { step, summary }) {
-      for (const { tag, value } of summary ?? []) {
+    take(run, { step, summary, wallTime }) {
+      for (const { plugin, tag, value } of summary ?? []) {
+        if (options.json) {
+          const shown = typeof value === 'number' ? value : valueText(value);
+          writeJsonLine(terminal, { run, tag, plugin, step, wallTime, value: shown });
+          continue;
+        }
         const cells = [run, String(step), tag, valueText(value)];
         terminal.write(`${cells.map(printable).join('\t')}\n`);
       }

@@ -10,6 +10,8 @@ export interface Terminal {
   drained(): Promise<void>;
   /** Writes to standard error. */
   writeError(text: string): void;
+  /** Shows a text at the bottom of the terminal in the place of the last one; undefined where standard error is none. */
+  status?(text: string): void;
   /** Whether standard output shows colors. */
   readonly colors: boolean;
   /** Characters in a line and lines of standard output; undefined if it is no terminal. */
@@ -77,6 +79,7 @@ export class Complaints {
 
   add(message: string): void {
     this.#count++;
+    this.#terminal.status?.('');
     this.#terminal.writeError(`${styled(this.#terminal, 'red', printable(message))}\n`);
   }
 }

@@ -3,10 +3,12 @@ import { messageOf, printable } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
 import { findRuns, followRuns, pause, tagFilter, typedPath } from './runs.js';
+import { writeJsonLine } from './table.js';
 import { Complaints, plural, styled, type Terminal } from './terminal.js';
 
 /** Options of `watch`, as typed. */
 interface WatchOptions {
+  json?: boolean;
   once?: boolean;
   tags?: string;
 }
@@ -56,6 +58,8 @@ class Series {
 class WatchedRun {
   readonly scalars = new Map<string, Series>();
   step = 0;
+  /** Whether values have come since they were last shown as JSON. */
+  isNew = true;
 
   add({ step, summary }: TensorBoardEvent): boolean {
     let isNew = false;
@@ -66,6 +70,7 @@ class WatchedRun {
       series.add(Number(step), value);
       this.step = Math.max(this.step, Number(step));
       isNew = true;
+      this.isNew = true;
     }
     return isNew;
   }
@@ -77,7 +82,7 @@ export async function watch(terminal: Terminal, path: string | undefined, option
   const isWanted = tagFilter(options.tags);
   const runs = new Map<string, WatchedRun>();
   const { size } = terminal;
-  if (options.once === true || size() === undefined) {
+  if (options.once === true || (size() === undefined && !options.json)) {
     for (const { run, files } of await findRuns(path, complaints)) {
       const watched = new WatchedRun();
       for (const file of files) {
@@ -89,9 +94,11 @@ export async function watch(terminal: Terminal, path: string | undefined, option
       }
       runs.set(run, watched);
     }
-    terminal.write(
-      `${frameOf(terminal, path ?? '', runs, size() ?? { columns: 80, rows: Number.POSITIVE_INFINITY }).join('\n')}\n`,
-    );
+    if (options.json) writeRecords(terminal, runs);
+    else
+      terminal.write(
+        `${frameOf(terminal, path ?? '', runs, size() ?? { columns: 80, rows: Number.POSITIVE_INFINITY }).join('\n')}\n`,
+      );
     return complaints.exitCode;
   }
   // A wrong path is told before the picture is drawn.
@@ -100,7 +107,7 @@ export async function watch(terminal: Terminal, path: string | undefined, option
   });
   const folder = typedPath(path ?? '', 'the path');
   const stop = new AbortController();
-  const picture = new Picture(terminal);
+  const picture = new Picture(terminal, options.json);
   let isStale = true;
   const look = followRuns(folder, isWanted, stop.signal, {
     begin(run) {
@@ -117,7 +124,8 @@ export async function watch(terminal: Terminal, path: string | undefined, option
     for (let isDone = false; !isDone; ) {
       await look();
       const now = size();
-      if (isStale && now !== undefined) picture.draw(frameOf(terminal, folder, runs, now));
+      if (options.json) writeRecords(terminal, runs);
+      else if (isStale && now !== undefined) picture.draw(frameOf(terminal, folder, runs, now));
       isStale = false;
       isDone = await Promise.race([ended.then(() => true), pause(lookEvery)]);
     }
@@ -128,16 +136,28 @@ export async function watch(terminal: Terminal, path: string | undefined, option
   return 0;
 }
 
+/** A line for each run of which values have come: its last step, and the last value of each scalar. */
+function writeRecords(terminal: Terminal, runs: ReadonlyMap<string, WatchedRun>): void {
+  for (const [run, watched] of runs) {
+    if (!watched.isNew || watched.scalars.size === 0) continue;
+    watched.isNew = false;
+    const last = [...watched.scalars].map(([tag, series]) => [tag, series.last]);
+    writeJsonLine(terminal, { run, step: watched.step, scalars: Object.fromEntries(last) });
+  }
+}
+
 /** A part of the terminal that is drawn again and again in its place. */
 class Picture {
   readonly #terminal: Terminal;
+  readonly #isHidden: boolean;
   readonly #said = new Set<string>();
   #lines = 0;
 
-  constructor(terminal: Terminal) {
+  constructor(terminal: Terminal, isHidden = false) {
     this.#terminal = terminal;
+    this.#isHidden = isHidden;
     // Without a cursor that jumps about.
-    terminal.write('\u001b[?25l');
+    if (!isHidden) terminal.write('\u001b[?25l');
   }
 
   draw(lines: readonly string[]): void {
@@ -155,7 +175,7 @@ class Picture {
   }
 
   end(): void {
-    this.#terminal.write('\u001b[?25h');
+    if (!this.#isHidden) this.#terminal.write('\u001b[?25h');
   }
 }
 

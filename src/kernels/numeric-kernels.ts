@@ -1,4 +1,5 @@
 import type { KernelsName, MomentSums, Rows } from './moments.js';
+import type { Directions, Projection } from './projection.js';
 import type { SymmetricEigen, SymmetricMatrix } from './symmetric.js';
 import type { UnitSums } from './units.js';
 
@@ -19,6 +20,8 @@ export interface NumericKernels {
   addRows(moments: MomentSums, rows: Rows, first: number, count: number, float32Products?: boolean): number;
   /** packed (lower triangle by rows) += sum of x x^T over `count` rows of `features` numbers, as they are. */
   addOuterProducts(packed: Float64Array, rows: Float64Array, count: number, features: number): void;
+  /** Projects the first `count` rows on directions, in float32 with float64 sums of 512 products each. A kernel may be more precise. */
+  project(rows: Float32Array, count: number, on: Directions): Projection;
   /** Adds the first `count` rows to sums per unit. Rows with a NaN or an Infinity are left out. */
   addUnits(sums: UnitSums, rows: Rows, count: number): void;
   /** Eigenvalues, descending. Throws RangeError if an entry of the lower triangle is NaN or infinite. */

@@ -114,7 +114,9 @@ export function unref(timer: ReturnType<typeof setTimeout>): void {
 
 /** Whether colors may be written to the terminal: not into a file or pipe, and not if NO_COLOR is set. */
 export function terminalHasColors(): boolean {
-  // Node's hasColors also knows TERM=dumb and FORCE_COLOR.
+  const { FORCE_COLOR } = process.env;
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+  // Node's hasColors also knows TERM=dumb and NO_COLOR.
   return process.stdout.isTTY === true && process.stdout.hasColors();
 }
 

@@ -39,8 +39,9 @@ export function scanFile<T>(
   path: string,
   decoder: RecordDecoder<T>,
   visit?: (decoded: T, offset: number) => void,
+  read?: (bytes: number) => void,
 ): Promise<Scan> {
-  return scanChunks(chunksOfFile(path), decoder, visit, path);
+  return scanChunks(chunksOfFile(path, read), decoder, visit, path);
 }
 
 /**
@@ -64,8 +65,12 @@ export async function scanChunks<T>(
   return scan;
 }
 
-/** The bytes of a file of the file system. Each chunk is valid until the next one is asked for. */
-export async function* chunksOfFile(path: string): AsyncGenerator<Uint8Array> {
+/**
+ * The bytes of a file of the file system. Each chunk is valid until the next one is asked for.
+ *
+ * @param read is told of each chunk's length
+ */
+export async function* chunksOfFile(path: string, read?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   const file = await sourceFiles.open(path);
   try {
     const chunk = new Uint8Array(chunkBytes);
@@ -73,6 +78,7 @@ export async function* chunksOfFile(path: string): AsyncGenerator<Uint8Array> {
     let length: number;
     while ((length = await file.read(chunk, position)) > 0) {
       position += length;
+      read?.(length);
       yield chunk.subarray(0, length);
     }
   } finally {

@@ -230,6 +230,8 @@ export interface RunReading {
   tags?: (tag: string) => boolean;
   /** Whether the points that TensorBoard hides count as shown. */
   raw?: boolean;
+  /** Is told of how many bytes were read; all are read twice. */
+  read?: (bytes: number) => void;
   /** Is told of each file that is damaged, whose rest is passed over, or that cannot be read. */
   complain: (message: string) => void;
 }
@@ -266,12 +268,14 @@ function pathOf(file: RunFile): string {
  */
 export async function scanRun(
   files: readonly RunFile[],
-  { complain, raw = false, tags = () => true }: RunReading,
+  { complain, raw = false, read, tags = () => true }: RunReading,
   visit: (event: TensorBoardEvent, isShown: (index: number) => boolean) => void,
   pause?: () => Promise<void> | void,
 ): Promise<RunSteps> {
   const points = new PointScan(tags);
-  const sources = files.map((file) => (typeof file === 'string' ? new RereadFile(file) : new ChunkedSource(file)));
+  const sources = files.map((file) =>
+    typeof file === 'string' ? new RereadFile(file, read) : new ChunkedSource(file),
+  );
   for (const [index, source] of sources.entries()) {
     const decode = (bytes: Uint8Array, start: number, end: number, offset: number) =>
       points.add(bytes, start, end, index * fileSpan + offset);
@@ -337,10 +341,12 @@ class ChunkedSource {
 /** A file that is read twice. What comes out of a pipe is kept in memory for the second time. */
 class RereadFile {
   readonly #path: string;
+  readonly #read: ((bytes: number) => void) | undefined;
   #chunks: Uint8Array[] | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, read?: (bytes: number) => void) {
     this.#path = path;
+    this.#read = read;
   }
 
   async scan<T>(
@@ -352,6 +358,6 @@ class RereadFile {
       this.#chunks = [];
       for await (const chunk of chunksOfFile(this.#path)) this.#chunks.push(chunk.slice());
     }
-    return scanChunks(this.#chunks ?? chunksOfFile(this.#path), decoder, visit, this.#path, pause);
+    return scanChunks(this.#chunks ?? chunksOfFile(this.#path, this.#read), decoder, visit, this.#path, pause);
   }
 }

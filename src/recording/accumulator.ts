@@ -65,10 +65,12 @@ export interface Kept {
   readonly units: boolean;
   /** Whether rows are summed by class, where labels are given. */
   readonly classes: boolean;
+  /** Whether the rows are so wide that a sketch of their covariance is kept in its place: then nothing else is. */
+  readonly sketch: boolean;
 }
 
 /** Nothing is kept beside mean and covariance. */
-export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false, classes: false };
+export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false, classes: false, sketch: false };
 
 /** The options of a solve, with the rows that were kept. */
 export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {

@@ -1,6 +1,7 @@
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import { NeuralCollapse } from '../statistics/neural-collapse.js';
 import { Reservoir } from '../statistics/reservoir.js';
+import { CovarianceSketch } from '../statistics/sketch.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
 import { solveInBackground } from '../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../statistics/threads/thread.js';
@@ -19,6 +20,8 @@ import { type SampleMatrix, sampleSize } from './samples.js';
 /** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
 interface Period {
   accumulator: CovarianceAccumulator | undefined;
+  /** In its place, if the rows are too wide for it. */
+  sketch: CovarianceSketch | undefined;
   rows: Reservoir | undefined;
   classes: NeuralCollapse | undefined;
   reading: Set<Promise<void>>;
@@ -36,7 +39,10 @@ export interface SampleReader<T extends LayerOutput> {
   copiesToThread(): boolean;
 }
 
-/** The exact way that works everywhere: it reads the activations and accumulates them in float64 on this thread. */
+/**
+ * The exact way that works everywhere: it reads the activations and accumulates them in float64 on this thread. Of wide rows, it
+ * keeps a sketch.
+ */
 export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<T> {
   readonly strategy: string;
   readonly #reader: SampleReader<T>;
@@ -52,7 +58,7 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     this.#reader = reader;
     this.#report = report;
     this.#kept = kept;
-    this.strategy = reader.strategy;
+    this.strategy = kept.sketch ? 'sketch of 128 directions, float32 products, on the host' : reader.strategy;
   }
 
   add(pass: Pass<T>): void {
@@ -72,10 +78,11 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
 
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
     const period = this.#period;
-    if (endPeriod) this.#period = newPeriod();
+    if (endPeriod) this.#period = newPeriod(period.sketch);
     const copies = this.#reader.copiesToThread();
     const begin = (): Computation<SolvedLayer | undefined> => {
-      const { accumulator, rows, classes } = period;
+      const { accumulator, sketch, rows, classes } = period;
+      if (sketch !== undefined && accumulator === undefined) return computed(() => ({ solved: sketch.solve() }));
       if (accumulator === undefined) return computed(() => undefined);
       const collapse = classes?.measures();
       return mapped(solveInBackground(accumulator, withSample(options, rows), endPeriod, copies), (solved) => ({
@@ -99,6 +106,14 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
   }
 
   #accumulate(period: Period, samples: SampleMatrix, shape: readonly number[]): void {
+    // What an earlier process has saved was summed exactly, and goes on so.
+    if (this.#kept.sketch && period.accumulator === undefined) {
+      if (period.sketch?.isEmpty && period.sketch.features !== samples.features) period.sketch = undefined;
+      period.sketch ??= new CovarianceSketch(samples.features);
+      checkFeatures(period.sketch.features, samples.features, shape);
+      period.sketch.update(samples.values);
+      return;
+    }
     period.accumulator ??= new CovarianceAccumulator(samples.features, this.#kept);
     checkFeatures(period.accumulator.features, samples.features, shape);
     period.accumulator.update(samples.values);
@@ -109,8 +124,9 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
   }
 }
 
-function newPeriod(): Period {
-  return { accumulator: undefined, rows: undefined, classes: undefined, reading: new Set() };
+/** @param previous its directions are good for the next period, too */
+function newPeriod(previous?: CovarianceSketch): Period {
+  return { accumulator: undefined, sketch: previous?.next(), rows: undefined, classes: undefined, reading: new Set() };
 }
 
 /** The class of each row of a pass; undefined if labels were not given, or masks make rows of an item vary in number. */

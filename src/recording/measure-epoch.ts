@@ -155,8 +155,9 @@ function whereOf({ split, layer }: RecordedLayer): string {
 
 function saturationOf(statistics: LayerStatistics): LayerSaturation {
   const { split, layer, samples, effectiveSamples, rejected, features } = statistics;
-  const { saturation, intrinsicDimensionality } = statistics;
-  return { split, layer, samples, effectiveSamples, rejected, features, saturation, intrinsicDimensionality };
+  const { saturation, intrinsicDimensionality, bounds } = statistics;
+  const all = { split, layer, samples, effectiveSamples, rejected, features, saturation, intrinsicDimensionality };
+  return bounds === undefined ? all : { ...all, bounds };
 }
 
 /** How many layers a warning words; it counts the others. */

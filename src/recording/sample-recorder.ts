@@ -1,9 +1,17 @@
 import { warn } from '#platform';
 import type { Split } from '../saturation/epoch.js';
+import { sketchedRows, WIDEST_SKETCH } from '../statistics/sketch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
 import { type Computation, mapped } from '../statistics/threads/thread.js';
-import type { AccumulatorFactory, FirstOutput, LayerAccumulator, LayerOutput, SolvedLayer } from './accumulator.js';
+import {
+  type AccumulatorFactory,
+  type FirstOutput,
+  type LayerAccumulator,
+  type LayerOutput,
+  nothingKept,
+  type SolvedLayer,
+} from './accumulator.js';
 import { checkFits, type SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
@@ -34,8 +42,10 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly logInterval: number;
   /** Most items (images, sequences) per layer, split and epoch; may be Infinity. */
   readonly maxSamples: number;
-  /** Layers with more features than this are left out; may be Infinity. */
+  /** Layers with more features than this are measured as `wideLayers` says; may be Infinity. */
   readonly maxWidth: number;
+  /** Whether a sketch is kept of layers wider than `maxWidth`. */
+  readonly wideLayers: 'sketch' | 'leaveOut';
   /** Whether rows are kept for an embedding. */
   readonly embedding: boolean;
   /** Whether rows are kept for the distances between them. */
@@ -133,6 +143,8 @@ interface Entry<T extends LayerOutput> {
   isUsed: boolean;
   /** With sampling 'auto': which rows are used. */
   sampling: Sampling | undefined;
+  /** Rows picked for sketches. */
+  picked: number;
 }
 
 /**
@@ -204,7 +216,12 @@ export class SampleRecorder<T extends LayerOutput> {
     const items = Math.min(shape[0] ?? 0, this.#options.maxSamples - itemsBefore);
     if (items <= 0) return;
     const size = sampleSize(shape, view, mask, items);
-    const picked = this.#options.sampling === 'all' ? undefined : this.#rowsToUse(entry, size, items, expectedItems);
+    let picked = this.#options.sampling === 'all' ? undefined : this.#rowsToUse(entry, size, items, expectedItems);
+    const most = this.#isSketched(size.features) ? sketchedRows(size.features) : Number.POSITIVE_INFINITY;
+    if ((picked?.length ?? size.rows) > most) {
+      picked = pickRows(size.rows, most, entry.picked);
+      entry.picked += most;
+    }
     if (picked?.length === 0) return;
     entry.accumulator.add({ output, view, mask, items, rows: picked });
     entry.items = Math.max(entry.items, itemsBefore + items);
@@ -330,10 +347,15 @@ export class SampleRecorder<T extends LayerOutput> {
       if (!this.#otherWidths.has(`${split}/${name}`)) this.#reportWidth(split, name, known, features, shape);
       return true;
     }
-    if (features <= this.#options.maxWidth) return false;
+    if (features <= this.#options.maxWidth || this.#isSketched(features)) return false;
     this.#tooWide.set(name, features);
     if (this.#unnamed.push(name) === 1) queueMicrotask(() => this.#warnOfWidth());
     return true;
+  }
+
+  #isSketched(features: number): boolean {
+    const { maxWidth, wideLayers } = this.#options;
+    return wideLayers === 'sketch' && features > maxWidth && features <= WIDEST_SKETCH;
   }
 
   #reportWidth(split: Split, name: string, expected: number, found: number, shape: readonly number[]): void {
@@ -348,9 +370,13 @@ export class SampleRecorder<T extends LayerOutput> {
 
   #warnOfWidth(): void {
     const layers = this.#unnamed.splice(0).map((name) => `'${name}' (${this.#tooWide.get(name)} features)`);
+    const { maxWidth, wideLayers } = this.#options;
+    const isSketching = wideLayers === 'sketch' && maxWidth < WIDEST_SKETCH;
+    const limit = isSketching ? `${WIDEST_SKETCH} features` : `maxWidth = ${maxWidth} features`;
+    const instead = wideLayers === 'sketch' ? '' : ", and wideLayers: 'sketch' measures them within bounds";
     warn(
-      `Layers of more than maxWidth = ${this.#options.maxWidth} features are left out: ${layers.join(', ')}. Memory grows ` +
-        'with the square of the width, and time with its cube; the option maxWidth sets the limit',
+      `Layers of more than ${limit} are left out: ${layers.join(', ')}. Memory grows ` +
+        `with the square of the width, and time with its cube; the option maxWidth sets the limit${instead}`,
     );
   }
 
@@ -395,9 +421,14 @@ export class SampleRecorder<T extends LayerOutput> {
     if (entry === undefined) {
       const { embedding, neighbors, units, classes } = this.#options;
       const rows = Math.max(embedding ? embeddingRows : 0, neighbors ? neighborRows : 0);
-      const kept = { rows, ofAllRows: embedding, units, classes };
+      const first = output();
+      const isSketched =
+        first !== undefined && this.#isSketched(sampleSize(first.shape, first.view, undefined, 0).features);
+      const kept = isSketched
+        ? { ...nothingKept, sketch: true }
+        : { rows, ofAllRows: embedding, units, classes, sketch: false };
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
-      const accumulator = this.#accumulators.choose(key, output(), kept, report);
+      const accumulator = this.#accumulators.choose(key, first, kept, report);
       entry = {
         split,
         name,
@@ -410,6 +441,7 @@ export class SampleRecorder<T extends LayerOutput> {
         batch: undefined,
         isUsed: false,
         sampling: undefined,
+        picked: 0,
       };
       this.#entries.set(key, entry);
     }

@@ -127,7 +127,7 @@ function tableSection(last: EpochStatistics, options: ReportOptions): string {
   const columns: Column[] = [
     ['layer', ({ layer }) => short(layer)],
     ['split', ({ split }) => split],
-    ['features', ({ features }) => whole(features)],
+    ['features', ({ features, bounds }) => whole(features) + (bounds ? ', estimate' : '')],
     ['samples', ({ samples }) => whole(samples)],
     statColumn('saturation'),
     statColumn('intrinsicDimensionality'),

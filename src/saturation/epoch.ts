@@ -1,5 +1,5 @@
 import { describe } from '../errors.js';
-import type { Spectrum } from '../statistics/spectrum.js';
+import type { SaturationBounds, Spectrum } from '../statistics/spectrum.js';
 import type { Dimensions, ScalarStat } from './stats.js';
 
 /** Training batches and validation batches are kept apart. */
@@ -39,6 +39,11 @@ export interface LayerSaturation extends Dimensions {
   rejected: number;
   /** Width of the layer: columns of the activation matrix. */
   features: number;
+  /**
+   * Between which numbers the saturation of the rows lies for certain, if the layer is so wide that only a sketch of it was kept:
+   * `saturation` and all other statistics are then estimates. Absent for other layers.
+   */
+  bounds?: SaturationBounds;
 }
 
 /** Everything known of one layer in one split at the end of an epoch. */

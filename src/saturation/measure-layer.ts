@@ -108,6 +108,7 @@ export function measureLayer(
     for (const stat of options.scalars) statistics.values[stat] = Number.NaN;
     return { statistics };
   }
+  if (spectrum.isSketch) statistics.bounds = spectrum.saturationBounds(options.threshold, options.rule);
   const leading = Math.max(1, dimensions.intrinsicDimensionality);
   const keepsEigenspace = needsEigenvectors(options.scalars) && vectors !== undefined;
   const eigenspace = keepsEigenspace ? { vectors: vectors.slice(0, leading * features), features, leading } : undefined;

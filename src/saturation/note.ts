@@ -1,6 +1,6 @@
 import type { Step, SummaryValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import type { IntrinsicDimensionRule } from '../statistics/spectrum.js';
+import type { IntrinsicDimensionRule, SaturationBounds } from '../statistics/spectrum.js';
 import { DataClass } from '../summaries/plugin-summary.js';
 import { stringTensor } from '../summaries/tensor.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
@@ -61,6 +61,8 @@ export interface NotedLayer {
    * absent if it is none of these, in notes from before it was told, and where the writer did not know the network.
    */
   role?: LayerRole;
+  /** Between which numbers the saturation lies for certain, if only a sketch of the layer was kept: its values are estimates then. */
+  bounds?: SaturationBounds;
 }
 
 /** The tag of a note. */
@@ -89,7 +91,7 @@ export function noteOf(split: Split, layers: readonly LayerStatistics[], options
     rule,
     sampling,
     tags: Object.fromEntries(scalars.map((stat) => [stat, scalarStats[stat].tagGroup])),
-    layers: layers.map(({ layer, features, samples, effectiveSamples, rejected, strategy, role }) => ({
+    layers: layers.map(({ layer, features, samples, effectiveSamples, rejected, strategy, role, bounds }) => ({
       name: layer,
       features,
       samples,
@@ -97,6 +99,7 @@ export function noteOf(split: Split, layers: readonly LayerStatistics[], options
       rejected,
       strategy,
       role,
+      bounds,
     })),
   };
   return JSON.stringify(note);

@@ -377,7 +377,7 @@ function factsOf(note: SaturationNote | undefined): RunFacts | undefined {
     rule,
     stats: new Map(scalarStatNames.flatMap((stat) => (tags[stat] === undefined ? [] : [[tags[stat], stat]]))),
     layers: new Map(
-      layers.map(({ name, features, samples, effectiveSamples, rejected, strategy, role }) => [
+      layers.map(({ name, features, samples, effectiveSamples, rejected, strategy, role, bounds }) => [
         name,
         {
           features: features ?? Number.NaN,
@@ -386,6 +386,7 @@ function factsOf(note: SaturationNote | undefined): RunFacts | undefined {
           rejected: rejected ?? 0,
           strategy,
           ...(isRole(role) ? { role } : {}),
+          ...(bounds === undefined ? {} : { bounds: { low: Number(bounds.low), high: Number(bounds.high) } }),
         },
       ]),
     ),

@@ -89,6 +89,46 @@ export function intrinsicDimensionalityOf(
   return rule === 'delve' ? below : Math.min(below + 1, eigenvalues.length);
 }
 
+/** What a sketch of a covariance knows: see sketch.ts, which says why the bounds hold. */
+export interface SketchBounds {
+  /** Eigenvalues of the covariance between the directions that were followed, descending. */
+  resolved: Float64Array;
+  /** Variance that those directions do not see. */
+  unresolved: number;
+  /** What rounding may add to or take from a sum of variances. */
+  rounding: number;
+  /** In how many directions the rows can have variance at all. */
+  directions: number;
+}
+
+/** From how many to how many directions explain a share of the variance, whatever it is that a sketch does not see. */
+export function intrinsicDimensionalityBounds(
+  { resolved, unresolved, rounding, directions }: SketchBounds,
+  threshold: number,
+  rule: IntrinsicDimensionRule,
+): { low: number; high: number } {
+  checkedThreshold(threshold);
+  checkedRule(rule);
+  const total = traceOf(resolved) + unresolved;
+  if (total === 0) return { low: 0, high: 0 };
+  const wanted = threshold * total;
+  let [low, high] = [0, 0];
+  let sum = 0;
+  for (let k = 1; k <= resolved.length; k++) {
+    sum += resolved[k - 1];
+    if (low === 0 && sum + unresolved + rounding >= wanted) low = k;
+    if (high === 0 && sum - rounding >= wanted) high = k;
+  }
+  if (high === 0) {
+    // The sums of the largest eigenvalues are concave: they are not below the line to the whole variance.
+    const perDirection = unresolved / Math.max(1, directions - resolved.length);
+    const more = Math.ceil((wanted + rounding - sum) / perDirection);
+    high = Math.min(directions, resolved.length + (Number.isFinite(more) ? Math.max(0, more) : 0));
+  }
+  high = Math.max(low, high);
+  return rule === 'delve' ? { low: Math.max(0, low - 1), high: Math.max(0, high - 1) } : { low, high };
+}
+
 /** Number of eigenvalues above a floor. */
 export function rankOf(eigenvalues: Float64Array, floor: number): number {
   let rank = 0;

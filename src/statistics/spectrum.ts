@@ -18,10 +18,12 @@ import {
   entropyRankOf,
   explainedVarianceOf,
   type IntrinsicDimensionRule,
+  intrinsicDimensionalityBounds,
   intrinsicDimensionalityOf,
   participationRatioOf,
   powerLawExponentOf,
   rankOf,
+  type SketchBounds,
   simpsonIndexOf,
   stableRankOf,
   traceOf,
@@ -45,6 +47,14 @@ export interface SpectrumOptions {
   effectiveSamples?: number;
 }
 
+/** An interval about a saturation. */
+export interface SaturationBounds {
+  /** From 0 to 1. */
+  low: number;
+  /** From 0 to 1. */
+  high: number;
+}
+
 /**
  * The eigenvalues of a layer's covariance, and what they say about the layer. l_i is the i-th eigenvalue, d the number of
  * features, T the trace, and p_i = l_i / T the fraction of the variance that direction i explains.
@@ -62,6 +72,8 @@ export class Spectrum {
   readonly effectiveSamples: number | undefined;
   /** Eigenvalues up to this are rounding: see noiseOf. It is 0 for given eigenvalues. */
   readonly #noise: number;
+  /** What is not known of the eigenvalues, if they are of a sketch. */
+  readonly #sketch: SketchBounds | undefined;
   /** What `corrected` found, by the number of rows. */
   readonly #corrected = new Map<number, Spectrum | undefined>();
 
@@ -69,6 +81,7 @@ export class Spectrum {
     eigenvalues: Float64Array,
     { samples, effectiveSamples = samples }: SpectrumOptions,
     noise: number,
+    sketch?: SketchBounds,
   ) {
     for (const [name, count] of Object.entries({ samples, effectiveSamples })) {
       if (count !== undefined && !(Number.isFinite(count) && count >= 0)) {
@@ -79,6 +92,7 @@ export class Spectrum {
     this.samples = samples;
     this.effectiveSamples = effectiveSamples;
     this.#noise = noise;
+    this.#sketch = sketch;
   }
 
   /**
@@ -120,7 +134,7 @@ export class Spectrum {
   static fromSolved(solved: Solved): Spectrum {
     if (solved.count === 0)
       throw new RangeError('Spectrum: expected an accumulator with finite rows, got no finite row');
-    return new Spectrum(clip(solved.eigenvalues), { ...solved, samples: solved.count }, solved.noise);
+    return new Spectrum(clip(solved.eigenvalues), { ...solved, samples: solved.count }, solved.noise, solved.sketch);
   }
 
   /**
@@ -262,12 +276,30 @@ export class Spectrum {
     return this.intrinsicDimensionality(threshold, rule) / this.features;
   }
 
+  /** Whether only a sketch of the covariance was kept, because the rows are so wide: the smaller eigenvalues are then estimates. */
+  get isSketch(): boolean {
+    return this.#sketch !== undefined;
+  }
+
+  /**
+   * Between which numbers the saturation of the rows lies, if the covariance is a sketch: for certain, whatever the sketch does not
+   * see. Otherwise both are the saturation.
+   */
+  saturationBounds(threshold: number = DEFAULT_THRESHOLD, rule: IntrinsicDimensionRule = 'paper'): SaturationBounds {
+    if (this.#sketch === undefined) {
+      const saturation = this.saturation(threshold, rule);
+      return { low: saturation, high: saturation };
+    }
+    const { low, high } = intrinsicDimensionalityBounds(this.#sketch, threshold, rule);
+    return { low: low / this.features, high: high / this.features };
+  }
+
   /**
    * The spectrum that infinitely many rows would show, estimated from these: `populationSpectrum`, which rows that are few
    * need. Everything else can be asked of it, as of this one. It has the same trace.
    *
    * @returns undefined if there is less than half a row per feature, or less than one where rows are not independent: too few
-   *   to say
+   *   to say; and of a sketch
    * @throws RangeError if neither the spectrum nor `options.samples` says how many rows there are
    */
   corrected(options: Pick<SampleSizeOptions, 'samples'> = {}): Spectrum | undefined {
@@ -276,9 +308,10 @@ export class Spectrum {
       const directions = this.#directionsOf(rows);
       // How many rows that depend on each other are worth is a guess, and below one per direction a wrong one shows too much.
       const isGuess = this.samples !== undefined && rows < this.samples && rows < directions;
-      const population = isGuess
-        ? undefined
-        : populationEigenvalues(this.eigenvalues, rows, this.#populationRank, directions);
+      const population =
+        isGuess || this.isSketch
+          ? undefined
+          : populationEigenvalues(this.eigenvalues, rows, this.#populationRank, directions);
       this.#corrected.set(rows, population && new Spectrum(population, {}, 0));
     }
     return this.#corrected.get(rows);

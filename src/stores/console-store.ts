@@ -62,7 +62,7 @@ export function epochText(statistics: EpochStatistics, colors = false): string {
     String(layer.samples),
     String(layer.features),
     ...stats.map((stat) => cell(layer, stat)),
-    layer.rejected > 0 ? `${layer.rejected} rows with NaN or Infinity left out` : '',
+    remarksOn(layer),
   ]);
   const head = ['layer', 'split', 'n', 'd', ...stats.map((stat) => scalarStats[stat].head), ''];
   const widths = head.map((text, k) => Math.max(text.length, ...rows.map((row) => row[k].length)));
@@ -75,6 +75,12 @@ export function epochText(statistics: EpochStatistics, colors = false): string {
     lines.push(colors ? line(row).replace(/█+/, (bar) => style(color, bar)) : line(row));
   }
   return lines.join('\n');
+}
+
+function remarksOn({ rejected, bounds }: LayerStatistics): string {
+  const remarks = rejected > 0 ? [`${rejected} rows with NaN or Infinity left out`] : [];
+  if (bounds) remarks.push(`estimate: saturation from ${short(bounds.low)} to ${short(bounds.high)}`);
+  return remarks.join('; ');
 }
 
 function cell({ values }: LayerStatistics, stat: ScalarStat): string {

@@ -8,7 +8,7 @@ import type { HeatMapChart } from './heat-map-chart.js';
 import { epochAt } from './judgment.js';
 import { layerTable } from './layer-table.js';
 import { type FieldData, pointAt, type RunData, type SpectrumPoint, stepsOf } from './run-data.js';
-import { labelOf, type Scene } from './scene.js';
+import { labelOf, type Scene, sketchText } from './scene.js';
 import { estimatesVersion } from './values.js';
 
 /*
@@ -71,7 +71,10 @@ export function* cardsOf(scene: Scene, context: CardContext): Iterable<[CardName
     'spectrum',
     {
       title: `Spectrum of ${layer}`,
-      note: point === undefined ? '' : spectrumNote(point),
+      note:
+        point === undefined
+          ? ''
+          : `${own?.isSketch ? `An ${sketchText}; what 128 directions do not see is spread evenly. ` : ''}${spectrumNote(point)}`,
       depends: [seen, layer, counting.threshold, step, isDark, focus.name],
       draw: (width) =>
         point === undefined

@@ -1,7 +1,7 @@
 import { correctedStats, type ScalarStat, scalarStats } from '../saturation/stats.js';
 import { h } from './dom.js';
 import { pointAt, type RunData } from './run-data.js';
-import { manySamplesText, markText, numberText, plainMarkOf, type Scene } from './scene.js';
+import { manySamplesText, markText, numberText, plainMarkOf, type Scene, sketchText } from './scene.js';
 import { type Counting, canEstimate, estimateNow, valueAt } from './values.js';
 
 /** The numbers of the focus at the step as a table, in order of depth. @param pick is told which layer was chosen */
@@ -35,7 +35,7 @@ export function layerTable(scene: Scene, pick: (layer: string) => void): HTMLEle
       h('td', {}, number('saturation')),
       h('td', {}, manySamplesText(layer, scene)),
       hasOwn && h('td', {}, number(counting.stat)),
-      h('td', {}, mark === undefined ? '' : markText[mark]),
+      h('td', {}, [layer.isSketch ? sketchText : [], mark === undefined ? [] : markText[mark]].flat().join('; ')),
     );
   });
   const head = h('tr', {}, ...heads.map((text) => h('th', { scope: 'col' }, text)));

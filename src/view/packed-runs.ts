@@ -45,6 +45,8 @@ interface PackedLayer {
   independence?: number | null;
   /** What the layer is for, as the tracker notes it; null if it does not. */
   role?: string | null;
+  /** Whether only a sketch of it was kept. */
+  isSketch?: boolean;
   /** By the statistic's part of its tags. */
   stats: Record<string, PackedSeries>;
 }
@@ -67,11 +69,12 @@ export function packRuns(runs: readonly RunData[]): Uint8Array {
       name,
       threshold,
       rule,
-      layers: layers.map(({ name: layer, points, stats, role }) => ({
+      layers: layers.map(({ name: layer, points, stats, role, isSketch }) => ({
         name: layer,
         isEstimated: points.some(({ isEstimated }) => isEstimated),
         independence: independenceOf(points.at(-1)),
         role: role ?? null,
+        ...(isSketch ? { isSketch } : {}),
         points: points.map(({ step, samples, rejected, features, trace, eigenvalues }) => {
           const at = offset;
           arrays.push(eigenvalues);
@@ -137,10 +140,11 @@ function unpackRun(run: PackedRun, values: Float32Array): RunData {
 }
 
 function unpackLayer(packedLayer: PackedLayer, values: Float32Array): LayerData {
-  const { name, points, isEstimated, independence, role, stats } = packedLayer;
+  const { name, points, isEstimated, independence, role, isSketch, stats } = packedLayer;
   const known = layerRoleNames.find((one) => one === role);
   return {
     ...(known === undefined ? {} : { role: known }),
+    ...(isSketch ? { isSketch } : {}),
     name,
     points: points.map(([step, samples, rejected, features, rest, count, offset]) => {
       const eigenvalues = values.subarray(offset, offset + count);

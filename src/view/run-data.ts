@@ -58,6 +58,8 @@ export interface LayerData {
   readonly stats: ReadonlyMap<ScalarStat, StepSeries>;
   /** What the layer is for; absent if it has no special role, or the writer did not know the network. */
   readonly role?: LayerRole;
+  /** Whether only a sketch of its covariance was kept, because it is so wide: its numbers are estimates. */
+  readonly isSketch?: boolean;
 }
 
 /** Receptive fields of a network, and the size of its inputs. */
@@ -184,7 +186,7 @@ export function runsOfHistory(
     const last = history.epochs.filter(({ layers }) => layers.some((layer) => layer.split === split)).at(-1);
     const layers = new Map<
       string,
-      { points: SpectrumPoint[]; stats: Map<ScalarStat, MutableSeries>; role?: LayerRole }
+      { points: SpectrumPoint[]; stats: Map<ScalarStat, MutableSeries>; role?: LayerRole; isSketch?: boolean }
     >();
     const scalars = new Map<string, MutableSeries>();
     for (const epoch of history.epochs) {
@@ -196,6 +198,7 @@ export function runsOfHistory(
         let data = layers.get(layer.layer);
         if (data === undefined) layers.set(layer.layer, (data = { points: [], stats: new Map() }));
         if (layer.role !== undefined) data.role = layer.role;
+        if (layer.bounds !== undefined) data.isSketch = true;
         for (const [stat, value] of Object.entries(layer.values)) {
           push(seriesIn(data.stats, stat as ScalarStat), epoch.step, value);
         }

@@ -26,6 +26,9 @@ export interface Scene {
   readonly isDark: boolean;
 }
 
+/** What is said of a layer whose numbers are those of a sketch. */
+export const sketchText = 'estimate: so wide that only a sketch was kept';
+
 /** What is wrong with a layer's number: it is of no use, or not to be relied on. */
 export type LayerMark = 'dead' | 'nonFinite' | 'fewSamples';
 
@@ -111,6 +114,7 @@ export function valueText(scene: Scene, run: RunData, layer: LayerData): string 
     if (point.rejected > 0) lines.push(`${point.rejected} rows were NaN or Infinity`);
     if (point.isEstimated) lines.push('spectrum estimated from a histogram');
   }
+  if (layer.isSketch) lines.push(sketchText);
   const mark = run === scene.focus ? scene.marks.get(layer.name) : plainMarkOf(layer, step);
   if (mark !== undefined) lines.push(markText[mark]);
   return lines.join('\n');

@@ -131,7 +131,7 @@ describe.each(backends)('what a recorder leaves out on %s', (backend) => {
           tf.layers.dense({ units: 50, name: 'wider' }),
         ],
       });
-      const { store, tracker } = trackerOf({ stats: ['trace'], maxWidth: 40 }, model);
+      const { store, tracker } = trackerOf({ stats: ['trace'], maxWidth: 40, wideLayers: 'leaveOut' }, model);
       const x = tf.zeros([2, 5], 'int32');
       const before = tf.memory().numTensors;
       for (const split of ['train', 'val', 'val'] as const) {
@@ -141,7 +141,7 @@ describe.each(backends)('what a recorder leaves out on %s', (backend) => {
       expect(tf.memory().numTensors).toBe(before);
       expect(told()).toEqual([
         "Layers of more than maxWidth = 40 features are left out: 'vocabulary' (41 features), 'wider' (50 " +
-          'features). Memory grows with the square of the width, and time with its cube; the option maxWidth sets the limit',
+          "features). Memory grows with the square of the width, and time with its cube; the option maxWidth sets the limit, and wideLayers: 'sketch' measures them within bounds",
       ]);
       await tracker.addSaturations();
       await tracker.close();
@@ -152,7 +152,7 @@ describe.each(backends)('what a recorder leaves out on %s', (backend) => {
 
     it('are those above the limit that is set; Infinity sets none', async () => {
       const counted = async (maxWidth: number | undefined, layer = 'rows', options: SaturationOptions = {}) => {
-        const { store, tracker } = trackerOf({ stats: ['trace'], maxWidth, ...options });
+        const { store, tracker } = trackerOf({ stats: ['trace'], maxWidth, wideLayers: 'leaveOut', ...options });
         tf.tidy(() => tracker.observe(layer, layer === 'rows' ? tf.ones([3, 5000]) : tf.ones([3, 30, 30, 8]), 'val'));
         await tracker.addSaturations();
         await tracker.close();
@@ -176,12 +176,14 @@ describe.each(backends)('what a recorder leaves out on %s', (backend) => {
       const dense = tf.layers.dense({ units: 20, name: 'wide', activation: 'relu', inputShape: [3] });
       const model = tf.sequential({ layers: [dense, tf.layers.dense({ units: 2, name: 'output' })] });
       const x = normalTensor([9, 3], 1);
-      const { store, tracker } = trackerOf({ maxWidth: 10, activations: 'preActivation' }, [dense]);
+      const { store, tracker } = trackerOf({ maxWidth: 10, wideLayers: 'leaveOut', activations: 'preActivation' }, [
+        dense,
+      ]);
       tracker.record('val', () => tf.tidy(() => void model.predict(x)));
       await tracker.addSaturations();
       await tracker.close();
       expect(store.epochs.flatMap(({ layers }) => layers)).toEqual([]);
-      const spectra = await extractSaturation(model, x, { maxWidth: 10, progress: false });
+      const spectra = await extractSaturation(model, x, { maxWidth: 10, wideLayers: 'leaveOut', progress: false });
       expect([...spectra.keys()]).toEqual(['output']);
       const ofWidth = told().filter((warning) => warning.includes('maxWidth = 10'));
       expect(ofWidth.map((warning) => warning.includes("out: 'wide' (20 features). "))).toEqual([true, true]);

@@ -578,9 +578,9 @@ describe('the command line', () => {
   });
 
   it('names options that a command does not have, and commands that were meant', async () => {
-    expect(await cli(['verify', 'x'], { json: true })).toMatchObject({
+    expect(await cli(['verify', 'x'], { raw: true })).toMatchObject({
       code: 2,
-      err: expect.stringContaining('verify has no option --json'),
+      err: expect.stringContaining('verify has no option --raw'),
     });
     expect(await cli(['inspect', 'x'], { out: 'y' })).toMatchObject({
       code: 2,

@@ -20,6 +20,7 @@ async function exported(paths: string | string[], values: CommandLine['values'] 
     drained: async () => {},
     writeError: (text: string) => void (said.err += text),
     colors: false,
+    size: () => undefined,
     writeFile: (path: string, content: string | Uint8Array) => void said.files.set(path, bytesOf(content)),
     createFile(path: string) {
       const parts: Uint8Array[] = [];

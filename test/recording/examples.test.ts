@@ -3,6 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { listRuns } from '../../src/index.js';
+import { readHistory, reportHtml } from '../../src/reports.js';
+import { packRuns, unpackRuns } from '../../src/view/packed-runs.js';
+import { runsOfHistory } from '../../src/view/run-data.js';
 import { temporaryFolder } from '../support/folders.js';
 import { pointsOf, summariesOf } from '../support/read-run.js';
 
@@ -41,6 +44,19 @@ it.each<[string, Record<string, number>, string[], string, number]>([
   },
   120_000,
 );
+
+it('examples/recorder/wide.mjs measures a layer as wide as a vocabulary within bounds', async () => {
+  const logdir = temporaryFolder();
+  const { stdout } = await promisify(execFile)(process.execPath, ['examples/recorder/wide.mjs', logdir], { cwd: root });
+  expect(stdout).toMatch(/^512 samples of 8000 words: 12 directions;$/m);
+  expect(stdout).toMatch(/^the saturation is certainly from 0.0015 to 0.0015$/m);
+  const history = await readHistory(logdir);
+  const [{ layers }] = history.epochs;
+  expect(layers).toMatchObject([{ layer: 'vocabulary', features: 8000, bounds: { low: 0.0015, high: 0.0015 } }]);
+  const [run] = unpackRuns(packRuns(runsOfHistory(history)));
+  expect(run.layers[0].isSketch).toBe(true);
+  expect(await reportHtml(history)).toContain('8000, estimate');
+}, 120_000);
 
 it('examples/onnx/digits.mjs measures the layers of a trained model', async () => {
   const logdir = temporaryFolder();

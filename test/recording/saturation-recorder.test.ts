@@ -375,8 +375,53 @@ describe('a recorder in a training', () => {
     await Promise.all([whole, after].map((each) => each.close()));
   });
 
+  it('measures layers that are too wide for a covariance within bounds, of some rows of each batch', async () => {
+    const features = 4200;
+    const directions = normals(20 * features, 1);
+    const rowsOf = (seed: number) => {
+      const amounts = normals(400 * 20, seed);
+      return Float32Array.from({ length: 400 * features }, (_, at) => {
+        const [row, column] = [Math.floor(at / features), at % features];
+        let sum = 0;
+        for (let k = 0; k < 20; k++) sum += (amounts[row * 20 + k] * directions[k * features + column]) / (k + 1);
+        return sum;
+      });
+    };
+    const { recorder: made, store } = recorder({
+      stats: [
+        'spectrum',
+        'covariance',
+        'drift',
+        'stableRank',
+        'effectiveRank',
+        'deadUnits',
+        'twoNN',
+        'embedding',
+        'participationRatio',
+      ],
+    });
+    for (let epoch = 0; epoch < 2; epoch++) {
+      made.observe('wide', { data: rowsOf(2 + epoch), shape: [400, features] }, 'train');
+      made.observe('narrow', row(epoch), 'train');
+      await made.addSaturations();
+    }
+    await made.close();
+    const [first, second] = store.epochs.map(({ layers }) => layers.find(({ layer }) => layer === 'wide')!);
+    // 1.25 million numbers of a batch.
+    expect([first.samples, second.samples]).toEqual([297, 297]);
+    for (const { bounds, saturation, intrinsicDimensionality, strategy, covariance, spectrum } of [first, second]) {
+      expect(strategy).toMatch(/^sketch of 128 directions/);
+      expect(intrinsicDimensionality).toBeGreaterThan(9);
+      expect(intrinsicDimensionality).toBeLessThanOrEqual(20);
+      expect(bounds).toEqual({ low: saturation, high: saturation });
+      expect(covariance).toBeUndefined();
+      expect(spectrum?.isSketch).toBe(true);
+    }
+    expect(store.epochs[0].layers.find(({ layer }) => layer === 'narrow')).not.toHaveProperty('bounds');
+  });
+
   it('says what is missing', async () => {
-    const { recorder: made } = recorder({ maxWidth: 10 });
+    const { recorder: made } = recorder({ maxWidth: 10, wideLayers: 'leaveOut' });
     await made.addSaturations();
     made.observe('wide', { data: new Float32Array(40), shape: [2, 20] }, 'train');
     made.observe('x', row(1), 'train');

@@ -375,6 +375,7 @@ it('the options are not changed, and have their documented defaults', () => {
     logInterval: 1,
     maxSamples: Number.POSITIVE_INFINITY,
     maxWidth: 4096,
+    wideLayers: 'sketch',
     resetCovariance: true,
     averageSaturation: false,
     profileHistogram: false,

@@ -30,7 +30,7 @@ export class TensorAccumulators implements AccumulatorFactory<Tensor> {
    * Chooses by backend, shape and precision:
    * - GPU (WebGL, WebGPU): sums on the device, which are read asynchronously. With precision 'float64' the rows are read.
    * - native: many rows per feature are reduced on the device; few rows go to a worker thread.
-   * - cpu and wasm, and every output that is not a plain matrix of rows: float64 on this thread.
+   * - cpu and wasm, layers that are too wide for a covariance, and every output that is not a plain matrix of rows: float64 on this thread.
    *
    * @param name of the layer and split, unique within this factory
    * @param output the layer's first output; undefined if a saved state arrives before any output
@@ -44,7 +44,7 @@ export class TensorAccumulators implements AccumulatorFactory<Tensor> {
     report: (error: unknown) => void,
   ): LayerAccumulator<Tensor> {
     const backend = getBackend();
-    if (output === undefined || kept.ofAllRows) return onHost(report, kept);
+    if (output === undefined || kept.ofAllRows || kept.sketch) return onHost(report, kept);
     // Devices multiply in float32 or in integers that overflow: others than float32 are read.
     const plain = (output.dtype ?? 'float32') === 'float32' && isPlainMatrix(output.shape, output.view, output.masked);
     const { rows, features } = sampleSize(output.shape, output.view);

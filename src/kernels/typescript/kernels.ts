@@ -8,6 +8,7 @@ import {
   sortPairsDescending,
 } from '../symmetric.js';
 import { addOuterProducts, addRows } from './moments.js';
+import { project } from './project.js';
 import { qlEigenvalues, qlEigenvectors } from './ql.js';
 import { reflectorRows, tridiagonalize } from './tridiagonal.js';
 import { addUnits } from './units.js';
@@ -21,6 +22,7 @@ export const typescriptKernels: NumericKernels = {
   addRows,
   addOuterProducts,
   addUnits,
+  project,
   eigenvalues(matrix) {
     const { square, scale } = scaledSquare(matrix);
     const { diagonal, offDiagonal } = tridiagonalize(square, matrix.size);

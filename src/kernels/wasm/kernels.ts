@@ -4,6 +4,7 @@ import { sortDescending, sortPairsDescending } from '../symmetric.js';
 import { fused, probeBase64, wasm } from './generated/wasm.js';
 import { moduleOf, Scratch } from './memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './moments.js';
+import { project } from './project.js';
 import { Solver } from './solver.js';
 import { addUnits } from './units.js';
 
@@ -46,6 +47,7 @@ export function createWasmKernels(name: 'wasm' | 'wasm-fma', bandFrom = BAND_FRO
       }
       block.store(packed);
     },
+    project: (rows, count, on) => project(scratch, rows, count, on),
     addUnits: (sums, rows, count) => addUnits(scratch, sums, rows, count),
     eigenvalues: (matrix) => {
       const solver = new Solver(scratch, matrix, matrix.size >= bandFrom ? 'valuesByBand' : 'values');

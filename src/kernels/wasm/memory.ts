@@ -20,6 +20,8 @@ export interface WasmExports {
   packFloat64(rows: number, count: number, features: number, center: number, tiles: number, first: number): void;
   addOuterProduct(row: number, features: number, packed: number): void;
   addOuterProducts(tiles: number, count: number, features: number, packed: number, narrow: boolean): void;
+  centerBlock(rows: number, count: number, columns: number, shift: number, sums: number): number;
+  addInnerProducts(rows: number, count: number, directions: number, rank: number, columns: number, out: number): void;
   addUnits(rows: number, count: number, features: number, absolute: number, nonzero: number, counts: number): void;
   tridiagonalize(
     matrix: number,

@@ -3,6 +3,7 @@ import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import type { AccumulatorState, Precision } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import type { CollapseMeasures } from '../neural-collapse.js';
+import type { SketchBounds } from '../spectrum-measures.js';
 import { twoNNOf } from '../two-nn.js';
 import type { UnitMeasures } from '../unit-sums.js';
 
@@ -49,6 +50,8 @@ export interface Solved {
   covariance?: Float64Array;
   /** Mean of each feature, if asked for. */
   mean?: Float64Array;
+  /** What is not known of the eigenvalues, if the rows were so wide that only a sketch of them was kept. */
+  sketch?: SketchBounds;
   /** Singular values of the rows as they are, not centered: min(n, d), descending, those that are rounding 0; if asked for. */
   singularValues?: Float64Array;
   /** Neural collapse, where labels were given. */

@@ -164,6 +164,8 @@ class Reading:
             if isinstance(noted, dict) and noted.get("name") in layers:
                 layers[noted["name"]]["independence"] = independence(noted)
                 layers[noted["name"]]["role"] = noted.get("role")
+                if noted.get("bounds"):
+                    layers[noted["name"]]["isSketch"] = True
         order = depth_order(layers, contents, note, self._profile_order(run))
         header = {
             "version": 1,
