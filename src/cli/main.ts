@@ -8,6 +8,7 @@ import { exportLogdir } from './export.js';
 import { filter } from './filter.js';
 import { inspect } from './inspect.js';
 import { lint } from './lint.js';
+import { mcp } from './mcp.js';
 import { onnx } from './onnx.js';
 import { reduce } from './reduce.js';
 import { repair } from './repair.js';
@@ -79,7 +80,7 @@ interface Command {
   readonly usage: string;
   readonly examples: readonly string[];
   readonly options: readonly (keyof typeof cliOptions)[];
-  run(terminal: Terminal, paths: string[], values: CommandLine['values']): Promise<number>;
+  run(terminal: Terminal, paths: string[], values: CommandLine['values'], version: string): Promise<number>;
 }
 
 const commands: Readonly<Record<string, Command>> = {
@@ -259,6 +260,14 @@ const commands: Readonly<Record<string, Command>> = {
     options: ['blocks', 'tags', 'json', 'out', 'batch', 'size', 'mean', 'std'],
     run: (terminal, paths, values) => onnx(terminal, paths, values),
   },
+  mcp: {
+    usage: `
+  mcp <logdir>                      answers the questions of an assistant about the logdir, by the Model Context Protocol on
+                                    standard input and output (@modelcontextprotocol/sdk must be installed); it only reads`,
+    examples: ['mcp runs'],
+    options: [],
+    run: (terminal, paths, _values, version) => mcp(terminal, onlyOne(paths), version),
+  },
   completions: {
     usage: `
   completions <bash, zsh or fish>   a script that lets the shell complete commands and options`,
@@ -340,7 +349,7 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
       const taken = found.options.map((name) => `--${name}`).join(', ');
       throw new UsageError(`${command} has no option --${option}${taken === '' ? '' : `; it has ${taken}`}`);
     }
-    return await found.run(terminal, await withStdin(terminal, command, paths), values);
+    return await found.run(terminal, await withStdin(terminal, command, paths), values, version);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     terminal.writeError(`delve-tensorboard: ${printable(error.message)}\nTry: delve-tensorboard --help\n`);

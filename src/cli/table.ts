@@ -124,7 +124,7 @@ function jsonLines(batch: Batch): Table {
  *
  * @param space as that of JSON.stringify
  */
-function jsonText(value: unknown, space?: number): string {
+export function jsonText(value: unknown, space?: number): string {
   const known = (_key: string, each: unknown) => {
     if (typeof each === 'bigint') return String(each);
     return typeof each === 'number' && !Number.isFinite(each) ? String(each) : each;

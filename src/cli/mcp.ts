@@ -1,0 +1,311 @@
+/** The command `mcp`: a logdir for assistants, by the Model Context Protocol. It reads, and every answer is bounded. */
+import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import { messageOf } from '../errors.js';
+import type { TensorBoardEvent } from '../event/event.js';
+import { adviseOn } from '../insight/advice.js';
+import { scanRun } from '../reader/shown-points.js';
+import { readHistories } from '../saturation/runs.js';
+import { diff } from './diff.js';
+import { inspect } from './inspect.js';
+import { lint } from './lint.js';
+import { type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
+import { jsonText } from './table.js';
+import { Complaints, type Terminal, UsageError } from './terminal.js';
+
+/** The greatest length of an answer in characters; a list is cut behind the record that would lead beyond it. */
+const mostCharacters = 40_000;
+/** Points of a curve, and what they are if nobody says. */
+const [mostPoints, usualPoints] = [500, 50];
+
+/** What a tool finds: records, and a word about the rest. */
+interface Found {
+  readonly records: readonly object[];
+  readonly note?: string;
+}
+
+/** The arguments of a call, checked by the table of the tool. */
+type Arguments = Readonly<Record<string, unknown>>;
+
+/** A question that an assistant may ask. */
+interface Tool {
+  readonly description: string;
+  /** JSON schemas by name; those in `required` must be there. */
+  readonly input: Readonly<Record<string, { type: 'string' | 'integer'; description: string }>>;
+  readonly required?: readonly string[];
+  ask(logdir: Logdir, input: Arguments): Promise<Found>;
+}
+
+const runs = { type: 'string', description: 'Only runs that match this regular expression.' } as const;
+const tags = { type: 'string', description: 'Only tags that match this regular expression.' } as const;
+const offset = {
+  type: 'integer',
+  description: 'How many records to pass over, to go on behind an answer that was cut.',
+} as const;
+
+const tools: Readonly<Record<string, Tool>> = {
+  list_runs: {
+    description: 'The runs of the logdir, with the number of their event files.',
+    input: { runs, offset },
+    async ask(logdir, input) {
+      const found = await logdir.runs(text(input, 'runs'));
+      return { records: found.map(({ files, run }) => ({ run, files: files.length })) };
+    },
+  },
+  list_tags: {
+    description: 'The tags of runs: plugin, number of points, first and last step, last value.',
+    input: { runs, tags, offset },
+    async ask(logdir, input) {
+      const isRun = tagFilter(text(input, 'runs'), 'runs');
+      const found = await logdir.ask((terminal, path) =>
+        inspect(terminal, path, { json: true, tags: text(input, 'tags') }),
+      );
+      const all = found.records as { run: string; tags: object[] }[];
+      const records = all.flatMap(({ run, tags }) => (isRun(run) ? tags.map((tag) => ({ run, ...tag })) : []));
+      return { ...found, records };
+    },
+  },
+  read_scalars: {
+    description:
+      'Curves of scalars as TensorBoard shows them: count, first, last, least and greatest value, and [step, value] points, evenly thinned.',
+    input: {
+      runs,
+      tags,
+      points: { type: 'integer', description: `Points of each curve: ${usualPoints}, at most ${mostPoints}.` },
+      offset,
+    },
+    ask: readScalars,
+  },
+  read_saturation: {
+    description:
+      'Saturation of the layers of trainings at their last epoch (share of directions that a layer uses, from 0 to 1), and what it suggests.',
+    input: {
+      experiments: { ...runs, description: 'Only experiments whose folder matches this regular expression.' },
+      offset,
+    },
+    ask: readSaturation,
+  },
+  lint: {
+    description:
+      'What is wrong with trainings: NaN, spikes, plateaus, steps that go back, hidden runs and tags, dead or collapsing layers.',
+    input: { tags, offset },
+    ask: (logdir, input) =>
+      logdir.ask((terminal, path) => lint(terminal, path, { json: true, tags: text(input, 'tags') })),
+  },
+  compare: {
+    description: 'In which scalars two runs, or two folders of runs, differ.',
+    input: {
+      first: { type: 'string', description: 'A run, or the folder of runs.' },
+      second: { type: 'string', description: 'The other one.' },
+      tags,
+      offset,
+    },
+    required: ['first', 'second'],
+    async ask(logdir, input) {
+      const paths = [await logdir.below(text(input, 'first') ?? ''), await logdir.below(text(input, 'second') ?? '')];
+      return logdir.ask((terminal) => diff(terminal, paths, { json: true, tags: text(input, 'tags') }));
+    },
+  },
+};
+
+function text(input: Arguments, name: string): string | undefined {
+  return input[name] as string | undefined;
+}
+
+/** The logdir that is asked about; nothing outside it is read. */
+class Logdir {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  async runs(pattern: string | undefined): Promise<FoundRun[]> {
+    const isRun = tagFilter(pattern, 'runs');
+    return (await findRuns(this.path, new Complaints(quiet([])))).filter(({ run }) => isRun(run));
+  }
+
+  /** The path of a run, or of a folder that has runs below it. */
+  async below(name: string): Promise<string> {
+    const all = await this.runs(undefined);
+    if (name === '.') return this.path;
+    if (!all.some(({ run }) => run === name || run.startsWith(`${name}/`))) {
+      throw new UsageError(`expected a run of the logdir, got "${name}"; list_runs has their names`);
+    }
+    return `${this.path.replace(/\/+$/, '')}/${name}`;
+  }
+
+  /** What a command writes as JSON, and what it complains of. */
+  async ask(command: (terminal: Terminal, path: string) => Promise<number>): Promise<Found> {
+    const said: string[] = [];
+    const complaints: string[] = [];
+    await command({ ...quiet(complaints), write: (part) => void said.push(part) }, this.path);
+    return { records: JSON.parse(said.join('')) as object[], note: noteOf(complaints) };
+  }
+}
+
+function noteOf(complaints: readonly string[]): string | undefined {
+  return complaints.length === 0 ? undefined : complaints.slice(0, 5).join('').slice(0, 2000);
+}
+
+/** A terminal that nobody sees. */
+function quiet(complaints: string[]): Terminal {
+  return {
+    colors: false,
+    write: () => {},
+    writeError: (message: string) => void complaints.push(message),
+  } as unknown as Terminal;
+}
+
+async function readScalars(logdir: Logdir, input: Arguments): Promise<Found> {
+  const most = Math.min(mostPoints, Math.max(2, Number(input.points ?? usualPoints)));
+  const complaints: string[] = [];
+  const records: object[] = [];
+  for (const { files, run } of await logdir.runs(text(input, 'runs'))) {
+    const curves = new Map<string, [step: number | string, value: number][]>();
+    const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
+      for (const [index, { tag, value }] of (summary ?? []).entries()) {
+        if (typeof value !== 'number' || !isShown(index)) continue;
+        const points = curves.get(tag);
+        const point: [number | string, number] = [typeof step === 'bigint' ? String(step) : step, value];
+        if (points === undefined) curves.set(tag, [point]);
+        else points.push(point);
+      }
+    };
+    const wanted = tagFilter(text(input, 'tags'), 'tags');
+    await scanRun(files, { tags: wanted, complain: (message) => void complaints.push(`${message}\n`) }, visit);
+    for (const [tag, points] of curves) {
+      const finite = points.filter(([, value]) => Number.isFinite(value));
+      const extreme = (sign: 1 | -1) =>
+        finite.reduce((best, point) => (sign * point[1] > sign * best[1] ? point : best), finite[0]);
+      const count = Math.min(most, points.length);
+      const thinned = Array.from(
+        { length: count },
+        (_, i) => points[Math.round((i * (points.length - 1)) / Math.max(1, count - 1))],
+      );
+      records.push({
+        ...{ run, tag, count: points.length, first: points[0], last: points.at(-1) },
+        ...{ least: extreme(-1), greatest: extreme(1), points: thinned },
+      });
+    }
+  }
+  return { records, note: noteOf(complaints) };
+}
+
+async function readSaturation(logdir: Logdir, input: Arguments): Promise<Found> {
+  const isWanted = tagFilter(text(input, 'experiments'), 'experiments');
+  const complaints: string[] = [];
+  const histories = await readHistories(logdir.path, { onDamage: (message) => void complaints.push(`${message}\n`) });
+  const records = [...histories].flatMap(([experiment, history]) => {
+    const { last } = history;
+    if (!isWanted(experiment) || last === undefined) return [];
+    const { epoch, layers, step, threshold } = last;
+    return [
+      {
+        ...{ experiment, epochs: history.epochs.length, epoch, step, threshold },
+        layers: layers.map(({ layer, split, values }) => ({ layer, split, ...values })),
+        findings: adviseOn(last).map(({ kind, layers, source, text: words }) => ({
+          kind,
+          layers,
+          text: words,
+          source: source.url,
+        })),
+      },
+    ];
+  });
+  return { records, note: noteOf(complaints) };
+}
+
+/** The text of an answer: as many records as it may hold, and how many are left. */
+function answerOf({ note, records }: Found, offset: number): string {
+  const kept: string[] = [];
+  let length = 0;
+  for (const record of records.slice(offset)) {
+    const line = jsonText(record);
+    if (length + line.length > mostCharacters) break;
+    kept.push(line);
+    length += line.length;
+  }
+  const left = Math.max(0, records.length - offset - kept.length);
+  if (kept.length === 0 && left > 0) {
+    throw new RangeError(
+      'a record is longer than an answer may be: ask for fewer points, or fewer layers by a pattern',
+    );
+  }
+  const cut = left > 0 ? `,"left":${left},"nextOffset":${offset + kept.length}` : '';
+  const said = note === undefined ? '' : `,"note":${JSON.stringify(note)}`;
+  return `{"records":[${kept.join(',\n')}]${cut}${said}}`;
+}
+
+/** Checks the arguments of a call by the table of its tool. @throws UsageError that names the argument */
+function check(name: string, tool: Tool, input: Arguments): void {
+  for (const [key, value] of Object.entries(input)) {
+    if (!Object.hasOwn(tool.input, key)) {
+      throw new UsageError(`${name}: expected ${Object.keys(tool.input).join(', ')}, got "${key}"`);
+    }
+    const { type } = tool.input[key];
+    const isRight =
+      type === 'string' ? typeof value === 'string' : Number.isSafeInteger(value) && (value as number) >= 0;
+    if (!isRight)
+      throw new UsageError(`${name}: expected ${key} to be ${type === 'string' ? 'a text' : 'a whole number'}`);
+  }
+  for (const key of tool.required ?? []) {
+    if (input[key] === undefined) throw new UsageError(`${name}: expected ${key}`);
+  }
+}
+
+/** The server, not yet connected. @throws UsageError that says how to install the SDK */
+export async function mcpServer(path: string, version: string): Promise<Server> {
+  const sdk = await loadSdk();
+  const logdir = new Logdir(path);
+  const server = new sdk.Server({ name: 'delve-tensorboard', version }, { capabilities: { tools: {} } });
+  server.setRequestHandler(sdk.ListToolsRequestSchema, async () => ({
+    tools: Object.entries(tools).map(([name, { description, input, required = [] }]) => ({
+      name,
+      description,
+      inputSchema: { type: 'object' as const, properties: input, required: [...required], additionalProperties: false },
+      annotations: { readOnlyHint: true, openWorldHint: false },
+    })),
+  }));
+  server.setRequestHandler(sdk.CallToolRequestSchema, async ({ params: { arguments: input = {}, name } }) => {
+    try {
+      if (!Object.hasOwn(tools, name)) throw new UsageError(`expected ${Object.keys(tools).join(', ')}, got "${name}"`);
+      check(name, tools[name], input);
+      const found = await tools[name].ask(logdir, input);
+      return { content: [{ type: 'text' as const, text: answerOf(found, Number(input.offset ?? 0)) }] };
+    } catch (error) {
+      return { content: [{ type: 'text' as const, text: messageOf(error) }], isError: true };
+    }
+  });
+  return server;
+}
+
+async function loadSdk() {
+  try {
+    const { Server } = await import('@modelcontextprotocol/sdk/server/index.js');
+    const { CallToolRequestSchema, ListToolsRequestSchema } = await import('@modelcontextprotocol/sdk/types.js');
+    return { Server, CallToolRequestSchema, ListToolsRequestSchema };
+  } catch (error) {
+    throw new UsageError(
+      `mcp needs the package @modelcontextprotocol/sdk: npm install @modelcontextprotocol/sdk. ${messageOf(error)}`,
+    );
+  }
+}
+
+/** `mcp`: answers on standard input and output until the other side is gone. */
+export async function mcp(terminal: Terminal, path: string | undefined, version: string): Promise<number> {
+  if (path === undefined) throw new UsageError("expected a logdir, as in 'mcp runs'");
+  const logdir = typedPath(path, 'the path');
+  // A wrong path is told at once; a logdir may be empty still.
+  await findRuns(logdir, new Complaints(terminal)).catch((error) => {
+    if (!messageOf(error).startsWith('there is no event file')) throw error;
+  });
+  const server = await mcpServer(logdir, version);
+  const { StdioServerTransport } = await import('@modelcontextprotocol/sdk/server/stdio.js');
+  const closed = new Promise<void>((resolve) => {
+    server.onclose = resolve;
+  });
+  await server.connect(new StdioServerTransport());
+  await Promise.race([closed, terminal.ended()]);
+  await server.close();
+  return 0;
+}
