@@ -1,8 +1,8 @@
 /** What `export` writes as files: pictures, sounds, tensors, meshes, and embeddings with their labels. */
-import { sourceFiles } from '#platform';
 import { concat, fnv1aHex } from '../encoding/bytes.js';
 import { messageOf, printable } from '../errors.js';
 import type { MeshValue, Step } from '../event/event.js';
+import { sourceFiles } from '../reader/places.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { encodeTensorNpy } from '../stores/npy.js';
 import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/embedding.js';

@@ -1,7 +1,8 @@
 /** What the commands read: runs below a path, and tags that match a pattern. */
-import { localPath, sourceFiles } from '#platform';
+import { localPath } from '#platform';
 import { messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
+import { sourceFiles, sourcePath } from '../reader/places.js';
 import { readEvents } from '../reader/read-events.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
 import { type Complaints, type Terminal, UsageError } from './terminal.js';
@@ -13,7 +14,7 @@ import { type Complaints, type Terminal, UsageError } from './terminal.js';
  */
 export async function findRuns(path: string | undefined, complaints: Complaints): Promise<ListedRun[]> {
   if (path === undefined) throw new UsageError('expected the path of a logdir or of an event file');
-  path = typedPath(path, 'the path');
+  path = typedSource(path);
   const kind = await sourceFiles.kind(path);
   if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
   if (kind === 'file') return [{ run: '.', files: [path] }];
@@ -51,6 +52,15 @@ export function inNaturalOrder(one: string, other: string): number {
 export function typedPath(path: string, option: string): string {
   try {
     return localPath(path, option, 'copy the files there first');
+  } catch (error) {
+    throw new UsageError(messageOf(error));
+  }
+}
+
+/** What a user typed as a place to read from: a path of this computer, a bucket, an address. @throws UsageError if it is none */
+export function typedSource(path: string): string {
+  try {
+    return sourcePath(path, 'the path', 'copy the files there first');
   } catch (error) {
     throw new UsageError(messageOf(error));
   }

@@ -1,10 +1,13 @@
 /** The commands `serve` and `share`: the dashboard's page for a logdir, by a server of its own or as a folder for any. */
-import { sourceFiles } from '#platform';
 import { type ListedRun, type Listing, listingName } from '../dashboard/logdir.js';
 import { printable } from '../errors.js';
+import { isRemote, sourceFiles } from '../reader/places.js';
 import { isEventFileName, listRuns } from '../reader/run-files.js';
-import { typedPath } from './runs.js';
+import { typedPath, typedSource } from './runs.js';
 import { plural, type Terminal, UsageError } from './terminal.js';
+
+/** How often a logdir on another computer is looked at, at most: every look costs requests. */
+const remoteLookMillis = 15_000;
 
 /** Options of `serve`, as typed. */
 interface ServeOptions {
@@ -64,19 +67,36 @@ export async function serve(
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     throw new UsageError(`--port: expected a number from 0 to 65535, got "${port}"`);
   }
-  const root = typedPath(logdir, 'the path');
+  const root = typedSource(logdir);
   const token = host === undefined ? undefined : terminal.secret();
   const pages = new Map([...assets(terminal)].map(([name, body]) => [name === 'index.html' ? '/' : `/${name}`, body]));
-  const list = async () =>
+  const look = async () =>
     JSON.stringify({ version: 1, name: root, grows: true, runs: await listed(root) } satisfies Listing);
+  const list = isRemote(root) ? atMostEvery(remoteLookMillis, look) : look;
   await list();
-  const served = { root, token, pages, list, listingPath: `/${listingName}`, isServed: isEventFileName };
+  const files = isRemote(root) ? sourceFiles : undefined;
+  const served = { root, files, token, pages, list, listingPath: `/${listingName}`, isServed: isEventFileName };
   const { ended, port: taken } = await terminal.serve({ ...served, host: host ?? '127.0.0.1', port: Number(port) });
   const name = host === undefined || host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   const address = `http://${name.includes(':') ? `[${name}]` : name}:${taken}/${token === undefined ? '' : `?token=${token}`}`;
   terminal.write(`${printable(root)} is shown at ${address}\nStop with ^C.\n`);
   await ended;
   return 0;
+}
+
+/** Makes a call once in so many milliseconds, and returns the last result in between. */
+function atMostEvery<T>(milliseconds: number, call: () => Promise<T>): () => Promise<T> {
+  let last: { at: number; result: Promise<T> } | undefined;
+  return () => {
+    if (last === undefined || performance.now() - last.at >= milliseconds) {
+      const now = { at: performance.now(), result: call() };
+      last = now;
+      now.result.catch(() => {
+        if (last === now) last = undefined;
+      });
+    }
+    return last.result;
+  };
 }
 
 /** `share`: writes the page with a logdir's event files into a folder that any web server shows. */

@@ -1,7 +1,7 @@
 /** The command `tail`: scalars and texts as lines, as they are written. */
 import { printable } from '../errors.js';
 import { valueText } from './inspect.js';
-import { findRuns, followRuns, pause, tagFilter, typedPath } from './runs.js';
+import { findRuns, followRuns, pause, tagFilter, typedSource } from './runs.js';
 import { writeJsonLine } from './table.js';
 import { Complaints, type Terminal } from './terminal.js';
 
@@ -21,7 +21,7 @@ export async function tail(
     if (!/there is no event file/.test(String(error))) throw error;
   });
   const stop = new AbortController();
-  const look = followRuns(typedPath(path ?? '', 'the path'), tags, stop.signal, {
+  const look = followRuns(typedSource(path ?? ''), tags, stop.signal, {
     begin: () => {},
     take(run, { step, summary, wallTime }) {
       for (const { plugin, tag, value } of summary ?? []) {

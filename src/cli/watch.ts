@@ -2,7 +2,7 @@
 import { messageOf, printable } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
-import { findRuns, followRuns, pause, tagFilter, typedPath } from './runs.js';
+import { findRuns, followRuns, pause, tagFilter, typedSource } from './runs.js';
 import { writeJsonLine } from './table.js';
 import { Complaints, plural, styled, type Terminal } from './terminal.js';
 
@@ -105,7 +105,7 @@ export async function watch(terminal: Terminal, path: string | undefined, option
   await findRuns(path, complaints).catch((error) => {
     if (!messageOf(error).startsWith('there is no event file')) throw error;
   });
-  const folder = typedPath(path ?? '', 'the path');
+  const folder = typedSource(path ?? '');
   const stop = new AbortController();
   const picture = new Picture(terminal, options.json);
   let isStale = true;

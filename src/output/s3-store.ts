@@ -219,10 +219,12 @@ export class HttpStore implements ObjectStore {
       if (limit < 1000) query['max-keys'] = String(limit);
       if (token !== undefined) query['continuation-token'] = token;
       const xml = new TextDecoder().decode((await this.#ask({ method: 'GET', query })).bytes);
+      // Servers that do not know the encoding send keys as they are.
+      const keyOf = (text = '') => (element(xml, 'EncodingType') === 'url' ? decodedKey(text) : text);
       for (const entry of elements(xml, 'Contents')) {
-        objects.push({ key: decodedKey(element(entry, 'Key') ?? ''), size: Number(element(entry, 'Size')) });
+        objects.push({ key: keyOf(element(entry, 'Key')), size: Number(element(entry, 'Size')) });
       }
-      for (const entry of elements(xml, 'CommonPrefixes')) folders.push(decodedKey(element(entry, 'Prefix') ?? ''));
+      for (const entry of elements(xml, 'CommonPrefixes')) folders.push(keyOf(element(entry, 'Prefix')));
       token = element(xml, 'IsTruncated') === 'true' ? element(xml, 'NextContinuationToken') : undefined;
     } while (token !== undefined && objects.length + folders.length < limit);
     return { objects, folders };

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join, sep } from 'node:path';
 import { messageOf } from '../errors.js';
+import type { OpenFile, SourceFiles } from './platform.js';
 
 /*
  * The server of the command `serve`: a page, a listing, and byte ranges of the event files below a folder. It is Node's own
@@ -21,6 +22,8 @@ export interface Served {
   readonly token: string | undefined;
   /** The folder whose event files may be read. */
   readonly root: string;
+  /** Reads the files below the root if that is not on this computer. */
+  readonly files?: SourceFiles | undefined;
   /** Whether a file of this name may be read. */
   isServed(name: string): boolean;
   /** Pages and scripts by their path, such as '/'. */
@@ -56,7 +59,7 @@ const headers = {
  * @throws the system's error if the port is taken or the host is none of this computer's
  */
 export async function startFileServer(served: Served): Promise<RunningServer> {
-  const root = await realpath(served.root);
+  const root = served.files === undefined ? await realpath(served.root) : served.root;
   const server = createServer((request, response) => {
     answer(served, root, request, response).catch((error) => {
       if (!response.headersSent) send(response, 500, messageOf(error));
@@ -129,32 +132,23 @@ async function sendFile(
   }
   const isPlain = parts.every((part) => part !== '' && part !== '.' && part !== '..' && !/[/\\\0]/.test(part));
   if (!isPlain || !served.isServed(parts[parts.length - 1])) return send(response, 404, 'there is no such event file');
-  let path: string;
+  const found = await (served.files === undefined ? openBelow(root, parts) : openElsewhere(served.files, root, parts));
+  if (!('file' in found)) return send(response, found.status, found.reason);
+  const { file, size } = found;
   try {
-    // Links are followed to where they lead, which must lie below the root.
-    path = await realpath(join(root, ...parts));
-  } catch {
-    return send(response, 404, 'there is no such event file');
-  }
-  if (!path.startsWith(root.endsWith(sep) ? root : root + sep)) return send(response, 403, 'the file lies elsewhere');
-  const file = await open(path, 'r').catch(() => undefined);
-  if (file === undefined) return send(response, 404, 'the file cannot be read');
-  try {
-    const stats = await file.stat();
-    if (!stats.isFile()) return send(response, 404, 'there is no such event file');
-    const range = rangeOf(request.headers.range, stats.size);
+    const range = rangeOf(request.headers.range, size);
     if (range === 'none') {
-      response.writeHead(416, { ...headers, 'content-range': `bytes */${stats.size}` });
+      response.writeHead(416, { ...headers, 'content-range': `bytes */${size}` });
       response.end();
       return;
     }
-    const [from, end] = range ?? [0, stats.size];
+    const [from, end] = range ?? [0, size];
     response.writeHead(range === undefined ? 200 : 206, {
       ...headers,
       'content-type': 'application/octet-stream',
       'accept-ranges': 'bytes',
       'content-length': end - from,
-      ...(range === undefined ? {} : { 'content-range': `bytes ${from}-${end - 1}/${stats.size}` }),
+      ...(range === undefined ? {} : { 'content-range': `bytes ${from}-${end - 1}/${size}` }),
     });
     if (request.method === 'HEAD' || end === from) {
       response.end();
@@ -162,7 +156,7 @@ async function sendFile(
     }
     const chunk = Buffer.alloc(Math.min(2 ** 18, end - from));
     for (let at = from; at < end; ) {
-      const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, end - at), at);
+      const bytesRead = await file.read(chunk.subarray(0, Math.min(chunk.length, end - at)), at);
       // The file has become shorter meanwhile: what was promised cannot be sent.
       if (bytesRead === 0) {
         response.destroy();
@@ -176,6 +170,38 @@ async function sendFile(
   } finally {
     await file.close();
   }
+}
+
+/** An open event file, or why there is none. */
+type Found = { file: OpenFile; size: number } | { status: number; reason: string };
+
+async function openBelow(root: string, parts: readonly string[]): Promise<Found> {
+  let path: string;
+  try {
+    // Links are followed to where they lead, which must lie below the root.
+    path = await realpath(join(root, ...parts));
+  } catch {
+    return { status: 404, reason: 'there is no such event file' };
+  }
+  if (!path.startsWith(root.endsWith(sep) ? root : root + sep))
+    return { status: 403, reason: 'the file lies elsewhere' };
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return { status: 404, reason: 'the file cannot be read' };
+  const stats = await file.stat();
+  if (!stats.isFile()) {
+    await file.close();
+    return { status: 404, reason: 'there is no such event file' };
+  }
+  const read = async (buffer: Uint8Array, position: number) =>
+    (await file.read(buffer, 0, buffer.length, position)).bytesRead;
+  return { file: { read, close: () => file.close() }, size: stats.size };
+}
+
+async function openElsewhere(files: SourceFiles, root: string, parts: readonly string[]): Promise<Found> {
+  const path = [root, ...parts].join('/');
+  const size = await files.size(path);
+  if (size === undefined || !Number.isFinite(size)) return { status: 404, reason: 'there is no such event file' };
+  return { file: await files.open(path), size };
 }
 
 /** Resolves to whether the reader takes more. */

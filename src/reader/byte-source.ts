@@ -7,7 +7,7 @@ import { RecordReader } from '../encoding/record.js';
 import { describe } from '../errors.js';
 
 /**
- * What `readEvents` reads: the path or `file:` URL of a run folder or an event file, bytes, a Blob, a Response, a
+ * What `readEvents` reads: the path or URL (`file:`, `s3:`, `gs:`, `https:`) of a run folder or an event file, bytes, a Blob, a Response, a
  * ReadableStream, or a (possibly asynchronous) iterable of byte chunks.
  */
 export type EventInput =

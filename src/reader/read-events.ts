@@ -2,12 +2,12 @@
  * The door of the reader. `readEvents` takes any input, pulls bytes from it as records are asked for, and decides what a
  * damaged record means; cutting bytes into records is `encoding/record.ts`, decoding a record is `event-decoder.ts`.
  */
-import { localPath } from '#platform';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { ByteSource, chunksOf, type EventInput, type RecordSource } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
-import { elsewhere, FileError, RunFiles } from './run-files.js';
+import { isRemote, sourcePath } from './places.js';
+import { FileError, RunFiles } from './run-files.js';
 import { undecodable } from './scan.js';
 
 /** Options of `readEvents`. */
@@ -23,7 +23,7 @@ export interface ReadEventsOptions {
    * Only for paths, and not for packed files. False by default.
    */
   follow?: boolean;
-  /** How often to look for what was added to a followed run, in milliseconds. 250 by default. */
+  /** How often to look for what was added to a followed run, in milliseconds. 250 by default, 10,000 for one on another computer. */
   pollInterval?: number;
   /** When it is aborted, the iteration ends by throwing the signal's reason. */
   signal?: AbortSignal;
@@ -37,10 +37,13 @@ export interface ReadEventsOptions {
 }
 
 const defaults = { onCorrupt: 'throw', follow: false, pollInterval: 250 } as const;
+/** Every look at a bucket costs requests. */
+const remotePollInterval = 10_000;
 const damageChoices = ['throw', 'stop', 'nextFile'] as const;
 
 /**
- * Reads the events of a run folder (its event files in the order of their names, not those of runs below it), one event file, a Blob, a Response, a
+ * Reads the events of a run folder (its event files in the order of their names, not those of runs below it), one event file, either of
+ * them also in a bucket (`s3://`, `gs://`; how to reach it the environment says, as for `s3Store`) or at an `https://` address, a Blob, a Response, a
  * ReadableStream, bytes, or an iterable of byte chunks, whichever writer they came from. Both formats of summaries,
  * v1 and v2, come out in one shape.
  *
@@ -63,12 +66,13 @@ export function readEvents(
   options: ReadEventsOptions = {},
 ): AsyncIterableIterator<TensorBoardEvent> {
   checkOptions(options);
-  const { follow = defaults.follow, maxRecordBytes, pollInterval = defaults.pollInterval } = options;
+  const { follow = defaults.follow, maxRecordBytes, pollInterval } = options;
   if (typeof source === 'string' || source instanceof URL) {
     if (source === '') throw new TypeError(`readEvents: expected a path, got ${describe(source)}`);
     const ended = new AbortController();
-    const wait = () => sleep(pollInterval, ended.signal);
-    const path = localPath(source, 'readEvents', elsewhere);
+    const path = sourcePath(source, 'readEvents');
+    const interval = pollInterval ?? (isRemote(path) ? remotePollInterval : defaults.pollInterval);
+    const wait = () => sleep(interval, ended.signal);
     return new EventIterator(new RunFiles(path, follow, maxRecordBytes, wait), options, ended);
   }
   const open = chunksOf(source);

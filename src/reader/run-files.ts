@@ -2,13 +2,14 @@
  * The file system as TensorBoard sees it: which files are event files, which folders are runs (`listRuns`), in which order
  * the files of a run are read. RunFiles feeds them to a reader one after the other, and keeps watching them if asked to.
  */
-import { localPath, sourceFiles, warn } from '#platform';
+import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf, namesOf } from '../errors.js';
 import type { OpenFile } from '../platform/platform.js';
 import type { RecordSource } from './byte-source.js';
+import { sourceFiles, sourcePath } from './places.js';
 
 /** Bytes read from a file at a time. */
 export const chunkBytes = 2 ** 18;
@@ -20,9 +21,6 @@ export const chunkBytes = 2 ** 18;
 export function isEventFileName(name: string): boolean {
   return name.includes('tfevents') && !name.endsWith('.profile-empty');
 }
-
-/** What the errors say about a place that is not on this computer. */
-export const elsewhere = 'what lies elsewhere is read as bytes, a Response or a stream';
 
 /** A run that `listRuns` has found. */
 export interface ListedRun {
@@ -37,6 +35,8 @@ export interface ListedRun {
  * several paths lead to is one run, under the path without links if there is one. Pipes, sockets and devices are passed
  * over, and so is a folder that cannot be read, with a warning.
  *
+ * A bucket's part (`s3://bucket/logs/`, `gs://`) is a folder, too, and so is the address of what `serve` and `share` show.
+ *
  * @returns the runs, sorted by name
  * @throws TypeError if `logdir` is not a path, Error if it is not a folder that can be read
  */
@@ -44,7 +44,7 @@ export async function listRuns(logdir: string | URL): Promise<ListedRun[]> {
   if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
     throw new TypeError(`listRuns: expected the path of a folder, got ${describe(logdir)}`);
   }
-  const folder = localPath(logdir, 'listRuns', elsewhere);
+  const folder = sourcePath(logdir, 'listRuns');
   if ((await sourceFiles.kind(folder)) !== 'folder') throw new Error(`listRuns: there is no folder "${folder}"`);
   return walkRuns(folder, (path, error) => warn(`listRuns: '${path}' is passed over: ${messageOf(error)}`));
 }

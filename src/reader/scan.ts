@@ -3,9 +3,9 @@
  * the damage is, how much of a record was cut off. The commands `inspect` and `verify` read files of a file system this
  * way, and a writer that purges reads pieces that come synchronously; `readEvents` is for everything else.
  */
-import { sourceFiles } from '#platform';
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError, messageOf } from '../errors.js';
+import { sourceFiles } from './places.js';
 import { chunkBytes } from './run-files.js';
 
 /** What the records of one file are, and how the file ends. */

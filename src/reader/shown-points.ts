@@ -13,12 +13,12 @@
  * So a point is hidden if something at its step or before it comes later: what comes later has to be known first, and a run
  * is read twice, the first time without decoding any value.
  */
-import { sourceFiles } from '#platform';
 import { WireReader, WireType } from '../encoding/protobuf.js';
 import { CorruptRecordError, messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from './event-decoder.js';
+import { sourceFiles } from './places.js';
 import { ReadTags } from './read-tags.js';
 import { chunksOfFile, type RecordDecoder, type Scan, scanChunks } from './scan.js';
 

@@ -1,9 +1,10 @@
-import { localPath, warn } from '#platform';
+import { warn } from '#platform';
 import { heatMap } from '../drawing/heat-map.js';
 import { scatter } from '../drawing/scatter.js';
 import { describe, namesOf } from '../errors.js';
 import type { Step } from '../event/event.js';
-import { elsewhere, listRuns } from '../reader/run-files.js';
+import { sourcePath } from '../reader/places.js';
+import { listRuns } from '../reader/run-files.js';
 import { type RunFile, scanRun } from '../reader/shown-points.js';
 import type { IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
@@ -210,12 +211,12 @@ export async function readHistory(logdir: string | URL, options: ReadHistoryOpti
   return history;
 }
 
-/** The folder that a user means. @throws TypeError if it is not on this computer */
+/** The folder that a user means, here or elsewhere. @throws TypeError if it is a place that cannot be read */
 export function historyPath(logdir: string | URL, call: string): string {
   if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
     throw new TypeError(`${call}: expected the path of a folder, got ${describe(logdir)}`);
   }
-  return localPath(logdir, call, elsewhere);
+  return sourcePath(logdir, call);
 }
 
 /** The error for a folder without an experiment: what to pass instead, or what was found. */

@@ -629,7 +629,7 @@ describe('the command line', () => {
     [['export', goldenFolder], { kind: 'graphs' }, /--kind: expected scalars, .*got "graphs"/],
     [['export', goldenFolder], { format: 'xml' }, /--format: expected csv, json, jsonl, parquet, got "xml"/],
     [['export', goldenFolder], { kind: 'images' }, /--out: expected the folder/],
-    [['inspect', 's3://bucket/runs'], {}, /the path: expected a path of this computer, .*copy the files there first/],
+    [['inspect', 'hdfs://bucket/runs'], {}, /the path: expected a path of this computer, .*copy the files there first/],
     [['verify', '~/runs'], {}, /only a shell replaces ~/],
     [['export', goldenFolder], { out: 'gs://bucket/x.csv' }, /--out: expected a path of this computer/],
     [['report', 'hdfs://node/runs'], {}, /the path: expected a path of this computer/],

@@ -62,12 +62,16 @@ const elsewhere: Place[] = [
   new URL('https://host/events'),
   new URL('s3://bucket/runs'),
 ];
+/** These read from other computers, too. */
+const readers = new Set(['readEvents', 'listRuns', 'readHistory', 'readHistories', 'writeReport', 'writeReports']);
+const isReadable = (place: Place) => /^(?:s3|gs|https?):\/\/[^/]/i.test(String(place));
 const unexpanded = ['~', '~/runs/1', '$HOME/runs', '$' + '{HOME}/runs', '%TEMP%/x'];
 
 describe.each(doors)('%s', (call, open) => {
   it('refuses a place that is not on this computer, or that only a shell knows, and makes nothing', async () => {
     const before = readdirSync('.');
-    for (const place of [...elsewhere, ...unexpanded]) {
+    const refused = elsewhere.filter((place) => !readers.has(call) || !isReadable(place));
+    for (const place of [...refused, ...unexpanded]) {
       const error = await (async () => open(place))().then(
         () => new Error('accepted'),
         (reason: unknown) => reason as Error,

@@ -220,7 +220,7 @@ export class S3Server {
 
   #list(url: URL): string {
     const ask = (name: string) => url.searchParams.get(name) ?? '';
-    const [prefix, delimiter, after] = [ask('prefix'), ask('delimiter'), ask('continuation-token')];
+    const [prefix, delimiter, after] = [ask('prefix'), ask('delimiter'), ask('continuation-token') || ask('marker')];
     const most = Math.min(this.pageSize, Number(ask('max-keys') || 1000));
     const entries = new Map<string, string>();
     for (const key of this.keys(prefix)) {
@@ -236,10 +236,10 @@ export class S3Server {
     const left = [...entries].filter(([name]) => name > after).slice(0, most + 1);
     const page = left.slice(0, most);
     const isTruncated = left.length > most;
-    const next = isTruncated
-      ? `<NextContinuationToken>${page.at(-1)![0].replace(/&/g, '&amp;')}</NextContinuationToken>`
-      : '';
-    return `<ListBucketResult><IsTruncated>${isTruncated}</IsTruncated>${next}${page.map(([, text]) => text).join('')}</ListBucketResult>`;
+    // The second version of the request has tokens; the first, which TensorBoard makes, goes on behind a key.
+    const tag = ask('list-type') === '2' ? 'NextContinuationToken' : 'NextMarker';
+    const next = isTruncated ? `<${tag}>${page.at(-1)![0].replace(/&/g, '&amp;')}</${tag}>` : '';
+    return `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${isTruncated}</IsTruncated>${next}${page.map(([, text]) => text).join('')}</ListBucketResult>`;
   }
 
   #checkToken(request: IncomingMessage): string | undefined {
