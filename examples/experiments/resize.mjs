@@ -1,6 +1,6 @@
 // New architectures of trained ones, on the digits: the widths that the used directions ask for, beside all layers changed alike to as
 // many parameters; and a network without the tail that its receptive fields tell of. Writes the table of docs/shrink.md.
-//   node examples/experiments/resize.mjs [--epochs 4] [--seeds 3] [--backend tensorflow]
+//   node examples/experiments/resize.mjs [--epochs 4] [--seeds 3] [--backend tensorflow] [--part widths | tail]
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { unproductiveLayers } from 'delve-tensorboard/reports';
@@ -9,7 +9,14 @@ import { machine, replaceSection } from '../../bench/results.mjs';
 import { NETWORKS } from '../demo/networks.js';
 import { initializers, openLab } from './lab.js';
 
-const lab = await openLab('resize', { epochs: 4, seeds: 3 });
+const lab = await openLab('resize', {
+  epochs: 4,
+  seeds: 3,
+  options: { part: { type: 'string', default: 'widths' } },
+});
+const { part } = lab.options;
+const networks = { widths: { dense: NETWORKS.dense, conv: NETWORKS.conv }, tail: { deep } }[part];
+if (networks === undefined) throw new RangeError(`--part is widths or tail, not '${part}'`);
 const { train, test } = lab;
 
 /** Eight convolutions of 3 x 3, of which the last ones see beyond the image. */
@@ -74,7 +81,7 @@ const rows = [];
 const mean = (numbers) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 const range = (numbers) =>
   `${mean(numbers).toFixed(1)} (${Math.min(...numbers).toFixed(1)} to ${Math.max(...numbers).toFixed(1)})`;
-for (const [name, make] of Object.entries({ dense: NETWORKS.dense, conv: NETWORKS.conv, deep })) {
+for (const [name, make] of Object.entries(networks)) {
   const found = {};
   const note = (what, model, accuracy, whole, multiplyAdds) => {
     found[what] ??= { parameters: [], accuracy: [], multiplyAdds: [] };
@@ -88,8 +95,8 @@ for (const [name, make] of Object.entries({ dense: NETWORKS.dense, conv: NETWORK
     const model = make(seed);
     note('as it is', model, await accuracyAfter(model, lab.epochs), model);
     const images = tf.tidy(() => train.xs.slice(0, 2000));
-    const spectra = await extractSaturation(model, [images], { progress: false });
-    for (const saturation of [0.3, 0.9]) {
+    const spectra = part === 'widths' ? await extractSaturation(model, [images], { progress: false }) : undefined;
+    for (const saturation of part === 'widths' ? [0.3, 0.9] : []) {
       const resized = resizeLayers(model, spectra, { saturation });
       const changes = resized.layers.map((layer) => `${layer.name} ${layer.before} -> ${layer.after}`);
       console.log(name, seed, saturation, changes.join(', '));
@@ -105,7 +112,7 @@ for (const [name, make] of Object.entries({ dense: NETWORKS.dense, conv: NETWORK
       for (const each of [resized.model, alike]) each.dispose();
     }
     const [border] = unproductiveLayers(model);
-    if (border !== undefined && name === 'deep') {
+    if (part === 'tail') {
       const last = model.layers[model.layers.findIndex((layer) => layer.name === border) - 1].name;
       const short = removeTail(model, last);
       note(
@@ -132,8 +139,8 @@ writeFileSync(
   path,
   replaceSection(
     readFileSync(path, 'utf8'),
-    'resize',
-    `\`node examples/experiments/resize.mjs --epochs ${lab.epochs} --seeds ${lab.seeds.length} --backend ${tf.getBackend()}\`: ${machine()}, TensorFlow.js ${tf.version_core}. Means
+    part,
+    `\`node examples/experiments/resize.mjs --epochs ${lab.epochs} --seeds ${lab.seeds.length} --backend ${tf.getBackend()} --part ${part}\`: ${machine()}, TensorFlow.js ${tf.version_core}. Means
 over the seeds and their range; accuracy in % on ${test.xs.shape[0]} digits. Resized networks are trained from new weights as long as the first; the one
 without a tail goes on with its weights for one epoch.
 
