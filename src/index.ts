@@ -71,6 +71,7 @@ export {
   saturationShortfall,
 } from './statistics/spectrum.js';
 export type { IntrinsicDimensionRule } from './statistics/spectrum-measures.js';
+export type { WeightMeasures } from './statistics/weights.js';
 export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
 export { CsvStore, type CsvStoreOptions, type FileStoreOptions } from './stores/csv-store.js';
 export { EpochTable } from './stores/epoch-table.js';

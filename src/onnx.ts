@@ -30,3 +30,5 @@ export {
   type SessionTap,
   tapSession,
 } from './onnx/session.js';
+export { measureWeights, type OnnxWeights } from './onnx/weights.js';
+export type { WeightMeasures } from './statistics/weights.js';

@@ -10,7 +10,9 @@
 export type { Batch, BatchDataset, Batches, BatchIterator, Inputs } from './activations/batches.js';
 export { type GraphModelNodes, type GraphNode, graphNodes } from './activations/graph-model.js';
 export type { Layer, LayerFilter, LayerPatterns } from './activations/layers.js';
+export { measureWeights } from './activations/weights.js';
 export * from './index.js';
+export type { BeforeAndAfter } from './pca/model-config.js';
 export {
   fitPcaLayers,
   type InsertPcaLayersOptions,
@@ -25,7 +27,14 @@ export {
   setPcaThresholds,
 } from './pca/pca-model.js';
 export type { PrincipalAxes } from './pca/principal-axes.js';
-export { type BeforeAndAfter, type ShrinkOptions, type ShrunkLayer, type ShrunkModel, shrink } from './pca/shrink.js';
+export {
+  type ResizedModel,
+  type ResizeOptions,
+  removeTail,
+  resizeLayers,
+  type ShortenedModel,
+} from './pca/resize.js';
+export { type ShrinkOptions, type ShrunkLayer, type ShrunkModel, shrink } from './pca/shrink.js';
 export {
   type Probe,
   type ProbeOptions,

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { CovarianceAccumulator } from '../statistics/covariance.js';
-import { solveInBackground } from '../statistics/threads/solver.js';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { describe } from '../errors.js';
+import { kernelSingularValuesOf, type WeightMeasures, weightMeasuresOf } from '../statistics/weights.js';
 import type { Layer } from './layers.js';
 import { floatsOf } from './tensors.js';
 
@@ -17,18 +18,55 @@ interface Variable {
  * @returns undefined if the layer has no kernel
  */
 export async function kernelSingularValues(layer: Layer): Promise<Float64Array | undefined> {
+  const kernel = kernelOf(layer);
+  return kernel && (await singularValuesOf(kernel));
+}
+
+/**
+ * What the weights of a model's layers say by themselves, without data: WeightWatcher's alpha and norms. Of a recurrent layer, of the
+ * kernel for its inputs.
+ *
+ * @returns by the layer's name, in order of depth; in nested models as `model/layer`
+ * @throws TypeError if it is no model
+ */
+export async function measureWeights(model: LayersModel): Promise<Map<string, WeightMeasures>> {
+  if (!Array.isArray((model as Partial<LayersModel> | null)?.layers)) {
+    throw new TypeError(`measureWeights: expected a LayersModel, got ${describe(model)}`);
+  }
+  const found = new Map<string, WeightMeasures>();
+  for (const layer of model.layers) {
+    if (Array.isArray((layer as { layers?: unknown }).layers)) {
+      for (const [name, measures] of await measureWeights(layer as unknown as LayersModel)) {
+        found.set(`${layer.name}/${name}`, measures);
+      }
+      continue;
+    }
+    const kernel = kernelOf(layer as unknown as Layer);
+    if (kernel === undefined) continue;
+    const singularValues = await singularValuesOf(kernel);
+    found.set(layer.name, weightMeasuresOf(singularValues, [kernel.inputs, kernel.outputs], kernel.matrices));
+  }
+  return found;
+}
+
+interface Kernel {
+  readonly variable: Variable;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly matrices: number;
+}
+
+function kernelOf(layer: Layer): Kernel | undefined {
   const variable = (layer as { weights?: readonly Variable[] }).weights?.find(({ shape }) => shape.length >= 2);
-  const [inputs, outputs] = (variable?.shape ?? []).slice(-2);
-  if (variable === undefined || !inputs || !outputs) return undefined;
+  if (variable === undefined) return undefined;
+  const shape = variable.shape.map((size) => size ?? 0);
+  const [inputs, outputs] = shape.slice(-2);
+  if (!inputs || !outputs) return undefined;
+  return { variable, inputs, outputs, matrices: shape.slice(0, -2).reduce((product, size) => product * size, 1) };
+}
+
+async function singularValuesOf({ variable, inputs, outputs }: Kernel): Promise<Float64Array> {
   const tensor = variable.read();
   const values = floatsOf(tensor, await tensor.data());
-  const size = inputs * outputs;
-  const parts: Float64Array[] = [];
-  for (let at = 0; at < values.length; at += size) {
-    const matrix = new CovarianceAccumulator(outputs);
-    matrix.update(values.subarray(at, at + size));
-    const { singularValues } = await solveInBackground(matrix, { singularValues: true }, true).result;
-    if (singularValues !== undefined) parts.push(singularValues);
-  }
-  return Float64Array.from(parts.flatMap((part) => [...part]));
+  return kernelSingularValuesOf(values, outputs, inputs * outputs);
 }

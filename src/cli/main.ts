@@ -23,6 +23,9 @@ import { watch } from './watch.js';
 /** Options as `parseArgs` of node:util takes them. */
 export const cliOptions = {
   batch: { type: 'string' },
+  size: { type: 'string' },
+  mean: { type: 'string' },
+  std: { type: 'string' },
   blocks: { type: 'boolean' },
   format: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
@@ -39,7 +42,7 @@ export const cliOptions = {
   runs: { type: 'string' },
   steps: { type: 'string' },
   tags: { type: 'string' },
-  version: { type: 'boolean' },
+  version: { type: 'boolean', short: 'v' },
   wide: { type: 'boolean' },
 } as const;
 
@@ -47,6 +50,9 @@ export const cliOptions = {
 export interface CommandLine {
   values: {
     batch?: string;
+    size?: string;
+    mean?: string;
+    std?: string;
     blocks?: boolean;
     format?: string;
     help?: boolean;
@@ -80,13 +86,13 @@ interface Command {
 const commands: Readonly<Record<string, Command>> = {
   inspect: {
     usage: `
-  inspect <logdir or file>          what is in it: runs, tags, plugins, counts, steps, last values
+  inspect <logdir or file>...       what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
       --raw                           count points that TensorBoard hides behind later ones, too
       --json                          as JSON`,
     examples: ['inspect runs', "inspect runs/train --tags '^loss' --json"],
     options: ['tags', 'raw', 'json'],
-    run: (terminal, paths, values) => inspect(terminal, onlyOne(paths), values),
+    run: (terminal, paths, values) => inspect(terminal, paths, values),
   },
   lint: {
     usage: `
@@ -233,19 +239,25 @@ const commands: Readonly<Record<string, Command>> = {
       --blocks                        the hidden state behind each numbered block instead
       --tags <regular expression>     only layers that match
       --json                          as JSON
+  onnx weights <model.onnx>         what its weights say without data: WeightWatcher's alpha and norms
+      --json                          as JSON
   onnx expose <model.onnx>          write the model with its layers as outputs
       --out, -o <path>                the file to write
   onnx saturation <model> <data.npy>  run the model (onnxruntime-node or onnxruntime-web must be installed) and show
-                                    the saturation of its layers; for several inputs: input=data.npy ...
+                                    the saturation of its layers; for several inputs: input=data.npy ...; a folder of
+                                    images (with sharp installed) in place of data.npy
       --batch <number>                items at a time; 32
+      --size <height>x<width>         of images, where the model leaves it open
+      --mean, --std <numbers>         of images: (value - mean) / std, with values from 0 to 1; for each channel, or for all
       --out, -o <logdir>              write it as a run, too
       --json                          as JSON`,
     examples: [
       'onnx layers model.onnx',
       'onnx expose model.onnx --out layers.onnx',
       'onnx saturation model.onnx input=data.npy --out runs/model',
+      'onnx saturation model.onnx photos --size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
     ],
-    options: ['blocks', 'tags', 'json', 'out', 'batch'],
+    options: ['blocks', 'tags', 'json', 'out', 'batch', 'size', 'mean', 'std'],
     run: (terminal, paths, values) => onnx(terminal, paths, values),
   },
   mcp: {
@@ -298,7 +310,7 @@ Commands:${Object.values(commands)
 
 Options:
   --help, -h                        behind a command: what it does, with examples
-  --version
+  --version, -v
 
 In the place of a file, - is standard input.
 Control characters from files are shown escaped; files that export writes have them as they are. The exit code is 1 if a

@@ -1,18 +1,20 @@
 /** `onnx`: the layers of ONNX models, on the command line. */
 import { modelFiles } from '#platform';
 import { messageOf, printable } from '../errors.js';
-import { readModel } from '../models/onnx-model.js';
+import { readModel, sourceOf } from '../models/onnx-model.js';
 import { type ExposeOptions, exposeFile, exposeOutputs, listLayers } from '../onnx/expose.js';
 import type { OnnxLayer } from '../onnx/layers.js';
 import { extractSaturation, type OnnxFeeds, type OnnxSession, type OnnxTensor } from '../onnx/session.js';
+import { measureWeights } from '../onnx/weights.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { decodeNpy, type NpyArray } from '../stores/npy.js';
+import { type ImageOptions, type Images, readImages } from './images.js';
 import { tagFilter, typedPath } from './runs.js';
 import { plural, type Terminal, UsageError, writeTable } from './terminal.js';
 
 /** Options of `onnx`, as typed. */
-interface OnnxOptions {
+interface OnnxOptions extends ImageOptions {
   blocks?: boolean;
   batch?: string;
   json?: boolean;
@@ -26,11 +28,13 @@ interface Runtime {
   readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => OnnxTensor;
 }
 
-/** `onnx layers`, `onnx expose`, `onnx saturation`. Resolves to the exit code. */
+const actions = ['layers', 'weights', 'expose', 'saturation'];
+
+/** `onnx layers`, `onnx weights`, `onnx expose`, `onnx saturation`. Resolves to the exit code. */
 export async function onnx(terminal: Terminal, args: readonly string[], options: OnnxOptions): Promise<number> {
   const [action, model, ...data] = args;
-  if (action !== 'layers' && action !== 'expose' && action !== 'saturation') {
-    throw new UsageError("expected 'onnx layers', 'onnx expose' or 'onnx saturation'");
+  if (action === undefined || !actions.includes(action)) {
+    throw new UsageError("expected 'onnx layers', 'onnx weights', 'onnx expose' or 'onnx saturation'");
   }
   if (model === undefined) throw new UsageError('expected the path of an .onnx file');
   const path = typedPath(model, 'the path');
@@ -44,6 +48,7 @@ export async function onnx(terminal: Terminal, args: readonly string[], options:
     terminal.write(`${printable(options.out)}: ${plural(layers.length, 'layer')} are outputs now\n`);
     return 0;
   }
+  if (action === 'weights') return weights(terminal, path, options);
   showLayers(terminal, listLayers(bytesOf(path), exposing), options);
   return 0;
 }
@@ -83,6 +88,31 @@ function showLayers(terminal: Terminal, layers: readonly OnnxLayer[], { json }: 
   writeTable(terminal, header, rows, ['features']);
 }
 
+async function weights(terminal: Terminal, path: string, { json }: OnnxOptions): Promise<number> {
+  const { layers, leftOut } = await measureWeights(bytesOf(path));
+  if (json) {
+    const rows = [...layers].map(([layer, { singularValues, ...measures }]) => ({ layer, ...measures }));
+    terminal.write(`${JSON.stringify({ layers: rows, leftOut }, undefined, 2)}\n`);
+    return 0;
+  }
+  for (const { name, why } of leftOut) terminal.writeError(`left out: ${printable(name)}: ${printable(why)}\n`);
+  const numeric = ['alpha', 'alpha weighted', 'log alpha norm', 'log norm', 'log spectral norm', 'stable rank'];
+  const rows = [...layers].map(([layer, found]) => [
+    layer,
+    `${found.shape.join(' x ')}${found.matrices > 1 ? ` x ${found.matrices}` : ''}`,
+    ...[
+      found.alpha,
+      found.alphaWeighted,
+      found.logAlphaNorm,
+      found.logNorm,
+      found.logSpectralNorm,
+      found.stableRank,
+    ].map((value) => (Number.isNaN(value) ? '' : value.toFixed(3))),
+  ]);
+  writeTable(terminal, ['layer', 'weight', ...numeric], rows, numeric);
+  return 0;
+}
+
 async function saturation(
   terminal: Terminal,
   path: string,
@@ -91,13 +121,26 @@ async function saturation(
   options: OnnxOptions,
 ): Promise<number> {
   if (data.length === 0)
-    throw new UsageError('expected .npy files of what goes into the model: data.npy, or input=data.npy');
+    throw new UsageError(
+      'expected .npy files of what goes into the model, or a folder of images: data.npy, input=data.npy, photos/',
+    );
   const size = options.batch === undefined ? 32 : Number(options.batch);
   if (!Number.isSafeInteger(size) || size < 1)
     throw new UsageError(`--batch: expected an integer >= 1, got ${options.batch}`);
   const runtime = await loadRuntime();
   const { session, layers } = await openModel(runtime, path, exposing);
-  const inputs = new Map(data.map((text) => inputOf(text, session)));
+  const inputs = new Map<string, NpyArray | Images>();
+  for (const text of data) {
+    const [name, from] = typedInput(text, session);
+    if (modelFiles?.list(from) === undefined) {
+      inputs.set(name, decodeNpy(bytesOf(from), `'${from}'`));
+      continue;
+    }
+    const images = await readImages(from, dimsOf(path, name), options);
+    for (const each of images.unread)
+      terminal.writeError(`left out: ${printable(each.path)}: ${printable(each.why)}\n`);
+    inputs.set(name, images);
+  }
   const counts = new Set([...inputs.values()].map(({ shape }) => shape[0]));
   if (counts.size !== 1) throw new Error(`expected files of as many items, got ${[...counts].join(' and ')}`);
   const [count] = counts;
@@ -117,7 +160,7 @@ async function loadRuntime(): Promise<Runtime> {
   const causes: string[] = [];
   for (const name of ['onnxruntime-node', 'onnxruntime-web']) {
     try {
-      const module = (await import(name)) as Runtime & { default?: Runtime };
+      const module = (await modelFiles?.load(name)) as Runtime & { default?: Runtime };
       return module.InferenceSession === undefined && module.default !== undefined ? module.default : module;
     } catch (error) {
       causes.push(messageOf(error));
@@ -152,25 +195,31 @@ async function openModel(
   return { session: await InferenceSession.create(bytes), layers };
 }
 
-/** An input's name and values: of `input=data.npy`, or of `data.npy` for a model with one input. */
-function inputOf(text: string, { inputNames }: OnnxSession): readonly [string, NpyArray] {
+/** An input's name and a path: of `input=data.npy`, or of `data.npy` for a model with one input. */
+function typedInput(text: string, { inputNames }: OnnxSession): readonly [name: string, path: string] {
   const equals = text.indexOf('=');
   const named = equals > 0 && inputNames.includes(text.slice(0, equals));
-  const name = named ? text.slice(0, equals) : inputNames[0];
-  const path = named ? text.slice(equals + 1) : text;
   if (!named && inputNames.length > 1) {
     const names = inputNames.map((each) => `${each}=data.npy`).join(' ');
     throw new UsageError(`expected a file for each input: ${names}`);
   }
-  return [name, decodeNpy(bytesOf(typedPath(path, 'the data')), `'${path}'`)];
+  const path = named ? text.slice(equals + 1) : text;
+  return [named ? text.slice(0, equals) : inputNames[0], typedPath(path, 'the data')];
+}
+
+/** The dims that a model says an input has; -1 for those that it leaves open. */
+function dimsOf(path: string, input: string): readonly number[] {
+  const { graph } = readModel(sourceOf(bytesOf(path)), `'${path}'`);
+  return graph.inputs.find(({ name }) => name === input)?.dims ?? [];
 }
 
 /** Items of an array as a tensor. Models take float32, and integers as int64. */
-function tensorOf({ Tensor }: Runtime, { dtype, shape, values }: NpyArray, from: number, to: number): OnnxTensor {
+function tensorOf({ Tensor }: Runtime, array: NpyArray | Images, from: number, to: number): OnnxTensor {
+  const { shape, values } = array;
   const length = values.length / shape[0];
   const part = values.subarray(from * length, to * length);
   const dims = [to - from, ...shape.slice(1)];
-  if (dtype === 'int64') return new Tensor('int64', BigInt64Array.from(part, BigInt), dims);
+  if ('dtype' in array && array.dtype === 'int64') return new Tensor('int64', BigInt64Array.from(part, BigInt), dims);
   return new Tensor('float32', Float32Array.from(part), dims);
 }
 

@@ -32,6 +32,12 @@ export interface ConstantTensor {
   readonly type: number;
   /** Whether its values are in another file. */
   readonly isExternal: boolean;
+  /** The dims of the values as they stand, if a Transpose of a matrix follows. */
+  readonly storedDims?: readonly number[];
+  /** Where its values stand as little-endian bytes; undefined if they stand in another way. */
+  readonly raw: Range | undefined;
+  /** Where its values stand as one packed list of float32. */
+  readonly floats: Range | undefined;
 }
 
 /** A graph inside of a node: a branch of If, the body of Loop or Scan. */
@@ -414,7 +420,7 @@ function readAttribute(cursor: Cursor, attribute: Range, range: Range, depth: nu
     else if (number === 7 || number === 8) count = (count ?? 0) + (wireType === 2 ? (cursor.to - cursor.from) / 4 : 1);
   });
   if (tensor === undefined && count !== undefined && name.startsWith('value')) {
-    tensor = { dims: [Math.ceil(count)], type: 1, isExternal: false };
+    tensor = { dims: [Math.ceil(count)], type: 1, isExternal: false, raw: undefined, floats: undefined };
   }
   return { name, value, tensor, subgraph: graph && { name, graph, attribute, range, field } };
 }
@@ -434,13 +440,17 @@ function readTensor(cursor: Cursor, range: Range): { name: string; tensor: Const
   let name = '';
   let type = 0;
   let isExternalTensor = false;
+  let raw: Range | undefined;
+  let floats: Range | undefined;
   cursor.each(range, () => {
     if (cursor.number === 1) dims.push(...cursor.numbers());
     else if (cursor.number === 2 && cursor.wireType === 0) type = cursor.value;
+    else if (cursor.number === 4 && cursor.wireType === 2) floats = cursor.range;
     else if (cursor.number === 8) name = cursor.text();
+    else if (cursor.number === 9 && cursor.wireType === 2) raw = cursor.range;
     else if (cursor.number === 14 && cursor.wireType === 0) isExternalTensor = cursor.value === 1;
   });
-  return { name, tensor: { dims, type, isExternal: isExternalTensor } };
+  return { name, tensor: { dims, type, isExternal: isExternalTensor, raw, floats } };
 }
 
 function readValue(cursor: Cursor, range: Range): ModelValue {

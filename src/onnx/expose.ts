@@ -209,7 +209,7 @@ function named(
     const as = same?.layer ?? { op: node.op, kind: 'sequence' as const, recurrent: false, layout: 'rows' as const };
     const elementType = model.graph.values.get(value)?.elementType ?? 1;
     const isOutput = model.graph.outputs.some((output) => output.name === value);
-    return { layer: { ...as, name, value, isOutput }, wanted: { value, within: [], elementType } };
+    return { layer: { ...as, name, value, isOutput }, wanted: { value, within: [], elementType }, weight: undefined };
   });
 }
 

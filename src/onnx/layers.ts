@@ -69,6 +69,8 @@ export type OnnxFilter = (node: OnnxNode) => boolean | string;
 export interface FoundLayer {
   readonly layer: OnnxLayer;
   readonly wanted: WantedValue;
+  /** The constant that is its weight, if it has one. */
+  readonly weight: ConstantTensor | undefined;
 }
 
 /** What is left out, and why. */
@@ -128,6 +130,12 @@ const integers = new Set(['ConvInteger', 'MatMulInteger']);
 const shapesOnly = new Set(['Shape', 'Size', 'ConstantOfShape']);
 /** Weights that are packed, so that their dims do not say that they are matrices. */
 const packed = /^Q|NBits|Bnb4/;
+
+/** Operators that only pass a constant's values on, in another shape or type. */
+const passedOn = new Set(['Constant', 'Identity', 'Transpose', 'Squeeze', 'Unsqueeze', 'Cast']);
+
+/** A constant of which nothing is known. */
+const unknownTensor: ConstantTensor = { dims: [], type: 0, isExternal: false, raw: undefined, floats: undefined };
 
 /** What is known of the values of a graph. */
 interface GraphFacts {
@@ -199,7 +207,9 @@ function factsOf(
         !/^Random|^Bernoulli|^Multinomial/.test(node.op) &&
         given.every((name) => constants.has(name)));
     if (isConstant) {
-      const tensor = node.tensor ?? constants.get(given[0]) ?? { dims: [], type: 0, isExternal: false };
+      const of = node.tensor ?? constants.get(given[0]) ?? unknownTensor;
+      // What else is computed of constants has other values.
+      const tensor = node.tensor || passedOn.has(node.op) ? of : { ...of, raw: undefined, floats: undefined };
       for (const name of node.outputs) constants.set(name, node.op === 'Transpose' ? transposed(tensor) : tensor);
     } else if (!shapesOnly.has(node.op) && (node.subgraphs.length > 0 || given.some((name) => ofData.has(name)))) {
       for (const name of node.outputs) ofData.add(name);
@@ -211,7 +221,9 @@ function factsOf(
 
 /** Exporters transpose the weight of a matrix, whose last two dims change places. */
 function transposed(tensor: ConstantTensor): ConstantTensor {
-  return tensor.dims.length === 2 ? { ...tensor, dims: [tensor.dims[1], tensor.dims[0]] } : tensor;
+  if (tensor.dims.length !== 2) return tensor;
+  const [rows, columns] = tensor.dims;
+  return { ...tensor, dims: [columns, rows], storedDims: tensor.storedDims ?? tensor.dims };
 }
 
 function layerOf(
@@ -262,7 +274,7 @@ function layerOf(
     ...(insideOf !== undefined && { insideOf }),
   };
   const noted = facts.graph.values.get(value)?.elementType ?? 0;
-  return { layer, wanted: { value, within: facts.within, elementType: noted || floatType(tensor) } };
+  return { layer, wanted: { value, within: facts.within, elementType: noted || floatType(tensor) }, weight: tensor };
 }
 
 /** Functions that call functions that call functions: no model nests so many, and a function may call itself. */
@@ -457,6 +469,7 @@ export function findBlocks(model: OnnxModel): FoundLayer[] {
         isOutput: outputs.some((output) => output.name === value),
       },
       wanted: { value, within: [], elementType: 1 },
+      weight: undefined,
     }));
 }
 

@@ -1,7 +1,15 @@
-import type { serialization } from '@tensorflow/tfjs-core';
 import type { LayersModel, layers } from '@tensorflow/tfjs-layers';
 import { type LayerFilter, trackedLayers } from '../activations/layers.js';
 import { checkOptionNames } from '../errors.js';
+import {
+  type Container,
+  configOf,
+  isContainer,
+  type LayerConfig,
+  type ModelConfig,
+  modelOf,
+  type NodeInput,
+} from './model-config.js';
 import { PcaLayer, type PcaLayerOptions, pcaLayerOptions, pcaOptionNames } from './pca-layer.js';
 
 /*
@@ -15,24 +23,6 @@ export interface InsertPcaLayersOptions extends Omit<PcaLayerOptions, 'name' | '
    * a tracker tracks by default.
    */
   layers?: LayerFilter;
-}
-
-/** A layer in a model's configuration. */
-interface LayerConfig {
-  name?: string;
-  className: string;
-  config: ContainerConfig & { name: string };
-  /** For each call, where each input comes from. */
-  inboundNodes?: NodeInput[][];
-}
-/** A layer, which of its calls, which output of that call, further arguments. */
-type NodeInput = [layer: string, node: number, tensor: number, kwargs?: object];
-interface ContainerConfig {
-  layers?: LayerConfig[];
-  outputLayers?: NodeInput[];
-}
-interface Container extends layers.Layer {
-  layers: layers.Layer[];
 }
 
 /**
@@ -62,8 +52,7 @@ export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOpti
     names.set(tracked.layer, renamed ? tracked.name : `${tracked.layer.name}_pca`);
   }
 
-  // Through JSON, as in saving: the copy must share nothing with the model.
-  const config = JSON.parse(JSON.stringify(model.getConfig())) as ContainerConfig;
+  const config = configOf(model);
   addToContainer(model as unknown as Container, config, (layer, taken) => {
     const wanted = names.get(layer);
     if (wanted === undefined) return undefined;
@@ -71,10 +60,7 @@ export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOpti
     for (let k = 2; taken.has(name); k++) name = `${wanted}_${k}`;
     return { ...new PcaLayer({ ...pca, name }).getConfig(), name };
   });
-  const kind = model.constructor as serialization.SerializableConstructor<serialization.Serializable> & {
-    fromConfig(cls: unknown, config: unknown, customObjects: object, fastWeightInit: boolean): LayersModel;
-  };
-  const copy = kind.fromConfig(kind, config, {}, true);
+  const copy = modelOf(model, config, true);
   copyWeights(model as unknown as Container, copy as unknown as Container);
   return copy;
 }
@@ -82,7 +68,7 @@ export function insertPcaLayers(model: LayersModel, options: InsertPcaLayersOpti
 /** Adds a layer behind each layer for which `pcaFor` returns one, in the configuration of a model and its nested models. */
 function addToContainer(
   model: Container,
-  config: ContainerConfig,
+  config: ModelConfig,
   pcaFor: (layer: layers.Layer, taken: ReadonlySet<string>) => (object & { name: string }) | undefined,
 ): void {
   const taken = new Set(model.layers.map((layer) => layer.name));
@@ -91,15 +77,15 @@ function addToContainer(
   for (const [k, layer] of model.layers.entries()) {
     const entry = config.layers![k];
     result.push(entry);
-    if (Array.isArray((layer as Partial<Container>).layers)) {
-      addToContainer(layer as Container, entry.config, pcaFor);
+    if (isContainer(layer)) {
+      addToContainer(layer, entry.config, pcaFor);
       continue;
     }
     const pca = pcaFor(layer, taken);
     if (!pca) continue;
     taken.add(pca.name);
     replaced.set(layer.name, pca.name);
-    const added: LayerConfig = { name: pca.name, className: PcaLayer.className, config: pca };
+    const added: LayerConfig = { name: pca.name, className: PcaLayer.className, config: { ...pca } };
     // In a functional model, a call of the PCA layer follows each call of the layer.
     if (entry.inboundNodes) added.inboundNodes = entry.inboundNodes.map((_, node) => [[layer.name, node, 0, {}]]);
     result.push(added);
@@ -121,7 +107,7 @@ function copyWeights(model: Container, copy: Container): void {
   const byName = new Map(copy.layers.map((layer) => [layer.name, layer]));
   for (const layer of model.layers) {
     const twin = byName.get(layer.name)!;
-    if (Array.isArray((layer as Partial<Container>).layers)) copyWeights(layer as Container, twin as Container);
+    if (isContainer(layer)) copyWeights(layer, twin as Container);
     else if (layer.weights.length > 0) twin.setWeights(layer.getWeights());
   }
 }

@@ -1,4 +1,17 @@
-import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { ModelFiles } from './platform.js';
 
 /** Files of models, of which ranges are read and which are written piece by piece: they may be larger than memory. */
@@ -19,6 +32,25 @@ export const modelFiles: ModelFiles = {
       },
       close: () => closeSync(descriptor),
     };
+  },
+  list(path) {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+    const { compare } = new Intl.Collator('en', { numeric: true });
+    const files = readdirSync(path, { withFileTypes: true }).filter((entry) => !entry.isDirectory());
+    return files.map(({ name }) => join(path, name)).sort(compare);
+  },
+  async load(packageName) {
+    try {
+      return await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
+    } catch (error) {
+      let path: string;
+      try {
+        path = createRequire(join(process.cwd(), 'package.json')).resolve(packageName);
+      } catch {
+        throw error;
+      }
+      return await import(/* @vite-ignore */ /* webpackIgnore: true */ pathToFileURL(path).href);
+    }
   },
   write(path, pieces) {
     const temporary = `${path}.${process.pid}.tmp`;

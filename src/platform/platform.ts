@@ -172,6 +172,10 @@ export interface ModelFiles {
   open(path: string): ModelFile;
   /** Writes a file piece by piece; whoever looks meanwhile finds the old one, or none. */
   write(path: string, pieces: Iterable<Uint8Array>): void;
+  /** The paths of the files in a folder, by name with numbers in their order; undefined if it is no folder. */
+  list(path: string): string[] | undefined;
+  /** Imports a package that stands beside this one, or in the project of the folder that the program runs in. */
+  load(packageName: string): Promise<unknown>;
 }
 
 /** A file of which ranges are read. */

@@ -624,7 +624,7 @@ describe('the command line', () => {
     [['inspect'], {}, /expected the path/],
     [['verify'], {}, /expected the path/],
     [['inspect', '/nowhere/at/all'], {}, /there is no file or folder "\/nowhere\/at\/all"/],
-    [['inspect', '.', '.'], {}, /expected one path, got 2/],
+    [['lint', '.', '.'], {}, /expected one path, got 2/],
     [['inspect', goldenFolder], { tags: '(' }, /--tags: /],
     [['export', goldenFolder], { kind: 'graphs' }, /--kind: expected scalars, .*got "graphs"/],
     [['export', goldenFolder], { format: 'xml' }, /--format: expected csv, json, jsonl, parquet, got "xml"/],
@@ -755,6 +755,41 @@ describe('onnx', () => {
     expect((await cli(['onnx', 'layers', model], { blocks: true })).out).toContain('enc/layers.0');
   });
 
+  it('shows what the weights say', async () => {
+    const { out, code } = await cli(['onnx', 'weights', model]);
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^layer +weight +alpha +alpha weighted +log alpha norm +log norm +log spectral norm +stable rank\n/,
+    );
+    expect(out).toMatch(/^conv2 +32 x 16 x 9 +\d\.\d{3} /m);
+    const { layers } = JSON.parse((await cli(['onnx', 'weights', model], { json: true })).out) as {
+      layers: { layer: string; alpha: number; shape: number[] }[];
+    };
+    expect(layers.find(({ layer }) => layer === 'fc2')?.shape).toEqual([10, 128]);
+  });
+
+  it('tells what images need', async () => {
+    const folder = temporaryFolder();
+    await expect(cli(['onnx', 'saturation', mlp, folder])).resolves.toMatchObject({
+      code: 2,
+      err: expect.stringContaining('expected a model that takes images, N x 3 x height x width'),
+    });
+    await expect(cli(['onnx', 'saturation', model, folder])).resolves.toMatchObject({
+      code: 2,
+      err: expect.stringContaining('expected images (png, jpeg,'),
+    });
+    writeFileSync(join(folder, 'a.png'), 'no image');
+    const digits = ['onnx', 'saturation', model, folder];
+    for (const [values, message] of [
+      [{ size: '30x28' }, '--size: expected 28x28, which the model takes, got 30x28'],
+      [{ size: 'big' }, '--size: expected height x width, such as 224x224, got big'],
+      [{ mean: '1,2' }, '--mean: expected one number or 1,'],
+      [{ std: '0' }, '--std: expected numbers other than 0'],
+    ] as const) {
+      expect((await cli(digits, values)).err).toContain(message);
+    }
+  });
+
   it('writes the model with its layers as outputs', async () => {
     const to = join(small, 'out.onnx');
     const { out, code } = await cli(['onnx', 'expose', mlp], { out: to });
@@ -783,7 +818,7 @@ describe('onnx', () => {
   });
 
   it.each<[string, string[], CommandLine['values'], RegExp]>([
-    ['no action', ['onnx'], {}, /expected 'onnx layers', 'onnx expose' or 'onnx saturation'/],
+    ['no action', ['onnx'], {}, /expected 'onnx layers', 'onnx weights', 'onnx expose' or 'onnx saturation'/],
     ['no model', ['onnx', 'layers'], {}, /expected the path of an .onnx file/],
     ['no target', ['onnx', 'expose', 'm.onnx'], {}, /expected --out <path>/],
     ['no data', ['onnx', 'saturation', 'm.onnx'], {}, /expected .npy files/],

