@@ -29,21 +29,25 @@ def job(name, d, n):
         x = torch.randn(n, d, dtype=torch.float64) / torch.arange(1, d + 1, dtype=torch.float64)
         c = x.T @ x / n
         square = torch.randn(d, d, dtype=torch.float64)
+        narrow = square.float()
         return {
             "eigvalsh": lambda: torch.linalg.eigvalsh(c),
             "eigh": lambda: torch.linalg.eigh(c),
             "moments": lambda: (x.T @ x, x.sum(0)),
             "dgemm": lambda: square @ square,
+            "sgemm": lambda: narrow @ narrow,
         }[name]
     random = np.random.default_rng(1)
     x = random.standard_normal((n, d)) / np.arange(1, d + 1)
     c = x.T @ x / n
     square = random.standard_normal((d, d))
+    narrow = square.astype(np.float32)
     return {
         "eigvalsh": lambda: np.linalg.eigvalsh(c),
         "eigh": lambda: np.linalg.eigh(c),
         "moments": lambda: (x.T @ x, x.sum(0)),
         "dgemm": lambda: square @ square,
+        "sgemm": lambda: narrow @ narrow,
     }[name]
 
 

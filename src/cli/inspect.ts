@@ -2,7 +2,7 @@
 import { printable, printableLines } from '../errors.js';
 import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { type RunSteps, scanRun } from '../reader/shown-points.js';
-import { findRuns, inNaturalOrder, Progress, tagFilter } from './runs.js';
+import { findAllRuns, inNaturalOrder, Progress, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, writeTable } from './terminal.js';
 
 /** What `inspect` shows of one tag of a run, or of one kind of what has no tag. */
@@ -35,11 +35,11 @@ interface InspectOptions {
 }
 
 /** `inspect`: shows what a logdir holds. Resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
-export async function inspect(terminal: Terminal, path: string | undefined, options: InspectOptions): Promise<number> {
+export async function inspect(terminal: Terminal, paths: readonly string[], options: InspectOptions): Promise<number> {
   const wanted = tagFilter(options.tags);
   const complaints = new Complaints(terminal);
   const found: RunReport[] = [];
-  const all = await findRuns(path, complaints);
+  const all = await findAllRuns(paths, complaints);
   const progress = await Progress.of(terminal, all);
   for (const { files, run } of all) {
     const reports = new Map<string, TagReport>();
@@ -82,7 +82,8 @@ export async function inspect(terminal: Terminal, path: string | undefined, opti
       (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
     );
     for (const report of tags) report.goesBack = goesBack(report.tag);
-    found.push({ run, tags, firstBack, hidden });
+    // Of runs without such a tag there is nothing to show.
+    if (options.tags === undefined || tags.length > 0) found.push({ run, tags, firstBack, hidden });
   }
   progress.clear();
   if (options.json) writeJson(terminal, found);

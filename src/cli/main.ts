@@ -42,7 +42,7 @@ export const cliOptions = {
   runs: { type: 'string' },
   steps: { type: 'string' },
   tags: { type: 'string' },
-  version: { type: 'boolean' },
+  version: { type: 'boolean', short: 'v' },
   wide: { type: 'boolean' },
 } as const;
 
@@ -86,13 +86,13 @@ interface Command {
 const commands: Readonly<Record<string, Command>> = {
   inspect: {
     usage: `
-  inspect <logdir or file>          what is in it: runs, tags, plugins, counts, steps, last values
+  inspect <logdir or file>...       what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
       --raw                           count points that TensorBoard hides behind later ones, too
       --json                          as JSON`,
     examples: ['inspect runs', "inspect runs/train --tags '^loss' --json"],
     options: ['tags', 'raw', 'json'],
-    run: (terminal, paths, values) => inspect(terminal, onlyOne(paths), values),
+    run: (terminal, paths, values) => inspect(terminal, paths, values),
   },
   lint: {
     usage: `
@@ -310,7 +310,7 @@ Commands:${Object.values(commands)
 
 Options:
   --help, -h                        behind a command: what it does, with examples
-  --version
+  --version, -v
 
 In the place of a file, - is standard input.
 Control characters from files are shown escaped; files that export writes have them as they are. The exit code is 1 if a

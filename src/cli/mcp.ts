@@ -57,7 +57,7 @@ const tools: Readonly<Record<string, Tool>> = {
     async ask(logdir, input) {
       const isRun = tagFilter(text(input, 'runs'), 'runs');
       const found = await logdir.ask((terminal, path) =>
-        inspect(terminal, path, { json: true, tags: text(input, 'tags') }),
+        inspect(terminal, [path], { json: true, tags: text(input, 'tags') }),
       );
       const all = found.records as { run: string; tags: object[] }[];
       const records = all.flatMap(({ run, tags }) => (isRun(run) ? tags.map((tag) => ({ run, ...tag })) : []));

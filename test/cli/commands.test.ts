@@ -624,7 +624,7 @@ describe('the command line', () => {
     [['inspect'], {}, /expected the path/],
     [['verify'], {}, /expected the path/],
     [['inspect', '/nowhere/at/all'], {}, /there is no file or folder "\/nowhere\/at\/all"/],
-    [['inspect', '.', '.'], {}, /expected one path, got 2/],
+    [['lint', '.', '.'], {}, /expected one path, got 2/],
     [['inspect', goldenFolder], { tags: '(' }, /--tags: /],
     [['export', goldenFolder], { kind: 'graphs' }, /--kind: expected scalars, .*got "graphs"/],
     [['export', goldenFolder], { format: 'xml' }, /--format: expected csv, json, jsonl, parquet, got "xml"/],

@@ -199,3 +199,12 @@ it('FORCE_COLOR has colors where there is no terminal', () => {
     else process.env.FORCE_COLOR = before;
   }
 });
+
+describe('inspect', () => {
+  it('of several logdirs names the path of each run, and shows no run without a tag that was asked for', async () => {
+    const [one, other] = [await logdirOf('a'), await logdirOf('b')];
+    const { out } = await cli('inspect', [one, other], { json: true });
+    expect((JSON.parse(out) as { run: string }[]).map(({ run }) => run)).toEqual([`${one}/a`, `${other}/b`]);
+    expect(JSON.parse((await cli('inspect', [one], { json: true, tags: 'nothing' })).out)).toEqual([]);
+  });
+});
