@@ -28,7 +28,8 @@ const scalarsInNode: BrowserCommand<[number[]]> = async (_, bytes) => {
 };
 
 const eigenvaluesInNode: BrowserCommand<[number[], number]> = async (_, samples, features) => {
-  const { CovarianceAccumulator, Spectrum } = await built();
+  const { CovarianceAccumulator, Spectrum, useKernels } = await built();
+  useKernels('wasm');
   const accumulator = new CovarianceAccumulator(features);
   accumulator.update(samples);
   return [...Spectrum.of(accumulator).eigenvalues];

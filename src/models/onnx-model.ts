@@ -59,7 +59,7 @@ export interface ModelNode {
   /** Names of values; '' for one that is left out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Attributes that are a number or a text. */
+  /** Attributes that are a number or a text; of one that is a list of numbers, '[]'. */
   readonly attributes: ReadonlyMap<string, number | string>;
   /** The tensor of a Constant. */
   readonly tensor: ConstantTensor | undefined;
@@ -422,6 +422,7 @@ function readAttribute(cursor: Cursor, attribute: Range, range: Range, depth: nu
   if (tensor === undefined && count !== undefined && name.startsWith('value')) {
     tensor = { dims: [Math.ceil(count)], type: 1, isExternal: false, raw: undefined, floats: undefined };
   }
+  if (count !== undefined && tensor === undefined) value ??= '[]';
   return { name, value, tensor, subgraph: graph && { name, graph, attribute, range, field } };
 }
 

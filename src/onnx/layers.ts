@@ -393,6 +393,8 @@ function featuresOf(
     return units === undefined ? undefined : units * (attributes.get('direction') === 'bidirectional' ? 2 : 1);
   }
   if (family !== 'product' || op === 'Einsum') return undefined;
+  // The weights of queries, keys and values stand side by side.
+  if (/^Q?Attention$/.test(op)) return attributes.has('qkv_hidden_sizes') ? undefined : dims[dims.length - 1] / 3;
   // The weight may be the first factor, of which nothing is known here.
   const isTransposed = number('transB') === 1;
   return isTransposed ? dims[dims.length - 2] : dims[dims.length - 1];

@@ -87,6 +87,7 @@ function attributesOf(
 ): Record<string, tensorboard.IAttrValue> {
   const attributes: Record<string, tensorboard.IAttrValue> = {};
   for (const [name, value] of node.attributes) {
+    if (value === '[]') continue;
     const shown = attribute(value);
     if (shown !== undefined) attributes[name] = shown;
   }

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
 import { lengthOf, withOutputs } from '../../src/models/edit-model.js';
 import { type ModelSource, readModel, sourceOf } from '../../src/models/onnx-model.js';
@@ -208,6 +209,30 @@ describe('bad input', () => {
     }
     expect(models).toBeGreaterThan(500);
   });
+});
+
+it("another parser finds the edited model's nodes and outputs", () => {
+  // The messages of onnx.proto, as far as they are looked at.
+  const { root } = protobuf.parse(`
+    syntax = "proto3";
+    message Model { int64 ir_version = 1; Graph graph = 7; }
+    message Graph { repeated Node node = 1; string name = 2; repeated Value input = 11; repeated Value output = 12; }
+    message Node { repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4; }
+    message Value { string name = 1; }`);
+  const Model = root.lookupType('Model');
+  const read = (bytes: Uint8Array) =>
+    Model.decode(bytes) as unknown as { graph: { node: { name: string }[]; output: { name: string }[] } };
+  for (const [name, { bytes }] of Object.entries(fixtures)) {
+    const exposed = exposeOutputs(bytes);
+    const [before, after] = [read(bytes).graph, read(exposed.bytes).graph];
+    // Layers that are lifted out of branches change their If nodes.
+    if (name !== 'branches') expect(after.node, name).toEqual(before.node);
+    const added = exposed.layers.filter(({ isOutput }) => !isOutput).map(({ value }) => value);
+    expect(
+      after.output.map((each) => each.name),
+      name,
+    ).toEqual([...before.output.map((each) => each.name), ...added]);
+  }
 });
 
 it('of a model of gigabytes, only the graph is read', () => {
