@@ -16,7 +16,7 @@ import {
 } from './layers.js';
 import { notNumeric, offTape } from './tensors.js';
 import { TrainingPhase } from './training-phase.js';
-import { kernelSingularValues } from './weights.js';
+import { kernelOf } from './weights.js';
 
 /*
  * From a model to its recorded samples: the recorder hooks the model, asks the training phase to which split and batch a pass
@@ -76,7 +76,7 @@ export class ActivationRecorder {
     const layers = new Map(this.#tracked.map(({ name, layer }) => [name, layer]));
     this.samples.kernelOf = async (name) => {
       const layer = layers.get(name);
-      return layer && kernelSingularValues(layer);
+      return layer && kernelOf(layer);
     };
   }
 

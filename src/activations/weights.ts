@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
+import type { LayerKernel } from '../statistics/threads/solve.js';
 import { solveInBackground } from '../statistics/threads/solver.js';
 import type { Layer } from './layers.js';
 import { floatsOf } from './tensors.js';
@@ -7,17 +8,19 @@ import { floatsOf } from './tensors.js';
 /** A weight as a layer has it. */
 interface Variable {
   readonly shape: readonly (number | null)[];
+  readonly trainable?: boolean;
   read(): Tensor;
 }
 
 /**
- * The singular values of a layer's kernel, as WeightWatcher takes them: of a matrix, min(inputs, outputs) of them; of the kernel of
+ * A layer's kernel with its singular values, as WeightWatcher takes them: of a matrix, min(inputs, outputs) of them; of the kernel of
  * a convolution, those of the inputs x outputs matrices of all its places together. The kernel is read when this is called.
  *
  * @returns undefined if the layer has no kernel
  */
-export async function kernelSingularValues(layer: Layer): Promise<Float64Array | undefined> {
-  const variable = (layer as { weights?: readonly Variable[] }).weights?.find(({ shape }) => shape.length >= 2);
+export async function kernelOf(layer: Layer): Promise<LayerKernel | undefined> {
+  const { weights, trainable = true } = layer as { weights?: readonly Variable[]; trainable?: boolean };
+  const variable = weights?.find(({ shape }) => shape.length >= 2);
   const [inputs, outputs] = (variable?.shape ?? []).slice(-2);
   if (variable === undefined || !inputs || !outputs) return undefined;
   const tensor = variable.read();
@@ -30,5 +33,9 @@ export async function kernelSingularValues(layer: Layer): Promise<Float64Array |
     const { singularValues } = await solveInBackground(matrix, { singularValues: true }, true).result;
     if (singularValues !== undefined) parts.push(singularValues);
   }
-  return Float64Array.from(parts.flatMap((part) => [...part]));
+  return {
+    singularValues: Float64Array.from(parts.flatMap((part) => [...part])),
+    // A model that is frozen as a whole freezes the variables of its layers only.
+    isTrainable: trainable && variable.trainable !== false,
+  };
 }
