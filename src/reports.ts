@@ -6,8 +6,8 @@
  * @module
  */
 export { MissingRendererError } from './errors.js';
-export { adviceMarkdown, adviseOn, type Finding, type FindingKind } from './insight/advice.js';
-export type { AdviceOptions } from './insight/advice-case.js';
+export { adviceMarkdown, adviseOn } from './insight/advice.js';
+export type { AdviceOptions, EarlierEpoch, Finding, FindingKind } from './insight/advice-case.js';
 export { borderLayer, type InputSize, inputSizeRange, unproductiveLayers } from './insight/border.js';
 export type { KernelWindow, Window } from './insight/field-of-view.js';
 export type { LayerLike, ModelLike, SymbolicTensorLike } from './insight/layer-graph.js';

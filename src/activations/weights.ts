@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { describe } from '../errors.js';
+import type { LayerKernel } from '../statistics/threads/solve.js';
 import { kernelSingularValuesOf, type WeightMeasures, weightMeasuresOf } from '../statistics/weights.js';
 import type { Layer } from './layers.js';
 import { floatsOf } from './tensors.js';
@@ -8,18 +9,23 @@ import { floatsOf } from './tensors.js';
 /** A weight as a layer has it. */
 interface Variable {
   readonly shape: readonly (number | null)[];
+  readonly trainable?: boolean;
   read(): Tensor;
 }
 
 /**
- * The singular values of a layer's kernel, as WeightWatcher takes them: of a matrix, min(inputs, outputs) of them; of the kernel of
+ * A layer's kernel with its singular values, as WeightWatcher takes them: of a matrix, min(inputs, outputs) of them; of the kernel of
  * a convolution, those of the inputs x outputs matrices of all its places together. The kernel is read when this is called.
  *
  * @returns undefined if the layer has no kernel
  */
-export async function kernelSingularValues(layer: Layer): Promise<Float64Array | undefined> {
+export async function layerKernel(layer: Layer): Promise<LayerKernel | undefined> {
   const kernel = kernelOf(layer);
-  return kernel && (await singularValuesOf(kernel));
+  if (kernel === undefined) return undefined;
+  const { trainable = true } = layer as { trainable?: boolean };
+  // A model that is frozen as a whole freezes the variables of its layers only.
+  const isTrainable = trainable && kernel.variable.trainable !== false;
+  return { singularValues: await singularValuesOf(kernel), isTrainable };
 }
 
 /**

@@ -18,6 +18,44 @@ import type { TailOptions } from './tail.js';
  * what is known of the network.
  */
 
+/** What a finding is about, most serious first. */
+export type FindingKind =
+  | 'nonFinite'
+  | 'dead'
+  | 'deadUnits'
+  | 'collapse'
+  | 'outliers'
+  | 'tail'
+  | 'border'
+  | 'bottleneck'
+  | 'samples'
+  | 'width';
+
+/** One thing that the numbers suggest. */
+export interface Finding {
+  /** What the finding is about. */
+  readonly kind: FindingKind;
+  /** The layers concerned, in order of depth. */
+  readonly layers: readonly string[];
+  /** What was seen, with the numbers that it rests on, and what to try. Markdown without links. */
+  readonly text: string;
+  /** The paper or thread from which the rule comes. */
+  readonly source: {
+    /** Its title and authors. */
+    readonly title: string;
+    /** Where to read it. */
+    readonly url: string;
+  };
+}
+
+/** What advice looks at of an earlier epoch: an EpochStatistics, or a part of one. */
+export interface EarlierEpoch {
+  /** Its step in TensorBoard. */
+  readonly step: number;
+  /** Its layers, with the numbers that were recorded. */
+  readonly layers: readonly Pick<LayerStatistics, 'split' | 'layer' | 'values'>[];
+}
+
 /** Options of adviseOn and adviceMarkdown. */
 export interface AdviceOptions extends TailOptions {
   /** The split to judge. Default: 'train' if it was recorded, else 'val'. */
@@ -36,6 +74,8 @@ export interface AdviceOptions extends TailOptions {
   receptiveFields?: readonly ReceptiveField[];
   /** Size of the model's inputs in pixels or samples; needed with `receptiveFields`. Default: that of `model`, if fixed. */
   inputSize?: InputSize;
+  /** An earlier epoch of the same training: with it, the advice tells ranks that fell since, if both have vital signs. */
+  earlier?: EarlierEpoch;
   /** Whether the model is trained already, so that training it differently is no advice. Default: true for spectra. */
   finished?: boolean;
   /** Fraction of the variance that the counted directions explain; only for spectra. Default 0.99. */
@@ -185,4 +225,9 @@ function namer(all: readonly string[]): (layer: string) => string {
     const fence = '`'.repeat(1 + Math.max(...name.match(/`+/g)!.map((ticks) => ticks.length)));
     return `${fence} ${name} ${fence}`;
   };
+}
+
+/** Some of many, so that a text stays readable: a table has them all. */
+export function several(told: readonly string[]): string {
+  return told.length <= 12 ? told.join(', ') : `${told.slice(0, 10).join(', ')} and ${told.length - 10} more`;
 }

@@ -6,38 +6,21 @@ import {
   type AdviceOptions,
   caseOf,
   correctedOf,
+  type Finding,
   names,
   rowsPerDimension,
   saturationOf,
+  several,
 } from './advice-case.js';
 import { type InputSize, unproductiveLayers } from './border.js';
 import { meanOf, type Tail, tailOf } from './tail.js';
+import { vitalSigns } from './vital-signs.js';
 
 /*
  * What saturations suggest, as findings (adviseOn) and as a text for people (adviceMarkdown). Each finding is one function;
  * each rests on numbers of the epoch and on a rule whose source it names. Nothing is concluded from layers whose numbers rest
  * on too few rows: advice-case.ts leaves them out.
  */
-
-/** What a finding is about, most serious first. */
-export type FindingKind = 'nonFinite' | 'dead' | 'tail' | 'border' | 'bottleneck' | 'samples' | 'width';
-
-/** One thing that the numbers suggest. */
-export interface Finding {
-  /** What the finding is about. */
-  readonly kind: FindingKind;
-  /** The layers concerned, in order of depth. */
-  readonly layers: readonly string[];
-  /** What was seen, with the numbers that it rests on, and what to try. Markdown without links. */
-  readonly text: string;
-  /** The paper or thread from which the rule comes. */
-  readonly source: {
-    /** Its title and authors. */
-    readonly title: string;
-    /** Where to read it. */
-    readonly url: string;
-  };
-}
 
 const papers = {
   saturation: {
@@ -61,7 +44,8 @@ const saturated = 0.9;
 const usefulSaturation = [0.2, 0.4] as const;
 /**
  * Says in plain words what an epoch's saturation suggests: dead layers, layers behind the border of the receptive fields,
- * tails, saturated bottlenecks, layers with too few samples to judge. Returns an empty list if nothing stands out.
+ * tails, saturated bottlenecks, layers with too few samples to judge; and what vital signs do, where they were recorded: dead units,
+ * ranks that fell since an earlier epoch, outlier features. Returns an empty list if nothing stands out.
  *
  * The rules are rules of thumb; each finding names the source of its rule.
  *
@@ -76,6 +60,7 @@ export function adviseOn(of: EpochStatistics | ReadonlyMap<string, Spectrum>, op
   return [
     ...nonFinite(facts),
     ...dead(facts),
+    ...vitalSigns(facts),
     ...tailFinding(tail, facts),
     ...border,
     ...bottlenecks(facts),
@@ -315,11 +300,6 @@ function width(
 
 function list(layers: readonly LayerStatistics[], named: (layer: string) => string): string {
   return layers.map(({ layer }) => named(layer)).join(', ');
-}
-
-/** Some of many, so that a text stays readable: a table has them all. */
-function several(told: readonly string[]): string {
-  return told.length <= 12 ? told.join(', ') : `${told.slice(0, 10).join(', ')} and ${told.length - 10} more`;
 }
 
 function digits(value: number): string {

@@ -7,12 +7,15 @@ import type { Spectrum } from '../statistics/spectrum.js';
  * - 'NaN': some of its outputs hold a NaN or Infinity.
  * - 'dead layer': its output does not vary, or 95 % of its units are dead (if `stats` asks for deadUnits).
  * - 'collapse': nearly one direction is left of several: its entropy rank fell below 1.5, from 4 or more in an earlier epoch. The
- *   last layers of a classifier of two classes do that when all is well; output layers are left out where they are known.
+ *   last layers of a classifier of two classes do that when all is well; output layers are left out where they are known. Or
+ *   nearly the same comes out for every sample: its variance fell below a thousandth of that of an earlier epoch.
+ * - 'dead units': a third of its units are dead, or more (if `stats` asks for deadUnits).
+ * - 'frozen layer': training may change its weights and did not since the last epoch (if `stats` asks for weightAlpha).
  */
-export type FindingKind = 'collapse' | 'dead layer' | 'NaN';
+export type FindingKind = 'collapse' | 'dead layer' | 'dead units' | 'frozen layer' | 'NaN';
 
 /** Every kind. */
-export const findingKinds: readonly FindingKind[] = ['collapse', 'dead layer', 'NaN'];
+export const findingKinds: readonly FindingKind[] = ['collapse', 'dead layer', 'dead units', 'frozen layer', 'NaN'];
 
 /** Something that is wrong with a layer at the end of an epoch, found by rule. */
 export interface Finding {
@@ -32,16 +35,23 @@ export interface Finding {
 
 /** A layer is dead if at least so many of its units are. */
 const deadFrom = 0.95;
+/** Too many of a layer's units are dead if at least so many are: of ReLU networks that train well, up to a fifth were. */
+const manyDeadFrom = 1 / 3;
 /** The entropy rank below which a layer has collapsed, and that which it must have had before. */
 const collapsedBelow = 1.5;
 const collapsedFrom = 4;
+/** The part of its earlier variance below which a layer has collapsed. */
+const shrunkBelow = 1e-3;
+
+/** What is wrong with a layer, before it is known whether it was so an epoch ago. */
+type Wrong = { kind: FindingKind; says: string };
 
 /** Finds what is wrong in epoch after epoch. What has been found of a layer is not found again before it has gone. */
 export class FindingRules {
   /** What holds now, by kind, split and layer. */
   #present = new Set<string>();
-  /** The largest entropy rank of a layer so far, by `split/layer`. */
-  readonly #ranks = new Map<string, number>();
+  /** The largest entropy rank and the largest variance of a layer so far, by `split/layer`. */
+  readonly #best = new Map<string, { rank: number; variance: number }>();
 
   /**
    * What is wrong now and was not an epoch ago.
@@ -64,27 +74,36 @@ export class FindingRules {
     return found;
   }
 
-  *#wrongIn(layer: LayerStatistics, spectrum: Spectrum | undefined, key: string) {
-    const { rejected, samples, role, values } = layer;
+  *#wrongIn(layer: LayerStatistics, spectrum: Spectrum | undefined, key: string): Generator<Wrong> {
+    const { rejected, samples, features, values, isFrozen } = layer;
     if (rejected > 0) {
-      yield { kind: 'NaN' as const, says: `${rejected} of ${samples + rejected} rows hold a NaN or Infinity.` };
+      yield { kind: 'NaN', says: `${rejected} of ${samples + rejected} rows hold a NaN or Infinity.` };
+    }
+    if (isFrozen) {
+      yield { kind: 'frozen layer', says: 'its weights may be trained, and are those of the epoch before.' };
     }
     if (spectrum === undefined) return;
     if (spectrum.trace === 0) {
-      yield { kind: 'dead layer' as const, says: 'its output does not vary.' };
+      yield { kind: 'dead layer', says: 'its output does not vary.' };
       return;
     }
     const dead = values.deadUnits ?? 0;
-    if (dead >= deadFrom) {
-      const says = `${Math.floor(100 * dead)} % of its ${layer.features} units are dead.`;
-      yield { kind: 'dead layer' as const, says };
+    if (dead >= manyDeadFrom) {
+      const says = `${Math.floor(100 * dead)} % of its ${features} units are dead.`;
+      yield { kind: dead >= deadFrom ? 'dead layer' : 'dead units', says };
     }
-    const rank = spectrum.entropyRank;
-    const largest = this.#ranks.get(key) ?? 0;
-    this.#ranks.set(key, Math.max(largest, rank));
-    if (role !== 'output' && rank < collapsedBelow && largest >= collapsedFrom) {
-      const says = `its entropy rank fell from ${largest.toFixed(1)} to ${rank.toFixed(2)}: nearly one direction is left.`;
-      yield { kind: 'collapse' as const, says };
+    const collapse = this.#collapse(layer, spectrum, key);
+    if (collapse !== undefined) yield { kind: 'collapse', says: collapse };
+  }
+
+  /** Says how a layer has collapsed since its best epoch; undefined if it has not. */
+  #collapse({ role }: LayerStatistics, { entropyRank, trace }: Spectrum, key: string): string | undefined {
+    const { rank, variance } = this.#best.get(key) ?? { rank: 0, variance: 0 };
+    this.#best.set(key, { rank: Math.max(rank, entropyRank), variance: Math.max(variance, trace) });
+    if (role !== 'output' && entropyRank < collapsedBelow && rank >= collapsedFrom) {
+      return `its entropy rank fell from ${rank.toFixed(1)} to ${entropyRank.toFixed(2)}: nearly one direction is left.`;
     }
+    if (trace >= shrunkBelow * variance) return undefined;
+    return `its variance fell from ${variance.toPrecision(2)} to ${trace.toPrecision(2)}: nearly the same comes out for every sample.`;
   }
 }

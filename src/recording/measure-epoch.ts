@@ -3,6 +3,7 @@ import { type EpochStatistics, type LayerSaturation, type LayerStatistics, short
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
 import { correctedStats } from '../saturation/stats.js';
 import type { Spectrum } from '../statistics/spectrum.js';
+import type { LayerKernel } from '../statistics/threads/solve.js';
 import { NotInTimeError } from '../statistics/threads/thread.js';
 import type { SolvedLayer } from './accumulator.js';
 import type { RecordedLayer } from './sample-recorder.js';
@@ -21,6 +22,8 @@ export interface MeasuredEpoch {
 export class EpochMemory {
   /** Each layer's leading eigenvectors at the end of its last epoch, by `split/layer`: drift is measured from them. */
   readonly eigenspaces = new Map<string, Eigenspace>();
+  /** Singular values of each layer's kernel at the end of its last epoch of training. */
+  readonly kernels = new Map<string, Float64Array>();
   /** Layers (`split/layer`) whose small number of samples was reported. */
   readonly fewSamplesReported = new Set<string>();
   /** Layers (`split/layer`) whose corrected saturation is saved, because their rows are few or were so in some epoch. */
@@ -124,10 +127,22 @@ export class EpochMeasurement {
       if (this.#options.correctsOnlyFew && !this.#isOfFewRows(key, spectrum)) {
         for (const stat of correctedStats) delete statistics.values[stat];
       }
-      this.#layers.push({ ...statistics, strategy });
+      const frozen = split === 'train' && this.#isFrozen(layer, taken.solved.kernel);
+      this.#layers.push({ ...statistics, strategy, ...(frozen ? { isFrozen: true } : {}) });
     } catch (error) {
       this.#report(error, whereOf(recorded));
     }
+  }
+
+  /** Whether a layer's weights may change, and are those of its last epoch up to the rounding of their singular values. */
+  #isFrozen(layer: string, kernel: LayerKernel | undefined): boolean {
+    if (kernel === undefined) return false;
+    const { singularValues: now, isTrainable } = kernel;
+    const before = this.#memory.kernels.get(layer);
+    this.#memory.kernels.set(layer, now);
+    if (!isTrainable || before?.length !== now.length) return false;
+    const rounding = 1e-12 * now.reduce((largest, value) => Math.max(largest, value), 0);
+    return now.every((value, at) => Math.abs(value - before[at]) <= rounding);
   }
 
   /** Whether a layer's saturation needs correction; a layer that once needed it has a value in each later epoch. */

@@ -2,7 +2,7 @@ import { warn } from '#platform';
 import type { Split } from '../saturation/epoch.js';
 import { sketchedRows, WIDEST_SKETCH } from '../statistics/sketch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import type { SolveOptions } from '../statistics/threads/solve.js';
+import type { LayerKernel, SolveOptions } from '../statistics/threads/solve.js';
 import { type Computation, mapped } from '../statistics/threads/thread.js';
 import {
   type AccumulatorFactory,
@@ -161,8 +161,8 @@ export class SampleRecorder<T extends LayerOutput> {
   readonly #ordered: Iterable<string>;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #accumulators: AccumulatorFactory<T>;
-  /** Finds the singular values of a layer's kernel as it is when this is called; undefined where layers have no weights. */
-  kernelOf: ((layer: string) => Promise<Float64Array | undefined>) | undefined;
+  /** Finds a layer's kernel as it is when this is called; undefined where layers have no weights. */
+  kernelOf: ((layer: string) => Promise<LayerKernel | undefined>) | undefined;
   /** Layers that are left out because they are too wide, and their widths; those that no warning has named yet. */
   readonly #tooWide = new Map<string, number>();
   readonly #unnamed: string[] = [];
@@ -272,9 +272,9 @@ export class SampleRecorder<T extends LayerOutput> {
     });
   }
 
-  /** The singular values of the kernels of these layers, each found once. */
-  #kernelsOf(entries: readonly Entry<T>[]): Map<string, Promise<Float64Array | undefined>> {
-    const kernels = new Map<string, Promise<Float64Array | undefined>>();
+  /** The kernels of these layers, each found once. */
+  #kernelsOf(entries: readonly Entry<T>[]): Map<string, Promise<LayerKernel | undefined>> {
+    const kernels = new Map<string, Promise<LayerKernel | undefined>>();
     for (const { name } of entries) {
       const report = (error: unknown) => void this.#report(error, `weights of layer '${name}'`);
       const kernel =
@@ -456,10 +456,10 @@ function withEffectiveSamples(taken: SolvedLayer, effective: number): SolvedLaye
   return { ...taken, solved: { ...taken.solved, effectiveSamples } };
 }
 
-/** A solved layer with the singular values of its kernel; without them for one who cannot wait. */
+/** A solved layer with its kernel; without it for one who cannot wait. */
 function withKernel(
   solved: RecordedLayer['solved'],
-  kernel: Promise<Float64Array | undefined> | undefined,
+  kernel: Promise<LayerKernel | undefined> | undefined,
 ): RecordedLayer['solved'] {
   if (kernel === undefined) return solved;
   const result = Promise.all([solved.result, kernel]).then(

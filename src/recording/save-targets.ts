@@ -1,6 +1,7 @@
 import { warn } from '#platform';
 import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
+import type { EarlierEpoch } from '../insight/advice-case.js';
 import { inputSizeOf } from '../insight/border.js';
 import type { ModelLike } from '../insight/layer-graph.js';
 import type { ReceptiveField } from '../insight/receptive-fields.js';
@@ -54,6 +55,8 @@ export class SaveTargets {
   #root: SummaryWriter | undefined;
   #resumed: Promise<void> | undefined;
   #hasResumed = false;
+  /** The first epoch, from which ranks may have fallen. */
+  #first: EarlierEpoch | undefined;
   /** The last epoch, until its summary is written. */
   #toSummarize: EpochStatistics | undefined;
 
@@ -127,6 +130,11 @@ export class SaveTargets {
     this.#try('TensorBoard', () => this.#writeRuns(epoch));
     for (const writer of this.#writers()) writer.writeOut();
     this.#toSummarize = epoch;
+    // Its spectra and covariances are not kept.
+    this.#first ??= {
+      step: epoch.step,
+      layers: epoch.layers.map(({ split, layer, values }) => ({ split, layer, values })),
+    };
   }
 
   /** Adds an epoch to every store. */
@@ -233,9 +241,10 @@ export class SaveTargets {
 
   #advice(epoch: EpochStatistics): string {
     const structure = this.#structure.read();
+    const earlier = this.#first;
     return structure === undefined
-      ? adviceMarkdown(epoch)
-      : adviceMarkdown(epoch, { model: structure.model, receptiveFields: structure.fields });
+      ? adviceMarkdown(epoch, { earlier })
+      : adviceMarkdown(epoch, { model: structure.model, receptiveFields: structure.fields, earlier });
   }
 
   /** Whether there is anything to show on the custom scalars page. */

@@ -23,6 +23,7 @@ export const reportOptionNames: OptionNames<ReportOptions> = {
   split: true,
   model: true,
   roles: true,
+  earlier: true,
   finished: true,
   threshold: true,
   receptiveFields: true,
@@ -56,7 +57,7 @@ export async function reportHtml(
       const which = experiment === '' ? '' : ` of '${printable(experiment)}'`;
       throw new RangeError(`reportHtml: expected a history${which} of at least one epoch, got an empty one`);
     }
-    const known = withFields(history, options);
+    const known = { earlier: history.epochs.find(({ layers }) => layers.length > 0), ...withFields(history, options) };
     const { fields: layers, inputSize } = caseOf(last, known);
     const size = typeof inputSize === 'number' || inputSize === undefined ? inputSize : Math.max(...inputSize);
     runs.push(...runsOfHistory(history, experiment, layers.length > 0 ? { inputSize: size, layers } : undefined));

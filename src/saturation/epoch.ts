@@ -54,6 +54,11 @@ export interface LayerStatistics extends LayerSaturation {
   strategy?: string;
   /** What the layer is for; absent if it has no special role, or the network's structure is not known. */
   role?: LayerRole;
+  /**
+   * True if training may change the layer's weights and has not since the last epoch. Absent if it has, and where that is not known: it is
+   * seen in the training split, if `stats` asks for weightAlpha.
+   */
+  isFrozen?: true;
   /** The eigenvalues; only if asked for, and absent if no row was finite. */
   spectrum?: Spectrum;
   /** features x features, row-major; only if the covariance was asked for. */

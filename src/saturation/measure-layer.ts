@@ -116,7 +116,16 @@ export function measureLayer(
   const estimate = () => (estimated ??= spectrum.saturationEstimate(options));
   const { singularValues, units, twoNN, kernel, collapse } = solved;
   const drift = driftBetween(previous, eigenspace);
-  const measures = { ...dimensions, drift, estimate, singularValues, units, twoNN, kernel, collapse };
+  const measures = {
+    ...dimensions,
+    drift,
+    estimate,
+    singularValues,
+    units,
+    twoNN,
+    kernel: kernel?.singularValues,
+    collapse,
+  };
   for (const stat of options.scalars) {
     const value = scalarStats[stat].of(spectrum, measures);
     if (value !== undefined) statistics.values[stat] = value;

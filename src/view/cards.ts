@@ -118,7 +118,8 @@ export function* lateCardsOf(scene: Scene, context: CardContext): Iterable<[Card
   const { fields } = focus;
   const inputSize = context.inputSize ?? fields?.inputSize;
   const given = hasSpace(fields) && inputSize !== undefined ? { receptiveFields: fields.layers, inputSize } : {};
-  const findings = adviseOn(epochAt(focus, step, counting.threshold), { split: focus.split, ...given });
+  const earlier = epochAt(focus, stepsOf(focus)[0] ?? step, counting.threshold);
+  const findings = adviseOn(epochAt(focus, step, counting.threshold), { split: focus.split, earlier, ...given });
   yield [
     'advice',
     {

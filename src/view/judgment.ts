@@ -1,6 +1,7 @@
 import { tailOf } from '../insight/tail.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
-import { indexAt, pointAt, type RunData, type SpectrumPoint } from './run-data.js';
+import type { ScalarStat } from '../saturation/stats.js';
+import { indexAt, type LayerData, pointAt, type RunData, type SpectrumPoint } from './run-data.js';
 import { type LayerMark, plainMarkOf } from './scene.js';
 import { type Counting, canEstimate, estimateAt, spectrumOf, valueAt } from './values.js';
 
@@ -39,6 +40,16 @@ export function tailAt(run: RunData, step: number, threshold: number): readonly 
   return tailOf({ labels, values }, isKnown ? { head: 0 } : {}).layers;
 }
 
+/** The statistics of a layer that were stored at a step. */
+function storedAt(layer: LayerData, step: number): Partial<Record<ScalarStat, number>> {
+  return Object.fromEntries(
+    [...layer.stats].flatMap(([stat, { steps, values }]) => {
+      const at = indexAt(steps, step);
+      return at < 0 ? [] : [[stat, values[at]]];
+    }),
+  );
+}
+
 /** A run at a step as an epoch, of which the library's own advice is asked. */
 export function epochAt(run: RunData, step: number, threshold: number): EpochStatistics {
   const counting = { threshold, rule: run.rule };
@@ -56,7 +67,7 @@ export function epochAt(run: RunData, step: number, threshold: number): EpochSta
         features: point?.features ?? Math.round(intrinsicDimensionality / saturation),
         saturation,
         intrinsicDimensionality,
-        values: { saturation, intrinsicDimensionality },
+        values: { ...storedAt(layer, step), saturation, intrinsicDimensionality },
         ...(layer.role === undefined ? {} : { role: layer.role }),
         ...(point?.effectiveSamples === undefined ? {} : { effectiveSamples: point.effectiveSamples }),
         ...(point !== undefined && canEstimate(point) ? { spectrum: spectrumOf(point) } : {}),

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { Matrix, SingularValueDecomposition } from 'ml-matrix';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { kernelSingularValues } from '../../src/activations/weights.js';
+import { layerKernel } from '../../src/activations/weights.js';
 import { normals } from '../support/random.js';
 
 beforeAll(() => tf.setBackend('cpu'));
@@ -20,10 +20,10 @@ describe('the singular values of a kernel', () => {
     layer.build([null, inputs]);
     const kernel = normals(inputs * units, 1);
     layer.setWeights([tf.tensor2d(kernel, [inputs, units]), tf.zeros([units])]);
-    const found = await kernelSingularValues(layer);
+    const found = await layerKernel(layer);
     const expected = singularValuesOf(kernel, inputs, units);
-    expect(found).toHaveLength(12);
-    for (const [i, value] of expected.entries()) expect(found?.[i]).toBeCloseTo(value, 9);
+    expect(found?.singularValues).toHaveLength(12);
+    for (const [i, value] of expected.entries()) expect(found?.singularValues[i]).toBeCloseTo(value, 9);
   });
 
   it('of a convolution are those of all its places', async () => {
@@ -31,18 +31,29 @@ describe('the singular values of a kernel', () => {
     layer.build([null, 8, 8, 3]);
     const kernel = normals(4 * 15, 2);
     layer.setWeights([tf.tensor4d(kernel, [2, 2, 3, 5]), tf.zeros([5])]);
-    const found = await kernelSingularValues(layer);
+    const found = await layerKernel(layer);
     const expected = [0, 1, 2, 3].flatMap((place) =>
       singularValuesOf(kernel.subarray(place * 15, place * 15 + 15), 3, 5),
     );
-    expect(found).toHaveLength(12);
-    for (const [i, value] of expected.entries()) expect(found?.[i]).toBeCloseTo(value, 9);
+    expect(found?.singularValues).toHaveLength(12);
+    for (const [i, value] of expected.entries()) expect(found?.singularValues[i]).toBeCloseTo(value, 9);
+  });
+
+  it('know whether training may change them, in a model that is frozen as a whole too', async () => {
+    const layer = tf.layers.dense({ units: 3, inputShape: [4] });
+    const model = tf.sequential({ layers: [layer] });
+    expect((await layerKernel(layer))?.isTrainable).toBe(true);
+    model.trainable = false;
+    expect((await layerKernel(layer))?.isTrainable).toBe(false);
+    model.trainable = true;
+    layer.trainable = false;
+    expect((await layerKernel(layer))?.isTrainable).toBe(false);
   });
 
   it('are none of a layer without a kernel', async () => {
-    expect(await kernelSingularValues(tf.layers.flatten())).toBeUndefined();
+    expect(await layerKernel(tf.layers.flatten())).toBeUndefined();
     const normalization = tf.layers.batchNormalization();
     normalization.build([null, 4]);
-    expect(await kernelSingularValues(normalization)).toBeUndefined();
+    expect(await layerKernel(normalization)).toBeUndefined();
   });
 });

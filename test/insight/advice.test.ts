@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
-import { adviceMarkdown, adviseOn, type FindingKind } from '../../src/insight/advice.js';
-import type { AdviceOptions } from '../../src/insight/advice-case.js';
+import { adviceMarkdown, adviseOn } from '../../src/insight/advice.js';
+import type { AdviceOptions, FindingKind } from '../../src/insight/advice-case.js';
 import type { ReceptiveField } from '../../src/insight/receptive-fields.js';
 import { tailOf } from '../../src/insight/tail.js';
 import { type EpochStatistics, type LayerStatistics, shortNames } from '../../src/saturation/epoch.js';
@@ -32,6 +32,59 @@ describe('adviseOn', () => {
   it('says nothing about a network of which 20 to 40 % is used throughout', () => {
     expect(adviseOn(epoch(healthy))).toEqual([]);
     expect(adviseOn({ ...epoch([]), layers: [] })).toEqual([]);
+  });
+
+  describe('where vital signs were recorded', () => {
+    /** Five layers of 64 features, the second of which has these statistics, too. */
+    const withSigns = (signs: LayerStatistics['values'], more: Partial<LayerStatistics> = {}) =>
+      epoch(healthy, { 1: { values: { saturation: 0.35, intrinsicDimensionality: 22, ...signs }, ...more } });
+
+    it('counts dead units from a third on, and says what revives them', () => {
+      const finding = find(withSigns({ deadUnits: 24 / 64 }), 'deadUnits');
+      expect(finding.layers).toEqual(['l2']);
+      expect(finding.text).toContain('A third or more of the units are 0 in over 99 % of the rows: `l2` (24 of 64).');
+      expect(finding.text).toMatch(/try a lower learning rate, a warm-up, or a leaky activation/);
+      expect(finding.source.url).toContain('s41586-024-07711-7');
+      expect(find(withSigns({ deadUnits: 0.5 }), 'deadUnits', { finished: true }).text).toMatch(/can be left out/);
+      expect(kinds(withSigns({ deadUnits: 21 / 64 }))).toEqual([]);
+    });
+
+    it('leaves dead units of a layer that is dead as a whole, and of outputs, to others', () => {
+      const still = { saturation: 0, intrinsicDimensionality: 0, deadUnits: 1 };
+      expect(kinds(withSigns(still))).toContain('dead');
+      expect(kinds(withSigns(still))).not.toContain('deadUnits');
+      expect(kinds(withSigns({ deadUnits: 0.9 }, { role: 'output' }))).not.toContain('deadUnits');
+    });
+
+    it('tells a rank that fell by more than half since an earlier epoch, by the best statistic that both have', () => {
+      const at = (step: number, signs: LayerStatistics['values']) => ({ ...withSigns(signs), step });
+      const now = at(5, { rankMe: 4.9, entropyRank: 9 });
+      const finding = find(now, 'collapse', { earlier: at(1, { rankMe: 10, entropyRank: 10 }) });
+      expect(finding.layers).toEqual(['l2']);
+      expect(finding.text).toContain('fell by more than half since epoch 1: `l2` (from 10.0 to 4.9).');
+      expect(finding.source.url).toBe('https://arxiv.org/abs/2210.02885');
+      const finished = find(now, 'collapse', { earlier: at(1, { rankMe: 10 }), finished: true });
+      expect(finished.text).toMatch(/taken from an earlier checkpoint/);
+      // The entropy rank is all that both have.
+      expect(kinds(now, { earlier: at(1, { entropyRank: 10 }) })).toEqual([]);
+      expect(kinds(now, { earlier: at(1, { entropyRank: 19 }) })).toEqual(['collapse']);
+      expect(kinds(now, { earlier: at(1, { rankMe: 9.7 }) })).toEqual([]);
+      expect(kinds(now, { earlier: at(5, { rankMe: 100 }) })).toEqual([]);
+      expect(kinds(now, { earlier: epoch(healthy) })).toEqual([]);
+      expect(kinds(now)).toEqual([]);
+    });
+
+    it('tells outlier features by a kurtosis of a quarter of the width, with the largest value if that is known', () => {
+      const finding = find(withSigns({ kurtosis: 16, largestActivation: 312.44 }), 'outliers');
+      expect(finding.layers).toEqual(['l2']);
+      expect(finding.text).toContain('`l2` (kurtosis 16 of 64 units, largest value 312); Gaussian values have');
+      expect(finding.source.url).toBe('https://arxiv.org/abs/2208.07339');
+      expect(find(withSigns({ kurtosis: 60 }), 'outliers', { finished: true }).text).toMatch(
+        /`l2` \(kurtosis 60 of 64 units\).* Before the model is quantized/,
+      );
+      expect(kinds(withSigns({ kurtosis: 15.9, largestActivation: 1e6 }))).toEqual([]);
+      expect(kinds(withSigns({ kurtosis: 16 }, { features: 63 }))).toEqual([]);
+    });
   });
 
   it('names a tail with both saturations, and what to try', () => {

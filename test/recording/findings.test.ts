@@ -57,6 +57,25 @@ describe('findings', () => {
     expect(await foundIn([few], { stats: ['deadUnits'] })).toEqual([]);
   });
 
+  it('tell that a third of the units are dead, if they are counted', async () => {
+    const dead = (count: number) => healthy.map((x, at) => (at % width < count ? 0 : x));
+    const [found, ...others] = await foundIn([dead(2), dead(3)], { stats: ['deadUnits'] });
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ kind: 'dead units', epoch: 1 });
+    expect(found.text).toBe("Layer 'hidden' (train), epoch 2: 37 % of its 8 units are dead.");
+    expect(await foundIn([dead(3)])).toEqual([]);
+  });
+
+  it('tell a collapse to nearly the same output for every sample, whatever its directions', async () => {
+    const times = (factor: number) => healthy.map((x) => factor * x);
+    // Variances 1, 1/900 and 1/1600 of the first.
+    const found = await foundIn([healthy, times(1 / 30), times(1 / 40)]);
+    expect(kinds(found)).toEqual(['collapse in 2']);
+    expect(found[0].text).toMatch(
+      /epoch 3: its variance fell from [78]\.\d to 0\.00\d+: nearly the same comes out for every sample\.$/,
+    );
+  });
+
   it('are told to each listener until it is taken off, and an error of one does not stop the others', async () => {
     const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()));
     const heard: string[] = [];

@@ -72,3 +72,51 @@ describe('stopOn', () => {
     expect(() => resolveOptions({ stopOn: 'NaN' as never })).toThrow(/stopOn: expected a list of findings, got .*NaN/);
   });
 });
+
+describe("a finding 'frozen layer'", () => {
+  /** Layers found frozen in three epochs, where `freeze` and `thaw` are called before and after the model is compiled. */
+  async function frozenLayers(name: string, freeze: (layer: tf.layers.Layer) => void, thaw = freeze) {
+    const dense = (layer: string, units: number) => tf.layers.dense({ name: layer, units, activation: 'tanh' });
+    const model = tf.sequential({
+      layers: [tf.layers.inputLayer({ inputShape: [6] }), dense('first', 10), dense('second', 9), dense('third', 8)],
+    });
+    const layer = model.getLayer('second');
+    freeze(layer);
+    model.compile({ optimizer: tf.train.sgd(0.1), loss: 'meanSquaredError' });
+    thaw(layer);
+    const said = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const [x, y] = [normalTensor([64, 6], 3), normalTensor([64, 8], 4)];
+    const tracker = new SaturationTracker(join(folder, name), model, { stats: ['weightAlpha'] });
+    const found: string[] = [];
+    tracker.on('finding', (finding) =>
+      found.push(`${finding.kind}: ${finding.layer} ${finding.split} ${finding.epoch}`),
+    );
+    await model.fit(x, y, { epochs: 3, batchSize: 16, verbose: 0, validationSplit: 0.25, callbacks: tracker });
+    await tracker.close();
+    said.mockRestore();
+    tf.dispose([x, y]);
+    model.dispose();
+    return found;
+  }
+
+  it('tells a layer that was set free without compiling again', async () => {
+    const found = await frozenLayers(
+      'forgotten',
+      (layer) => {
+        layer.trainable = false;
+      },
+      (layer) => {
+        layer.trainable = true;
+      },
+    );
+    expect(found).toEqual(['frozen layer: second train 1']);
+  });
+
+  it('tells nothing of a layer that is frozen on purpose, nor of layers that train', async () => {
+    const freeze = (layer: tf.layers.Layer) => {
+      layer.trainable = false;
+    };
+    expect(await frozenLayers('on purpose', freeze)).toEqual([]);
+    expect(await frozenLayers('trained', () => {})).toEqual([]);
+  });
+});

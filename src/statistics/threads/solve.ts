@@ -12,6 +12,14 @@ import type { UnitMeasures } from '../unit-sums.js';
  * eigenvalues and whatever else was asked for come out. It does not matter on which thread it runs.
  */
 
+/** The weights of a layer at one time. */
+export interface LayerKernel {
+  /** Singular values of its kernel. */
+  readonly singularValues: Float64Array;
+  /** Whether the layer says that training may change it. */
+  readonly isTrainable: boolean;
+}
+
 /** What to compute besides the eigenvalues. */
 export interface SolveOptions {
   /** How many leading eigenvectors; none by default, which is several times cheaper. */
@@ -24,7 +32,7 @@ export interface SolveOptions {
   singularValues?: boolean;
   /** Whether to return the intrinsic dimension of `sample` by TwoNN; false by default. */
   twoNN?: boolean;
-  /** Whether to find the singular values of the layer's kernel, too, where it is known; false by default. */
+  /** Whether to find the layer's kernel, too, where it is known; false by default. */
   kernel?: boolean;
   /** A random choice of the rows, row-major. */
   sample?: Float32Array;
@@ -56,8 +64,8 @@ export interface Solved {
   singularValues?: Float64Array;
   /** Neural collapse, where labels were given. */
   collapse?: CollapseMeasures;
-  /** Singular values of the layer's kernel, if asked for and known. */
-  kernel?: Float64Array;
+  /** The layer's kernel, if asked for and known. */
+  kernel?: LayerKernel;
   /** Intrinsic dimension of the sample by TwoNN, if asked for. */
   twoNN?: number;
   /** What tells dead units and outliers, if the accumulator has summed that. */
