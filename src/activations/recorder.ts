@@ -1,5 +1,6 @@
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { AccumulatorFactory } from '../recording/accumulator.js';
 import { type RecordingOptions, SampleRecorder } from '../recording/sample-recorder.js';
 import type { ActivationView } from '../recording/samples.js';
 import type { Split } from '../saturation/epoch.js';
@@ -56,12 +57,14 @@ export class ActivationRecorder {
    * Chooses the layers; hook() attaches the recorder to them.
    *
    * @param report receives errors that occur inside the hooks
+   * @param accumulators where layers are accumulated; by default, where it is cheapest
    * @throws TypeError or RangeError if there is no layer to track
    */
   constructor(
     model: LayersModel | readonly Layer[] | GraphModelNodes,
     options: ModelRecordingOptions,
     report: (error: unknown, where: string) => void,
+    accumulators: AccumulatorFactory<Tensor> = new TensorAccumulators(options.precision),
   ) {
     const isGraph = isGraphModelNodes(model);
     this.#model = model;
@@ -72,7 +75,7 @@ export class ActivationRecorder {
     if (!isGraph && !Array.isArray(model)) warnOfHiddenLayers(model as unknown as Layer);
     const widths = new Map(this.#names.map((name, index) => [name, this.#tracked[index]?.width]));
     const ordered = this.#tracked.map(({ name }) => name);
-    this.samples = new SampleRecorder(options, new TensorAccumulators(options.precision), report, widths, ordered);
+    this.samples = new SampleRecorder(options, accumulators, report, widths, ordered);
     const layers = new Map(this.#tracked.map(({ name, layer }) => [name, layer]));
     this.samples.kernelOf = async (name) => {
       const layer = layers.get(name);
