@@ -37,6 +37,9 @@ const given = {
       'element',
       'tracker',
       'client',
+      'parts',
+      'accuracyOf',
+      'settings',
     ].map((name) => [name, 'any']),
   ),
 };
@@ -145,9 +148,11 @@ for (const [i, diagnostics] of check(blocks.map(({ code }, i) => `${preambles[i]
 
 // ---------------------------------------------------------------------------------------------------- whole programs
 
-/** Doors whose programs need what a bare machine has not. */
+/** Programs that need what a bare machine has not: doors to others' packages, pages, addresses. */
 const isRunnable = ({ code, isWhole }) =>
-  isWhole && /delve-tensorboard/.test(code) && !/object-stores|onnx|view'|openBrowserFolder/.test(code);
+  isWhole &&
+  /delve-tensorboard/.test(code) &&
+  !/object-stores|onnx|view'|openBrowserFolder|\b(s3|gs|https?):\/\//.test(code);
 let ran = 0;
 for (const path of documents) {
   // Below this folder, the package's own name leads to it.

@@ -141,7 +141,7 @@ writeFileSync(
     readFileSync(path, 'utf8'),
     part,
     `\`node examples/experiments/resize.mjs --epochs ${lab.epochs} --seeds ${lab.seeds.length} --backend ${tf.getBackend()} --part ${part}\`: ${machine()}, TensorFlow.js ${tf.version_core}. Means
-over the seeds and their range; accuracy in % on ${test.xs.shape[0]} digits. Resized networks are trained from new weights as long as the first; the one
+over the seeds and their range; accuracy in % on ${test.xs.shape[0]} digits. Resized networks are trained from new weights as long as the first; one
 without a tail goes on with its weights for one epoch.
 
 | network | | parameters | multiply-adds | accuracy |
