@@ -38,6 +38,7 @@ const experiments = [
   { name: '2-tail', figures: ['2-tail-too-deep'] },
   { name: '3-convergence', figures: ['3-convergence'] },
   { name: '4-width', figures: ['4-width'] },
+  { name: 'diseases', args: ['--backend', 'wasm'], figures: ['diseases'] },
   { name: 'delve-checked' },
 ];
 

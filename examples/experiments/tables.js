@@ -332,6 +332,61 @@ function delveSituations({ situations }) {
   ).replace('| --- | ---: | ---: |', '| --- | --- | --- |');
 }
 
+const diseaseNames = {
+  rate: 'ReLUs die of a large rate',
+  collapse: 'features collapse',
+  frozen: 'a layer is frozen',
+};
+
+function diseases(result) {
+  const { results } = result;
+  const epoch = (value) => value ?? 'never';
+  const planted = results.filter(({ control }) => control);
+  const healthy = results.filter(({ control }) => !control);
+  const found = healthy.flatMap(({ findings }) => findings);
+  const stopped = healthy.filter((run) => run.stopped !== null);
+  const collapses = planted
+    .filter(({ name }) => name === 'collapse')
+    .map(({ findings: all }) => epoch(all.find(({ kind }) => kind === 'collapse')?.epoch));
+  const seeds = unique(results.map(({ seed }) => seed));
+  return `${origin(result, seeds)}
+
+${table(
+  [
+    'disease',
+    'seed',
+    'first finding in epoch',
+    'what it says',
+    'validation loss shows it in epoch',
+    'early stopping in epoch',
+  ],
+  planted.map(({ name, seed, findings: [first], shown, stopped: end }) => [
+    diseaseNames[name],
+    seed,
+    epoch(first?.epoch),
+    first ? `\`'${first.kind}'\`, ${first.layer}` : '–',
+    epoch(shown),
+    epoch(end),
+  ]),
+)}
+
+The ${healthy.length} healthy runs have ${found.length === 0 ? 'no finding' : `${found.length} findings`} in ${healthy[0].losses.length} epochs; early stopping would end ${stopped.length} of them.
+Where features collapse, the finding \`'collapse'\` itself comes in epoch ${collapses.join(', ')} of seed ${seeds.join(', ')}.
+
+${table(
+  ['validation loss', 'epoch 1', 'last epoch'],
+  unique(results.map(({ name }) => name)).map((name) => {
+    const runs = results.filter((run) => run.name === name);
+    const at = (index) =>
+      range(
+        runs.map(({ losses }) => losses.at(index)),
+        (value) => value.toPrecision(2),
+      );
+    return [diseaseNames[name] ?? name, at(0), at(-1)];
+  }),
+)}`;
+}
+
 /** For each section: the document it stands in, the numbers it is made from, and how. */
 export const sections = [
   { name: '1-eigenspace', document: 'science.md', of: eigenspace },
@@ -340,6 +395,7 @@ export const sections = [
   { name: '2-tail', document: 'science.md', of: digits },
   { name: '3-convergence', document: 'science.md', of: convergence },
   { name: '4-width', document: 'science.md', of: width },
+  { name: 'diseases', document: 'diseases.md', of: diseases },
   { name: 'network', from: 'delve-checked', document: 'delve-checked.md', of: delveNetwork },
   { name: 'situations', from: 'delve-checked', document: 'delve-checked.md', of: delveSituations },
 ];
