@@ -102,7 +102,8 @@ function* piecesOf(source: ModelSource, parts: readonly Part[]): Generator<Uint8
   }
 }
 
-function sourceFor(model: Uint8Array, call: string): ModelSource {
+/** A model's bytes as a source. @throws TypeError if they are no bytes */
+export function sourceFor(model: Uint8Array, call: string): ModelSource {
   if (ArrayBuffer.isView(model)) return sourceOf(new Uint8Array(model.buffer, model.byteOffset, model.byteLength));
   if ((model as unknown) instanceof ArrayBuffer) return sourceOf(new Uint8Array(model as ArrayBuffer));
   throw new TypeError(`${call}: expected the bytes of an .onnx file, got ${describe(model)}`);

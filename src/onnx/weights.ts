@@ -1,7 +1,7 @@
 import { fromBfloat16, fromHalf } from '../encoding/half-precision.js';
-import { describe } from '../errors.js';
-import { type ConstantTensor, type ModelSource, readModel, sourceOf } from '../models/onnx-model.js';
+import { type ConstantTensor, type ModelSource, readModel } from '../models/onnx-model.js';
 import { kernelSingularValuesOf, type WeightMeasures, weightMeasuresOf } from '../statistics/weights.js';
+import { sourceFor } from './expose.js';
 import { findLayers, type LeftOut } from './layers.js';
 
 /** What the weights of an ONNX model say. */
@@ -20,13 +20,7 @@ export interface OnnxWeights {
  * @throws RangeError if the bytes are no ONNX model, TypeError if they are no bytes
  */
 export async function measureWeights(model: Uint8Array): Promise<OnnxWeights> {
-  if (!ArrayBuffer.isView(model) && !((model as unknown) instanceof ArrayBuffer)) {
-    throw new TypeError(`measureWeights: expected the bytes of an .onnx file, got ${describe(model)}`);
-  }
-  const bytes = ArrayBuffer.isView(model)
-    ? new Uint8Array(model.buffer, model.byteOffset, model.byteLength)
-    : new Uint8Array(model);
-  const source = sourceOf(bytes);
+  const source = sourceFor(model, 'measureWeights');
   const { found } = findLayers(readModel(source, 'measureWeights'), {
     filter: undefined,
     activations: 'preActivation',
