@@ -131,8 +131,8 @@ describe('watch', () => {
     const made = training(folder);
     await made.epoch(0.3);
     const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-    // `script` gives the program a terminal.
-    const program = spawn('script', ['-qfec', `${process.execPath} ${cli} watch ${folder}`, '/dev/null'], {
+    // `script` gives the program a terminal, and runs it in a shell: one that stayed would be ended by ^C too (dash).
+    const program = spawn('script', ['-qfec', `exec ${process.execPath} ${cli} watch ${folder}`, '/dev/null'], {
       stdio: 'pipe',
     });
     const failed = new Promise<Error>((resolve) => program.once('error', resolve));
