@@ -1,7 +1,6 @@
-import type { CovarianceAccumulator } from '../statistics/covariance.js';
-import type { Reservoir } from '../statistics/reservoir.js';
-import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
+import type { SolveOptions } from '../statistics/threads/solve.js';
 import type { Computation } from '../statistics/threads/thread.js';
+import type { LayerSums, SolvedLayer } from './layer-sums.js';
 import type { ActivationView } from './samples.js';
 
 /** What is known of a layer's output before its values are read. */
@@ -33,12 +32,19 @@ export interface LayerAccumulator<T extends LayerOutput> {
    */
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined>;
   /**
-   * The samples of the running period that have arrived so far, for saving. The result may be the live accumulator:
+   * What was added since the period began, unsolved, once all of it has been read. Passes added after this call are not part
+   * of the result. The result is undefined if nothing was added.
+   *
+   * @param endPeriod as for solve
+   */
+  take(endPeriod: boolean): Promise<LayerSums | undefined>;
+  /**
+   * The samples of the running period that have arrived so far, for saving. The result may hold the live sums:
    * read it before the next pass. Undefined if there are none.
    */
-  snapshot(): CovarianceAccumulator | undefined;
-  /** Starts the period with the samples of an earlier process. */
-  restore(accumulator: CovarianceAccumulator): void;
+  snapshot(): LayerSums | undefined;
+  /** Starts the period with the samples of an earlier process, whose sums are taken over. */
+  restore(sums: LayerSums): void;
   /** Releases tensors and memory. */
   dispose(): void;
 }
@@ -71,18 +77,6 @@ export interface Kept {
 
 /** Nothing is kept beside mean and covariance. */
 export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false, classes: false, sketch: false };
-
-/** The options of a solve, with the rows that were kept. */
-export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {
-  return options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
-}
-
-/** A layer's solved period. */
-export interface SolvedLayer {
-  solved: Solved;
-  /** A uniform random choice of the samples, if rows were asked for. */
-  rows?: Reservoir;
-}
 
 /** The first output of a layer, by which the way to accumulate the layer is chosen. */
 export interface FirstOutput {

@@ -5,7 +5,7 @@ import { correctedStats } from '../saturation/stats.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { LayerKernel } from '../statistics/threads/solve.js';
 import { NotInTimeError } from '../statistics/threads/thread.js';
-import type { SolvedLayer } from './accumulator.js';
+import type { SolvedLayer } from './layer-sums.js';
 import type { RecordedLayer } from './sample-recorder.js';
 
 /** What an epoch's layers come to. */

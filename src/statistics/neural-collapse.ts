@@ -1,6 +1,8 @@
 import { describe } from '../errors.js';
+import type { BytesOptions } from './accumulator-state.js';
 import { CovarianceAccumulator } from './covariance.js';
 import { symmetricEigen } from './eigenvalues.js';
+import { pack, unpack } from './packed-numbers.js';
 
 /** The four measures of neural collapse, which all fall toward 0 in the last phase of training a classifier. */
 export interface CollapseMeasures {
@@ -16,6 +18,7 @@ export interface CollapseMeasures {
 
 /** Most classes where their number is not given: a label beyond is none. */
 const mostClasses = 2 ** 16;
+const KIND = 'dtbncl01';
 
 /**
  * Neural collapse of a layer (Papyan, Han & Donoho 2020, arXiv:2008.08186): how far its rows have collapsed to the means of their
@@ -109,6 +112,52 @@ export class NeuralCollapse {
       for (let j = 0; j < features; j++) this.#sums[c][j] += other.#sums[c][j] + count * (added[j] - shift[j]);
       this.#counts[c] += count;
     }
+  }
+
+  /**
+   * Everything that `fromBytes` needs, in a versioned little-endian format with a checksum.
+   *
+   * @param options as those of CovarianceAccumulator.toBytes
+   */
+  toBytes({ withoutRows = false }: BytesOptions = {}): Uint8Array {
+    const { features, count } = this;
+    const total = this.#total.toBytes({ withoutRows });
+    const shift = this.#shift ?? new Float64Array(0);
+    // The shift is the first row.
+    const about = withoutRows && count > 0 ? this.#total.mean() : shift;
+    const sums = new Float64Array(this.classes * features);
+    for (const [c, own] of this.#sums.entries()) {
+      for (let j = 0; j < features; j++)
+        sums[c * features + j] = about === shift ? own[j] : own[j] + this.#counts[c] * (shift[j] - about[j]);
+    }
+    return pack(KIND, [features, this.#given ?? 0], [total, Float64Array.from(this.#counts), sums, about]);
+  }
+
+  /** What it was at `toBytes`. @throws RangeError if the bytes are not from there, or damaged */
+  static fromBytes(bytes: Uint8Array): NeuralCollapse {
+    const { numbers, arrays } = unpack(KIND, bytes, 2, [Uint8Array, Float64Array, Float64Array, Float64Array]);
+    const [features, given] = numbers;
+    const [totalBytes, counts, sums, shift] = arrays;
+    const total = CovarianceAccumulator.fromBytes(totalBytes);
+    const rows = counts.reduce((sum, count) => sum + count, 0);
+    const isPossible =
+      total.features === features &&
+      total.count === rows &&
+      counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
+      sums.length === counts.length * features &&
+      shift.length === (rows > 0 ? features : 0) &&
+      [...sums, ...shift].every(Number.isFinite) &&
+      (given === 0 || given === counts.length);
+    if (!isPossible) throw new RangeError('fromBytes: expected sums of classes, got others');
+    const collapse = new NeuralCollapse(features, given === 0 ? undefined : given);
+    collapse.#total.merge(total);
+    collapse.#grow(counts.length);
+    for (const [c, count] of counts.entries()) {
+      collapse.#counts[c] = count;
+      collapse.#sums[c].set(sums.subarray(c * features, (c + 1) * features));
+    }
+    if (rows > 0) collapse.#shift = shift;
+    return collapse;
   }
 
   /** The mean of each class: C x features, row-major; NaN for a class without rows. */

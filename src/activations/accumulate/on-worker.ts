@@ -5,9 +5,8 @@ import {
   type LayerAccumulator,
   nothingKept,
   type Pass,
-  type SolvedLayer,
-  withSample,
 } from '../../recording/accumulator.js';
+import { LayerSums, type SolvedLayer, withSample } from '../../recording/layer-sums.js';
 import type { SampleMatrix } from '../../recording/samples.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
@@ -70,11 +69,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
     const key = this.#key;
     const isLost = this.#isSent && this.#thread.failure !== undefined;
     if (endPeriod || isLost) this.#isSent = false;
-    if (endPeriod) {
-      this.#own = undefined;
-      this.#features = undefined;
-      this.#rows = undefined;
-    }
+    if (endPeriod) this.#begin();
     if (isLost) return computed(() => this.#throwLoss());
     if (own !== undefined) {
       if (!thread?.knows(key))
@@ -90,21 +85,46 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
     );
   }
 
-  snapshot(): CovarianceAccumulator | undefined {
-    if (!this.#isSent) return this.#own;
+  async take(endPeriod: boolean): Promise<LayerSums | undefined> {
+    const sums = new LayerSums({ accumulator: this.#own, rows: this.#rows });
+    const isSent = this.#isSent;
+    const isLost = isSent && this.#thread.failure !== undefined;
+    const remote = isSent && !isLost ? this.#thread.take(this.#key, endPeriod) : undefined;
+    const rest = endPeriod ? sums : sums.copy();
+    if (endPeriod || isLost) this.#isSent = false;
+    if (endPeriod) this.#begin();
+    if (isLost) this.#throwLoss();
+    const accumulator = await remote;
+    if (accumulator === undefined) return rest.isEmpty ? undefined : rest;
+    // As in solve: the rows of the thread come first.
+    if (rest.accumulator !== undefined) accumulator.merge(rest.accumulator);
+    return new LayerSums({ accumulator, rows: rest.rows });
+  }
+
+  snapshot(): LayerSums | undefined {
+    const rows = this.#rows;
+    if (!this.#isSent) return this.#own && new LayerSums({ accumulator: this.#own, rows });
     const remote = this.#thread.readNow(this.#key);
     if (remote === undefined) return this.#throwLoss();
     if (this.#own !== undefined) remote.merge(this.#own);
-    return remote;
+    return new LayerSums({ accumulator: remote, rows });
   }
 
-  restore(accumulator: CovarianceAccumulator): void {
+  restore({ accumulator, rows }: LayerSums): void {
     this.#own = accumulator;
-    this.#features = accumulator.features;
+    this.#rows = rows;
+    this.#features = accumulator?.features;
   }
 
   dispose(): void {
     this.#own = undefined;
+  }
+
+  /** Begins a period. */
+  #begin(): void {
+    this.#own = undefined;
+    this.#features = undefined;
+    this.#rows = undefined;
   }
 
   /** The accumulator's name in the thread. A layer that changes its width between periods gets another one there. */
