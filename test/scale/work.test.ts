@@ -318,7 +318,11 @@ describe('what is lost or damaged', () => {
     const node = { level: 0, index: 0 };
     const made: ShardMap = async function* (_, { add }) {
       useKernels('wasm');
-      add('wide', Float64Array.from({ length: 400_000 }, Math.sin), 40); // enough rows that they are summed at once
+      add(
+        'wide',
+        Float64Array.from({ length: 40_000 }, (_, i) => Math.sin(i)),
+        40,
+      ); // enough rows that they are summed at once
       yield;
     };
     const asked = () => workOn(other, node, { map: made, store });
@@ -327,7 +331,7 @@ describe('what is lost or damaged', () => {
     );
     const float32: ShardMap = async function* (_, { merge }) {
       const sums = new CovarianceAccumulator(2, { float32Products: true });
-      sums.update(Float32Array.of(1, 2, 3, 4, 5, 9));
+      sums.update(Float32Array.from({ length: 40_000 }, (_, i) => Math.sin(i)));
       merge('x', sums);
       yield;
     };
