@@ -1,4 +1,6 @@
 /** Statistics of data that one machine cannot hold: `delve-tensorboard/scale`. It imports neither TensorFlow.js nor an engine. */
+
+export type { ObjectInfo, ObjectListing, ObjectStore } from './output/object-store.js';
 export type { Engine, EngineWorkers } from './scale/engine.js';
 export { DamagedPartialError, type PartialLayer, RefusedPartialError } from './scale/partial.js';
 export { folderPartials, memoryPartials, objectPartials, type PartialStore } from './scale/partial-store.js';
@@ -17,7 +19,7 @@ export {
   shardsOf,
 } from './scale/plan.js';
 export { type Publication, type PublishOptions, publish } from './scale/publish.js';
-export { type PlanStatus, planStatus } from './scale/status.js';
+export { type FailedShard, type LevelStatus, type PlanStatus, planStatus } from './scale/status.js';
 export {
   type MapContext,
   type NodeReport,
@@ -26,6 +28,7 @@ export {
   runLocal,
   type ShardMap,
   type WorkEvent,
+  type WorkEventKind,
   type WorkOptions,
   workOn,
 } from './scale/work.js';

@@ -1,5 +1,5 @@
 import { localPath } from '#platform';
-import { checkPrefix, type ObjectStore } from '../output/object-store.js';
+import { checkPrefix, type ObjectInfo, type ObjectStore } from '../output/object-store.js';
 import { createWhole, filesBelow, readIfThere, renameIfThere } from '../platform/partial-files.js';
 
 /*
@@ -19,8 +19,8 @@ export interface PartialStore {
   putIfAbsent(key: string, bytes: Uint8Array): Promise<boolean>;
   /** Takes damaged bytes away, so that others can be written under their key; they are kept under another one. */
   setAside(key: string): Promise<void>;
-  /** The keys that begin with a prefix, with the lengths of their bytes. `scalePlanStatus` needs it. */
-  list?(prefix: string): Promise<readonly { readonly key: string; readonly size: number }[]>;
+  /** The keys that begin with a prefix, with the lengths of their bytes. `planStatus` needs it. */
+  list?(prefix: string): Promise<readonly ObjectInfo[]>;
 }
 
 /** A name for what is set aside, which `isSetAside` knows. */

@@ -15,6 +15,7 @@ import { nameOf, type Plan, type PlanNode, shardsOf } from './plan.js';
 
 /** The moments of one layer in a partial. */
 export interface PartialLayer {
+  /** The layer's name. */
   readonly layer: string;
   /** Width of the layer. */
   readonly features: number;
@@ -42,7 +43,7 @@ interface Manifest {
 
 const format = 'delve-partial/1';
 /** The variable of the environment that holds the key of manifests. */
-export const keyVariable = 'DELVE_PARTIAL_KEY';
+const keyVariable = 'DELVE_PARTIAL_KEY';
 
 /** A partial is not what its node wrote: it is set aside and made again. */
 export class DamagedPartialError extends Error {

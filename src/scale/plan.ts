@@ -38,14 +38,19 @@ export interface PlanOptions {
 
 /** A plan. It is plain data: `JSON.stringify` writes it, and `readPlan` reads it. */
 export interface Plan {
+  /** Of the format of plans. */
   readonly format: 1;
   /** Digest of everything else: whatever differs makes another plan, whose partials are not mixed with this one's. */
   readonly id: string;
+  /** What is done with a shard. */
   readonly task: string;
+  /** What the map is given besides the shard. */
   readonly args: Json;
   /** Sorted. */
   readonly shards: readonly string[];
+  /** So many partials are merged to one. */
   readonly fanIn: number;
+  /** What decides the last bits of sums. */
   readonly numerics: Numerics;
   /** The version of this package: another one's partials are not mixed with this one's. */
   readonly version: string;

@@ -3,13 +3,32 @@ import { sha256 } from '../platform/partial-files.js';
 import { isSetAside, type PartialStore } from './partial-store.js';
 import { levelsOf, nameOf, type Plan, type PlanNode } from './plan.js';
 
+/** How far a level of a plan is. */
+export interface LevelStatus {
+  /** How many nodes it has. */
+  readonly nodes: number;
+  /** How many of them are done. */
+  readonly done: number;
+}
+
+/** A shard that failed. */
+export interface FailedShard {
+  /** Its name. */
+  readonly shard: string;
+  /** The last cause that is known. */
+  readonly cause: string;
+  /** When it failed. */
+  readonly at: Date;
+}
+
 /** How far a plan is, as its store tells. */
 export interface PlanStatus {
+  /** The plan's id. */
   readonly plan: string;
-  /** By level, from the shards up: how many nodes there are, and how many are done. */
-  readonly levels: readonly { readonly nodes: number; readonly done: number }[];
-  /** Shards that failed and are not done yet, with the last cause that is known, and when that was. */
-  readonly failed: readonly { readonly shard: string; readonly cause: string; readonly at: Date }[];
+  /** From the shards up. */
+  readonly levels: readonly LevelStatus[];
+  /** Shards that failed and are not done yet. */
+  readonly failed: readonly FailedShard[];
   /** Of all partials. */
   readonly bytes: number;
   /** Whether the root is done. */
@@ -44,7 +63,7 @@ export async function planStatus(of: Plan, store: PartialStore): Promise<PlanSta
     for (let index = 0; index < nodes; index++) if (done.has(nameOf({ level, index }))) count++;
     return { nodes, done: count };
   });
-  const failed: { shard: string; cause: string; at: Date }[] = [];
+  const failed: FailedShard[] = [];
   for (const [index, shard] of of.shards.entries()) {
     const name = nameOf({ level: 0, index });
     if (done.has(name)) continue;

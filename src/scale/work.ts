@@ -45,18 +45,24 @@ export interface MapContext {
  */
 export type ShardMap = (shard: string, context: MapContext) => AsyncIterable<unknown>;
 
+/**
+ * What happens to a node: a 'batch' of a shard was added; the partial was 'made', or 'found' in the store; another worker had
+ * written it meanwhile with the 'same' bytes, or it 'differs' (the first one stays); it was 'damaged', and is set aside; the store
+ * failed, and there is a 'retry'.
+ */
+export type WorkEventKind = 'batch' | 'made' | 'found' | 'same' | 'differs' | 'damaged' | 'retry';
+
 /** What happens while a node is worked on. */
-export type WorkEvent =
-  /** A batch of a shard was added. */
-  | { readonly kind: 'batch'; readonly node: PlanNode; readonly shard: string; readonly batches: number }
-  /** A partial was written, or found: `isOwn` is false then. */
-  | { readonly kind: 'done'; readonly node: PlanNode; readonly isOwn: boolean; readonly bytes: number }
-  /** Another worker wrote the same partial first. `isSame` tells whether it has the same bytes; the first stays. */
-  | { readonly kind: 'twice'; readonly node: PlanNode; readonly isSame: boolean }
-  /** A partial was not what its node wrote: it is set aside and made again. */
-  | { readonly kind: 'damaged'; readonly node: PlanNode; readonly reason: string }
-  /** The store failed; it is tried again. */
-  | { readonly kind: 'retry'; readonly node: PlanNode; readonly reason: string };
+export interface WorkEvent {
+  /** What. */
+  readonly kind: WorkEventKind;
+  /** To which node; it may be one below that which was asked for. */
+  readonly node: PlanNode;
+  /** Why, for 'damaged' and 'retry'. */
+  readonly reason?: string;
+  /** Bytes of the partial, for 'made' and 'found'. */
+  readonly bytes?: number;
+}
 
 /** How to work on a node. */
 export interface WorkOptions {
@@ -72,7 +78,9 @@ export interface WorkOptions {
 
 /** A node's partial as it stands in the store. */
 export interface NodeReport {
+  /** The plan's id. */
   readonly plan: string;
+  /** Which node. */
   readonly node: PlanNode;
   /** `[first, end)` of the plan's shards. */
   readonly shards: readonly [number, number];
@@ -204,7 +212,7 @@ class Worker {
       const standing = await this.#try(node, () => this.#store.get(manifestKey(this.#plan, node)));
       if (standing !== undefined) {
         const report = this.#report(node, standing, false);
-        this.#tell({ kind: 'twice', node, isSame: report.digest === sha256(manifest) });
+        this.#tell({ kind: report.digest === sha256(manifest) ? 'same' : 'differs', node });
         return report;
       }
       if (again >= attempts) throw new Error(`partial ${nameOf(node)}: the store says that it is there, and has none`);
@@ -215,7 +223,7 @@ class Worker {
   #report(node: PlanNode, manifest: Uint8Array, isOwn: boolean): NodeReport {
     const layers = decodeManifest(this.#plan, node, manifest);
     const bytes = layers.reduce((sum, layer) => sum + layer.bytes, manifest.length);
-    this.#tell({ kind: 'done', node, isOwn, bytes });
+    this.#tell({ kind: isOwn ? 'made' : 'found', node, bytes });
     return {
       plan: this.#plan.id,
       node,
@@ -259,9 +267,8 @@ class Worker {
       },
     };
     try {
-      let batches = 0;
       for await (const _ of this.#map(shard, context)) {
-        this.#tell({ kind: 'batch', node, shard, batches: ++batches });
+        this.#tell({ kind: 'batch', node });
         await turn();
         this.#signal.throwIfAborted();
       }
