@@ -44,7 +44,7 @@ const given = {
   ),
 };
 
-const doors = ['', '/tfjs', '/onnx', '/reports', '/view', '/object-stores'];
+const doors = ['', '/tfjs', '/onnx', '/reports', '/view', '/object-stores', '/scale'];
 const documents = ['README.md', ...markdownBelow('docs')];
 const complaints = [];
 

@@ -2,7 +2,7 @@
 import { printable, printableLines } from '../errors.js';
 import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { type RunSteps, scanRun } from '../reader/shown-points.js';
-import { findAllRuns, inNaturalOrder, Progress, tagFilter } from './runs.js';
+import { embeddingsOf, findAllRuns, inNaturalOrder, Progress, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, writeTable } from './terminal.js';
 
 /** What `inspect` shows of one tag of a run, or of one kind of what has no tag. */
@@ -78,6 +78,11 @@ export async function inspect(terminal: Terminal, paths: readonly string[], opti
       const other = otherThanSummaries(event);
       if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
     });
+    for (const { tensorName, tensorPath } of (await embeddingsOf(files)).entries) {
+      // Writers put the step behind the tag.
+      const [, tag, step] = /^(.*):(-?\d+)$/s.exec(tensorName) ?? [undefined, tensorName, '0'];
+      if (wanted(tag)) add(reportOf(tag, 'projector', true), Number(step), tensorPath ?? 'in a checkpoint');
+    }
     const tags = [...reports.values()].sort(
       (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
     );

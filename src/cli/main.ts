@@ -12,7 +12,7 @@ import { mcp } from './mcp.js';
 import { onnx } from './onnx.js';
 import { reduce } from './reduce.js';
 import { repair } from './repair.js';
-import { typedPath, typedSource } from './runs.js';
+import { typedLogdir, typedPath } from './runs.js';
 import { serve, share } from './serve.js';
 import { tableFormats, writeJson } from './table.js';
 import { tail } from './tail.js';
@@ -387,8 +387,14 @@ async function report(
   if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
   const complaints = new Complaints(terminal);
   const options = { raw, onDamage: (message: string) => complaints.add(message) };
-  const folder = typedSource(logdir);
-  const path = await writeReport(folder, { ...options, path: out === undefined ? undefined : typedPath(out, '--out') });
+  const folder = await typedLogdir(logdir);
+  const path = await writeReport(folder, {
+    ...options,
+    path: out === undefined ? undefined : typedPath(out, '--out'),
+  }).catch((error) => {
+    // Its message begins with the name of the function, which nobody typed.
+    throw error instanceof RangeError ? new UsageError(error.message.replace(/^writeReport: /, '')) : error;
+  });
   if (json) writeJson(terminal, [{ path }]);
   else terminal.write(`${printable(path)}\n`);
   return complaints.exitCode;
