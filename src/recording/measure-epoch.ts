@@ -2,6 +2,7 @@ import { warn } from '#platform';
 import { type EpochStatistics, type LayerSaturation, type LayerStatistics, shortNames } from '../saturation/epoch.js';
 import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturation/measure-layer.js';
 import { correctedStats } from '../saturation/stats.js';
+import { MANY_ROWS_PER_FEATURE } from '../statistics/population-spectrum.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { LayerKernel } from '../statistics/threads/solve.js';
 import { NotInTimeError } from '../statistics/threads/thread.js';
@@ -197,9 +198,6 @@ function warnOfRejected(layers: readonly LayerStatistics[], epoch: number, memor
   const when = memory.isTraining ? `epoch ${epoch + 1}: ` : '';
   warn(`${when}${listed}${more} held a NaN or Infinity and were left out; no more is said of these layers`);
 }
-
-/** Rows per feature from which no saturation is more than 0.05 too low, so that nothing need be computed to know that. */
-const MANY_ROWS_PER_FEATURE = 100;
 
 /** Whether a spectrum's saturation may be too low by more than is told without a word. */
 function hasFewRows(spectrum: Spectrum, { threshold, rule }: MeasureOptions): boolean {

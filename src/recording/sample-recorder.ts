@@ -2,7 +2,7 @@ import { warn } from '#platform';
 import type { Split } from '../saturation/epoch.js';
 import { sketchedRows, WIDEST_SKETCH } from '../statistics/sketch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import type { LayerKernel, SolveOptions } from '../statistics/threads/solve.js';
+import { independentRows, type LayerKernel, type SolveOptions } from '../statistics/threads/solve.js';
 import { type Computation, mapped } from '../statistics/threads/thread.js';
 import {
   type AccumulatorFactory,
@@ -249,11 +249,11 @@ export class SampleRecorder<T extends LayerOutput> {
     used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
     return used.map((entry) => {
       const { rows, effectiveRows: effective } = entry;
+      // Rows that were left out were worth as much as the others.
+      const independence = rows > 0 ? effective / rows : 0;
       const solved = mapped(
-        entry.accumulator.solve(options, endPeriod),
-        (taken) =>
-          // Rows that were left out were worth as much as the others.
-          taken && withEffectiveSamples(taken, rows > 0 ? (taken.solved.count * effective) / rows : 0),
+        entry.accumulator.solve({ ...options, independence }, endPeriod),
+        (taken) => taken && withEffectiveSamples(taken, independence),
       );
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
       solved.result.catch(() => {});
@@ -450,9 +450,8 @@ export class SampleRecorder<T extends LayerOutput> {
 }
 
 /** A solved layer that knows how many independent rows its samples are worth: a whole number, 1 at least if there are any. */
-function withEffectiveSamples(taken: SolvedLayer, effective: number): SolvedLayer {
-  const { count } = taken.solved;
-  const effectiveSamples = Math.min(count, Math.max(1, Math.round(effective)));
+function withEffectiveSamples(taken: SolvedLayer, independence: number): SolvedLayer {
+  const effectiveSamples = independentRows(taken.solved.count, independence);
   return { ...taken, solved: { ...taken.solved, effectiveSamples } };
 }
 

@@ -3,6 +3,7 @@ import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import type { AccumulatorState, Precision } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import type { CollapseMeasures } from '../neural-collapse.js';
+import { MANY_ROWS_PER_FEATURE, populationOfSolved } from '../population-spectrum.js';
 import type { SketchBounds } from '../spectrum-measures.js';
 import { twoNNOf } from '../two-nn.js';
 import type { UnitMeasures } from '../unit-sums.js';
@@ -36,6 +37,11 @@ export interface SolveOptions {
   kernel?: boolean;
   /** A random choice of the rows, row-major. */
   sample?: Float32Array;
+  /**
+   * How many independent rows a row is worth. If they are few (MANY_ROWS_PER_FEATURE), what many would show is estimated here,
+   * which takes milliseconds: somebody will ask.
+   */
+  independence?: number;
 }
 
 /** What was computed of one accumulator. Its arrays are plain, so that it travels between threads. */
@@ -46,6 +52,8 @@ export interface Solved {
   count: number;
   /** How many independent rows those that were used are worth; undefined if all are independent. */
   effectiveSamples?: number;
+  /** The population's eigenvalues as so many independent rows let one estimate them; undefined if that was not asked for. */
+  corrected?: { readonly rows: number; readonly population: Float64Array | undefined };
   /** Rows left out because of a NaN or an Infinity. */
   rejected: number;
   /** `features` eigenvalues of the covariance, descending, not clipped; empty if no row was used. */
@@ -91,11 +99,24 @@ export function solveAccumulator(accumulator: CovarianceAccumulator, options: So
     solved.eigenvalues = covarianceValues(values, features, count, largestMean);
   }
   solved.noise = noiseOf(solved.eigenvalues, accumulator.precision, means);
+  if (options.independence !== undefined) solved.corrected = correctedOf(solved, options.independence);
   if (options.covariance) solved.covariance = accumulator.covariance();
   if (options.mean) solved.mean = accumulator.mean();
   if (options.singularValues) solved.singularValues = singularValuesOf(accumulator);
   if (options.twoNN && options.sample) solved.twoNN = twoNNOf(options.sample, features);
   return solved;
+}
+
+/** How many independent rows `count` rows are worth, of which each is worth `independence`. */
+export function independentRows(count: number, independence: number): number {
+  return Math.min(count, Math.max(1, Math.round(count * independence)));
+}
+
+function correctedOf({ eigenvalues, noise, count }: Solved, independence: number): Solved['corrected'] {
+  const rows = independentRows(count, independence);
+  if (rows >= MANY_ROWS_PER_FEATURE * eigenvalues.length) return undefined;
+  const clipped = eigenvalues.map((value) => Math.max(0, value));
+  return { rows, population: populationOfSolved({ eigenvalues: clipped, noise, samples: count }, rows) };
 }
 
 /** The singular values of an accumulator's rows: the roots of the eigenvalues of their products about zero. */
