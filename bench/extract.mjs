@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { extractSaturation, graphNodes } from '../dist/tfjs.js';
+import { programOptions } from './options.mjs';
 import { machine, writeSection } from './results.mjs';
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
@@ -15,9 +15,7 @@ await tf.setBackend('tensorflow');
 process.on('warning', () => {});
 process.removeAllListeners('warning');
 
-const { values: options } = parseArgs({
-  options: { models: { type: 'string' }, rounds: { type: 'string', default: '5' } },
-});
+const options = programOptions({ models: { type: 'string' }, rounds: { type: 'string', default: '5' } });
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** The blocks of MobileNetV1 at half its width (Howard et al. 2017), with random weights. */

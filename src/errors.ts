@@ -55,13 +55,16 @@ export class MissingRendererError extends Error {
    * The message says how to install the package.
    *
    * @param packageName the package that could not be loaded
+   * @param options with the `cause`, which is left out if it only says the same: that there is no such package
    */
-  constructor(packageName: string, options?: { cause?: unknown }) {
+  constructor(packageName: string, { cause }: { cause?: unknown } = {}) {
     // Plots are drawn by all three, SVG documents by the last alone.
     const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;
     super(
       `Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${install}`,
-      options,
+      cause === undefined || messageOf(cause).startsWith(`Cannot find package '${packageName}'`)
+        ? undefined
+        : { cause },
     );
     this.packageName = packageName;
   }

@@ -7,6 +7,9 @@
  * @module
  */
 
+// Here, so that the error of a project without it names this door.
+import '@tensorflow/tfjs-core';
+
 export type { Batch, BatchDataset, Batches, BatchIterator, Inputs } from './activations/batches.js';
 export { type GraphModelNodes, type GraphNode, graphNodes } from './activations/graph-model.js';
 export type { Layer, LayerFilter, LayerPatterns } from './activations/layers.js';

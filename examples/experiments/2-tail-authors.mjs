@@ -8,17 +8,15 @@
 //   node examples/experiments/2-tail-authors.mjs [--notebook multipath_analysis.ipynb] [--out DIR]
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { profilePlot, renderPng } from 'delve-tensorboard/reports';
+import { programOptions } from '../../bench/options.mjs';
 import { compact, mean } from './numbers.js';
 
 const SIDE = 32;
 const numbers = fileURLToPath(new URL('../../docs/science/mpnet.json', import.meta.url));
-const { values } = parseArgs({
-  options: {
-    out: { type: 'string', default: 'runs/experiments/2-tail-authors' },
-    notebook: { type: 'string' },
-  },
+const values = programOptions({
+  out: { type: 'string', default: 'runs/experiments/2-tail-authors' },
+  notebook: { type: 'string' },
 });
 
 /** What Python printed below a cell, as JSON. */

@@ -1,9 +1,9 @@
 // What the experiments have in common: digits, a backend, seeded networks, figures.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { renderPng, renderSvg } from 'delve-tensorboard/reports';
+import { programOptions } from '../../bench/options.mjs';
 import { machine } from '../../bench/results.mjs';
 import { BACKENDS, startBackend } from '../demo/backend.js';
 import { loadDigits, randomNumbers } from '../demo/digits.js';
@@ -16,14 +16,12 @@ import { teachWasmToTrainConvolutions } from './wasm-filter-gradient.js';
  * parseArgs takes them.
  */
 export async function openLab(name, { digits = true, options = {}, ...defaults } = {}) {
-  const { values } = parseArgs({
-    options: {
-      out: { type: 'string', default: join('runs', 'experiments', name) },
-      epochs: { type: 'string', default: String(defaults.epochs ?? 10) },
-      backend: { type: 'string', default: 'auto' },
-      seeds: { type: 'string', default: String(defaults.seeds ?? 3) },
-      ...options,
-    },
+  const values = programOptions({
+    out: { type: 'string', default: join('runs', 'experiments', name) },
+    epochs: { type: 'string', default: String(defaults.epochs ?? 10) },
+    backend: { type: 'string', default: 'auto' },
+    seeds: { type: 'string', default: String(defaults.seeds ?? 3) },
+    ...options,
   });
   const epochs = Number(values.epochs);
   const seeds = Number(values.seeds);

@@ -7,16 +7,14 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { programOptions } from '../../bench/options.mjs';
 import { replaceSection } from '../../bench/results.mjs';
 import { sections } from './tables.js';
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    tables: { type: 'boolean', default: false },
-    check: { type: 'boolean', default: false },
-  },
+const values = programOptions({
+  only: { type: 'string' },
+  tables: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
 });
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const docs = (path) => here(`../../docs/${path}`);

@@ -1,12 +1,11 @@
 /** What `export` writes as files: pictures, sounds, tensors, meshes, and embeddings with their labels. */
-import { concat, fnv1aHex } from '../encoding/bytes.js';
+import { fnv1aHex } from '../encoding/bytes.js';
 import { messageOf, printable } from '../errors.js';
 import type { MeshValue, Step } from '../event/event.js';
-import { sourceFiles } from '../reader/places.js';
-import { chunksOfFile } from '../reader/scan.js';
 import { encodeTensorNpy } from '../stores/npy.js';
-import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/embedding.js';
+import type { ProjectorEntry } from '../summaries/embedding.js';
 import type { Exporter } from './export-tables.js';
+import { embeddingsOf, type FoundRun, readWhole } from './runs.js';
 import { plural, type Terminal } from './terminal.js';
 
 /** Writes the files of an export below a folder. */
@@ -151,17 +150,16 @@ function threeAxes({ shape }: MeshValue, what: string): [batch: number, count: n
  * @param folders the folder of each run
  */
 export async function exportEmbeddings(
-  folders: Iterable<readonly [run: string, folder: string]>,
+  runs: readonly FoundRun[],
   terminal: Terminal,
   out: string,
   tags: (tag: string) => boolean,
   complain: (message: string) => void,
 ): Promise<void> {
   const target = new Folder(terminal, out);
-  for (const [run, folder] of folders) {
-    const config = `${folder}/${projectorConfigFile}`;
-    if ((await sourceFiles.kind(config)) !== 'file') continue;
-    for (const entry of readProjectorConfig(new TextDecoder().decode(await readWhole(config)))) {
+  for (const { files, run } of runs) {
+    const { config, entries, folder } = await embeddingsOf(files);
+    for (const entry of entries) {
       if (!tags(entry.tensorName)) continue;
       try {
         await exportEmbedding(target, run, folder, entry);
@@ -216,12 +214,6 @@ function rawVectors(
     throw new RangeError(`expected the ${bytes.length} bytes of a float32 tensor, got the shape [${shape}]`);
   }
   return { shape: [...shape], data: new Float32Array(bytes.slice().buffer) };
-}
-
-async function readWhole(path: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of chunksOfFile(path)) chunks.push(chunk.slice());
-  return concat(chunks);
 }
 
 /** The name of a run or tag as the name of one file: it cannot lead out of the folder, and no two names become the same. */

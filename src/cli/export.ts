@@ -1,12 +1,12 @@
 /** The command `export`: what event files hold, for other programs. */
-import { printableLines } from '../errors.js';
+import { printable, printableLines } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { exportEmbeddings, mediaFiles, meshFiles, tensorFiles } from './export-files.js';
 import { type Exporter, hparamsTable, longTable, tableKinds, wideTable } from './export-tables.js';
 import { valueText } from './inspect.js';
 import { type FoundRun, findAllRuns, Progress, tagFilter, typedPath } from './runs.js';
-import { type Column, loadParquet, openTable, tableFormat } from './table.js';
+import { type Column, loadParquet, openTable, type Table, tableFormat } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported: the kinds that are tables, and those that are files. */
@@ -67,7 +67,7 @@ export async function exportLogdir(
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
   const runs = await findAllRuns([...new Set(paths)], complaints);
   if (kind === 'embeddings') {
-    await exportEmbeddings(foldersOf(runs), terminal, out!, tags, complain);
+    await exportEmbeddings(runs, terminal, out!, tags, complain);
     return complaints.exitCode;
   }
   const selection: Selection = { terminal, kind: kind as Kind, tags, raw, complain };
@@ -75,13 +75,21 @@ export async function exportLogdir(
     await exportRuns(runs, selection, filesOf(kind, terminal, out!, complain));
     return complaints.exitCode;
   }
+  let rows = 0;
   const shown = wide ? await tagsOf(runs, selection) : [];
   const file = out === undefined ? undefined : terminal.createFile(out);
   try {
     // What other programs need of a table stays; the rest would command the terminal behind them.
     const write = (content: string | Uint8Array) =>
       file === undefined ? terminal.write(printableLines(content as string)) : file.write(content);
-    const open = (columns: readonly Column[]) => openTable(format!, columns, write, { plain, parquet });
+    const open = (columns: readonly Column[]): Table => {
+      const table = openTable(format!, columns, write, { plain, parquet });
+      const add: Table['add'] = (added, record) => {
+        rows += added.length;
+        table.add(added, record);
+      };
+      return { add, end: () => table.end() };
+    };
     const exporter = wide
       ? wideTable(shown, open)
       : kind === 'hparams'
@@ -91,6 +99,7 @@ export async function exportLogdir(
   } finally {
     file?.close();
   }
+  if (out !== undefined && !options.json) terminal.write(`${plural(rows, 'row')} in ${printable(out)}\n`);
   return complaints.exitCode;
 }
 
@@ -116,6 +125,8 @@ async function exportRuns(
   pause?: () => Promise<void>,
 ): Promise<void> {
   let hidden = 0;
+  let taken = 0;
+  const others = new Set<string>();
   // What goes to the terminal itself shows how far it is.
   const silent = pause !== undefined && terminal.size() !== undefined;
   const progress = silent ? undefined : await Progress.of(terminal, runs);
@@ -123,7 +134,11 @@ async function exportRuns(
     const leftOut = new Map<string, { count: number; reason: string }>();
     const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
       for (const [index, summary] of (event.summary ?? []).entries()) {
-        if (!takes(kind, summary.plugin)) continue;
+        if (!takes(kind, summary.plugin)) {
+          others.add(summary.plugin);
+          continue;
+        }
+        taken++;
         const known = leftOut.get(summary.tag);
         if (!isShown(index)) hidden++;
         else if (exporter.add(run, event, summary)) continue;
@@ -141,6 +156,10 @@ async function exportRuns(
   }
   progress?.clear();
   exporter.end();
+  if (taken === 0) {
+    const there = others.size === 0 ? '' : `, only ${[...others].sort().join(', ')}`;
+    terminal.writeError(`there are no ${kind.replace('_', ' ')} in these runs${there}\n`);
+  }
   if (hidden > 0) {
     const points = plural(hidden, 'point');
     terminal.writeError(`${points} left out that TensorBoard hides behind later ones: --raw exports all\n`);
@@ -161,8 +180,4 @@ async function tagsOf(runs: readonly FoundRun[], { tags }: Selection): Promise<s
     });
   }
   return [...found].sort((a, b) => (a < b ? -1 : 1));
-}
-
-function foldersOf(runs: readonly FoundRun[]): Map<string, string> {
-  return new Map(runs.map(({ files, run }) => [run, files[0].replace(/[/\\]?[^/\\]*$/, '') || '.']));
 }

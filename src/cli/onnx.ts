@@ -6,6 +6,7 @@ import { type ExposeOptions, exposeFile, exposeOutputs, listLayers } from '../on
 import type { OnnxLayer } from '../onnx/layers.js';
 import { extractSaturation, type OnnxFeeds, type OnnxSession, type OnnxTensor } from '../onnx/session.js';
 import { measureWeights } from '../onnx/weights.js';
+import { sourceFiles } from '../reader/places.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { decodeNpy, type NpyArray } from '../stores/npy.js';
@@ -43,13 +44,14 @@ export async function onnx(terminal: Terminal, args: readonly string[], options:
   if (data.length > 0) throw new UsageError(`expected one path, got ${1 + data.length}`);
   if (action === 'expose') {
     if (options.out === undefined) throw new UsageError('expected --out <path> for the edited model');
+    await checkIsThere(path);
     const { layers, leftOut } = await exposeFile(path, typedPath(options.out, '--out'), exposing);
     for (const { name, why } of leftOut) terminal.writeError(`left out: ${printable(name)}: ${printable(why)}\n`);
     terminal.write(`${printable(options.out)}: ${plural(layers.length, 'layer')} are outputs now\n`);
     return 0;
   }
   if (action === 'weights') return weights(terminal, path, options);
-  showLayers(terminal, listLayers(bytesOf(path), exposing), options);
+  showLayers(terminal, listLayers(await bytesOf(path), exposing), options);
   return 0;
 }
 
@@ -61,7 +63,12 @@ function exposeOptionsOf({ blocks, tags }: OnnxOptions): ExposeOptions {
   return { outputs: ({ path }) => isWanted(path) };
 }
 
-function bytesOf(path: string): Uint8Array {
+async function checkIsThere(path: string): Promise<void> {
+  if ((await sourceFiles.kind(path)) !== 'file') throw new UsageError(`there is no file "${path}"`);
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  await checkIsThere(path);
   const file = modelFiles?.open(path);
   if (file === undefined) throw new Error('expected Node, got a browser');
   try {
@@ -89,7 +96,7 @@ function showLayers(terminal: Terminal, layers: readonly OnnxLayer[], { json }: 
 }
 
 async function weights(terminal: Terminal, path: string, { json }: OnnxOptions): Promise<number> {
-  const { layers, leftOut } = await measureWeights(bytesOf(path));
+  const { layers, leftOut } = await measureWeights(await bytesOf(path));
   if (json) {
     const rows = [...layers].map(([layer, { singularValues, ...measures }]) => ({ layer, ...measures }));
     terminal.write(`${JSON.stringify({ layers: rows, leftOut }, undefined, 2)}\n`);
@@ -127,16 +134,17 @@ async function saturation(
   const size = options.batch === undefined ? 32 : Number(options.batch);
   if (!Number.isSafeInteger(size) || size < 1)
     throw new UsageError(`--batch: expected an integer >= 1, got ${options.batch}`);
+  await checkIsThere(path);
   const runtime = await loadRuntime();
   const { session, layers } = await openModel(runtime, path, exposing);
   const inputs = new Map<string, NpyArray | Images>();
   for (const text of data) {
     const [name, from] = typedInput(text, session);
     if (modelFiles?.list(from) === undefined) {
-      inputs.set(name, decodeNpy(bytesOf(from), `'${from}'`));
+      inputs.set(name, decodeNpy(await bytesOf(from), `'${from}'`));
       continue;
     }
-    const images = await readImages(from, dimsOf(path, name), options);
+    const images = await readImages(from, await dimsOf(path, name), options);
     for (const each of images.unread)
       terminal.writeError(`left out: ${printable(each.path)}: ${printable(each.why)}\n`);
     inputs.set(name, images);
@@ -191,7 +199,7 @@ async function openModel(
     const { layers } = await exposeFile(path, edited, exposing);
     return { session: await InferenceSession.create(edited), layers };
   }
-  const { bytes, layers } = exposeOutputs(bytesOf(path), exposing);
+  const { bytes, layers } = exposeOutputs(await bytesOf(path), exposing);
   return { session: await InferenceSession.create(bytes), layers };
 }
 
@@ -208,8 +216,8 @@ function typedInput(text: string, { inputNames }: OnnxSession): readonly [name: 
 }
 
 /** The dims that a model says an input has; -1 for those that it leaves open. */
-function dimsOf(path: string, input: string): readonly number[] {
-  const { graph } = readModel(sourceOf(bytesOf(path)), `'${path}'`);
+async function dimsOf(path: string, input: string): Promise<readonly number[]> {
+  const { graph } = readModel(sourceOf(await bytesOf(path)), `'${path}'`);
   return graph.inputs.find(({ name }) => name === input)?.dims ?? [];
 }
 

@@ -103,6 +103,7 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     complaints.add(`no scalar is in all ${trainings.length} runs${lax ? '' : ': --lax takes those that are in some'}`);
     return complaints.exitCode;
   }
+  const scalars = [...reduced.values()].reduce((sum, each) => sum + each.size, 0);
   if (format !== 'events') {
     const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
     const file = out === undefined ? undefined : terminal.createFile(out);
@@ -110,11 +111,13 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
       file === undefined ? terminal.write(printableLines(content as string)) : file.write(content);
     writeTable(openTable(format, columns, write, { parquet }), reduced);
     file?.close();
+    if (out !== undefined && !options.json) {
+      terminal.write(`${printable(out)}: ${plural(scalars, 'scalar')} of ${trainings.length} runs\n`);
+    }
   } else {
     await writeRuns(typedPath(options.out!, '--out'), reduced);
-    const count = [...reduced.values()].reduce((sum, each) => sum + each.size, 0);
-    if (options.json) writeJson(terminal, [{ out: options.out, scalars: count, runs: trainings.length }]);
-    else terminal.write(`${printable(options.out!)}: ${plural(count, 'scalar')} of ${trainings.length} runs\n`);
+    if (options.json) writeJson(terminal, [{ out: options.out, scalars, runs: trainings.length }]);
+    else terminal.write(`${printable(options.out!)}: ${plural(scalars, 'scalar')} of ${trainings.length} runs\n`);
   }
   return complaints.exitCode;
 }

@@ -1,10 +1,13 @@
 /** What the commands read: runs below a path, and tags that match a pattern. */
 import { localPath } from '#platform';
+import { concat } from '../encoding/bytes.js';
 import { messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { sourceFiles, sourcePath } from '../reader/places.js';
 import { readEvents } from '../reader/read-events.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
+import { chunksOfFile } from '../reader/scan.js';
+import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/embedding.js';
 import { type Complaints, type Terminal, UsageError } from './terminal.js';
 
 /**
@@ -64,6 +67,32 @@ export function typedSource(path: string): string {
   } catch (error) {
     throw new UsageError(messageOf(error));
   }
+}
+
+/** What a user typed as a logdir, which is there. @throws UsageError if it is not, or is a file */
+export async function typedLogdir(path: string): Promise<string> {
+  const logdir = typedSource(path);
+  const kind = await sourceFiles.kind(logdir);
+  if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
+  if (kind === 'file') throw new UsageError(`expected a logdir, which is a folder, got the file "${path}"`);
+  return logdir;
+}
+
+/** The entries of the projector's configuration in the folder of a run: its embeddings. @param files of the run */
+export async function embeddingsOf(
+  files: readonly string[],
+): Promise<{ folder: string; config: string; entries: ProjectorEntry[] }> {
+  const folder = files[0].replace(/[/\\]?[^/\\]*$/, '') || '.';
+  const config = `${folder}/${projectorConfigFile}`;
+  if ((await sourceFiles.kind(config)) !== 'file') return { folder, config, entries: [] };
+  return { folder, config, entries: readProjectorConfig(new TextDecoder().decode(await readWhole(config))) };
+}
+
+/** The bytes of a file, which is small. */
+export async function readWhole(path: string): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunksOfFile(path)) parts.push(chunk.slice());
+  return concat(parts);
 }
 
 /** A filter of tags (or of runs) from a regular expression that a user typed behind an option. */

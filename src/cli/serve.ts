@@ -3,7 +3,7 @@ import { type ListedRun, type Listing, listingName } from '../dashboard/logdir.j
 import { printable } from '../errors.js';
 import { isRemote, sourceFiles } from '../reader/places.js';
 import { isEventFileName, listRuns } from '../reader/run-files.js';
-import { typedPath, typedSource } from './runs.js';
+import { typedLogdir, typedPath } from './runs.js';
 import { plural, type Terminal, UsageError } from './terminal.js';
 
 /** How often a logdir on another computer is looked at, at most: every look costs requests. */
@@ -67,7 +67,7 @@ export async function serve(
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     throw new UsageError(`--port: expected a number from 0 to 65535, got "${port}"`);
   }
-  const root = typedSource(logdir);
+  const root = await typedLogdir(logdir);
   const token = host === undefined ? undefined : terminal.secret();
   const pages = new Map([...assets(terminal)].map(([name, body]) => [name === 'index.html' ? '/' : `/${name}`, body]));
   const look = async () =>
@@ -104,6 +104,7 @@ export async function share(terminal: Terminal, logdir: string | undefined, out:
   if (logdir === undefined) throw new UsageError("expected a logdir, as in 'share runs --out site'");
   if (out === undefined) throw new UsageError('--out: expected the folder to write the page to');
   const root = typedPath(logdir, 'the path');
+  await typedLogdir(root);
   const target = typedPath(out, '--out').replace(/(?<=.)\/+$/, '');
   const runs = await listed(root);
   if (runs.length === 0) {

@@ -75,7 +75,7 @@ export class DirectoryOutput implements Output {
     }
     if (files === undefined) {
       throw new TypeError(
-        `There is no file system here for the logdir '${logdir}': pass an Output, such as a MemoryOutput, instead`,
+        `There is no file system here for the logdir '${logdir}': pass an Output instead, such as await openBrowserFolder('${logdir}') or a MemoryOutput`,
       );
     }
     this.logdir = folder === undefined ? logdirPath(logdir, 'DirectoryOutput') : String(logdir);

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { constants, crc32, deflateSync, type ZlibOptions } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { describe, MissingRendererError, messageOf, printableLines } from '../errors.js';
 import { DrawingProcess, NoProcessError } from './drawing-process.js';
 import {
@@ -130,16 +130,21 @@ export function writeTerminal(text: string): void {
   process.stderr.write(text);
 }
 
-const deflateOptions: Record<DeflateEffort, ZlibOptions> = {
+// Imported by its name it would let an older Node say no more than that.
+if (zlib.crc32 === undefined) {
+  throw new Error(`delve-tensorboard: expected Node 20.19 or newer, got ${process.version}`);
+}
+
+const deflateOptions: Record<DeflateEffort, zlib.ZlibOptions> = {
   search: { level: 1 },
-  runs: { level: 1, strategy: constants.Z_RLE },
+  runs: { level: 1, strategy: zlib.constants.Z_RLE },
   none: { level: 0 },
 };
 
 /** Node's zlib. */
 export const nativeZlib: NativeZlib | undefined = {
-  deflate: (bytes, effort) => deflateSync(bytes, deflateOptions[effort]),
-  crc32: (bytes, previous) => crc32(bytes, previous),
+  deflate: (bytes, effort) => zlib.deflateSync(bytes, deflateOptions[effort]),
+  crc32: (bytes, previous) => zlib.crc32(bytes, previous),
 };
 
 const renderer = '@resvg/resvg-js';

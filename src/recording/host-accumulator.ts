@@ -1,11 +1,13 @@
 import { CovarianceAccumulator } from '../statistics/covariance.js';
-import { NeuralCollapse } from '../statistics/neural-collapse.js';
 import { Reservoir } from '../statistics/reservoir.js';
 import { CovarianceSketch } from '../statistics/sketch.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
 import { afterwards, type Computation } from '../statistics/threads/thread.js';
 import {
+  addByClass,
   checkFeatures,
+  classItemsOf,
+  type ItemClasses,
   type Kept,
   type LayerAccumulator,
   type LayerOutput,
@@ -13,7 +15,7 @@ import {
   type Pass,
 } from './accumulator.js';
 import { LayerSums, type SolvedLayer } from './layer-sums.js';
-import { type SampleMatrix, sampleSize } from './samples.js';
+import type { SampleMatrix } from './samples.js';
 
 /** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
 interface Period {
@@ -60,21 +62,31 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
 
   add(pass: Pass<T>): void {
     const period = this.#period;
+    const { sums } = period;
     const { shape } = pass.output;
-    const labels = this.#kept.classes ? labelsOf(pass) : undefined;
+    const itemOf = this.#kept.classes && pass.classes ? classItemsOf(pass) : undefined;
+    let rows: SampleMatrix | undefined;
     const use = (samples: SampleMatrix) => {
-      const { sums } = period;
       this.#accumulate(sums, samples, shape);
-      if (labels === undefined) return;
-      sums.classes ??= new NeuralCollapse(samples.features);
-      sums.classes.update(samples.values, labels);
+      if (itemOf !== undefined) rows = { ...samples, values: samples.values.slice() };
     };
     const reading = this.#reader.read(pass, use);
-    if (reading === undefined) return;
-    const before = period.reading;
-    const settled: Promise<void> = reading
-      .finally(() => before)
-      .then(use)
+    if (reading !== undefined) this.#after(period, reading, use);
+    if (itemOf === undefined) return;
+    pass.classes?.whenKnown((classes) => {
+      const add = (known: ItemClasses | undefined) => {
+        if (rows === undefined || known === undefined || sums.accumulator === undefined) return;
+        addByClass(sums.accumulator, sums, rows, known, itemOf);
+      };
+      if (reading === undefined && !(classes instanceof Promise)) add(classes);
+      else this.#after(period, Promise.resolve(classes), add);
+    });
+  }
+
+  /** Uses what is being read when it is there, and after all that was being read before. */
+  #after<V>(period: Period, reading: Promise<V>, use: (read: V) => void): void {
+    const settled: Promise<void> = Promise.all([reading, period.reading])
+      .then(([read]) => use(read))
       .catch(this.#report)
       .finally(() => {
         if (period.reading === settled) period.reading = undefined;
@@ -139,15 +151,4 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
 /** @param previous its directions are good for the next period, too */
 function newPeriod(previous?: CovarianceSketch): Period {
   return { sums: new LayerSums({ sketch: previous?.next() }), reading: undefined };
-}
-
-/** The class of each row of a pass; undefined if labels were not given, or masks make rows of an item vary in number. */
-function labelsOf({ output, view, mask, items, rows }: Pass<LayerOutput>): number[] | undefined {
-  const { labels, shape } = output;
-  if (labels === undefined) return undefined;
-  const all = sampleSize(shape, view, mask, items).rows;
-  const perItem = all / items;
-  if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
-  const labelOf = (row: number) => labels[Math.floor(row / perItem)];
-  return rows === undefined ? Array.from({ length: all }, (_, row) => labelOf(row)) : Array.from(rows, labelOf);
 }

@@ -1,6 +1,5 @@
 import type { BytesOptions } from '../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
-import { NeuralCollapse } from '../statistics/neural-collapse.js';
 import { Reservoir } from '../statistics/reservoir.js';
 import { CovarianceSketch } from '../statistics/sketch.js';
 import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
@@ -24,8 +23,8 @@ export class LayerSums {
   sketch: CovarianceSketch | undefined;
   /** Rows chosen at random, for what is computed of single rows. */
   rows: Reservoir | undefined;
-  /** Sums by class. */
-  classes: NeuralCollapse | undefined;
+  /** Rows chosen at random of those whose class is known, each with the class that the network predicts for it. */
+  predicted: Reservoir | undefined;
 
   /** Takes the parts over. */
   constructor(parts: Partial<Pick<LayerSums, PartName>> = {}) {
@@ -73,9 +72,11 @@ export class LayerSums {
       throw new RangeError('expected two covariances or two sketches, got one of each');
     }
     if (this.sketch && other.sketch) this.sketch.checkMerge(other.sketch);
-    if (this.rows && other.rows && this.rows.capacity !== other.rows.capacity) {
+    for (const part of ['rows', 'predicted'] as const) {
+      const [own, added] = [this[part]?.capacity, other[part]?.capacity];
+      if (own === undefined || added === undefined || own === added) continue;
       throw new RangeError(
-        `expected the same number of kept rows (give every process the same stats), got ${this.rows.capacity} and ${other.rows.capacity}`,
+        `expected the same number of kept rows (give every process the same stats), got ${own} and ${added}`,
       );
     }
   }
@@ -92,13 +93,13 @@ export class LayerSums {
    */
   toParts({ withoutRows }: BytesOptions = {}): Map<PartName, Uint8Array> {
     const bytes = new Map<PartName, Uint8Array>();
-    const { sketch, rows, classes, accumulator } = this;
+    const { sketch, rows, predicted, accumulator } = this;
     if (sketch !== undefined && withoutRows) {
       throw new RangeError("expected sums, got a sketch, which is made of rows: wideLayers: 'leaveOut' leaves it out");
     }
     if (sketch !== undefined) bytes.set('sketch', sketch.toBytes());
     if (rows !== undefined && !withoutRows) bytes.set('rows', rows.toBytes());
-    if (classes !== undefined) bytes.set('classes', classes.toBytes({ withoutRows }));
+    if (predicted !== undefined && !withoutRows) bytes.set('predicted', predicted.toBytes());
     if (accumulator !== undefined) bytes.set('accumulator', accumulator.toBytes({ withoutRows }));
     return bytes;
   }
@@ -113,7 +114,7 @@ export class LayerSums {
       accumulator: of('accumulator', CovarianceAccumulator.fromBytes),
       sketch: of('sketch', CovarianceSketch.fromBytes),
       rows: of('rows', Reservoir.fromBytes),
-      classes: of('classes', NeuralCollapse.fromBytes),
+      predicted: of('predicted', Reservoir.fromBytes),
     });
   }
 
@@ -124,24 +125,25 @@ export class LayerSums {
    * @param copies whether they are copied to the thread: see SharedSolver.solve
    */
   solve(options: SolveOptions, reset: boolean, copies: boolean): Computation<SolvedLayer | undefined> {
-    const { accumulator, sketch, rows, classes } = this;
+    const { accumulator, sketch, rows } = this;
     if (sketch !== undefined && accumulator === undefined) return computed(() => ({ solved: sketch.solve() }));
     if (accumulator === undefined) return computed(() => undefined);
-    const collapse = classes?.measures();
-    return mapped(solveInBackground(accumulator, withSample(options, rows), reset, copies), (solved) => ({
-      solved: collapse ? { ...solved, collapse } : solved,
+    return mapped(solveInBackground(accumulator, withSample(options, this), reset, copies), (solved) => ({
+      solved,
       rows,
     }));
   }
 }
 
 /** The options of a solve, with the rows that were kept. */
-export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {
-  return options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
+export function withSample(options: SolveOptions, { rows, predicted }: LayerSums): SolveOptions {
+  const sampled = options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
+  if (!options.collapse || predicted === undefined) return sampled;
+  return { ...sampled, predicted: { rows: predicted.toArray(), classes: Int32Array.from(predicted.tags()) } };
 }
 
 /** The parts, in the order in which their bytes follow each other. */
-export const partNames = ['sketch', 'rows', 'classes', 'accumulator'] as const;
+export const partNames = ['sketch', 'rows', 'predicted', 'accumulator'] as const;
 
 /** A part of a layer's sums. */
 export type PartName = (typeof partNames)[number];

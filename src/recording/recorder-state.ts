@@ -207,7 +207,7 @@ export function decodeState(bytes: Uint8Array, call = 'restore'): SavedState {
 function checkParts(call: string, entry: Omit<SavedLayer, 'sums'>, sums: LayerSums): void {
   const { layer, split } = entry;
   const { features, used } = sums;
-  const widths = [sums.rows?.features, sums.classes?.features].filter((width) => width !== undefined);
+  const widths = [sums.rows?.features, sums.predicted?.features].filter((width) => width !== undefined);
   if (features === undefined || widths.some((width) => width !== features)) {
     throw new RangeError(
       `${call}: expected sums of as many features as there are of layer '${layer}' (${split}), ${features}, got ${widths}`,

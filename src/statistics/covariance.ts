@@ -22,6 +22,7 @@ import {
   encode,
   type Precision,
 } from './accumulator-state.js';
+import { addClasses, type ClassSums, classesAbout, mergeClasses } from './class-sums.js';
 import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
 
 /*
@@ -68,6 +69,8 @@ export class CovarianceAccumulator {
   #checked = 0;
   /** Sums per unit over all rows, if they were asked for. */
   #units: UnitSums | undefined;
+  /** Sums per class over the rows whose class is known. */
+  #classes: ClassSums | undefined;
 
   /**
    * An accumulator without rows.
@@ -210,6 +213,16 @@ export class CovarianceAccumulator {
     if (this.#units) kernels().addUnits(this.#units, rows, rows.length / this.features);
   }
 
+  /** @internal Adds rows to the sums per class alone: rows that `update` adds to the others. */
+  updateClasses(rows: Rows, labels: ArrayLike<number>): void {
+    this.#classes = addClasses(this.#classes, this.features, rows, labels);
+  }
+
+  /** @internal Sums per class; undefined if there are none. */
+  get classes(): ClassSums | undefined {
+    return this.#classes;
+  }
+
   /**
    * Adds all rows of another accumulator, which stays as it is.
    *
@@ -224,6 +237,7 @@ export class CovarianceAccumulator {
     const moments = other.#moments;
     const rejected = other.#rejected;
     const units = other.#units;
+    const classes = other.#classes;
     this.#precision = coarser(this.#precision, other.#precision);
     if (moments) {
       this.#fold();
@@ -232,6 +246,7 @@ export class CovarianceAccumulator {
     if (rows) this.updateMoments(rows);
     this.#rejected += rejected;
     if (units && this.#units) mergeUnits(this.#units, units);
+    if (classes) this.#classes = mergeClasses(this.#classes, classes);
   }
 
   /** Forgets all rows. */
@@ -243,6 +258,7 @@ export class CovarianceAccumulator {
     this.#rejected = 0;
     this.#precision = 'float64';
     if (this.#units) this.#units = newUnitSums(this.features);
+    this.#classes = undefined;
   }
 
   // What the rows give.
@@ -339,10 +355,11 @@ export class CovarianceAccumulator {
     this.#checkWaiting();
     if (withoutRows) this.#fold();
     const state = this.#state();
-    const { moments } = state;
+    const { moments, classes } = state;
     if (!withoutRows || !moments) return encode(state);
-    const about = moments.shift.map((x, j) => x + moments.offset[j]);
-    return encode({ ...state, moments: { ...moments, shift: about, offset: new Float64Array(this.features) } });
+    const mean = this.mean();
+    const about = { ...moments, shift: mean, offset: new Float64Array(this.features) };
+    return encode({ ...state, moments: about, classes: classes && classesAbout(classes, mean) });
   }
 
   /**
@@ -371,6 +388,7 @@ export class CovarianceAccumulator {
   static fromState(state: AccumulatorState, options?: AccumulatorOptions): CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features, options);
     if (state.units) accumulator.#units = state.units;
+    accumulator.#classes = state.classes;
     accumulator.#rejected = state.rejected;
     accumulator.#precision =
       state.rows instanceof Float32Array ? coarser(state.precision, 'float32 rows') : state.precision;
@@ -388,6 +406,7 @@ export class CovarianceAccumulator {
       rows: this.#waitingRows(),
       precision: this.#precision,
       units: this.#units,
+      classes: this.#classes,
     };
   }
 

@@ -11,6 +11,7 @@ export class Reservoir {
   /** Rows offered so far; of rows with a NaN or an Infinity, those that would have been chosen do not count. */
   seen = 0;
   readonly #rows: Float32Array[] = [];
+  readonly #tags: number[] = [];
   #state: number;
   /** How many rows are passed over before the next one is chosen. */
   #left = 0;
@@ -34,8 +35,9 @@ export class Reservoir {
    * Offers rows, which are copied as float32 if they are chosen.
    *
    * @param samples n x features numbers, row-major; less than a row at the end is ignored
+   * @param tags a number that stays with each row
    */
-  add(samples: ArrayLike<number>): void {
+  add(samples: ArrayLike<number>, tags?: ArrayLike<number>): void {
     const { features, capacity } = this;
     const count = Math.floor(samples.length / features);
     for (let index = 0; index < count; index++) {
@@ -54,6 +56,7 @@ export class Reservoir {
       this.seen++;
       const row = (this.#rows[slot] ??= new Float32Array(features));
       for (let column = 0; column < features; column++) row[column] = samples[from + column];
+      if (tags !== undefined) this.#tags[slot] = tags[index];
       if (this.seen >= capacity) this.#drawNext();
     }
   }
@@ -84,9 +87,12 @@ export class Reservoir {
         `merge: expected a choice of ${capacity} rows of ${features} features, got one of ${other.capacity} rows of ${other.features}`,
       );
     }
+    const tagged = this.#tags.length + other.#tags.length > 0;
     const drawn = [...this.#drawn(this.#random.bind(this)), ...other.#drawn(this.#random.bind(this))];
     drawn.sort((a, b) => a.number - b.number);
-    this.#rows.splice(0, this.#rows.length, ...drawn.slice(0, capacity).map(({ row }) => row));
+    const kept = drawn.slice(0, capacity);
+    this.#rows.splice(0, this.#rows.length, ...kept.map(({ row }) => row));
+    if (tagged) this.#tags.splice(0, this.#tags.length, ...kept.map(({ tag }) => tag));
     this.seen += other.seen;
     if (this.seen < capacity) return;
     this.#largest = drawn[capacity - 1].number;
@@ -94,23 +100,27 @@ export class Reservoir {
   }
 
   /** The rows with the numbers that they would have drawn. */
-  #drawn(random: () => number): { row: Float32Array; number: number }[] {
+  #drawn(random: () => number): { row: Float32Array; tag: number; number: number }[] {
     // Any row may have the largest number, the first ones of the stream no more often than others.
     const largest = this.seen >= this.capacity ? Math.floor(random() * this.capacity) : -1;
-    return this.#rows.map((row, i) => ({ row, number: i === largest ? this.#largest : this.#largest * random() }));
+    return this.#rows.map((row, i) => {
+      const number = i === largest ? this.#largest : this.#largest * random();
+      return { row, tag: this.#tags[i] ?? 0, number };
+    });
   }
 
   /** Everything that `fromBytes` needs to go on with the same choice. */
   toBytes(): Uint8Array {
     const { capacity, features, seen } = this;
-    return pack(KIND, [capacity, features, seen, this.#state, this.#left, this.#largest], [this.toArray()]);
+    const numbers = [capacity, features, seen, this.#state, this.#left, this.#largest];
+    return pack(KIND, numbers, [this.toArray(), Float64Array.from(this.#tags)]);
   }
 
   /** The choice as it was at `toBytes`. @throws RangeError if the bytes are not from there, or damaged */
   static fromBytes(bytes: Uint8Array): Reservoir {
-    const { numbers, arrays } = unpack(KIND, bytes, 6, [Float32Array]);
+    const { numbers, arrays } = unpack(KIND, bytes, 6, [Float32Array, Float64Array]);
     const [capacity, features, seen, state, left, largest] = numbers;
-    const [rows] = arrays;
+    const [rows, tags] = arrays;
     const counts = [capacity, features, seen, left];
     const isPossible =
       counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
@@ -118,6 +128,8 @@ export class Reservoir {
       capacity > 0 &&
       rows.length === Math.min(capacity, seen) * features &&
       rows.every(Number.isFinite) &&
+      (tags.length === 0 || tags.length * features === rows.length) &&
+      tags.every(Number.isFinite) &&
       largest >= 0 &&
       largest <= 1;
     if (!isPossible) throw new RangeError('fromBytes: expected rows that were chosen of a stream, got others');
@@ -126,12 +138,18 @@ export class Reservoir {
     reservoir.#left = left;
     reservoir.#largest = largest;
     for (let at = 0; at < rows.length; at += features) reservoir.#rows.push(rows.slice(at, at + features));
+    reservoir.#tags.push(...tags);
     return reservoir;
   }
 
   /** The rows chosen so far, each of `features` numbers. */
   rows(): readonly Float32Array[] {
     return this.#rows;
+  }
+
+  /** What was given with each of the rows chosen so far. */
+  tags(): readonly number[] {
+    return this.#tags;
   }
 
   /** The rows chosen so far in one piece, row-major. */

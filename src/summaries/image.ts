@@ -65,6 +65,7 @@ export function imageSummary(image: ImageInput, options: ImageOptions = {}, call
     // A copy: the summary may have to wait for earlier ones, and the caller may overwrite the file meanwhile.
     return encodedSummary(width, height, [new Uint8Array(image.encoded)]);
   }
+  refuseFile(image, call);
   return whenRead(readPixelNumbers(image, call), (numbers) => {
     const { width, height, images, remark } = toPixels(numbers, options.layout, call);
     return encodedSummary(width, height, images.map(encodePng), remark);
@@ -115,6 +116,29 @@ export function encodedSummary(
     dataClass: DataClass.blobSequence,
     tensor: stringTensor([String(width), String(height), ...files], [2 + files.length]),
   };
+}
+
+/** How files of images begin. */
+const fileFormats = [
+  { name: 'PNG', begin: [0x89, 0x50, 0x4e, 0x47] },
+  { name: 'JPEG', begin: [0xff, 0xd8, 0xff] },
+  { name: 'GIF', begin: [0x47, 0x49, 0x46, 0x38] },
+];
+
+/** @throws TypeError if an image is a file's bytes, its path or its text, which only look like numbers */
+function refuseFile(image: unknown, call: string): void {
+  if (typeof image === 'string') {
+    const advice = /<(?:\w+:)?svg[\s>/]/.test(image)
+      ? 'addFigure draws SVG'
+      : 'read the file, and pass { encoded: bytes }';
+    throw new TypeError(`${call}: expected pixels or an encoded image, got ${describe(image)}: ${advice}`);
+  }
+  const bytes = image instanceof ArrayBuffer ? new Uint8Array(image) : image;
+  if (!(bytes instanceof Uint8Array)) return;
+  const format = fileFormats.find(({ begin }) => begin.every((byte, i) => bytes[i] === byte))?.name;
+  if (format === undefined) return;
+  const given = bytes === image ? 'bytes' : 'new Uint8Array(bytes)';
+  throw new TypeError(`${call}: expected pixels, got the bytes of a ${format} file: pass { encoded: ${given} }`);
 }
 
 interface Size {

@@ -27,6 +27,7 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
     write: (text) => void (said.out += text),
     drained: async () => {},
     stdin: async () => 'no standard input',
+    importModule: (path) => import(path),
     size: () => undefined,
     ended: async () => {},
     writeError: (text) => void (said.err += text),
@@ -143,6 +144,21 @@ describe('inspect', () => {
     ]);
     const [{ tags }] = JSON.parse((await cli(['inspect', logdir], { json: true })).out);
     expect(tags[3]).toEqual({ tag: '', plugin: 'session start', count: 1, firstStep: 5, lastStep: 5, last: '' });
+  });
+
+  it('shows embeddings, whoever wrote them, though they stand beside the event file', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.addEmbedding('words', [[1], [2]], 4);
+    await writer.close();
+    const rows = [
+      { tag: 'words', plugin: 'projector', count: 1, firstStep: 4, lastStep: 4, last: '00004/words/tensors.tsv' },
+    ];
+    expect(JSON.parse((await cli(['inspect', logdir], { json: true })).out)).toEqual([{ run: '.', tags: rows }]);
+    expect(JSON.parse((await cli(['inspect', logdir], { json: true, tags: 'x' })).out)).toEqual([]);
+    for (const other of ['torch', 'tbx']) {
+      expect((await cli(['inspect', join(goldenFolder, other, 'embedding')])).out).toMatch(/ projector +1 /);
+    }
   });
 
   it('counts the points that TensorBoard shows, and says where steps go back', async () => {
@@ -397,7 +413,7 @@ describe('export', () => {
       format: 'json',
       out: 'x/y.json',
     });
-    expect(out).toBe('');
+    expect(out).toBe('4 rows in x/y.json\n');
     const rows = JSON.parse(files.get('x/y.json') as string);
     const stored = goldenFiles
       .filter((file) => file.path.startsWith('torch/scalars/'))
@@ -522,7 +538,11 @@ describe('report', () => {
       code: 2,
       err: expect.stringContaining('expected the path of a logdir'),
     });
-    await expect(cli(['report', temporaryFolder()])).rejects.toThrow(/found none/);
+    const empty = await cli(['report', temporaryFolder()]);
+    expect(empty).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^delve-tensorboard: expected runs .*found none/),
+    });
   });
 });
 
@@ -645,6 +665,24 @@ describe('the command line', () => {
       code: 2,
       err: expect.stringMatching('no event file'),
     });
+  });
+
+  it.each([
+    ['report', 'nothing'],
+    ['serve', 'nothing'],
+    ['share', 'nothing'],
+    ['inspect', 'nothing'],
+    ['onnx', 'layers', 'nothing'],
+    ['onnx', 'expose', 'nothing'],
+    ['report', 'package.json'],
+    ['serve', 'package.json'],
+  ])('%s %s %s: a path that leads to nothing it can read is an error of usage', async (...positionals) => {
+    const values = ['share', 'expose'].some((word) => positionals.includes(word)) ? { out: 'x' } : {};
+    const { code, err } = await cli(positionals, values);
+    expect(err).toMatch(
+      /^delve-tensorboard: (there is no file( or folder)? "nothing"|expected a logdir.* "package.json")\n/,
+    );
+    expect(code).toBe(2);
   });
 
   it('uses colors if the terminal has them', async () => {

@@ -256,6 +256,18 @@ describe('other kinds', () => {
     expect(decodeNpy(files.get('t/root/ids.2.npy')!)).toMatchObject({ values: Float64Array.of(7, -8.125) });
   });
 
+  it('a table or files that nothing is in are told, with what is there', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.addText('note', 'x', 1);
+    await writer.close();
+    const { code, err } = await exported(logdir);
+    expect({ code, err }).toEqual({ code: 0, err: 'there are no scalars in these runs, only text\n' });
+    const found = await exported(logdir, { kind: 'text', out: 'a/b.csv' });
+    expect(found).toMatchObject({ err: '', out: '1 row in a/b.csv\n' });
+    expect((await exported(logdir, { kind: 'text', out: 'a/b.csv', json: true })).out).toBe('');
+  });
+
   it('embeddings are vectors with their labels and pictures, whoever wrote them', async () => {
     const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);

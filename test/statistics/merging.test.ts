@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { NeuralCollapse } from '../../src/statistics/neural-collapse.js';
 import { Reservoir } from '../../src/statistics/reservoir.js';
 import { CovarianceSketch } from '../../src/statistics/sketch.js';
 import { gaussianRows, uniform } from '../support/random.js';
@@ -48,6 +47,19 @@ describe('choices of rows from streams', () => {
     }
     // 250 each.
     for (const count of times) expect(Math.abs(count - 250)).toBeLessThan(5 * Math.sqrt(250));
+  });
+
+  it('keep what stays with each row', () => {
+    const tagged = (from: number, count: number, seed: number) => {
+      const reservoir = new Reservoir(20, 1, seed);
+      const rows = Float64Array.from({ length: count }, (_, i) => from + i);
+      reservoir.add(rows, rows);
+      return reservoir;
+    };
+    const merged = tagged(0, 90, 1);
+    merged.merge(Reservoir.fromBytes(tagged(100, 50, 2).toBytes()));
+    expect(merged.tags()).toEqual(merged.rows().map(([value]) => value));
+    expect(merged.tags().some((tag) => tag >= 100)).toBe(true);
   });
 
   it('come back from bytes and choose the same rows as without that', () => {
@@ -120,18 +132,12 @@ describe('a sketch of wide rows', () => {
   });
 });
 
-describe('bytes of choices, sums by class and sketches', () => {
-  const collapse = new NeuralCollapse(4);
-  collapse.update(
-    gaussianRows(50, [1, 2, 3, 4], 1),
-    Array.from({ length: 50 }, (_, i) => i % 3),
-  );
+describe('bytes of choices and sketches', () => {
   const sketch = new CovarianceSketch(200);
   sketch.update(Float32Array.from(gaussianRows(150, new Float64Array(200).fill(1), 2)));
 
   it.each([
     ['choice', choiceOf(0, 100, 4, 1).toBytes(), (bytes: Uint8Array) => Reservoir.fromBytes(bytes).toBytes()],
-    ['sums', collapse.toBytes(), (bytes: Uint8Array) => NeuralCollapse.fromBytes(bytes).toBytes()],
     ['sketch', sketch.toBytes(), (bytes: Uint8Array) => CovarianceSketch.fromBytes(bytes).toBytes()],
   ] as const)('are refused or the same after any change: %s', (_, bytes, through) => {
     expect(through(bytes)).toEqual(bytes);

@@ -148,6 +148,19 @@ describe('imagesSummary', () => {
     expect(() => imagesSummary(batch, { maxOutputs: 0 })).toThrow('expected maxOutputs to be at least 1');
   });
 
+  it('given a file as if it were pixels says what to pass', () => {
+    const png = new Uint8Array(Buffer.from('89504e470d0a1a0a0000000d', 'hex'));
+    const hint = 'got the bytes of a PNG file: pass { encoded: bytes }';
+    expect(() => imageSummary(png)).toThrow(hint);
+    expect(() => imageSummary(Buffer.from(png))).toThrow(hint);
+    expect(() => imageSummary(png.buffer as never)).toThrow('pass { encoded: new Uint8Array(bytes) }');
+    expect(() => imageSummary(Uint8Array.of(0xff, 0xd8, 0xff, 0xe0))).toThrow('of a JPEG file');
+    expect(() => imageSummary(Buffer.from('GIF89a'))).toThrow('of a GIF file');
+    expect(() => imageSummary('cat.png' as never)).toThrow('read the file, and pass { encoded: bytes }');
+    expect(() => imageSummary('<svg xmlns="x"/>' as never)).toThrow('addFigure draws SVG');
+    expect(() => imageSummary(Uint8Array.of(1, 2, 3))).toThrow('got the shape [3]');
+  });
+
   it('is width and height alone for an empty batch, as TF writes it', () => {
     const summary = imagesSummary({ data: [], shape: [0, 5, 7, 3] }) as PluginSummary;
     expect(summary.tensor.tensorShape).toEqual({ dim: [{ size: 2 }] });

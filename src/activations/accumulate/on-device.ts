@@ -19,6 +19,7 @@ import {
   type Pass,
 } from '../../recording/accumulator.js';
 import { LayerSums, type SolvedLayer } from '../../recording/layer-sums.js';
+import type { SampleMatrix } from '../../recording/samples.js';
 import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
@@ -131,13 +132,15 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   #addKept(accumulator: CovarianceAccumulator, pass: Pass<Tensor>): void {
     const { units, rows } = this.#kept;
     if (!units && rows === 0) return;
-    readSamples(thinned(pass, this.#picked), ({ values, features }) => {
+    const add = ({ values, features }: SampleMatrix) => {
       this.#picked += values.length / features;
       accumulator.updateUnits(values);
       if (rows === 0) return;
       this.#sums.rows ??= new Reservoir(rows, features);
       this.#sums.rows.add(values);
-    });
+    };
+    // Their steps are long: to release a few rows would cost more than to collect them.
+    readSamples(thinned(pass, this.#picked), add, false);
   }
 
   /** Returns false, having added nothing, if that would not be exact. */
