@@ -1,8 +1,9 @@
 import type { CovarianceAccumulator } from '../statistics/covariance.js';
-import type { Reservoir } from '../statistics/reservoir.js';
+import { Reservoir } from '../statistics/reservoir.js';
 import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
 import type { Computation } from '../statistics/threads/thread.js';
-import type { ActivationView } from './samples.js';
+import type { Later } from '../summaries/numbers.js';
+import { type ActivationView, type SampleMatrix, sampleSize } from './samples.js';
 
 /** What is known of a layer's output before its values are read. */
 export interface LayerOutput {
@@ -10,8 +11,20 @@ export interface LayerOutput {
   readonly shape: readonly number[];
   /** The type of its values; default 'float32'. */
   readonly dtype?: string;
-  /** The class of each item, from 0; undefined if it is not known. */
-  readonly labels?: ArrayLike<number>;
+}
+
+/** The classes of a batch's items. */
+export interface ItemClasses {
+  /** The class of each item, from 0. */
+  readonly labels: ArrayLike<number>;
+  /** The class that the network predicts for each item, if it is known. */
+  readonly predictions?: ArrayLike<number>;
+}
+
+/** Tells the classes of a batch's items, which may be known only after its layers have run. */
+export interface BatchClasses {
+  /** Calls `use` now or when the classes come, which may be read later; never if they do not come. A promise of undefined: there are none. */
+  whenKnown(use: (classes: Later<ItemClasses | undefined>) => void): void;
 }
 
 /**
@@ -53,6 +66,8 @@ export interface Pass<T extends LayerOutput> {
   items: number;
   /** Which of their samples to use, by their numbers in the order in which toSamples reads them; undefined for all. */
   rows?: Int32Array;
+  /** The classes of its items; undefined if there are none. */
+  classes?: BatchClasses;
 }
 
 /** What is kept of a layer beside its mean and covariance. */
@@ -63,7 +78,7 @@ export interface Kept {
   readonly ofAllRows: boolean;
   /** Whether what tells dead units and outliers is summed. */
   readonly units: boolean;
-  /** Whether rows are summed by class, where labels are given. */
+  /** Whether rows are summed by class, where classes are known. */
   readonly classes: boolean;
   /** Whether the rows are so wide that a sketch of their covariance is kept in its place: then nothing else is. */
   readonly sketch: boolean;
@@ -73,8 +88,51 @@ export interface Kept {
 export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false, classes: false, sketch: false };
 
 /** The options of a solve, with the rows that were kept. */
-export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {
-  return options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
+export function withSample(
+  options: SolveOptions,
+  rows: Reservoir | undefined,
+  classes?: ClassRows | undefined,
+): SolveOptions {
+  const sampled = options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
+  return options.collapse && classes?.sample ? { ...sampled, predicted: classes.predicted() } : sampled;
+}
+
+/** Rows kept per layer and split to compare what the network predicts for them with the nearest class mean. */
+const predictedRows = 500;
+
+/** The rows of a period whose classes are known: summed by class, and some kept with what the network predicts for them. */
+export class ClassRows {
+  /** Rows with what is predicted for them. */
+  sample: Reservoir | undefined;
+  readonly #sums: () => CovarianceAccumulator;
+
+  /** @param sums has the sums by class */
+  constructor(sums: () => CovarianceAccumulator) {
+    this.#sums = sums;
+  }
+
+  /** What of a pass is to be kept until its classes are known; undefined if the rows of its items vary in number. */
+  static itemsOf({ output, view, mask, items, rows }: Pass<LayerOutput>): ((row: number) => number) | undefined {
+    const perItem = sampleSize(output.shape, view, mask, items).rows / items;
+    if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
+    return (row) => Math.floor((rows?.[row] ?? row) / perItem);
+  }
+
+  /** Adds rows. @param itemOf the item to which each row belongs */
+  add({ values, features }: SampleMatrix, { labels, predictions }: ItemClasses, itemOf: (row: number) => number): void {
+    const ofRows = (classes: ArrayLike<number>) =>
+      Int32Array.from({ length: values.length / features }, (_, row) => classes[itemOf(row)]);
+    this.#sums().updateClasses(values, ofRows(labels));
+    if (predictions === undefined) return;
+    this.sample ??= new Reservoir(predictedRows, features);
+    this.sample.add(values, ofRows(predictions));
+  }
+
+  /** The rows that are kept, and what is predicted for them. */
+  predicted(): SolveOptions['predicted'] {
+    const { sample } = this;
+    return sample && { rows: sample.toArray(), classes: Int32Array.from(sample.tags()) };
+  }
 }
 
 /** A layer's solved period. */

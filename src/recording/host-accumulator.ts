@@ -1,12 +1,13 @@
 import { CovarianceAccumulator } from '../statistics/covariance.js';
-import { NeuralCollapse } from '../statistics/neural-collapse.js';
 import { Reservoir } from '../statistics/reservoir.js';
 import { CovarianceSketch } from '../statistics/sketch.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
 import { solveInBackground } from '../statistics/threads/solver.js';
 import { afterwards, type Computation, computed, mapped } from '../statistics/threads/thread.js';
 import {
+  ClassRows,
   checkFeatures,
+  type ItemClasses,
   type Kept,
   type LayerAccumulator,
   type LayerOutput,
@@ -15,7 +16,7 @@ import {
   type SolvedLayer,
   withSample,
 } from './accumulator.js';
-import { type SampleMatrix, sampleSize } from './samples.js';
+import type { SampleMatrix } from './samples.js';
 
 /** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
 interface Period {
@@ -23,7 +24,7 @@ interface Period {
   /** In its place, if the rows are too wide for it. */
   sketch: CovarianceSketch | undefined;
   rows: Reservoir | undefined;
-  classes: NeuralCollapse | undefined;
+  classes: ClassRows | undefined;
   reading: Set<Promise<void>>;
 }
 
@@ -64,14 +65,31 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
   add(pass: Pass<T>): void {
     const period = this.#period;
     const { shape } = pass.output;
-    const labels = this.#kept.classes ? labelsOf(pass) : undefined;
+    const itemOf = this.#kept.classes && pass.classes ? ClassRows.itemsOf(pass) : undefined;
+    let rows: SampleMatrix | undefined;
     const reading = this.#reader.read(pass, (samples) => {
       this.#accumulate(period, samples, shape);
-      if (labels === undefined) return;
-      period.classes ??= new NeuralCollapse(samples.features);
-      period.classes.update(samples.values, labels);
+      if (itemOf !== undefined) rows = { ...samples, values: samples.values.slice() };
     });
-    if (reading === undefined) return;
+    if (reading !== undefined) this.#await(period, reading);
+    if (itemOf === undefined) return;
+    pass.classes?.whenKnown((classes) => {
+      const add = (known: ItemClasses | undefined) => {
+        if (rows === undefined || known === undefined || period.accumulator === undefined) return;
+        const { accumulator } = period;
+        period.classes ??= new ClassRows(() => accumulator);
+        period.classes.add(rows, known, itemOf);
+      };
+      if (reading === undefined && !(classes instanceof Promise)) add(classes);
+      else
+        this.#await(
+          period,
+          Promise.all([classes, reading]).then(([known]) => add(known)),
+        );
+    });
+  }
+
+  #await(period: Period, reading: Promise<void>): void {
     const settled: Promise<void> = reading.catch(this.#report).finally(() => period.reading.delete(settled));
     period.reading.add(settled);
   }
@@ -84,11 +102,13 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
       const { accumulator, sketch, rows, classes } = period;
       if (sketch !== undefined && accumulator === undefined) return computed(() => ({ solved: sketch.solve() }));
       if (accumulator === undefined) return computed(() => undefined);
-      const collapse = classes?.measures();
-      return mapped(solveInBackground(accumulator, withSample(options, rows), endPeriod, copies), (solved) => ({
-        solved: collapse ? { ...solved, collapse } : solved,
-        rows,
-      }));
+      return mapped(
+        solveInBackground(accumulator, withSample(options, rows, classes), endPeriod, copies),
+        (solved) => ({
+          solved,
+          rows,
+        }),
+      );
     };
     return period.reading.size > 0 ? afterwards(Promise.all(period.reading), begin) : begin();
   }
@@ -132,15 +152,4 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
 /** @param previous its directions are good for the next period, too */
 function newPeriod(previous?: CovarianceSketch): Period {
   return { accumulator: undefined, sketch: previous?.next(), rows: undefined, classes: undefined, reading: new Set() };
-}
-
-/** The class of each row of a pass; undefined if labels were not given, or masks make rows of an item vary in number. */
-function labelsOf({ output, view, mask, items, rows }: Pass<LayerOutput>): number[] | undefined {
-  const { labels, shape } = output;
-  if (labels === undefined) return undefined;
-  const all = sampleSize(shape, view, mask, items).rows;
-  const perItem = all / items;
-  if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
-  const labelOf = (row: number) => labels[Math.floor(row / perItem)];
-  return rows === undefined ? Array.from({ length: all }, (_, row) => labelOf(row)) : Array.from(rows, labelOf);
 }

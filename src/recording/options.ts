@@ -4,6 +4,7 @@ import type { MeasureOptions } from '../saturation/measure-layer.js';
 import {
   correctedStats,
   healthStats,
+  type ScalarStat,
   type Stat,
   scalarStatNames,
   scalarStats,
@@ -122,6 +123,7 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly storedEigenvalues: number;
   readonly initialEpoch: number;
   readonly signal: AbortSignal | undefined;
+  readonly classesByName: boolean;
 }
 
 /** The names of all options of a recorder. */
@@ -167,6 +169,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     neighbors: needs('sample'),
     units: needs('units'),
     classes: needs('labels'),
+    classesByName: Array.isArray(options.stats) && options.stats.some(isOfClasses),
     threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [
@@ -203,6 +206,11 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     signal: options.signal,
   };
+}
+
+function isOfClasses(stat: unknown): boolean {
+  const name = statNamed(String(stat));
+  return name !== undefined && name in scalarStats && scalarStats[name as ScalarStat].basis === 'labels';
 }
 
 const defaultStats: readonly Stat[] = ['saturation', ...correctedStats, 'intrinsicDimensionality', 'spectrum'];

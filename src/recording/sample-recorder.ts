@@ -1,11 +1,13 @@
 import { warn } from '#platform';
 import type { Split } from '../saturation/epoch.js';
+import { selfDualityOf } from '../statistics/neural-collapse.js';
 import { sketchedRows, WIDEST_SKETCH } from '../statistics/sketch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import type { LayerKernel, SolveOptions } from '../statistics/threads/solve.js';
+import { independentRows, type LayerKernel, type Solved, type SolveOptions } from '../statistics/threads/solve.js';
 import { type Computation, mapped } from '../statistics/threads/thread.js';
 import {
   type AccumulatorFactory,
+  type BatchClasses,
   type FirstOutput,
   type LayerAccumulator,
   type LayerOutput,
@@ -52,7 +54,7 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly neighbors: boolean;
   /** Whether what tells dead units and outliers is summed. */
   readonly units: boolean;
-  /** Whether rows are summed by class, where labels are given. */
+  /** Whether rows are summed by class, where classes are known. */
   readonly classes: boolean;
 }
 
@@ -82,6 +84,8 @@ export interface LayerPass<T> {
   /** N x T; 0 marks a padding step. */
   readonly mask: ArrayLike<number> | undefined;
   readonly batch: BatchPlace;
+  /** The classes of its items; undefined if there are none. */
+  readonly classes?: BatchClasses | undefined;
   /** How many items (images, sequences) the epoch will bring in this split; undefined if that is unknown. */
   readonly expectedItems: number | undefined;
 }
@@ -163,6 +167,8 @@ export class SampleRecorder<T extends LayerOutput> {
   readonly #accumulators: AccumulatorFactory<T>;
   /** Finds a layer's kernel as it is when this is called; undefined where layers have no weights. */
   kernelOf: ((layer: string) => Promise<LayerKernel | undefined>) | undefined;
+  /** Finds the weights (classes x features) of the classifier that a layer feeds, as they are when this is called; undefined if it feeds none. */
+  classifierOf: ((layer: string) => Promise<Float64Array | undefined>) | undefined;
   /** Layers that are left out because they are too wide, and their widths; those that no warning has named yet. */
   readonly #tooWide = new Map<string, number>();
   readonly #unnamed: string[] = [];
@@ -205,7 +211,7 @@ export class SampleRecorder<T extends LayerOutput> {
    *
    * @throws what the accumulator throws, e.g. because values cannot be read
    */
-  add(split: Split, name: string, { output, view, mask, batch, expectedItems }: LayerPass<T>): void {
+  add(split: Split, name: string, { output, view, mask, batch, classes, expectedItems }: LayerPass<T>): void {
     if (this.#isLeftOut(split, name, output, view)) return;
     const { shape, dtype } = output;
     const entry = this.#entryOf(split, name, () => ({ shape, dtype, view, masked: mask !== undefined }));
@@ -223,7 +229,7 @@ export class SampleRecorder<T extends LayerOutput> {
       entry.picked += most;
     }
     if (picked?.length === 0) return;
-    entry.accumulator.add({ output, view, mask, items, rows: picked });
+    entry.accumulator.add({ output, view, mask, items, rows: picked, classes });
     entry.items = Math.max(entry.items, itemsBefore + items);
     entry.features = size.features;
     entry.rows += picked?.length ?? size.rows;
@@ -245,15 +251,16 @@ export class SampleRecorder<T extends LayerOutput> {
   solve(options: SolveOptions, endPeriod: boolean): RecordedLayer[] {
     const order = new Map([...this.#ordered].map((name, index) => [name, index]));
     const used = [...this.#entries.values()].filter((entry) => entry.isUsed);
-    const kernels = options.kernel ? this.#kernelsOf(used) : undefined;
+    const kernels = options.kernel ? this.#eachOnce(used, 'weights', this.kernelOf) : undefined;
+    const classifiers = options.collapse ? this.#eachOnce(used, 'classifier', this.classifierOf) : undefined;
     used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
     return used.map((entry) => {
       const { rows, effectiveRows: effective } = entry;
+      // Rows that were left out were worth as much as the others.
+      const independence = rows > 0 ? effective / rows : 0;
       const solved = mapped(
-        entry.accumulator.solve(options, endPeriod),
-        (taken) =>
-          // Rows that were left out were worth as much as the others.
-          taken && withEffectiveSamples(taken, rows > 0 ? (taken.solved.count * effective) / rows : 0),
+        entry.accumulator.solve({ ...options, independence }, endPeriod),
+        (taken) => taken && withEffectiveSamples(taken, independence),
       );
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
       solved.result.catch(() => {});
@@ -268,23 +275,33 @@ export class SampleRecorder<T extends LayerOutput> {
       entry.batches = new BatchCount();
       entry.batch = undefined;
       const { split, name: layer, accumulator } = entry;
-      return { split, layer, strategy: accumulator.strategy, solved: withKernel(solved, kernels?.get(layer)) };
+      const withWeights = withFound(solved, kernels?.get(layer), (taken, kernel) => ({ ...taken, kernel }));
+      return {
+        split,
+        layer,
+        strategy: accumulator.strategy,
+        solved: withFound(withWeights, classifiers?.get(layer), withSelfDuality),
+      };
     });
   }
 
-  /** The kernels of these layers, each found once. */
-  #kernelsOf(entries: readonly Entry<T>[]): Map<string, Promise<LayerKernel | undefined>> {
-    const kernels = new Map<string, Promise<LayerKernel | undefined>>();
+  /** What is found for each of these layers, once. @param what it is, in words */
+  #eachOnce<F>(
+    entries: readonly Entry<T>[],
+    what: string,
+    find: ((layer: string) => Promise<F | undefined>) | undefined,
+  ): Map<string, Promise<F | undefined>> {
+    const all = new Map<string, Promise<F | undefined>>();
     for (const { name } of entries) {
-      const report = (error: unknown) => void this.#report(error, `weights of layer '${name}'`);
-      const kernel =
-        kernels.get(name) ??
-        this.kernelOf?.(name)
+      const report = (error: unknown) => void this.#report(error, `${what} of layer '${name}'`);
+      const one =
+        all.get(name) ??
+        find?.(name)
           .catch(report)
           .then((found) => found ?? undefined);
-      if (kernel !== undefined) kernels.set(name, kernel);
+      if (one !== undefined) all.set(name, one);
     }
-    return kernels;
+    return all;
   }
 
   /** What each layer of the running period has accumulated so far, for saving. */
@@ -450,22 +467,28 @@ export class SampleRecorder<T extends LayerOutput> {
 }
 
 /** A solved layer that knows how many independent rows its samples are worth: a whole number, 1 at least if there are any. */
-function withEffectiveSamples(taken: SolvedLayer, effective: number): SolvedLayer {
-  const { count } = taken.solved;
-  const effectiveSamples = Math.min(count, Math.max(1, Math.round(effective)));
+function withEffectiveSamples(taken: SolvedLayer, independence: number): SolvedLayer {
+  const effectiveSamples = independentRows(taken.solved.count, independence);
   return { ...taken, solved: { ...taken.solved, effectiveSamples } };
 }
 
-/** A solved layer with its kernel; without it for one who cannot wait. */
-function withKernel(
+/** A solved layer with what is found meanwhile; without it for one who cannot wait. */
+function withFound<F>(
   solved: RecordedLayer['solved'],
-  kernel: Promise<LayerKernel | undefined> | undefined,
+  finding: Promise<F | undefined> | undefined,
+  add: (taken: Solved, found: F) => Solved,
 ): RecordedLayer['solved'] {
-  if (kernel === undefined) return solved;
-  const result = Promise.all([solved.result, kernel]).then(
-    ([taken, found]) => taken && { ...taken, solved: { ...taken.solved, kernel: found } },
+  if (finding === undefined) return solved;
+  const result = Promise.all([solved.result, finding]).then(
+    ([taken, found]) => taken && (found === undefined ? taken : { ...taken, solved: add(taken.solved, found) }),
   );
   // The caller awaits the layers one after another.
   result.catch(() => {});
   return { result, now: (deadline) => solved.now(deadline) };
+}
+
+function withSelfDuality(solved: Solved, classifier: Float64Array): Solved {
+  const { collapse, features } = solved;
+  if (collapse === undefined) return solved;
+  return { ...solved, collapse: { ...collapse, nc3: selfDualityOf(collapse.means, features, classifier) } };
 }

@@ -9,7 +9,7 @@ import {
   ArrayAccumulators,
   type ArrayOutput,
   arrayOutput,
-  checkedLabels,
+  checkedClasses,
   checkObserveOptions,
   type ObserveOptions,
 } from './array-output.js';
@@ -26,6 +26,8 @@ const observeOptionNames: OptionNames<ObserveOptions> = {
   kind: true,
   recurrent: true,
   labels: true,
+  predictions: true,
+  classifier: true,
 };
 
 /**
@@ -53,6 +55,8 @@ export class SaturationRecorder implements AsyncDisposable {
   readonly #epochs: EpochWriter;
   readonly #failures = new FailureLog('SaturationRecorder: ');
   readonly #names: string[] = [];
+  /** The weights of the classifier that a layer feeds, by its name. */
+  readonly #classifiers = new Map<string, Float64Array>();
   #isStopped = false;
   #closing: Promise<void> | undefined;
 
@@ -73,6 +77,7 @@ export class SaturationRecorder implements AsyncDisposable {
     const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationRecorder') : (logdir as SummaryWriter);
     const { add, warnOnce } = this.#failures;
     this.#samples = new SampleRecorder(this.#options, new ArrayAccumulators(), add);
+    this.#samples.classifierOf = async (layer) => this.#classifiers.get(layer);
     const targets = new SaveTargets(destination, this.#options, add);
     const where = typeof destination === 'string' ? destination : destination.logdir;
     this.#epochs = new EpochWriter(this.#samples, targets, this.#options, add, warnOnce, where);
@@ -114,10 +119,11 @@ export class SaturationRecorder implements AsyncDisposable {
     checkOptionNames(call, options, observeOptionNames);
     const output = arrayOutput(activations, call);
     const { view, mask } = checkObserveOptions(output.shape, options, this.#options, call);
-    const labels = checkedLabels(options.labels, output.shape[0], call);
+    const classes = checkedClasses(options, output.shape[0], call);
     if (!this.#names.includes(name)) this.#names.push(name);
     if (!this.isRecording) return undefined;
     this.#epochs.noteRows();
+    if (options.classifier !== undefined) this.#classifiers.set(name, Float64Array.from(options.classifier));
     let reading: Promise<unknown> | undefined;
     const read = () => {
       const values = output.read();
@@ -126,10 +132,11 @@ export class SaturationRecorder implements AsyncDisposable {
     };
     const batch = { run: newRun(), index: 0 };
     this.#samples.add(split, name, {
-      output: { ...output, read, labels },
+      output: { ...output, read },
       view,
       mask,
       batch,
+      classes: classes && { whenKnown: (use) => use(classes) },
       expectedItems: undefined,
     });
     return reading?.then(

@@ -1,6 +1,7 @@
 import { describe } from '../errors.js';
 import { type MomentSums, newMoments, packedLength, type Rows, type SummedBy } from '../kernels/moments.js';
 import { newUnitSums, type UnitSums } from '../kernels/units.js';
+import { type ClassSums, mostClasses } from './class-sums.js';
 
 /* What a CovarianceAccumulator consists of, as plain arrays and as bytes. */
 
@@ -29,6 +30,8 @@ export interface AccumulatorState {
   precision: Precision;
   /** Of all rows, folded and waiting; undefined if they are not summed. */
   units?: UnitSums;
+  /** Of the rows whose class is known; undefined if there are none. */
+  classes?: ClassSums;
 }
 
 /**
@@ -49,15 +52,18 @@ export function coarser(one: Precision, other: Precision): Precision {
  * The format of toBytes and fromBytes, little-endian. A header of 48 bytes: 8 bytes of ASCII "dtbcov02", then float64
  * features, rejected, and count (0: no moments), uint32 waiting rows, uint8 bytes per number of those rows (4 or 8), uint8
  * index of the precision, uint8 kernels that summed (0: none; see `summers`), uint8 1 if there are sums per unit, otherwise
- * 0, uint32 checksum of all other bytes (see `checksumOf`), uint32 0. Then, if count > 0, float64 shift, offset (features
- * each) and scatter (packed lower triangle). Then the sums per unit: float64 count, largest, varied, kurtosis, and absolute and
- * nonzero (features each). Then the waiting rows. Version "dtbcov01" had neither checksum nor the 0 and is still read.
+ * 0, uint32 checksum of all other bytes (see `checksumOf`), uint32 number of classes whose rows are summed. Then, if count > 0,
+ * float64 shift, offset (features each) and scatter (packed lower triangle). Then the sums per unit: float64 count, largest,
+ * varied, kurtosis, and absolute and nonzero (features each). Then, if there are classes, float64 counts (classes), shift
+ * (features) and sums (classes x features). Then the waiting rows. Version "dtbcov01" had neither checksum nor classes and is
+ * still read.
  */
 const FAMILY = 'dtbcov';
 const VERSION = '02';
 const HEADER_BYTES = 48;
 const UNCHECKED_HEADER_BYTES = 40;
 const CHECKSUM_AT = 40;
+const CLASSES_AT = 44;
 /** By index, the kernels that summed. */
 const summers: readonly (SummedBy | undefined)[] = [undefined, 'wasm', 'wasm-fma', 'typescript', 'several'];
 
@@ -88,9 +94,10 @@ function checksumOf(bytes: Uint8Array): number {
 
 /** Encodes a state. */
 export function encode(state: AccumulatorState): Uint8Array {
-  const { features, moments, rows, units } = state;
+  const { features, moments, rows, units, classes } = state;
   const parts: Float64Array[] = moments ? [moments.shift, moments.offset, moments.scatter] : [];
   if (units) parts.push(units.counts, units.absolute, units.nonzero);
+  if (classes) parts.push(classes.counts, classes.shift, classes.sums);
   const numbers = parts.reduce((sum, { length }) => sum + length, 0);
   const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
   const view = new DataView(bytes.buffer);
@@ -103,6 +110,7 @@ export function encode(state: AccumulatorState): Uint8Array {
   view.setUint8(37, precisions.indexOf(state.precision));
   view.setUint8(38, summers.indexOf(moments?.kernels));
   view.setUint8(39, units ? 1 : 0);
+  view.setUint32(CLASSES_AT, classes?.counts.length ?? 0, true);
   let at = HEADER_BYTES;
   for (const part of rows ? [...parts, rows] : parts) {
     const end = at + part.byteLength;
@@ -153,9 +161,18 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   const precision: Precision | undefined = precisions[view.getUint8(37)];
   const summer = view.getUint8(38);
   const hasUnits = view.getUint8(39);
-  const numbers = (count > 0 ? 2 * features + packedLength(features) : 0) + hasUnits * (4 + 2 * features);
+  const labelled = header === HEADER_BYTES ? view.getUint32(CLASSES_AT, true) : 0;
+  const numbers =
+    (count > 0 ? 2 * features + packedLength(features) : 0) +
+    hasUnits * (4 + 2 * features) +
+    (labelled > 0 ? labelled + (labelled + 1) * features : 0);
   const expected = header + numbers * 8 + waiting * features * width;
-  const isKnown = (width === 4 || width === 8) && precision !== undefined && hasUnits <= 1 && summer < summers.length;
+  const isKnown =
+    (width === 4 || width === 8) &&
+    precision !== undefined &&
+    hasUnits <= 1 &&
+    summer < summers.length &&
+    labelled <= mostClasses;
   if (!isKnown || bytes.length !== expected) {
     throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
   }
@@ -183,6 +200,18 @@ export function decode(bytes: Uint8Array): AccumulatorState {
       throw new RangeError('fromBytes: expected sums of absolute values and counts, got a negative number or a NaN');
     }
   }
+  let classes: ClassSums | undefined;
+  if (labelled > 0) {
+    classes = {
+      counts: new Float64Array(labelled),
+      shift: new Float64Array(features),
+      sums: new Float64Array(labelled * features),
+    };
+    for (const part of [classes.counts, classes.shift, classes.sums]) readInto(part);
+    if (!classes.counts.every((rows) => Number.isSafeInteger(rows) && rows >= 0)) {
+      throw new RangeError('fromBytes: expected numbers of rows of classes, got one that is no integer >= 0');
+    }
+  }
   let rows: Rows | undefined;
   if (waiting > 0) {
     rows = width === 4 ? new Float32Array(waiting * features) : new Float64Array(waiting * features);
@@ -196,7 +225,7 @@ export function decode(bytes: Uint8Array): AccumulatorState {
       throw new RangeError(`fromBytes: expected undamaged bytes, whose checksum is ${noted}, got bytes with ${found}`);
     }
   }
-  return { features, rejected, moments, rows, precision, units };
+  return { features, rejected, moments, rows, precision, units, classes };
 }
 
 function whole(what: string, value: number, least = 0): number {

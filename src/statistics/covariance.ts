@@ -21,6 +21,7 @@ import {
   encode,
   type Precision,
 } from './accumulator-state.js';
+import { addClasses, type ClassSums, mergeClasses } from './class-sums.js';
 import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
 
 /*
@@ -63,6 +64,8 @@ export class CovarianceAccumulator {
   #checked = 0;
   /** Sums per unit over all rows, if they were asked for. */
   #units: UnitSums | undefined;
+  /** Sums per class over the rows whose class is known. */
+  #classes: ClassSums | undefined;
 
   /**
    * An accumulator without rows.
@@ -205,6 +208,16 @@ export class CovarianceAccumulator {
     if (this.#units) kernels().addUnits(this.#units, rows, rows.length / this.features);
   }
 
+  /** @internal Adds rows to the sums per class alone: rows that `update` adds to the others. */
+  updateClasses(rows: Rows, labels: ArrayLike<number>): void {
+    this.#classes = addClasses(this.#classes, this.features, rows, labels);
+  }
+
+  /** @internal Sums per class; undefined if there are none. */
+  get classes(): ClassSums | undefined {
+    return this.#classes;
+  }
+
   /**
    * Adds all rows of another accumulator, which stays as it is.
    *
@@ -219,6 +232,7 @@ export class CovarianceAccumulator {
     const moments = other.#moments;
     const rejected = other.#rejected;
     const units = other.#units;
+    const classes = other.#classes;
     this.#precision = coarser(this.#precision, other.#precision);
     if (moments) {
       this.#fold();
@@ -227,6 +241,7 @@ export class CovarianceAccumulator {
     if (rows) this.updateMoments(rows);
     this.#rejected += rejected;
     if (units && this.#units) mergeUnits(this.#units, units);
+    if (classes) this.#classes = mergeClasses(this.#classes, classes);
   }
 
   /** Forgets all rows. */
@@ -238,6 +253,7 @@ export class CovarianceAccumulator {
     this.#rejected = 0;
     this.#precision = 'float64';
     if (this.#units) this.#units = newUnitSums(this.features);
+    this.#classes = undefined;
   }
 
   // What the rows give.
@@ -355,6 +371,7 @@ export class CovarianceAccumulator {
   static fromState(state: AccumulatorState, options?: AccumulatorOptions): CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features, options);
     if (state.units) accumulator.#units = state.units;
+    accumulator.#classes = state.classes;
     accumulator.#rejected = state.rejected;
     accumulator.#precision =
       state.rows instanceof Float32Array ? coarser(state.precision, 'float32 rows') : state.precision;
@@ -372,6 +389,7 @@ export class CovarianceAccumulator {
       rows: this.#waitingRows(),
       precision: this.#precision,
       units: this.#units,
+      classes: this.#classes,
     };
   }
 

@@ -7,6 +7,7 @@ export class Reservoir {
   /** Rows offered so far; of rows with a NaN or an Infinity, those that would have been chosen do not count. */
   seen = 0;
   readonly #rows: Float32Array[] = [];
+  readonly #tags: number[] = [];
   #state: number;
   /** How many rows are passed over before the next one is chosen. */
   #left = 0;
@@ -30,8 +31,9 @@ export class Reservoir {
    * Offers rows, which are copied as float32 if they are chosen.
    *
    * @param samples n x features numbers, row-major; less than a row at the end is ignored
+   * @param tags a number that stays with each row
    */
-  add(samples: ArrayLike<number>): void {
+  add(samples: ArrayLike<number>, tags?: ArrayLike<number>): void {
     const { features, capacity } = this;
     const count = Math.floor(samples.length / features);
     for (let index = 0; index < count; index++) {
@@ -50,6 +52,7 @@ export class Reservoir {
       this.seen++;
       const row = (this.#rows[slot] ??= new Float32Array(features));
       for (let column = 0; column < features; column++) row[column] = samples[from + column];
+      if (tags !== undefined) this.#tags[slot] = tags[index];
       if (this.seen >= capacity) this.#drawNext();
     }
   }
@@ -62,6 +65,11 @@ export class Reservoir {
   /** The rows chosen so far, each of `features` numbers. */
   rows(): readonly Float32Array[] {
     return this.#rows;
+  }
+
+  /** What was given with each of the rows chosen so far. */
+  tags(): readonly number[] {
+    return this.#tags;
   }
 
   /** The rows chosen so far in one piece, row-major. */

@@ -20,6 +20,7 @@ import {
   type SolvedLayer,
   withSample,
 } from '../../recording/accumulator.js';
+import type { SampleMatrix } from '../../recording/samples.js';
 import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
@@ -129,13 +130,15 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   #addKept(accumulator: CovarianceAccumulator, pass: Pass<Tensor>): void {
     const { units, rows } = this.#kept;
     if (!units && rows === 0) return;
-    readSamples(thinned(pass, this.#picked), ({ values, features }) => {
+    const add = ({ values, features }: SampleMatrix) => {
       this.#picked += values.length / features;
       accumulator.updateUnits(values);
       if (rows === 0) return;
       this.#rows ??= new Reservoir(rows, features);
       this.#rows.add(values);
-    });
+    };
+    // Their steps are long: to release a few rows would cost more than to collect them.
+    readSamples(thinned(pass, this.#picked), add, false);
   }
 
   /** Returns false, having added nothing, if that would not be exact. */

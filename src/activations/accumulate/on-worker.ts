@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import {
+  ClassRows,
   checkFeatures,
   type Kept,
   type LayerAccumulator,
@@ -32,6 +33,8 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   #features: number | undefined;
   /** The rows that are kept of this period. */
   #rows: Reservoir | undefined;
+  /** Its rows whose classes are known. */
+  #classes: ClassRows | undefined;
   /** Whether the thread has rows of this period. */
   #isSent = false;
 
@@ -53,10 +56,12 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   }
 
   add(pass: Pass<Tensor>): void {
+    const itemOf = this.#kept.classes && pass.classes ? ClassRows.itemsOf(pass) : undefined;
     readSamples(pass, (samples) => {
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, pass.output.shape);
       this.#addSamples(samples);
+      if (itemOf !== undefined) this.#addClasses({ ...samples, values: samples.values.slice() }, pass, itemOf);
       if (this.#kept.rows === 0) return;
       this.#rows ??= new Reservoir(this.#kept.rows, samples.features);
       this.#rows.add(samples.values);
@@ -64,7 +69,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   }
 
   solve(wanted: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
-    const options = withSample(wanted, this.#rows);
+    const options = withSample(wanted, this.#rows, this.#classes);
     const own = this.#own;
     const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
@@ -74,6 +79,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#own = undefined;
       this.#features = undefined;
       this.#rows = undefined;
+      this.#classes = undefined;
     }
     if (isLost) return computed(() => this.#throwLoss());
     if (own !== undefined) {
@@ -128,7 +134,20 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#isSent = true;
       return;
     }
+    this.#ownOf(features).update(values);
+  }
+
+  /** Classes come in the same training step, or in a validation's batch: this thread has the values at once. */
+  #addClasses(samples: SampleMatrix, { classes }: Pass<Tensor>, itemOf: (row: number) => number): void {
+    classes?.whenKnown((known) => {
+      if (known === undefined || known instanceof Promise || this.#features !== samples.features) return;
+      this.#classes ??= new ClassRows(() => this.#ownOf(samples.features));
+      this.#classes.add(samples, known, itemOf);
+    });
+  }
+
+  #ownOf(features: number): CovarianceAccumulator {
     this.#own ??= new CovarianceAccumulator(features, this.#kept);
-    this.#own.update(values);
+    return this.#own;
   }
 }
