@@ -102,9 +102,7 @@ const projects = {
         'crc-32/crc32c.js',
         'fast-png',
         'gifenc',
-        'long',
         'ml-matrix',
-        'protobufjs/minimal.js',
       ],
     },
     test: {

@@ -56,32 +56,97 @@ function writeWhole(path, text) {
   renameSync(temporary, path);
 }
 
-function buildProto() {
+/** The letters of src/encoding/message-codec.ts for the types of fields, and what those are in TypeScript. */
+const protoKinds = {
+  double: ['d', 'number'],
+  float: ['f', 'number'],
+  int32: ['i', 'number'],
+  uint32: ['u', 'number'],
+  bool: ['b', 'boolean'],
+  int64: ['l', 'number | bigint'],
+  uint64: ['w', 'number | bigint'],
+  string: ['s', 'string'],
+  bytes: ['y', 'Uint8Array'],
+};
+
+/** The messages of proto/ as tables, and their types. */
+async function buildProto() {
   const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
   const outputs = ['src/proto/tensorboard.js', 'src/proto/tensorboard.d.ts'];
   if (isFresh(inputs, outputs)) return;
   mkdirSync('src/proto', { recursive: true });
-  const entries = ['proto/event.proto', 'proto/graph.proto', 'proto/plugins.proto'];
-  const flags = [
-    '-t',
-    'static-module',
-    '-w',
-    'esm',
-    '-r',
-    'delve_tensorboard',
-    '--no-create',
-    '--no-convert',
-    '--no-verify',
-    '--no-delimited',
-    '--no-service',
-    '--no-typeurl',
-  ];
-  run(bin('protobufjs-cli', 'bin/pbjs'), [...flags, '--no-comments', '-o', outputs[0], ...entries]);
-  // The types need the comments, so they come from a second run.
-  const commented = 'src/proto/commented.js';
-  run(bin('protobufjs-cli', 'bin/pbjs'), [...flags, '-o', commented, ...entries]);
-  run(bin('protobufjs-cli', 'bin/pbts'), ['-o', outputs[1], commented]);
-  rmSync(commented);
+  const { default: protobuf } = await import('protobufjs');
+  const root = protobuf.loadSync(['event', 'graph', 'plugins'].map((name) => `proto/${name}.proto`)).resolveAll();
+  const [messages, enums, types] = [[], [], []];
+  const nameOf = ({ fullName }) => fullName.replace('.tensorboard.', '');
+  const typeOf = ({ resolvedType, type }, prefix) => {
+    if (resolvedType === null) return protoKinds[type][1];
+    const name = nameOf(resolvedType);
+    return `tensorboard.${resolvedType instanceof protobuf.Enum ? name : name.replace(/(\w+)$/, `${prefix}$1`)}`;
+  };
+  const visit = (holder, indent) => {
+    for (const each of holder.nestedArray) {
+      if (each instanceof protobuf.Enum) {
+        const values = Object.entries(each.values);
+        enums.push([nameOf(each), values.map(([name, number]) => `${name}=${number}`).join(' ')]);
+        const lines = values.map(([name, number]) => `${indent}  ${name} = ${number},`);
+        types.push(`${indent}enum ${each.name} {`, ...lines, `${indent}}`);
+        continue;
+      }
+      const [oneof, ...more] = each.oneofsArray;
+      if (more.length > 0) throw new Error(`${each.name} has more than one oneof, which the codec does not know`);
+      const fields = each.fieldsArray.sort((a, b) => a.id - b.id);
+      const stored = fields.map((field) => {
+        const { id, map, name, partOf, repeated, resolvedType, type } = field;
+        const mark = map ? '{' : repeated ? '*' : partOf ? '?' : '';
+        const isEnum = resolvedType instanceof protobuf.Enum;
+        if (map && (field.keyType !== 'string' || resolvedType === null)) throw new Error(`${name}: no known map`);
+        return `${name}${mark}=${id}${isEnum ? 'i' : resolvedType ? nameOf(resolvedType) : protoKinds[type][0]}`;
+      });
+      messages.push([nameOf(each), [oneof?.name ?? '', ...stored].join(' ')]);
+      const shapeOf = (field) => {
+        const one = typeOf(field, 'I');
+        return field.map ? `{ [key: string]: ${one} }` : field.repeated ? `(${one})[]` : one;
+      };
+      const given = fields.map((field) => `${indent}  ${field.name}?: ${shapeOf(field)} | null;`);
+      const unknown = `${indent}  $unknowns?: Uint8Array[];`;
+      const read = fields.map((field) => {
+        const isThere =
+          field.map || field.repeated || (!field.partOf && !(field.resolvedType instanceof protobuf.Type));
+        return `${indent}  ${field.name}${isThere ? '' : '?'}: ${shapeOf(field)}${isThere ? '' : ' | null'};`;
+      });
+      const what =
+        oneof && `${indent}  readonly ${oneof.name}?: ${oneof.oneof.map((name) => `'${name}'`).join(' | ')};`;
+      types.push(
+        `${indent}interface I${each.name} {`,
+        ...given,
+        unknown,
+        `${indent}}`,
+        `${indent}class ${each.name} {`,
+        `${indent}  constructor(properties?: tensorboard.${nameOf(each).replace(/(\w+)$/, 'I$1')});`,
+        ...read,
+        ...(what ? [what] : []),
+        unknown,
+        `${indent}  static encode(message: tensorboard.${nameOf(each).replace(/(\w+)$/, 'I$1')}): Uint8Array;`,
+        `${indent}  static decode(bytes: Uint8Array, options?: { keepUnknown?: boolean }): ${each.name};`,
+        `${indent}}`,
+      );
+      if (each.nestedArray.length > 0) {
+        types.push(`${indent}namespace ${each.name} {`);
+        visit(each, `${indent}  `);
+        types.push(`${indent}}`);
+      }
+    }
+  };
+  visit(root.lookup('tensorboard'), '  ');
+  const table = (entries) => `{\n${entries.map(([name, text]) => `  '${name}': '${text}',\n`).join('')}}`;
+  const origin = '// Generated from proto/ by scripts/build.mjs. Do not edit.\n';
+  writeWhole(
+    outputs[0],
+    `${origin}import { messagesOf } from '../encoding/message-codec.js';\n\n` +
+      `export const tensorboard = /* @__PURE__ */ messagesOf(${table(messages)}, ${table(enums)});\n`,
+  );
+  writeWhole(outputs[1], `${origin}export namespace tensorboard {\n${types.join('\n')}\n}\n`);
 }
 
 function buildKernels() {
@@ -348,7 +413,7 @@ async function buildWheel() {
 
 const pluginScript = 'tensorboard-plugin/src/tensorboard_plugin_saturation/static/index.js';
 
-buildProto();
+await buildProto();
 buildKernels();
 await buildWorker('src/statistics/threads/worker.ts', ['src/kernels', 'src/statistics']);
 await buildWorker('src/output/upload-worker.ts', ['src/output', 'src/encoding', 'src/platform']);

@@ -85,7 +85,7 @@ function copied(
   const value = tensorboard.Summary.Value.decode(summary.raw);
   value.tag = tag;
   if (lacks && from !== undefined) value.metadata = metadataOf(from);
-  return { ...summary, tag, raw: tensorboard.Summary.Value.encode(value).finish() };
+  return { ...summary, tag, raw: tensorboard.Summary.Value.encode(value) };
 }
 
 function metadataOf(raw: Uint8Array): tensorboard.ISummaryMetadata | undefined {

@@ -108,7 +108,7 @@ function checkBytes(bytes: unknown, option: string, name: MessageName): void {
 function blobSummary(tag: string, pluginName: string): StoredSummary {
   const metadata = new tensorboard.SummaryMetadata({ pluginData: { pluginName }, dataClass: 3 });
   const tensor = { dtype: 7, tensorShape: { dim: [{ size: 1 }] }, stringVal: [empty] };
-  return { tag, metadata, field: 8, bytes: tensorboard.TensorProto.encode(tensor).finish() };
+  return { tag, metadata, field: 8, bytes: tensorboard.TensorProto.encode(tensor) };
 }
 
 /** The error for a summary that would stop a loader or a dashboard. */

@@ -40,7 +40,7 @@ export function audioSummary(samples: Numbers, options: AudioOptions = {}, call 
     return {
       plugin: 'audio',
       // Without the encoding TensorBoard serves the file as application/octet-stream, which no player accepts.
-      content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }).finish(),
+      content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }),
       dataClass: DataClass.blobSequence,
       // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample if there is a data class.
       tensor: stringTensor(

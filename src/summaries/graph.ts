@@ -1,5 +1,4 @@
 /** Graphs of models, as GraphDef bytes, for TensorBoard's graphs dashboard. */
-import { encodeMessage } from '../encoding/protobuf.js';
 import { checkAttached, describe } from '../errors.js';
 import { checkMessage } from '../event/messages.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -30,7 +29,7 @@ export function graphDefOf(model: GraphLike, call = 'graph'): Uint8Array {
 }
 
 function encode(node: tensorboard.INodeDef[]): Uint8Array {
-  return encodeMessage(tensorboard.GraphDef, { node });
+  return tensorboard.GraphDef.encode({ node });
 }
 
 /** Checks that bytes are a GraphDef: TensorBoard would show an empty page for others. */

@@ -2,7 +2,7 @@
  * Hyperparameters: a session's values and end, and optionally the experiment all sessions belong to. All of it is in the
  * summaries' metadata; their tensors are empty.
  */
-import { decodeMessage, encodeMessage, tryDecodeMessage, wellFormed } from '../encoding/protobuf.js';
+import { decodeMessage, tryDecodeMessage, wellFormed } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import { checkText, secondsOf } from '../event/check-arguments.js';
 import type { HparamsValue, TensorValue } from '../event/event.js';
@@ -138,7 +138,7 @@ export function hparamsSummaries(
 function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): PluginSummary {
   return {
     plugin: 'hparams',
-    content: encodeMessage(HParamsPluginData, content),
+    content: HParamsPluginData.encode(content),
     dataClass: DataClass.tensor,
     tensor: floatTensor([], [0]),
     tagSuffix,

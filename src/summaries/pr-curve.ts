@@ -161,7 +161,7 @@ function encodeCounts(counts: PrCounts): PluginSummary {
   });
   return {
     plugin: 'pr_curves',
-    content: tensorboard.PrCurvePluginData.encode({ numThresholds: thresholds }).finish(),
+    content: tensorboard.PrCurvePluginData.encode({ numThresholds: thresholds }),
     dataClass: DataClass.tensor,
     tensor: floatTensor(rows, [6, thresholds]),
   };

@@ -166,7 +166,7 @@ export class Run {
       this.#records.add(start, Date.now());
       this.#records.add(start, Date.now());
       for (const event of after) {
-        const payload = tensorboard.Event.encode(event).finish();
+        const payload = tensorboard.Event.encode(event);
         this.#records.prepare(payload.length);
         for (const { tag, metadata } of event.summary?.value ?? []) {
           if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);

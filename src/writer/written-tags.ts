@@ -105,6 +105,6 @@ export class WrittenTags {
       value.metadata ??= known.metadata;
       this.addMetadata(value.tag!, known.metadata);
     }
-    return tensorboard.Event.encode(event).finish();
+    return tensorboard.Event.encode(event);
   }
 }

@@ -209,7 +209,7 @@ describe('what would command the terminal is shown, not obeyed', () => {
       value('other', { simpleValue: 1, metadata }),
       value(`bad${evil}`, { tensor: { dtype: 1, tensorShape: { dim: [{ size: 5 }] }, floatVal: [1, 2] } }),
     ];
-    const bytes = concat(events.map((event) => frameRecord(tensorboard.Event.encode(event).finish())));
+    const bytes = concat(events.map((event) => frameRecord(tensorboard.Event.encode(event))));
     writeFileSync(join(logdir, `tfevents${evil}`), bytes);
     writeFileSync(join(logdir, `z${evil}tfevents`), 'this is no event file at all');
     return logdir;
@@ -295,7 +295,7 @@ describe('a summary that cannot be decoded', () => {
     const metadata = { pluginData: { pluginName: 'scalars' } };
     const records = tags.map(([tag, good = 300], step) => {
       const value = [{ tag, tensor: { dtype: 4, intVal: [good] }, metadata }];
-      return frameRecord(tensorboard.Event.encode({ wallTime: 1, step, summary: { value } }).finish());
+      return frameRecord(tensorboard.Event.encode({ wallTime: 1, step, summary: { value } }));
     });
     const file = join(temporaryFolder(), 'a.tfevents');
     writeFileSync(file, concat(records));

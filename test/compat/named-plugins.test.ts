@@ -31,7 +31,7 @@ function fileOf(dataClass: number): Uint8Array {
       records.push({ wallTime: 2, step: 2, summary: { value: [{ tag, ...value }] } });
     }
   }
-  return concat(records.map((record) => frameRecord(tensorboard.Event.encode(record).finish())));
+  return concat(records.map((record) => frameRecord(tensorboard.Event.encode(record))));
 }
 
 /** The tags in each dashboard of TensorBoard. */

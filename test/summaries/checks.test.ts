@@ -19,10 +19,9 @@ const metadata = (pluginName: string, dataClass = 0, content?: Uint8Array) => ({
   pluginData: content === undefined ? { pluginName } : { pluginName, content },
   dataClass,
 });
-const hparams = (content: tb.IHParamsPluginData) =>
-  metadata('hparams', 2, tb.HParamsPluginData.encode(content).finish());
+const hparams = (content: tb.IHParamsPluginData) => metadata('hparams', 2, tb.HParamsPluginData.encode(content));
 const layout = 'custom_scalars__config__';
-const mesh = (content: tb.IMeshPluginData) => metadata('mesh', 2, tb.MeshPluginData.encode(content).finish());
+const mesh = (content: tb.IMeshPluginData) => metadata('mesh', 2, tb.MeshPluginData.encode(content));
 const nan = { numberValue: Number.NaN };
 
 /** An event with these summaries. */
@@ -33,7 +32,7 @@ const event = (...values: tb.Summary.IValue[]): TensorBoardEvent => ({
     tag: value.tag ?? '',
     plugin: '',
     value: 0,
-    raw: tb.Summary.Value.encode(value).finish(),
+    raw: tb.Summary.Value.encode(value),
   })),
 });
 
@@ -240,7 +239,7 @@ describe('a summary that harms its own tag at most is written as it is', () => {
     ],
     [
       'anything under another tag of hparams',
-      { tag: 'x', metadata: metadata('hparams', 2, tb.HParamsPluginData.encode({ version: 7 }).finish()), tensor: one },
+      { tag: 'x', metadata: metadata('hparams', 2, tb.HParamsPluginData.encode({ version: 7 })), tensor: one },
     ],
     ['a scalar in one row', { tag: 's', metadata: metadata('scalars'), tensor: float(1) }],
     [
@@ -276,7 +275,7 @@ describe('a summary that harms its own tag at most is written as it is', () => {
     writer.addEvent(event(value));
     await writer.flush();
     expect(decodeRecords(output.bytes)[1].summary!.value).toEqual([
-      tb.Summary.Value.decode(new Uint8Array(tb.Summary.Value.encode(value).finish())),
+      tb.Summary.Value.decode(tb.Summary.Value.encode(value)),
     ]);
   });
 });

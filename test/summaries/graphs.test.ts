@@ -144,7 +144,7 @@ describe('graphDefOf a LayersModel', () => {
 
 describe('graphDefOf anything else', () => {
   it('accepts the bytes of a GraphDef as they are', () => {
-    const bytes = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] }).finish();
+    const bytes = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] });
     expect(graphDefOf(bytes)).toBe(bytes);
   });
 
@@ -216,7 +216,7 @@ async function loaded() {
 
 /** The nodes after a round trip through bytes: what TensorBoard will read. */
 const onWire = (nodes: tensorboard.INodeDef[]) =>
-  tensorboard.GraphDef.decode(tensorboard.GraphDef.encode({ node: nodes }).finish()).node;
+  tensorboard.GraphDef.decode(tensorboard.GraphDef.encode({ node: nodes })).node;
 
 describe('graphModelNodes', () => {
   it('gives the operations of a loaded GraphModel with their edges and attributes', async () => {

@@ -7,7 +7,7 @@ import type { PluginSummary } from '../../src/summaries/plugin-summary.js';
 import { type Text, textSummary } from '../../src/summaries/text.js';
 import { base64, floatsOf, reference } from '../support/summary-fixtures.js';
 
-const tensorOf = (text: Text) => base64(tensorboard.TensorProto.encode(textSummary(text).tensor).finish());
+const tensorOf = (text: Text) => base64(tensorboard.TensorProto.encode(textSummary(text).tensor));
 
 describe('textSummary', () => {
   it("has the bytes of TensorBoard's own text summary", () => {

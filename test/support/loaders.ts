@@ -23,7 +23,7 @@ export function eventFile(records: readonly TestRecord[]): Uint8Array<ArrayBuffe
       if (fileVersion !== undefined) event.fileVersion = fileVersion;
       if (start) event.sessionLog = { status: tensorboard.SessionLog.SessionStatus.START };
       if (values) event.summary = { value: values.map(([tag, simpleValue]) => ({ tag, simpleValue })) };
-      return frameRecord(tensorboard.Event.encode(event).finish());
+      return frameRecord(tensorboard.Event.encode(event));
     }),
   );
 }

@@ -109,7 +109,7 @@ export function mutations(events: readonly TensorBoardEvent[], seed: number): ()
       );
     }
     for (let count = 1 + below(3); count > 0; count--) one(changes)();
-    return new Uint8Array(tb.Summary.Value.encode(value).finish());
+    return tb.Summary.Value.encode(value);
   }
 
   const mutateRaw = (raw: Uint8Array) => {

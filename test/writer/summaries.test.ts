@@ -559,9 +559,7 @@ describe('summaries', () => {
       await writer.close();
       expect(() => writer.addImage('x', [[1]])).toThrow(ClosedWriterError);
       expect(() => writer.addEmbedding('x', [[1]])).toThrow(ClosedWriterError);
-      expect(() => writer.addGraph(tensorboard.GraphDef.encode({ node: [{ name: 'a' }] }).finish())).toThrow(
-        ClosedWriterError,
-      );
+      expect(() => writer.addGraph(tensorboard.GraphDef.encode({ node: [{ name: 'a' }] }))).toThrow(ClosedWriterError);
       expect(() => writer.addHparams({ a: 1 })).toThrow(ClosedWriterError);
     });
   });
@@ -570,7 +568,7 @@ describe('summaries', () => {
     it('writes the graph into an event of its own', async () => {
       const output = new MemoryOutput();
       const writer = new SummaryWriter(output);
-      const graph = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] }).finish();
+      const graph = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] });
       writer.addGraph(graph);
       await writer.close();
       const graphs = [];
