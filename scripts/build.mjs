@@ -72,7 +72,7 @@ const protoKinds = {
 /** The messages of proto/ as tables, and their types. */
 async function buildProto() {
   const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
-  const outputs = ['src/proto/tensorboard.js', 'src/proto/tensorboard.d.ts'];
+  const outputs = ['messages.js', 'tensorboard.js', 'tensorboard.d.ts'].map((name) => `src/proto/${name}`);
   if (isFresh(inputs, outputs)) return;
   mkdirSync('src/proto', { recursive: true });
   const { default: protobuf } = await import('protobufjs');
@@ -127,8 +127,6 @@ async function buildProto() {
         ...read,
         ...(what ? [what] : []),
         unknown,
-        `${indent}  static encode(message: tensorboard.${nameOf(each).replace(/(\w+)$/, 'I$1')}): Uint8Array;`,
-        `${indent}  static decode(bytes: Uint8Array, options?: { keepUnknown?: boolean }): ${each.name};`,
         `${indent}}`,
       );
       if (each.nestedArray.length > 0) {
@@ -139,14 +137,30 @@ async function buildProto() {
     }
   };
   visit(root.lookup('tensorboard'), '  ');
-  const table = (entries) => `{\n${entries.map(([name, text]) => `  '${name}': '${text}',\n`).join('')}}`;
+  const constant = (name) => name.replaceAll('.', '_');
+  // What is in another message is a property of its class. Each is a constant by itself, so that bundlers leave out what is not used.
+  const nestedOf = (name) =>
+    [...messages, ...enums]
+      .filter(([other]) => other.startsWith(`${name}.`))
+      .map(([other]) => `${other.slice(name.length + 1)}: ${constant(other)}`);
+  const lines = [...enums].map(([name, text]) => [name, `enumOf('${text}')`]);
+  for (const [name, text] of messages.sort(([a], [b]) => b.split('.').length - a.split('.').length)) {
+    const held = new Set([...text.matchAll(/=\d+([A-Z][\w.]*)/g)].map(([, other]) => other));
+    const types = [...held].map((other) => (other === constant(other) ? other : `'${other}': ${constant(other)}`));
+    const nested = nestedOf(name);
+    const rest = nested.length > 0 ? `, { ${nested.join(', ')} }` : '';
+    const find = types.length > 0 || rest !== '' ? `, () => ({ ${types.join(', ')} })` : '';
+    lines.push([name, `messageOf('${text}'${find}${rest})`]);
+  }
+  const exported = ([name, code]) =>
+    `${name.includes('.') ? '' : 'export '}const ${constant(name)} = /* @__PURE__ */ ${code};\n`;
   const origin = '// Generated from proto/ by scripts/build.mjs. Do not edit.\n';
   writeWhole(
     outputs[0],
-    `${origin}import { messagesOf } from '../encoding/message-codec.js';\n\n` +
-      `export const tensorboard = /* @__PURE__ */ messagesOf(${table(messages)}, ${table(enums)});\n`,
+    `${origin}import { enumOf, messageOf } from '../encoding/message-codec.js';\n\n${lines.map(exported).join('')}`,
   );
-  writeWhole(outputs[1], `${origin}export namespace tensorboard {\n${types.join('\n')}\n}\n`);
+  writeWhole(outputs[1], `${origin}export * as tensorboard from './messages.js';\n`);
+  writeWhole(outputs[2], `${origin}export namespace tensorboard {\n${types.join('\n')}\n}\n`);
 }
 
 function buildKernels() {

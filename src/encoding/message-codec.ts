@@ -1,5 +1,5 @@
 /**
- * Protocol-buffer messages by a table, both directions: `scripts/build.mjs` makes the table from `proto/`. Bytes and objects are
+ * Protocol-buffer messages by a table, both directions: `scripts/build.mjs` makes a row for each from `proto/`. Bytes and objects are
  * those of protobufjs' generated code, which takes twenty times as much room: fields in the order of their numbers, repeated numbers
  * packed, defaults left out unless they are the member of a oneof that was chosen.
  * Source: https://protobuf.dev/programming-guides/encoding/
@@ -62,6 +62,9 @@ const empty = new Uint8Array(0);
 /** As protobuf's own parsers have it. */
 const maxDepth = 100;
 
+/** The types of the classes of messages. */
+const typesOf = new WeakMap<object, Type>();
+
 /** What the table says of a message, taken apart when it is first used. */
 class Type {
   readonly #text: string;
@@ -92,17 +95,8 @@ class Type {
           if (value != null && name !== '__proto__') (this as Properties)[name] = value;
         }
       }
-
-      static encode(message: Properties): Uint8Array {
-        return encode(type, message);
-      }
-
-      static decode(bytes: Uint8Array, { keepUnknown = false }: DecodeOptions = {}): Properties {
-        const wire = new WireReader();
-        wire.open(bytes, 0, bytes.length);
-        return decode(type, wire, new type.create(), 0, keepUnknown);
-      }
     } as unknown as Type['create'];
+    typesOf.set(this.create, this);
   }
 
   /** Finds the fields, and gives messages their defaults, unless that was done before. */
@@ -149,38 +143,32 @@ function isDefault(kind: Kind, value: unknown): boolean {
 }
 
 /**
- * The classes of messages and the enumerations of a table, by their names; what is in another message is a property of its class.
+ * The class of a message.
  *
- * @param messages by name: the name of its oneof, then its fields in the order of their numbers: name, `?` for a member of the
- * oneof, `*` for a list, `{` for a map, `=`, number, and a letter of `kinds` or the name of a message
- * @param enums by name: each value's name, `=` and number
+ * @param text the name of its oneof, then its fields in the order of their numbers: name, `?` for a member of the oneof, `*` for a
+ * list, `{` for a map, `=`, number, and a letter of `kinds` or the name of a message
+ * @param messages gives the classes of the messages that it holds, by name; asked when the message is first used
+ * @param nested what is in its namespace
  */
-export function messagesOf(
-  messages: Readonly<Record<string, string>>,
-  enums: Readonly<Record<string, string>>,
-): Record<string, unknown> {
-  const types = new Map<string, Type>();
-  for (const [name, text] of Object.entries(messages)) types.set(name, new Type(text, (other) => types.get(other)!));
-  const root: Record<string, unknown> = {};
-  const place = (path: string, value: unknown) => {
-    const names = path.split('.');
-    const last = names.pop()!;
-    const holder = names.reduce((at, name) => at[name] as Record<string, unknown>, root);
-    holder[last] = value;
-  };
-  for (const [name, { create }] of types) place(name, create);
-  for (const [name, text] of Object.entries(enums)) {
-    // Names by number are inherited, so that the names alone are listed.
-    const names: Record<string, string> = Object.create(null);
-    const values: Record<string, number> = Object.create(names);
-    for (const pair of text.split(' ')) {
-      const [key, value] = pair.split('=');
-      values[key] = Number(value);
-      names[value] = key;
-    }
-    place(name, values);
+export function messageOf(
+  text: string,
+  messages: () => Readonly<Record<string, object>> = () => ({}),
+  nested = {},
+): object {
+  return Object.assign(new Type(text, (name) => typesOf.get(messages()[name])!).create, nested);
+}
+
+/** An enumeration. @param text each value's name, `=` and number */
+export function enumOf(text: string): object {
+  // Names by number are inherited, so that the names alone are listed.
+  const names: Record<string, string> = Object.create(null);
+  const values: Record<string, number> = Object.create(names);
+  for (const pair of text.split(' ')) {
+    const [name, value] = pair.split('=');
+    values[name] = Number(value);
+    names[value] = name;
   }
-  return root;
+  return values;
 }
 
 /** What stands in front of so many bytes that are stored in a field. */
@@ -192,12 +180,54 @@ export function lengthDelimited(number: number, length: number): Uint8Array {
   return bytes;
 }
 
-/** Encodes in two passes: the first finds the lengths, so that the second writes everything in its place. */
-function encode(type: Type, message: Properties): Uint8Array {
+/** The class of a message: what it is made of, and what it is when it was decoded. */
+type MessageClass<Given extends object, Message extends object> = new (properties?: Given) => Message;
+
+/**
+ * Encodes a message. Half a surrogate pair in a text becomes U+FFFD: it has no UTF-8, and text that is not UTF-8 makes TensorBoard's
+ * Rust loader give up the file, and its dashboards fail for all runs.
+ *
+ * @throws RangeError if messages are nested deeper than parsers go
+ */
+export function encodeMessage<Given extends object>(of: MessageClass<Given, object>, message: Given): Uint8Array {
+  const type = typesOf.get(of)!;
+  // The first pass finds the lengths, so that the second writes everything in its place.
   const lengths: number[] = [];
-  const bytes = new Uint8Array(messageLength(type, message, lengths, 0));
-  new MessageWriter(bytes, lengths).message(type, message);
+  const bytes = new Uint8Array(messageLength(type, message as Properties, lengths, 0));
+  new MessageWriter(bytes, lengths).message(type, message as Properties);
   return bytes;
+}
+
+/**
+ * Decodes a message. Fields that this package does not know are dropped, unless they are asked for; its bytes are views.
+ *
+ * @throws MalformedMessageError if the bytes are not that message
+ */
+export function decodeMessage<Message extends object>(
+  of: MessageClass<never, Message>,
+  bytes: Uint8Array,
+  { keepUnknown = false }: DecodeOptions = {},
+): Message {
+  const type = typesOf.get(of)!;
+  const wire = new WireReader();
+  wire.open(bytes, 0, bytes.length);
+  return decode(type, wire, new type.create(), 0, keepUnknown) as Message;
+}
+
+/** Longer bytes are not decoded by `tryDecodeMessage`: a few bytes of a file may take a hundred in memory. */
+const maxTriedBytes = 2 ** 24;
+
+/** Decodes a message that may be absent; returns undefined if the bytes are empty, too many, or not that message. */
+export function tryDecodeMessage<Message extends object>(
+  of: MessageClass<never, Message>,
+  bytes: Uint8Array,
+): Message | undefined {
+  if (bytes.length === 0 || bytes.length > maxTriedBytes) return undefined;
+  try {
+    return decodeMessage(of, bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The length of a message. Those of what stands in it behind a length of its own are added to `lengths`, in the order of writing. */

@@ -2,8 +2,9 @@
  * Events and steps between this package's form and protobuf's, in both directions; `reader/event-decoder.ts` decodes the
  * events of a file.
  */
+
 import { concat } from '../encoding/bytes.js';
-import { lengthDelimited } from '../encoding/message-codec.js';
+import { decodeMessage, encodeMessage, lengthDelimited } from '../encoding/message-codec.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { Step, TensorBoardEvent } from './event.js';
 
@@ -17,7 +18,7 @@ export function stepProto(step: Step): number | bigint {
 
 /** Encodes an event that holds a summary. */
 export function encodeSummaryEvent(wallTime: number, step: Step, value: tensorboard.Summary.IValue[]): Uint8Array {
-  return tensorboard.Event.encode({ wallTime, step: stepProto(step), summary: { value } });
+  return encodeMessage(tensorboard.Event, { wallTime, step: stepProto(step), summary: { value } });
 }
 
 /** Encodes any event. Its summaries are written as `raw` holds them, so what was read is written back unchanged. */
@@ -41,12 +42,12 @@ export function encodeEvent(event: TensorBoardEvent): Uint8Array {
     const values = concat(event.summary.flatMap(({ raw }) => [lengthDelimited(1, raw.length), raw]));
     message.$unknowns = [lengthDelimited(5, values.length), values];
   }
-  return tensorboard.Event.encode(message);
+  return encodeMessage(tensorboard.Event, message);
 }
 
 /** Decodes an event for encoding it again: fields that this package does not know are kept. */
 export function decodeWhole(payload: Uint8Array): tensorboard.Event {
-  return tensorboard.Event.decode(payload, { keepUnknown: true });
+  return decodeMessage(tensorboard.Event, payload, { keepUnknown: true });
 }
 
 /**

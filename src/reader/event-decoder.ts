@@ -1,8 +1,9 @@
 /**
  * From the payload of a record to a TensorBoardEvent. A scalar's event, of which a file may hold millions, is read field by
- * field here; a tensor of another plugin goes to `summaries/plugins.ts` and everything else to protobufjs.
+ * field here; a tensor of another plugin goes to `summaries/plugins.ts` and everything else to `encoding/message-codec.ts`.
  */
-import { decodeMessage, MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
+import { decodeMessage } from '../encoding/message-codec.js';
+import { MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';

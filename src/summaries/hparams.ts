@@ -2,7 +2,8 @@
  * Hyperparameters: a session's values and end, and optionally the experiment all sessions belong to. All of it is in the
  * summaries' metadata; their tensors are empty.
  */
-import { decodeMessage, tryDecodeMessage, wellFormed } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage, tryDecodeMessage } from '../encoding/message-codec.js';
+import { wellFormed } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import { checkText, secondsOf } from '../event/check-arguments.js';
 import type { HparamsValue, TensorValue } from '../event/event.js';
@@ -138,7 +139,7 @@ export function hparamsSummaries(
 function tagged(tagSuffix: string, content: tensorboard.IHParamsPluginData): PluginSummary {
   return {
     plugin: 'hparams',
-    content: HParamsPluginData.encode(content),
+    content: encodeMessage(HParamsPluginData, content),
     dataClass: DataClass.tensor,
     tensor: floatTensor([], [0]),
     tagSuffix,

@@ -1,5 +1,5 @@
 /** Meshes and point clouds: one tensor each for vertices, faces and colors, under tags that differ in their suffix. */
-import { decodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage, tryDecodeMessage } from '../encoding/message-codec.js';
 import type { MeshValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
@@ -59,7 +59,7 @@ export function meshSummaries(
         const { contentType, tagSuffix, tensorOf } = partTypes[parts[i]];
         return {
           plugin: 'mesh',
-          content: MeshPluginData.encode({
+          content: encodeMessage(MeshPluginData, {
             name: tag,
             contentType,
             jsonConfig,

@@ -1,6 +1,7 @@
 /**
  * What a writer with `purgeStep` reads of the files that an earlier, crashed run left in its folder.
  */
+import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
 import { decodeWhole, stepProto } from '../event/encode-event.js';
 import type { Step } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -114,7 +115,7 @@ interface Decoded {
 
 function decode(bytes: Uint8Array, start: number, end: number): Decoded {
   const payload = bytes.subarray(start, end);
-  return { event: tensorboard.Event.decode(payload), payload };
+  return { event: decodeMessage(tensorboard.Event, payload), payload };
 }
 
 /** The last value of a tag in an event. */
@@ -152,5 +153,5 @@ function addToHistory(
 /** A copy that shares no memory with the payload, which the next record overwrites. */
 function copyOf(metadata: tensorboard.ISummaryMetadata | null | undefined): tensorboard.ISummaryMetadata | undefined {
   if (metadata === undefined || metadata === null) return undefined;
-  return tensorboard.SummaryMetadata.decode(tensorboard.SummaryMetadata.encode(metadata));
+  return decodeMessage(tensorboard.SummaryMetadata, encodeMessage(tensorboard.SummaryMetadata, metadata));
 }

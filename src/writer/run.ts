@@ -3,8 +3,10 @@
  * open. All writers of one folder share its Run (open-runs.ts). Events pass through a queue that keeps their order, get
  * metadata with the first event of each tag, are encoded, and go into a buffer of records.
  */
+
 import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
+import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
 import { frameRecord, payloadsOf } from '../encoding/record.js';
 import { messageOf } from '../errors.js';
 import type { StoredSummary } from '../event/check-event.js';
@@ -138,7 +140,7 @@ export class Run {
     if (event.fileVersion === undefined) this.#begin();
     else this.#begun = true;
     const payload = encodeEvent(event);
-    const values = event.summary === undefined ? [] : (tensorboard.Event.decode(payload).summary?.value ?? []);
+    const values = event.summary === undefined ? [] : (decodeMessage(tensorboard.Event, payload).summary?.value ?? []);
     this.#queue.add(
       () => {
         this.#records.prepare(payload.length);
@@ -166,7 +168,7 @@ export class Run {
       this.#records.add(start, Date.now());
       this.#records.add(start, Date.now());
       for (const event of after) {
-        const payload = tensorboard.Event.encode(event);
+        const payload = encodeMessage(tensorboard.Event, event);
         this.#records.prepare(payload.length);
         for (const { tag, metadata } of event.summary?.value ?? []) {
           if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);

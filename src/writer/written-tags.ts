@@ -3,7 +3,9 @@
  * plugin, name and description from the tag's first event in a file, so the first event carries metadata and later ones
  * leave it out. When a file is replaced or events are lost, every tag starts over.
  */
+
 import { warn } from '#platform';
+import { encodeMessage } from '../encoding/message-codec.js';
 import type { Step } from '../event/event.js';
 import { scalarBody } from '../event/scalar-record.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -105,6 +107,6 @@ export class WrittenTags {
       value.metadata ??= known.metadata;
       this.addMetadata(value.tag!, known.metadata);
     }
-    return tensorboard.Event.encode(event);
+    return encodeMessage(tensorboard.Event, event);
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { concat } from '../../src/encoding/bytes.js';
-import { lengthDelimited } from '../../src/encoding/message-codec.js';
+import { decodeMessage, encodeMessage, lengthDelimited } from '../../src/encoding/message-codec.js';
 import { checkEvent as checkEventWith } from '../../src/event/check-event.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
@@ -18,7 +18,7 @@ const event = (raw: Uint8Array): TensorBoardEvent => ({
   summary: [{ tag: 'x', plugin: 'scalars', value: 0, raw }],
 });
 const describedAtLength = (length: number) =>
-  tensorboard.Summary.Value.encode({
+  encodeMessage(tensorboard.Summary.Value, {
     tag: 'x',
     simpleValue: 1,
     metadata: { summaryDescription: 'x'.repeat(length) },
@@ -108,7 +108,7 @@ it('every summary in the fixtures is accepted', () => {
     if (!name.includes('tfevents')) continue;
     for (const { summary } of decodeRecords(readFileSync(join(folder, name)))) {
       for (const value of summary?.value ?? []) {
-        checkEvent(event(tensorboard.Summary.Value.encode(value)));
+        checkEvent(event(encodeMessage(tensorboard.Summary.Value, value)));
         count++;
       }
     }
@@ -134,7 +134,7 @@ it('any bytes either pass and decode, or are refused with a TypeError', () => {
         expect(error).toBeInstanceOf(TypeError);
         return;
       }
-      tensorboard.Summary.Value.decode(raw);
+      decodeMessage(tensorboard.Summary.Value, raw);
     }),
     { numRuns: 20_000 },
   );

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
@@ -107,7 +108,7 @@ it('runs purge their own files', async () => {
 it('damaged and torn files are read up to the damage', async () => {
   const logdir = temporaryFolder();
   const record = (step: number) =>
-    frameRecord(tensorboard.Event.encode({ step, summary: { value: [{ tag: 'torn', simpleValue: step }] } }));
+    frameRecord(encodeMessage(tensorboard.Event, { step, summary: { value: [{ tag: 'torn', simpleValue: step }] } }));
   writeFileSync(join(logdir, 'events.out.tfevents.0000000001.a'), 'no event file at all, but long enough for a header');
   writeFileSync(
     join(logdir, 'events.out.tfevents.0000000002.a'),
@@ -122,7 +123,8 @@ it('damaged and torn files are read up to the damage', async () => {
 });
 
 it('v1 values, several values in one event, steps beyond 2^53 and the order of files are respected', () => {
-  const file = (...events: tensorboard.IEvent[]) => events.map((event) => frameRecord(tensorboard.Event.encode(event)));
+  const file = (...events: tensorboard.IEvent[]) =>
+    events.map((event) => frameRecord(encodeMessage(tensorboard.Event, event)));
   const big = 2n ** 60n;
   const points = eventsAfterPurge(big + 2n, [
     file({ step: 7, summary: { value: [{ tag: 'a', simpleValue: 1 }] } }),
