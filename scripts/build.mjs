@@ -72,7 +72,7 @@ const protoKinds = {
 /** The messages of proto/ as tables, and their types. */
 async function buildProto() {
   const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
-  const outputs = ['messages.js', 'tensorboard.js', 'tensorboard.d.ts'].map((name) => `src/proto/${name}`);
+  const outputs = ['tensorboard.messages.js', 'tensorboard.js', 'tensorboard.d.ts'].map((name) => `src/proto/${name}`);
   if (isFresh(inputs, outputs)) return;
   mkdirSync('src/proto', { recursive: true });
   const { default: protobuf } = await import('protobufjs');
@@ -159,7 +159,7 @@ async function buildProto() {
     outputs[0],
     `${origin}import { enumOf, messageOf } from '../encoding/message-codec.js';\n\n${lines.map(exported).join('')}`,
   );
-  writeWhole(outputs[1], `${origin}export * as tensorboard from './messages.js';\n`);
+  writeWhole(outputs[1], `${origin}export * as tensorboard from './tensorboard.messages.js';\n`);
   writeWhole(outputs[2], `${origin}export namespace tensorboard {\n${types.join('\n')}\n}\n`);
 }
 

@@ -36,6 +36,6 @@ export function containerOf(bytes: Uint8Array, start: number, end: number): Cont
 }
 
 /** Whether two bytes begin a zlib stream that needs no dictionary. */
-export function isZlib(first: number, second: number): boolean {
+function isZlib(first: number, second: number): boolean {
   return (first & 15) === 8 && first >>> 4 <= 7 && (second & 0x20) === 0 && (first * 256 + second) % 31 === 0;
 }

@@ -6,8 +6,6 @@
  * compressed by gzip, where this takes 2.4.
  * Sources: RFC 1950 (zlib), RFC 1951 (deflate), RFC 1952 (gzip)
  */
-import { isZlib } from './containers.js';
-
 /** How far back a deflate stream may refer. */
 const windowBytes = 2 ** 15;
 /** The most that is unpacked at a time, up to one match. */
@@ -213,8 +211,9 @@ export class Inflater {
   }
 
   *#zlibHeader(): Generator<Need, void> {
-    const isZlibStream = isZlib(yield* this.#take(8), yield* this.#take(8));
-    if (this.#isWhole || !isZlibStream) throw new RangeError('bytes follow its end');
+    // A reader has looked at the header already (isZlib).
+    yield* this.#take(16);
+    if (this.#isWhole) throw new RangeError('bytes follow its end');
   }
 
   *#storedBlock(): Generator<Need, void> {

@@ -11,7 +11,10 @@ import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
 import { ReadTags } from './read-tags.js';
 
-const { LogMessage, SessionLog, SourceMetadata, TaggedRunMetadata } = tensorboard;
+const LogMessage = tensorboard.LogMessage;
+const SessionLog = tensorboard.SessionLog;
+const SourceMetadata = tensorboard.SourceMetadata;
+const TaggedRunMetadata = tensorboard.TaggedRunMetadata;
 
 /** More summaries of one event are left out: two bytes of a file can stand for a summary of hundreds of bytes in memory. */
 const maxSummaries = 2 ** 17;

@@ -5,10 +5,9 @@
 import { PackedStream, undecodable } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
-import { ByteSource, chunksOf, type EventInput, type RecordSource } from './byte-source.js';
+import { ByteSource, chunksOf, type EventInput, FileError, LaterSource, type RecordSource } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
 import { isRemote, sourcePath } from './places.js';
-import { FileError, RunFiles } from './run-files.js';
 
 /** Options of `readEvents`. */
 export interface ReadEventsOptions {
@@ -73,7 +72,11 @@ export function readEvents(
     const path = sourcePath(source, 'readEvents');
     const interval = pollInterval ?? (isRemote(path) ? remotePollInterval : defaults.pollInterval);
     const wait = () => sleep(interval, ended.signal);
-    return new EventIterator(new RunFiles(path, follow, maxRecordBytes, wait), options, ended);
+    const files = new LaterSource(async () => {
+      const { RunFiles } = await import('./run-files.js');
+      return new RunFiles(path, follow, maxRecordBytes, wait);
+    });
+    return new EventIterator(files, options, ended);
   }
   const open = chunksOf(source);
   if (!open) {

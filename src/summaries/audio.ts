@@ -7,7 +7,8 @@ import { type Later, type Numbers, type NumericArray, outsideRange, readNumbers,
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor, textOf } from './tensor.js';
 
-const { AudioPluginData, Summary } = tensorboard;
+const AudioPluginData = tensorboard.AudioPluginData;
+const Summary = tensorboard.Summary;
 
 /** Options of addAudio. */
 export interface AudioOptions {

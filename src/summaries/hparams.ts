@@ -66,7 +66,8 @@ export interface HparamsOptions {
  */
 export type Hparams = Readonly<Record<string, Hparam | null | undefined>>;
 
-const { HparamDataType, HParamsPluginData } = tensorboard;
+const HparamDataType = tensorboard.HparamDataType;
+const HParamsPluginData = tensorboard.HParamsPluginData;
 
 /** Every tag that the hparams plugin reads begins with this; its summaries carry the rest as suffix. */
 export const hparamsTag = '_hparams_/';

@@ -19,7 +19,7 @@ export interface MeshOptions {
   config?: object;
 }
 
-const { MeshPluginData } = tensorboard;
+const MeshPluginData = tensorboard.MeshPluginData;
 const { ContentType } = MeshPluginData;
 
 /** The tensors of a mesh: how each is stored, and what it is called when it is read back. */
