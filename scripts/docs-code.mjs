@@ -44,7 +44,7 @@ const given = {
   ),
 };
 
-const doors = ['', '/tfjs', '/onnx', '/reports', '/view', '/object-stores'];
+const doors = ['', '/tfjs', '/onnx', '/reports', '/view', '/object-stores', '/scale'];
 const documents = ['README.md', ...markdownBelow('docs')];
 const complaints = [];
 
@@ -188,7 +188,7 @@ for (const block of documents.flatMap((path) => blocksOf(path, ['sh', 'bash'])))
     for (const [, script] of line.matchAll(/npm run ([\w:]+)/g)) {
       if (!(script in scripts) && !line.includes(' -w ')) complaints.push(`${where}: there is no script ${script}`);
     }
-    const command = /delve-tensorboard ([a-z]+)(.*)/.exec(line.replace(/#.*/, ''));
+    const command = /delve-tensorboard ([a-z][a-z-]*)(.*)/.exec(line.replace(/#.*/, ''));
     if (command === null || !/npx|^\s*delve/.test(line)) continue;
     lines++;
     const taken = known.get(command[1]);

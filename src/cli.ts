@@ -18,8 +18,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { terminalHasColors, writesToTerminal } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
@@ -76,6 +76,7 @@ const terminal: Terminal = {
       };
       process.on('SIGINT', end).on('SIGTERM', end);
     }),
+  importModule: (path) => import(pathToFileURL(resolve(path)).href),
   async stdin() {
     const folder = mkdtempSync(join(tmpdir(), 'delve-tensorboard-'));
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }));

@@ -13,6 +13,7 @@ import { onnx } from './onnx.js';
 import { reduce } from './reduce.js';
 import { repair } from './repair.js';
 import { typedLogdir, typedPath } from './runs.js';
+import { runNode, scale } from './scale.js';
 import { serve, share } from './serve.js';
 import { tableFormats, writeJson } from './table.js';
 import { tail } from './tail.js';
@@ -22,6 +23,15 @@ import { watch } from './watch.js';
 
 /** Options as `parseArgs` of node:util takes them. */
 export const cliOptions = {
+  args: { type: 'string' },
+  'fan-in': { type: 'string' },
+  index: { type: 'string' },
+  level: { type: 'string' },
+  map: { type: 'string' },
+  numerics: { type: 'string' },
+  plan: { type: 'string' },
+  store: { type: 'string' },
+  task: { type: 'string' },
   batch: { type: 'string' },
   size: { type: 'string' },
   mean: { type: 'string' },
@@ -49,6 +59,15 @@ export const cliOptions = {
 /** A command line, taken apart. */
 export interface CommandLine {
   values: {
+    args?: string;
+    'fan-in'?: string;
+    index?: string;
+    level?: string;
+    map?: string;
+    numerics?: string;
+    plan?: string;
+    store?: string;
+    task?: string;
     batch?: string;
     size?: string;
     mean?: string;
@@ -259,6 +278,47 @@ const commands: Readonly<Record<string, Command>> = {
     ],
     options: ['blocks', 'tags', 'json', 'out', 'batch', 'size', 'mean', 'std'],
     run: (terminal, paths, values) => onnx(terminal, paths, values),
+  },
+  'run-node': {
+    usage: `
+  run-node --plan <file> --map <module> --store <folder or s3://...> --level <number or root> [--index <number>]
+                                    does one node of a plan (see scale), however often it is called: level 0 maps a shard,
+                                    others merge; the index may come from Kubernetes, SLURM or AWS Batch; ^C leaves nothing
+                                    half done
+      --json                          as JSON`,
+    examples: [
+      'run-node --plan plan.json --map map.mjs --store partials --level 0 --index 12',
+      'run-node --plan plan.json --map map.mjs --store s3://bucket/partials --level root',
+    ],
+    options: ['plan', 'map', 'store', 'level', 'index', 'json'],
+    run: (terminal, paths, values) => {
+      if (paths.length > 0) throw new UsageError(`run-node: expected options alone, got "${paths[0]}"`);
+      return runNode(terminal, values);
+    },
+  },
+  scale: {
+    usage: `
+  scale plan <list of shards> --task <name>
+                                    a plan to measure data on many machines, from a file with the name of a shard on each
+                                    line (docs/scale.md)
+      --fan-in <number>               so many partials are merged to one; 16
+      --args <JSON>, --numerics <JSON>  what maps are given besides their shard; what decides the last bits of sums
+      --out, -o <path>                the file to write; else standard output
+  scale status --plan <file> --store <folder or s3://...>
+                                    how far the plan is: shards done, what failed and why, time left; exit code 1 if
+                                    something failed
+      --once                          draw once and end, as where standard output is no terminal
+      --json                          as JSON
+  scale publish --plan <file> --store <folder or s3://...> --out <logdir>
+                                    the plan's answer as a run, once, however often it is called
+      --json                          as JSON`,
+    examples: [
+      'scale plan shards.txt --task digits --out plan.json',
+      'scale status --plan plan.json --store partials',
+      'scale publish --plan plan.json --store partials --out runs',
+    ],
+    options: ['task', 'fan-in', 'args', 'numerics', 'plan', 'store', 'once', 'out', 'json'],
+    run: (terminal, paths, values) => scale(terminal, paths, values),
   },
   mcp: {
     usage: `

@@ -20,6 +20,8 @@ export interface Terminal {
   ended(): Promise<void>;
   /** The path of a file that holds what comes on standard input, until the program ends. */
   stdin(): Promise<string>;
+  /** Loads a module of the user's. */
+  importModule(path: string): Promise<Readonly<Record<string, unknown>>>;
   /** Writes a file, and makes the folders it lies in. */
   writeFile(path: string, content: string | Uint8Array): void;
   /**
@@ -141,4 +143,42 @@ export function writeTable(
 /** A number of things, such as '1 file' or '2 files'. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+/** A part of the terminal that is drawn again and again in its place. */
+export class Picture {
+  readonly #terminal: Terminal;
+  readonly #isHidden: boolean;
+  readonly #said = new Set<string>();
+  #lines = 0;
+
+  constructor(terminal: Terminal, isHidden = false) {
+    this.#terminal = terminal;
+    this.#isHidden = isHidden;
+    // Without a cursor that jumps about.
+    if (!isHidden) terminal.write('\u001b[?25l');
+  }
+
+  draw(lines: readonly string[]): void {
+    const back = this.#lines > 0 ? `\u001b[${this.#lines}A` : '';
+    this.#terminal.write(`${back}\r\u001b[J${lines.join('\n')}\n`);
+    this.#lines = lines.length;
+  }
+
+  /** Says something once, above the picture. */
+  say(message: string): void {
+    if (this.#said.has(message)) return;
+    this.#said.add(message);
+    this.#terminal.writeError(`${printable(message)}\n`);
+    this.#lines = 0;
+  }
+
+  end(): void {
+    if (!this.#isHidden) this.#terminal.write('\u001b[?25h');
+  }
+}
+
+/** A text cut to so many characters. */
+export function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }

@@ -4,7 +4,7 @@ import type { TensorBoardEvent } from '../event/event.js';
 import { readEvents } from '../reader/read-events.js';
 import { findRuns, followRuns, pause, tagFilter, typedSource } from './runs.js';
 import { writeJsonLine } from './table.js';
-import { Complaints, plural, styled, type Terminal } from './terminal.js';
+import { Complaints, cut, Picture, plural, styled, type Terminal } from './terminal.js';
 
 /** Options of `watch`, as typed. */
 interface WatchOptions {
@@ -146,39 +146,6 @@ function writeRecords(terminal: Terminal, runs: ReadonlyMap<string, WatchedRun>)
   }
 }
 
-/** A part of the terminal that is drawn again and again in its place. */
-class Picture {
-  readonly #terminal: Terminal;
-  readonly #isHidden: boolean;
-  readonly #said = new Set<string>();
-  #lines = 0;
-
-  constructor(terminal: Terminal, isHidden = false) {
-    this.#terminal = terminal;
-    this.#isHidden = isHidden;
-    // Without a cursor that jumps about.
-    if (!isHidden) terminal.write('\u001b[?25l');
-  }
-
-  draw(lines: readonly string[]): void {
-    const back = this.#lines > 0 ? `\u001b[${this.#lines}A` : '';
-    this.#terminal.write(`${back}\r\u001b[J${lines.join('\n')}\n`);
-    this.#lines = lines.length;
-  }
-
-  /** Says something once, above the picture. */
-  say(message: string): void {
-    if (this.#said.has(message)) return;
-    this.#said.add(message);
-    this.#terminal.writeError(`${printable(message)}\n`);
-    this.#lines = 0;
-  }
-
-  end(): void {
-    if (!this.#isHidden) this.#terminal.write('\u001b[?25h');
-  }
-}
-
 /** The lines of a picture that fits into the terminal. */
 function frameOf(
   terminal: Terminal,
@@ -234,8 +201,4 @@ function runLines(
 function shortNumber(value: number): string {
   const text = Number.isFinite(value) ? String(Number(value.toPrecision(4))) : String(value);
   return (text.length > 8 ? value.toExponential(1) : text).padStart(8);
-}
-
-function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }

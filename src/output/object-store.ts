@@ -22,7 +22,7 @@ export interface ObjectListing {
 }
 
 /**
- * An object store, or a part of one: four functions, and a fifth for stores that can do more. All reject with an Error if the
+ * An object store, or a part of one: four functions, and two for stores that can do more. All reject with an Error if the
  * store cannot be reached or refuses. `s3Store` and `gcsStore` make one; put these functions around your own client for others.
  */
 export interface ObjectStore {
@@ -55,6 +55,8 @@ export interface ObjectStore {
    * @throws Error if the object has another length
    */
   append?(key: string, size: number, bytes: Uint8Array): Promise<void>;
+  /** Removes an object; nothing happens if there is none. Only damaged partial results (`objectPartials`) are removed. */
+  remove?(key: string): Promise<void>;
 }
 
 /** An object store could not do what it was asked for. */
@@ -118,6 +120,11 @@ export class MemoryObjectStore implements ObjectStore {
   async head(key: string): Promise<ObjectInfo | undefined> {
     const bytes = this.#objects.get(key);
     return bytes && { key, size: bytes.length };
+  }
+
+  /** Forgets an object. */
+  async remove(key: string): Promise<void> {
+    this.#objects.delete(key);
   }
 
   /** Appends as a real store does. */

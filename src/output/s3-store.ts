@@ -209,6 +209,10 @@ export class HttpStore implements ObjectStore {
     return this.#head(key);
   }
 
+  async remove(key: string): Promise<void> {
+    await this.#ask({ method: 'DELETE', key, expected: [404] });
+  }
+
   async list(prefix: string, { isFlat = false, limit = Infinity } = {}): Promise<ObjectListing> {
     const objects: ObjectInfo[] = [];
     const folders: string[] = [];

@@ -3,7 +3,7 @@ import type { ObjectStore } from '../output/object-store.js';
 import type { OpenFile, SourceFiles } from '../platform/platform.js';
 
 /** Scheme, bucket and key. */
-const bucketPattern = /^(\w+):\/\/([^/]+)\/*(.*)$/;
+const bucketPattern = /^(s3|gs):\/\/([^/]+)\/*(.*)$/i;
 /** Bytes that are asked for at once. */
 const windowBytes = 2 ** 22;
 
@@ -87,13 +87,19 @@ class BucketFiles implements SourceFiles {
     const name = `${scheme.toLowerCase()}://${bucket}`;
     let store = this.#stores.get(name);
     if (store === undefined) {
-      store = import('../output/s3-store.js').then(({ gcsStore, s3Store }) =>
-        name.startsWith('s3') ? s3Store({ bucket }) : gcsStore({ bucket }),
-      );
+      store = openBucket(path).then((opened) => opened!.store);
       this.#stores.set(name, store);
     }
     return { store: await store, key };
   }
+}
+
+/** The store of a bucket as the environment says how to reach it, and the key in it; undefined if the path leads to none. */
+export async function openBucket(path: string): Promise<{ store: ObjectStore; key: string } | undefined> {
+  const [, scheme, bucket, key] = bucketPattern.exec(path) ?? [];
+  if (scheme === undefined) return undefined;
+  const { gcsStore, s3Store } = await import('../output/s3-store.js');
+  return { store: scheme.toLowerCase() === 's3' ? s3Store({ bucket }) : gcsStore({ bucket }), key };
 }
 
 /** What `serve` and `share` say of a logdir. */

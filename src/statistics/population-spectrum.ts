@@ -70,8 +70,39 @@ export function populationSpectrum(eigenvalues: ArrayLike<number>, rows: number)
  * @param rank how many directions the rows show
  * @param rows how many there are, whether they are independent or not
  */
-export function directionsOf(rank: number, features: number, rows: number): number {
+function directionsOf(rank: number, features: number, rows: number): number {
   return 2 * rank <= rows && rank < Math.min(features, rows - 1) ? Math.max(1, rank) : features;
+}
+
+/** Rows per feature from which no saturation is more than 0.05 too low, so that nothing need be computed to know that. */
+export const MANY_ROWS_PER_FEATURE = 100;
+
+/** A spectrum as it was solved, and how many rows it comes from. */
+export interface SolvedSpectrum {
+  /** Descending, not negative. */
+  readonly eigenvalues: Float64Array;
+  /** Eigenvalues up to this are rounding. */
+  readonly noise: number;
+  /** Rows behind them, whether these are independent or not; undefined if that is not known. */
+  readonly samples: number | undefined;
+}
+
+/** In how many directions a solved spectrum's population has variance: see directionsOf. `rows` of its rows are independent. */
+export function directionsOfSolved(solved: SolvedSpectrum, rows: number): number {
+  return directionsOf(rankOfSolved(solved), solved.eigenvalues.length, Math.round(solved.samples ?? rows));
+}
+
+/** The population's eigenvalues of a solved spectrum of which `rows` rows are independent; undefined if these are too few. */
+export function populationOfSolved(solved: SolvedSpectrum, rows: number): Float64Array | undefined {
+  const directions = directionsOfSolved(solved, rows);
+  // How many rows that depend on each other are worth is a guess, and below one per direction a wrong one shows too much.
+  const isGuess = solved.samples !== undefined && rows < solved.samples && rows < directions;
+  return isGuess ? undefined : populationEigenvalues(solved.eigenvalues, rows, rankOfSolved(solved), directions);
+}
+
+/** How many eigenvalues are not 0 up to rounding; given ones have rounding, too. */
+function rankOfSolved({ eigenvalues, noise }: SolvedSpectrum): number {
+  return rankOf(eigenvalues, Math.max(noise, 1e-12 * eigenvalues[0]));
 }
 
 /**
@@ -81,7 +112,7 @@ export function directionsOf(rank: number, features: number, rows: number): numb
  * @param rank how many of them are not 0 up to rounding
  * @param directions in how many the population has variance: all, or the rank if the rows would have shown more
  */
-export function populationEigenvalues(
+function populationEigenvalues(
   given: Float64Array,
   rows: number,
   rank: number,

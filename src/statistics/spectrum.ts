@@ -2,7 +2,7 @@ import { checkAttached, describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import type { CovarianceAccumulator } from './covariance.js';
 import { squareMatrix } from './eigenvalues.js';
-import { directionsOf, populationEigenvalues } from './population-spectrum.js';
+import { directionsOfSolved, populationOfSolved } from './population-spectrum.js';
 import {
   type ReliabilityOptions,
   type RowsNeededOptions,
@@ -134,7 +134,10 @@ export class Spectrum {
   static fromSolved(solved: Solved): Spectrum {
     if (solved.count === 0)
       throw new RangeError('Spectrum: expected an accumulator with finite rows, got no finite row');
-    return new Spectrum(clip(solved.eigenvalues), { ...solved, samples: solved.count }, solved.noise, solved.sketch);
+    const { count: samples, noise, sketch, corrected } = solved;
+    const spectrum = new Spectrum(clip(solved.eigenvalues), { ...solved, samples }, noise, sketch);
+    if (corrected !== undefined) spectrum.#setCorrected(corrected.rows, corrected.population);
+    return spectrum;
   }
 
   /**
@@ -305,14 +308,7 @@ export class Spectrum {
   corrected(options: Pick<SampleSizeOptions, 'samples'> = {}): Spectrum | undefined {
     const rows = this.#samplesOf(options);
     if (!this.#corrected.has(rows)) {
-      const directions = this.#directionsOf(rows);
-      // How many rows that depend on each other are worth is a guess, and below one per direction a wrong one shows too much.
-      const isGuess = this.samples !== undefined && rows < this.samples && rows < directions;
-      const population =
-        isGuess || this.isSketch
-          ? undefined
-          : populationEigenvalues(this.eigenvalues, rows, this.#populationRank, directions);
-      this.#corrected.set(rows, population && new Spectrum(population, {}, 0));
+      this.#setCorrected(rows, this.isSketch ? undefined : populationOfSolved(this.#solved, rows));
     }
     return this.#corrected.get(rows);
   }
@@ -327,7 +323,12 @@ export class Spectrum {
   saturationEstimate(options: SampleSizeOptions = {}): SaturationEstimate {
     const rows = this.#samplesOf(options);
     const population = this.corrected(options)?.eigenvalues;
-    return saturationEstimateOf(population, this.#shown(options), (rows - 1) / this.#directionsOf(rows), options);
+    return saturationEstimateOf(
+      population,
+      this.#shown(options),
+      (rows - 1) / directionsOfSolved(this.#solved, rows),
+      options,
+    );
   }
 
   /**
@@ -403,14 +404,12 @@ export class Spectrum {
     return `${this.samples} rows, worth ${samples} independent ones,`;
   }
 
-  /** How many eigenvalues are not 0 up to rounding; given ones have rounding, too. */
-  get #populationRank(): number {
-    return rankOf(this.eigenvalues, Math.max(this.#noise, 1e-12 * this.eigenvalues[0]));
+  #setCorrected(rows: number, population: Float64Array | undefined): void {
+    this.#corrected.set(rows, population && new Spectrum(population, {}, 0));
   }
 
-  /** In how many directions the population has variance: not in those that the rows would have shown, and did not. */
-  #directionsOf(rows: number): number {
-    return directionsOf(this.#populationRank, this.features, Math.round(this.samples ?? rows));
+  get #solved() {
+    return { eigenvalues: this.eigenvalues, noise: this.#noise, samples: this.samples };
   }
 
   #isSingular(): boolean {

@@ -28,6 +28,7 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
     write: (text) => void (said.out += text),
     drained: async () => {},
     stdin: async () => 'no standard input',
+    importModule: (path) => import(path),
     size: () => undefined,
     ended: async () => {},
     writeError: (text) => void (said.err += text),

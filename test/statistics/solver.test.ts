@@ -6,7 +6,8 @@ import { rolldown } from 'rolldown';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { WorkerListener, WorkerThread } from '../../src/platform/platform.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
-import { solveRequest } from '../../src/statistics/threads/solve.js';
+import { Spectrum } from '../../src/statistics/spectrum.js';
+import { solveAccumulator, solveRequest } from '../../src/statistics/threads/solve.js';
 import { temporaryFolder } from '../support/folders.js';
 import { gaussianRows } from '../support/random.js';
 
@@ -42,6 +43,34 @@ async function freshSolver(startWorker?: StartWorker) {
   return { solver: sharedSolver, started };
 }
 const terminations: (() => void)[] = [];
+
+describe('what many rows would show, estimated where spectra are solved', () => {
+  const variances = Float64Array.from({ length: 24 }, (_, i) => 1 / (i + 1));
+  const solve = (rows: number, independence?: number) => {
+    const accumulator = new CovarianceAccumulator(24);
+    accumulator.update(gaussianRows(rows, variances, 3));
+    return solveAccumulator(accumulator, { independence });
+  };
+
+  it.each([
+    [96, 1, 96],
+    [96, 0.5, 48],
+    [96, 0.001, 1],
+    [3, 1, 3],
+  ])('is what the spectrum itself says: %i rows, each worth %f', (rows, independence, effectiveSamples) => {
+    const solved = { ...solve(rows, independence), effectiveSamples };
+    expect(solved.corrected?.rows).toBe(effectiveSamples);
+    const own = Spectrum.fromSolved({ ...solved, corrected: undefined }).corrected();
+    expect(solved.corrected?.population).toEqual(own?.eigenvalues);
+    expect(Spectrum.fromSolved(solved).corrected()?.eigenvalues).toEqual(own?.eigenvalues);
+  });
+
+  it('is left out where rows are many, or nobody said what they are worth', () => {
+    expect(solve(2400, 1).corrected).toBeUndefined();
+    expect(solve(2400, 0.99).corrected).toBeDefined();
+    expect(solve(96).corrected).toBeUndefined();
+  });
+});
 
 describe('the shared solver', () => {
   afterEach(() => {
