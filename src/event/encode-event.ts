@@ -11,6 +11,18 @@ import type { Step, TensorBoardEvent } from './event.js';
 /** The states of a session, at the positions that are their numbers in SessionLog.SessionStatus. */
 export const sessionStatuses = ['unspecified', 'start', 'stop', 'checkpoint'] as const;
 
+/** The version of the format, which the first record of every file says. */
+export const fileVersion = 'brain.Event:2';
+
+/** The event that begins every file. */
+export function encodeFirstEvent(): Uint8Array {
+  return encodeMessage(tensorboard.Event, {
+    wallTime: Date.now() / 1000,
+    fileVersion,
+    sourceMetadata: { writer: 'delve-tensorboard' },
+  });
+}
+
 /** A step as an int64 is encoded: a number if that is exact, otherwise a bigint. */
 export function stepProto(step: Step): number | bigint {
   return Number.isSafeInteger(step) ? step : BigInt(step);
