@@ -149,6 +149,8 @@ function isDefault(kind: Kind, value: unknown): boolean {
  * list, `{` for a map, `=`, number, and a letter of `kinds` or the name of a message
  * @param messages gives the classes of the messages that it holds, by name; asked when the message is first used
  * @param nested what is in its namespace
+ *
+ * @public for the generated file, which the check of unused exports does not see
  */
 export function messageOf(
   text: string,
@@ -158,7 +160,13 @@ export function messageOf(
   return Object.assign(new Type(text, (name) => typesOf.get(messages()[name])!).create, nested);
 }
 
-/** An enumeration. @param text each value's name, `=` and number */
+/**
+ * An enumeration.
+ *
+ * @param text each value's name, `=` and number
+ *
+ * @public as `messageOf`
+ */
 export function enumOf(text: string): object {
   // Names by number are inherited, so that the names alone are listed.
   const names: Record<string, string> = Object.create(null);
