@@ -69,6 +69,7 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     let rows: SampleMatrix | undefined;
     const reading = this.#reader.read(pass, (samples) => {
       this.#accumulate(period, samples, shape);
+      this.#kept.watch?.add(samples);
       if (itemOf !== undefined) rows = { ...samples, values: samples.values.slice() };
     });
     if (reading !== undefined) this.#await(period, reading);

@@ -17,6 +17,7 @@ import {
 import { checkFits, type SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
+import { type UnitsSeen, UnitWatch } from './unit-watch.js';
 
 /*
  * From a layer's output to its accumulator, whatever runtime the output comes from: which rows of a pass count, how many of an
@@ -56,6 +57,8 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly units: boolean;
   /** Whether rows are summed by class, where classes are known. */
   readonly classes: boolean;
+  /** Within an epoch, units are looked at every so many batches; Infinity if they are not. */
+  readonly findEvery: number;
 }
 
 /** One layer in one split at the end of a period. */
@@ -149,6 +152,9 @@ interface Entry<T extends LayerOutput> {
   sampling: Sampling | undefined;
   /** Rows picked for sketches. */
   picked: number;
+  /** Counts in which rows units are not 0, where that is looked at within an epoch; and in which batch it is looked at next. */
+  readonly watch: UnitWatch | undefined;
+  nextLook: number;
 }
 
 /**
@@ -165,6 +171,8 @@ export class SampleRecorder<T extends LayerOutput> {
   readonly #ordered: Iterable<string>;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #accumulators: AccumulatorFactory<T>;
+  /** Is told what is seen of a layer's units within an epoch, up to and with this batch (from 0). */
+  onUnits: ((split: Split, layer: string, seen: UnitsSeen, batch: number) => void) | undefined;
   /** Finds a layer's kernel as it is when this is called; undefined where layers have no weights. */
   kernelOf: ((layer: string) => Promise<LayerKernel | undefined>) | undefined;
   /** Finds the weights (classes x features) of the classifier that a layer feeds, as they are when this is called; undefined if it feeds none. */
@@ -230,11 +238,21 @@ export class SampleRecorder<T extends LayerOutput> {
     }
     if (picked?.length === 0) return;
     entry.accumulator.add({ output, view, mask, items, rows: picked, classes });
+    this.#look(entry, number);
     entry.items = Math.max(entry.items, itemsBefore + items);
     entry.features = size.features;
     entry.rows += picked?.length ?? size.rows;
     entry.effectiveRows += effectiveRows(shape, view, mask, items, size, picked);
     entry.isUsed = true;
+  }
+
+  #look(entry: Entry<T>, batch: number): void {
+    const { watch, split, name } = entry;
+    if (watch === undefined || batch < entry.nextLook) return;
+    const seen = watch.look();
+    if (seen === undefined) return;
+    entry.nextLook = batch + this.#options.findEvery;
+    this.onUnits?.(split, name, seen, batch);
   }
 
   /** Derives from an epoch's spectrum how many rows the next epochs need (sampling 'auto'). */
@@ -274,6 +292,8 @@ export class SampleRecorder<T extends LayerOutput> {
       }
       entry.batches = new BatchCount();
       entry.batch = undefined;
+      entry.watch?.clear();
+      entry.nextLook = this.#options.findEvery - 1;
       const { split, name: layer, accumulator } = entry;
       const withWeights = withFound(solved, kernels?.get(layer), (taken, kernel) => ({ ...taken, kernel }));
       return {
@@ -436,14 +456,15 @@ export class SampleRecorder<T extends LayerOutput> {
     const key = `${split}/${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      const { embedding, neighbors, units, classes } = this.#options;
+      const { embedding, neighbors, units, classes, findEvery } = this.#options;
+      const watch = Number.isFinite(findEvery) ? new UnitWatch() : undefined;
       const rows = Math.max(embedding ? embeddingRows : 0, neighbors ? neighborRows : 0);
       const first = output();
       const isSketched =
         first !== undefined && this.#isSketched(sampleSize(first.shape, first.view, undefined, 0).features);
       const kept = isSketched
         ? { ...nothingKept, sketch: true }
-        : { rows, ofAllRows: embedding, units, classes, sketch: false };
+        : { rows, ofAllRows: embedding, units, classes, sketch: false, ...(watch && { watch }) };
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
       const accumulator = this.#accumulators.choose(key, first, kept, report);
       entry = {
@@ -459,6 +480,8 @@ export class SampleRecorder<T extends LayerOutput> {
         isUsed: false,
         sampling: undefined,
         picked: 0,
+        watch,
+        nextLook: findEvery - 1,
       };
       this.#entries.set(key, entry);
     }

@@ -20,7 +20,14 @@ import {
 export interface ExtractSaturationOptions
   extends Omit<
     SaturationOptions,
-    'stats' | 'saveTo' | 'initialEpoch' | 'resetCovariance' | 'averageSaturation' | 'profileHistogram' | 'sampling'
+    | 'stats'
+    | 'saveTo'
+    | 'initialEpoch'
+    | 'resetCovariance'
+    | 'averageSaturation'
+    | 'profileHistogram'
+    | 'sampling'
+    | 'findEvery'
   > {
   /**
    * How many rows count. 'auto' (default): the same share of the rows of every batch, in all as many as it takes for a
@@ -34,8 +41,16 @@ export interface ExtractSaturationOptions
   progress?: boolean;
 }
 
-const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, profileHistogram, ...readingNames } =
-  saturationOptionNames;
+const {
+  stats,
+  saveTo,
+  initialEpoch,
+  resetCovariance,
+  averageSaturation,
+  profileHistogram,
+  findEvery,
+  ...readingNames
+} = saturationOptionNames;
 const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
 
 /** Options of extractMoments: how activations are read. All rows count, in float64. */
