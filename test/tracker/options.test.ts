@@ -361,6 +361,7 @@ it('the options are not changed, and have their documented defaults', () => {
     units: false,
     classes: false,
     classesByName: false,
+    findEvery: Number.POSITIVE_INFINITY,
     threshold: 0.99,
     rule: 'paper',
     layers: undefined,
