@@ -1,8 +1,9 @@
 import type { CovarianceAccumulator } from '../statistics/covariance.js';
 import { Reservoir } from '../statistics/reservoir.js';
-import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
+import type { SolveOptions } from '../statistics/threads/solve.js';
 import type { Computation } from '../statistics/threads/thread.js';
 import type { Later } from '../summaries/numbers.js';
+import type { LayerSums, SolvedLayer } from './layer-sums.js';
 import { type ActivationView, type SampleMatrix, sampleSize } from './samples.js';
 import type { UnitWatch } from './unit-watch.js';
 
@@ -47,12 +48,19 @@ export interface LayerAccumulator<T extends LayerOutput> {
    */
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined>;
   /**
-   * The samples of the running period that have arrived so far, for saving. The result may be the live accumulator:
+   * What was added since the period began, unsolved, once all of it has been read. Passes added after this call are not part
+   * of the result. The result is undefined if nothing was added.
+   *
+   * @param endPeriod as for solve
+   */
+  take(endPeriod: boolean): Promise<LayerSums | undefined>;
+  /**
+   * The samples of the running period that have arrived so far, for saving. The result may hold the live sums:
    * read it before the next pass. Undefined if there are none.
    */
-  snapshot(): CovarianceAccumulator | undefined;
-  /** Starts the period with the samples of an earlier process. */
-  restore(accumulator: CovarianceAccumulator): void;
+  snapshot(): LayerSums | undefined;
+  /** Starts the period with the samples of an earlier process, whose sums are taken over. */
+  restore(sums: LayerSums): void;
   /** Releases tensors and memory. */
   dispose(): void;
 }
@@ -90,59 +98,45 @@ export interface Kept {
 /** Nothing is kept beside mean and covariance. */
 export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false, classes: false, sketch: false };
 
-/** The options of a solve, with the rows that were kept. */
-export function withSample(
-  options: SolveOptions,
-  rows: Reservoir | undefined,
-  classes?: ClassRows | undefined,
-): SolveOptions {
-  const sampled = options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
-  return options.collapse && classes?.sample ? { ...sampled, predicted: classes.predicted() } : sampled;
-}
-
 /** Rows kept per layer and split to compare what the network predicts for them with the nearest class mean. */
 const predictedRows = 500;
 
-/** The rows of a period whose classes are known: summed by class, and some kept with what the network predicts for them. */
-export class ClassRows {
-  /** Rows with what is predicted for them. */
-  sample: Reservoir | undefined;
-  readonly #sums: () => CovarianceAccumulator;
-
-  /** @param sums has the sums by class */
-  constructor(sums: () => CovarianceAccumulator) {
-    this.#sums = sums;
-  }
-
-  /** What of a pass is to be kept until its classes are known; undefined if the rows of its items vary in number. */
-  static itemsOf({ output, view, mask, items, rows }: Pass<LayerOutput>): ((row: number) => number) | undefined {
-    const perItem = sampleSize(output.shape, view, mask, items).rows / items;
-    if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
-    return (row) => Math.floor((rows?.[row] ?? row) / perItem);
-  }
-
-  /** Adds rows. @param itemOf the item to which each row belongs */
-  add({ values, features }: SampleMatrix, { labels, predictions }: ItemClasses, itemOf: (row: number) => number): void {
-    const ofRows = (classes: ArrayLike<number>) =>
-      Int32Array.from({ length: values.length / features }, (_, row) => classes[itemOf(row)]);
-    this.#sums().updateClasses(values, ofRows(labels));
-    if (predictions === undefined) return;
-    this.sample ??= new Reservoir(predictedRows, features);
-    this.sample.add(values, ofRows(predictions));
-  }
-
-  /** The rows that are kept, and what is predicted for them. */
-  predicted(): SolveOptions['predicted'] {
-    const { sample } = this;
-    return sample && { rows: sample.toArray(), classes: Int32Array.from(sample.tags()) };
-  }
+/**
+ * The item to which each row of a pass belongs, by the number of the row; undefined if the rows of its items vary in number, and cannot
+ * be summed by class.
+ */
+export function classItemsOf({
+  output,
+  view,
+  mask,
+  items,
+  rows,
+}: Pass<LayerOutput>): ((row: number) => number) | undefined {
+  const perItem = sampleSize(output.shape, view, mask, items).rows / items;
+  if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
+  return (row) => Math.floor((rows?.[row] ?? row) / perItem);
 }
 
-/** A layer's solved period. */
-export interface SolvedLayer {
-  solved: Solved;
-  /** A uniform random choice of the samples, if rows were asked for. */
-  rows?: Reservoir;
+/**
+ * Sums rows by class, and keeps some of them with what the network predicts for them.
+ *
+ * @param accumulator has the sums by class
+ * @param kept gets the rows with what is predicted for them
+ * @param itemOf the item to which each row belongs
+ */
+export function addByClass(
+  accumulator: CovarianceAccumulator,
+  kept: Pick<LayerSums, 'predicted'>,
+  { values, features }: SampleMatrix,
+  { labels, predictions }: ItemClasses,
+  itemOf: (row: number) => number,
+): void {
+  const ofRows = (classes: ArrayLike<number>) =>
+    Int32Array.from({ length: values.length / features }, (_, row) => classes[itemOf(row)]);
+  accumulator.updateClasses(values, ofRows(labels));
+  if (predictions === undefined) return;
+  kept.predicted ??= new Reservoir(predictedRows, features);
+  kept.predicted.add(values, ofRows(predictions));
 }
 
 /** The first output of a layer, by which the way to accumulate the layer is chosen. */

@@ -9,7 +9,6 @@ import {
   type NumericArray,
   readNumbers,
   type TypedArray,
-  whenRead,
 } from '../summaries/numbers.js';
 import type {
   AccumulatorFactory,
@@ -197,8 +196,9 @@ function checkedMask(
 const reader: SampleReader<ArrayOutput> = {
   strategy: 'float64 on the host',
   read(pass, use) {
-    const reading = whenRead(pass.output.read(), (numbers) => use(samplesOf(numbers, pass)));
-    return reading instanceof Promise ? reading : undefined;
+    const read = pass.output.read();
+    if (read instanceof Promise) return read.then((numbers) => samplesOf(numbers, pass));
+    use(samplesOf(read, pass));
   },
   copiesToThread: () => false,
 };

@@ -6,7 +6,7 @@ import { MANY_ROWS_PER_FEATURE } from '../statistics/population-spectrum.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import type { LayerKernel, Solved } from '../statistics/threads/solve.js';
 import { NotInTimeError } from '../statistics/threads/thread.js';
-import type { SolvedLayer } from './accumulator.js';
+import type { SolvedLayer } from './layer-sums.js';
 import type { RecordedLayer } from './sample-recorder.js';
 
 /** What an epoch's layers come to. */

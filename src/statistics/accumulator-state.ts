@@ -2,6 +2,7 @@ import { describe } from '../errors.js';
 import { type MomentSums, newMoments, packedLength, type Rows, type SummedBy } from '../kernels/moments.js';
 import { newUnitSums, type UnitSums } from '../kernels/units.js';
 import { type ClassSums, mostClasses } from './class-sums.js';
+import { checksumOf, inLittleEndian } from './packed-numbers.js';
 
 /* What a CovarianceAccumulator consists of, as plain arrays and as bytes. */
 
@@ -14,6 +15,16 @@ export interface AccumulatorOptions {
   float32Products?: boolean;
   /** Whether what tells dead units and outliers is summed, too. Default false. */
   units?: boolean;
+}
+
+/** Options of toBytes. */
+export interface BytesOptions {
+  /**
+   * Whether no single row is in the bytes. By default they hold the rows that have not been folded into the sums yet (all of them
+   * while there are no more rows than features, at most 384 afterwards) and the first row, about which is summed. With true, all
+   * rows are folded first, and sums are about the mean. Of one row alone, that mean is the row. Default false.
+   */
+  withoutRows?: boolean;
 }
 
 /** What a CovarianceAccumulator consists of; plain arrays, so that it travels between threads. */
@@ -67,31 +78,6 @@ const CLASSES_AT = 44;
 /** By index, the kernels that summed. */
 const summers: readonly (SummedBy | undefined)[] = [undefined, 'wasm', 'wasm-fma', 'typescript', 'several'];
 
-const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
-
-/** Turns the bytes of each number around, in place, on machines that store numbers the other way. */
-function inLittleEndian(bytes: Uint8Array, width: number): void {
-  if (isLittleEndian) return;
-  for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
-}
-
-/**
- * A number of 32 bits that changes with any one word, and but for one time in 2^32 with any other damage: each step maps the
- * sum one to one, and spreads its high bits to the low ones. It is for damage, not against forgery; it takes as long as a copy.
- *
- * @param bytes whole words of 4 bytes, aligned; the checksum's own word does not count
- */
-function checksumOf(bytes: Uint8Array): number {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  let sum = 0x811c9dc5;
-  for (let i = 0; i < words.length; i++) {
-    if (i === CHECKSUM_AT / 4) continue;
-    sum = Math.imul(sum ^ words[i], 0x01000193);
-    sum ^= sum >>> 15;
-  }
-  return sum >>> 0;
-}
-
 /** Encodes a state. */
 export function encode(state: AccumulatorState): Uint8Array {
   const { features, moments, rows, units, classes } = state;
@@ -118,17 +104,8 @@ export function encode(state: AccumulatorState): Uint8Array {
     inLittleEndian(bytes.subarray(at, end), part.BYTES_PER_ELEMENT);
     at = end;
   }
-  // Words are read as this machine stores them: on a big-endian one, turn a copy around so that the sum is the same.
-  view.setUint32(CHECKSUM_AT, checksumOf(asWords(bytes)), true);
+  view.setUint32(CHECKSUM_AT, checksumOf(bytes, CHECKSUM_AT), true);
   return bytes;
-}
-
-/** Bytes whose words this machine reads as little-endian ones: the same bytes or, if need be, a copy. */
-function asWords(bytes: Uint8Array): Uint8Array {
-  if (isLittleEndian && bytes.byteOffset % 4 === 0) return bytes;
-  const copy = bytes.slice();
-  inLittleEndian(copy, 4);
-  return copy;
 }
 
 /** The bytes of the header. @throws RangeError that names the version or the damage */
@@ -220,7 +197,7 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   }
   // Last, so that a number that no rows give is named.
   if (header === HEADER_BYTES) {
-    const [noted, found] = [view.getUint32(CHECKSUM_AT, true), checksumOf(asWords(bytes))];
+    const [noted, found] = [view.getUint32(CHECKSUM_AT, true), checksumOf(bytes, CHECKSUM_AT)];
     if (noted !== found) {
       throw new RangeError(`fromBytes: expected undamaged bytes, whose checksum is ${noted}, got bytes with ${found}`);
     }

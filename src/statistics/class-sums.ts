@@ -73,3 +73,13 @@ export function classMeansOf({ counts, shift, sums }: ClassSums): Float64Array {
   const features = shift.length;
   return sums.map((sum, at) => shift[at % features] + sum / counts[Math.floor(at / features)]);
 }
+
+/** The same sums about another shift. */
+export function classesAbout({ counts, shift, sums }: ClassSums, about: Float64Array): ClassSums {
+  const features = shift.length;
+  const moved = sums.map((sum, at) => {
+    const j = at % features;
+    return sum + counts[Math.floor(at / features)] * (shift[j] - about[j]);
+  });
+  return { counts, shift: about, sums: moved };
+}

@@ -16,12 +16,13 @@ import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
 import {
   type AccumulatorOptions,
   type AccumulatorState,
+  type BytesOptions,
   coarser,
   decode,
   encode,
   type Precision,
 } from './accumulator-state.js';
-import { addClasses, type ClassSums, mergeClasses } from './class-sums.js';
+import { addClasses, type ClassSums, classesAbout, mergeClasses } from './class-sums.js';
 import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
 
 /*
@@ -31,6 +32,10 @@ import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
  * that the buffer would outgrow the scatter, or when someone asks for the mean or the covariance. Whether a waiting row
  * is finite is checked only when that matters, so that adding rows costs no more than a copy.
  */
+
+function checkBoolean(option: string, value: boolean): void {
+  if (typeof value !== 'boolean') throw new TypeError(`${option}: expected true or false, got ${describe(value)}`);
+}
 
 /** How many rows may wait once there is a scatter. Rows of many features take more memory, so fewer of them wait. */
 function foldRowsOf(features: number): number {
@@ -339,10 +344,22 @@ export class CovarianceAccumulator {
 
   // Saving and moving: as bytes, or as a state that another thread can take over.
 
-  /** Everything that `fromBytes` needs, in a versioned little-endian format; all numbers survive bit by bit. */
-  toBytes(): Uint8Array {
+  /**
+   * Everything that `fromBytes` needs, in a versioned little-endian format; all numbers survive bit by bit.
+   *
+   * The bytes hold single rows, unless the option `withoutRows` says otherwise: activations themselves, which may tell of the data
+   * that they were made from.
+   */
+  toBytes({ withoutRows = false }: BytesOptions = {}): Uint8Array {
+    checkBoolean('withoutRows', withoutRows);
     this.#checkWaiting();
-    return encode(this.#state());
+    if (withoutRows) this.#fold();
+    const state = this.#state();
+    const { moments, classes } = state;
+    if (!withoutRows || !moments) return encode(state);
+    const mean = this.mean();
+    const about = { ...moments, shift: mean, offset: new Float64Array(this.features) };
+    return encode({ ...state, moments: about, classes: classes && classesAbout(classes, mean) });
   }
 
   /**
