@@ -382,6 +382,7 @@ it('the options are not changed, and have their documented defaults', () => {
     averageSaturation: false,
     profileHistogram: false,
     storedEigenvalues: 4096,
+    role: 'alone',
     initialEpoch: 0,
     signal: undefined,
   });
