@@ -28,6 +28,7 @@ export interface ExtractSaturationOptions
     | 'profileHistogram'
     | 'sampling'
     | 'findEvery'
+    | 'role'
   > {
   /**
    * How many rows count. 'auto' (default): the same share of the rows of every batch, in all as many as it takes for a
@@ -49,6 +50,7 @@ const {
   averageSaturation,
   profileHistogram,
   findEvery,
+  role,
   ...readingNames
 } = saturationOptionNames;
 const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
@@ -57,10 +59,19 @@ const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, pr
 export interface ExtractMomentsOptions
   extends Omit<
     ExtractSaturationOptions,
-    'sampling' | 'threshold' | 'rule' | 'precision' | 'wideLayers' | 'storedEigenvalues' | 'stopOn'
+    | 'sampling'
+    | 'threshold'
+    | 'rule'
+    | 'precision'
+    | 'wideLayers'
+    | 'storedEigenvalues'
+    | 'stopOn'
+    | 'deterministic'
+    | 'role'
   > {}
 
-const { sampling, threshold, rule, precision, wideLayers, storedEigenvalues, stopOn, ...momentsNames } = optionNames;
+const { sampling, threshold, rule, precision, wideLayers, storedEigenvalues, stopOn, deterministic, ...momentsNames } =
+  optionNames;
 const momentsOptionNames: OptionNames<ExtractMomentsOptions> = momentsNames;
 
 /**
@@ -85,7 +96,8 @@ export async function extractSaturation(
     'extractSaturation',
   );
   const failures = new FailureLog('extractSaturation: ');
-  const recorder = new ActivationRecorder(model, resolved, failures.add);
+  const accumulators = resolved.deterministic ? hostAccumulators : undefined;
+  const recorder = new ActivationRecorder(model, resolved, failures.add, accumulators);
   const source = { call: 'extractSaturation', model, batches, recorder, signal: rest.signal, progress };
   return recorded(source, () => spectraOf(recorder.samples, resolved, failures));
 }
