@@ -477,7 +477,8 @@ async function stopText() {
     ...stopRows('layers trained on digits', growingLayers(await realLayers())),
   ];
   return `\`npm run bench:truth -- --part stop\`, ${machine()}. Saturation at a threshold of 0.99; right is within 0.01, or a direction if that is
-more. Samples grow from 2 rows per feature by doubling, up to 256 or to what there is.
+more. Samples grow from 2 rows per feature by doubling, up to 256 or to what there is. The truth of a trained layer is the corrected saturation of
+all its rows.
 
 ${table(['rows', 'what is taken', 'cases', 'rows per feature', 'right', 'worst'], rows)}`;
 }
