@@ -31,18 +31,18 @@ process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 const kinds = {
   scalars: [10_000_000, (writer) => (step) => writer.addScalar('train/loss', step * 0.5, step)],
   histograms: [
-    50_000,
+    200_000,
     (writer, values = histogramValues()) =>
       (step) =>
         writer.addHistogram('weights', values, step),
   ],
   images: [
-    2000,
+    5000,
     (writer, data = picture()) =>
       (step) =>
         writer.addImage('photo', { data, shape: [256, 256, 3] }, step),
   ],
-  texts: [200_000, (writer) => (step) => writer.addText('notes', text(step), step)],
+  texts: [1_000_000, (writer) => (step) => writer.addText('notes', text(step), step)],
 };
 /** Python reads scalars alone, and so few of them: it takes a hundred times as long. */
 const fewScalars = 1_000_000;
@@ -78,7 +78,7 @@ function run(who, command, args) {
 }
 
 /** Has the data server read a logdir once; it says how long that took. The kernel says how much of it was computing. */
-async function runServer(logdir) {
+async function runServer(logdir, ...more) {
   const who = 'data server';
   if (missing.has(who)) return undefined;
   const found = spawnSync(python, ['-c', 'import tensorboard_data_server as t; print(t.server_binary())'], {
@@ -88,7 +88,7 @@ async function runServer(logdir) {
     missing.set(who, found.error?.message ?? found.stderr.trim().split('\n').at(-1));
     return undefined;
   }
-  const args = ['--logdir', logdir, '--port', '0', '--reload', 'once', '-v'];
+  const args = ['--logdir', logdir, '--port', '0', '--reload', 'once', '-v', ...more];
   const server = spawn(found.stdout.trim(), args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   const seconds = await new Promise((resolve, reject) => {
@@ -119,7 +119,8 @@ for (const [kind, [full, adding]] of Object.entries(kinds)) {
     readEvents: [count, () => run('readEvents', process.execPath, [here('reader-job.mjs'), file])],
     'readEvents, raw: false': [count, () => run('values', process.execPath, [here('reader-job.mjs'), file, 'values'])],
     inspect: [count, () => run('inspect', process.execPath, [here('reader-job.mjs'), file, 'inspect'])],
-    "TensorBoard's data server": [count, () => runServer(folder)],
+    'data server': [count, () => runServer(folder)],
+    'data server, --checksum': [count, () => runServer(folder, '--checksum')],
   };
   if (fewFile !== undefined) {
     for (const who of pythonReaders)
@@ -168,8 +169,9 @@ const head = [
 const report = `## Reading
 
 \`npm run bench:reading${options.scale === '1' ? '' : ` -- --scale ${options.scale}`}\`, ${machine()}; load average ${digits(load)} when it began. Medians of ${rounds} rounds of all readers in turn, each a process of its own,
-from its first byte to its last. Processor seconds are those of all threads: they count where other programs run beside it. The data server
-(Rust; it is what TensorBoard starts) keeps a sample of the points of each tag, the other readers look at every value; Python's readers are given fewer scalars.
+from its first byte to its last. Processor seconds are those of all threads: they count where other programs run beside it. TensorBoard's data
+server (Rust) keeps a sample of the points of each tag and looks at checksums only if told to; the other readers look at all of both. Python's readers
+are given fewer scalars.
 
 ${[head, head.map((_, column) => (column < 2 ? '---' : '---:')), ...table].map((row) => `| ${row.join(' | ')} |`).join('\n')}${[...missing].map(([who, why]) => `\n\nNot measured: ${who} (${why}).`).join('')}`;
 console.log(`\n${report}`);
