@@ -1,6 +1,6 @@
 // One network on one backend, trained without a tracker or with one of a kind: a process of its own, which trains when its
 // parent says so. Arguments: backend, network, kind, items in a batch where not as usual.
-// Messages: { steps, spectra } in, { milliseconds } out; { end } for the rest.
+// Messages: { steps, spectra } in, { milliseconds, cpu } out (of all threads); { end } for the rest.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -16,6 +16,9 @@ const kinds = {
   float64: { precision: 'float64' },
   auto: { sampling: 'auto' },
   health: { stats: 'health' },
+  // Of several processes: takes what would be solved.
+  worker: { role: 'worker' },
+  deterministic: { deterministic: true },
 };
 
 if (backend === 'wasm') {
@@ -53,14 +56,17 @@ async function train(steps, spectra) {
   stepsDone += steps;
   if (spectra) {
     await written;
-    written = tracker?.addSaturations();
+    written = options?.role === 'worker' ? tracker.take() : tracker?.addSaturations();
   }
   return performance.now() - start;
 }
 
 process.on('message', async ({ steps, spectra, end }) => {
   if (!end) {
-    process.send({ milliseconds: await train(steps, spectra) });
+    const before = process.cpuUsage();
+    const milliseconds = await train(steps, spectra);
+    const { user, system } = process.cpuUsage(before);
+    process.send({ milliseconds, cpu: (user + system) / 1000 });
     return;
   }
   await written;
