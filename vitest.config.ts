@@ -6,7 +6,7 @@ import type { BrowserCommand } from 'vitest/node';
 
 const platform = (name: string) => fileURLToPath(new URL(`./src/platform/${name}.ts`, import.meta.url));
 const inNode = { alias: { '#platform': platform('node') } };
-const kinds = ['browser', 'compat', 'native', 'screenshot'];
+const kinds = ['browser', 'compat', 'engines', 'native', 'screenshot'];
 
 /** Every test that takes its TensorFlow.js backends from test/support/backends.ts. */
 const onBackends = readdirSync('test', { encoding: 'utf8', recursive: true })
@@ -74,6 +74,17 @@ const projects = {
       pool: 'forks',
     },
   },
+  /** Workers that are killed, and queues that forget, on a real Redis and a real PostgreSQL. */
+  engines: {
+    resolve: inNode,
+    test: {
+      include: ['test/engines/**/*.test.ts'],
+      testTimeout: 300_000,
+      hookTimeout: 120_000,
+      maxWorkers: 2,
+      pool: 'forks',
+    },
+  },
   /** The demo's run in a real TensorBoard in a real browser; the pictures stay in artifacts/. */
   screenshot: {
     resolve: inNode,
@@ -99,7 +110,6 @@ const projects = {
         '@tensorflow/tfjs-layers',
         'vega',
         'vega-lite',
-        'crc-32/crc32c.js',
         'fast-png',
         'gifenc',
         'long',

@@ -34,7 +34,8 @@ export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';
 export { type ListedRun, listRuns } from './reader/run-files.js';
 export type { Activations, ObserveOptions } from './recording/array-output.js';
-export type { RecorderOptions } from './recording/options.js';
+export type { RecorderOptions, Role } from './recording/options.js';
+export { mergeStates } from './recording/recorder-state.js';
 export type { ConvMethod, Downsample, TimeseriesMethod } from './recording/samples.js';
 export { SaturationRecorder } from './recording/saturation-recorder.js';
 export type { SaveTo } from './recording/store-of.js';
@@ -49,7 +50,7 @@ export type {
 export type { CountingOptions } from './saturation/measure-layer.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ArrayStat, ScalarStat, Stat } from './saturation/stats.js';
-export type { AccumulatorOptions, Precision } from './statistics/accumulator-state.js';
+export type { AccumulatorOptions, BytesOptions, Precision } from './statistics/accumulator-state.js';
 export { CovarianceAccumulator } from './statistics/covariance.js';
 export { eigenvalues, symmetricEigen } from './statistics/eigenvalues.js';
 export { LinearCka } from './statistics/linear-cka.js';

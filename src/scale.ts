@@ -1,6 +1,15 @@
 /** Statistics of data that one machine cannot hold: `delve-tensorboard/scale`. It imports neither TensorFlow.js nor an engine. */
 
 export type { ObjectInfo, ObjectListing, ObjectStore } from './output/object-store.js';
+export {
+  type BullmqEngine,
+  type BullmqEngineOptions,
+  bullmqEngine,
+  type EngineEvent,
+  type EngineEventKind,
+  type FailedNode,
+  type QueueStatus,
+} from './scale/bullmq-engine.js';
 export type { Engine, EngineWorkers } from './scale/engine.js';
 export { DamagedPartialError, type PartialLayer, RefusedPartialError } from './scale/partial.js';
 export { folderPartials, memoryPartials, objectPartials, type PartialStore } from './scale/partial-store.js';

@@ -78,7 +78,7 @@ interface FusedLayer {
 }
 
 /** Whether a layer applies an activation function in the same call. */
-export function hasFusedActivation({ layer }: LayerCall): boolean {
+export function hasFusedActivation({ layer }: Pick<LayerCall, 'layer'>): boolean {
   return isFused(layer as unknown as FusedLayer);
 }
 

@@ -1,10 +1,13 @@
 import { type Tensor, tidy } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import type { AccumulatorFactory } from '../recording/accumulator.js';
-import { type RecordingOptions, SampleRecorder } from '../recording/sample-recorder.js';
-import type { ActivationView } from '../recording/samples.js';
+import { isModelLike, type LayerLike } from '../insight/layer-graph.js';
+import { classifierOf } from '../insight/layer-roles.js';
+import type { AccumulatorFactory, BatchClasses } from '../recording/accumulator.js';
+import { type BatchPlace, type RecordingOptions, SampleRecorder } from '../recording/sample-recorder.js';
+import { type ActivationView, sampleSize } from '../recording/samples.js';
 import type { Split } from '../saturation/epoch.js';
 import { TensorAccumulators } from './accumulate/choose.js';
+import { LossClasses } from './classes.js';
 import { type GraphModelNodes, isGraphModelNodes, nodeNames, onGraphModelRun } from './graph-model.js';
 import { hasFusedActivation, type LayerCall, type LayerHook, onLayerCall, preActivationOf } from './hooks.js';
 import {
@@ -16,8 +19,8 @@ import {
   warnOfHiddenLayers,
 } from './layers.js';
 import { notNumeric, offTape } from './tensors.js';
-import { TrainingPhase } from './training-phase.js';
-import { layerKernel } from './weights.js';
+import { during, innerModel, TrainingPhase } from './training-phase.js';
+import { classifierWeights, layerKernel } from './weights.js';
 
 /*
  * From a model to its recorded samples: the recorder hooks the model, asks the training phase to which split and batch a pass
@@ -32,6 +35,8 @@ export interface ModelRecordingOptions extends RecordingOptions {
   readonly exclude: LayerPatterns | undefined;
   /** What a layer with a fused activation shows: its output, or what it has before the activation. */
   readonly activations: 'output' | 'preActivation';
+  /** Whether neural collapse was asked for by name: then it is told why there is none. */
+  readonly classesByName: boolean;
 }
 
 /**
@@ -48,6 +53,8 @@ export class ActivationRecorder {
   readonly #names: string[];
   readonly #options: ModelRecordingOptions;
   readonly #report: (error: unknown, where: string) => void;
+  /** Undefined if rows are not summed by class. */
+  readonly #classes: LossClasses | undefined;
   #layerHooks: LayerHook[] = [];
   #removeHooks: (() => void)[] = [];
   #isHooked = false;
@@ -80,6 +87,18 @@ export class ActivationRecorder {
     this.samples.kernelOf = async (name) => {
       const layer = layers.get(name);
       return layer && layerKernel(layer);
+    };
+    if (!options.classes || isGraph) return;
+    const learned = new LossClasses(() => this.phase.batch(), options.classesByName);
+    this.#classes = learned;
+    this.phase.onFit = (fitted) => learned.watch(fitted);
+    this.samples.classifierOf = async (name) => {
+      const classifiers = new Map([...layers].map(([each, layer]) => [each, this.#classifierBehind(layer)]));
+      if ([...classifiers.values()].every((each) => each === undefined)) {
+        learned.warnOnce('collapseNC3: expected a dense layer at the end, and the layer before it among those tracked');
+      }
+      const classifier = classifiers.get(name);
+      return classifier && classifierWeights(classifier);
     };
   }
 
@@ -147,7 +166,16 @@ export class ActivationRecorder {
    */
   record<T>(split: Split, fn: () => T, items?: number): T {
     for (const hook of this.#layerHooks) hook.startNewPass();
-    return this.phase.record(split, fn, items);
+    const model = this.#classes && this.#ownModel;
+    if (model === undefined) return this.phase.record(split, fn, items);
+    let restore = () => {};
+    return during(
+      () => {
+        restore = this.#classes?.watch(innerModel(model)) ?? restore;
+      },
+      () => restore(),
+      () => this.phase.record(split, fn, items),
+    ) as T;
   }
 
   /** Adds activations that the caller has at hand, under a name of the caller's. */
@@ -190,7 +218,45 @@ export class ActivationRecorder {
     if (wrong !== undefined) throw new TypeError(`output: ${wrong}`);
     const batch = this.phase.batch();
     const expectedItems = this.phase.expectedItems(split);
-    this.samples.add(split, name, { output, view, mask, batch, expectedItems });
+    const classes = this.#classesOf(name, output, view, mask, batch);
+    this.samples.add(split, name, { output, view, mask, batch, expectedItems, classes });
+  }
+
+  /** The classes of a batch's items; undefined where an item has several rows. */
+  #classesOf(
+    name: string,
+    { shape }: Tensor,
+    view: ActivationView,
+    mask: ArrayLike<number> | undefined,
+    batch: BatchPlace,
+  ): BatchClasses | undefined {
+    const learned = this.#classes;
+    if (learned === undefined) return undefined;
+    const { rows } = sampleSize(shape, view, mask);
+    if (rows === shape[0]) return learned.of(batch);
+    learned.warnOnce(
+      `layer '${name}': expected one row per item, got ${rows} of ${shape[0]}: convMethod 'mean' or 'flatten', or timeseriesMethod 'lastTimestep', makes one of each`,
+    );
+    return undefined;
+  }
+
+  get #ownModel(): LayersModel | undefined {
+    return isGraphModelNodes(this.#model) || Array.isArray(this.#model) ? undefined : (this.#model as LayersModel);
+  }
+
+  /** The layer that decides, if a layer shows what it takes. */
+  #classifierBehind(layer: Layer): Layer | undefined {
+    const { convMethod, timeseriesMethod, activations } = this.#options;
+    const model = this.#ownModel;
+    if (model === undefined || !isModelLike(model) || !Array.isArray(model.outputs)) return undefined;
+    if (activations === 'preActivation' && hasFusedActivation({ layer })) return undefined;
+    const found = classifierOf(model);
+    const how = found?.inputs.get(layer as unknown as LayerLike);
+    const isSeen =
+      how === 'same' ||
+      (how === 'mean' && convMethod === 'mean') ||
+      (how === 'flatten' && (convMethod === 'flatten' || timeseriesMethod === 'timestepwise'));
+    return isSeen ? (found?.layer as unknown as Layer) : undefined;
   }
 
   #viewOf(target: TrackedLayer | undefined): ActivationView {

@@ -44,14 +44,14 @@ const leastReleased = 2 ** 16;
  * Reads a tensor and passes its values to `use`, which must not keep them: a large copy that was made for this call is
  * released right after it. If the garbage collector had to release megabytes in every short training step, it would mark
  * the whole heap several times a second, on processors that the training needs. For values that are small beside the step,
- * such as products of convolutions, `dataSync` is enough.
+ * such as products of convolutions or few of their rows, the collector may have the copy: pass `releases` as false.
  */
-export function withValues<T>(tensor: Tensor, use: (values: Float32Array | Float64Array) => T): T {
+export function withValues<T>(tensor: Tensor, use: (values: Float32Array | Float64Array) => T, releases = true): T {
   const values = tensor.dataSync();
   try {
     return use(floatsOf(tensor, values));
   } finally {
-    if (values.byteLength >= leastReleased && isCopy(tensor)) release(values);
+    if (releases && values.byteLength >= leastReleased && isCopy(tensor)) release(values);
   }
 }
 

@@ -70,6 +70,8 @@ export class TrainingPhase {
   readonly #watched = new Set<LayersModel>();
   /** Is called in the training passes of a watched model's fit that did not begin with beginFit(). */
   onUnknownFit: () => void = () => {};
+  /** Is called with the model that runs a fit when it begins; what it returns is called when the fit ends. */
+  onFit: ((model: LayersModel) => () => void) | undefined;
 
   /** The split of the pass that is running now; undefined for a pass that belongs to none. */
   current(training: boolean): Split | undefined {
@@ -160,6 +162,7 @@ export class TrainingPhase {
       });
     }
     wrap('predictLoop', (original, _self, args) => this.#asUser(original, args));
+    if (this.onFit !== undefined) this.#duringFit.push(this.onFit(model));
   }
 
   /** Starts an epoch of a fit. */
@@ -306,7 +309,7 @@ function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** Runs `body` between `enter` and `leave`; if `body` returns a promise, `leave` runs when it settles. */
-function during(enter: () => void, leave: () => void, body: () => unknown): unknown {
+export function during(enter: () => void, leave: () => void, body: () => unknown): unknown {
   enter();
   let result: unknown;
   try {

@@ -55,6 +55,18 @@ export async function measureWeights(model: LayersModel): Promise<Map<string, We
   return found;
 }
 
+/** The kernel of a dense layer as a classifier's weights, units x inputs, row-major; undefined if it has no such kernel. Read when this is called. */
+export async function classifierWeights(layer: Layer): Promise<Float64Array | undefined> {
+  const kernel = kernelOf(layer);
+  if (kernel === undefined || kernel.matrices !== 1) return undefined;
+  const { variable, inputs, outputs } = kernel;
+  const tensor = variable.read();
+  const values = floatsOf(tensor, await tensor.data());
+  return Float64Array.from({ length: inputs * outputs }, (_, at) => {
+    return values[(at % inputs) * outputs + Math.floor(at / inputs)];
+  });
+}
+
 interface Kernel {
   readonly variable: Variable;
   readonly inputs: number;

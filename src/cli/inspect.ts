@@ -42,9 +42,10 @@ export async function inspect(terminal: Terminal, paths: readonly string[], opti
   const all = await findAllRuns(paths, complaints);
   const progress = await Progress.of(terminal, all);
   for (const { files, run } of all) {
-    const reports = new Map<string, TagReport>();
+    // By tag; and what has none, by its kind.
+    const [ofTags, ofOthers] = [new Map<string, TagReport>(), new Map<string, TagReport>()];
     const reportOf = (tag: string, plugin: string, isTag: boolean): TagReport => {
-      const key = isTag ? `/${tag}` : plugin;
+      const [reports, key] = isTag ? [ofTags, tag] : [ofOthers, plugin];
       let report = reports.get(key);
       if (report === undefined) {
         report = { tag, plugin, count: 0, first: 0, last: 0, lastValue: '', hidden: 0, goesBack: 0 };
@@ -66,15 +67,22 @@ export async function inspect(terminal: Terminal, paths: readonly string[], opti
       raw: options.raw,
       read: progress.read,
       complain: (message: string) => complaints.add(message),
+      keepsRaw: false,
+      startOver: () => {
+        ofTags.clear();
+        ofOthers.clear();
+      },
     };
     const { firstBack, goesBack, hidden } = await scanRun(files, reading, (event, isShown) => {
-      for (const [index, { plugin, tag, value }] of (event.summary ?? []).entries()) {
+      const { summary = [] } = event;
+      for (let index = 0; index < summary.length; index++) {
+        const { plugin, tag, value } = summary[index];
         const report = reportOf(tag, plugin, true);
         report.plugin = plugin;
         if (isShown(index)) add(report, event.step, value);
         else report.hidden++;
       }
-      if (options.tags !== undefined) return;
+      if (options.tags !== undefined || summary.length > 0) return;
       const other = otherThanSummaries(event);
       if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
     });
@@ -83,7 +91,7 @@ export async function inspect(terminal: Terminal, paths: readonly string[], opti
       const [, tag, step] = /^(.*):(-?\d+)$/s.exec(tensorName) ?? [undefined, tensorName, '0'];
       if (wanted(tag)) add(reportOf(tag, 'projector', true), Number(step), tensorPath ?? 'in a checkpoint');
     }
-    const tags = [...reports.values()].sort(
+    const tags = [...ofTags.values(), ...ofOthers.values()].sort(
       (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
     );
     for (const report of tags) report.goesBack = goesBack(report.tag);

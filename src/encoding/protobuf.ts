@@ -89,6 +89,9 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
 /** How the contents of a field are stored: the lower three bits of the number in front of it. */
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
+const noBytes: Uint8Array = new Uint8Array(0);
+const noView: DataView = new DataView(noBytes.buffer);
+
 /** Groups nested deeper than this are refused, as protobuf's own parsers do. */
 const maxGroupDepth = 100;
 
@@ -101,7 +104,7 @@ const maxGroupDepth = 100;
  */
 export class WireReader {
   /** Holds the message. */
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = noBytes;
   /** Position in `bytes` of the next byte to be read. */
   position = 0;
   /** Nothing at or after this position is read. */
@@ -118,7 +121,7 @@ export class WireReader {
   rangeStart = 0;
   /** Where the contents of the last `range()` end. */
   rangeEnd = 0;
-  #view: DataView = new DataView(new ArrayBuffer(0));
+  #view: DataView = noView;
 
   /** Starts on the message in `bytes[start, end)`. */
   open(bytes: Uint8Array, start: number, end: number): void {

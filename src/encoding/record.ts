@@ -205,7 +205,8 @@ export class RecordReader {
     if (length > this.#maxRecordBytes) {
       throw this.#damage(`it claims ${length} bytes, more than the ${this.#maxRecordBytes} that are accepted`);
     }
-    this.#payloadBytes = length;
+    // An integer, not a sum of floats: positions are computed from it, and checksums would step through bytes with floats.
+    this.#payloadBytes = length < 2 ** 31 ? length | 0 : length;
   }
 
   /**

@@ -25,6 +25,7 @@ export type FindingKind =
   | 'deadUnits'
   | 'collapse'
   | 'outliers'
+  | 'decided'
   | 'tail'
   | 'border'
   | 'bottleneck'

@@ -45,7 +45,7 @@ const usefulSaturation = [0.2, 0.4] as const;
 /**
  * Says in plain words what an epoch's saturation suggests: dead layers, layers behind the border of the receptive fields,
  * tails, saturated bottlenecks, layers with too few samples to judge; and what vital signs do, where they were recorded: dead units,
- * ranks that fell since an earlier epoch, outlier features. Returns an empty list if nothing stands out.
+ * ranks that fell since an earlier epoch, outlier features, layers behind the one that decides. Returns an empty list if nothing stands out.
  *
  * The rules are rules of thumb; each finding names the source of its rule.
  *

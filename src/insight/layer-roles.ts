@@ -35,6 +35,45 @@ export function layerRoles(model: ModelLike): Map<string, LayerRole> {
   return roles;
 }
 
+/** How a layer shows what the classifier takes: it puts out the same, or would if its places were averaged or flattened. */
+export type ClassifierInput = 'same' | 'mean' | 'flatten';
+
+/** The layer that decides in a classifier: a dense one, behind which only a softmax or sigmoid may stand. */
+export interface Classifier {
+  /** It. */
+  readonly layer: LayerLike;
+  /** The layers that show what it takes, and how. */
+  readonly inputs: ReadonlyMap<LayerLike, ClassifierInput>;
+}
+
+/** Layers that pass on what they take while nothing is trained. */
+const passesOn = /^(Dropout|SpatialDropout1D|AlphaDropout|GaussianDropout|GaussianNoise|InputLayer)$/;
+
+/** The layer that decides in a model of one output; undefined if there is no such layer. */
+export function classifierOf(model: ModelLike): Classifier | undefined {
+  if (model.outputs.length !== 1) return undefined;
+  const graph = new LayerEdges(model);
+  let layer: LayerLike | undefined = graph.sourceOf(model.outputs[0]!);
+  while (layer !== undefined && /^(Activation|Softmax)$/.test(layer.getClassName()))
+    layer = only(graph.producers(layer));
+  if (layer?.getClassName() !== 'Dense') return undefined;
+  const inputs = new Map<LayerLike, ClassifierInput>();
+  let how: ClassifierInput = 'same';
+  for (let before = only(graph.producers(layer)); before !== undefined; before = only(graph.producers(before))) {
+    if (before === layer || inputs.has(before)) break;
+    inputs.set(before, how);
+    const className = before.getClassName();
+    if (how === 'same' && className === 'GlobalAveragePooling2D') how = 'mean';
+    else if (how === 'same' && className === 'Flatten') how = 'flatten';
+    else if (!passesOn.test(className)) break;
+  }
+  return { layer, inputs };
+}
+
+function only(layers: readonly LayerLike[]): LayerLike | undefined {
+  return layers.length === 1 ? layers[0] : undefined;
+}
+
 function innerRole(layer: LayerLike, graph: LayerEdges): LayerRole | undefined {
   const className = classOf(layer);
   if (className === 'DepthwiseConv2D') return 'depthwise';

@@ -21,11 +21,15 @@ const papers = {
     title: 'LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale (Dettmers, Lewis, Belkada, Zettlemoyer)',
     url: 'https://arxiv.org/abs/2208.07339',
   },
+  minimalDepth: {
+    title: 'On the Implicit Bias Towards Minimal Depth of Deep Neural Networks (Galanti, Galanti, Ben-Shaul)',
+    url: 'https://arxiv.org/abs/2202.09028',
+  },
 } as const;
 
-/** Dead units, ranks that fell since an earlier epoch, and outlier features. */
+/** Dead units, ranks that fell since an earlier epoch, outlier features, and layers behind the one that decides. */
 export function vitalSigns(facts: AdviceCase): Finding[] {
-  return [...deadUnits(facts), ...collapsed(facts), ...outliers(facts)];
+  return [...deadUnits(facts), ...collapsed(facts), ...outliers(facts), ...decided(facts)];
 }
 
 /** A layer of which so many units are dead is named. */
@@ -107,6 +111,28 @@ function outliers({ layers, roles, finished, named }: AdviceCase): Finding[] {
       layers: names(found),
       text: `Few units hold most of a sample's values: ${several(told)}; Gaussian values have a kurtosis of 3. ${advice}`,
       source: papers.outliers,
+    },
+  ];
+}
+
+/** A layer decides if the nearest class mean is another class than the network predicts for at most this part of the samples. */
+const decidesUpTo = 0.02;
+
+function decided({ layers, roles, finished, named }: AdviceCase): Finding[] {
+  const known = layers.filter(({ layer, values }) => values.collapseNC4 !== undefined && roles.get(layer) !== 'output');
+  const undecided = known.map(({ values }) => !(values.collapseNC4! <= decidesUpTo)).lastIndexOf(true);
+  const [first, ...behind] = known.slice(undecided + 1);
+  if (first === undefined || behind.length === 0) return [];
+  const agrees = Math.floor(1000 * (1 - first.values.collapseNC4!)) / 10;
+  const advice = finished
+    ? 'A classifier right behind it may be as good.'
+    : 'A network that ends there may be as good: compare the accuracies.';
+  return [
+    {
+      kind: 'decided',
+      layers: names(behind),
+      text: `From ${named(first.layer)} on the nearest class mean is the class that the network predicts, for ${agrees} % of the samples: what comes behind it hardly changes the decision (${several(behind.map(({ layer }) => named(layer)))}). ${advice}`,
+      source: papers.minimalDepth,
     },
   ];
 }

@@ -312,7 +312,9 @@ async function momentsOf(
       count++;
     }
     if (count === 0) throw new RangeError('shrink: batches: expected at least one batch, got none');
-    return new Map(recorder.samples.snapshot().map(({ layer, accumulator }) => [layer, accumulator]));
+    return new Map(
+      recorder.samples.snapshot().map(({ layer, sums }) => [layer, sums.accumulator as CovarianceAccumulator]),
+    );
   } finally {
     recorder.dispose();
   }

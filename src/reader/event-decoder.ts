@@ -22,6 +22,7 @@ const absent: Uint8Array = new Uint8Array(0);
  */
 export class EventDecoder {
   readonly #tags: ReadTags;
+  readonly #keepsRaw: boolean;
   /** One cursor per level of nesting. */
   readonly #event = new WireReader();
   readonly #summary = new WireReader();
@@ -30,9 +31,13 @@ export class EventDecoder {
   /** How many summaries of the current event are left out. */
   #leftOut = 0;
 
-  /** @param wanted whether a tag's summaries are decoded; those of other tags are left out */
-  constructor(wanted: (tag: string) => boolean = () => true) {
+  /**
+   * @param wanted whether a tag's summaries are decoded; those of other tags are left out
+   * @param keepsRaw whether summaries keep their bytes; if not, `raw` is empty
+   */
+  constructor(wanted: (tag: string) => boolean = () => true, keepsRaw = true) {
     this.#tags = new ReadTags(wanted);
+    this.#keepsRaw = keepsRaw;
   }
 
   /**
@@ -140,14 +145,19 @@ export class EventDecoder {
     try {
       const v1 = pluginByField[field];
       if (metadataStart >= 0) this.#tags.addMetadata(known, bytes, metadataStart, metadataEnd, v1);
-      const raw = start === end ? absent : bytes.slice(start, end);
+      const raw = start === end || !this.#keepsRaw ? absent : bytes.slice(start, end);
       const plugin = known.plugin || v1 || '';
       let value: SummaryValue | undefined;
       if (field === 2) value = simpleValue;
       else if (field === 8 && plugin === 'scalars') value = this.#readFloat(bytes, valueStart, valueEnd);
       value ??= decodeOrExplain(
         { plugin, content: known.content },
-        { field, bytes: raw.subarray(valueStart - start, valueEnd - start) },
+        {
+          field,
+          bytes: this.#keepsRaw
+            ? raw.subarray(valueStart - start, valueEnd - start)
+            : bytes.slice(valueStart, valueEnd),
+        },
       );
       if (metadataStart < 0) return { tag: known.tag, plugin, value, raw };
       const { displayName, description } = known;

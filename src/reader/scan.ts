@@ -73,13 +73,23 @@ export async function scanChunks<T>(
 export async function* chunksOfFile(path: string, read?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   const file = await sourceFiles.open(path);
   try {
-    const chunk = new Uint8Array(chunkBytes);
+    // While one chunk is used the next one is read.
+    let chunk = new Uint8Array(chunkBytes);
+    let other = new Uint8Array(chunkBytes);
     let position = 0;
     let length: number;
-    while ((length = await file.read(chunk, position)) > 0) {
-      position += length;
-      read?.(length);
-      yield chunk.subarray(0, length);
+    let reading = file.read(chunk, position);
+    try {
+      while ((length = await reading) > 0) {
+        position += length;
+        reading = file.read(other, position);
+        reading.catch(() => {}); // whoever asks for the next chunk sees the error
+        read?.(length);
+        yield chunk.subarray(0, length);
+        [chunk, other] = [other, chunk];
+      }
+    } finally {
+      await reading.catch(() => {});
     }
   } finally {
     await file.close();

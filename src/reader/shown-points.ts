@@ -131,13 +131,23 @@ class PointScan {
         if (number === 5) summaries.push(from, to);
       }
     }
-    if (member === 3) this.#fileVersion = versionOf(bytes, from, to);
+    if (member === 3) this.#fileVersion = versionOf(new TextDecoder().decode(bytes.subarray(from, to)));
     else if (member === 7) this.#addSession(bytes, from, to, step, position);
     else if (member === 5) {
       let index = 0;
       for (let at = 0; at < summaries.length; at += 2) {
         index = this.#addSummary(bytes, summaries[at], summaries[at + 1], step, wallTime, position, index);
       }
+    }
+  }
+
+  /** Reads an event that is decoded. */
+  addEvent({ fileVersion, sessionLog, step, summary, wallTime }: TensorBoardEvent, position: number): void {
+    if (fileVersion !== undefined) this.#fileVersion = versionOf(fileVersion);
+    else if (sessionLog !== undefined) {
+      if (sessionLog.status === 'start') this.#addStart(step, position);
+    } else if (summary !== undefined && !Number.isNaN(wallTime)) {
+      for (let index = 0; index < summary.length; index++) this.#addPoint(summary[index].tag, step, position + index);
     }
   }
 
@@ -153,7 +163,11 @@ class PointScan {
         wire.skip();
       }
     }
-    if (sessionStatuses[status] !== 'start' || this.#fileVersion < 2) return;
+    if (sessionStatuses[status] === 'start') this.#addStart(step, position);
+  }
+
+  #addStart(step: Step, position: number): void {
+    if (this.#fileVersion < 2) return;
     if (this.#hasStarted) {
       this.#starts.add(step, position);
       this.hasHiders = true;
@@ -219,8 +233,8 @@ class PointScan {
 }
 
 /** The number in 'brain.Event:2'. */
-function versionOf(bytes: Uint8Array, start: number, end: number): number {
-  const version = Number(new TextDecoder().decode(bytes.subarray(start, end)).replace(/^brain\.Event:/, ''));
+function versionOf(text: string): number {
+  const version = Number(text.replace(/^brain\.Event:/, ''));
   return Number.isNaN(version) ? -1 : version;
 }
 
@@ -230,8 +244,15 @@ export interface RunReading {
   tags?: (tag: string) => boolean;
   /** Whether the points that TensorBoard hides count as shown. */
   raw?: boolean;
-  /** Is told of how many bytes were read; all are read twice. */
+  /** Is told of how many bytes were read; all count twice. */
   read?: (bytes: number) => void;
+  /**
+   * If it is given, the run is read once, with all points shown. As soon as one is hidden, this is called: the caller forgets what it was
+   * shown, and the run is read again from its beginning.
+   */
+  startOver?: () => void;
+  /** Whether summaries keep their bytes, true by default; if not, `raw` is empty. */
+  keepsRaw?: boolean;
   /** Is told of each file that is damaged, whose rest is passed over, or that cannot be read. */
   complain: (message: string) => void;
 }
@@ -268,55 +289,137 @@ function pathOf(file: RunFile): string {
  */
 export async function scanRun(
   files: readonly RunFile[],
-  { complain, raw = false, read, tags = () => true }: RunReading,
+  reading: RunReading,
   visit: (event: TensorBoardEvent, isShown: (index: number) => boolean) => void,
   pause?: () => Promise<void> | void,
 ): Promise<RunSteps> {
-  const points = new PointScan(tags);
+  // Whoever is told of bytes expects each twice.
+  let readings = reading.startOver === undefined ? 1 : 2;
+  let told = 0;
+  const tell = (bytes: number) => {
+    told += readings * bytes;
+    reading.read?.(readings * bytes);
+  };
   const sources = files.map((file) =>
-    typeof file === 'string' ? new RereadFile(file, read) : new ChunkedSource(file),
+    typeof file === 'string' ? new RereadFile(file, tell) : new ChunkedSource(file),
   );
-  for (const [index, source] of sources.entries()) {
-    const decode = (bytes: Uint8Array, start: number, end: number, offset: number) =>
-      points.add(bytes, start, end, index * fileSpan + offset);
-    // The second reading tells what is wrong with the file.
-    await source.scan({ decode }, () => {}).catch(() => {});
+  const run = new RunScan(files, sources, reading, visit, pause);
+  if (reading.startOver !== undefined) {
+    const steps = await run.readOnce();
+    if (steps !== undefined) return steps;
+    reading.read?.(-told);
+    readings = 1;
+    reading.startOver();
   }
-  const decoder = new EventDecoder(tags);
-  const all = () => true;
-  let hidden = 0;
-  // An error of the caller's own is not about the file.
-  let isOwn = false;
-  const pass = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
-    isOwn = true;
-    visit(event, isShown);
-    isOwn = false;
-  };
-  const wait = async () => {
-    isOwn = true;
-    await pause?.();
-    isOwn = false;
-  };
-  for (const [index, source] of sources.entries()) {
-    const show = (event: TensorBoardEvent | undefined, offset: number) => {
-      if (event === undefined) return;
+  return run.readTwice();
+}
+
+/** Thrown where a run that is read once has a hidden point. */
+const hasHidden = new Error('a point is hidden');
+const all = () => true;
+
+/** The readings of one run: see scanRun. */
+class RunScan {
+  readonly #files: readonly RunFile[];
+  readonly #sources: readonly (RereadFile | ChunkedSource)[];
+  readonly #reading: RunReading;
+  readonly #visit: Parameters<typeof scanRun>[2];
+  readonly #pause: Parameters<typeof scanRun>[3];
+  readonly #wanted: (tag: string) => boolean;
+
+  constructor(
+    files: readonly RunFile[],
+    sources: readonly (RereadFile | ChunkedSource)[],
+    reading: RunReading,
+    visit: Parameters<typeof scanRun>[2],
+    pause: Parameters<typeof scanRun>[3],
+  ) {
+    this.#files = files;
+    this.#sources = sources;
+    this.#reading = reading;
+    this.#visit = visit;
+    this.#pause = pause;
+    this.#wanted = reading.tags ?? all;
+  }
+
+  /** Reads the run once, all points shown; gives up, and resolves to undefined, at the first one that is not. */
+  async readOnce(): Promise<RunSteps | undefined> {
+    const { complain, raw = false } = this.#reading;
+    const points = new PointScan(this.#wanted);
+    const complaints: string[] = [];
+    try {
+      await this.#read(
+        (event, position) => {
+          points.addEvent(event, position);
+          if (points.hasHiders && !raw) throw hasHidden;
+          this.#visit(event, all);
+        },
+        (message) => complaints.push(message),
+      );
+    } catch (error) {
+      if (error === hasHidden) return undefined;
+      throw error;
+    }
+    for (const message of complaints) complain(message);
+    return stepsOf(points, 0);
+  }
+
+  /** Reads the run for what hides points, and then for its points. */
+  async readTwice(): Promise<RunSteps> {
+    const { complain, raw = false } = this.#reading;
+    const points = new PointScan(this.#wanted);
+    for (const [index, source] of this.#sources.entries()) {
+      const decode = (bytes: Uint8Array, start: number, end: number, offset: number) =>
+        points.add(bytes, start, end, index * fileSpan + offset);
+      // The second reading tells what is wrong with the file.
+      await source.scan({ decode }, () => {}).catch(() => {});
+    }
+    let hidden = 0;
+    await this.#read((event, position) => {
       if (raw || !points.hasHiders || event.summary === undefined) {
-        pass(event, all);
+        this.#visit(event, all);
         return;
       }
-      const position = index * fileSpan + offset;
       const shown = event.summary.map(({ tag }, at) => points.isShown(tag, event.step, position + at));
       hidden += shown.filter((each) => !each).length;
-      pass(event, (at) => shown[at]);
+      this.#visit(event, (at) => shown[at]);
+    }, complain);
+    return stepsOf(points, hidden);
+  }
+
+  /** Reads the run's events with their positions, file by file; the rest of a file that is damaged is passed over. */
+  async #read(
+    take: (event: TensorBoardEvent, position: number) => void,
+    complain: (message: string) => void,
+  ): Promise<void> {
+    const decoder = new EventDecoder(this.#wanted, this.#reading.keepsRaw);
+    // An error of the caller's own is not about the file.
+    let isOwn = false;
+    const wait = async () => {
+      isOwn = true;
+      await this.#pause?.();
+      isOwn = false;
     };
-    try {
-      const { damage } = await source.scan(decoder, show, pause && wait);
-      if (damage) complain(damage.message);
-    } catch (error) {
-      if (isOwn) throw error;
-      complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, pathOf(files[index])).message);
+    for (const [index, source] of this.#sources.entries()) {
+      const show = (event: TensorBoardEvent | undefined, offset: number) => {
+        if (event === undefined) return;
+        isOwn = true;
+        take(event, index * fileSpan + offset);
+        isOwn = false;
+      };
+      try {
+        const { damage } = await source.scan(decoder, show, this.#pause && wait);
+        if (damage) complain(damage.message);
+      } catch (error) {
+        if (isOwn) throw error;
+        const file = pathOf(this.#files[index]);
+        complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, file).message);
+      }
     }
   }
+}
+
+function stepsOf(points: PointScan, hidden: number): RunSteps {
   const { firstBack } = points;
   return { hidden, firstBack, goesBack: (tag) => points.goesBack(tag) };
 }

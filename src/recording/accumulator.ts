@@ -1,8 +1,10 @@
 import type { CovarianceAccumulator } from '../statistics/covariance.js';
-import type { Reservoir } from '../statistics/reservoir.js';
-import type { Solved, SolveOptions } from '../statistics/threads/solve.js';
+import { Reservoir } from '../statistics/reservoir.js';
+import type { SolveOptions } from '../statistics/threads/solve.js';
 import type { Computation } from '../statistics/threads/thread.js';
-import type { ActivationView } from './samples.js';
+import type { Later } from '../summaries/numbers.js';
+import type { LayerSums, SolvedLayer } from './layer-sums.js';
+import { type ActivationView, type SampleMatrix, sampleSize } from './samples.js';
 
 /** What is known of a layer's output before its values are read. */
 export interface LayerOutput {
@@ -10,8 +12,20 @@ export interface LayerOutput {
   readonly shape: readonly number[];
   /** The type of its values; default 'float32'. */
   readonly dtype?: string;
-  /** The class of each item, from 0; undefined if it is not known. */
-  readonly labels?: ArrayLike<number>;
+}
+
+/** The classes of a batch's items. */
+export interface ItemClasses {
+  /** The class of each item, from 0. */
+  readonly labels: ArrayLike<number>;
+  /** The class that the network predicts for each item, if it is known. */
+  readonly predictions?: ArrayLike<number>;
+}
+
+/** Tells the classes of a batch's items, which may be known only after its layers have run. */
+export interface BatchClasses {
+  /** Calls `use` now or when the classes come, which may be read later; never if they do not come. A promise of undefined: there are none. */
+  whenKnown(use: (classes: Later<ItemClasses | undefined>) => void): void;
 }
 
 /**
@@ -33,12 +47,19 @@ export interface LayerAccumulator<T extends LayerOutput> {
    */
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined>;
   /**
-   * The samples of the running period that have arrived so far, for saving. The result may be the live accumulator:
+   * What was added since the period began, unsolved, once all of it has been read. Passes added after this call are not part
+   * of the result. The result is undefined if nothing was added.
+   *
+   * @param endPeriod as for solve
+   */
+  take(endPeriod: boolean): Promise<LayerSums | undefined>;
+  /**
+   * The samples of the running period that have arrived so far, for saving. The result may hold the live sums:
    * read it before the next pass. Undefined if there are none.
    */
-  snapshot(): CovarianceAccumulator | undefined;
-  /** Starts the period with the samples of an earlier process. */
-  restore(accumulator: CovarianceAccumulator): void;
+  snapshot(): LayerSums | undefined;
+  /** Starts the period with the samples of an earlier process, whose sums are taken over. */
+  restore(sums: LayerSums): void;
   /** Releases tensors and memory. */
   dispose(): void;
 }
@@ -53,6 +74,8 @@ export interface Pass<T extends LayerOutput> {
   items: number;
   /** Which of their samples to use, by their numbers in the order in which toSamples reads them; undefined for all. */
   rows?: Int32Array;
+  /** The classes of its items; undefined if there are none. */
+  classes?: BatchClasses;
 }
 
 /** What is kept of a layer beside its mean and covariance. */
@@ -63,7 +86,7 @@ export interface Kept {
   readonly ofAllRows: boolean;
   /** Whether what tells dead units and outliers is summed. */
   readonly units: boolean;
-  /** Whether rows are summed by class, where labels are given. */
+  /** Whether rows are summed by class, where classes are known. */
   readonly classes: boolean;
   /** Whether the rows are so wide that a sketch of their covariance is kept in its place: then nothing else is. */
   readonly sketch: boolean;
@@ -72,16 +95,45 @@ export interface Kept {
 /** Nothing is kept beside mean and covariance. */
 export const nothingKept: Kept = { rows: 0, ofAllRows: false, units: false, classes: false, sketch: false };
 
-/** The options of a solve, with the rows that were kept. */
-export function withSample(options: SolveOptions, rows: Reservoir | undefined): SolveOptions {
-  return options.twoNN && rows ? { ...options, sample: rows.toArray() } : options;
+/** Rows kept per layer and split to compare what the network predicts for them with the nearest class mean. */
+const predictedRows = 500;
+
+/**
+ * The item to which each row of a pass belongs, by the number of the row; undefined if the rows of its items vary in number, and cannot
+ * be summed by class.
+ */
+export function classItemsOf({
+  output,
+  view,
+  mask,
+  items,
+  rows,
+}: Pass<LayerOutput>): ((row: number) => number) | undefined {
+  const perItem = sampleSize(output.shape, view, mask, items).rows / items;
+  if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
+  return (row) => Math.floor((rows?.[row] ?? row) / perItem);
 }
 
-/** A layer's solved period. */
-export interface SolvedLayer {
-  solved: Solved;
-  /** A uniform random choice of the samples, if rows were asked for. */
-  rows?: Reservoir;
+/**
+ * Sums rows by class, and keeps some of them with what the network predicts for them.
+ *
+ * @param accumulator has the sums by class
+ * @param kept gets the rows with what is predicted for them
+ * @param itemOf the item to which each row belongs
+ */
+export function addByClass(
+  accumulator: CovarianceAccumulator,
+  kept: Pick<LayerSums, 'predicted'>,
+  { values, features }: SampleMatrix,
+  { labels, predictions }: ItemClasses,
+  itemOf: (row: number) => number,
+): void {
+  const ofRows = (classes: ArrayLike<number>) =>
+    Int32Array.from({ length: values.length / features }, (_, row) => classes[itemOf(row)]);
+  accumulator.updateClasses(values, ofRows(labels));
+  if (predictions === undefined) return;
+  kept.predicted ??= new Reservoir(predictedRows, features);
+  kept.predicted.add(values, ofRows(predictions));
 }
 
 /** The first output of a layer, by which the way to accumulate the layer is chosen. */

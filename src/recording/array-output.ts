@@ -1,4 +1,5 @@
 import { describe } from '../errors.js';
+import { mostClasses } from '../statistics/class-sums.js';
 import {
   isShapedArray,
   isTensorLike,
@@ -8,9 +9,16 @@ import {
   type NumericArray,
   readNumbers,
   type TypedArray,
-  whenRead,
 } from '../summaries/numbers.js';
-import type { AccumulatorFactory, FirstOutput, Kept, LayerAccumulator, LayerOutput, Pass } from './accumulator.js';
+import type {
+  AccumulatorFactory,
+  FirstOutput,
+  ItemClasses,
+  Kept,
+  LayerAccumulator,
+  LayerOutput,
+  Pass,
+} from './accumulator.js';
 import { HostAccumulator, type SampleReader } from './host-accumulator.js';
 import type { RecordingOptions } from './sample-recorder.js';
 import { type ActivationView, samplesAt } from './samples.js';
@@ -47,6 +55,13 @@ export interface ObserveOptions {
    * collapseNC2Norms, collapseNC2Angles). Default: classes are not known.
    */
   labels?: ArrayLike<number | bigint>;
+  /** The class that the network predicts for each of the N items, from 0, beside `labels`: for collapseNC4. Default: not known. */
+  predictions?: ArrayLike<number | bigint>;
+  /**
+   * The weights of the classifier that this layer feeds, classes x features, row-major, beside `labels`: for collapseNC3. The last ones
+   * given in an epoch count. Default: it feeds none.
+   */
+  classifier?: ArrayLike<number>;
 }
 
 /** Activations whose values may be read once, now or later. */
@@ -84,20 +99,39 @@ export function arrayOutput(activations: Activations, call: string): ArrayOutput
 /** How a recorder reads all layers. */
 export type ReadingOptions = Pick<RecordingOptions, 'convMethod' | 'timeseriesMethod' | 'downsample'>;
 
-/** The labels of N items as numbers. @throws TypeError or RangeError if they are no labels of as many items */
-export function checkedLabels(
-  labels: ObserveOptions['labels'],
+/** The classes of N items. @throws TypeError or RangeError if they are none of as many items */
+export function checkedClasses(
+  { labels, predictions, classifier }: ObserveOptions,
   items: number,
   call: string,
-): ArrayLike<number> | undefined {
-  if (labels === undefined) return undefined;
-  const expected = `${call}: labels: expected ${items} integers from 0 on, one per item`;
+): ItemClasses | undefined {
+  if (labels === undefined) {
+    const given = predictions !== undefined ? 'predictions' : classifier !== undefined ? 'a classifier' : undefined;
+    if (given !== undefined) throw new TypeError(`${call}: expected labels beside ${given}, got none`);
+    return undefined;
+  }
+  if (classifier !== undefined && (classifier === null || typeof classifier.length !== 'number')) {
+    throw new TypeError(`${call}: classifier: expected classes x features weights, got ${describe(classifier)}`);
+  }
+  const known = { labels: checkedIntegers('labels', labels, items, call) };
+  return predictions === undefined
+    ? known
+    : { ...known, predictions: checkedIntegers('predictions', predictions, items, call) };
+}
+
+function checkedIntegers(
+  option: 'labels' | 'predictions',
+  labels: ArrayLike<number | bigint>,
+  items: number,
+  call: string,
+): ArrayLike<number> {
+  const expected = `${call}: ${option}: expected ${items} integers from 0 on, one per item`;
   if (labels === null || typeof labels !== 'object' || typeof labels.length !== 'number') {
     throw new TypeError(`${expected}, got ${describe(labels)}`);
   }
   const numbers = Array.from(labels, Number);
   if (numbers.length !== items) throw new RangeError(`${expected}, got ${numbers.length}`);
-  const wrong = numbers.find((label) => !Number.isInteger(label) || label < 0);
+  const wrong = numbers.find((label) => !Number.isInteger(label) || label < 0 || label >= mostClasses);
   if (wrong !== undefined) throw new RangeError(`${expected}, got ${wrong}`);
   return numbers;
 }
@@ -162,8 +196,9 @@ function checkedMask(
 const reader: SampleReader<ArrayOutput> = {
   strategy: 'float64 on the host',
   read(pass, use) {
-    const reading = whenRead(pass.output.read(), (numbers) => use(samplesOf(numbers, pass)));
-    return reading instanceof Promise ? reading : undefined;
+    const read = pass.output.read();
+    if (read instanceof Promise) return read.then((numbers) => samplesOf(numbers, pass));
+    use(samplesOf(read, pass));
   },
   copiesToThread: () => false,
 };

@@ -1,11 +1,13 @@
 import { onExit, warn } from '#platform';
-import { ClosedWriterError, describe } from '../errors.js';
+import { ClosedWriterError, checkOptionNames, describe } from '../errors.js';
 import { type Finding, FindingRules } from '../insight/findings.js';
 import type { EpochScalar, EpochStatistics, LayerSaturation } from '../saturation/epoch.js';
 import { solveOptionsFor } from '../saturation/measure-layer.js';
+import type { BytesOptions } from '../statistics/accumulator-state.js';
 import type { Store } from '../stores/store.js';
 import { EpochMeasurement, EpochMemory } from './measure-epoch.js';
 import type { ResolvedOptions } from './options.js';
+import { encodeState } from './recorder-state.js';
 import type { SampleRecorder } from './sample-recorder.js';
 import type { SaveTargets } from './save-targets.js';
 
@@ -29,7 +31,10 @@ function watch(writer: EpochWriter): void {
 }
 
 /** The part of a SampleRecorder that an EpochWriter calls. */
-type RecordedSamples = Pick<SampleRecorder<never>, 'hasRows' | 'solve' | 'adaptBudget' | 'dispose' | 'release'>;
+type RecordedSamples = Pick<
+  SampleRecorder<never>,
+  'hasRows' | 'solve' | 'take' | 'adaptBudget' | 'dispose' | 'release'
+>;
 
 /**
  * Ends the epochs of a tracker or recorder: it solves what was recorded, measures the spectra, and writes the statistics to all targets.
@@ -101,6 +106,8 @@ export class EpochWriter {
       throw new TypeError(`addStore: expected an object with a method add, got ${describe(store)}`);
     }
     if (this.#isClosed) throw new ClosedWriterError('addStore', this.#logdir);
+    const refusal = this.#refusal('addStore');
+    if (refusal) throw refusal;
     this.#targets.addStore(store);
   }
 
@@ -142,8 +149,34 @@ export class EpochWriter {
       throw new RangeError(`step: expected an integer, got ${describe(step)}`);
     }
     if (this.#isClosed) return Promise.reject(new ClosedWriterError('addSaturations', this.#logdir));
+    const refusal = this.#refusal('addSaturations');
+    if (refusal) return Promise.reject(refusal);
     warnOfEmpty();
     return this.endEpoch(step === undefined ? {} : { step: Number(step) });
+  }
+
+  /**
+   * Takes what was recorded in the epoch, unsolved, for another process: the next epoch begins.
+   *
+   * @param options see BytesOptions
+   * @throws a ClosedWriterError after close(), RangeError that names a layer of which there can be no such bytes
+   */
+  async take(options: BytesOptions = {}): Promise<Uint8Array> {
+    checkOptionNames('take', options, { withoutRows: true });
+    if (this.#isClosed) throw new ClosedWriterError('take', this.#logdir);
+    const { epoch } = this;
+    this.epoch++;
+    this.#awaitsEnd = false;
+    this.#scalars = [];
+    if (this.#unwritten.size === 0) busy.delete(this);
+    const layers = await this.#recorder.take(this.#options.resetCovariance);
+    return encodeState({ epoch, layers }, options);
+  }
+
+  /** Why a worker has no outlets to call. */
+  #refusal(call: string): Error | undefined {
+    if (this.#options.role !== 'worker') return undefined;
+    return new RangeError(`${call}: expected role 'alone' or 'writer', got 'worker': take() ends its periods`);
   }
 
   /** Ends the epoch that is being recorded. Resolves to what was written, once it is written. */
@@ -200,7 +233,8 @@ export class EpochWriter {
   async close(): Promise<void> {
     const { resetCovariance, signal } = this.#options;
     if (this.#recorder.hasRows && resetCovariance && signal?.aborted !== true) {
-      this.#warnOnce('close: expected addSaturations() first, got rows that are in no epoch yet: they are left out');
+      const end = this.#options.role === 'worker' ? 'take()' : 'addSaturations()';
+      this.#warnOnce(`close: expected ${end} first, got rows that are in no epoch yet: they are left out`);
     }
     this.#isClosed = true;
     this.#awaitsEnd = false;
@@ -233,9 +267,11 @@ export class EpochWriter {
     this.#unwritten.clear();
     this.#targets.writeStoresNow(epochs);
     if (this.#awaitsEnd && this.#recorder.hasRows && this.#options.signal?.aborted !== true) {
-      warn(
-        `At exit the rows that were recorded for epoch ${this.epoch + 1} are in no file: addSaturations() ends an epoch, and close() a training`,
-      );
+      const advice =
+        this.#options.role === 'worker'
+          ? 'were not taken: take() ends a period'
+          : 'are in no file: addSaturations() ends an epoch, and close() a training';
+      warn(`At exit the rows that were recorded for epoch ${this.epoch + 1} ${advice}`);
     }
   }
 

@@ -5,6 +5,9 @@ import { messageOf } from '../errors.js';
 const mostWarnings = 10;
 const unsaid = 'there are more failures, which are not shown';
 
+/** Of a writer that was given nothing. */
+export const nothingMerged = "addSaturations: expected merge(bytes) first with role 'writer', got no rows";
+
 /**
  * Collects what goes wrong while a model trains, because nothing of it may stop the training. Each failure is reported
  * once on the warning channel, and the owner of the log may throw all of them when the training is over.

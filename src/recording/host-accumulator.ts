@@ -1,30 +1,27 @@
 import { CovarianceAccumulator } from '../statistics/covariance.js';
-import { NeuralCollapse } from '../statistics/neural-collapse.js';
 import { Reservoir } from '../statistics/reservoir.js';
 import { CovarianceSketch } from '../statistics/sketch.js';
 import type { SolveOptions } from '../statistics/threads/solve.js';
-import { solveInBackground } from '../statistics/threads/solver.js';
-import { afterwards, type Computation, computed, mapped } from '../statistics/threads/thread.js';
+import { afterwards, type Computation } from '../statistics/threads/thread.js';
 import {
+  addByClass,
   checkFeatures,
+  classItemsOf,
+  type ItemClasses,
   type Kept,
   type LayerAccumulator,
   type LayerOutput,
   nothingKept,
   type Pass,
-  type SolvedLayer,
-  withSample,
 } from './accumulator.js';
-import { type SampleMatrix, sampleSize } from './samples.js';
+import { LayerSums, type SolvedLayer } from './layer-sums.js';
+import type { SampleMatrix } from './samples.js';
 
 /** What is accumulated between two solves. Passes that are still being read belong to the period in which they ran. */
 interface Period {
-  accumulator: CovarianceAccumulator | undefined;
-  /** In its place, if the rows are too wide for it. */
-  sketch: CovarianceSketch | undefined;
-  rows: Reservoir | undefined;
-  classes: NeuralCollapse | undefined;
-  reading: Set<Promise<void>>;
+  sums: LayerSums;
+  /** The last pass that is being read, which comes after those before it: the order of the rows is that of the passes. */
+  reading: Promise<void> | undefined;
 }
 
 /** How a HostAccumulator reads the samples of an output. */
@@ -32,9 +29,9 @@ export interface SampleReader<T extends LayerOutput> {
   /** See LayerAccumulator.strategy. */
   readonly strategy: string;
   /**
-   * Passes the samples of a pass to `use`, which keeps nothing of them: at once, or later, in which case the promise says when.
+   * Passes the samples of a pass to `use`, which keeps nothing of them, at once; or resolves to them, if they come later.
    */
-  read(pass: Pass<T>, use: (samples: SampleMatrix) => void): void | Promise<void>;
+  read(pass: Pass<T>, use: (samples: SampleMatrix) => void): undefined | Promise<SampleMatrix>;
   /** Whether sums are copied to the thread that solves them instead of handed over. */
   copiesToThread(): boolean;
 }
@@ -44,7 +41,6 @@ export interface SampleReader<T extends LayerOutput> {
  * keeps a sketch.
  */
 export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<T> {
-  readonly strategy: string;
   readonly #reader: SampleReader<T>;
   readonly #report: (error: unknown) => void;
   readonly #kept: Kept;
@@ -58,89 +54,101 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     this.#reader = reader;
     this.#report = report;
     this.#kept = kept;
-    this.strategy = kept.sketch ? 'sketch of 128 directions, float32 products, on the host' : reader.strategy;
+  }
+
+  get strategy(): string {
+    return this.#kept.sketch ? 'sketch of 128 directions, float32 products, on the host' : this.#reader.strategy;
   }
 
   add(pass: Pass<T>): void {
     const period = this.#period;
+    const { sums } = period;
     const { shape } = pass.output;
-    const labels = this.#kept.classes ? labelsOf(pass) : undefined;
-    const reading = this.#reader.read(pass, (samples) => {
-      this.#accumulate(period, samples, shape);
-      if (labels === undefined) return;
-      period.classes ??= new NeuralCollapse(samples.features);
-      period.classes.update(samples.values, labels);
+    const itemOf = this.#kept.classes && pass.classes ? classItemsOf(pass) : undefined;
+    let rows: SampleMatrix | undefined;
+    const use = (samples: SampleMatrix) => {
+      this.#accumulate(sums, samples, shape);
+      if (itemOf !== undefined) rows = { ...samples, values: samples.values.slice() };
+    };
+    const reading = this.#reader.read(pass, use);
+    if (reading !== undefined) this.#after(period, reading, use);
+    if (itemOf === undefined) return;
+    pass.classes?.whenKnown((classes) => {
+      const add = (known: ItemClasses | undefined) => {
+        if (rows === undefined || known === undefined || sums.accumulator === undefined) return;
+        addByClass(sums.accumulator, sums, rows, known, itemOf);
+      };
+      if (reading === undefined && !(classes instanceof Promise)) add(classes);
+      else this.#after(period, Promise.resolve(classes), add);
     });
-    if (reading === undefined) return;
-    const settled: Promise<void> = reading.catch(this.#report).finally(() => period.reading.delete(settled));
-    period.reading.add(settled);
+  }
+
+  /** Uses what is being read when it is there, and after all that was being read before. */
+  #after<V>(period: Period, reading: Promise<V>, use: (read: V) => void): void {
+    const settled: Promise<void> = Promise.all([reading, period.reading])
+      .then(([read]) => use(read))
+      .catch(this.#report)
+      .finally(() => {
+        if (period.reading === settled) period.reading = undefined;
+      });
+    period.reading = settled;
   }
 
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
-    const period = this.#period;
-    if (endPeriod) this.#period = newPeriod(period.sketch);
+    const { sums, reading } = this.#endPeriod(endPeriod);
     const copies = this.#reader.copiesToThread();
-    const begin = (): Computation<SolvedLayer | undefined> => {
-      const { accumulator, sketch, rows, classes } = period;
-      if (sketch !== undefined && accumulator === undefined) return computed(() => ({ solved: sketch.solve() }));
-      if (accumulator === undefined) return computed(() => undefined);
-      const collapse = classes?.measures();
-      return mapped(solveInBackground(accumulator, withSample(options, rows), endPeriod, copies), (solved) => ({
-        solved: collapse ? { ...solved, collapse } : solved,
-        rows,
-      }));
-    };
-    return period.reading.size > 0 ? afterwards(Promise.all(period.reading), begin) : begin();
+    const begin = () => sums.solve(options, endPeriod, copies);
+    return reading === undefined ? begin() : afterwards(reading, begin);
   }
 
-  /** Waits until every pass of the running period has been read. */
-  async settle(): Promise<void> {
-    await Promise.all(this.#period.reading);
+  async take(endPeriod: boolean): Promise<LayerSums | undefined> {
+    const { sums, reading } = this.#endPeriod(endPeriod);
+    // Without a wait, nothing that is added after this call can come in between.
+    if (reading !== undefined) await reading;
+    if (sums.isEmpty) return undefined;
+    return endPeriod ? sums : sums.copy();
   }
 
-  snapshot(): CovarianceAccumulator | undefined {
-    return this.#period.accumulator;
+  /** The running period. @param isEnd whether the next pass starts a new one */
+  #endPeriod(isEnd: boolean): Period {
+    const period = this.#period;
+    if (isEnd) this.#period = newPeriod(period.sums.sketch);
+    return period;
   }
 
-  restore(accumulator: CovarianceAccumulator): void {
-    this.#period.accumulator = accumulator;
+  snapshot(): LayerSums | undefined {
+    const { sums } = this.#period;
+    return sums.isEmpty ? undefined : sums;
+  }
+
+  restore(sums: LayerSums): void {
+    this.#period.sums = sums;
   }
 
   dispose(): void {
     this.#period = newPeriod();
   }
 
-  #accumulate(period: Period, samples: SampleMatrix, shape: readonly number[]): void {
+  #accumulate(sums: LayerSums, samples: SampleMatrix, shape: readonly number[]): void {
     // What an earlier process has saved was summed exactly, and goes on so.
-    if (this.#kept.sketch && period.accumulator === undefined) {
-      if (period.sketch?.isEmpty && period.sketch.features !== samples.features) period.sketch = undefined;
-      period.sketch ??= new CovarianceSketch(samples.features);
-      checkFeatures(period.sketch.features, samples.features, shape);
-      period.sketch.update(samples.values);
+    if (this.#kept.sketch && sums.accumulator === undefined) {
+      if (sums.sketch?.isEmpty && sums.sketch.features !== samples.features) sums.sketch = undefined;
+      sums.sketch ??= new CovarianceSketch(samples.features);
+      checkFeatures(sums.sketch.features, samples.features, shape);
+      sums.sketch.update(samples.values);
       return;
     }
-    period.accumulator ??= new CovarianceAccumulator(samples.features, this.#kept);
-    checkFeatures(period.accumulator.features, samples.features, shape);
-    period.accumulator.update(samples.values);
+    sums.accumulator ??= new CovarianceAccumulator(samples.features, this.#kept);
+    checkFeatures(sums.accumulator.features, samples.features, shape);
+    sums.accumulator.update(samples.values);
     if (this.#kept.rows > 0) {
-      period.rows ??= new Reservoir(this.#kept.rows, samples.features);
-      period.rows.add(samples.values);
+      sums.rows ??= new Reservoir(this.#kept.rows, samples.features);
+      sums.rows.add(samples.values);
     }
   }
 }
 
 /** @param previous its directions are good for the next period, too */
 function newPeriod(previous?: CovarianceSketch): Period {
-  return { accumulator: undefined, sketch: previous?.next(), rows: undefined, classes: undefined, reading: new Set() };
-}
-
-/** The class of each row of a pass; undefined if labels were not given, or masks make rows of an item vary in number. */
-function labelsOf({ output, view, mask, items, rows }: Pass<LayerOutput>): number[] | undefined {
-  const { labels, shape } = output;
-  if (labels === undefined) return undefined;
-  const all = sampleSize(shape, view, mask, items).rows;
-  const perItem = all / items;
-  if (!Number.isInteger(perItem) || (mask !== undefined && perItem > 1)) return undefined;
-  const labelOf = (row: number) => labels[Math.floor(row / perItem)];
-  return rows === undefined ? Array.from({ length: all }, (_, row) => labelOf(row)) : Array.from(rows, labelOf);
+  return { sums: new LayerSums({ sketch: previous?.next() }), reading: undefined };
 }

@@ -4,9 +4,9 @@ import { type Eigenspace, type MeasureOptions, measureLayer } from '../saturatio
 import { correctedStats } from '../saturation/stats.js';
 import { MANY_ROWS_PER_FEATURE } from '../statistics/population-spectrum.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import type { LayerKernel } from '../statistics/threads/solve.js';
+import type { LayerKernel, Solved } from '../statistics/threads/solve.js';
 import { NotInTimeError } from '../statistics/threads/thread.js';
-import type { SolvedLayer } from './accumulator.js';
+import type { SolvedLayer } from './layer-sums.js';
 import type { RecordedLayer } from './sample-recorder.js';
 
 /** What an epoch's layers come to. */
@@ -31,6 +31,8 @@ export class EpochMemory {
   readonly corrected = new Set<string>();
   /** Layers (`split/layer`) of which it was reported that rows were left out. */
   readonly rejectedReported = new Set<string>();
+  /** What was told of neural collapse: layers (`split/layer`) of which classes are missing, and '' if there are none at all. */
+  readonly classesReported = new Set<string>();
   /** Whether there are epochs and splits to be named; a trained model has neither. */
   readonly isTraining: boolean;
 
@@ -54,6 +56,7 @@ export class EpochMeasurement {
   readonly #left: RecordedLayer[];
   readonly #layers: LayerStatistics[] = [];
   readonly #spectra = new Map<string, Spectrum>();
+  #hasClasses = false;
 
   /** @param report receives errors, with what failed in words */
   constructor(
@@ -114,6 +117,7 @@ export class EpochMeasurement {
     try {
       const taken = takeSolved();
       if (taken === undefined) return;
+      this.#checkClasses(recorded, taken.solved);
       const previous = this.#memory.eigenspaces.get(key);
       const { statistics, spectrum, eigenspace } = measureLayer(
         split,
@@ -135,6 +139,26 @@ export class EpochMeasurement {
     }
   }
 
+  /** Warns once of a layer whose neural collapse is not known in all, and why. */
+  #checkClasses({ split, layer }: RecordedLayer, { collapse, count, features }: Solved): void {
+    if (collapse === undefined) return;
+    this.#hasClasses = true;
+    const { labelled, means, nc1, nc3 } = collapse;
+    const classes = Array.from({ length: means.length / features }, (_, c) => means[c * features]);
+    const known = classes.filter((mean) => !Number.isNaN(mean)).length;
+    let why: string | undefined;
+    if (labelled !== count) {
+      why = `collapseNC1: expected the class of each of its ${count} rows, got that of ${labelled}: it is NaN`;
+    } else if (Number.isNaN(nc1)) why = `expected rows of two classes or more, got those of ${known}: it is NaN`;
+    else if (nc3 !== undefined && Number.isNaN(nc3)) {
+      why = `collapseNC3: expected a row of weights for each of its ${known} classes, got another classifier: it is NaN`;
+    }
+    const key = `${split}/${layer}`;
+    if (why === undefined || this.#memory.classesReported.has(key)) return;
+    this.#memory.classesReported.add(key);
+    warn(`Neural collapse of layer '${layer}' (${split}): ${why}`);
+  }
+
   /** Whether a layer's weights may change, and are those of its last epoch up to the rounding of their singular values. */
   #isFrozen(layer: string, kernel: LayerKernel | undefined): boolean {
     if (kernel === undefined) return false;
@@ -154,7 +178,14 @@ export class EpochMeasurement {
   }
 
   #end(): MeasuredEpoch {
-    const { threshold, rule } = this.#options;
+    const { threshold, rule, classesByName } = this.#options;
+    const told = this.#memory.classesReported;
+    if (classesByName && !this.#hasClasses && this.#layers.length > 0 && !told.has('')) {
+      told.add('');
+      warn(
+        'Neural collapse: expected the class of each item, got none: it comes from the targets of model.fit, or from observe(..., { labels })',
+      );
+    }
     warnOfRejected(this.#layers, this.at.epoch, this.#memory);
     warnOfFewSamples(this.#layers, this.#spectra, this.#options, this.#memory);
     return {

@@ -4,6 +4,7 @@ import type { MeasureOptions } from '../saturation/measure-layer.js';
 import {
   correctedStats,
   healthStats,
+  type ScalarStat,
   type Stat,
   scalarStatNames,
   scalarStats,
@@ -22,6 +23,9 @@ import { checkSaveTo, type SaveTo } from './store-of.js';
 
 /** The covariance of so many features takes 67 MB, and its eigenvalues about ten seconds. */
 const DEFAULT_MAX_WIDTH = 4096;
+
+/** What a process does: see RecorderOptions.role. */
+export type Role = 'alone' | 'worker' | 'writer';
 
 /** Options of a SaturationRecorder, and of a SaturationTracker beside those that concern its model. */
 export interface RecorderOptions {
@@ -107,6 +111,12 @@ export interface RecorderOptions {
    * `purgeStep: initialEpoch + 1` yourself.
    */
   initialEpoch?: number;
+  /**
+   * What this process does, if several measure together (docs/distributed.md). 'alone' (default): it records and writes. 'worker':
+   * it records and writes nothing, whatever the logdir and `saveTo` say; `take()` ends its periods, and nothing is solved.
+   * 'writer': it records nothing of its own and writes what is given to `merge()`.
+   */
+  role?: Role;
   /** A signal whose abort stops the recording for good and takes the hooks off the model. Default: none. */
   signal?: AbortSignal;
 }
@@ -121,7 +131,9 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly profileHistogram: boolean;
   readonly storedEigenvalues: number;
   readonly initialEpoch: number;
+  readonly role: Role;
   readonly signal: AbortSignal | undefined;
+  readonly classesByName: boolean;
 }
 
 /** The names of all options of a recorder. */
@@ -144,6 +156,7 @@ export const recorderOptionNames: OptionNames<RecorderOptions> = {
   profileHistogram: true,
   storedEigenvalues: true,
   initialEpoch: true,
+  role: true,
   signal: true,
 };
 
@@ -158,6 +171,8 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
   const isDefault = options.stats === undefined || options.stats === 'health';
   const stats = resolveStats(isDefault ? [...defaultStats, ...(options.stats ? healthStats : [])] : options.stats);
   const needs = (basis: string) => scalarStatNames.some((stat) => stats.has(stat) && scalarStats[stat].basis === basis);
+  const role = oneOf<Role>('role', options.role ?? 'alone', ['alone', 'worker', 'writer']);
+  const saveTo = checkedSaveTo(options.saveTo ?? ['tensorboard']);
   return {
     correctsOnlyFew: isDefault,
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
@@ -167,6 +182,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     neighbors: needs('sample'),
     units: needs('units'),
     classes: needs('labels'),
+    classesByName: Array.isArray(options.stats) && options.stats.some(isOfClasses),
     threshold: checkedThreshold(options.threshold ?? DEFAULT_THRESHOLD),
     rule: checkedRule(options.rule ?? 'paper'),
     convMethod: oneOf('convMethod', options.convMethod ?? 'channelwise', [
@@ -185,7 +201,8 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
             'tokens',
           ]),
     downsample: checkedDownsample(options.downsample),
-    saveTo: checkedSaveTo(options.saveTo ?? ['tensorboard']),
+    role,
+    saveTo: role === 'worker' ? [] : saveTo,
     sampling: oneOf('sampling', options.sampling ?? 'all', ['all', 'auto']),
     precision: oneOf('precision', options.precision ?? 'auto', ['auto', 'float64']),
     logInterval: integerFrom('logInterval', options.logInterval ?? 1, 1),
@@ -203,6 +220,11 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     signal: options.signal,
   };
+}
+
+function isOfClasses(stat: unknown): boolean {
+  const name = statNamed(String(stat));
+  return name !== undefined && name in scalarStats && scalarStats[name as ScalarStat].basis === 'labels';
 }
 
 const defaultStats: readonly Stat[] = ['saturation', ...correctedStats, 'intrinsicDimensionality', 'spectrum'];

@@ -1,20 +1,22 @@
 import { warn } from '#platform';
 import type { Split } from '../saturation/epoch.js';
+import { selfDualityOf } from '../statistics/neural-collapse.js';
 import { sketchedRows, WIDEST_SKETCH } from '../statistics/sketch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
-import { independentRows, type LayerKernel, type SolveOptions } from '../statistics/threads/solve.js';
-import { type Computation, mapped } from '../statistics/threads/thread.js';
+import { independentRows, type LayerKernel, type Solved, type SolveOptions } from '../statistics/threads/solve.js';
+import { afterwards, type Computation, mapped } from '../statistics/threads/thread.js';
 import {
   type AccumulatorFactory,
+  type BatchClasses,
   type FirstOutput,
   type LayerAccumulator,
   type LayerOutput,
   nothingKept,
-  type SolvedLayer,
 } from './accumulator.js';
-import { checkFits, type SavedLayer } from './recorder-state.js';
+import { LayerSums, type SolvedLayer } from './layer-sums.js';
+import { checkFits, checkWidth, mergeLayers, named, rowsOf, type SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
-import { type ActivationView, effectiveRows, independentPerItem, pickRows, sampleSize } from './samples.js';
+import { type ActivationView, effectiveRows, pickRows, sampleSize } from './samples.js';
 
 /*
  * From a layer's output to its accumulator, whatever runtime the output comes from: which rows of a pass count, how many of an
@@ -52,7 +54,7 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly neighbors: boolean;
   /** Whether what tells dead units and outliers is summed. */
   readonly units: boolean;
-  /** Whether rows are summed by class, where labels are given. */
+  /** Whether rows are summed by class, where classes are known. */
   readonly classes: boolean;
 }
 
@@ -82,6 +84,8 @@ export interface LayerPass<T> {
   /** N x T; 0 marks a padding step. */
   readonly mask: ArrayLike<number> | undefined;
   readonly batch: BatchPlace;
+  /** The classes of its items; undefined if there are none. */
+  readonly classes?: BatchClasses | undefined;
   /** How many items (images, sequences) the epoch will bring in this split; undefined if that is unknown. */
   readonly expectedItems: number | undefined;
 }
@@ -161,8 +165,12 @@ export class SampleRecorder<T extends LayerOutput> {
   readonly #ordered: Iterable<string>;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #accumulators: AccumulatorFactory<T>;
+  /** What other processes have recorded of this period, by `split/layer`. */
+  #merged = new Map<string, SavedLayer>();
   /** Finds a layer's kernel as it is when this is called; undefined where layers have no weights. */
   kernelOf: ((layer: string) => Promise<LayerKernel | undefined>) | undefined;
+  /** Finds the weights (classes x features) of the classifier that a layer feeds, as they are when this is called; undefined if it feeds none. */
+  classifierOf: ((layer: string) => Promise<Float64Array | undefined>) | undefined;
   /** Layers that are left out because they are too wide, and their widths; those that no warning has named yet. */
   readonly #tooWide = new Map<string, number>();
   readonly #unnamed: string[] = [];
@@ -192,7 +200,7 @@ export class SampleRecorder<T extends LayerOutput> {
   /** Whether rows were recorded since the period began. */
   get hasRows(): boolean {
     for (const entry of this.#entries.values()) if (entry.isUsed) return true;
-    return false;
+    return this.#merged.size > 0;
   }
 
   /** Whether a layer is left out because it is wider than `maxWidth`. */
@@ -205,7 +213,7 @@ export class SampleRecorder<T extends LayerOutput> {
    *
    * @throws what the accumulator throws, e.g. because values cannot be read
    */
-  add(split: Split, name: string, { output, view, mask, batch, expectedItems }: LayerPass<T>): void {
+  add(split: Split, name: string, { output, view, mask, batch, classes, expectedItems }: LayerPass<T>): void {
     if (this.#isLeftOut(split, name, output, view)) return;
     const { shape, dtype } = output;
     const entry = this.#entryOf(split, name, () => ({ shape, dtype, view, masked: mask !== undefined }));
@@ -223,7 +231,7 @@ export class SampleRecorder<T extends LayerOutput> {
       entry.picked += most;
     }
     if (picked?.length === 0) return;
-    entry.accumulator.add({ output, view, mask, items, rows: picked });
+    entry.accumulator.add({ output, view, mask, items, rows: picked, classes });
     entry.items = Math.max(entry.items, itemsBefore + items);
     entry.features = size.features;
     entry.rows += picked?.length ?? size.rows;
@@ -243,76 +251,158 @@ export class SampleRecorder<T extends LayerOutput> {
    * @param endPeriod whether the next pass starts a new period
    */
   solve(options: SolveOptions, endPeriod: boolean): RecordedLayer[] {
-    const order = new Map([...this.#ordered].map((name, index) => [name, index]));
-    const used = [...this.#entries.values()].filter((entry) => entry.isUsed);
-    const kernels = options.kernel ? this.#kernelsOf(used) : undefined;
-    used.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
-    return used.map((entry) => {
-      const { rows, effectiveRows: effective } = entry;
+    const layers = this.#recorded();
+    const kernels = options.kernel ? this.#eachOnce(layers, 'weights', this.kernelOf) : undefined;
+    const classifiers = options.collapse ? this.#eachOnce(layers, 'classifier', this.classifierOf) : undefined;
+    return layers.map(({ split, name: layer, entry, merged }) => {
+      const { rows, effectiveRows: effective } = countsOf(entry, merged);
       // Rows that were left out were worth as much as the others.
       const independence = rows > 0 ? effective / rows : 0;
       const solved = mapped(
-        entry.accumulator.solve({ ...options, independence }, endPeriod),
+        this.#solve(entry, merged, { ...options, independence }, endPeriod),
         (taken) => taken && withEffectiveSamples(taken, independence),
       );
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
       solved.result.catch(() => {});
-      if (endPeriod) {
-        entry.items = 0;
-        entry.features = undefined;
-        entry.rows = 0;
-        entry.effectiveRows = 0;
-        entry.isUsed = false;
-        entry.sampling?.budget.endEpoch();
-      }
-      entry.batches = new BatchCount();
-      entry.batch = undefined;
-      const { split, name: layer, accumulator } = entry;
-      return { split, layer, strategy: accumulator.strategy, solved: withKernel(solved, kernels?.get(layer)) };
+      if (entry) beginPeriod(entry, endPeriod);
+      if (endPeriod) this.#merged.delete(`${split}/${layer}`);
+      const strategy = strategyOf(entry, merged);
+      const withWeights = withFound(solved, kernels?.get(layer), (taken, kernel) => ({ ...taken, kernel }));
+      return { split, layer, strategy, solved: withFound(withWeights, classifiers?.get(layer), withSelfDuality) };
     });
   }
 
-  /** The kernels of these layers, each found once. */
-  #kernelsOf(entries: readonly Entry<T>[]): Map<string, Promise<LayerKernel | undefined>> {
-    const kernels = new Map<string, Promise<LayerKernel | undefined>>();
-    for (const { name } of entries) {
-      const report = (error: unknown) => void this.#report(error, `weights of layer '${name}'`);
-      const kernel =
-        kernels.get(name) ??
-        this.kernelOf?.(name)
-          .catch(report)
-          .then((found) => found ?? undefined);
-      if (kernel !== undefined) kernels.set(name, kernel);
-    }
-    return kernels;
-  }
-
-  /** What each layer of the running period has accumulated so far, for saving. */
-  snapshot(): SavedLayer[] {
+  /**
+   * Takes what was recorded in this period, with what was merged into it, unsolved. A layer whose sums are lost is reported and left
+   * out.
+   *
+   * @param endPeriod whether the next pass starts a new period: it does so at once, whenever the result is there
+   */
+  async take(endPeriod: boolean): Promise<SavedLayer[]> {
+    const taking = this.#recorded().map(({ split, name: layer, entry, merged }) => {
+      const sums = this.#take(entry, merged, endPeriod);
+      sums.catch(() => {}); // they are awaited one after another
+      const counts = { ...countsOf(entry, merged), observed: !this.#widths.has(layer) };
+      if (entry) beginPeriod(entry, endPeriod);
+      if (endPeriod) this.#merged.delete(`${split}/${layer}`);
+      return { split, layer, counts, sums };
+    });
     const saved: SavedLayer[] = [];
-    for (const { split, name, accumulator, batches, ...entry } of this.#entries.values()) {
-      const snapshot = accumulator.snapshot();
-      if (snapshot !== undefined) {
-        const { items, rows, effectiveRows } = entry;
-        const counts = { passes: batches.total, items, rows, effectiveRows, observed: !this.#widths.has(name) };
-        saved.push({ split, layer: name, ...counts, accumulator: snapshot });
+    for (const { split, layer, counts, sums } of taking) {
+      try {
+        const taken = await sums;
+        if (taken !== undefined) saved.push({ split, layer, ...counts, sums: taken });
+      } catch (error) {
+        this.#report(error, `layer '${layer}' (${split})`);
       }
     }
     return saved;
   }
 
+  /**
+   * Adds what another process has taken to this period. It comes after the rows recorded here, whenever those are, in the order of
+   * the calls.
+   *
+   * @throws RangeError that names a layer that is another model's, or whose sums cannot be merged; nothing was added then
+   */
+  merge(saved: readonly SavedLayer[]): void {
+    checkFits('merge', saved, this.#widths);
+    for (const each of saved) {
+      const entry = this.#entries.get(`${each.split}/${each.layer}`);
+      checkWidth('merge', each, entry?.isUsed ? entry.features : undefined);
+    }
+    mergeLayers('merge', this.#merged, saved);
+  }
+
+  /** The layers that were recorded or merged in this period. */
+  #recorded(): { split: Split; name: string; entry: Entry<T> | undefined; merged: SavedLayer | undefined }[] {
+    const order = new Map([...this.#ordered].map((name, index) => [name, index]));
+    const layers = [...this.#entries.values()]
+      .filter(({ isUsed }) => isUsed)
+      .map((entry) => {
+        const { split, name } = entry;
+        const merged = this.#merged.get(`${split}/${name}`);
+        return { split, name, entry: entry as Entry<T> | undefined, merged: merged as SavedLayer | undefined };
+      });
+    for (const [key, merged] of this.#merged) {
+      const entry = this.#entries.get(key);
+      if (!entry?.isUsed) layers.push({ split: merged.split, name: merged.layer, entry: undefined, merged });
+    }
+    return layers.sort((a, b) => (order.get(a.name) ?? order.size) - (order.get(b.name) ?? order.size));
+  }
+
+  #solve(
+    entry: Entry<T> | undefined,
+    merged: SavedLayer | undefined,
+    options: SolveOptions,
+    endPeriod: boolean,
+  ): Computation<SolvedLayer | undefined> {
+    if (merged === undefined) return (entry as Entry<T>).accumulator.solve(options, endPeriod);
+    if (entry === undefined) return merged.sums.solve(options, endPeriod, true);
+    return afterTaking(this.#take(entry, merged, endPeriod), options);
+  }
+
+  /** The sums of a layer: those that were recorded here, then those that were merged. */
+  async #take(
+    entry: Entry<T> | undefined,
+    merged: SavedLayer | undefined,
+    endPeriod: boolean,
+  ): Promise<LayerSums | undefined> {
+    const added = merged && (endPeriod ? merged.sums : merged.sums.copy());
+    const own = await entry?.accumulator.take(endPeriod);
+    if (own === undefined || added === undefined) return own ?? added;
+    named('merge', merged as SavedLayer, () => own.merge(added));
+    return own;
+  }
+
+  /** What is found for each of these layers, once. @param what it is, in words */
+  #eachOnce<F>(
+    entries: readonly { readonly name: string }[],
+    what: string,
+    find: ((layer: string) => Promise<F | undefined>) | undefined,
+  ): Map<string, Promise<F | undefined>> {
+    const all = new Map<string, Promise<F | undefined>>();
+    for (const { name } of entries) {
+      const report = (error: unknown) => void this.#report(error, `${what} of layer '${name}'`);
+      const one =
+        all.get(name) ??
+        find?.(name)
+          .catch(report)
+          .then((found) => found ?? undefined);
+      if (one !== undefined) all.set(name, one);
+    }
+    return all;
+  }
+
+  /** What each layer of the running period has accumulated so far, for saving. */
+  snapshot(): SavedLayer[] {
+    const saved: SavedLayer[] = [];
+    const merged = new Map(this.#merged);
+    for (const [key, entry] of this.#entries) {
+      const { split, name: layer } = entry;
+      const own = entry.accumulator.snapshot();
+      const others = merged.get(key);
+      merged.delete(key);
+      if (own === undefined && others === undefined) continue;
+      const sums = own && others ? own.copy() : (own ?? (others as SavedLayer).sums);
+      if (own && others) named('toBytes', others, () => sums.merge(others.sums.copy()));
+      saved.push({ split, layer, ...countsOf(entry, others), observed: !this.#widths.has(layer), sums });
+    }
+    return [...saved, ...merged.values()];
+  }
+
   /** Goes on from what the layers had accumulated in an earlier process. @throws RangeError if they are another model's */
   restore(saved: readonly SavedLayer[]): void {
-    checkFits(saved, this.#widths);
+    checkFits('restore', saved, this.#widths);
     for (const each of saved) this.#restore(each);
   }
 
-  #restore({ split, layer, passes, items, rows, effectiveRows, accumulator }: SavedLayer): void {
-    const entry = this.#entryOf(split, layer);
-    entry.features = accumulator.features;
-    entry.rows = rows ?? accumulator.count + accumulator.rejected;
-    entry.effectiveRows = effectiveRows ?? Math.min(entry.rows, items * independentPerItem);
-    entry.accumulator.restore(accumulator);
+  #restore(saved: SavedLayer): void {
+    const { split, layer, passes, items, sums } = saved;
+    const entry = this.#entryOf(split, layer, () => undefined, sums.sketch !== undefined);
+    entry.features = sums.features;
+    Object.assign(entry, rowsOf(saved));
+    entry.accumulator.restore(sums);
     entry.isUsed = true;
     entry.batches = new BatchCount(passes);
     entry.items = items;
@@ -333,6 +423,7 @@ export class SampleRecorder<T extends LayerOutput> {
   release(): void {
     this.dispose();
     this.#entries.clear();
+    this.#merged.clear();
   }
 
   /** Whether a pass does not count: it has another width than earlier ones of its period, or the layer is too wide. */
@@ -415,7 +506,7 @@ export class SampleRecorder<T extends LayerOutput> {
     return Math.max(1, Math.min(items / this.#options.logInterval, this.#options.maxSamples));
   }
 
-  #entryOf(split: Split, name: string, output: () => FirstOutput | undefined = () => undefined): Entry<T> {
+  #entryOf(split: Split, name: string, output: () => FirstOutput | undefined, hasSketch = false): Entry<T> {
     const key = `${split}/${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
@@ -423,7 +514,7 @@ export class SampleRecorder<T extends LayerOutput> {
       const rows = Math.max(embedding ? embeddingRows : 0, neighbors ? neighborRows : 0);
       const first = output();
       const isSketched =
-        first !== undefined && this.#isSketched(sampleSize(first.shape, first.view, undefined, 0).features);
+        first === undefined ? hasSketch : this.#isSketched(sampleSize(first.shape, first.view, undefined, 0).features);
       const kept = isSketched
         ? { ...nothingKept, sketch: true }
         : { rows, ofAllRows: embedding, units, classes, sketch: false };
@@ -449,22 +540,75 @@ export class SampleRecorder<T extends LayerOutput> {
   }
 }
 
+/** Ends what is counted of a batch, and of the period if that ends. */
+function beginPeriod<T extends LayerOutput>(entry: Entry<T>, isNew: boolean): void {
+  if (isNew) {
+    entry.items = 0;
+    entry.features = undefined;
+    entry.rows = 0;
+    entry.effectiveRows = 0;
+    entry.isUsed = false;
+    entry.sampling?.budget.endEpoch();
+  }
+  entry.batches = new BatchCount();
+  entry.batch = undefined;
+}
+
+/** What was counted of a layer, here and in other processes. */
+function countsOf(
+  entry: Pick<Entry<never>, 'batches' | 'items' | 'rows' | 'effectiveRows'> | undefined,
+  merged: SavedLayer | undefined,
+): { passes: number; items: number; rows: number; effectiveRows: number } {
+  const others = merged === undefined ? { rows: 0, effectiveRows: 0 } : rowsOf(merged);
+  return {
+    passes: (entry?.batches.total ?? 0) + (merged?.passes ?? 0),
+    items: (entry?.items ?? 0) + (merged?.items ?? 0),
+    rows: (entry?.rows ?? 0) + others.rows,
+    effectiveRows: (entry?.effectiveRows ?? 0) + others.effectiveRows,
+  };
+}
+
+/** Where the sums of a layer come from, in words. */
+function strategyOf(entry: Entry<never> | undefined, merged: SavedLayer | undefined): string {
+  if (merged === undefined) return entry?.accumulator.strategy ?? '';
+  return entry === undefined ? 'merged from other processes' : `${entry.accumulator.strategy}, merged with others`;
+}
+
+/** Sums that are solved when they are there. */
+function afterTaking(
+  taking: Promise<LayerSums | undefined>,
+  options: SolveOptions,
+): Computation<SolvedLayer | undefined> {
+  let sums: LayerSums | undefined;
+  const taken = taking.then((found) => {
+    sums = found;
+  });
+  return afterwards(taken, () => (sums ?? new LayerSums()).solve(options, true, true));
+}
+
 /** A solved layer that knows how many independent rows its samples are worth: a whole number, 1 at least if there are any. */
 function withEffectiveSamples(taken: SolvedLayer, independence: number): SolvedLayer {
   const effectiveSamples = independentRows(taken.solved.count, independence);
   return { ...taken, solved: { ...taken.solved, effectiveSamples } };
 }
 
-/** A solved layer with its kernel; without it for one who cannot wait. */
-function withKernel(
+/** A solved layer with what is found meanwhile; without it for one who cannot wait. */
+function withFound<F>(
   solved: RecordedLayer['solved'],
-  kernel: Promise<LayerKernel | undefined> | undefined,
+  finding: Promise<F | undefined> | undefined,
+  add: (taken: Solved, found: F) => Solved,
 ): RecordedLayer['solved'] {
-  if (kernel === undefined) return solved;
-  const result = Promise.all([solved.result, kernel]).then(
-    ([taken, found]) => taken && { ...taken, solved: { ...taken.solved, kernel: found } },
+  if (finding === undefined) return solved;
+  const result = Promise.all([solved.result, finding]).then(
+    ([taken, found]) => taken && (found === undefined ? taken : { ...taken, solved: add(taken.solved, found) }),
   );
   // The caller awaits the layers one after another.
   result.catch(() => {});
   return { result, now: (deadline) => solved.now(deadline) };
+}
+
+function withSelfDuality(solved: Solved, classifier: Float64Array): Solved {
+  const { collapse, features } = solved;
+  if (collapse === undefined) return solved;
+  return { ...solved, collapse: { ...collapse, nc3: selfDualityOf(collapse.means, features, classifier) } };
 }

@@ -2,6 +2,7 @@ import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { Finding } from '../insight/findings.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
+import type { BytesOptions } from '../statistics/accumulator-state.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import {
@@ -9,12 +10,12 @@ import {
   ArrayAccumulators,
   type ArrayOutput,
   arrayOutput,
-  checkedLabels,
+  checkedClasses,
   checkObserveOptions,
   type ObserveOptions,
 } from './array-output.js';
 import { EpochWriter } from './epoch-writer.js';
-import { FailureLog } from './failures.js';
+import { FailureLog, nothingMerged } from './failures.js';
 import { type RecorderOptions, type ResolvedOptions, resolveRecorderOptions } from './options.js';
 import { decodeState, encodeState } from './recorder-state.js';
 import { newRun, SampleRecorder } from './sample-recorder.js';
@@ -26,6 +27,8 @@ const observeOptionNames: OptionNames<ObserveOptions> = {
   kind: true,
   recurrent: true,
   labels: true,
+  predictions: true,
+  classifier: true,
 };
 
 /**
@@ -53,6 +56,8 @@ export class SaturationRecorder implements AsyncDisposable {
   readonly #epochs: EpochWriter;
   readonly #failures = new FailureLog('SaturationRecorder: ');
   readonly #names: string[] = [];
+  /** The weights of the classifier that a layer feeds, by its name. */
+  readonly #classifiers = new Map<string, Float64Array>();
   #isStopped = false;
   #closing: Promise<void> | undefined;
 
@@ -73,6 +78,7 @@ export class SaturationRecorder implements AsyncDisposable {
     const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationRecorder') : (logdir as SummaryWriter);
     const { add, warnOnce } = this.#failures;
     this.#samples = new SampleRecorder(this.#options, new ArrayAccumulators(), add);
+    this.#samples.classifierOf = async (layer) => this.#classifiers.get(layer);
     const targets = new SaveTargets(destination, this.#options, add);
     const where = typeof destination === 'string' ? destination : destination.logdir;
     this.#epochs = new EpochWriter(this.#samples, targets, this.#options, add, warnOnce, where);
@@ -83,9 +89,14 @@ export class SaturationRecorder implements AsyncDisposable {
     return this.#names;
   }
 
-  /** Whether observe() records: false after stop(), close() or an abort of the option `signal`. */
+  /** Whether observe() records: false after stop(), close() or an abort of the option `signal`, and with role 'writer'. */
   get isRecording(): boolean {
-    return !this.#isStopped && !this.#epochs.isClosed && this.#options.signal?.aborted !== true;
+    return (
+      this.#options.role !== 'writer' &&
+      !this.#isStopped &&
+      !this.#epochs.isClosed &&
+      this.#options.signal?.aborted !== true
+    );
   }
 
   /** Where and in which precision each layer is accumulated, by name, for the layers observed so far. */
@@ -114,10 +125,11 @@ export class SaturationRecorder implements AsyncDisposable {
     checkOptionNames(call, options, observeOptionNames);
     const output = arrayOutput(activations, call);
     const { view, mask } = checkObserveOptions(output.shape, options, this.#options, call);
-    const labels = checkedLabels(options.labels, output.shape[0], call);
+    const classes = checkedClasses(options, output.shape[0], call);
     if (!this.#names.includes(name)) this.#names.push(name);
     if (!this.isRecording) return undefined;
     this.#epochs.noteRows();
+    if (options.classifier !== undefined) this.#classifiers.set(name, Float64Array.from(options.classifier));
     let reading: Promise<unknown> | undefined;
     const read = () => {
       const values = output.read();
@@ -126,10 +138,11 @@ export class SaturationRecorder implements AsyncDisposable {
     };
     const batch = { run: newRun(), index: 0 };
     this.#samples.add(split, name, {
-      output: { ...output, read, labels },
+      output: { ...output, read },
       view,
       mask,
       batch,
+      classes: classes && { whenKnown: (use) => use(classes) },
       expectedItems: undefined,
     });
     return reading?.then(
@@ -179,8 +192,10 @@ export class SaturationRecorder implements AsyncDisposable {
    */
   addSaturations(step?: number | bigint): Promise<LayerSaturation[]> {
     return this.#epochs.addSaturations(step, () => {
-      if (!this.isRecording || this.#samples.hasRows) return;
-      this.#failures.warnOnce('addSaturations: expected activations, got none: call observe() before');
+      if (this.#samples.hasRows) return;
+      if (this.#options.role === 'writer') this.#failures.warnOnce(nothingMerged);
+      else if (this.isRecording)
+        this.#failures.warnOnce('addSaturations: expected activations, got none: call observe() before');
     });
   }
 
@@ -209,6 +224,38 @@ export class SaturationRecorder implements AsyncDisposable {
     this.#samples.restore(state.layers);
     this.#epochs.epoch = state.epoch;
     for (const { layer } of state.layers) if (!this.#names.includes(layer)) this.#names.push(layer);
+  }
+
+  /**
+   * Ends the period and resolves to what was recorded in it, as bytes for `merge` of another process, `mergeStates` or `restore`:
+   * nothing is solved or written. What is still being read from a device is waited for; recording may go on meanwhile, in the next
+   * period. Rows kept for embeddings and TwoNN, and sums by class, are in the bytes, too.
+   *
+   * The bytes hold single rows of activations (see BytesOptions), unless `withoutRows` is set: then rows kept for embeddings and
+   * TwoNN stay here, too.
+   *
+   * A layer whose sums are lost (its thread died) is reported, and is not in the bytes.
+   *
+   * @throws a ClosedWriterError after close(), RangeError that names a layer of which there can be no bytes without rows (a sketch)
+   */
+  take(options: BytesOptions = {}): Promise<Uint8Array> {
+    return this.#epochs.take(options);
+  }
+
+  /**
+   * Adds what another process took (`take`, `toBytes` or `mergeStates`) to this period. It comes after the rows that are recorded
+   * here, in the order of the calls: that order decides the last bits. The epoch of the bytes does not matter.
+   *
+   * Of layers wider than `maxWidth` sketches are kept, which do not merge once they follow different rows.
+   *
+   * @throws TypeError if these are no bytes, RangeError if they are damaged, or a layer is another model's, has another width or
+   *   cannot be merged, which names the layer; nothing was added then
+   */
+  merge(bytes: Uint8Array): void {
+    const { layers } = decodeState(bytes, 'merge');
+    this.#samples.merge(layers);
+    this.#epochs.noteRows();
+    for (const { layer } of layers) if (!this.#names.includes(layer)) this.#names.push(layer);
   }
 
   /**

@@ -31,6 +31,8 @@ export interface MeasureOptions {
   readonly rule: IntrinsicDimensionRule;
   /** Whether what `correctedStats` names is for layers of few rows only: it is not if it was asked for. Default false. */
   readonly correctsOnlyFew?: boolean;
+  /** Whether neural collapse was asked for by name: then it is told why there is none. Default false. */
+  readonly classesByName?: boolean;
 }
 
 /** The leading eigenvectors of an epoch, from which the next epoch's drift is measured. */
@@ -64,6 +66,7 @@ export function solveOptionsFor({ scalars, covariance, embedding }: MeasureOptio
     singularValues: needs('singular values'),
     twoNN: needs('sample'),
     kernel: needs('weights'),
+    collapse: needs('labels'),
   };
 }
 

@@ -1,7 +1,7 @@
-import type { CollapseMeasures } from '../statistics/neural-collapse.js';
 import type { SaturationEstimate } from '../statistics/sample-size.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { effectiveRankOf, rankMeOf, weightAlphaOf } from '../statistics/spectrum-measures.js';
+import type { SolvedCollapse } from '../statistics/threads/solve.js';
 import type { UnitMeasures } from '../statistics/unit-sums.js';
 
 /** How many of its directions a layer needs. */
@@ -27,7 +27,7 @@ interface LayerMeasures extends Dimensions {
   /** Singular values of the layer's kernel; undefined if they were not asked for, or it has none. */
   kernel?: Float64Array;
   /** Neural collapse; undefined if it was not asked for, or no labels were given. */
-  collapse?: CollapseMeasures;
+  collapse?: SolvedCollapse;
 }
 
 /** One statistic of a layer that is a single number: a row of the table `scalarStats`. */
@@ -353,6 +353,28 @@ const table = {
     basis: 'labels',
     isHealth: true,
     of: (_spectrum, { collapse }) => collapse?.nc2Angles,
+  },
+  collapseNC3: {
+    column: 'nc3',
+    tagGroup: 'nc3',
+    head: 'NC3',
+    title: 'self-duality (NC3)',
+    meaning:
+      'How far the class means of the layer before the classifier are from the classifier’s weights, each of length 1: 0 once they are the same.',
+    basis: 'labels',
+    isHealth: true,
+    of: (_spectrum, { collapse }) => collapse?.nc3,
+  },
+  collapseNC4: {
+    column: 'nc4',
+    tagGroup: 'nc4',
+    head: 'NC4',
+    title: 'nearest class mean (NC4)',
+    meaning:
+      'Fraction of the samples whose nearest class mean is another class than the network predicts: 0 once the layer decides.',
+    basis: 'labels',
+    isHealth: true,
+    of: (_spectrum, { collapse }) => collapse?.nc4,
   },
   drift: {
     column: 'drift',

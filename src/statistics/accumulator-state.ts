@@ -1,6 +1,8 @@
 import { describe } from '../errors.js';
 import { type MomentSums, newMoments, packedLength, type Rows, type SummedBy } from '../kernels/moments.js';
 import { newUnitSums, type UnitSums } from '../kernels/units.js';
+import { type ClassSums, mostClasses } from './class-sums.js';
+import { checksumOf, inLittleEndian } from './packed-numbers.js';
 
 /* What a CovarianceAccumulator consists of, as plain arrays and as bytes. */
 
@@ -13,6 +15,16 @@ export interface AccumulatorOptions {
   float32Products?: boolean;
   /** Whether what tells dead units and outliers is summed, too. Default false. */
   units?: boolean;
+}
+
+/** Options of toBytes. */
+export interface BytesOptions {
+  /**
+   * Whether no single row is in the bytes. By default they hold the rows that have not been folded into the sums yet (all of them
+   * while there are no more rows than features, at most 384 afterwards) and the first row, about which is summed. With true, all
+   * rows are folded first, and sums are about the mean. Of one row alone, that mean is the row. Default false.
+   */
+  withoutRows?: boolean;
 }
 
 /** What a CovarianceAccumulator consists of; plain arrays, so that it travels between threads. */
@@ -29,6 +41,8 @@ export interface AccumulatorState {
   precision: Precision;
   /** Of all rows, folded and waiting; undefined if they are not summed. */
   units?: UnitSums;
+  /** Of the rows whose class is known; undefined if there are none. */
+  classes?: ClassSums;
 }
 
 /**
@@ -49,48 +63,27 @@ export function coarser(one: Precision, other: Precision): Precision {
  * The format of toBytes and fromBytes, little-endian. A header of 48 bytes: 8 bytes of ASCII "dtbcov02", then float64
  * features, rejected, and count (0: no moments), uint32 waiting rows, uint8 bytes per number of those rows (4 or 8), uint8
  * index of the precision, uint8 kernels that summed (0: none; see `summers`), uint8 1 if there are sums per unit, otherwise
- * 0, uint32 checksum of all other bytes (see `checksumOf`), uint32 0. Then, if count > 0, float64 shift, offset (features
- * each) and scatter (packed lower triangle). Then the sums per unit: float64 count, largest, varied, kurtosis, and absolute and
- * nonzero (features each). Then the waiting rows. Version "dtbcov01" had neither checksum nor the 0 and is still read.
+ * 0, uint32 checksum of all other bytes (see `checksumOf`), uint32 number of classes whose rows are summed. Then, if count > 0,
+ * float64 shift, offset (features each) and scatter (packed lower triangle). Then the sums per unit: float64 count, largest,
+ * varied, kurtosis, and absolute and nonzero (features each). Then, if there are classes, float64 counts (classes), shift
+ * (features) and sums (classes x features). Then the waiting rows. Version "dtbcov01" had neither checksum nor classes and is
+ * still read.
  */
 const FAMILY = 'dtbcov';
 const VERSION = '02';
 const HEADER_BYTES = 48;
 const UNCHECKED_HEADER_BYTES = 40;
 const CHECKSUM_AT = 40;
+const CLASSES_AT = 44;
 /** By index, the kernels that summed. */
 const summers: readonly (SummedBy | undefined)[] = [undefined, 'wasm', 'wasm-fma', 'typescript', 'several'];
 
-const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
-
-/** Turns the bytes of each number around, in place, on machines that store numbers the other way. */
-function inLittleEndian(bytes: Uint8Array, width: number): void {
-  if (isLittleEndian) return;
-  for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
-}
-
-/**
- * A number of 32 bits that changes with any one word, and but for one time in 2^32 with any other damage: each step maps the
- * sum one to one, and spreads its high bits to the low ones. It is for damage, not against forgery; it takes as long as a copy.
- *
- * @param bytes whole words of 4 bytes, aligned; the checksum's own word does not count
- */
-function checksumOf(bytes: Uint8Array): number {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  let sum = 0x811c9dc5;
-  for (let i = 0; i < words.length; i++) {
-    if (i === CHECKSUM_AT / 4) continue;
-    sum = Math.imul(sum ^ words[i], 0x01000193);
-    sum ^= sum >>> 15;
-  }
-  return sum >>> 0;
-}
-
 /** Encodes a state. */
 export function encode(state: AccumulatorState): Uint8Array {
-  const { features, moments, rows, units } = state;
+  const { features, moments, rows, units, classes } = state;
   const parts: Float64Array[] = moments ? [moments.shift, moments.offset, moments.scatter] : [];
   if (units) parts.push(units.counts, units.absolute, units.nonzero);
+  if (classes) parts.push(classes.counts, classes.shift, classes.sums);
   const numbers = parts.reduce((sum, { length }) => sum + length, 0);
   const bytes = new Uint8Array(HEADER_BYTES + numbers * 8 + (rows ? rows.byteLength : 0));
   const view = new DataView(bytes.buffer);
@@ -103,6 +96,7 @@ export function encode(state: AccumulatorState): Uint8Array {
   view.setUint8(37, precisions.indexOf(state.precision));
   view.setUint8(38, summers.indexOf(moments?.kernels));
   view.setUint8(39, units ? 1 : 0);
+  view.setUint32(CLASSES_AT, classes?.counts.length ?? 0, true);
   let at = HEADER_BYTES;
   for (const part of rows ? [...parts, rows] : parts) {
     const end = at + part.byteLength;
@@ -110,17 +104,8 @@ export function encode(state: AccumulatorState): Uint8Array {
     inLittleEndian(bytes.subarray(at, end), part.BYTES_PER_ELEMENT);
     at = end;
   }
-  // Words are read as this machine stores them: on a big-endian one, turn a copy around so that the sum is the same.
-  view.setUint32(CHECKSUM_AT, checksumOf(asWords(bytes)), true);
+  view.setUint32(CHECKSUM_AT, checksumOf(bytes, CHECKSUM_AT), true);
   return bytes;
-}
-
-/** Bytes whose words this machine reads as little-endian ones: the same bytes or, if need be, a copy. */
-function asWords(bytes: Uint8Array): Uint8Array {
-  if (isLittleEndian && bytes.byteOffset % 4 === 0) return bytes;
-  const copy = bytes.slice();
-  inLittleEndian(copy, 4);
-  return copy;
 }
 
 /** The bytes of the header. @throws RangeError that names the version or the damage */
@@ -153,9 +138,18 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   const precision: Precision | undefined = precisions[view.getUint8(37)];
   const summer = view.getUint8(38);
   const hasUnits = view.getUint8(39);
-  const numbers = (count > 0 ? 2 * features + packedLength(features) : 0) + hasUnits * (4 + 2 * features);
+  const labelled = header === HEADER_BYTES ? view.getUint32(CLASSES_AT, true) : 0;
+  const numbers =
+    (count > 0 ? 2 * features + packedLength(features) : 0) +
+    hasUnits * (4 + 2 * features) +
+    (labelled > 0 ? labelled + (labelled + 1) * features : 0);
   const expected = header + numbers * 8 + waiting * features * width;
-  const isKnown = (width === 4 || width === 8) && precision !== undefined && hasUnits <= 1 && summer < summers.length;
+  const isKnown =
+    (width === 4 || width === 8) &&
+    precision !== undefined &&
+    hasUnits <= 1 &&
+    summer < summers.length &&
+    labelled <= mostClasses;
   if (!isKnown || bytes.length !== expected) {
     throw new RangeError(`fromBytes: expected ${expected} undamaged bytes, as the header says, got ${bytes.length}`);
   }
@@ -183,6 +177,18 @@ export function decode(bytes: Uint8Array): AccumulatorState {
       throw new RangeError('fromBytes: expected sums of absolute values and counts, got a negative number or a NaN');
     }
   }
+  let classes: ClassSums | undefined;
+  if (labelled > 0) {
+    classes = {
+      counts: new Float64Array(labelled),
+      shift: new Float64Array(features),
+      sums: new Float64Array(labelled * features),
+    };
+    for (const part of [classes.counts, classes.shift, classes.sums]) readInto(part);
+    if (!classes.counts.every((rows) => Number.isSafeInteger(rows) && rows >= 0)) {
+      throw new RangeError('fromBytes: expected numbers of rows of classes, got one that is no integer >= 0');
+    }
+  }
   let rows: Rows | undefined;
   if (waiting > 0) {
     rows = width === 4 ? new Float32Array(waiting * features) : new Float64Array(waiting * features);
@@ -191,12 +197,12 @@ export function decode(bytes: Uint8Array): AccumulatorState {
   }
   // Last, so that a number that no rows give is named.
   if (header === HEADER_BYTES) {
-    const [noted, found] = [view.getUint32(CHECKSUM_AT, true), checksumOf(asWords(bytes))];
+    const [noted, found] = [view.getUint32(CHECKSUM_AT, true), checksumOf(bytes, CHECKSUM_AT)];
     if (noted !== found) {
       throw new RangeError(`fromBytes: expected undamaged bytes, whose checksum is ${noted}, got bytes with ${found}`);
     }
   }
-  return { features, rejected, moments, rows, precision, units };
+  return { features, rejected, moments, rows, precision, units, classes };
 }
 
 function whole(what: string, value: number, least = 0): number {

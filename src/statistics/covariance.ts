@@ -16,11 +16,13 @@ import { BLOCK_ROWS } from '../kernels/wasm/moments.js';
 import {
   type AccumulatorOptions,
   type AccumulatorState,
+  type BytesOptions,
   coarser,
   decode,
   encode,
   type Precision,
 } from './accumulator-state.js';
+import { addClasses, type ClassSums, classesAbout, mergeClasses } from './class-sums.js';
 import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
 
 /*
@@ -30,6 +32,10 @@ import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
  * that the buffer would outgrow the scatter, or when someone asks for the mean or the covariance. Whether a waiting row
  * is finite is checked only when that matters, so that adding rows costs no more than a copy.
  */
+
+function checkBoolean(option: string, value: boolean): void {
+  if (typeof value !== 'boolean') throw new TypeError(`${option}: expected true or false, got ${describe(value)}`);
+}
 
 /** How many rows may wait once there is a scatter. Rows of many features take more memory, so fewer of them wait. */
 function foldRowsOf(features: number): number {
@@ -63,6 +69,8 @@ export class CovarianceAccumulator {
   #checked = 0;
   /** Sums per unit over all rows, if they were asked for. */
   #units: UnitSums | undefined;
+  /** Sums per class over the rows whose class is known. */
+  #classes: ClassSums | undefined;
 
   /**
    * An accumulator without rows.
@@ -205,6 +213,16 @@ export class CovarianceAccumulator {
     if (this.#units) kernels().addUnits(this.#units, rows, rows.length / this.features);
   }
 
+  /** @internal Adds rows to the sums per class alone: rows that `update` adds to the others. */
+  updateClasses(rows: Rows, labels: ArrayLike<number>): void {
+    this.#classes = addClasses(this.#classes, this.features, rows, labels);
+  }
+
+  /** @internal Sums per class; undefined if there are none. */
+  get classes(): ClassSums | undefined {
+    return this.#classes;
+  }
+
   /**
    * Adds all rows of another accumulator, which stays as it is.
    *
@@ -219,6 +237,7 @@ export class CovarianceAccumulator {
     const moments = other.#moments;
     const rejected = other.#rejected;
     const units = other.#units;
+    const classes = other.#classes;
     this.#precision = coarser(this.#precision, other.#precision);
     if (moments) {
       this.#fold();
@@ -227,6 +246,7 @@ export class CovarianceAccumulator {
     if (rows) this.updateMoments(rows);
     this.#rejected += rejected;
     if (units && this.#units) mergeUnits(this.#units, units);
+    if (classes) this.#classes = mergeClasses(this.#classes, classes);
   }
 
   /** Forgets all rows. */
@@ -238,6 +258,7 @@ export class CovarianceAccumulator {
     this.#rejected = 0;
     this.#precision = 'float64';
     if (this.#units) this.#units = newUnitSums(this.features);
+    this.#classes = undefined;
   }
 
   // What the rows give.
@@ -323,10 +344,22 @@ export class CovarianceAccumulator {
 
   // Saving and moving: as bytes, or as a state that another thread can take over.
 
-  /** Everything that `fromBytes` needs, in a versioned little-endian format; all numbers survive bit by bit. */
-  toBytes(): Uint8Array {
+  /**
+   * Everything that `fromBytes` needs, in a versioned little-endian format; all numbers survive bit by bit.
+   *
+   * The bytes hold single rows, unless the option `withoutRows` says otherwise: activations themselves, which may tell of the data
+   * that they were made from.
+   */
+  toBytes({ withoutRows = false }: BytesOptions = {}): Uint8Array {
+    checkBoolean('withoutRows', withoutRows);
     this.#checkWaiting();
-    return encode(this.#state());
+    if (withoutRows) this.#fold();
+    const state = this.#state();
+    const { moments, classes } = state;
+    if (!withoutRows || !moments) return encode(state);
+    const mean = this.mean();
+    const about = { ...moments, shift: mean, offset: new Float64Array(this.features) };
+    return encode({ ...state, moments: about, classes: classes && classesAbout(classes, mean) });
   }
 
   /**
@@ -355,6 +388,7 @@ export class CovarianceAccumulator {
   static fromState(state: AccumulatorState, options?: AccumulatorOptions): CovarianceAccumulator {
     const accumulator = new CovarianceAccumulator(state.features, options);
     if (state.units) accumulator.#units = state.units;
+    accumulator.#classes = state.classes;
     accumulator.#rejected = state.rejected;
     accumulator.#precision =
       state.rows instanceof Float32Array ? coarser(state.precision, 'float32 rows') : state.precision;
@@ -372,6 +406,7 @@ export class CovarianceAccumulator {
       rows: this.#waitingRows(),
       precision: this.#precision,
       units: this.#units,
+      classes: this.#classes,
     };
   }
 

@@ -1,4 +1,5 @@
 import { describe } from '../errors.js';
+import { type ClassSums, classMeansOf, mostClasses } from './class-sums.js';
 import { CovarianceAccumulator } from './covariance.js';
 import { symmetricEigen } from './eigenvalues.js';
 
@@ -14,9 +15,6 @@ export interface CollapseMeasures {
   readonly nc3?: number;
 }
 
-/** Most classes where their number is not given: a label beyond is none. */
-const mostClasses = 2 ** 16;
-
 /**
  * Neural collapse of a layer (Papyan, Han & Donoho 2020, arXiv:2008.08186): how far its rows have collapsed to the means of their
  * classes, and these to a simplex. One pass over the rows: the within-class covariance is the total one minus that of the class
@@ -26,12 +24,7 @@ export class NeuralCollapse {
   /** Columns of the sample matrix. */
   readonly features: number;
   readonly #given: number | undefined;
-  readonly #total: CovarianceAccumulator;
-  /** Rows of each class. */
-  readonly #counts: number[] = [];
-  /** Sum of each class's rows minus `#shift`. */
-  readonly #sums: Float64Array[] = [];
-  #shift: Float64Array | undefined;
+  readonly #sums: CovarianceAccumulator;
 
   /**
    * @param features columns of the sample matrix
@@ -42,20 +35,19 @@ export class NeuralCollapse {
     if (classes !== undefined && (!Number.isSafeInteger(classes) || classes < 2)) {
       throw new RangeError(`classes: expected an integer >= 2, got ${describe(classes)}`);
     }
-    this.#total = new CovarianceAccumulator(features);
+    this.#sums = new CovarianceAccumulator(features);
     this.features = features;
     this.#given = classes;
-    this.#grow(classes ?? 0);
   }
 
   /** Number of classes C. */
   get classes(): number {
-    return this.#counts.length;
+    return Math.max(this.#given ?? 0, this.#sums.classes?.counts.length ?? 0);
   }
 
   /** Rows used; rows with a NaN or an Infinity are left out. */
   get count(): number {
-    return this.#total.count;
+    return this.#sums.count;
   }
 
   /**
@@ -79,16 +71,8 @@ export class NeuralCollapse {
       }
     }
     const used = Float64Array.from(rows);
-    this.#total.update(used);
-    for (let i = 0; i < labels.length; i++) {
-      const row = used.subarray(i * features, (i + 1) * features);
-      if (!row.every(Number.isFinite)) continue;
-      this.#shift ??= row.slice();
-      this.#grow(labels[i] + 1);
-      this.#counts[labels[i]]++;
-      const sums = this.#sums[labels[i]];
-      for (let j = 0; j < features; j++) sums[j] += row[j] - this.#shift[j];
-    }
+    this.#sums.update(used);
+    this.#sums.updateClasses(used, labels);
   }
 
   /** Adds all rows of another one, which stays as it is. @throws RangeError if it has other features or classes */
@@ -100,26 +84,13 @@ export class NeuralCollapse {
         `merge: expected one of ${features} features and ${given ?? 'any number of'} classes, got ${other.features} and ${other.classes}`,
       );
     }
-    const added = other.#shift;
-    if (added === undefined) return;
-    this.#total.merge(other.#total);
-    const shift = (this.#shift ??= added.slice());
-    this.#grow(other.classes);
-    for (const [c, count] of other.#counts.entries()) {
-      for (let j = 0; j < features; j++) this.#sums[c][j] += other.#sums[c][j] + count * (added[j] - shift[j]);
-      this.#counts[c] += count;
-    }
+    this.#sums.merge(other.#sums);
   }
 
   /** The mean of each class: C x features, row-major; NaN for a class without rows. */
   classMeans(): Float64Array {
-    const { features, classes } = this;
-    const means = new Float64Array(classes * features);
-    for (const [c, sums] of this.#sums.entries()) {
-      for (let j = 0; j < features; j++) {
-        means[c * features + j] = (this.#shift?.[j] ?? Number.NaN) + sums[j] / this.#counts[c];
-      }
-    }
+    const means = new Float64Array(this.classes * this.features).fill(Number.NaN);
+    if (this.#sums.classes) means.set(classMeansOf(this.#sums.classes));
     return means;
   }
 
@@ -130,38 +101,18 @@ export class NeuralCollapse {
    * @throws RangeError if the weights are not as many, or a class of theirs has no rows
    */
   measures(weights?: ArrayLike<number>): CollapseMeasures {
-    const { features } = this;
-    if (weights !== undefined && weights.length !== this.classes * features) {
+    const { features, classes } = this;
+    if (weights !== undefined && weights.length !== classes * features) {
       throw new RangeError(
-        `weights: expected ${this.classes} x ${features} numbers, a row per class, got ${describe(weights.length)}`,
+        `weights: expected ${classes} x ${features} numbers, a row per class, got ${describe(weights.length)}`,
       );
     }
-    const empty = this.#counts.indexOf(0);
-    if (weights !== undefined && empty >= 0)
-      throw new RangeError(`measures: expected rows of each class, got none of class ${empty}`);
-    const centers = this.#centered();
-    const classes = centers.length;
-    if (classes < 2) return { nc1: Number.NaN, nc2Norms: Number.NaN, nc2Angles: Number.NaN };
-    const norms = Array.from(centers, norm);
-    const meanNorm = norms.reduce((sum, x) => sum + x, 0) / classes;
-    const deviation = Math.sqrt(norms.reduce((sum, x) => sum + (x - meanNorm) ** 2, 0) / (classes - 1));
-    let angles = 0;
-    for (let c = 0; c < classes; c++) {
-      for (let k = 0; k < classes; k++) {
-        if (c !== k) angles += Math.abs(dot(centers[c], centers[k]) / (norms[c] * norms[k]) + 1 / (classes - 1));
-      }
-    }
-    return {
-      nc1: this.#withinOverBetween(centers),
-      nc2Norms: deviation / meanNorm,
-      nc2Angles: angles / (classes * (classes - 1)),
-      ...(weights && {
-        nc3: distanceOfDirections(
-          weights,
-          centers.flatMap((center) => [...center]),
-        ),
-      }),
-    };
+    const measures = collapseOf(this.#sums);
+    if (weights === undefined) return measures;
+    const means = this.classMeans();
+    const empty = Array.from({ length: classes }, (_, c) => means[c * features]).findIndex(Number.isNaN);
+    if (empty >= 0) throw new RangeError(`measures: expected rows of each class, got none of class ${empty}`);
+    return { ...measures, nc3: selfDualityOf(means, features, weights) };
   }
 
   /**
@@ -171,78 +122,128 @@ export class NeuralCollapse {
    * @returns a fraction, from 0 to 1
    */
   mismatch(rows: ArrayLike<number>, predictions: ArrayLike<number>): number {
-    const { features, classes } = this;
+    const { features } = this;
     if (rows.length !== predictions.length * features) {
       throw new RangeError(
         `mismatch: expected ${predictions.length} rows of ${features} features, one per prediction, got ${rows.length} numbers`,
       );
     }
-    const means = this.classMeans();
-    let different = 0;
-    for (let i = 0; i < predictions.length; i++) {
-      let [nearest, least] = [-1, Number.POSITIVE_INFINITY];
-      for (let c = 0; c < classes; c++) {
-        let square = 0;
-        for (let j = 0; j < features; j++) square += (rows[i * features + j] - means[c * features + j]) ** 2;
-        if (square < least) [nearest, least] = [c, square];
-      }
-      if (nearest !== predictions[i]) different++;
-    }
-    return different / predictions.length;
+    return mismatchOf(this.classMeans(), features, rows, predictions);
   }
+}
 
-  #grow(classes: number): void {
-    while (this.#counts.length < classes) {
-      this.#counts.push(0);
-      this.#sums.push(new Float64Array(this.features));
+/** NC1 and NC2 of an accumulator's rows; NaN if fewer than 2 classes have rows, and NC1 also if the class of some rows is not known. */
+export function collapseOf(
+  accumulator: CovarianceAccumulator,
+): Pick<CollapseMeasures, 'nc1' | 'nc2Norms' | 'nc2Angles'> {
+  const sums = accumulator.classes;
+  const centers = sums ? centersOf(classMeansOf(sums), accumulator.features) : [];
+  const classes = centers.length;
+  if (sums === undefined || classes < 2) return { nc1: Number.NaN, nc2Norms: Number.NaN, nc2Angles: Number.NaN };
+  const norms = Array.from(centers, norm);
+  const meanNorm = norms.reduce((sum, x) => sum + x, 0) / classes;
+  const deviation = Math.sqrt(norms.reduce((sum, x) => sum + (x - meanNorm) ** 2, 0) / (classes - 1));
+  let angles = 0;
+  for (let c = 0; c < classes; c++) {
+    for (let k = 0; k < classes; k++) {
+      if (c !== k) angles += Math.abs(dot(centers[c], centers[k]) / (norms[c] * norms[k]) + 1 / (classes - 1));
     }
   }
+  const isWhole = sums.counts.reduce((sum, rows) => sum + rows, 0) === accumulator.count;
+  return {
+    nc1: isWhole ? withinOverBetween(accumulator, sums, centers) : Number.NaN,
+    nc2Norms: deviation / meanNorm,
+    nc2Angles: angles / (classes * (classes - 1)),
+  };
+}
 
-  /** The means of the classes that have rows minus their mean. */
-  #centered(): Float64Array[] {
-    const { features, classes } = this;
-    const means = this.classMeans();
-    const rows = Array.from({ length: classes }, (_, c) => means.subarray(c * features, (c + 1) * features)).filter(
-      (_, c) => this.#counts[c] > 0,
-    );
-    const mean = new Float64Array(features);
-    for (const row of rows) for (let j = 0; j < features; j++) mean[j] += row[j] / rows.length;
-    return rows.map((row) => row.map((x, j) => x - mean[j]));
-  }
+/**
+ * NC3: squared distance of weights from centered class means, each of norm 1.
+ *
+ * @param means C x features, row-major
+ * @param weights C x features, row-major
+ * @returns NaN if there are not as many weights, or a class has no mean
+ */
+export function selfDualityOf(means: Float64Array, features: number, weights: ArrayLike<number>): number {
+  const centers = centersOf(means, features).flatMap((center) => [...center]);
+  if (centers.length !== weights.length) return Number.NaN;
+  const [ofWeights, ofCenters] = [norm(weights), norm(centers)];
+  let sum = 0;
+  for (let j = 0; j < centers.length; j++) sum += (weights[j] / ofWeights - centers[j] / ofCenters) ** 2;
+  return sum;
+}
 
-  /** tr(W B^+), in the C - 1 directions in which the class means differ. */
-  #withinOverBetween(centers: Float64Array[]): number {
-    const { features } = this;
-    const classes = centers.length;
-    const gram = Float64Array.from({ length: classes ** 2 }, (_, p) => {
-      return dot(centers[Math.floor(p / classes)], centers[p % classes]) / classes;
-    });
-    const { values, vectors } = symmetricEigen(gram);
-    const covariance = this.#total.covariance();
-    const mean = this.#total.mean();
-    const means = this.classMeans();
-    let sum = 0;
-    for (let k = 0; k < classes - 1; k++) {
-      if (!(values[k] > 1e-12 * values[0])) break;
-      const direction = new Float64Array(features);
-      for (let c = 0; c < classes; c++) {
-        const weight = vectors[k * classes + c] / Math.sqrt(classes * values[k]);
-        for (let j = 0; j < features; j++) direction[j] += weight * centers[c][j];
-      }
-      let within = 0;
-      for (let i = 0; i < features; i++) {
-        within += direction[i] * dot(covariance.subarray(i * features, (i + 1) * features), direction);
-      }
-      for (let c = 0; c < this.classes; c++) {
-        if (this.#counts[c] === 0) continue;
-        let along = 0;
-        for (let j = 0; j < features; j++) along += direction[j] * (means[c * features + j] - mean[j]);
-        within -= (this.#counts[c] / this.count) * along * along;
-      }
-      sum += within / values[k];
+/** NC4: in which fraction of rows the nearest class mean is not the class that is predicted. @param means C x features; NaN for a class without one */
+export function mismatchOf(
+  means: Float64Array,
+  features: number,
+  rows: ArrayLike<number>,
+  predictions: ArrayLike<number>,
+): number {
+  let different = 0;
+  for (let i = 0; i < predictions.length; i++) {
+    let [nearest, least] = [-1, Number.POSITIVE_INFINITY];
+    for (let at = 0; at < means.length; at += features) {
+      let square = 0;
+      for (let j = 0; j < features; j++) square += (rows[i * features + j] - means[at + j]) ** 2;
+      if (square < least) [nearest, least] = [at / features, square];
     }
-    return sum;
+    if (nearest !== predictions[i]) different++;
   }
+  return different / predictions.length;
+}
+
+/** The means of the classes that have rows minus their mean. */
+function centersOf(means: Float64Array, features: number): Float64Array[] {
+  const rows: Float64Array[] = [];
+  for (let at = 0; at < means.length; at += features) {
+    if (!Number.isNaN(means[at])) rows.push(means.subarray(at, at + features));
+  }
+  const mean = new Float64Array(features);
+  for (const row of rows) for (let j = 0; j < features; j++) mean[j] += row[j] / rows.length;
+  return rows.map((row) => row.map((x, j) => x - mean[j]));
+}
+
+/** tr(W B^+), in the C - 1 directions in which the class means differ. */
+function withinOverBetween(accumulator: CovarianceAccumulator, sums: ClassSums, centers: Float64Array[]): number {
+  const { features, count } = accumulator;
+  const classes = centers.length;
+  const gram = Float64Array.from({ length: classes ** 2 }, (_, p) => {
+    return dot(centers[Math.floor(p / classes)], centers[p % classes]) / classes;
+  });
+  const { values, vectors } = symmetricEigen(gram);
+  const { entries } = accumulator.scatterMatrix();
+  const mean = accumulator.mean();
+  const means = classMeansOf(sums);
+  let sum = 0;
+  for (let k = 0; k < classes - 1; k++) {
+    if (!(values[k] > 1e-12 * values[0])) break;
+    const direction = new Float64Array(features);
+    for (let c = 0; c < classes; c++) {
+      const weight = vectors[k * classes + c] / Math.sqrt(classes * values[k]);
+      for (let j = 0; j < features; j++) direction[j] += weight * centers[c][j];
+    }
+    let within = varianceAlong(entries, direction) / count;
+    for (let c = 0; c < sums.counts.length; c++) {
+      if (sums.counts[c] === 0) continue;
+      let along = 0;
+      for (let j = 0; j < features; j++) along += direction[j] * (means[c * features + j] - mean[j]);
+      within -= (sums.counts[c] / count) * along * along;
+    }
+    sum += within / values[k];
+  }
+  return sum;
+}
+
+/** x^T A x of a symmetric matrix. @param packed its lower triangle by rows */
+function varianceAlong(packed: Float64Array, x: Float64Array): number {
+  let sum = 0;
+  for (let i = 0, at = 0; i < x.length; i++, at++) {
+    let below = 0;
+    for (let j = 0; j < i; j++, at++) below += packed[at] * x[j];
+    sum += x[i] * (2 * below + packed[at] * x[i]);
+  }
+  return sum;
 }
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
@@ -253,12 +254,4 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 function norm(x: ArrayLike<number>): number {
   return Math.sqrt(dot(x, x));
-}
-
-/** |a / |a| - b / |b||^2 */
-function distanceOfDirections(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const [lengthA, lengthB] = [norm(a), norm(b)];
-  let sum = 0;
-  for (let j = 0; j < a.length; j++) sum += (a[j] / lengthA - b[j] / lengthB) ** 2;
-  return sum;
 }

@@ -3,6 +3,7 @@ import { kernels } from '../kernels/kernels.js';
 import { keepFiniteRows, packedLength, type Rows } from '../kernels/moments.js';
 import type { Directions } from '../kernels/projection.js';
 import { CovarianceAccumulator } from './covariance.js';
+import { pack, unpack } from './packed-numbers.js';
 import { noiseOf, type Solved, solveAccumulator } from './threads/solve.js';
 
 /*
@@ -45,6 +46,8 @@ export function sketchedRows(features: number): number {
 /** The widest rows that a sketch is made of: it holds 1.5 KB per feature at most, which is 200 MB for these. */
 export const WIDEST_SKETCH = 131_072;
 
+const KIND = 'dtbskt01';
+
 /** What follows the directions. */
 interface Followed {
   on: Directions;
@@ -78,7 +81,17 @@ export class CovarianceSketch {
 
   /** Whether no row was added. */
   get isEmpty(): boolean {
-    return this.#count === 0 && (this.#first?.count ?? 0) === 0;
+    return this.count === 0;
+  }
+
+  /** Rows used. */
+  get count(): number {
+    return this.#count + (this.#first?.count ?? 0);
+  }
+
+  /** Rows left out because they held a NaN or an Infinity. */
+  get rejected(): number {
+    return this.#rejected + (this.#first?.rejected ?? 0);
   }
 
   /**
@@ -97,7 +110,8 @@ export class CovarianceSketch {
     const { features } = this;
     const count = rows.length / features;
     for (let done = 0; done < count; ) {
-      const most = this.#first ? FIRST_ROWS - this.#first.count : CHUNK_ROWS;
+      // Of so few features that all directions are found in the first rows, the covariance itself is kept.
+      const most = !this.#first || features <= FIRST_ROWS ? CHUNK_ROWS : FIRST_ROWS - this.#first.count;
       const size = Math.min(most, count - done);
       const part = rows.subarray(done * features, (done + size) * features);
       if (this.#first) this.#keep(this.#first, part);
@@ -106,9 +120,105 @@ export class CovarianceSketch {
     }
   }
 
+  /**
+   * Adds the rows of another sketch, which stays as it is. That is possible while one of them has its first rows only, or if
+   * both follow the same directions.
+   *
+   * @throws RangeError if it has other features or directions
+   */
+  merge(other: CovarianceSketch): void {
+    this.checkMerge(other);
+    if (other.#first) {
+      this.#addFirst(other.#first);
+    } else if (this.#first) {
+      const first = this.#first;
+      this.#become(CovarianceSketch.fromBytes(other.toBytes()));
+      this.#addFirst(first);
+    } else {
+      const [own, added] = [this.#followed!, other.#followed!];
+      own.products.merge(added.products);
+      own.squares += added.squares;
+      for (let j = 0; j < own.sums.length; j++) own.sums[j] += added.sums[j];
+      this.#count += other.#count;
+      this.#rejected += other.#rejected;
+    }
+  }
+
+  /** @throws RangeError if another cannot be merged into this */
+  checkMerge(other: CovarianceSketch): void {
+    if (other.features !== this.features) {
+      throw new RangeError(`expected a sketch of ${this.features} features, got one of ${other.features}`);
+    }
+    const [own, added] = [this.#followed?.on, other.#followed?.on];
+    if (!own || !added || (isSame(own.vectors, added.vectors) && isSame(own.shift, added.shift))) return;
+    throw new RangeError(
+      "expected a sketch along the same directions, got one that follows rows of its own: wideLayers: 'leaveOut' leaves such layers out, and a larger maxWidth sums them exactly",
+    );
+  }
+
+  #addFirst(first: CovarianceAccumulator): void {
+    // Of so few features, no directions are ever followed.
+    if (this.#first && this.features <= FIRST_ROWS) {
+      this.#first.merge(first);
+      return;
+    }
+    const { rejected } = first; // leaves rows with a NaN out of the waiting ones
+    this.#rejected += rejected;
+    const { rows } = first.copyState();
+    if (rows) this.update(rows);
+  }
+
+  #become(other: CovarianceSketch): void {
+    this.#first = other.#first;
+    this.#followed = other.#followed;
+    this.#count = other.#count;
+    this.#rejected = other.#rejected;
+  }
+
+  /** Everything that `fromBytes` needs, in a versioned little-endian format with a checksum. */
+  toBytes(): Uint8Array {
+    const numbers = [this.features, this.#count, this.#rejected];
+    if (this.#first) return pack(KIND, [...numbers, 0, 0], [this.#first.toBytes(), ...noArrays]);
+    const { on, gram, products, sums, squares } = this.#followed!;
+    return pack(KIND, [...numbers, on.rank, squares], [products.toBytes(), on.vectors, on.shift, gram, sums]);
+  }
+
+  /** What it was at `toBytes`. @throws RangeError if the bytes are not from there, or damaged */
+  static fromBytes(bytes: Uint8Array): CovarianceSketch {
+    const types = [Uint8Array, Float32Array, Float32Array, Float64Array, Float64Array] as const;
+    const { numbers, arrays } = unpack(KIND, bytes, 5, types);
+    const [features, count, rejected, rank, squares] = numbers;
+    const [summed, vectors, shift, gram, sums] = arrays;
+    const sketch = new CovarianceSketch(features);
+    const products = CovarianceAccumulator.fromBytes(summed);
+    const isPossible =
+      [count, rejected, rank].every((each) => Number.isSafeInteger(each) && each >= 0) &&
+      (rank === 0
+        ? products.features === features
+        : products.features === rank && products.count + products.rejected === count) &&
+      vectors.length === rank * features &&
+      gram.length === packedLength(rank) &&
+      [shift, sums].every(({ length }) => length === (rank === 0 ? 0 : features)) &&
+      [vectors, shift, gram, sums].every((array) => array.every(Number.isFinite)) &&
+      squares >= 0;
+    if (!isPossible) throw new RangeError('fromBytes: expected a sketch, got other numbers');
+    sketch.#count = count;
+    sketch.#rejected = rejected;
+    if (rank === 0) {
+      sketch.#first = products;
+    } else {
+      sketch.#first = undefined;
+      sketch.#followed = { on: { features, rank, vectors, shift }, gram, products, sums, squares };
+    }
+    return sketch;
+  }
+
   /** Eigenvalues and what is not known of them; exact of few rows. */
   solve(): Solved {
-    if (this.#first) return solveAccumulator(this.#first);
+    if (this.#first) {
+      const solved = solveAccumulator(this.#first);
+      return { ...solved, rejected: solved.rejected + this.#rejected };
+    }
     const { features } = this;
     const count = this.#count;
     const rejected = this.#rejected;
@@ -154,7 +264,7 @@ export class CovarianceSketch {
   #keep(first: CovarianceAccumulator, rows: Rows): void {
     first.update(rows);
     if (first.count < FIRST_ROWS || first.features <= FIRST_ROWS) return;
-    this.#rejected = first.rejected;
+    this.#rejected += first.rejected;
     const { vectors, values } = kernels().eigen(first.spectralMatrix());
     const state = first.takeState().rows!;
     const kept = state instanceof Float32Array ? state : Float32Array.from(state);
@@ -180,6 +290,12 @@ export class CovarianceSketch {
     to.squares += projected.squares;
     for (let j = 0; j < features; j++) to.sums[j] += projected.sums[j];
   }
+}
+
+const noArrays = [new Float32Array(0), new Float32Array(0), new Float64Array(0), new Float64Array(0)];
+
+function isSame(a: Float32Array, b: Float32Array): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i]);
 }
 
 /** Directions of the rows' largest eigenvalues, given those of their Gram matrix. */

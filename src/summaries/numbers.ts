@@ -160,7 +160,7 @@ function shaped(
 
 /** The values of 16-bit floats, which come as their bits or in a Float16Array; undefined for all others. */
 function fromSixteenBits(data: TypedArray, dtype: string | undefined): Float32Array | undefined {
-  if (Object.prototype.toString.call(data) === '[object Float16Array]') return Float32Array.from(data as Float32Array);
+  if ((data[Symbol.toStringTag] as string) === 'Float16Array') return Float32Array.from(data as Float32Array);
   if (!(data instanceof Uint16Array)) return undefined;
   if (dtype === 'float16') return Float32Array.from(data, fromHalf);
   if (dtype === 'bfloat16') return Float32Array.from(data, fromBfloat16);

@@ -1,6 +1,6 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { writesToTerminal, writeTerminal } from '#platform';
-import { HostAccumulators } from '../activations/accumulate/on-host.js';
+import { hostAccumulators } from '../activations/accumulate/on-host.js';
 import { type Batch, type Batches, eachBatch, inputsOf, itemsIn, runOnBatch } from '../activations/batches.js';
 import { type GraphModelNodes, graphRunner, isGraphModelNodes } from '../activations/graph-model.js';
 import { ActivationRecorder } from '../activations/recorder.js';
@@ -98,13 +98,12 @@ export async function extractMoments(
     'extractMoments',
   );
   const failures = new FailureLog('extractMoments: ');
-  const accumulators = new HostAccumulators();
-  const recorder = new ActivationRecorder(model, resolved, failures.add, accumulators);
+  const recorder = new ActivationRecorder(model, resolved, failures.add, hostAccumulators);
   const source = { call: 'extractMoments', model, batches, recorder, signal: rest.signal, progress };
   return recorded(source, async () => {
-    await accumulators.settle();
+    const taken = await recorder.samples.take(true);
     failures.throwAll();
-    const found = new Map(recorder.samples.snapshot().map(({ layer, accumulator }) => [layer, accumulator]));
+    const found = new Map(taken.map(({ layer, sums }) => [layer, sums.accumulator]));
     const moments = new Map<string, CovarianceAccumulator>();
     for (const name of recorder.names) {
       const accumulator = found.get(name);

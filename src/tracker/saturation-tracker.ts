@@ -9,10 +9,12 @@ import type { Finding, FindingKind } from '../insight/findings.js';
 import { isModelLike } from '../insight/layer-graph.js';
 import { isLogdir, logdirPath } from '../output/directory-output.js';
 import { EpochWriter } from '../recording/epoch-writer.js';
-import { FailureLog } from '../recording/failures.js';
+import { FailureLog, nothingMerged } from '../recording/failures.js';
+import type { Role } from '../recording/options.js';
 import { decodeState, encodeState } from '../recording/recorder-state.js';
 import { SaveTargets } from '../recording/save-targets.js';
 import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
+import type { BytesOptions } from '../statistics/accumulator-state.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
 import { acceptCallbacks, acceptCallbacksEverywhere, EventLoopTurns, FitCallback } from './callback.js';
@@ -55,6 +57,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   readonly #logdir: string;
   readonly #signal: AbortSignal | undefined;
   readonly #resetsCovariance: boolean;
+  readonly #role: Role;
   /** The model whose fits are followed; undefined for a list of layers, which any model may have. */
   readonly #ownModel: LayersModel | undefined;
   readonly #restoreModels: (() => void)[] = [];
@@ -88,9 +91,10 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     this.#epochs = new EpochWriter(this.#recorder.samples, this.#targets, resolved, add, warnOnce, this.#logdir);
     this.#signal = resolved.signal;
     this.#resetsCovariance = resolved.resetCovariance;
+    this.#role = resolved.role;
     if (resolved.stopOn.length > 0) this.on('finding', (finding) => this.#stopOn(finding, resolved.stopOn));
     if (!Array.isArray(model) && !isGraphModelNodes(model)) this.#ownModel = model as LayersModel;
-    if (this.#signal?.aborted) return;
+    if (this.#signal?.aborted || this.#role === 'writer') return;
     this.#recorder.phase.onUnknownFit = () =>
       this.#failures.warnOnce('model.fit: expected callbacks: tracker, got none: this fit is not recorded');
     this.hook();
@@ -223,10 +227,10 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     await this.#turns.pass();
   }
 
-  /** Called by model.fit: an epoch's saturation is written while the next one trains, its losses and metrics at once. */
+  /** Called by model.fit: an epoch's saturation is written while the next one trains, its losses and metrics at once. A worker writes nothing. */
   override async onEpochEnd(epoch: number, logs?: Logs): Promise<void> {
     const number = this.#fits.endEpoch(epoch, logs, this.#epochs.epoch);
-    if (this.#epochs.isClosed || number === undefined) return;
+    if (this.#epochs.isClosed || number === undefined || this.#role === 'worker') return;
     await this.#failures.guard('onEpochEnd', async () => {
       // At most one epoch waits to be written, and an epoch's values can be watched one epoch later at the latest.
       await this.#lastEpoch;
@@ -274,6 +278,37 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   }
 
   /**
+   * Ends the period and resolves to what was recorded in it, as bytes for `merge` of another process, `mergeStates` or `restore`:
+   * nothing is solved or written. What is still being read from a device is waited for; recording may go on meanwhile, in the next
+   * period. Rows kept for embeddings and TwoNN, and sums by class, are in the bytes, too.
+   *
+   * The bytes hold single rows of activations (see BytesOptions), unless `withoutRows` is set: then rows kept for embeddings and
+   * TwoNN stay here, too.
+   *
+   * A layer whose sums are lost (its thread died) is reported, and is not in the bytes.
+   *
+   * @throws a ClosedWriterError after close(), RangeError that names a layer of which there can be no bytes without rows (a sketch)
+   */
+  take(options: BytesOptions = {}): Promise<Uint8Array> {
+    return this.#epochs.take(options);
+  }
+
+  /**
+   * Adds what another process took (`take`, `toBytes` or `mergeStates`) to this period. It comes after the rows that are recorded
+   * here, in the order of the calls: that order decides the last bits. The epoch of the bytes does not matter.
+   *
+   * Of layers wider than `maxWidth` sketches are kept, which do not merge once they follow different rows.
+   *
+   * @throws TypeError if these are no bytes, RangeError if they are damaged, or a layer is another model's, has another width or
+   *   cannot be merged, which names the layer; nothing was added then
+   */
+  merge(bytes: Uint8Array): void {
+    const { layers } = decodeState(bytes, 'merge');
+    this.#recorder.samples.merge(layers);
+    this.#epochs.noteRows();
+  }
+
+  /**
    * Takes the hooks off the model, waits for what is being solved and written, and closes the stores and the tracker's own
    * writers. Rejects with what went wrong while the model trained, if anything did.
    */
@@ -293,7 +328,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    * @internal
    */
   hook(): void {
-    if (this.#epochs.isClosed || this.#recorder.isHooked) return;
+    if (this.#epochs.isClosed || this.#recorder.isHooked || this.#role === 'writer') return;
     // The recorder wraps the same methods of the model itself: what is wrapped first is called last.
     this.#restoreModels.push(acceptCallbacksEverywhere());
     const model = this.#ownModel;
@@ -341,7 +376,8 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
 
   /** Rows that were recorded before a fit would count with its first epoch. */
   #checkNothingIsLeft(isEpochUnfinished: boolean): void {
-    const isExpected = this.#isRestored || !this.#resetsCovariance;
+    // A worker's rows wait for take(), which may come after several fits.
+    const isExpected = this.#isRestored || !this.#resetsCovariance || (this.#role === 'worker' && !isEpochUnfinished);
     this.#isRestored = false;
     if (!this.#recorder.samples.hasRows || isExpected) return;
     if (isEpochUnfinished) {
@@ -363,6 +399,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
   }
 
   #warnOfEmpty(where: string, why: string): void {
+    if (this.#role === 'writer' && !this.#recorder.samples.hasRows) this.#failures.warnOnce(nothingMerged);
     if (this.#recorder.isRecording && !this.#recorder.samples.hasRows) {
       this.#failures.warnOnce(`${where}: expected passes through the tracked layers, got none: ${why}`);
     }

@@ -86,7 +86,7 @@ describe('a worker thread that dies', () => {
       add(accumulator, 1);
       expect((await accumulator.solve({}, true).result)?.solved).toEqual(expected(1));
       add(accumulator, 2);
-      expect(accumulator.snapshot()?.count).toBe(20);
+      expect(accumulator.snapshot()?.used).toBe(20);
       kill(started[0], how);
       add(accumulator, 3);
       await vi.waitFor(() => expect(thread.failure).toBeDefined(), 10_000);
@@ -100,7 +100,7 @@ describe('a worker thread that dies', () => {
       expect((await idle.solve({}, true).result)?.solved).toEqual(expected(4));
       add(accumulator, 5);
       add(accumulator, 6);
-      expect(accumulator.snapshot()?.count).toBe(40);
+      expect(accumulator.snapshot()?.used).toBe(40);
       expect(accumulator.strategy).toBe('float64 on the host');
       expect((await accumulator.solve({}, true).result)?.solved).toEqual(expected(5, 6));
       expect(await accumulator.solve({}, true).result).toBeUndefined();

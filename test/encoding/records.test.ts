@@ -42,6 +42,18 @@ describe('CRC-32C', () => {
     expect(crc32c(bytes)).toBe(expected);
   });
 
+  it('is what dividing bit by bit gives, whatever the length', () => {
+    const bytes = Uint8Array.from({ length: 70 }, (_, i) => (i * 151 + 7) & 255);
+    for (let length = 0; length <= 70; length++) {
+      let remainder = 0xffffffff;
+      for (const byte of bytes.subarray(0, length)) {
+        remainder ^= byte;
+        for (let bit = 0; bit < 8; bit++) remainder = (remainder >>> 1) ^ (remainder & 1 ? 0x82f63b78 : 0);
+      }
+      expect(crc32c(bytes, 0, length)).toBe(~remainder >>> 0);
+    }
+  });
+
   it('a range gives what a copy of the range gives', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(100), fc.nat(100), (bytes, a, b) => {

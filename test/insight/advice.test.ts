@@ -85,6 +85,34 @@ describe('adviseOn', () => {
       expect(kinds(withSigns({ kurtosis: 15.9, largestActivation: 1e6 }))).toEqual([]);
       expect(kinds(withSigns({ kurtosis: 16 }, { features: 63 }))).toEqual([]);
     });
+
+    it('names the layers behind the one from which on the nearest class mean decides', () => {
+      const mismatches = (nc4: readonly (number | undefined)[], roles: readonly LayerStatistics['role'][] = []) =>
+        epoch(
+          healthy,
+          Object.fromEntries(
+            nc4.map((collapseNC4, index) => {
+              const values = {
+                saturation: 0.3,
+                intrinsicDimensionality: 19,
+                ...(collapseNC4 !== undefined && { collapseNC4 }),
+              };
+              return [index, { saturation: 0.3, intrinsicDimensionality: 19, values, role: roles[index] }];
+            }),
+          ),
+        );
+      const finding = find(mismatches([0.4, undefined, 0.0123, 0.01, 0]), 'decided');
+      expect(finding.layers).toEqual(['l4', 'l5']);
+      expect(finding.text).toMatch(
+        /From `l3` on the nearest class mean is .* for 98\.7 % .*\(`l4`, `l5`\).*ends there/,
+      );
+      expect(finding.source.url).toBe('https://arxiv.org/abs/2202.09028');
+      expect(find(mismatches([0.02, 0]), 'decided', { finished: true }).text).toMatch(/classifier right behind it/);
+      // Not if a later layer undoes it, nor of the last layer or the output alone.
+      expect(kinds(mismatches([0, 0, 0.1]))).toEqual([]);
+      expect(kinds(mismatches([0.4, 0.01, 0], [undefined, undefined, 'output']))).not.toContain('decided');
+      expect(kinds(mismatches([Number.NaN]))).toEqual([]);
+    });
   });
 
   it('names a tail with both saturations, and what to try', () => {

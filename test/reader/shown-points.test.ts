@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Step } from '../../src/event/event.js';
-import { scanRun } from '../../src/reader/shown-points.js';
+import { type RunReading, scanRun } from '../../src/reader/shown-points.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { eventFiles } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -26,6 +26,28 @@ async function shownOf(files: readonly (readonly TestRecord[])[], raw = false): 
   });
   expect(complaints).toEqual([]);
   expect(values.length + hidden).toBe(pointsOfRecords(files.flat()).length);
+  expect(await shownInOneReading(paths, raw)).toEqual(values);
+  return values;
+}
+
+/** The same, by one who can forget what it was shown. */
+async function shownInOneReading(paths: string[], raw: boolean | undefined): Promise<number[]> {
+  let values: number[] = [];
+  const bytes = { read: 0, files: 2 * paths.reduce((sum, path) => sum + statSync(path).size, 0) };
+  const reading: RunReading = {
+    raw,
+    complain: expect.unreachable,
+    read: (count) => void (bytes.read += count),
+    keepsRaw: false,
+    startOver: () => void (values = []),
+  };
+  await scanRun(paths, reading, (event, isShown) => {
+    for (const [index, { raw: stored, value }] of (event.summary ?? []).entries()) {
+      expect(stored).toHaveLength(0);
+      if (isShown(index)) values.push(value as number);
+    }
+  });
+  expect(bytes.read).toBe(bytes.files);
   return values;
 }
 

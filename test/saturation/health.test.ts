@@ -1,12 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MemoryOutput } from '../../src/output/output.js';
 import { SaturationRecorder } from '../../src/recording/saturation-recorder.js';
 import { healthStats, type ScalarStat, scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
+import { solveAccumulator } from '../../src/statistics/threads/solve.js';
 import type { UnitMeasures } from '../../src/statistics/unit-sums.js';
 import { resolveOptions } from '../../src/tracker/options.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
-import { healthReference, rowsFrom } from '../support/health-reference.js';
+import { healthReference, rowsFrom, vector } from '../support/health-reference.js';
+import { uniform } from '../support/random.js';
 import { RecordingStore } from '../support/recording-store.js';
 
 // The expected numbers are those of the reference implementations: test/fixtures/health/reference.py says which. TwoNN looks at
@@ -97,6 +99,86 @@ describe('neural collapse of labelled rows', () => {
     expect(store.layer('train', 'unlabelled').values).not.toHaveProperty('collapseNC1');
   });
 
+  const draw = uniform(7);
+  const classifier = Array.from({ length: 5 }, () => vector(draw, from.d, 1));
+  const bias = vector(draw, 5, 0.1);
+  const labels = Array.from({ length: 300 }, (_, i) => i % 5);
+  const predictions = labels.map((_, i) => {
+    const row = rows.subarray(i * from.d, (i + 1) * from.d);
+    const scores = classifier.map((weight, c) => weight.reduce((sum, w, j) => sum + w * row[j], bias[c]));
+    return scores.indexOf(Math.max(...scores));
+  });
+  const recorded = () => {
+    const store = new RecordingStore();
+    const output = new SummaryWriter(new MemoryOutput());
+    return { store, recorder: new SaturationRecorder(output, { stats: 'health', saveTo: [store] }) };
+  };
+  const observe = (recorder: SaturationRecorder, start: number, end: number, options: object = {}) =>
+    recorder.observe(
+      'layer',
+      { data: rows.subarray(start * from.d, end * from.d), shape: [end - start, from.d] },
+      'train',
+      { labels: labels.slice(start, end), ...options },
+    );
+
+  it('has all four measures where predictions and the classifier are given, in batches and after a restore', async () => {
+    const weights = classifier.flatMap((row) => [...row]);
+    const options = (start: number, end: number) => ({
+      predictions: predictions.slice(start, end),
+      classifier: weights,
+    });
+    const { store, recorder } = recorded();
+    for (let at = 0; at < 300; at += 60) observe(recorder, at, at + 60, options(at, at + 60));
+    await recorder.addSaturations();
+    observe(recorder, 0, 170, options(0, 170));
+    const bytes = recorder.toBytes();
+    await recorder.addSaturations();
+    await recorder.close();
+    const found = store.layer('train', 'layer').values;
+    expectReference(found);
+    expect(found.collapseNC3).toBeCloseTo(values.nc3, 9);
+    expect(found.collapseNC4).toBeCloseTo(values.nc4, 12);
+
+    const later = recorded();
+    later.recorder.restore(bytes);
+    observe(later.recorder, 170, 300, { classifier: weights });
+    await later.recorder.addSaturations();
+    await later.recorder.close();
+    expectReference(later.store.layer('train', 'layer').values);
+    expect(later.store.layer('train', 'layer').values.collapseNC3).toBeCloseTo(values.nc3, 9);
+  });
+
+  it('has no NC1 of rows of which some have no class, no NC3 of another classifier, and says so', async () => {
+    const said = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const { store, recorder } = recorded();
+    observe(recorder, 0, 200);
+    observe(recorder, 200, 300, { labels: undefined });
+    await recorder.addSaturations();
+    observe(recorder, 0, 300, { classifier: [1, 2, 3] });
+    await recorder.addSaturations();
+    await recorder.close();
+    const texts = said.mock.calls.map(([text]) => String(text)).filter((text) => text.startsWith('Neural collapse'));
+    said.mockRestore();
+    expect(store.layer('train', 'layer', 0).values.collapseNC1).toBeNaN();
+    expect(store.layer('train', 'layer', 0).values.collapseNC2Norms).toBeGreaterThan(0);
+    expect(store.layer('train', 'layer', 1).values.collapseNC3).toBeNaN();
+    expect(texts[0]).toMatch(
+      /of layer 'layer' \(train\): collapseNC1: expected the class of each of its 300 rows, got that of 200/,
+    );
+  });
+
+  it('refuses predictions and a classifier without labels', () => {
+    const { recorder } = recorded();
+    expect(() => observe(recorder, 0, 2, { labels: undefined, predictions: [0, 1] })).toThrow(
+      /observe 'layer': expected labels beside predictions, got none/,
+    );
+    expect(() => observe(recorder, 0, 2, { labels: undefined, classifier: [0] })).toThrow(/beside a classifier/);
+    expect(() => observe(recorder, 0, 2, { classifier: 3 })).toThrow(
+      /classifier: expected classes x features weights, got number 3/,
+    );
+    expect(() => observe(recorder, 0, 2, { predictions: [0, -1] })).toThrow(/predictions: expected 2 integers from 0/);
+  });
+
   it('refuses labels that are none of as many items', () => {
     const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()));
     const observe = (labels: unknown) => () =>
@@ -104,6 +186,47 @@ describe('neural collapse of labelled rows', () => {
     expect(observe([1, 2])).toThrow(/observe 'layer': labels: expected 300 integers from 0 on, one per item, got 2/);
     expect(observe(new Array(300).fill(0.5))).toThrow(/labels: expected 300 integers from 0 on, one per item, got 0.5/);
     expect(observe(3)).toThrow(/labels: expected 300 integers from 0 on, one per item, got .*3/);
+  });
+});
+
+describe('sums per class', () => {
+  const { from, values } = healthReference.classes;
+  const rows = rowsFrom(from);
+  const of = (start: number, end: number, shift = 0) => {
+    const accumulator = new CovarianceAccumulator(from.d);
+    const part = rows.subarray(start * from.d, end * from.d).map((x) => x + shift);
+    accumulator.update(part);
+    accumulator.updateClasses(
+      part,
+      Array.from({ length: end - start }, (_, i) => (start + i) % 5),
+    );
+    return accumulator;
+  };
+  const nc1 = (accumulator: CovarianceAccumulator) => solveAccumulator(accumulator, { collapse: true }).collapse?.nc1;
+
+  it('of parts merge into those of the whole, far from zero too, and with themselves', () => {
+    const whole = of(0, 101);
+    whole.merge(of(101, 300));
+    whole.merge(whole);
+    expect(nc1(whole)).toBeCloseTo(values.nc1, 10);
+    const far = of(0, 7, 1e5);
+    far.merge(of(7, 300, 1e5));
+    expect(nc1(far)).toBeCloseTo(values.nc1, 7);
+  });
+
+  it('survive as bytes, as states, and not damage', () => {
+    const restored = CovarianceAccumulator.fromBytes(of(0, 130).toBytes());
+    restored.merge(CovarianceAccumulator.fromState(of(130, 300).copyState()));
+    expect(nc1(restored)).toBeCloseTo(values.nc1, 10);
+    const bytes = of(0, 130).toBytes();
+    bytes[44]++;
+    expect(() => CovarianceAccumulator.fromBytes(bytes)).toThrow(/fromBytes: expected \d+ undamaged bytes/);
+  });
+
+  it('are forgotten with the rows', () => {
+    const accumulator = of(0, 300);
+    accumulator.reset();
+    expect(accumulator.classes).toBeUndefined();
   });
 });
 

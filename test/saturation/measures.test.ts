@@ -208,7 +208,15 @@ describe('rows that are not finite', () => {
 describe('solveOptionsFor', () => {
   it('asks for no more than is needed', () => {
     const options = (stats: SaturationOptions['stats']) => solveOptionsFor(resolveOptions({ stats }));
-    const least = { vectors: 0, covariance: false, mean: false, singularValues: false, twoNN: false, kernel: false };
+    const least = {
+      vectors: 0,
+      covariance: false,
+      mean: false,
+      collapse: false,
+      singularValues: false,
+      twoNN: false,
+      kernel: false,
+    };
     expect(options(['lsat', 'spectrum'])).toEqual(least);
     expect(options(['cov'])).toEqual({ ...least, covariance: true });
     expect(options(['embed'])).toEqual({ ...least, vectors: 2, mean: true });

@@ -360,6 +360,7 @@ it('the options are not changed, and have their documented defaults', () => {
     neighbors: false,
     units: false,
     classes: false,
+    classesByName: false,
     threshold: 0.99,
     rule: 'paper',
     layers: undefined,

@@ -547,7 +547,7 @@ describe.each(backends)('a tracked training on %s', (backend) => {
     expect(relativeError(b.covariance!, a.covariance!)).toBeLessThan(1e-12);
     expect(() => after.restore(bytes.subarray(0, 90))).toThrow(RangeError);
     expect(() => after.restore(new Uint8Array(100))).toThrow(
-      /restore: expected the bytes of SaturationTracker.toBytes, got/,
+      /restore: expected the bytes of toBytes\(\) or take\(\), got/,
     );
     const damaged = bytes.slice();
     damaged[damaged.indexOf('{'.charCodeAt(0))] = 0;

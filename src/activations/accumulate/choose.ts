@@ -34,7 +34,7 @@ export class TensorAccumulators implements AccumulatorFactory<Tensor> {
    *
    * @param name of the layer and split, unique within this factory
    * @param output the layer's first output; undefined if a saved state arrives before any output
-   * @param kept what is kept beside mean and covariance. To choose rows of all, they must be read to the host.
+   * @param kept what is kept beside mean and covariance. To choose rows of all, or to sum them by class, they must be read to the host.
    * @param report receives errors that occur when no caller can receive them
    */
   choose(
@@ -46,8 +46,13 @@ export class TensorAccumulators implements AccumulatorFactory<Tensor> {
     const backend = getBackend();
     if (output === undefined || kept.ofAllRows || kept.sketch) return onHost(report, kept);
     // Devices multiply in float32 or in integers that overflow: others than float32 are read.
-    const plain = (output.dtype ?? 'float32') === 'float32' && isPlainMatrix(output.shape, output.view, output.masked);
     const { rows, features } = sampleSize(output.shape, output.view);
+    // What has a row for each item is summed by class, too: its rows are few, and are read.
+    const isByClass = kept.classes && rows === output.shape[0];
+    const plain =
+      !isByClass &&
+      (output.dtype ?? 'float32') === 'float32' &&
+      isPlainMatrix(output.shape, output.view, output.masked);
     if (backend === 'webgl' || backend === 'webgpu') {
       // With fewer rows than features, the rows themselves are less to read than the sums.
       const onDevice = plain && rows >= features && this.#precision === 'auto';

@@ -17,15 +17,14 @@ import {
   type LayerAccumulator,
   nothingKept,
   type Pass,
-  type SolvedLayer,
-  withSample,
 } from '../../recording/accumulator.js';
+import { LayerSums, type SolvedLayer } from '../../recording/layer-sums.js';
+import type { SampleMatrix } from '../../recording/samples.js';
 import type { Precision } from '../../statistics/accumulator-state.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
-import { solveInBackground } from '../../statistics/threads/solver.js';
-import { type Computation, computed, mapped } from '../../statistics/threads/thread.js';
+import type { Computation } from '../../statistics/threads/thread.js';
 import { offTape, withValues } from '../tensors.js';
 import { readSamples, sampleRows, thinned } from './read-samples.js';
 import { center, type Reach, type ShiftedMoments, suitsNoShift } from './shift.js';
@@ -59,8 +58,7 @@ export interface DeviceProduct {
 export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   readonly strategy: string;
   readonly #product: DeviceProduct;
-  #accumulator: CovarianceAccumulator | undefined;
-  #rows: Reservoir | undefined;
+  #sums = new LayerSums();
   /** 1 x d, on the device, and its values. */
   #shift: Tensor2D | undefined;
   #shiftValues = new Float32Array(0);
@@ -83,37 +81,42 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
         const x = sampleRows(pass);
         const [rows, features] = x.shape;
         if (rows === 0) return;
-        this.#accumulator ??= new CovarianceAccumulator(features, this.#kept);
-        checkFeatures(this.#accumulator.features, features, pass.output.shape);
+        const accumulator = (this.#sums.accumulator ??= new CovarianceAccumulator(features, this.#kept));
+        checkFeatures(accumulator.features, features, pass.output.shape);
         if (this.#shift !== undefined && this.#shift.shape[1] !== features) this.#dropShift();
-        this.#addMoments(this.#accumulator, x);
-        this.#addKept(this.#accumulator, pass);
+        this.#addMoments(accumulator, x);
+        this.#addKept(accumulator, pass);
       }),
     );
   }
 
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
-    const accumulator = this.#accumulator;
-    const sampled = withSample(options, this.#rows);
-    if (endPeriod) {
-      this.#accumulator = undefined;
-      this.#rows = undefined;
-    }
-    if (accumulator === undefined) return computed(() => undefined);
-    return mapped(solveInBackground(accumulator, sampled, endPeriod, true), (solved) => ({ solved }));
+    return this.#endPeriod(endPeriod).solve(options, endPeriod, true);
   }
 
-  snapshot(): CovarianceAccumulator | undefined {
-    return this.#accumulator;
+  async take(endPeriod: boolean): Promise<LayerSums | undefined> {
+    const sums = this.#endPeriod(endPeriod);
+    if (sums.isEmpty) return undefined;
+    return endPeriod ? sums : sums.copy();
   }
 
-  restore(accumulator: CovarianceAccumulator): void {
-    this.#accumulator = accumulator;
+  snapshot(): LayerSums | undefined {
+    return this.#sums.isEmpty ? undefined : this.#sums;
+  }
+
+  restore(sums: LayerSums): void {
+    this.#sums = sums;
   }
 
   dispose(): void {
-    this.#accumulator = undefined;
+    this.#sums = new LayerSums();
     this.#dropShift();
+  }
+
+  #endPeriod(isEnd: boolean): LayerSums {
+    const sums = this.#sums;
+    if (isEnd) this.#sums = new LayerSums();
+    return sums;
   }
 
   #dropShift(): void {
@@ -129,13 +132,15 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   #addKept(accumulator: CovarianceAccumulator, pass: Pass<Tensor>): void {
     const { units, rows } = this.#kept;
     if (!units && rows === 0) return;
-    readSamples(thinned(pass, this.#picked), ({ values, features }) => {
+    const add = ({ values, features }: SampleMatrix) => {
       this.#picked += values.length / features;
       accumulator.updateUnits(values);
       if (rows === 0) return;
-      this.#rows ??= new Reservoir(rows, features);
-      this.#rows.add(values);
-    });
+      this.#sums.rows ??= new Reservoir(rows, features);
+      this.#sums.rows.add(values);
+    };
+    // Their steps are long: to release a few rows would cost more than to collect them.
+    readSamples(thinned(pass, this.#picked), add, false);
   }
 
   /** Returns false, having added nothing, if that would not be exact. */

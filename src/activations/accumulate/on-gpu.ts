@@ -27,14 +27,12 @@ import {
   type LayerAccumulator,
   nothingKept,
   type Pass,
-  type SolvedLayer,
-  withSample,
 } from '../../recording/accumulator.js';
+import { LayerSums, type SolvedLayer } from '../../recording/layer-sums.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
 import type { SolveOptions } from '../../statistics/threads/solve.js';
-import { solveInBackground } from '../../statistics/threads/solver.js';
-import { afterwards, type Computation, computed, mapped } from '../../statistics/threads/thread.js';
+import { afterwards, type Computation, computed } from '../../statistics/threads/thread.js';
 import { offTape } from '../tensors.js';
 import { readSamplesLater, sampleRows, thinned } from './read-samples.js';
 import { center } from './shift.js';
@@ -63,9 +61,9 @@ interface Chunk {
 
 /** What is accumulated between two solves. Chunks that are still being read belong to the period in which they ran. */
 interface Period {
-  features: number;
   accumulator: CovarianceAccumulator;
-  rows: Reservoir | undefined;
+  /** The accumulator, and what else is kept. */
+  sums: LayerSums;
   reading: Set<Promise<void>>;
 }
 
@@ -99,13 +97,8 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
         const x = sampleRows(pass);
         const [rows, features] = x.shape;
         if (rows === 0) return;
-        this.#period ??= {
-          features,
-          accumulator: new CovarianceAccumulator(features, this.#kept),
-          rows: undefined,
-          reading: new Set(),
-        };
-        checkFeatures(this.#period.features, features, pass.output.shape);
+        this.#period ??= periodOf(new LayerSums(), new CovarianceAccumulator(features, this.#kept));
+        checkFeatures(this.#period.accumulator.features, features, pass.output.shape);
         this.#sum(x);
         this.#readKept(this.#period, pass);
       });
@@ -114,26 +107,32 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
   }
 
   solve(options: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
+    const period = this.#endPeriod(endPeriod);
+    if (period === undefined) return computed(() => undefined);
+    return afterwards(readAll(period), () => period.sums.solve(options, endPeriod, false));
+  }
+
+  async take(endPeriod: boolean): Promise<LayerSums | undefined> {
+    const period = this.#endPeriod(endPeriod);
+    if (period === undefined) return undefined;
+    await readAll(period);
+    return endPeriod ? period.sums : period.sums.copy();
+  }
+
+  snapshot(): LayerSums | undefined {
+    return this.#period?.sums;
+  }
+
+  restore(sums: LayerSums): void {
+    this.#period = sums.accumulator && periodOf(sums, sums.accumulator);
+  }
+
+  /** The running period, of which everything is being read. @param isEnd whether the next pass starts a new one */
+  #endPeriod(isEnd: boolean): Period | undefined {
     this.#readBack();
     const period = this.#period;
-    if (period === undefined) return computed(() => undefined);
-    if (endPeriod) this.#period = undefined;
-    const readAll = async () => {
-      while (period.reading.size > 0) await Promise.all(period.reading);
-    };
-    return afterwards(readAll(), () =>
-      mapped(solveInBackground(period.accumulator, withSample(options, period.rows), endPeriod), (solved) => ({
-        solved,
-      })),
-    );
-  }
-
-  snapshot(): CovarianceAccumulator | undefined {
-    return this.#period?.accumulator;
-  }
-
-  restore(accumulator: CovarianceAccumulator): void {
-    this.#period = { features: accumulator.features, accumulator, rows: undefined, reading: new Set() };
+    if (isEnd) this.#period = undefined;
+    return period;
   }
 
   dispose(): void {
@@ -151,8 +150,8 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
       .then(({ values, features }) => {
         period.accumulator.updateUnits(values);
         if (rows === 0) return;
-        period.rows ??= new Reservoir(rows, features);
-        period.rows.add(values);
+        period.sums.rows ??= new Reservoir(rows, features);
+        period.sums.rows.add(values);
       })
       .catch(this.#report)
       .finally(() => period.reading.delete(reading));
@@ -203,6 +202,15 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
       });
     period.reading.add(reading);
   }
+}
+
+function periodOf(sums: LayerSums, accumulator: CovarianceAccumulator): Period {
+  sums.accumulator = accumulator;
+  return { accumulator, sums, reading: new Set() };
+}
+
+async function readAll({ reading }: Period): Promise<void> {
+  while (reading.size > 0) await Promise.all(reading);
 }
 
 /** One row of the pass plus the mean distance to it. It is near the mean, and exact for a feature that never varies. */

@@ -1,5 +1,5 @@
 import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
-import { type AccumulatorFactory, type FirstOutput, type Kept, nothingKept } from '../../recording/accumulator.js';
+import { type AccumulatorFactory, nothingKept } from '../../recording/accumulator.js';
 import { HostAccumulator, type SampleReader } from '../../recording/host-accumulator.js';
 import { readSamples, readSamplesLater } from './read-samples.js';
 
@@ -9,7 +9,10 @@ function tensorReader(): SampleReader<Tensor> {
   const isAsync = backend === 'webgpu' || backend === 'webgl';
   return {
     strategy: isAsync ? 'float64 on the host, read back asynchronously' : 'float64 on the host',
-    read: isAsync ? (pass, use) => readSamplesLater(pass).then(use) : readSamples,
+    read(pass, use) {
+      if (isAsync) return readSamplesLater(pass);
+      readSamples(pass, use);
+    },
     // The cpu backend computes in JavaScript, whose loops become slower once an array was transferred to a thread.
     copiesToThread: () => getBackend() === 'cpu',
   };
@@ -29,26 +32,7 @@ export function onHost(report: (error: unknown) => void, kept = nothingKept): Ho
  * Accumulates every layer on this thread in float64, whatever the backend: the sums have the same bits however threads and
  * devices are timed.
  */
-export class HostAccumulators implements AccumulatorFactory<Tensor> {
-  readonly #chosen = new Set<HostAccumulator<Tensor>>();
-
-  choose(
-    _name: string,
-    _output: FirstOutput | undefined,
-    kept: Kept,
-    report: (error: unknown) => void,
-  ): HostAccumulator<Tensor> {
-    const accumulator = onHost(report, kept);
-    this.#chosen.add(accumulator);
-    return accumulator;
-  }
-
-  /** Waits until every pass so far has been read. */
-  async settle(): Promise<void> {
-    for (const accumulator of this.#chosen) await accumulator.settle();
-  }
-
-  close(): void {
-    this.#chosen.clear();
-  }
-}
+export const hostAccumulators: AccumulatorFactory<Tensor> = {
+  choose: (_name, _output, kept, report) => onHost(report, kept),
+  close: () => {},
+};

@@ -1,13 +1,14 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import {
+  addByClass,
   checkFeatures,
+  classItemsOf,
   type Kept,
   type LayerAccumulator,
   nothingKept,
   type Pass,
-  type SolvedLayer,
-  withSample,
 } from '../../recording/accumulator.js';
+import { LayerSums, type SolvedLayer, withSample } from '../../recording/layer-sums.js';
 import type { SampleMatrix } from '../../recording/samples.js';
 import { CovarianceAccumulator } from '../../statistics/covariance.js';
 import { Reservoir } from '../../statistics/reservoir.js';
@@ -27,11 +28,9 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   readonly #name: string;
   readonly #products: string;
   readonly #kept: Kept;
-  /** Samples that this thread has accumulated and the other one has not. */
-  #own: CovarianceAccumulator | undefined;
+  /** Samples that this thread has accumulated and the other one has not, and all rows that are kept of this period. */
+  #own = new LayerSums();
   #features: number | undefined;
-  /** The rows that are kept of this period. */
-  #rows: Reservoir | undefined;
   /** Whether the thread has rows of this period. */
   #isSent = false;
 
@@ -53,34 +52,32 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   }
 
   add(pass: Pass<Tensor>): void {
+    const itemOf = this.#kept.classes && pass.classes ? classItemsOf(pass) : undefined;
     readSamples(pass, (samples) => {
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, pass.output.shape);
       this.#addSamples(samples);
+      if (itemOf !== undefined) this.#addClasses({ ...samples, values: samples.values.slice() }, pass, itemOf);
       if (this.#kept.rows === 0) return;
-      this.#rows ??= new Reservoir(this.#kept.rows, samples.features);
-      this.#rows.add(samples.values);
+      this.#own.rows ??= new Reservoir(this.#kept.rows, samples.features);
+      this.#own.rows.add(samples.values);
     });
   }
 
   solve(wanted: SolveOptions, endPeriod: boolean): Computation<SolvedLayer | undefined> {
-    const options = withSample(wanted, this.#rows);
-    const own = this.#own;
+    const options = withSample(wanted, this.#own);
+    const own = this.#own.accumulator;
     const thread = this.#thread.isRunning ? this.#thread : undefined;
     const key = this.#key;
     const isLost = this.#isSent && this.#thread.failure !== undefined;
     if (endPeriod || isLost) this.#isSent = false;
-    if (endPeriod) {
-      this.#own = undefined;
-      this.#features = undefined;
-      this.#rows = undefined;
-    }
+    if (endPeriod) this.#begin();
     if (isLost) return computed(() => this.#throwLoss());
     if (own !== undefined) {
       if (!thread?.knows(key))
         return mapped(solveInBackground(own, options, endPeriod, true), (solved) => ({ solved }));
       thread.merge(key, own);
-      this.#own = undefined;
+      this.#own.accumulator = undefined;
       this.#isSent = !endPeriod;
     }
     if (thread === undefined) return computed(() => undefined);
@@ -90,21 +87,37 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
     );
   }
 
-  snapshot(): CovarianceAccumulator | undefined {
-    if (!this.#isSent) return this.#own;
-    const remote = this.#thread.readNow(this.#key);
-    if (remote === undefined) return this.#throwLoss();
-    if (this.#own !== undefined) remote.merge(this.#own);
-    return remote;
+  async take(endPeriod: boolean): Promise<LayerSums | undefined> {
+    const isSent = this.#isSent;
+    const isLost = isSent && this.#thread.failure !== undefined;
+    const remote = isSent && !isLost ? this.#thread.take(this.#key, endPeriod) : undefined;
+    const own = endPeriod ? this.#own : this.#own.copy();
+    if (endPeriod || isLost) this.#isSent = false;
+    if (endPeriod) this.#begin();
+    if (isLost) this.#throwLoss();
+    return withRemote(await remote, own);
   }
 
-  restore(accumulator: CovarianceAccumulator): void {
-    this.#own = accumulator;
-    this.#features = accumulator.features;
+  snapshot(): LayerSums | undefined {
+    if (!this.#isSent) return this.#own.isEmpty ? undefined : this.#own;
+    const remote = this.#thread.readNow(this.#key);
+    if (remote === undefined) return this.#throwLoss();
+    return withRemote(remote, this.#own);
+  }
+
+  restore(sums: LayerSums): void {
+    this.#own = sums;
+    this.#features = sums.features;
   }
 
   dispose(): void {
-    this.#own = undefined;
+    this.#own = new LayerSums();
+  }
+
+  /** Begins a period. */
+  #begin(): void {
+    this.#own = new LayerSums();
+    this.#features = undefined;
   }
 
   /** The accumulator's name in the thread. A layer that changes its width between periods gets another one there. */
@@ -128,7 +141,26 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#isSent = true;
       return;
     }
-    this.#own ??= new CovarianceAccumulator(features, this.#kept);
-    this.#own.update(values);
+    this.#ownOf(features).update(values);
   }
+
+  /** Classes come in the same training step, or in a validation's batch: this thread has the values at once. */
+  #addClasses(samples: SampleMatrix, { classes }: Pass<Tensor>, itemOf: (row: number) => number): void {
+    classes?.whenKnown((known) => {
+      if (known === undefined || known instanceof Promise || this.#features !== samples.features) return;
+      addByClass(this.#ownOf(samples.features), this.#own, samples, known, itemOf);
+    });
+  }
+
+  #ownOf(features: number): CovarianceAccumulator {
+    this.#own.accumulator ??= new CovarianceAccumulator(features, this.#kept);
+    return this.#own.accumulator;
+  }
+}
+
+/** As in solve: the rows of the thread come first. */
+function withRemote(remote: CovarianceAccumulator | undefined, own: LayerSums): LayerSums | undefined {
+  if (remote === undefined) return own.isEmpty ? undefined : own;
+  if (own.accumulator !== undefined) remote.merge(own.accumulator);
+  return new LayerSums({ ...own, accumulator: remote });
 }

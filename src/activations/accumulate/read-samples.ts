@@ -38,9 +38,9 @@ export function sampleRows({ output: given, view, items, rows }: Pass<Tensor>): 
   return reshape(used, [size.rows, size.features]);
 }
 
-/** Passes a pass's samples to `use`, which must not keep them. */
-export function readSamples(pass: Pass<Tensor>, use: (samples: SampleMatrix) => void): void {
-  const read = (part: Pass<Tensor>) => withValues(part.output, (values) => use(samplesOf(values, part)));
+/** Passes a pass's samples to `use`, which must not keep them. @param releases see withValues */
+export function readSamples(pass: Pass<Tensor>, use: (samples: SampleMatrix) => void, releases = true): void {
+  const read = (part: Pass<Tensor>) => withValues(part.output, (values) => use(samplesOf(values, part)), releases);
   if (isReadWhole(pass)) read(pass);
   else offTape(pass.output, () => tidy(() => void read(partOf(pass))));
 }

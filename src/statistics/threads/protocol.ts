@@ -46,7 +46,9 @@ export type ToWorker =
    */
   | { type: 'save'; name: string; into: SharedArrayBuffer; length: SharedArrayBuffer }
   /** Question: solve the accumulator of this name, and clear it afterwards if `reset`. No result if there is none. */
-  | { type: 'solveNamed'; id: number; name: string; options: SolveOptions; reset: boolean };
+  | { type: 'solveNamed'; id: number; name: string; options: SolveOptions; reset: boolean }
+  /** Question: the accumulator of this name, which is cleared afterwards if `reset`. No result if there is none. */
+  | { type: 'takeNamed'; id: number; name: string; reset: boolean };
 
 /** A message that the worker answers. */
 export type Question = Extract<ToWorker, { id: number }>;
@@ -58,7 +60,7 @@ export type Command = Exclude<ToWorker, Question>;
 export interface Answer {
   type: 'answer';
   id: number;
-  result?: Solved;
+  result?: Solved | AccumulatorState;
   error?: { name: string; message: string };
 }
 

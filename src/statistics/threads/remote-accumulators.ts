@@ -117,6 +117,18 @@ export class RemoteAccumulators {
   }
 
   /**
+   * What was added under a name so far, unsolved; undefined if the name is unknown. Rejects if rows of it are missing.
+   *
+   * @param reset whether the name has no rows afterwards
+   */
+  async take(name: string, reset: boolean): Promise<CovarianceAccumulator | undefined> {
+    if (!this.#features.has(name)) return undefined;
+    this.#announce();
+    const state = await this.#thread.ask({ type: 'takeNamed', name, reset }).result;
+    return state && CovarianceAccumulator.fromState(state, this.options);
+  }
+
+  /**
    * A copy of what was added under a name so far. The host stands still until the thread has written it. Returns
    * undefined if the name is unknown, and on a host that must not wait (the main thread of a page).
    */

@@ -1,8 +1,9 @@
 import { kernels } from '../../kernels/kernels.js';
 import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import type { AccumulatorState, Precision } from '../accumulator-state.js';
+import { classMeansOf } from '../class-sums.js';
 import { CovarianceAccumulator } from '../covariance.js';
-import type { CollapseMeasures } from '../neural-collapse.js';
+import { type CollapseMeasures, collapseOf, mismatchOf } from '../neural-collapse.js';
 import { MANY_ROWS_PER_FEATURE, populationOfSolved } from '../population-spectrum.js';
 import type { SketchBounds } from '../spectrum-measures.js';
 import { twoNNOf } from '../two-nn.js';
@@ -37,11 +38,25 @@ export interface SolveOptions {
   kernel?: boolean;
   /** A random choice of the rows, row-major. */
   sample?: Float32Array;
+  /** Whether to measure neural collapse where rows are summed by class; false by default. */
+  collapse?: boolean;
+  /** A random choice of the rows, row-major, with the class that the network predicts for each. */
+  predicted?: { rows: Float32Array; classes: Int32Array };
   /**
    * How many independent rows a row is worth. If they are few (MANY_ROWS_PER_FEATURE), what many would show is estimated here,
    * which takes milliseconds: somebody will ask.
    */
   independence?: number;
+}
+
+/** Neural collapse of an accumulator's rows. */
+export interface SolvedCollapse extends CollapseMeasures {
+  /** In which fraction of the rows the nearest class mean is another class than the network predicts; undefined if that is not known. */
+  nc4?: number;
+  /** How many rows have a class. */
+  labelled: number;
+  /** Classes x features, row-major; NaN for a class without rows. */
+  means: Float64Array;
 }
 
 /** What was computed of one accumulator. Its arrays are plain, so that it travels between threads. */
@@ -70,8 +85,8 @@ export interface Solved {
   sketch?: SketchBounds;
   /** Singular values of the rows as they are, not centered: min(n, d), descending, those that are rounding 0; if asked for. */
   singularValues?: Float64Array;
-  /** Neural collapse, where labels were given. */
-  collapse?: CollapseMeasures;
+  /** Neural collapse, if asked for, where rows were summed by class. */
+  collapse?: SolvedCollapse;
   /** The layer's kernel, if asked for and known. */
   kernel?: LayerKernel;
   /** Intrinsic dimension of the sample by TwoNN, if asked for. */
@@ -104,7 +119,21 @@ export function solveAccumulator(accumulator: CovarianceAccumulator, options: So
   if (options.mean) solved.mean = accumulator.mean();
   if (options.singularValues) solved.singularValues = singularValuesOf(accumulator);
   if (options.twoNN && options.sample) solved.twoNN = twoNNOf(options.sample, features);
+  if (options.collapse) solved.collapse = solvedCollapse(accumulator, options.predicted);
   return solved;
+}
+
+function solvedCollapse(
+  accumulator: CovarianceAccumulator,
+  predicted: SolveOptions['predicted'],
+): SolvedCollapse | undefined {
+  const { classes, features } = accumulator;
+  if (classes === undefined) return undefined;
+  const means = classMeansOf(classes);
+  const labelled = classes.counts.reduce((sum, rows) => sum + rows, 0);
+  const measured: SolvedCollapse = { ...collapseOf(accumulator), labelled, means };
+  if (predicted) measured.nc4 = mismatchOf(means, features, predicted.rows, predicted.classes);
+  return measured;
 }
 
 /** How many independent rows `count` rows are worth, of which each is worth `independence`. */

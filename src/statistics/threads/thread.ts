@@ -1,8 +1,10 @@
 import { startWorker } from '#platform';
 import { kernelsName } from '../../kernels/kernels.js';
 import type { WorkerThread } from '../../platform/platform.js';
+import type { AccumulatorState } from '../accumulator-state.js';
 import { workerSource } from './generated/worker-source.js';
 import type { Answer, Command, FromWorker, Question } from './protocol.js';
+import type { Solved } from './solve.js';
 
 /*
  * One worker thread, as the host sees it: messages go out, and each answer comes back to whoever asked. An open question
@@ -10,6 +12,10 @@ import type { Answer, Command, FromWorker, Question } from './protocol.js';
  */
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+/** What a question is answered with; undefined if it names nothing that is known. */
+type ResultOf<Q extends { type: string }> = Q extends { type: 'takeNamed' }
+  ? AccumulatorState | undefined
+  : Solved | undefined;
 
 /** Something that another thread computes, for one who can await it and for one who cannot. */
 export interface Computation<T> {
@@ -132,14 +138,14 @@ export class ComputeThread {
    *
    * @param transfer buffers of the question that are handed over to the thread instead of being copied
    */
-  ask(question: WithoutId<Question>, transfer: ArrayBuffer[] = []): Computation<Answer['result']> {
+  ask<Q extends WithoutId<Question>>(question: Q, transfer: ArrayBuffer[] = []): Computation<ResultOf<Q>> {
     if (this.#failure) return failed(this.#failure);
     const id = this.#nextId++;
-    let outcome: Computation<Answer['result']> | undefined;
-    const result = new Promise<Answer['result']>((resolve) => {
+    let outcome: Computation<ResultOf<Q>> | undefined;
+    const result = new Promise<ResultOf<Q>>((resolve) => {
       this.#open.set(id, (settled) => {
-        outcome = settled;
-        resolve(settled.result);
+        outcome = settled as Computation<ResultOf<Q>>;
+        resolve(outcome.result);
       });
     });
     this.#updateRef();

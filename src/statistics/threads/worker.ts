@@ -1,5 +1,5 @@
 import { useKernels } from '../../kernels/kernels.js';
-import type { AccumulatorOptions } from '../accumulator-state.js';
+import type { AccumulatorOptions, AccumulatorState } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import {
   buffersOf,
@@ -99,7 +99,7 @@ function save({ name, into, length }: Extract<ToWorker, { type: 'save' }>): void
 function answer(question: Question): void {
   const { id } = question;
   try {
-    const result = question.type === 'solve' ? solveRequest(question.request) : solveNamed(question);
+    const result = question.type === 'solve' ? solveRequest(question.request) : ofNamed(question);
     scope.postMessage({ type: 'answer', id, result }, result ? buffersOf(result) : []);
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -107,7 +107,9 @@ function answer(question: Question): void {
   }
 }
 
-function solveNamed({ name, options, reset }: Extract<ToWorker, { type: 'solveNamed' }>): Solved | undefined {
+/** What is asked of the accumulator of a name; its failure, if it had one. */
+function ofNamed(question: Exclude<Question, { type: 'solve' }>): Solved | AccumulatorState | undefined {
+  const { name, reset } = question;
   const accumulator = accumulators.get(name);
   const failure = failures.get(name);
   if (failure !== undefined) {
@@ -118,7 +120,8 @@ function solveNamed({ name, options, reset }: Extract<ToWorker, { type: 'solveNa
     throw failure;
   }
   if (!accumulator) return undefined;
-  const solved = solveAccumulator(accumulator, options);
+  if (question.type === 'takeNamed') return reset ? accumulator.takeState() : accumulator.copyState();
+  const solved = solveAccumulator(accumulator, question.options);
   if (reset) accumulator.reset();
   return solved;
 }

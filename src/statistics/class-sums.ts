@@ -1,0 +1,85 @@
+/** Rows summed by class: what neural collapse is measured from, beside mean and covariance. Plain, so that it travels between threads. */
+export interface ClassSums {
+  /** Rows of each class. */
+  counts: Float64Array;
+  /** What is subtracted from each row, so that sums lose no digits far from zero: the first row. */
+  readonly shift: Float64Array;
+  /** Sum of each class's rows minus the shift: classes x features, row-major. */
+  sums: Float64Array;
+}
+
+/** Most classes where their number is not given: a label beyond is none. */
+export const mostClasses = 2 ** 16;
+
+/** Makes room for as many classes. */
+function growClasses(sums: ClassSums, classes: number): void {
+  const { counts, shift } = sums;
+  if (counts.length >= classes) return;
+  sums.counts = new Float64Array(classes);
+  sums.counts.set(counts);
+  const grown = new Float64Array(classes * shift.length);
+  grown.set(sums.sums);
+  sums.sums = grown;
+}
+
+/**
+ * Adds rows; those with a NaN or an Infinity are left out.
+ *
+ * @param sums undefined before the first row
+ * @param rows row-major
+ * @param labels the class of each row, from 0
+ */
+export function addClasses(
+  sums: ClassSums | undefined,
+  features: number,
+  rows: Float32Array | Float64Array,
+  labels: ArrayLike<number>,
+): ClassSums | undefined {
+  let known = sums;
+  for (let i = 0, at = 0; i < labels.length; i++, at += features) {
+    let check = 0;
+    for (let j = 0; j < features; j++) check += rows[at + j] * 0; // NaN for NaN and Infinity alone
+    if (check !== 0) continue;
+    known ??= {
+      counts: new Float64Array(0),
+      shift: Float64Array.from(rows.subarray(at, at + features)),
+      sums: new Float64Array(0),
+    };
+    growClasses(known, labels[i] + 1);
+    known.counts[labels[i]]++;
+    const { shift, sums: all } = known;
+    for (let j = 0, to = labels[i] * features; j < features; j++, to++) all[to] += rows[at + j] - shift[j];
+  }
+  return known;
+}
+
+/** Adds the sums of other rows, which stay as they are. */
+export function mergeClasses(sums: ClassSums | undefined, other: ClassSums): ClassSums {
+  if (sums === undefined) return structuredClone(other);
+  const features = sums.shift.length;
+  growClasses(sums, other.counts.length);
+  for (let c = 0, at = 0; c < other.counts.length; c++) {
+    for (let j = 0; j < features; j++, at++) {
+      sums.sums[at] += other.sums[at] + other.counts[c] * (other.shift[j] - sums.shift[j]);
+    }
+  }
+  // Last: both may be the same.
+  for (let c = 0; c < other.counts.length; c++) sums.counts[c] += other.counts[c];
+  return sums;
+}
+
+/** The mean of each class: classes x features, row-major; NaN for a class without rows. */
+export function classMeansOf({ counts, shift, sums }: ClassSums): Float64Array {
+  const features = shift.length;
+  return sums.map((sum, at) => shift[at % features] + sum / counts[Math.floor(at / features)]);
+}
+
+/** The same sums about another shift. */
+export function classesAbout({ counts, shift, sums }: ClassSums, about: Float64Array): ClassSums {
+  const features = shift.length;
+  const moved = sums.map((sum, at) => {
+    const j = at % features;
+    return sum + counts[Math.floor(at / features)] * (shift[j] - about[j]);
+  });
+  return { counts, shift: about, sums: moved };
+}

@@ -1,0 +1,3 @@
+import type { ShardMap } from '../../src/scale.js';
+
+export declare const mapSynthetic: ShardMap;
