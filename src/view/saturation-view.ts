@@ -13,7 +13,7 @@ import { runColors } from './palette.js';
 import { indexAt, type RunData, type RunOutline, stepsOf, type ViewSource } from './run-data.js';
 import { RunList } from './run-list.js';
 import { mergedLayers, type Scene } from './scene.js';
-import { style } from './style.js';
+import { gap, style } from './style.js';
 import { type Counting, estimatesVersion, estimateWanted, statsOf, valueAt, wantNothing } from './values.js';
 
 /** Where the view keeps what is looked at, so that a link shows the same: the address of a page, for one. */
@@ -273,10 +273,15 @@ export class SaturationView {
   /** Puts the page together, once there is something to show. */
   #build(): void {
     const cards = h('section', { className: 'cards', attributes: { 'aria-label': 'Saturation' } });
+    const sizes = new ResizeObserver((changed) => {
+      for (const { target } of changed) setRows(target as HTMLElement);
+    });
+    this.#stops.push(() => sizes.disconnect());
     for (const [name, isWide] of cardNames) {
       const card = new Card(name, isWide, name !== 'advice' && name !== 'table');
       this.#cards.set(name, card);
       cards.append(card.element);
+      sizes.observe(card.element);
     }
     this.#layout.replaceChildren(this.#controls.element, cards);
   }
@@ -415,13 +420,18 @@ function emptyPage(): HTMLElement {
   );
 }
 
+/** Lets a card take as many of the grid's rows, of a pixel each, as it is high: what is below moves up to it. */
+function setRows(card: HTMLElement): void {
+  card.style.gridRowEnd = `span ${Math.ceil(card.offsetHeight) + gap}`;
+}
+
 /** The scene in one sentence. */
 function summaryOf({ focus, step, counting }: Scene): string {
   const values = focus.layers
     .map((layer) => valueAt(layer, step, { ...counting, stat: 'saturation' }))
     .filter(Number.isFinite);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const text = values.length === 0 ? 'no saturation' : `mean saturation ${mean.toFixed(3)}`;
+  const text = values.length === 0 ? 'no saturation' : `mean saturation of all ${mean.toFixed(3)}`;
   return `${focus.name}: ${focus.layers.length} layers, step ${step}, ${text} at ${percent(counting.threshold)}`;
 }
 
