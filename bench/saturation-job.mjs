@@ -16,6 +16,9 @@ const kinds = {
   float64: { precision: 'float64' },
   auto: { sampling: 'auto' },
   health: { stats: 'health' },
+  // Of several processes: takes what would be solved.
+  worker: { role: 'worker' },
+  deterministic: { deterministic: true },
 };
 
 if (backend === 'wasm') {
@@ -53,7 +56,7 @@ async function train(steps, spectra) {
   stepsDone += steps;
   if (spectra) {
     await written;
-    written = tracker?.addSaturations();
+    written = options?.role === 'worker' ? tracker.take() : tracker?.addSaturations();
   }
   return performance.now() - start;
 }

@@ -3,6 +3,7 @@
 //   npm run bench:saturation                      (after a build; npm run setup:native for the native backend)
 //   npm run bench:saturation -- --quick --dry     a quick look that writes nothing
 //   npm run bench:saturation -- --only wasm/MLP   one of them; writes nothing
+//   npm run bench:saturation -- --only tensorflow/MLP --kinds plain,default,worker,deterministic   some ways to track
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -15,16 +16,17 @@ const options = programOptions({
   dry: { type: 'boolean' },
   quick: { type: 'boolean' },
   only: { type: 'string' },
+  kinds: { type: 'string' },
   verbose: { type: 'boolean' },
 });
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** backend, network, steps per turn, turns per spectrum, sets of processes, spectra of each, variants, items in a batch */
 const jobs = [
-  ['tensorflow', 'MLP', 50, 1, 6, 10, ['plain', 'default', 'health', 'float64', 'auto']],
+  ['tensorflow', 'MLP', 50, 1, 6, 10, ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto']],
   // An epoch of 60,000 items, as MNIST has.
   ['tensorflow', 'MLP', 67, 7, 5, 2, ['plain', 'auto']],
-  ['tensorflow', 'CNN', 10, 5, 3, 1, ['plain', 'default', 'health', 'float64', 'auto']],
+  ['tensorflow', 'CNN', 10, 5, 3, 1, ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto']],
   // Half an epoch of CIFAR-10.
   ['tensorflow', 'CNN', 23, 17, 1, 1, ['plain', 'auto']],
   ['tensorflow', 'LSTM', 10, 5, 2, 1, ['plain', 'default', 'float64', 'auto']],
@@ -35,6 +37,7 @@ const jobs = [
   ['cpu', 'CNN', 1, 2, 3, 1, ['plain', 'default'], 1],
 ]
   .filter(([backend, network]) => options.only === undefined || options.only === `${backend}/${network}`)
+  .map((job) => (options.kinds === undefined ? job : [...job.slice(0, 6), options.kinds.split(','), ...job.slice(7)]))
   .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 1, 2, ...job.slice(6)] : job));
 
 const rows = [];

@@ -32,6 +32,11 @@ export interface ReadEventsOptions {
    * not yielded. Asked once per tag. All tags are decoded by default.
    */
   tags?: (tag: string) => boolean;
+  /**
+   * Whether summaries keep their bytes in `raw`, which `addEvent` writes. If not, `raw` is empty, and files of many small events are
+   * read a fifth faster. True by default.
+   */
+  raw?: boolean;
   /** A record that claims more bytes than this is taken for damaged. 1 GiB by default. */
   maxRecordBytes?: number;
 }
@@ -105,14 +110,14 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
 
   constructor(
     source: RecordSource,
-    { onCorrupt = defaults.onCorrupt, signal, tags }: ReadEventsOptions,
+    { onCorrupt = defaults.onCorrupt, raw, signal, tags }: ReadEventsOptions,
     ended?: AbortController,
   ) {
     this.#source = source;
     this.#ended = ended;
     this.#onCorrupt = onCorrupt;
     this.#signal = signal;
-    this.#decoder = new EventDecoder(tags && wrapErrors(tags));
+    this.#decoder = new EventDecoder(tags && wrapErrors(tags), raw);
   }
 
   [Symbol.asyncIterator](): this {
@@ -245,14 +250,16 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
 }
 
 function checkOptions(options: ReadEventsOptions): void {
-  const { follow, maxRecordBytes, onCorrupt, pollInterval, signal, tags } = options;
+  const { follow, maxRecordBytes, onCorrupt, pollInterval, raw, signal, tags } = options;
   if (onCorrupt !== undefined && typeof onCorrupt !== 'function' && !damageChoices.includes(onCorrupt)) {
     throw new RangeError(
       `readEvents: expected onCorrupt to be 'throw', 'stop', 'nextFile' or a function, got ${describe(onCorrupt)}`,
     );
   }
-  if (follow !== undefined && typeof follow !== 'boolean') {
-    throw new TypeError(`readEvents: expected follow to be true or false, got ${describe(follow)}`);
+  for (const [name, value] of Object.entries({ follow, raw })) {
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new TypeError(`readEvents: expected ${name} to be true or false, got ${describe(value)}`);
+    }
   }
   if (tags !== undefined && typeof tags !== 'function') {
     throw new TypeError(`readEvents: expected tags to be a function of a tag, got ${describe(tags)}`);

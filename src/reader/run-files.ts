@@ -12,7 +12,7 @@ import type { RecordSource } from './byte-source.js';
 import { sourceFiles, sourcePath } from './places.js';
 
 /** Bytes read from a file at a time. */
-export const chunkBytes = 2 ** 18;
+const chunkBytes = 2 ** 18;
 
 /**
  * Whether TensorBoard takes a file for an event file, by its name without folders.
@@ -108,6 +108,50 @@ export class FileError extends Error {
   }
 }
 
+/** Reads an open file chunk by chunk; while one chunk is used, the next one is read. */
+export class ChunkReader {
+  readonly #file: OpenFile;
+  readonly #readsAhead: boolean;
+  #position: number;
+  #chunk: Uint8Array = new Uint8Array(chunkBytes);
+  /** Takes the next chunk; small files need none. */
+  #other: Uint8Array | undefined;
+  /** The read that is under way. */
+  #reading: Promise<number> | undefined;
+
+  /**
+   * @param position where it begins
+   * @param readsAhead must be false if what is behind the chunk that is used may still change
+   */
+  constructor(file: OpenFile, position = 0, readsAhead = true) {
+    this.#file = file;
+    this.#position = position;
+    this.#readsAhead = readsAhead;
+  }
+
+  /** Resolves to the next chunk, which is valid until the next call; it is empty at the end of the file. */
+  async next(): Promise<Uint8Array> {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    if (reading !== undefined) [this.#chunk, this.#other] = [this.#other as Uint8Array, this.#chunk];
+    const length = await (reading ?? this.#file.read(this.#chunk, this.#position));
+    this.#position += length;
+    // A chunk that is not full is the last one, as a rule.
+    if (this.#readsAhead && length === chunkBytes) {
+      this.#other ??= new Uint8Array(chunkBytes);
+      this.#reading = this.#file.read(this.#other, this.#position);
+      this.#reading.catch(() => {}); // whoever asks for that chunk sees the error
+    }
+    return this.#chunk.subarray(0, length);
+  }
+
+  /** Closes the file. */
+  async close(): Promise<void> {
+    await this.#reading?.catch(() => {});
+    await this.#file.close();
+  }
+}
+
 /** One file of a run and how far it has been read. */
 interface ReadFile {
   readonly path: string;
@@ -133,12 +177,11 @@ export class RunFiles implements RecordSource {
   readonly #maxRecordBytes: number | undefined;
   readonly #wait: () => Promise<void>;
   readonly #files = new Map<string, ReadFile>();
-  readonly #chunk = new Uint8Array(chunkBytes);
   #closed = false;
   #round = 0;
   #queue: ReadFile[] = [];
   #current: ReadFile | undefined;
-  #open: OpenFile | undefined;
+  #open: ChunkReader | undefined;
   /** The reader of the current file; an empty one before the first file and after a skipped one. */
   #records: RecordReader;
 
@@ -163,14 +206,13 @@ export class RunFiles implements RecordSource {
     for (;;) {
       if (this.#open && this.#current) {
         const { position } = this.#current;
-        const length = await ofFile(position, this.#open.read(this.#chunk, position));
-        if (length > 0) {
+        const chunk = await ofFile(position, this.#open.next());
+        if (chunk.length > 0) {
           if (this.#follow) {
-            const crc = crc32c(this.#chunk, 0, length);
-            this.#current.last = { start: position, boundary: this.#records.nextOffset, crc };
+            this.#current.last = { start: position, boundary: this.#records.nextOffset, crc: crc32c(chunk) };
           }
-          this.#current.position += length;
-          this.#records.push(this.#chunk.subarray(0, length));
+          this.#current.position += chunk.length;
+          this.#records.push(chunk);
           return true;
         }
         await this.#closeFile();
@@ -184,7 +226,7 @@ export class RunFiles implements RecordSource {
           await open?.close();
           return false;
         }
-        this.#open = open;
+        this.#open = open && new ChunkReader(open, next.position, !this.#follow);
       } else {
         if (this.#round > 0) {
           if (!this.#follow) return false;

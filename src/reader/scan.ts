@@ -6,7 +6,7 @@
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError, messageOf } from '../errors.js';
 import { sourceFiles } from './places.js';
-import { chunkBytes } from './run-files.js';
+import { ChunkReader } from './run-files.js';
 
 /** What the records of one file are, and how the file ends. */
 export interface Scan {
@@ -71,28 +71,15 @@ export async function scanChunks<T>(
  * @param read is told of each chunk's length
  */
 export async function* chunksOfFile(path: string, read?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  const file = await sourceFiles.open(path);
+  const reader = new ChunkReader(await sourceFiles.open(path));
   try {
-    // While one chunk is used the next one is read.
-    let chunk = new Uint8Array(chunkBytes);
-    let other = new Uint8Array(chunkBytes);
-    let position = 0;
-    let length: number;
-    let reading = file.read(chunk, position);
-    try {
-      while ((length = await reading) > 0) {
-        position += length;
-        reading = file.read(other, position);
-        reading.catch(() => {}); // whoever asks for the next chunk sees the error
-        read?.(length);
-        yield chunk.subarray(0, length);
-        [chunk, other] = [other, chunk];
-      }
-    } finally {
-      await reading.catch(() => {});
+    let chunk: Uint8Array;
+    while ((chunk = await reader.next()).length > 0) {
+      read?.(chunk.length);
+      yield chunk;
     }
   } finally {
-    await file.close();
+    await reader.close();
   }
 }
 

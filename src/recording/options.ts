@@ -278,7 +278,8 @@ function integerFrom(option: string, value: number, least: number): number {
   return value;
 }
 
-function checkedBoolean(option: string, value: boolean): boolean {
+/** Checks an option that is true or false. @throws TypeError */
+export function checkedBoolean(option: string, value: boolean): boolean {
   if (typeof value !== 'boolean') throw new TypeError(`${option}: expected true or false, got ${describe(value)}`);
   return value;
 }

@@ -20,7 +20,14 @@ import {
 export interface ExtractSaturationOptions
   extends Omit<
     SaturationOptions,
-    'stats' | 'saveTo' | 'initialEpoch' | 'resetCovariance' | 'averageSaturation' | 'profileHistogram' | 'sampling'
+    | 'stats'
+    | 'saveTo'
+    | 'initialEpoch'
+    | 'resetCovariance'
+    | 'averageSaturation'
+    | 'profileHistogram'
+    | 'sampling'
+    | 'role'
   > {
   /**
    * How many rows count. 'auto' (default): the same share of the rows of every batch, in all as many as it takes for a
@@ -34,7 +41,7 @@ export interface ExtractSaturationOptions
   progress?: boolean;
 }
 
-const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, profileHistogram, ...readingNames } =
+const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, profileHistogram, role, ...readingNames } =
   saturationOptionNames;
 const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
 
@@ -42,10 +49,19 @@ const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, pr
 export interface ExtractMomentsOptions
   extends Omit<
     ExtractSaturationOptions,
-    'sampling' | 'threshold' | 'rule' | 'precision' | 'wideLayers' | 'storedEigenvalues' | 'stopOn'
+    | 'sampling'
+    | 'threshold'
+    | 'rule'
+    | 'precision'
+    | 'wideLayers'
+    | 'storedEigenvalues'
+    | 'stopOn'
+    | 'deterministic'
+    | 'role'
   > {}
 
-const { sampling, threshold, rule, precision, wideLayers, storedEigenvalues, stopOn, ...momentsNames } = optionNames;
+const { sampling, threshold, rule, precision, wideLayers, storedEigenvalues, stopOn, deterministic, ...momentsNames } =
+  optionNames;
 const momentsOptionNames: OptionNames<ExtractMomentsOptions> = momentsNames;
 
 /**
@@ -70,7 +86,8 @@ export async function extractSaturation(
     'extractSaturation',
   );
   const failures = new FailureLog('extractSaturation: ');
-  const recorder = new ActivationRecorder(model, resolved, failures.add);
+  const accumulators = resolved.deterministic ? hostAccumulators : undefined;
+  const recorder = new ActivationRecorder(model, resolved, failures.add, accumulators);
   const source = { call: 'extractSaturation', model, batches, recorder, signal: rest.signal, progress };
   return recorded(source, () => spectraOf(recorder.samples, resolved, failures));
 }

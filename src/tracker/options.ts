@@ -3,6 +3,7 @@ import type { ModelRecordingOptions } from '../activations/recorder.js';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { type FindingKind, findingKinds } from '../insight/findings.js';
 import {
+  checkedBoolean,
   oneOf,
   type RecorderOptions,
   type ResolvedOptions,
@@ -26,6 +27,12 @@ export interface SaturationOptions extends RecorderOptions {
    */
   activations?: 'output' | 'preActivation';
   /**
+   * Whether the same activations give the same bits, however threads and devices are timed: every row is summed in float64 on this
+   * thread, in order. On the native backend that makes steps longer (docs/distributed.md says by how much); the cpu and wasm
+   * backends do so anyway. Default false.
+   */
+  deterministic?: boolean;
+  /**
    * Ends a fit as `model.stopTraining` does when one of these is found wrong with a layer (see FindingKind), with a warning that says
    * where: 'collapse', 'dead layer', 'NaN'. What an epoch shows is known while the next one trains. Default: none.
    */
@@ -36,6 +43,7 @@ export interface SaturationOptions extends RecorderOptions {
 export interface ResolvedTrackerOptions
   extends ResolvedOptions,
     Pick<ModelRecordingOptions, 'layers' | 'exclude' | 'activations'> {
+  readonly deterministic: boolean;
   readonly stopOn: readonly FindingKind[];
 }
 
@@ -45,6 +53,7 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
   layers: true,
   exclude: true,
   activations: true,
+  deterministic: true,
   stopOn: true,
 };
 
@@ -56,13 +65,14 @@ export const saturationOptionNames: OptionNames<SaturationOptions> = {
  */
 export function resolveOptions(options: SaturationOptions = {}, call = 'SaturationTracker'): ResolvedTrackerOptions {
   checkOptionNames(call, options, saturationOptionNames);
-  const { layers, exclude, activations, stopOn = [], ...others } = options;
+  const { layers, exclude, activations, deterministic = false, stopOn = [], ...others } = options;
   if (!Array.isArray(stopOn)) throw new TypeError(`stopOn: expected a list of findings, got ${describe(stopOn)}`);
   return {
     ...resolveRecorderOptions(others, call),
     layers: checkedFilter(layers),
     exclude: exclude === undefined ? undefined : checkedPatterns('exclude', exclude),
     activations: oneOf('activations', activations ?? 'output', ['output', 'preActivation']),
+    deterministic: checkedBoolean('deterministic', deterministic),
     stopOn: (stopOn as FindingKind[]).map((kind) => oneOf('stopOn', kind, findingKinds)),
   };
 }

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { LayersModel, type Logs } from '@tensorflow/tfjs-layers';
+import { hostAccumulators } from '../activations/accumulate/on-host.js';
 import { type GraphModelNodes, isGraphModelNodes } from '../activations/graph-model.js';
 import type { Layer } from '../activations/layers.js';
 import { ActivationRecorder } from '../activations/recorder.js';
@@ -85,7 +86,8 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     const resolved = resolveOptions(options);
     const destination = isLogdir(logdir) ? logdirPath(logdir, 'SaturationTracker') : logdir;
     this.#logdir = typeof destination === 'string' ? destination : destination.logdir;
-    this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add);
+    const accumulators = resolved.deterministic ? hostAccumulators : undefined;
+    this.#recorder = new ActivationRecorder(model, resolved, this.#failures.add, accumulators);
     const { add, warnOnce } = this.#failures;
     this.#targets = new SaveTargets(destination, resolved, add, structureOf(model, add));
     this.#epochs = new EpochWriter(this.#recorder.samples, this.#targets, resolved, add, warnOnce, this.#logdir);

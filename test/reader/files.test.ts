@@ -395,12 +395,49 @@ describe('readEvents', () => {
   it.each([
     { onCorrupt: 'ignore' },
     { follow: 1 },
+    { raw: 0 },
     { tags: 'loss' },
     { signal: {} },
     { maxRecordBytes: 0 },
     { pollInterval: Number.NaN },
   ])('refuses %j', (options) => {
     expect(() => readEvents(bytes, options as unknown as ReadEventsOptions)).toThrow(/^readEvents: /);
+  });
+});
+
+describe('a file of many chunks', () => {
+  // Texts of all lengths, so that records end everywhere, and one longer than a chunk.
+  const text = (step: number) => 'x'.repeat(step === 50 ? 600_000 : (step * 7919) % 20_011);
+
+  it('is read as it is, and with raw: false the same but without the bytes of summaries', async () => {
+    const place = folder();
+    const writer = new SummaryWriter(place);
+    for (let step = 0; step < 100; step++) writer.addText('notes', text(step), step);
+    await writer.close();
+    const read = await eventsOf(place);
+    const texts = read.flatMap(({ summary = [] }) =>
+      summary.map(({ value }) => (value as { strings: string[] }).strings),
+    );
+    expect(texts).toEqual(Array.from({ length: 100 }, (_, step) => [text(step)]));
+    const bare = await eventsOf(place, { raw: false });
+    expect(bare.flatMap(({ summary = [] }) => summary).every(({ raw }) => raw.length === 0)).toBe(true);
+    const withoutRaw = ({ summary, ...event }: TensorBoardEvent) => ({
+      ...event,
+      summary: summary?.map((each) => ({ ...each, raw: undefined })),
+    });
+    expect(bare.map(withoutRaw)).toEqual(read.map(withoutRaw));
+  });
+
+  it('may be left in the middle, again and again', async () => {
+    const place = folder();
+    const writer = new SummaryWriter(place);
+    for (let step = 0; step < 100; step++) writer.addText('notes', text(step), step);
+    await writer.close();
+    for (let end = 1; end < 100; end += 7) {
+      let seen = 0;
+      for await (const _ of readEvents(place)) if (++seen === end) break;
+      expect(seen).toBe(end);
+    }
   });
 });
 

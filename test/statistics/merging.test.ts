@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Reservoir } from '../../src/statistics/reservoir.js';
 import { CovarianceSketch } from '../../src/statistics/sketch.js';
 import { gaussianRows, uniform } from '../support/random.js';
@@ -129,6 +130,78 @@ describe('a sketch of wide rows', () => {
     if (!fork.isEmpty) other.merge(fork);
     expect(other.count).toBe(1100);
     expect(() => sketchOf(many).merge(sketchOf(more))).toThrow(/expected a sketch along the same directions, got one/);
+  });
+});
+
+describe('bytes of accumulators', () => {
+  /** Waiting rows of both widths, folded ones, sums per unit and per class. */
+  const states = [
+    { rows: 3, folds: false },
+    { rows: 3, folds: true },
+    { rows: 500, folds: false },
+  ].flatMap(({ rows, folds }) =>
+    [false, true].map((units) => {
+      const accumulator = new CovarianceAccumulator(3, { units });
+      const data = gaussianRows(rows, [1, 2, 3], rows, 4);
+      accumulator.update(units ? data : Float32Array.from(data));
+      if (units)
+        accumulator.updateClasses(
+          data,
+          Array.from({ length: rows }, (_, i) => i % 2),
+        );
+      return accumulator.toBytes({ withoutRows: folds });
+    }),
+  );
+
+  it('are refused after 100,000 changes, or the same', () => {
+    const random = uniform(21);
+    const below = (count: number) => Math.floor(random() * count);
+    let same = 0;
+    for (let round = 0; round < 100_000; round++) {
+      const original = states[round % states.length];
+      let changed = original.slice();
+      for (let changes = 1 + below(3); changes > 0; changes--) {
+        const at = random() < 0.5 ? below(48) : below(changed.length);
+        const kind = below(8);
+        if (kind < 3) changed[at] ^= 1 << below(8);
+        else if (kind < 5) changed[at] = below(256);
+        else if (kind === 5) changed.copyWithin(at, below(changed.length), below(changed.length));
+        else if (kind === 6) changed = changed.slice(0, changed.length - 8 * below(3));
+        else if (round % 7 === 0) changed = Uint8Array.of(...changed, ...original.subarray(0, 8 * below(2)));
+      }
+      let accepted: Uint8Array;
+      try {
+        accepted = CovarianceAccumulator.fromBytes(changed).toBytes();
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        continue;
+      }
+      if (Buffer.compare(accepted, original) !== 0) throw new Error(`round ${round}: other bytes were taken`);
+      same++;
+    }
+    expect(same).toBeGreaterThan(100);
+    expect(same).toBeLessThan(20_000);
+  });
+
+  it('with and without rows hold the same covariance, and go on alike', () => {
+    const data = Float32Array.from(gaussianRows(700, [1, 2, 3], 5, 1e4));
+    for (const rows of [2, 300]) {
+      const [plain, bare] = [new CovarianceAccumulator(3), new CovarianceAccumulator(3)].map((accumulator, i) => {
+        accumulator.update(data.subarray(0, 3 * rows));
+        const restored = CovarianceAccumulator.fromBytes(accumulator.toBytes({ withoutRows: i === 1 }));
+        restored.update(data.subarray(3 * rows));
+        return restored;
+      });
+      expect(bare.count).toBe(700);
+      const [expected, found] = [plain.covariance(), bare.covariance()];
+      for (const [i, x] of expected.entries()) expect(Math.abs(found[i] - x)).toBeLessThan(1e-10);
+    }
+    // A feature that never varied still has no variance at all.
+    const constant = new CovarianceAccumulator(2);
+    constant.update(Float64Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 0.1 : Math.sin(i))));
+    const other = CovarianceAccumulator.fromBytes(constant.toBytes({ withoutRows: true }));
+    other.merge(constant);
+    expect(other.variances()[0]).toBe(0);
   });
 });
 
