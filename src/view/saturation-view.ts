@@ -273,9 +273,8 @@ export class SaturationView {
   /** Puts the page together, once there is something to show. */
   #build(): void {
     const cards = h('section', { className: 'cards', attributes: { 'aria-label': 'Saturation' } });
-    const sizes = new ResizeObserver((changed) => {
-      for (const { target } of changed) setRows(target as HTMLElement);
-    });
+    // What is drawn gets its rows at once; this is for sizes that change otherwise, as when a font comes.
+    const sizes = new ResizeObserver(() => requestAnimationFrame(() => this.#setRows()));
     this.#stops.push(() => sizes.disconnect());
     for (const [name, isWide] of cardNames) {
       const card = new Card(name, isWide, name !== 'advice' && name !== 'table');
@@ -336,6 +335,7 @@ export class SaturationView {
     this.#controls.show(scene, { steps, stats, other: context.other?.name ?? '', isPlaying });
     this.#controls.say(summaryOf(scene));
     for (const [name, content] of cardsOf(scene, context)) this.#cards.get(name)?.draw(content);
+    this.#setRows();
     clearTimeout(this.#later);
     const drawn = estimatesVersion();
     this.#later = setTimeout(() => this.#drawLater(scene, context, drawn), 150);
@@ -361,7 +361,16 @@ export class SaturationView {
       return;
     }
     for (const [name, content] of lateCardsOf(scene, context)) this.#cards.get(name)?.draw(content);
+    this.#setRows();
     this.#memory?.write(this.#state());
+  }
+
+  /** Lets each card take as many of the grid's rows, of a pixel each, as it is high: what is below moves up to it. */
+  #setRows(): void {
+    const heights = Array.from(this.#cards.values(), ({ element }) => element.offsetHeight);
+    for (const [index, { element }] of [...this.#cards.values()].entries()) {
+      element.style.gridRowEnd = `span ${Math.ceil(heights[index]) + gap}`;
+    }
   }
 
   /** How numbers are counted: at the user's threshold, or at that of the run in focus. */
@@ -418,11 +427,6 @@ function emptyPage(): HTMLElement {
       ].join('\n'),
     ),
   );
-}
-
-/** Lets a card take as many of the grid's rows, of a pixel each, as it is high: what is below moves up to it. */
-function setRows(card: HTMLElement): void {
-  card.style.gridRowEnd = `span ${Math.ceil(card.offsetHeight) + gap}`;
 }
 
 /** The scene in one sentence. */
