@@ -16,6 +16,9 @@ const given = {
   xs: "import('@tensorflow/tfjs-core').Tensor",
   ys: "import('@tensorflow/tfjs-core').Tensor",
   logdir: 'string',
+  map: "import('delve-tensorboard/scale').ShardMap",
+  store: "import('delve-tensorboard/scale').PartialStore",
+  digits: "import('delve-tensorboard/scale').Plan",
   // Of onnxruntime or of transformers.js, of which the reader has either.
   ...Object.fromEntries(
     ['AutoModel', 'InferenceSession', 'tokenizer', 'texts', 'batches', 'readFile'].map((name) => [name, 'any']),
@@ -152,7 +155,7 @@ for (const [i, diagnostics] of check(blocks.map(({ code }, i) => `${preambles[i]
 const isRunnable = ({ code, isWhole }) =>
   isWhole &&
   /delve-tensorboard/.test(code) &&
-  !/object-stores|onnx|view'|openBrowserFolder|\b(s3|gs|https?):\/\//.test(code);
+  !/object-stores|onnx|view'|openBrowserFolder|\b(s3|gs|redis|https?):\/\//.test(code);
 let ran = 0;
 for (const path of documents) {
   // Below this folder, the package's own name leads to it.

@@ -1,6 +1,8 @@
 // npm run example:scale — the saturation of 10,000 digits, measured by several processes that share a folder. One of them is killed
 // in the middle of its work. Then one process does the same plan alone, and the answers are compared bit by bit.
 //   --workers <number>   processes; 3
+//   --engine <name>      who says which node is next: this program ('levels'), a queue on a Redis that it starts ('redis'), or
+//                        one at a URL (redis://, postgres://)
 //   --logdir <folder>    where the answer goes, for TensorBoard; runs/examples/scale
 //   --keep               go on with what an earlier call has left in <logdir>-partials
 import { fork } from 'node:child_process';
@@ -18,22 +20,29 @@ import {
   workOn,
 } from 'delve-tensorboard/scale';
 import { digits, map } from './digits.mjs';
+import { workThroughQueue } from './queue.mjs';
 
 const { values } = parseArgs({
   options: {
     workers: { type: 'string', default: '3' },
+    engine: { type: 'string', default: 'levels' },
     logdir: { type: 'string', default: 'runs/examples/scale' },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
   },
 });
 if (values.help) {
-  console.log('Usage: npm run example:scale -- [--workers 3] [--logdir runs/examples/scale] [--keep]');
+  const engines = '[--engine levels|redis|<URL>]';
+  console.log(`Usage: npm run example:scale -- [--workers 3] ${engines} [--logdir runs/examples/scale] [--keep]`);
   process.exit(0);
 }
 const workers = Number(values.workers);
 if (!Number.isInteger(workers) || workers < 1) {
   console.error(`--workers: expected an integer >= 1, got "${values.workers}"`);
+  process.exit(2);
+}
+if (!/^(levels|redis|(rediss?|postgres(ql)?):\/\/.*)$/.test(values.engine)) {
+  console.error(`--engine: expected levels, redis or a URL of Redis or PostgreSQL, got "${values.engine}"`);
   process.exit(2);
 }
 const { logdir } = values;
@@ -53,11 +62,15 @@ console.log(
   `plan ${made.id}: ${made.shards.length} shards, a tree of ${levels.join(' -> ')} nodes, ${workers} workers`,
 );
 
-// A level is done before the next begins. Engines that know dependencies need not wait so long.
 let toKill = 1;
-for (const [level, nodes] of levels.entries()) {
-  const waiting = Array.from({ length: nodes }, (_, index) => ({ level, index }));
-  await Promise.all(Array.from({ length: Math.min(workers, nodes) }, (_, number) => work(number, waiting)));
+if (values.engine === 'levels') {
+  // A level is done before the next begins. Engines that know dependencies need not wait so long.
+  for (const [level, nodes] of levels.entries()) {
+    const waiting = Array.from({ length: nodes }, (_, index) => ({ level, index }));
+    await Promise.all(Array.from({ length: Math.min(workers, nodes) }, (_, number) => work(number, waiting)));
+  }
+} else {
+  await workThroughQueue({ plan: made, planFile, folder, workers, connection: values.engine });
 }
 
 /** Lets a process do nodes until none waits. If it dies, another one takes its place, and its node. */

@@ -20,3 +20,5 @@ export async function* mapSynthetic(shard, { args: { features, batches, rows }, 
     yield;
   }
 }
+
+export { mapSynthetic as map };
