@@ -16,7 +16,8 @@ describe('messageType', () => {
     expect(events[0]).toMatchObject({ fileVersion: 'brain.Event:2' });
     expect(events[1]).toMatchObject({ wallTime: 7, step: 3, summary: { value: [{ tag: 'loss' }] } });
     expect(events[2]).toMatchObject({ step: 4, summary: { value: [{ tag: 'note' }] } });
-    for (const payload of payloads) expect(Event.encode(Event.decode(payload)).finish()).toEqual(payload);
+    for (const payload of payloads)
+      expect(Buffer.compare(Event.encode(Event.decode(payload)).finish(), payload)).toBe(0);
 
     const mine = Event.encode({
       wallTime: 1,
