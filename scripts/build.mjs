@@ -74,7 +74,7 @@ async function buildProto() {
   const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
   const outputs = [
     ...['tensorboard.messages.js', 'tensorboard.js', 'tensorboard.d.ts'],
-    ...['descriptor.js', 'descriptor.d.ts'],
+    ...['tensorboard.descriptor.js', 'tensorboard.descriptor.d.ts'],
   ].map((name) => `src/proto/${name}`);
   if (isFresh(inputs, outputs)) return;
   mkdirSync('src/proto', { recursive: true });

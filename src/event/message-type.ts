@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs/light.js';
-import { descriptor } from '../proto/descriptor.js';
+import { descriptor } from '../proto/tensorboard.descriptor.js';
 
 /* What the library itself encodes by a table of a few kilobytes, as types of protobufjs: for messages that no addX call writes. */
 
