@@ -37,7 +37,6 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
 const noBytes: Uint8Array = new Uint8Array(0);
-const noView: DataView = new DataView(noBytes.buffer);
 
 /** Groups nested deeper than this are refused, as protobuf's own parsers do. */
 const maxGroupDepth = 100;
@@ -68,13 +67,14 @@ export class WireReader {
   rangeStart = 0;
   /** Where the contents of the last `range()` end. */
   rangeEnd = 0;
-  #view: DataView = noView;
+  /** Of `bytes`; most messages hold no number for which it is needed. */
+  #view: DataView | undefined;
 
   /** Starts on the message in `bytes[start, end)`. */
   open(bytes: Uint8Array, start: number, end: number): void {
     if (bytes !== this.bytes) {
       this.bytes = bytes;
-      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.#view = undefined;
     }
     this.position = start;
     this.end = end;
@@ -128,13 +128,13 @@ export class WireReader {
   /** Reads a float64. */
   double(): number {
     const start = this.#advance(8);
-    return this.#view.getFloat64(start, true);
+    return this.#viewOfBytes().getFloat64(start, true);
   }
 
   /** Reads a float32. */
   float(): number {
     const start = this.#advance(4);
-    return this.#view.getFloat32(start, true);
+    return this.#viewOfBytes().getFloat32(start, true);
   }
 
   /** Steps over the contents of a string, bytes or message field; `rangeStart` and `rangeEnd` say where they are. */
@@ -186,6 +186,12 @@ export class WireReader {
       default:
         throw new MalformedMessageError(`field ${number} has the wire type ${wireType}`);
     }
+  }
+
+  #viewOfBytes(): DataView {
+    if (this.#view !== undefined) return this.#view;
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    return (this.#view = new DataView(buffer, byteOffset, byteLength));
   }
 
   /** Steps over `length` bytes; returns where they begin. */
