@@ -45,6 +45,25 @@ interface Field {
   readonly isMember: boolean;
   /** The message that it holds. */
   readonly type?: Type;
+  /** What stands before each value, or before all of a packed list: number and wire type. */
+  readonly key: number;
+  /** Bytes of the key. */
+  readonly keyLength: number;
+  /** Whether all numbers of a list stand behind one key. */
+  readonly isPacked: boolean;
+}
+
+function fieldOf(
+  name: string,
+  number: number,
+  kind: Kind,
+  many: Field['many'] = '',
+  isMember = false,
+  type?: Type,
+): Field {
+  const isPacked = many === 'list' && wireTypes[kind] !== WireType.bytes;
+  const key = number * 8 + (isPacked ? WireType.bytes : wireTypes[kind]);
+  return { name, number, kind, many, isMember, type, key, keyLength: varintLength(key), isPacked };
 }
 
 /** A message, or the properties of one. */
@@ -110,7 +129,7 @@ class Type {
       const kind = kinds[stored] ?? 'message';
       const many = mark === '*' ? 'list' : mark === '{' ? 'map' : '';
       const type = kind === 'message' ? this.#find(stored) : undefined;
-      const field: Field = { name, number: Number(number), kind, many, isMember: mark === '?', type };
+      const field = fieldOf(name, Number(number), kind, many, mark === '?', type);
       this.fields.push(field);
       this.byNumber.set(field.number, field);
       if (field.isMember) this.members.push(name);
@@ -182,7 +201,7 @@ export function enumOf(text: string): object {
 /** What stands in front of so many bytes that are stored in a field. */
 export function lengthDelimited(number: number, length: number): Uint8Array {
   const bytes = new Uint8Array(varintLength(number * 8) + varintLength(length));
-  const writer = new MessageWriter(bytes, []);
+  const writer = new MessageWriter(bytes);
   writer.varint(number * 8 + WireType.bytes);
   writer.varint(length);
   return bytes;
@@ -199,10 +218,10 @@ type MessageClass<Given extends object, Message extends object> = new (propertie
  */
 export function encodeMessage<Given extends object>(of: MessageClass<Given, object>, message: Given): Uint8Array {
   const type = typesOf.get(of)!;
-  // The first pass finds the lengths, so that the second writes everything in its place.
-  const lengths: number[] = [];
-  const bytes = new Uint8Array(messageLength(type, message as Properties, lengths, 0));
-  new MessageWriter(bytes, lengths).message(type, message as Properties);
+  // The first pass finds what there is to write, and lengths, so that the second writes everything in its place.
+  const found = new Found();
+  const bytes = new Uint8Array(messageLength(type, message as Properties, found, 0));
+  new MessageWriter(bytes).all(found);
   return bytes;
 }
 
@@ -238,56 +257,88 @@ export function tryDecodeMessage<Message extends object>(
   }
 }
 
-/** The length of a message. Those of what stands in it behind a length of its own are added to `lengths`, in the order of writing. */
-function messageLength(type: Type, message: Properties, lengths: number[], depth: number): number {
+/** What a message holds, in the order of writing: parts of it are not looked for twice. */
+class Found {
+  readonly fields: Field[] = [];
+  /** A value; a packed list. Nothing for messages and entries of maps, whose contents follow. */
+  readonly values: unknown[] = [];
+  /** The length of what has one: texts, packed lists, messages, entries. */
+  readonly lengths: number[] = [];
+
+  /** Returns its place, for the length. */
+  add(field: Field, value: unknown, length: number): number {
+    this.fields.push(field);
+    this.values.push(value);
+    return this.lengths.push(length) - 1;
+  }
+}
+
+/** The name of a map's entry. */
+const entryName = fieldOf('key', 1, 'string');
+/** Bytes that are written as they are, fields with their keys. */
+const unknownFields = fieldOf('', 0, 'bytes');
+
+/** The length of a message, after what it holds was added to `found`. */
+function messageLength(type: Type, message: Properties, found: Found, depth: number): number {
   if (depth > maxDepth) throw new RangeError('messages are nested too deep');
   type.prepare();
   let length = 0;
   for (const field of type.fields) {
     const value = message[field.name];
     if (value === undefined || value === null) continue;
-    const key = varintLength(field.number * 8);
     if (field.many === 'map') {
+      const entryValue = fieldOf('value', 2, 'message', '', false, field.type);
       for (const [name, each] of Object.entries(value)) {
-        const at = lengths.push(0) - 1;
-        const own = delimited(utf8Length(name)) + delimited(inner(field.type!, each as Properties, lengths, depth)) + 2;
-        lengths[at] = own;
-        length += key + delimited(own);
+        const at = found.add(field, undefined, 0);
+        found.lengths[at] = valueLength(entryName, name, found, depth) + valueLength(entryValue, each, found, depth);
+        length += field.keyLength + delimited(found.lengths[at]);
       }
     } else if (field.many === 'list') {
       const list = value as ArrayLike<unknown>;
       if (list.length === 0) continue;
-      if (wireTypes[field.kind] === WireType.bytes) {
-        for (let i = 0; i < list.length; i++) length += key + valueLength(field, list[i], lengths, depth);
-      } else {
-        const at = lengths.push(0) - 1;
+      if (field.isPacked) {
         let own = 0;
-        for (let i = 0; i < list.length; i++) own += valueLength(field, list[i], lengths, depth);
-        lengths[at] = own;
-        length += key + delimited(own);
+        for (let i = 0; i < list.length; i++) own += numberLength(field.kind, list[i]);
+        found.add(field, list, own);
+        length += field.keyLength + delimited(own);
+      } else {
+        for (let i = 0; i < list.length; i++) length += valueLength(field, list[i], found, depth);
       }
     } else if (field.isMember || !isDefault(field.kind, value)) {
-      length += key + valueLength(field, value, lengths, depth);
+      length += valueLength(field, value, found, depth);
     }
   }
-  for (const bytes of message.$unknowns ?? []) length += bytes.length;
+  for (const bytes of message.$unknowns ?? []) {
+    found.add(unknownFields, bytes, 0);
+    length += bytes.length;
+  }
   return length;
 }
 
-function inner(type: Type, message: Properties, lengths: number[], depth: number): number {
-  const at = lengths.push(0) - 1;
-  lengths[at] = messageLength(type, message, lengths, depth + 1);
-  return lengths[at];
+/** The length of a value with its key, after it was added to `found`. */
+function valueLength(field: Field, value: unknown, found: Found, depth: number): number {
+  const { kind, keyLength } = field;
+  if (kind === 'message') {
+    const at = found.add(field, undefined, 0);
+    found.lengths[at] = messageLength(field.type!, value as Properties, found, depth + 1);
+    return keyLength + delimited(found.lengths[at]);
+  }
+  const isText = kind === 'string';
+  if (isText || kind === 'bytes') {
+    const length = isText ? utf8Length(value as string) : (value as Uint8Array).length;
+    found.add(field, value, length);
+    return keyLength + delimited(length);
+  }
+  found.add(field, value, 0);
+  return keyLength + numberLength(kind, value);
 }
 
-function valueLength({ kind, type }: Field, value: unknown, lengths: number[], depth: number): number {
+function numberLength(kind: Kind, value: unknown): number {
   switch (kind) {
     case 'double':
       return 8;
     case 'float':
       return 4;
-    case 'bool':
-      return 1;
     case 'int32':
       return ((value as number) | 0) < 0 ? 10 : varintLength((value as number) | 0);
     case 'uint32':
@@ -297,12 +348,8 @@ function valueLength({ kind, type }: Field, value: unknown, lengths: number[], d
       const [low, high] = halvesOf(value as number | bigint);
       return high === 0 ? varintLength(low) : Math.ceil((64 - Math.clz32(high)) / 7);
     }
-    case 'string':
-      return delimited(utf8Length(value as string));
-    case 'bytes':
-      return delimited((value as Uint8Array).length);
-    case 'message':
-      return delimited(inner(type!, value as Properties, lengths, depth));
+    default:
+      return 1; // a boolean
   }
 }
 
@@ -334,56 +381,44 @@ function utf8Length(text: string): number {
 
 const utf8 = new TextEncoder();
 
+/** Longer texts are encoded by the platform, for which shorter ones are not worth a call. */
+const shortText = 24;
+
 /** Writes a message whose lengths are known. */
 class MessageWriter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #lengths: readonly number[];
-  #nextLength = 0;
   #position = 0;
 
-  constructor(bytes: Uint8Array, lengths: readonly number[]) {
+  constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
-    this.#lengths = lengths;
   }
 
-  message(type: Type, message: Properties): void {
-    for (const field of type.fields) {
-      const value = message[field.name];
-      if (value === undefined || value === null) continue;
-      const { kind, many, number } = field;
-      const key = number * 8 + wireTypes[kind];
-      if (many === 'map') {
-        for (const [name, each] of Object.entries(value)) {
-          this.varint(key);
-          this.varint(this.#lengths[this.#nextLength++]);
-          this.varint(10);
-          this.#text(name);
-          this.varint(18);
-          this.#value(field, each);
-        }
-      } else if (many === 'list') {
-        const list = value as ArrayLike<unknown>;
-        if (list.length === 0) continue;
-        const isPacked = wireTypes[kind] !== WireType.bytes;
-        if (isPacked) {
-          this.varint(number * 8 + WireType.bytes);
-          this.varint(this.#lengths[this.#nextLength++]);
-        }
-        for (let i = 0; i < list.length; i++) {
-          if (!isPacked) this.varint(key);
-          this.#value(field, list[i]);
-        }
-      } else if (field.isMember || !isDefault(kind, value)) {
-        this.varint(key);
-        this.#value(field, value);
+  all({ fields, lengths, values }: Found): void {
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i];
+      if (field === unknownFields) {
+        this.#raw(values[i] as Uint8Array);
+        continue;
+      }
+      const { kind } = field;
+      this.varint(field.key);
+      if (field.isPacked) {
+        this.varint(lengths[i]);
+        const list = values[i] as ArrayLike<unknown>;
+        for (let k = 0; k < list.length; k++) this.#number(kind, list[k]);
+      } else if (kind === 'message' || kind === 'string' || kind === 'bytes') {
+        this.varint(lengths[i]);
+        if (kind === 'string') this.#text(values[i] as string, lengths[i]);
+        else if (kind === 'bytes') this.#raw(values[i] as Uint8Array);
+      } else {
+        this.#number(kind, values[i]);
       }
     }
-    for (const bytes of message.$unknowns ?? []) this.#raw(bytes);
   }
 
-  #value({ kind, type }: Field, value: unknown): void {
+  #number(kind: Kind, value: unknown): void {
     switch (kind) {
       case 'double':
         this.#view.setFloat64(this.#position, value as number, true);
@@ -392,9 +427,6 @@ class MessageWriter {
       case 'float':
         this.#view.setFloat32(this.#position, value as number, true);
         this.#position += 4;
-        return;
-      case 'bool':
-        this.#bytes[this.#position++] = value ? 1 : 0;
         return;
       case 'int32':
         if (((value as number) | 0) < 0) this.#wide((value as number) >>> 0, 2 ** 32 - 1);
@@ -407,16 +439,8 @@ class MessageWriter {
       case 'uint64':
         this.#wide(...halvesOf(value as number | bigint));
         return;
-      case 'string':
-        this.#text(value as string);
-        return;
-      case 'bytes':
-        this.varint((value as Uint8Array).length);
-        this.#raw(value as Uint8Array);
-        return;
-      case 'message':
-        this.varint(this.#lengths[this.#nextLength++]);
-        this.message(type!, value as Properties);
+      default:
+        this.#bytes[this.#position++] = value ? 1 : 0;
     }
   }
 
@@ -425,11 +449,9 @@ class MessageWriter {
     this.#position += bytes.length;
   }
 
-  #text(text: string): void {
-    const length = utf8Length(text);
-    this.varint(length);
+  #text(text: string, length: number): void {
     const end = this.#position + length;
-    if (length === text.length) {
+    if (length === text.length && length <= shortText) {
       for (let i = 0; i < length; i++) this.#bytes[this.#position + i] = text.charCodeAt(i);
     } else {
       utf8.encodeInto(text, this.#bytes.subarray(this.#position, end));
