@@ -1,49 +1,81 @@
-// CPU time of a training step and of the end of an epoch, by what is measured: without a tracker, with the saturation, with it and
-// vital signs. CPU time counts all threads, and does not depend on what else the machine does as wall time does.
+// What the vital signs (stats: 'health') add to a training step, beside the saturation alone, in CPU time of all threads, which depends
+// less on what else the machine does than wall time. Processes take turns, each with a spectrum after every round. Writes its section of
+// bench/RESULTS.md.
 //
-//   node bench/health.mjs <cpu | wasm | tensorflow> <MLP | CNN | LSTM> <kind> [steps]     (after a build)
-import { createRequire } from 'node:module';
-import * as tf from '@tensorflow/tfjs';
-import { SaturationTracker } from '../dist/tfjs.js';
-import { setUp } from './saturation-models.mjs';
+//   npm run bench:health                                 (after npm run setup:native)
+//   npm run bench:health -- --only tensorflow/MLP --dry  one of them; writes nothing
+import { programOptions } from './options.mjs';
+import { digits, median } from './peer.mjs';
+import { machine, writeSection } from './results.mjs';
+import { startJob } from './turns.mjs';
 
-const [backend, network, kind, steps = '200'] = process.argv.slice(2);
-const require = createRequire(import.meta.url);
-if (backend === 'tensorflow') require('@tensorflow/tfjs-node');
-await tf.setBackend(backend);
-const { model, x, y } = setUp(network);
-const kinds = {
-  plain: undefined,
-  default: { stats: ['saturation'] },
-  health: { stats: 'health' },
-  singular: { stats: ['saturation', 'rankMe'] },
-  units: { stats: ['saturation', 'deadUnits'] },
-  twoNN: { stats: ['saturation', 'twoNN'] },
-  weights: { stats: ['saturation', 'weightAlpha'] },
-};
-const options = kinds[kind];
-const tracker = options && new SaturationTracker('unused', model, { ...options, saveTo: [{ add() {} }] });
-async function run(n) {
-  for (let i = 0; i < n; i++)
-    tf.dispose(await (tracker ? tracker.record('train', () => model.trainOnBatch(x, y)) : model.trainOnBatch(x, y)));
+const options = programOptions({
+  only: { type: 'string' },
+  dry: { type: 'boolean' },
+  rounds: { type: 'string', default: '40' },
+  sets: { type: 'string', default: '3' },
+});
+const [rounds, sets] = [Number(options.rounds), Number(options.sets)];
+const kinds = ['plain', 'default', 'health'];
+/** backend, network, steps of a turn */
+const jobs = [
+  ['tensorflow', 'CNN', 1],
+  ['tensorflow', 'MLP', 20],
+].filter(([backend, network]) => options.only === undefined || options.only === `${backend}/${network}`);
+
+/** The interval that holds the median in 95 % of cases, by order statistics. */
+function interval(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const half = 0.98 * Math.sqrt(sorted.length);
+  const at = (k) => sorted[Math.min(sorted.length - 1, Math.max(0, k))];
+  return [at(Math.floor(sorted.length / 2 - half)), at(Math.ceil(sorted.length / 2 + half) - 1)];
 }
-await run(20);
-await tracker?.addSaturations();
-const c0 = process.cpuUsage(),
-  t0 = performance.now();
-await run(Number(steps));
-const c1 = process.cpuUsage(c0),
-  t1 = performance.now();
-await tracker?.addSaturations();
-const c2 = process.cpuUsage(c0);
-console.log(
-  network,
-  kind,
-  'cpu ms/step',
-  ((c1.user + c1.system) / 1e3 / steps).toFixed(2),
-  'wall',
-  ((t1 - t0) / steps).toFixed(2),
-  'epoch end cpu ms',
-  ((c2.user + c2.system - c1.user - c1.system) / 1e3).toFixed(0),
-);
-await tracker?.close();
+
+const rows = [];
+for (const [backend, network, steps] of jobs) {
+  const found = Object.fromEntries(kinds.map((kind) => [kind, { steps: [], ends: [] }]));
+  for (let set = 0; set < sets; set++) {
+    const processes = [];
+    try {
+      for (const kind of kinds) processes.push(await startJob('./saturation-job.mjs', [backend, network, kind]));
+      // What compilers and caches do first does not count.
+      for (let round = -5; round < rounds; round++) {
+        for (const at of round % 2 === 0 ? [0, 1, 2] : [2, 1, 0]) {
+          const { cpu } = await processes[at].ask({ steps });
+          if (round >= 0) found[kinds[at]].steps.push(cpu / steps);
+        }
+      }
+      for (let end = 0; end < 2; end++) {
+        for (const at of [1, 2]) {
+          // The spectra are solved beside the next step, and are waited for by the one after.
+          const before = await processes[at].ask({ steps: 1, spectra: true });
+          const after = await processes[at].ask({ steps: 1, spectra: true });
+          const step = median(found[kinds[at]].steps);
+          if (end > 0) found[kinds[at]].ends.push((before.cpu + after.cpu) / 2 - step);
+        }
+      }
+    } finally {
+      for (const each of processes) each.end();
+    }
+  }
+  const [plain, standard, health] = kinds.map((kind) => found[kind].steps);
+  const added = health.map((time, at) => 100 * (time / standard[at] - 1));
+  const [low, high] = interval(added);
+  const least = (times) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 10)];
+  rows.push(
+    `| ${network} | ${backend} | ${digits(median(plain))} | ${digits(median(standard))} | ${digits(median(health))} | ${median(added).toFixed(1)} % (${low.toFixed(1)} to ${high.toFixed(1)}) | ${(100 * (least(health) / least(standard) - 1)).toFixed(1)} % | ${Math.round(median(found.default.ends))} | ${Math.round(median(found.health.ends))} |`,
+  );
+  console.log(rows.at(-1));
+}
+const report = `## Vital signs: what they add to a training step
+
+\`npm run bench:health${options.only === undefined ? '' : ` -- --only ${options.only}`}\`, ${machine()}. CPU time of all threads in ms; MLP 784-512-512-512-10, batch 128; CNN
+32-64-pool-64-128-pool on 32x32x3, batch 64; the classes of the items are known. Processes without a tracker, with the saturation alone and with
+all vital signs take turns (${rounds * sets} rounds in ${sets} sets of processes). What vital signs add is the median over the rounds, with the interval that
+holds it in 95 % of cases; beside it what it adds to the tenth of the rounds that the rest of the machine disturbed least. The end of an epoch is the CPU time of a spectrum of each layer, in another thread.
+
+| network | backend | plain | saturation | health | health adds | of the least | end of an epoch, saturation | health |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+${rows.join('\n')}`;
+console.log(`\n${report}`);
+if (!options.dry && options.only === undefined) writeSection('health', report);

@@ -1,6 +1,6 @@
 // One network on one backend, trained without a tracker or with one of a kind: a process of its own, which trains when its
 // parent says so. Arguments: backend, network, kind, items in a batch where not as usual.
-// Messages: { steps, spectra } in, { milliseconds } out; { end } for the rest.
+// Messages: { steps, spectra } in, { milliseconds, cpu } out (of all threads); { end } for the rest.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -63,7 +63,10 @@ async function train(steps, spectra) {
 
 process.on('message', async ({ steps, spectra, end }) => {
   if (!end) {
-    process.send({ milliseconds: await train(steps, spectra) });
+    const before = process.cpuUsage();
+    const milliseconds = await train(steps, spectra);
+    const { user, system } = process.cpuUsage(before);
+    process.send({ milliseconds, cpu: (user + system) / 1000 });
     return;
   }
   await written;

@@ -1,11 +1,14 @@
 // How true is a saturation from few rows, as it is shown and as it is corrected? Gaussian rows of known spectra, and layers of
 // networks trained on digits. Writes the tables of docs/few-rows.md. Run: npm run bench:truth (needs the native backend)
+// With --part stop: whether sampling may stop once the corrected saturation stays.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { CovarianceAccumulator, populationSpectrum, Spectrum } from '../dist/index.js';
 import { kernels } from '../dist/kernels/kernels.js';
 import { SampleBudget } from '../dist/recording/sample-budget.js';
+import { programOptions } from './options.mjs';
 import { machine, replaceSection } from './results.mjs';
 
+const options = programOptions({ part: { type: 'string', default: 'truth' } });
 const document = new URL('../docs/few-rows.md', import.meta.url);
 const thresholds = [0.9, 0.99];
 const ratios = [0.5, 0.7, 1, 1.5, 2, 4, 10, 40];
@@ -77,8 +80,8 @@ function chiSquare(freedom, { uniform, normal }) {
   }
 }
 
-/** The eigenvalues of n Gaussian rows, by Bartlett's decomposition: the rows themselves are not made. */
-function sample(variances, rows, seed) {
+/** Adds the scatter of n Gaussian rows, by Bartlett's decomposition: the rows themselves are not made. */
+function addScatter(entries, variances, rows, seed) {
   const d = variances.length;
   const freedom = rows - 1;
   const random = randomNumbers(seed);
@@ -87,16 +90,25 @@ function sample(variances, rows, seed) {
   for (let i = 0; i < d; i++) {
     for (let j = 0; j < Math.min(i + 1, columns); j++) {
       const x = i === j ? Math.sqrt(chiSquare(freedom - i, random)) : random.normal();
-      factor[j * d + i] = x * Math.sqrt(variances[i] / rows);
+      factor[j * d + i] = x * Math.sqrt(variances[i]);
     }
   }
-  const entries = new Float64Array((d * (d + 1)) / 2);
   kernels().addOuterProducts(entries, factor, columns, d);
-  const values = kernels().eigenvalues({ size: d, entries, packed: true });
+}
+
+function spectrumOfScatter(entries, d, rows) {
+  const values = kernels().eigenvalues({ size: d, entries: entries.map((x) => x / rows), packed: true });
   return Spectrum.fromEigenvalues(
     values.map((x) => Math.max(0, x)),
     { samples: rows },
   );
+}
+
+function sample(variances, rows, seed) {
+  const d = variances.length;
+  const entries = new Float64Array((d * (d + 1)) / 2);
+  addScatter(entries, variances, rows, seed);
+  return spectrumOfScatter(entries, d, rows);
 }
 
 /** What one sample showed. */
@@ -359,6 +371,118 @@ function participationTable(layers) {
   return table(['layer', 'all rows', ...counts.map((count) => `${count} rows`)], rows);
 }
 
+/** Rules by which sampling would stop: by how much the corrected saturation may move in each of the last two doublings, and the widest interval. */
+const stops = [
+  { moves: 0.01, width: 0.06 },
+  { moves: 0.005, width: 0.04 },
+  { moves: 0.0025, width: 0.035 },
+];
+const doublings = [2, 4, 8, 16, 32, 64, 128, 256];
+
+/** What a rule comes to: the first doubling at which it stops, the last one if it never does. */
+function stoppedAt(path, { moves, width }) {
+  const isStill = (at) => Math.abs(path[at].saturation - path[at - 1].saturation) <= moves + 1e-9;
+  const at = path.findIndex(({ low, high }, k) => k >= 2 && isStill(k) && isStill(k - 1) && high - low <= width + 1e-9);
+  return path.at(at);
+}
+
+function stopRows(name, paths) {
+  const isRight = ({ d }, error) => error <= Math.max(0.01, 1 / d) + 1e-9;
+  const row = (rule, cases, errorsOf) => {
+    const found = errorsOf(cases);
+    return [
+      name,
+      rule,
+      cases.length,
+      digits(mean(cases.map(({ ratio }) => ratio)), 3),
+      part(cases.map((each, i) => isRight(each, found[i]))),
+      digits(worst(found), 2),
+    ];
+  };
+  return [
+    ...stops.map((stop) =>
+      row(
+        `corrected, ±${stop.moves} twice, interval ${stop.width}`,
+        paths.map((path) => stoppedAt(path, stop)),
+        errors,
+      ),
+    ),
+    row(
+      `shown, ±${stops[1].moves} twice, interval ${stops[1].width}`,
+      paths.map((path) => stoppedAt(path, stops[1])),
+      shownErrors,
+    ),
+    row(
+      "shown, as many as 'auto' takes",
+      paths.map((path) => path.find(({ ratio, needed, d }) => needed <= ratio * d) ?? path.at(-1)),
+      shownErrors,
+    ),
+  ];
+}
+
+/** Samples that grow by doubling, of all twenty spectra. */
+function growingSamples() {
+  const paths = [];
+  let seed = 4_000_000;
+  for (const eigenvalue of Object.values({ ...spectra, ...others })) {
+    for (const d of [64, 128, 512]) {
+      const variances = Float64Array.from({ length: d }, (_, i) => eigenvalue(i, d));
+      const population = Spectrum.fromEigenvalues(variances);
+      const needed = rowsFor(population, 0.99);
+      for (let draw = 0; draw < 4; draw++) {
+        const entries = new Float64Array((d * (d + 1)) / 2);
+        let rows = 0;
+        paths.push(
+          doublings.map((ratio) => {
+            addScatter(entries, variances, ratio * d - rows, seed++);
+            rows = ratio * d;
+            const spectrum = spectrumOfScatter(entries, d, rows);
+            return { d, ratio, needed, ...judge(spectrum, population.saturation(0.99), 0.99) };
+          }),
+        );
+      }
+    }
+  }
+  return paths;
+}
+
+/** The same of layers of trained networks, beside what all their rows show, corrected: few of them have more than 16 rows per feature. */
+function growingLayers(layers) {
+  return layers.flatMap(({ features: d, places, items, values }) => {
+    const alike = Math.min(16, places);
+    const spectrumOf = (chosen) => {
+      const accumulator = new CovarianceAccumulator(d);
+      for (const item of chosen) accumulator.update(values.subarray(item * places * d, (item + 1) * places * d));
+      return Spectrum.of(accumulator, { effectiveSamples: chosen.length * alike });
+    };
+    const all = spectrumOf(Array.from({ length: items }, (_, item) => item));
+    const truth = all.saturationEstimate().saturation;
+    const needed = rowsFor(all, 0.99);
+    return [1, 2, 3].map((draw) => {
+      const { uniform } = randomNumbers(31 * draw);
+      const order = Array.from({ length: items }, (_, item) => [uniform(), item]).sort(([a], [b]) => a - b);
+      return doublings
+        .filter((ratio) => ratio * d <= items * alike)
+        .map((ratio) => {
+          const chosen = order.slice(0, Math.round((ratio * d) / alike)).map(([, item]) => item);
+          return { d, ratio, needed, ...judge(spectrumOf(chosen), truth, 0.99) };
+        });
+    });
+  });
+}
+
+async function stopText() {
+  const rows = [
+    ...stopRows('Gaussian rows of the twenty spectra', growingSamples()),
+    ...stopRows('layers trained on digits', growingLayers(await realLayers())),
+  ];
+  return `\`npm run bench:truth -- --part stop\`, ${machine()}. Saturation at a threshold of 0.99; right is within 0.01, or a direction if that is
+more. Samples grow from 2 rows per feature by doubling, up to 256 or to what there is. The truth of a trained layer is the corrected saturation of
+all its rows.
+
+${table(['rows', 'what is taken', 'cases', 'rows per feature', 'right', 'worst'], rows)}`;
+}
+
 /** How often a count of directions changes if the eigenvalues are stored in float32, at 100 thresholds from .5 to .9999. */
 function float32Counts() {
   let [compared, changed, seed] = [0, 0, 3_000_000];
@@ -377,6 +501,11 @@ function float32Counts() {
     }
   }
   return { compared, changed };
+}
+
+if (options.part === 'stop') {
+  writeFileSync(document, replaceSection(readFileSync(document, 'utf8'), 'stop', await stopText()));
+  process.exit(0);
 }
 
 const samplingRatios = [2, 4, 8, 16, 32, 64, 128, 256];

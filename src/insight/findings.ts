@@ -17,7 +17,7 @@ export type FindingKind = 'collapse' | 'dead layer' | 'dead units' | 'frozen lay
 /** Every kind. */
 export const findingKinds: readonly FindingKind[] = ['collapse', 'dead layer', 'dead units', 'frozen layer', 'NaN'];
 
-/** Something that is wrong with a layer at the end of an epoch, found by rule. */
+/** Something that is wrong with a layer at the end of an epoch or within it, found by rule. */
 export interface Finding {
   /** What kind of wrong it is. */
   readonly kind: FindingKind;
@@ -29,6 +29,8 @@ export interface Finding {
   readonly epoch: number;
   /** Its step in TensorBoard. */
   readonly step: number;
+  /** 0-based batch of the epoch, if it was found within it. */
+  readonly batch?: number;
   /** It in a sentence. */
   readonly text: string;
 }
@@ -46,10 +48,21 @@ const shrunkBelow = 1e-3;
 /** What is wrong with a layer, before it is known whether it was so an epoch ago. */
 type Wrong = { kind: FindingKind; says: string };
 
+/** Whether so many of a layer's units are dead that it is wrong. @param dead fraction of the units */
+function deadIn(dead: number, features: number): Wrong[] {
+  if (!(dead >= manyDeadFrom)) return [];
+  const says = `${Math.floor(100 * dead)} % of its ${features} units are dead.`;
+  return [{ kind: dead >= deadFrom ? 'dead layer' : 'dead units', says }];
+}
+
 /** Finds what is wrong in epoch after epoch. What has been found of a layer is not found again before it has gone. */
 export class FindingRules {
   /** What holds now, by kind, split and layer. */
   #present = new Set<string>();
+  /** What held at the last look within an epoch, by kind, split and layer. */
+  readonly #presentWithin = new Set<string>();
+  /** What has been told within the running epoch. */
+  readonly #toldWithin = new Set<string>();
   /** The largest entropy rank and the largest variance of a layer so far, by `split/layer`. */
   readonly #best = new Map<string, { rank: number; variance: number }>();
 
@@ -65,12 +78,44 @@ export class FindingRules {
       const key = `${layer.split}/${layer.layer}`;
       for (const { kind, says } of this.#wrongIn(layer, spectra.get(key), key)) {
         present.add(`${kind}/${key}`);
-        if (this.#present.has(`${kind}/${key}`)) continue;
+        const known = [this.#present, this.#presentWithin, this.#toldWithin];
+        if (known.some((keys) => keys.has(`${kind}/${key}`))) continue;
         const text = `Layer '${layer.layer}' (${layer.split}), epoch ${epoch.epoch + 1}: ${says}`;
         found.push({ kind, layer: layer.layer, split: layer.split, epoch: epoch.epoch, step: epoch.step, text });
       }
     }
     this.#present = present;
+    this.#toldWithin.clear();
+    return found;
+  }
+
+  /**
+   * What is wrong within an epoch and was not at the last look; once in an epoch, as units come and go about the limit.
+   *
+   * @param seen of the layer's units since then
+   */
+  checkUnits(
+    { split, layer, epoch, step, batch }: Pick<Finding, 'split' | 'layer' | 'epoch' | 'step'> & { batch: number },
+    { rows, broken, features, dead }: { rows: number; broken: number; features: number; dead: number },
+  ): Finding[] {
+    const wrong: Wrong[] = [];
+    if (broken > 0) wrong.push({ kind: 'NaN', says: `${broken} of ${rows + broken} rows hold a NaN or Infinity.` });
+    else wrong.push(...deadIn(dead, features));
+    const found: Finding[] = [];
+    for (const kind of ['NaN', 'dead layer', 'dead units'] as const) {
+      const key = `${kind}/${split}/${layer}`;
+      const says = wrong.find((each) => each.kind === kind)?.says;
+      if (says === undefined) {
+        this.#presentWithin.delete(key);
+        continue;
+      }
+      const isKnown = [this.#present, this.#presentWithin, this.#toldWithin].some((keys) => keys.has(key));
+      this.#presentWithin.add(key);
+      if (isKnown) continue;
+      this.#toldWithin.add(key);
+      const text = `Layer '${layer}' (${split}), epoch ${epoch + 1}, batch ${batch + 1}: ${says}`;
+      found.push({ kind, layer, split, epoch, step, batch, text });
+    }
     return found;
   }
 
@@ -87,11 +132,7 @@ export class FindingRules {
       yield { kind: 'dead layer', says: 'its output does not vary.' };
       return;
     }
-    const dead = values.deadUnits ?? 0;
-    if (dead >= manyDeadFrom) {
-      const says = `${Math.floor(100 * dead)} % of its ${features} units are dead.`;
-      yield { kind: dead >= deadFrom ? 'dead layer' : 'dead units', says };
-    }
+    yield* deadIn(values.deadUnits ?? 0, features);
     const collapse = this.#collapse(layer, spectrum, key);
     if (collapse !== undefined) yield { kind: 'collapse', says: collapse };
   }

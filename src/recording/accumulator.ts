@@ -5,6 +5,7 @@ import type { Computation } from '../statistics/threads/thread.js';
 import type { Later } from '../summaries/numbers.js';
 import type { LayerSums, SolvedLayer } from './layer-sums.js';
 import { type ActivationView, type SampleMatrix, sampleSize } from './samples.js';
+import type { UnitWatch } from './unit-watch.js';
 
 /** What is known of a layer's output before its values are read. */
 export interface LayerOutput {
@@ -90,6 +91,8 @@ export interface Kept {
   readonly classes: boolean;
   /** Whether the rows are so wide that a sketch of their covariance is kept in its place: then nothing else is. */
   readonly sketch: boolean;
+  /** Is shown the rows that are read of each pass; undefined if nobody looks. */
+  readonly watch?: UnitWatch;
 }
 
 /** Nothing is kept beside mean and covariance. */

@@ -33,7 +33,7 @@ function watch(writer: EpochWriter): void {
 /** The part of a SampleRecorder that an EpochWriter calls. */
 type RecordedSamples = Pick<
   SampleRecorder<never>,
-  'hasRows' | 'solve' | 'take' | 'adaptBudget' | 'dispose' | 'release'
+  'hasRows' | 'solve' | 'take' | 'adaptBudget' | 'dispose' | 'release' | 'onUnits'
 >;
 
 /**
@@ -82,6 +82,12 @@ export class EpochWriter {
     this.#targets = targets;
     this.#options = options;
     this.#report = report;
+    recorder.onUnits = (split, layer, seen, batch) => {
+      const { epoch } = this;
+      const found = this.#rules.checkUnits({ split, layer, epoch, step: epoch + 1, batch }, seen);
+      // Not within a layer's call: a listener may run the model.
+      if (found.length > 0) queueMicrotask(() => found.forEach((finding) => void this.#tell(finding)));
+    };
   }
 
   /** Whether close() was called. */
@@ -112,7 +118,7 @@ export class EpochWriter {
   }
 
   /**
-   * Calls a function for whatever is found wrong at the end of an epoch.
+   * Calls a function for whatever is found wrong at the end of an epoch, or within it (`findEvery`).
    *
    * @returns a function after which it is called no more
    * @throws TypeError if the event is none or the listener no function

@@ -68,6 +68,7 @@ export class HostAccumulator<T extends LayerOutput> implements LayerAccumulator<
     let rows: SampleMatrix | undefined;
     const use = (samples: SampleMatrix) => {
       this.#accumulate(sums, samples, shape);
+      this.#kept.watch?.add(samples);
       if (itemOf !== undefined) rows = { ...samples, values: samples.values.slice() };
     };
     const reading = this.#reader.read(pass, use);

@@ -72,6 +72,11 @@ export interface RecorderOptions {
    */
   logInterval?: number;
   /**
+   * Looks for dead units, dead layers and NaN within epochs, too: every n-th batch, in the batches since the last look (in 100 rows
+   * at least). What is found is told at once, with its batch; `stopOn` ends the fit there. Default: at the end of each epoch only.
+   */
+  findEvery?: number;
+  /**
    * Most items (images, sequences) that are used per layer, split and epoch. Default: no limit. A layer that is called
    * several times for a batch uses the same number in each call.
    */
@@ -148,6 +153,7 @@ export const recorderOptionNames: OptionNames<RecorderOptions> = {
   sampling: true,
   precision: true,
   logInterval: true,
+  findEvery: true,
   maxSamples: true,
   maxWidth: true,
   wideLayers: true,
@@ -206,6 +212,8 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     sampling: oneOf('sampling', options.sampling ?? 'all', ['all', 'auto']),
     precision: oneOf('precision', options.precision ?? 'auto', ['auto', 'float64']),
     logInterval: integerFrom('logInterval', options.logInterval ?? 1, 1),
+    findEvery:
+      options.findEvery === undefined ? Number.POSITIVE_INFINITY : integerFrom('findEvery', options.findEvery, 1),
     maxSamples:
       options.maxSamples === undefined ? Number.POSITIVE_INFINITY : integerFrom('maxSamples', options.maxSamples, 1),
     maxWidth:

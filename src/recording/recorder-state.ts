@@ -39,7 +39,8 @@ export function checkFits(
   widths: ReadonlyMap<string, number | undefined>,
 ): void {
   for (const { layer, split, observed, sums } of saved) {
-    if (observed === false && !widths.has(layer)) {
+    // Who knows no layers beforehand takes any.
+    if (observed === false && widths.size > 0 && !widths.has(layer)) {
       const known = [...widths.keys()].slice(0, 10).map((name) => `'${name}'`);
       const more = widths.size > known.length ? ` and ${widths.size - known.length} more` : '';
       throw new RangeError(

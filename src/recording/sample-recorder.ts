@@ -17,6 +17,7 @@ import { LayerSums, type SolvedLayer } from './layer-sums.js';
 import { checkFits, checkWidth, mergeLayers, named, rowsOf, type SavedLayer } from './recorder-state.js';
 import { SampleBudget } from './sample-budget.js';
 import { type ActivationView, effectiveRows, pickRows, sampleSize } from './samples.js';
+import { type UnitsSeen, UnitWatch } from './unit-watch.js';
 
 /*
  * From a layer's output to its accumulator, whatever runtime the output comes from: which rows of a pass count, how many of an
@@ -56,6 +57,8 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   readonly units: boolean;
   /** Whether rows are summed by class, where classes are known. */
   readonly classes: boolean;
+  /** Within an epoch, units are looked at every so many batches; Infinity if they are not. */
+  readonly findEvery: number;
 }
 
 /** One layer in one split at the end of a period. */
@@ -149,6 +152,9 @@ interface Entry<T extends LayerOutput> {
   sampling: Sampling | undefined;
   /** Rows picked for sketches. */
   picked: number;
+  /** Counts in which rows units are not 0, where that is looked at within an epoch; and in which batch it is looked at next. */
+  readonly watch: UnitWatch | undefined;
+  nextLook: number;
 }
 
 /**
@@ -165,6 +171,8 @@ export class SampleRecorder<T extends LayerOutput> {
   readonly #ordered: Iterable<string>;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #accumulators: AccumulatorFactory<T>;
+  /** Is told what is seen of a layer's units within an epoch, up to and with this batch (from 0). */
+  onUnits: ((split: Split, layer: string, seen: UnitsSeen, batch: number) => void) | undefined;
   /** What other processes have recorded of this period, by `split/layer`. */
   #merged = new Map<string, SavedLayer>();
   /** Finds a layer's kernel as it is when this is called; undefined where layers have no weights. */
@@ -232,11 +240,21 @@ export class SampleRecorder<T extends LayerOutput> {
     }
     if (picked?.length === 0) return;
     entry.accumulator.add({ output, view, mask, items, rows: picked, classes });
+    this.#look(entry, number);
     entry.items = Math.max(entry.items, itemsBefore + items);
     entry.features = size.features;
     entry.rows += picked?.length ?? size.rows;
     entry.effectiveRows += effectiveRows(shape, view, mask, items, size, picked);
     entry.isUsed = true;
+  }
+
+  #look(entry: Entry<T>, batch: number): void {
+    const { watch, split, name } = entry;
+    if (watch === undefined || batch < entry.nextLook) return;
+    const seen = watch.look();
+    if (seen === undefined) return;
+    entry.nextLook = batch + this.#options.findEvery;
+    this.onUnits?.(split, name, seen, batch);
   }
 
   /** Derives from an epoch's spectrum how many rows the next epochs need (sampling 'auto'). */
@@ -264,7 +282,7 @@ export class SampleRecorder<T extends LayerOutput> {
       );
       // The caller awaits the layers one after another: a rejection of a later one must not end the program meanwhile.
       solved.result.catch(() => {});
-      if (entry) beginPeriod(entry, endPeriod);
+      if (entry) beginPeriod(entry, endPeriod, this.#options.findEvery);
       if (endPeriod) this.#merged.delete(`${split}/${layer}`);
       const strategy = strategyOf(entry, merged);
       const withWeights = withFound(solved, kernels?.get(layer), (taken, kernel) => ({ ...taken, kernel }));
@@ -283,7 +301,7 @@ export class SampleRecorder<T extends LayerOutput> {
       const sums = this.#take(entry, merged, endPeriod);
       sums.catch(() => {}); // they are awaited one after another
       const counts = { ...countsOf(entry, merged), observed: !this.#widths.has(layer) };
-      if (entry) beginPeriod(entry, endPeriod);
+      if (entry) beginPeriod(entry, endPeriod, this.#options.findEvery);
       if (endPeriod) this.#merged.delete(`${split}/${layer}`);
       return { split, layer, counts, sums };
     });
@@ -510,14 +528,15 @@ export class SampleRecorder<T extends LayerOutput> {
     const key = `${split}/${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      const { embedding, neighbors, units, classes } = this.#options;
+      const { embedding, neighbors, units, classes, findEvery } = this.#options;
+      const watch = Number.isFinite(findEvery) ? new UnitWatch() : undefined;
       const rows = Math.max(embedding ? embeddingRows : 0, neighbors ? neighborRows : 0);
       const first = output();
       const isSketched =
         first === undefined ? hasSketch : this.#isSketched(sampleSize(first.shape, first.view, undefined, 0).features);
       const kept = isSketched
         ? { ...nothingKept, sketch: true }
-        : { rows, ofAllRows: embedding, units, classes, sketch: false };
+        : { rows, ofAllRows: embedding, units, classes, sketch: false, ...(watch && { watch }) };
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
       const accumulator = this.#accumulators.choose(key, first, kept, report);
       entry = {
@@ -533,6 +552,8 @@ export class SampleRecorder<T extends LayerOutput> {
         isUsed: false,
         sampling: undefined,
         picked: 0,
+        watch,
+        nextLook: findEvery - 1,
       };
       this.#entries.set(key, entry);
     }
@@ -541,7 +562,7 @@ export class SampleRecorder<T extends LayerOutput> {
 }
 
 /** Ends what is counted of a batch, and of the period if that ends. */
-function beginPeriod<T extends LayerOutput>(entry: Entry<T>, isNew: boolean): void {
+function beginPeriod<T extends LayerOutput>(entry: Entry<T>, isNew: boolean, findEvery: number): void {
   if (isNew) {
     entry.items = 0;
     entry.features = undefined;
@@ -552,6 +573,8 @@ function beginPeriod<T extends LayerOutput>(entry: Entry<T>, isNew: boolean): vo
   }
   entry.batches = new BatchCount();
   entry.batch = undefined;
+  entry.watch?.clear();
+  entry.nextLook = findEvery - 1;
 }
 
 /** What was counted of a layer, here and in other processes. */

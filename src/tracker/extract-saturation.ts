@@ -27,6 +27,7 @@ export interface ExtractSaturationOptions
     | 'averageSaturation'
     | 'profileHistogram'
     | 'sampling'
+    | 'findEvery'
     | 'role'
   > {
   /**
@@ -41,8 +42,17 @@ export interface ExtractSaturationOptions
   progress?: boolean;
 }
 
-const { stats, saveTo, initialEpoch, resetCovariance, averageSaturation, profileHistogram, role, ...readingNames } =
-  saturationOptionNames;
+const {
+  stats,
+  saveTo,
+  initialEpoch,
+  resetCovariance,
+  averageSaturation,
+  profileHistogram,
+  findEvery,
+  role,
+  ...readingNames
+} = saturationOptionNames;
 const optionNames: OptionNames<ExtractSaturationOptions> = { ...readingNames, progress: true };
 
 /** Options of extractMoments: how activations are read. All rows count, in float64. */

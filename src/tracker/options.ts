@@ -34,7 +34,7 @@ export interface SaturationOptions extends RecorderOptions {
   deterministic?: boolean;
   /**
    * Ends a fit as `model.stopTraining` does when one of these is found wrong with a layer (see FindingKind), with a warning that says
-   * where: 'collapse', 'dead layer', 'NaN'. What an epoch shows is known while the next one trains. Default: none.
+   * where: 'collapse', 'dead layer', 'NaN'. What an epoch shows is known while the next one trains; with `findEvery`, some within it. Default: none.
    */
   stopOn?: readonly FindingKind[];
 }

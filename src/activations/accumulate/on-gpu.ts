@@ -142,12 +142,14 @@ export class GpuAccumulator implements LayerAccumulator<Tensor> {
   }
 
   #readKept(period: Period, pass: Pass<Tensor>): void {
-    const { units, rows } = this.#kept;
-    if (!units && rows === 0) return;
+    const { units, rows, watch } = this.#kept;
+    if (!units && rows === 0 && watch === undefined) return;
     const few = thinned(pass, this.#picked);
     this.#picked += few.rows?.length ?? 0;
     const reading: Promise<void> = readSamplesLater(few)
-      .then(({ values, features }) => {
+      .then((samples) => {
+        const { values, features } = samples;
+        watch?.add(samples);
         period.accumulator.updateUnits(values);
         if (rows === 0) return;
         period.sums.rows ??= new Reservoir(rows, features);

@@ -57,6 +57,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       this.#features ??= samples.features;
       checkFeatures(this.#features, samples.features, pass.output.shape);
       this.#addSamples(samples);
+      this.#kept.watch?.add(samples);
       if (itemOf !== undefined) this.#addClasses({ ...samples, values: samples.values.slice() }, pass, itemOf);
       if (this.#kept.rows === 0) return;
       this.#own.rows ??= new Reservoir(this.#kept.rows, samples.features);
