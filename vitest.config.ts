@@ -112,9 +112,7 @@ const projects = {
         'vega-lite',
         'fast-png',
         'gifenc',
-        'long',
         'ml-matrix',
-        'protobufjs/minimal.js',
       ],
     },
     test: {

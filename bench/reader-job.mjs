@@ -1,8 +1,23 @@
-// One reading of one file by our reader, for bench/writer.mjs: node bench/reader-job.mjs <file>
-import { readEvents } from '../dist/index.js';
+// One reading of one file by us, for bench/writer.mjs and bench/reading.mjs:
+//   node bench/reader-job.mjs <file> [all | values | inspect]
+// 'all' reads events with the bytes of their summaries, 'values' without; 'inspect' is the command. The last line is JSON.
+const [file, how = 'all'] = process.argv.slice(2);
 
 let events = 0;
+const began = process.cpuUsage();
 const start = performance.now();
-for await (const _ of readEvents(process.argv[2])) events++;
-const seconds = (performance.now() - start) / 1000;
-console.log(JSON.stringify({ seconds, events, peakBytes: process.resourceUsage().maxRSS * 1024 }));
+const report = () => {
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(began);
+  const peakBytes = process.resourceUsage().maxRSS * 1024;
+  console.log(JSON.stringify({ seconds, processorSeconds: (user + system) / 1e6, events, peakBytes }));
+};
+if (how === 'inspect') {
+  process.argv = [process.argv[0], 'delve-tensorboard', 'inspect', file];
+  process.on('exit', report);
+  await import('../dist/cli.js');
+} else {
+  const { readEvents } = await import('../dist/index.js');
+  for await (const _ of readEvents(file, how === 'values' ? { raw: false } : {})) events++;
+  report();
+}

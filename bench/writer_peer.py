@@ -1,6 +1,7 @@
-"""One measurement of one Python writer or reader in a process of its own, for bench/writer.mjs.
+"""One measurement of one Python writer or reader in a process of its own, for bench/writer.mjs and bench/reading.mjs.
 
-python bench/writer_peer.py <torch|tensorboardX|tensorflow|EventFileLoader|EventAccumulator> <job> <count> <logdir or file>
+python bench/writer_peer.py <writer: torch|tensorboardX|tensorflow> <job> <count> <logdir>
+python bench/writer_peer.py <reader: EventFileLoader|EventAccumulator|tbparse|tensorboard-reducer> read 0 <file>
 Prints one line of JSON: seconds, calls [p50, p99] in microseconds, bytes, peakBytes; null where the peer has no such
 summary. Exits with 3 where the peer is not installed.
 """
@@ -81,12 +82,22 @@ def peak():
 
 
 def read():
-    start = time.perf_counter()
     if who == "EventFileLoader":
         from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
         start = time.perf_counter()
         events = sum(1 for _ in EventFileLoader(place).Load())
+    elif who == "tbparse":
+        from tbparse import SummaryReader
+
+        start = time.perf_counter()
+        # Scalars in the form of TensorBoard 2 are tensors there, for which it needs TensorFlow.
+        events = len(SummaryReader(place, event_types={"tensors"}).tensors)
+    elif who == "tensorboard-reducer":
+        from tensorboard_reducer import load_tb_events
+
+        start = time.perf_counter()
+        events = sum(len(frame) for frame in load_tb_events([os.path.dirname(place)]).values())
     else:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -96,7 +107,10 @@ def read():
         tags = accumulator.Tags()
         events = sum(len(accumulator.Tensors(tag)) for tag in tags["tensors"])
         events += sum(len(accumulator.Scalars(tag)) for tag in tags["scalars"])
-    return {"seconds": time.perf_counter() - start, "events": events, "peakBytes": peak()}
+    if events == 0:
+        raise ValueError("no events were read")
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "processorSeconds": time.process_time(), "events": events, "peakBytes": peak()}
 
 
 def measure():

@@ -56,32 +56,111 @@ function writeWhole(path, text) {
   renameSync(temporary, path);
 }
 
-function buildProto() {
+/** The letters of src/encoding/message-codec.ts for the types of fields, and what those are in TypeScript. */
+const protoKinds = {
+  double: ['d', 'number'],
+  float: ['f', 'number'],
+  int32: ['i', 'number'],
+  uint32: ['u', 'number'],
+  bool: ['b', 'boolean'],
+  int64: ['l', 'number | bigint'],
+  uint64: ['w', 'number | bigint'],
+  string: ['s', 'string'],
+  bytes: ['y', 'Uint8Array'],
+};
+
+/** The messages of proto/ as tables, and their types. */
+async function buildProto() {
   const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
-  const outputs = ['src/proto/tensorboard.js', 'src/proto/tensorboard.d.ts'];
+  const outputs = ['tensorboard.messages.js', 'tensorboard.js', 'tensorboard.d.ts'].map((name) => `src/proto/${name}`);
   if (isFresh(inputs, outputs)) return;
   mkdirSync('src/proto', { recursive: true });
-  const entries = ['proto/event.proto', 'proto/graph.proto', 'proto/plugins.proto'];
-  const flags = [
-    '-t',
-    'static-module',
-    '-w',
-    'esm',
-    '-r',
-    'delve_tensorboard',
-    '--no-create',
-    '--no-convert',
-    '--no-verify',
-    '--no-delimited',
-    '--no-service',
-    '--no-typeurl',
-  ];
-  run(bin('protobufjs-cli', 'bin/pbjs'), [...flags, '--no-comments', '-o', outputs[0], ...entries]);
-  // The types need the comments, so they come from a second run.
-  const commented = 'src/proto/commented.js';
-  run(bin('protobufjs-cli', 'bin/pbjs'), [...flags, '-o', commented, ...entries]);
-  run(bin('protobufjs-cli', 'bin/pbts'), ['-o', outputs[1], commented]);
-  rmSync(commented);
+  const { default: protobuf } = await import('protobufjs');
+  const root = protobuf.loadSync(['event', 'graph', 'plugins'].map((name) => `proto/${name}.proto`)).resolveAll();
+  const [messages, enums, types] = [[], [], []];
+  const nameOf = ({ fullName }) => fullName.replace('.tensorboard.', '');
+  const typeOf = ({ resolvedType, type }, prefix) => {
+    if (resolvedType === null) return protoKinds[type][1];
+    const name = nameOf(resolvedType);
+    return `tensorboard.${resolvedType instanceof protobuf.Enum ? name : name.replace(/(\w+)$/, `${prefix}$1`)}`;
+  };
+  const visit = (holder, indent) => {
+    for (const each of holder.nestedArray) {
+      if (each instanceof protobuf.Enum) {
+        const values = Object.entries(each.values);
+        enums.push([nameOf(each), values.map(([name, number]) => `${name}=${number}`).join(' ')]);
+        const lines = values.map(([name, number]) => `${indent}  ${name} = ${number},`);
+        types.push(`${indent}enum ${each.name} {`, ...lines, `${indent}}`);
+        continue;
+      }
+      const [oneof, ...more] = each.oneofsArray;
+      if (more.length > 0) throw new Error(`${each.name} has more than one oneof, which the codec does not know`);
+      const fields = each.fieldsArray.sort((a, b) => a.id - b.id);
+      const stored = fields.map((field) => {
+        const { id, map, name, partOf, repeated, resolvedType, type } = field;
+        const mark = map ? '{' : repeated ? '*' : partOf ? '?' : '';
+        const isEnum = resolvedType instanceof protobuf.Enum;
+        if (map && (field.keyType !== 'string' || resolvedType === null)) throw new Error(`${name}: no known map`);
+        return `${name}${mark}=${id}${isEnum ? 'i' : resolvedType ? nameOf(resolvedType) : protoKinds[type][0]}`;
+      });
+      messages.push([nameOf(each), [oneof?.name ?? '', ...stored].join(' ')]);
+      const shapeOf = (field) => {
+        const one = typeOf(field, 'I');
+        return field.map ? `{ [key: string]: ${one} }` : field.repeated ? `(${one})[]` : one;
+      };
+      const given = fields.map((field) => `${indent}  ${field.name}?: ${shapeOf(field)} | null;`);
+      const unknown = `${indent}  $unknowns?: Uint8Array[];`;
+      const read = fields.map((field) => {
+        const isThere =
+          field.map || field.repeated || (!field.partOf && !(field.resolvedType instanceof protobuf.Type));
+        return `${indent}  ${field.name}${isThere ? '' : '?'}: ${shapeOf(field)}${isThere ? '' : ' | null'};`;
+      });
+      const what =
+        oneof && `${indent}  readonly ${oneof.name}?: ${oneof.oneof.map((name) => `'${name}'`).join(' | ')};`;
+      types.push(
+        `${indent}interface I${each.name} {`,
+        ...given,
+        unknown,
+        `${indent}}`,
+        `${indent}class ${each.name} {`,
+        `${indent}  constructor(properties?: tensorboard.${nameOf(each).replace(/(\w+)$/, 'I$1')});`,
+        ...read,
+        ...(what ? [what] : []),
+        unknown,
+        `${indent}}`,
+      );
+      if (each.nestedArray.length > 0) {
+        types.push(`${indent}namespace ${each.name} {`);
+        visit(each, `${indent}  `);
+        types.push(`${indent}}`);
+      }
+    }
+  };
+  visit(root.lookup('tensorboard'), '  ');
+  const constant = (name) => name.replaceAll('.', '_');
+  // What is in another message is a property of its class. Each is a constant by itself, so that bundlers leave out what is not used.
+  const nestedOf = (name) =>
+    [...messages, ...enums]
+      .filter(([other]) => other.startsWith(`${name}.`))
+      .map(([other]) => `${other.slice(name.length + 1)}: ${constant(other)}`);
+  const lines = [...enums].map(([name, text]) => [name, `enumOf('${text}')`]);
+  for (const [name, text] of messages.sort(([a], [b]) => b.split('.').length - a.split('.').length)) {
+    const held = new Set([...text.matchAll(/=\d+([A-Z][\w.]*)/g)].map(([, other]) => other));
+    const types = [...held].map((other) => (other === constant(other) ? other : `'${other}': ${constant(other)}`));
+    const nested = nestedOf(name);
+    const rest = nested.length > 0 ? `, { ${nested.join(', ')} }` : '';
+    const find = types.length > 0 || rest !== '' ? `, () => ({ ${types.join(', ')} })` : '';
+    lines.push([name, `messageOf('${text}'${find}${rest})`]);
+  }
+  const exported = ([name, code]) =>
+    `${name.includes('.') ? '' : 'export '}const ${constant(name)} = /* @__PURE__ */ ${code};\n`;
+  const origin = '// Generated from proto/ by scripts/build.mjs. Do not edit.\n';
+  writeWhole(
+    outputs[0],
+    `${origin}import { enumOf, messageOf } from '../encoding/message-codec.js';\n\n${lines.map(exported).join('')}`,
+  );
+  writeWhole(outputs[1], `${origin}export * as tensorboard from './tensorboard.messages.js';\n`);
+  writeWhole(outputs[2], `${origin}export namespace tensorboard {\n${types.join('\n')}\n}\n`);
 }
 
 function buildKernels() {
@@ -348,7 +427,7 @@ async function buildWheel() {
 
 const pluginScript = 'tensorboard-plugin/src/tensorboard_plugin_saturation/static/index.js';
 
-buildProto();
+await buildProto();
 buildKernels();
 await buildWorker('src/statistics/threads/worker.ts', ['src/kernels', 'src/statistics']);
 await buildWorker('src/output/upload-worker.ts', ['src/output', 'src/encoding', 'src/platform']);

@@ -2,12 +2,13 @@
 // compressed by gzip. Writes the table into bench/RESULTS.md.
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { rolldown } from 'rolldown';
 import { machine, writeSection } from '../bench/results.mjs';
+import { bundled } from './bundle.mjs';
 
 const imports = [
-  ['a writer', "export { SummaryWriter } from '../dist/index.js'"],
-  ['a reader', "export { readEvents } from '../dist/index.js'"],
+  ['a writer of scalars (`ScalarWriter`)', "export { ScalarWriter } from '../dist/index.js'"],
+  ['a writer of everything (`SummaryWriter`)', "export { SummaryWriter } from '../dist/index.js'"],
+  ['a reader (`readEvents`)', "export { readEvents } from '../dist/index.js'"],
   ['covariance and spectra', "export { CovarianceAccumulator, Spectrum } from '../dist/index.js'"],
   ['all of `delve-tensorboard`', "export * from '../dist/index.js'"],
   ['`delve-tensorboard/tfjs`, without TensorFlow.js', "export * from '../dist/tfjs.js'"],
@@ -19,29 +20,6 @@ const files = [
   ['the page of `serve` and `share`', 'dist/dashboard/page.js'],
   ['its worker', 'dist/dashboard/worker.js'],
 ];
-
-async function bundled(code) {
-  const entry = '\0entry';
-  const bundle = await rolldown({
-    input: entry,
-    platform: 'browser',
-    external: /^@tensorflow\//,
-    logLevel: 'silent',
-    resolve: { alias: { '#platform': new URL('../dist/platform/browser.js', import.meta.url).pathname } },
-    plugins: [
-      {
-        name: 'entry',
-        resolveId: (id, from) =>
-          id === entry ? id : from === entry ? new URL(id, import.meta.url).pathname : undefined,
-        load: (id) => (id === entry ? code : undefined),
-      },
-    ],
-  });
-  const { output } = await bundle.generate({ format: 'esm', minify: true });
-  await bundle.close();
-  // What is imported when it is first asked for is not counted.
-  return output.find(({ isEntry }) => isEntry).code;
-}
 
 const row = (name, code) =>
   `| ${name} | ${(code.length / 1000).toFixed(1)} | ${(gzipSync(code, { level: 9 }).length / 1000).toFixed(1)} |`;

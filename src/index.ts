@@ -103,4 +103,5 @@ export type { TensorOptions } from './summaries/tensor.js';
 export type { MarkdownInput, Text, TextCell } from './summaries/text.js';
 export type { VideoOptions } from './summaries/video.js';
 export type { SummaryOptions, SummaryWriterOptions } from './writer/run-writer.js';
+export { type ScalarOptions, ScalarWriter } from './writer/scalar-writer.js';
 export { SummaryWriter } from './writer/summary-writer.js';

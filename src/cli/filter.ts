@@ -1,5 +1,7 @@
 /** The command `filter`: a copy of a logdir with some of its runs, tags and steps, under other names, in one file for each run. */
+
 import { files as fileSystem } from '#platform';
+import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
 import { messageOf, printable } from '../errors.js';
 import type { DecodedSummary } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -82,14 +84,14 @@ function copied(
   const from = described.get(summary.tag);
   const lacks = isFirst && from !== undefined && from !== summary.raw && metadataOf(summary.raw) === undefined;
   if (tag === summary.tag && !lacks) return summary;
-  const value = tensorboard.Summary.Value.decode(summary.raw);
+  const value = decodeMessage(tensorboard.Summary.Value, summary.raw);
   value.tag = tag;
   if (lacks && from !== undefined) value.metadata = metadataOf(from);
-  return { ...summary, tag, raw: tensorboard.Summary.Value.encode(value).finish() };
+  return { ...summary, tag, raw: encodeMessage(tensorboard.Summary.Value, value) };
 }
 
 function metadataOf(raw: Uint8Array): tensorboard.ISummaryMetadata | undefined {
-  return tensorboard.Summary.Value.decode(raw).metadata ?? undefined;
+  return decodeMessage(tensorboard.Summary.Value, raw).metadata ?? undefined;
 }
 
 /** The first and the last step of `10..20`, `10..`, `..20` or `10`. */

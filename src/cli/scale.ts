@@ -1,7 +1,7 @@
 /** The commands `run-node` and `scale`: a plan's nodes as the tasks of array jobs or of a queue, how far it is, and its answer as a run. */
 import { environment } from '#platform';
 import { describe, messageOf, printable } from '../errors.js';
-import { openBucket } from '../reader/places.js';
+import { openBucket } from '../reader/remote-files.js';
 import { type BullmqEngine, bullmqEngine, type QueueStatus } from '../scale/bullmq-engine.js';
 import { folderPartials, objectPartials, type PartialStore } from '../scale/partial-store.js';
 import { type Json, levelsOf, nameOf, type Plan, type PlanNode, plan, readPlan, rootOf } from '../scale/plan.js';

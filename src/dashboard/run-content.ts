@@ -1,5 +1,5 @@
 import type { AudioValue, HistogramValue, ImagesValue, SummaryValue, TextValue } from '../event/event.js';
-import { type RunFile, scanRun } from '../reader/shown-points.js';
+import { type RunFile, type RunReading, scanRun } from '../reader/shown-points.js';
 import { historyOf } from '../saturation/runs.js';
 import { packRuns } from '../view/packed-runs.js';
 import { outlineOf, runsOfHistory } from '../view/run-data.js';
@@ -152,8 +152,18 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
     if (known === undefined) tags.set(tag, (known = new Kept(most[kind])));
     known.add(point);
   };
-  await scanRun(files, { complain: (message) => complaints.push(message) }, (event, isShown) => {
-    for (const [index, { tag, plugin, value, displayName, description }] of (event.summary ?? []).entries()) {
+  const reading: RunReading = {
+    complain: (message) => void complaints.push(message),
+    keepsRaw: false,
+    startOver: () => {
+      for (const seen of [texts, scalars, undecoded, ...Object.values(kept)]) seen.clear();
+      hparams = undefined;
+    },
+  };
+  await scanRun(files, reading, (event, isShown) => {
+    const { summary = [] } = event;
+    for (let index = 0; index < summary.length; index++) {
+      const { tag, plugin, value, displayName, description } = summary[index];
       if ((displayName || description) && !texts.has(tag)) texts.set(tag, { displayName, description });
       if (plugin === 'hparams') {
         hparams = withHparams(hparams, value);

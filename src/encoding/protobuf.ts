@@ -1,11 +1,8 @@
 /**
- * Protocol-buffer messages. They are written through protobufjs (`encodeMessage` if they hold text of a user's), and read
- * in two ways: whole messages of `src/proto` through protobufjs (`decodeMessage`), and field by field through a cursor that
- * allocates nothing (`WireReader`) for the few messages that a file holds millions of, or whose claims are checked before
- * anything is allocated.
+ * Protocol-buffer messages, read field by field through a cursor that allocates nothing (`WireReader`): for the few messages that a
+ * file holds millions of, or whose claims are checked before anything is allocated. Whole messages of `src/proto` are written and
+ * read by `message-codec.ts`.
  */
-import protobuf from 'protobufjs/minimal.js';
-import { messageOf } from '../errors.js';
 
 /**
  * Bytes are not a protocol-buffer message, so that every parser refuses the record that holds them. Any other error of a
@@ -13,62 +10,12 @@ import { messageOf } from '../errors.js';
  */
 export class MalformedMessageError extends RangeError {}
 
-/** A message type of `src/proto`, as what decodes it. */
-export interface MessageType<T> {
-  decode(reader: protobuf.Reader): T;
-}
-
-/** A message type of `src/proto`, as what encodes it. */
-interface EncodedType<T> {
-  encode(message: T, writer: protobuf.Writer): protobuf.Writer;
-}
-
 /**
  * Text with every lone surrogate replaced by U+FFFD. A lone surrogate has no UTF-8, and text that is not UTF-8 makes
  * TensorBoard's Rust loader give up the file, and its dashboards fail for all runs.
  */
 export function wellFormed(text: string): string {
   return /\p{Surrogate}/u.test(text) ? new TextDecoder().decode(new TextEncoder().encode(text)) : text;
-}
-
-/** protobufjs writes a lone surrogate as three bytes that no parser of protobuf takes. */
-class WellFormedWriter extends protobuf.Writer {
-  override string(value: string): protobuf.Writer {
-    return super.string(wellFormed(value));
-  }
-}
-
-/** Encodes a message that holds text of a user's. Text that is not well-formed is repaired. */
-export function encodeMessage<T>(type: EncodedType<T>, message: T): Uint8Array {
-  return type.encode(message, new WellFormedWriter()).finish();
-}
-
-/**
- * Decodes a message. Fields that this package does not know are dropped.
- *
- * @throws MalformedMessageError if the bytes are not that message
- */
-export function decodeMessage<T>(type: MessageType<T>, bytes: Uint8Array): T {
-  const reader = protobuf.Reader.create(bytes);
-  reader.discardUnknown = true;
-  try {
-    return type.decode(reader);
-  } catch (cause) {
-    throw new MalformedMessageError(messageOf(cause), { cause });
-  }
-}
-
-/** Longer bytes are not decoded by `tryDecodeMessage`: a few bytes of a file may take a hundred in memory. */
-const maxTriedBytes = 2 ** 24;
-
-/** Decodes a message that may be absent; returns undefined if the bytes are empty, too many, or not that message. */
-export function tryDecodeMessage<T>(type: MessageType<T>, bytes: Uint8Array): T | undefined {
-  if (bytes.length === 0 || bytes.length > maxTriedBytes) return undefined;
-  try {
-    return decodeMessage(type, bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -90,7 +37,6 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 
 const noBytes: Uint8Array = new Uint8Array(0);
-const noView: DataView = new DataView(noBytes.buffer);
 
 /** Groups nested deeper than this are refused, as protobuf's own parsers do. */
 const maxGroupDepth = 100;
@@ -121,13 +67,14 @@ export class WireReader {
   rangeStart = 0;
   /** Where the contents of the last `range()` end. */
   rangeEnd = 0;
-  #view: DataView = noView;
+  /** Of `bytes`; most messages hold no number for which it is needed. */
+  #view: DataView | undefined;
 
   /** Starts on the message in `bytes[start, end)`. */
   open(bytes: Uint8Array, start: number, end: number): void {
     if (bytes !== this.bytes) {
       this.bytes = bytes;
-      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.#view = undefined;
     }
     this.position = start;
     this.end = end;
@@ -181,13 +128,13 @@ export class WireReader {
   /** Reads a float64. */
   double(): number {
     const start = this.#advance(8);
-    return this.#view.getFloat64(start, true);
+    return this.#viewOfBytes().getFloat64(start, true);
   }
 
   /** Reads a float32. */
   float(): number {
     const start = this.#advance(4);
-    return this.#view.getFloat32(start, true);
+    return this.#viewOfBytes().getFloat32(start, true);
   }
 
   /** Steps over the contents of a string, bytes or message field; `rangeStart` and `rangeEnd` say where they are. */
@@ -239,6 +186,12 @@ export class WireReader {
       default:
         throw new MalformedMessageError(`field ${number} has the wire type ${wireType}`);
     }
+  }
+
+  #viewOfBytes(): DataView {
+    if (this.#view !== undefined) return this.#view;
+    const { buffer, byteOffset, byteLength } = this.bytes;
+    return (this.#view = new DataView(buffer, byteOffset, byteLength));
   }
 
   /** Steps over `length` bytes; returns where they begin. */

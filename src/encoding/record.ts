@@ -7,7 +7,7 @@
  */
 import { CorruptRecordError, messageOf } from '../errors.js';
 import { readUint32 } from './bytes.js';
-import { containerOf, Inflater } from './containers.js';
+import { containerOf } from './containers.js';
 import { maskedCrc32c } from './crc32c.js';
 
 /** Length (8 bytes) and its masked CRC-32C (4 bytes) precede a record's payload. */
@@ -70,6 +70,27 @@ export function* payloadsOf(records: Uint8Array): Iterable<Uint8Array> {
 const maxIdleBytes = 1 << 20;
 const empty = new Uint8Array(0);
 
+/** What unpacks a stream, as `Inflater` does. */
+interface Unpacker {
+  readonly pendingBytes: number;
+  push(chunk: Uint8Array): void;
+  next(): Uint8Array | undefined;
+}
+
+/**
+ * A stream is packed, and its reader has nothing to unpack it with. Nothing was read of it: give the reader what unpacks it
+ * (`unpackWith`), and go on.
+ */
+export class PackedStream extends Error {
+  readonly container: 'gzip' | 'zlib';
+
+  /** @param container what it is packed in */
+  constructor(container: 'gzip' | 'zlib') {
+    super(`a ${container} stream`);
+    this.container = container;
+  }
+}
+
 /**
  * Splits a stream of bytes into the payloads of its records and verifies both checksums of each. A stream that is a gzip
  * file or a zlib stream is unpacked; positions are then those of what is unpacked.
@@ -93,8 +114,9 @@ export class RecordReader {
   readonly #maxRecordBytes: number;
   readonly #file: string | undefined;
   readonly #unpacks: boolean;
+  readonly #unpacker: ((container: 'gzip' | 'zlib') => Unpacker) | undefined;
   /** Unpacks what is pushed, if it is packed. */
-  #inflater: Inflater | undefined;
+  #inflater: Unpacker | undefined;
   /** Position in `bytes` of the next record's first byte. */
   #position = 0;
   /** Where the bytes that have arrived end in `bytes`. */
@@ -108,14 +130,23 @@ export class RecordReader {
   /**
    * @param options `maxRecordBytes`: the longest payload accepted, 1 GiB by default. `offset`: position in the source of
    * the first byte that will be pushed, 0 by default. `file`: the source's name in errors. `unpacks`: whether packed
-   * streams are unpacked, true by default; otherwise they are damage.
+   * streams are unpacked, true by default; otherwise they are damage. `unpacker` makes what unpacks them.
    */
-  constructor(options: { maxRecordBytes?: number; offset?: number; file?: string; unpacks?: boolean } = {}) {
+  constructor(
+    options: {
+      maxRecordBytes?: number;
+      offset?: number;
+      file?: string;
+      unpacks?: boolean;
+      unpacker?: (container: 'gzip' | 'zlib') => Unpacker;
+    } = {},
+  ) {
     this.#maxRecordBytes = options.maxRecordBytes ?? maxPayloadBytes;
     this.#nextOffset = options.offset ?? 0;
     this.recordOffset = this.#nextOffset;
     this.#file = options.file;
     this.#unpacks = options.unpacks ?? true;
+    this.#unpacker = options.unpacker;
   }
 
   /** Position in the source of the first byte after the last whole record. */
@@ -157,7 +188,7 @@ export class RecordReader {
   /**
    * Moves to the next record; returns false when more bytes are needed.
    *
-   * @throws CorruptRecordError if a checksum does not match or the length is above the limit
+   * @throws CorruptRecordError if a checksum does not match or the length is above the limit; PackedStream
    */
   next(): boolean {
     let position = this.#position;
@@ -212,7 +243,7 @@ export class RecordReader {
   /**
    * Begins to unpack the stream if it is packed; returns false if it is not.
    *
-   * @throws CorruptRecordError if it is packed in a way that cannot be unpacked here
+   * @throws CorruptRecordError if it is packed in a way that cannot be unpacked here; PackedStream
    */
   #enterContainer(): boolean {
     const container = containerOf(this.bytes, this.#position, this.#filled);
@@ -221,13 +252,20 @@ export class RecordReader {
     if (command) throw this.#damage(`this is a ${name} file: unpack it first (${command})`);
     if (this.#inflater) throw this.#damage(`this is a ${name} file in a packed file: unpack it first`);
     if (!this.#unpacks) throw this.#damage(`this is a ${name} file, which cannot be followed: read it without follow`);
-    this.#inflater = new Inflater(name as 'gzip' | 'zlib');
+    const packed = name as 'gzip' | 'zlib';
+    if (this.#unpacker === undefined) throw new PackedStream(packed);
+    this.unpackWith(this.#unpacker(packed));
+    return true;
+  }
+
+  /** Unpacks the stream, of which `next()` has just said that it is packed. */
+  unpackWith(unpacker: Unpacker): void {
+    this.#inflater = unpacker;
     this.#inflater.push(this.bytes.subarray(this.#position, this.#filled));
     this.bytes = empty;
     this.#buffer = empty;
     this.#position = 0;
     this.#filled = 0;
-    return true;
   }
 
   /** Unpacks more bytes; returns false if the stream is not packed, or all that has been pushed of it is unpacked. */
@@ -260,6 +298,12 @@ export class RecordReader {
     this.#position = 0;
     this.#filled = pending;
   }
+}
+
+/** The damage of a record that has sound checksums and cannot be decoded. */
+export function undecodable(cause: unknown, records: RecordReader, file: string | undefined): CorruptRecordError {
+  const reason = `it is not an event: ${messageOf(cause)}`;
+  return new CorruptRecordError(reason, records.recordOffset, file, { cause });
 }
 
 function hex(value: number): string {

@@ -2,7 +2,8 @@
  * What `addEvent` lets through. An event of a caller's own is written as it is, so it is checked against everything that
  * would stop one of TensorBoard's loaders, or keep a dashboard from showing other events.
  */
-import { decodeMessage, WireReader, WireType, wellFormed } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
+import { WireReader, WireType, wellFormed } from '../encoding/protobuf.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { checkEventBytes, checkStep, checkTag, checkWallTime, maxTextLength } from './check-arguments.js';
@@ -108,7 +109,7 @@ function checkBytes(bytes: unknown, option: string, name: MessageName): void {
 function blobSummary(tag: string, pluginName: string): StoredSummary {
   const metadata = new tensorboard.SummaryMetadata({ pluginData: { pluginName }, dataClass: 3 });
   const tensor = { dtype: 7, tensorShape: { dim: [{ size: 1 }] }, stringVal: [empty] };
-  return { tag, metadata, field: 8, bytes: tensorboard.TensorProto.encode(tensor).finish() };
+  return { tag, metadata, field: 8, bytes: encodeMessage(tensorboard.TensorProto, tensor) };
 }
 
 /** The error for a summary that would stop a loader or a dashboard. */

@@ -2,24 +2,35 @@
  * Events and steps between this package's form and protobuf's, in both directions; `reader/event-decoder.ts` decodes the
  * events of a file.
  */
-import Long from 'long';
-import protobuf from 'protobufjs/minimal.js';
+
+import { concat } from '../encoding/bytes.js';
+import { decodeMessage, encodeMessage, lengthDelimited } from '../encoding/message-codec.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { Step, TensorBoardEvent } from './event.js';
 
 /** The states of a session, at the positions that are their numbers in SessionLog.SessionStatus. */
 export const sessionStatuses = ['unspecified', 'start', 'stop', 'checkpoint'] as const;
 
-/** A step as protobufjs takes an int64: a number if that is exact, otherwise a Long. */
-export function stepProto(step: Step): number | Long {
-  if (Number.isSafeInteger(step)) return step as number;
-  const wide = BigInt(step);
-  return new Long(Number(BigInt.asIntN(32, wide)), Number(BigInt.asIntN(32, wide >> 32n)));
+/** The version of the format, which the first record of every file says. */
+export const fileVersion = 'brain.Event:2';
+
+/** The event that begins every file. */
+export function encodeFirstEvent(): Uint8Array {
+  return encodeMessage(tensorboard.Event, {
+    wallTime: Date.now() / 1000,
+    fileVersion,
+    sourceMetadata: { writer: 'delve-tensorboard' },
+  });
+}
+
+/** A step as an int64 is encoded: a number if that is exact, otherwise a bigint. */
+export function stepProto(step: Step): number | bigint {
+  return Number.isSafeInteger(step) ? step : BigInt(step);
 }
 
 /** Encodes an event that holds a summary. */
 export function encodeSummaryEvent(wallTime: number, step: Step, value: tensorboard.Summary.IValue[]): Uint8Array {
-  return tensorboard.Event.encode({ wallTime, step: stepProto(step), summary: { value } }).finish();
+  return encodeMessage(tensorboard.Event, { wallTime, step: stepProto(step), summary: { value } });
 }
 
 /** Encodes any event. Its summaries are written as `raw` holds them, so what was read is written back unchanged. */
@@ -39,20 +50,16 @@ export function encodeEvent(event: TensorBoardEvent): Uint8Array {
       msg: sessionLog.message ?? '',
     };
   }
-  const writer = tensorboard.Event.encode(message);
   if (event.summary !== undefined) {
-    writer.uint32((5 << 3) | 2).fork();
-    for (const { raw } of event.summary) writer.uint32((1 << 3) | 2).bytes(raw);
-    writer.ldelim();
+    const values = concat(event.summary.flatMap(({ raw }) => [lengthDelimited(1, raw.length), raw]));
+    message.$unknowns = [lengthDelimited(5, values.length), values];
   }
-  return writer.finish();
+  return encodeMessage(tensorboard.Event, message);
 }
 
 /** Decodes an event for encoding it again: fields that this package does not know are kept. */
 export function decodeWhole(payload: Uint8Array): tensorboard.Event {
-  const reader = protobuf.Reader.create(payload);
-  reader.discardUnknown = false;
-  return tensorboard.Event.decode(reader);
+  return decodeMessage(tensorboard.Event, payload, { keepUnknown: true });
 }
 
 /**

@@ -21,7 +21,7 @@ export function scalarBody(tag: string): Uint8Array {
 }
 
 /**
- * Writes the record of a scalar's event by hand, byte for byte what protobufjs makes of it (a test compares them), at a
+ * Writes the record of a scalar's event by hand, byte for byte what `encodeSummaryEvent` makes of it (a test compares them), at a
  * fraction of the cost. There must be room for `body.length + scalarRecordBytes`.
  * Field numbers: proto/event.proto.
  *

@@ -206,7 +206,8 @@ export class HttpStore implements ObjectStore {
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
-    return this.#head(key);
+    const found = await this.#head(key);
+    return found && { key, size: found.size };
   }
 
   async remove(key: string): Promise<void> {

@@ -42,6 +42,51 @@ export interface RecordSource {
   close(): Promise<void>;
 }
 
+/** Wraps the file system's error about one file of a run: the others may still be read. */
+export class FileError extends Error {
+  /** How far the file has been read. */
+  readonly offset: number;
+
+  constructor(offset: number, cause: unknown) {
+    super('', { cause });
+    this.offset = offset;
+  }
+}
+
+/** A source that is made when it is first read, by what is loaded for it then: bundles of programs that read bytes need none of it. */
+export class LaterSource implements RecordSource {
+  readonly #make: () => Promise<RecordSource>;
+  readonly #none = new RecordReader();
+  #source: RecordSource | undefined;
+  #isClosed = false;
+
+  constructor(make: () => Promise<RecordSource>) {
+    this.#make = make;
+  }
+
+  get records(): RecordReader {
+    return this.#source?.records ?? this.#none;
+  }
+
+  get file(): string | undefined {
+    return this.#source?.file;
+  }
+
+  async more(): Promise<boolean> {
+    this.#source ??= await this.#make();
+    return this.#isClosed ? false : this.#source.more();
+  }
+
+  async skipFile(): Promise<boolean> {
+    return this.#source?.skipFile() ?? false;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#source?.close();
+  }
+}
+
 /** One stream of bytes: from memory, a Blob, a response, a stream, an iterable. */
 export class ByteSource implements RecordSource {
   readonly file = undefined;

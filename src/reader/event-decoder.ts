@@ -1,8 +1,9 @@
 /**
  * From the payload of a record to a TensorBoardEvent. A scalar's event, of which a file may hold millions, is read field by
- * field here; a tensor of another plugin goes to `summaries/plugins.ts` and everything else to protobufjs.
+ * field here; a tensor of another plugin goes to `summaries/plugins.ts` and everything else to `encoding/message-codec.ts`.
  */
-import { decodeMessage, MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
+import { decodeMessage } from '../encoding/message-codec.js';
+import { MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
@@ -10,7 +11,10 @@ import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
 import { ReadTags } from './read-tags.js';
 
-const { LogMessage, SessionLog, SourceMetadata, TaggedRunMetadata } = tensorboard;
+const LogMessage = tensorboard.LogMessage;
+const SessionLog = tensorboard.SessionLog;
+const SourceMetadata = tensorboard.SourceMetadata;
+const TaggedRunMetadata = tensorboard.TaggedRunMetadata;
 
 /** More summaries of one event are left out: two bytes of a file can stand for a summary of hundreds of bytes in memory. */
 const maxSummaries = 2 ** 17;

@@ -2,13 +2,12 @@
  * The door of the reader. `readEvents` takes any input, pulls bytes from it as records are asked for, and decides what a
  * damaged record means; cutting bytes into records is `encoding/record.ts`, decoding a record is `event-decoder.ts`.
  */
+import { PackedStream, undecodable } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
-import { ByteSource, chunksOf, type EventInput, type RecordSource } from './byte-source.js';
+import { ByteSource, chunksOf, type EventInput, FileError, LaterSource, type RecordSource } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
 import { isRemote, sourcePath } from './places.js';
-import { FileError, RunFiles } from './run-files.js';
-import { undecodable } from './scan.js';
 
 /** Options of `readEvents`. */
 export interface ReadEventsOptions {
@@ -78,7 +77,11 @@ export function readEvents(
     const path = sourcePath(source, 'readEvents');
     const interval = pollInterval ?? (isRemote(path) ? remotePollInterval : defaults.pollInterval);
     const wait = () => sleep(interval, ended.signal);
-    return new EventIterator(new RunFiles(path, follow, maxRecordBytes, wait), options, ended);
+    const files = new LaterSource(async () => {
+      const { RunFiles } = await import('./run-files.js');
+      return new RunFiles(path, follow, maxRecordBytes, wait);
+    });
+    return new EventIterator(files, options, ended);
   }
   const open = chunksOf(source);
   if (!open) {
@@ -171,6 +174,13 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
   }
 
   async #afterError(error: unknown): Promise<IteratorResult<TensorBoardEvent>> {
+    if (error instanceof PackedStream) {
+      // Few files are packed: what unpacks them is loaded then.
+      const { records } = this.#source;
+      const { Inflater } = await import('../encoding/inflate.js');
+      records.unpackWith(new Inflater(error.container));
+      return this.#readOn();
+    }
     let reason = error instanceof FileError ? error.cause : error;
     const damage = this.#damageOf(error);
     if (damage) {

@@ -5,7 +5,8 @@
  * scalar's record. Of tags whose bytes have one hash only one is found that way, so that a file cannot fill a bucket.
  */
 import { equalBytes, fnv1a } from '../encoding/bytes.js';
-import { decodeMessage, readUtf8 } from '../encoding/protobuf.js';
+import { decodeMessage } from '../encoding/message-codec.js';
+import { readUtf8 } from '../encoding/protobuf.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { PluginMetadata } from '../summaries/plugins.js';
 

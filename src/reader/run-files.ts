@@ -8,7 +8,7 @@ import { crc32c } from '../encoding/crc32c.js';
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf, namesOf } from '../errors.js';
 import type { OpenFile } from '../platform/platform.js';
-import type { RecordSource } from './byte-source.js';
+import { FileError, type RecordSource } from './byte-source.js';
 import { sourceFiles, sourcePath } from './places.js';
 
 /** Bytes read from a file at a time. */
@@ -96,17 +96,6 @@ export async function walkRuns(
 
 /** How many folders are looked into for runs below one that is none. */
 const maxLooks = 1000;
-
-/** Wraps the file system's error about one file of a run: the others may still be read. */
-export class FileError extends Error {
-  /** How far the file has been read. */
-  readonly offset: number;
-
-  constructor(offset: number, cause: unknown) {
-    super('', { cause });
-    this.offset = offset;
-  }
-}
 
 /** Reads an open file chunk by chunk; while one chunk is used, the next one is read. */
 export class ChunkReader {

@@ -3,8 +3,9 @@
  * the damage is, how much of a record was cut off. The commands `inspect` and `verify` read files of a file system this
  * way, and a writer that purges reads pieces that come synchronously; `readEvents` is for everything else.
  */
-import { RecordReader } from '../encoding/record.js';
-import { CorruptRecordError, messageOf } from '../errors.js';
+import { Inflater } from '../encoding/inflate.js';
+import { RecordReader, undecodable } from '../encoding/record.js';
+import { CorruptRecordError } from '../errors.js';
 import { sourceFiles } from './places.js';
 import { ChunkReader } from './run-files.js';
 
@@ -94,12 +95,6 @@ export function scanPieces<T>(
   return scan;
 }
 
-/** The damage of a record that has sound checksums and cannot be decoded. */
-export function undecodable(cause: unknown, records: RecordReader, file: string | undefined): CorruptRecordError {
-  const reason = `it is not an event: ${messageOf(cause)}`;
-  return new CorruptRecordError(reason, records.recordOffset, file, { cause });
-}
-
 /** A scan under way. */
 class PieceScan<T> implements Scan {
   records = 0;
@@ -110,7 +105,7 @@ class PieceScan<T> implements Scan {
   readonly #file: string | undefined;
 
   constructor(decoder: RecordDecoder<T>, visit: (decoded: T, offset: number) => void, file?: string) {
-    this.#reader = new RecordReader({ file });
+    this.#reader = new RecordReader({ file, unpacker: (container) => new Inflater(container) });
     this.#decoder = decoder;
     this.#visit = visit;
     this.#file = file;

@@ -1,3 +1,4 @@
+import { decodeMessage } from '../encoding/message-codec.js';
 import type { DecodedSummary, Step } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type IntrinsicDimensionRule, Spectrum } from '../statistics/spectrum.js';
@@ -123,7 +124,7 @@ export class EigenvaluesReader {
 /** What a tag's metadata says; nothing if the event holds no metadata, or none that this version can read. */
 function contentOf(raw: Uint8Array): Partial<EigenvaluesContent> {
   try {
-    const { metadata } = tensorboard.Summary.Value.decode(raw);
+    const { metadata } = decodeMessage(tensorboard.Summary.Value, raw);
     const content: unknown = JSON.parse(new TextDecoder().decode(metadata?.pluginData?.content ?? new Uint8Array()));
     return typeof content === 'object' && content !== null ? content : {};
   } catch {

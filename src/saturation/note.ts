@@ -1,3 +1,4 @@
+import { encodeMessage } from '../encoding/message-codec.js';
 import type { Step, SummaryValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { IntrinsicDimensionRule, SaturationBounds } from '../statistics/spectrum.js';
@@ -166,7 +167,7 @@ function writeJson(run: SummaryWriter, tag: string, kind: string, json: string, 
     pluginData: { pluginName: notePlugin, content: utf8.encode(JSON.stringify({ version: noteVersion, kind })) },
     dataClass: DataClass.tensor,
   };
-  const raw = tensorboard.Summary.Value.encode({ tag, tensor: stringTensor([json], []), metadata }).finish();
+  const raw = encodeMessage(tensorboard.Summary.Value, { tag, tensor: stringTensor([json], []), metadata });
   const value = { dtype: 'string', shape: [], data: [utf8.encode(json)] };
   run.addEvent({ wallTime: Date.now() / 1000, step, summary: [{ tag, plugin: notePlugin, value, raw }] });
 }

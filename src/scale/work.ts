@@ -1,6 +1,6 @@
 import { describe, messageOf } from '../errors.js';
 import { kernelsName, useKernels } from '../kernels/kernels.js';
-import { sha256, turn } from '../platform/partial-files.js';
+import { packageVersion, sha256, turn } from '../platform/partial-files.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import {
   DamagedPartialError,
@@ -118,12 +118,16 @@ const healings = 5;
  * Makes the partial of a node, or finds that it stands: idempotent, and what it needs of other nodes it makes if it is missing or
  * damaged. The kernels of the plan are this thread's from then on (see `useKernels`).
  *
- * @throws RangeError if the plan has no such node, or its kernels do not run here; PlanError if a shard fails;
+ * @throws RangeError if the plan has no such node, its kernels do not run here, or another version of this package made it; PlanError if a shard fails;
  * RefusedPartialError for partials that are forged or have other numerics; the signal's reason; the store's error if it goes on
  * failing
  */
 export async function workOn(of: Plan, node: PlanNode, options: WorkOptions): Promise<NodeReport> {
   checkNode(of, node, 'workOn');
+  const version = packageVersion();
+  if (of.version !== version) {
+    throw new RangeError(`workOn: expected a plan of this version, ${version}, got one of ${of.version}`);
+  }
   if (kernelsName() !== of.numerics.kernels) useKernels(of.numerics.kernels);
   return new Worker(of, options).ensure(node);
 }

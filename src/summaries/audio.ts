@@ -1,5 +1,5 @@
 /** Audio: samples are written as WAV files, and clips of whichever encoding are read back as files. */
-import { decodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage, tryDecodeMessage } from '../encoding/message-codec.js';
 import { describe } from '../errors.js';
 import type { AudioValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -7,7 +7,8 @@ import { type Later, type Numbers, type NumericArray, outsideRange, readNumbers,
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { stringTensor, textOf } from './tensor.js';
 
-const { AudioPluginData, Summary } = tensorboard;
+const AudioPluginData = tensorboard.AudioPluginData;
+const Summary = tensorboard.Summary;
 
 /** Options of addAudio. */
 export interface AudioOptions {
@@ -40,7 +41,7 @@ export function audioSummary(samples: Numbers, options: AudioOptions = {}, call 
     return {
       plugin: 'audio',
       // Without the encoding TensorBoard serves the file as application/octet-stream, which no player accepts.
-      content: AudioPluginData.encode({ encoding: AudioPluginData.Encoding.WAV }).finish(),
+      content: encodeMessage(AudioPluginData, { encoding: AudioPluginData.Encoding.WAV }),
       dataClass: DataClass.blobSequence,
       // [n], not TF2's [n, 2] with labels: the Python loader takes a label for a second sample if there is a data class.
       tensor: stringTensor(

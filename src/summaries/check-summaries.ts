@@ -4,12 +4,51 @@
  * tag suffers from is accepted, so that what was read from a file can be written back.
  * Source: tensorboard/{data_compat,dataclass_compat}.py and tensorboard/backend/event_processing/data_provider.py
  */
-import { decodeMessage, WireReader } from '../encoding/protobuf.js';
+import { decodeMessage } from '../encoding/message-codec.js';
+import { WireReader } from '../encoding/protobuf.js';
 import { harmful, type StoredSummary } from '../event/check-event.js';
-import { checkMessage } from '../event/messages.js';
+import type { SummaryValue, TensorValue } from '../event/event.js';
+import { checkMessage, type MessageName } from '../event/messages.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { type Plugin, pluginByField, plugins } from './plugins.js';
+import { checkLayout } from './custom-scalars.js';
+import { decodeHistogram } from './histogram.js';
+import { checkHparams } from './hparams.js';
+import { checkMesh } from './mesh.js';
+import { pluginByField, plugins } from './plugins.js';
+import { checkCounts } from './pr-curve.js';
+import { decodeScalar } from './scalar.js';
 import { decodeTensor, textOf } from './tensor.js';
+
+/** What the dashboard of a plugin needs so that it shows other tags and runs, too. */
+interface Demands {
+  /** The message in `plugin_data.content` that the dashboard decodes, if it decodes one. */
+  readonly content?: MessageName;
+  /** Throws if a well-formed content would keep the dashboard from showing other tags. */
+  readonly checkContent?: (content: Uint8Array, tag: string) => void;
+  /** Throws if a tensor of the plugin would keep the dashboard from showing other tags or runs. */
+  readonly checkTensor?: (tensor: TensorValue, tag: string) => void;
+}
+
+/** A check that a tensor has the plugin's form, for dashboards that ask for a tag of all runs at once. */
+function checkForm(decode: (tensor: TensorValue) => SummaryValue | undefined, form: string): Demands['checkTensor'] {
+  return (tensor) => {
+    if (decode(tensor) !== undefined) return;
+    throw new RangeError(`expected ${form}, got a ${tensor.dtype} tensor of the shape [${tensor.shape.join(', ')}]`);
+  };
+}
+
+/** The demands of the plugins that have some. */
+const demands: ReadonlyMap<string, Demands> = new Map<string, Demands>([
+  ['scalars', { content: 'ScalarPluginData', checkTensor: checkForm(decodeScalar, 'one number') }],
+  ['images', { content: 'ImagePluginData' }],
+  ['histograms', { content: 'HistogramPluginData', checkTensor: checkForm(decodeHistogram, 'k x 3 numbers') }],
+  ['audio', { content: 'AudioPluginData' }],
+  ['text', { content: 'TextPluginData' }],
+  ['pr_curves', { content: 'PrCurvePluginData', checkTensor: checkCounts }],
+  ['mesh', { content: 'mesh.MeshPluginData', checkContent: checkMesh }],
+  ['hparams', { content: 'hparams.HParamsPluginData', checkContent: checkHparams }],
+  ['custom_scalars', { checkTensor: checkLayout }],
+]);
 
 /** What the first summary of a tag says about all of them. */
 interface TagKind {
@@ -103,7 +142,7 @@ function isListed({ plugin, dataClass }: TagKind): boolean {
 function checkContent({ pluginData }: tensorboard.ISummaryMetadata, tag: string): void {
   const name = pluginData?.pluginName ?? '';
   const content = pluginData?.content ?? new Uint8Array(0);
-  const plugin = plugins.get(name);
+  const plugin = demands.get(name);
   // Early versions of these two plugins kept JSON there.
   const isJson = (name === 'histograms' || name === 'text') && textOf(content) === '{}';
   if (plugin?.content === undefined || isJson) return;
@@ -126,9 +165,10 @@ function checkTensor(bytes: Uint8Array, tag: string, kind: TagKind | undefined):
 }
 
 /** The check of the plugin that shows a tag; undefined if none shows it, or it has no check. */
-function checkTensorOf({ plugin, dataClass }: TagKind): Plugin['checkTensor'] {
+function checkTensorOf({ plugin, dataClass }: TagKind): Demands['checkTensor'] {
   const row = plugins.get(plugin);
-  return row !== undefined && (dataClass || row.dataClass) === row.dataClass ? row.checkTensor : undefined;
+  const isShown = row !== undefined && (dataClass || row.dataClass) === row.dataClass;
+  return isShown ? demands.get(plugin)?.checkTensor : undefined;
 }
 
 /** The lengths of a tensor's dimensions, as they are stored. */

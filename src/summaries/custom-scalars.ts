@@ -1,5 +1,5 @@
 /** The layout of TensorBoard's custom scalars dashboard: which scalar tags its charts show together. */
-import { encodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
+import { encodeMessage, tryDecodeMessage } from '../encoding/message-codec.js';
 import { describe } from '../errors.js';
 import type { CustomScalarsValue, TensorValue } from '../event/event.js';
 import { checkMessage } from '../event/messages.js';

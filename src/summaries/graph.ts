@@ -1,5 +1,5 @@
 /** Graphs of models, as GraphDef bytes, for TensorBoard's graphs dashboard. */
-import { encodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
 import { checkAttached, describe } from '../errors.js';
 import { checkMessage } from '../event/messages.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -39,7 +39,7 @@ function checkGraphDef(bytes: Uint8Array, call: string): Uint8Array {
   let nodes = 0;
   try {
     checkMessage('GraphDef', bytes);
-    nodes = tensorboard.GraphDef.decode(bytes).node.length;
+    nodes = decodeMessage(tensorboard.GraphDef, bytes).node.length;
   } catch (cause) {
     throw new TypeError(`${call}: expected the bytes of a GraphDef, got ${bytes.length} bytes that are none`, {
       cause,

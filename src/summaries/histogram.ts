@@ -2,7 +2,7 @@
  * Histograms: values are counted into buckets as TF2 counts them, or buckets counted by the caller are checked; both are
  * written as a float64 tensor, and read back from that or from the HistogramProto of TF1.
  */
-import { decodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage } from '../encoding/message-codec.js';
 import { checkAttached, describe } from '../errors.js';
 import type { HistogramValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';

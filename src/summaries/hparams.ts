@@ -2,7 +2,8 @@
  * Hyperparameters: a session's values and end, and optionally the experiment all sessions belong to. All of it is in the
  * summaries' metadata; their tensors are empty.
  */
-import { decodeMessage, encodeMessage, tryDecodeMessage, wellFormed } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage, tryDecodeMessage } from '../encoding/message-codec.js';
+import { wellFormed } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import { checkText, secondsOf } from '../event/check-arguments.js';
 import type { HparamsValue, TensorValue } from '../event/event.js';
@@ -65,7 +66,8 @@ export interface HparamsOptions {
  */
 export type Hparams = Readonly<Record<string, Hparam | null | undefined>>;
 
-const { HparamDataType, HParamsPluginData } = tensorboard;
+const HparamDataType = tensorboard.HparamDataType;
+const HParamsPluginData = tensorboard.HParamsPluginData;
 
 /** Every tag that the hparams plugin reads begins with this; its summaries carry the rest as suffix. */
 export const hparamsTag = '_hparams_/';

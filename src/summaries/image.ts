@@ -4,7 +4,7 @@
  */
 import { drawSvg } from '#platform';
 import { encodePng } from '../drawing/png.js';
-import { decodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage } from '../encoding/message-codec.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
 import type { ImagesValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';

@@ -1,5 +1,5 @@
 /** Meshes and point clouds: one tensor each for vertices, faces and colors, under tags that differ in their suffix. */
-import { decodeMessage, encodeMessage, tryDecodeMessage } from '../encoding/protobuf.js';
+import { decodeMessage, encodeMessage, tryDecodeMessage } from '../encoding/message-codec.js';
 import type { MeshValue, TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
@@ -19,7 +19,7 @@ export interface MeshOptions {
   config?: object;
 }
 
-const { MeshPluginData } = tensorboard;
+const MeshPluginData = tensorboard.MeshPluginData;
 const { ContentType } = MeshPluginData;
 
 /** The tensors of a mesh: how each is stored, and what it is called when it is read back. */

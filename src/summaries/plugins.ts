@@ -1,32 +1,24 @@
 /**
- * The table of TensorBoard's plugins: one row per plugin name. Readers look up here how a summary's value is decoded, and
- * `addEvent` how it is checked. Both directions of a plugin's format
- * are in the plugin's own file; a plugin without a row is read as a tensor.
+ * The table of TensorBoard's plugins: one row per plugin name. Readers look up here how a summary's value is decoded; what is
+ * asked of summaries that `addEvent` writes stands in `check-summaries.ts`, so that readers do not load it. Both directions of a
+ * plugin's format are in the plugin's own file; a plugin without a row is read as a tensor.
  */
 import type { SummaryValue, TensorValue } from '../event/event.js';
-import type { MessageName } from '../event/messages.js';
 import { decodeAudio, decodeAudioProto } from './audio.js';
-import { checkLayout, decodeCustomScalars } from './custom-scalars.js';
+import { decodeCustomScalars } from './custom-scalars.js';
 import { decodeHistogram, decodeHistogramProto } from './histogram.js';
-import { checkHparams, decodeHparams } from './hparams.js';
+import { decodeHparams } from './hparams.js';
 import { decodeImageProto, decodeImages } from './image.js';
-import { checkMesh, decodeMesh } from './mesh.js';
+import { decodeMesh } from './mesh.js';
 import { DataClass } from './plugin-summary.js';
-import { checkCounts } from './pr-curve.js';
 import { decodeScalar } from './scalar.js';
 import { decodeTensor, isUnfilled, nullTensor } from './tensor.js';
 import { decodeText } from './text.js';
 
-/** How one plugin's summaries are checked and decoded. */
-export interface Plugin {
+/** How one plugin's summaries are decoded. */
+interface Plugin {
   /** The data class of the plugin's tags. TensorBoard sets it if a tag's metadata names the plugin alone. */
   readonly dataClass: (typeof DataClass)[keyof typeof DataClass];
-  /** The message in `plugin_data.content` that the plugin's dashboard decodes, if it decodes one. */
-  readonly content?: MessageName;
-  /** Throws if a well-formed content would keep the dashboard from showing other tags. */
-  readonly checkContent?: (content: Uint8Array, tag: string) => void;
-  /** Throws if a tensor of the plugin would keep the dashboard from showing other tags or runs. */
-  readonly checkTensor?: (tensor: TensorValue, tag: string) => void;
   /** Decodes the tensor of a v2 summary; returns undefined if it does not have the plugin's form. */
   readonly decode?: (tensor: TensorValue, content: Uint8Array) => SummaryValue | undefined;
   /** Number of the plugin's own field in Summary.Value, which v1 summaries use. */
@@ -35,77 +27,22 @@ export interface Plugin {
   readonly decodeField?: (bytes: Uint8Array) => SummaryValue;
 }
 
-/** A check that a tensor has the plugin's form, for dashboards that ask for a tag of all runs at once. */
-function checkForm(decode: (tensor: TensorValue) => SummaryValue | undefined, form: string): Plugin['checkTensor'] {
-  return (tensor) => {
-    if (decode(tensor) !== undefined) return;
-    throw new RangeError(`expected ${form}, got a ${tensor.dtype} tensor of the shape [${tensor.shape.join(', ')}]`);
-  };
-}
-
+const { blobSequence, scalar, tensor } = DataClass;
 /** The plugins of graphs, of which this package decodes tensors only. */
-const graph: Plugin = { dataClass: DataClass.blobSequence };
+const graph: Plugin = { dataClass: blobSequence };
 
 /** The table. */
 export const plugins: ReadonlyMap<string, Plugin> = new Map<string, Plugin>([
-  [
-    'scalars',
-    {
-      dataClass: DataClass.scalar,
-      content: 'ScalarPluginData',
-      checkTensor: checkForm(decodeScalar, 'one number'),
-      decode: decodeScalar,
-      // EventDecoder reads this field itself: it is a number and no message.
-      field: 2,
-    },
-  ],
-  [
-    'images',
-    {
-      dataClass: DataClass.blobSequence,
-      content: 'ImagePluginData',
-      decode: decodeImages,
-      field: 4,
-      decodeField: decodeImageProto,
-    },
-  ],
-  [
-    'histograms',
-    {
-      dataClass: DataClass.tensor,
-      content: 'HistogramPluginData',
-      checkTensor: checkForm(decodeHistogram, 'k x 3 numbers'),
-      decode: decodeHistogram,
-      field: 5,
-      decodeField: decodeHistogramProto,
-    },
-  ],
-  [
-    'audio',
-    {
-      dataClass: DataClass.blobSequence,
-      content: 'AudioPluginData',
-      decode: decodeAudio,
-      field: 6,
-      decodeField: decodeAudioProto,
-    },
-  ],
-  ['text', { dataClass: DataClass.tensor, content: 'TextPluginData', decode: decodeText }],
-  ['pr_curves', { dataClass: DataClass.tensor, content: 'PrCurvePluginData', checkTensor: checkCounts }],
-  [
-    'mesh',
-    { dataClass: DataClass.tensor, content: 'mesh.MeshPluginData', checkContent: checkMesh, decode: decodeMesh },
-  ],
-  [
-    'hparams',
-    {
-      dataClass: DataClass.tensor,
-      content: 'hparams.HParamsPluginData',
-      checkContent: checkHparams,
-      decode: decodeHparams,
-    },
-  ],
-  ['custom_scalars', { dataClass: DataClass.tensor, checkTensor: checkLayout, decode: decodeCustomScalars }],
+  // EventDecoder reads the field of a scalar itself: it is a number and no message.
+  ['scalars', { dataClass: scalar, decode: decodeScalar, field: 2 }],
+  ['images', { dataClass: blobSequence, decode: decodeImages, field: 4, decodeField: decodeImageProto }],
+  ['histograms', { dataClass: tensor, decode: decodeHistogram, field: 5, decodeField: decodeHistogramProto }],
+  ['audio', { dataClass: blobSequence, decode: decodeAudio, field: 6, decodeField: decodeAudioProto }],
+  ['text', { dataClass: tensor, decode: decodeText }],
+  ['pr_curves', { dataClass: tensor }],
+  ['mesh', { dataClass: tensor, decode: decodeMesh }],
+  ['hparams', { dataClass: tensor, decode: decodeHparams }],
+  ['custom_scalars', { dataClass: tensor, decode: decodeCustomScalars }],
   ['graph_run_metadata', graph],
   ['graph_run_metadata_graph', graph],
   ['graph_keras_model', graph],

@@ -1,4 +1,5 @@
 /** Precision-recall curves: counted from labels and predictions, or from counts that the caller has made. */
+import { encodeMessage } from '../encoding/message-codec.js';
 import { checkAttached, describe } from '../errors.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -161,7 +162,7 @@ function encodeCounts(counts: PrCounts): PluginSummary {
   });
   return {
     plugin: 'pr_curves',
-    content: tensorboard.PrCurvePluginData.encode({ numThresholds: thresholds }).finish(),
+    content: encodeMessage(tensorboard.PrCurvePluginData, { numThresholds: thresholds }),
     dataClass: DataClass.tensor,
     tensor: floatTensor(rows, [6, thresholds]),
   };

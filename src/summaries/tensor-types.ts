@@ -5,7 +5,7 @@ import { type WireReader, WireType } from '../encoding/protobuf.js';
 import type { TensorValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 
-const { DataType } = tensorboard;
+const DataType = tensorboard.DataType;
 
 /** The typed arrays that a tensor's numbers are read into. */
 export type NumericData = Exclude<TensorValue['data'], Uint8Array[]>;

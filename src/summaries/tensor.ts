@@ -13,7 +13,7 @@ import type { NumericArray } from './numbers.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName, valueFields } from './tensor-types.js';
 
-const { DataType } = tensorboard;
+const DataType = tensorboard.DataType;
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder();
 
@@ -131,7 +131,7 @@ export function nullTensor(): TensorValue {
 
 /**
  * Decodes a TensorProto from an untrusted source, as TensorBoard's `make_ndarray` does. Its elements are counted before
- * anything is allocated for them, and numbers are read directly into a typed array: protobufjs would hold each in an object
+ * anything is allocated for them, and numbers are read directly into a typed array: a codec would hold each in an object
  * or an array slot first, so that a small file could take many times its size.
  * Source: https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/util/tensor_util.py (make_ndarray)
  *

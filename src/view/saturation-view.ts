@@ -13,7 +13,7 @@ import { runColors } from './palette.js';
 import { indexAt, type RunData, type RunOutline, stepsOf, type ViewSource } from './run-data.js';
 import { RunList } from './run-list.js';
 import { mergedLayers, type Scene } from './scene.js';
-import { style } from './style.js';
+import { gap, style } from './style.js';
 import { type Counting, estimatesVersion, estimateWanted, statsOf, valueAt, wantNothing } from './values.js';
 
 /** Where the view keeps what is looked at, so that a link shows the same: the address of a page, for one. */
@@ -273,10 +273,14 @@ export class SaturationView {
   /** Puts the page together, once there is something to show. */
   #build(): void {
     const cards = h('section', { className: 'cards', attributes: { 'aria-label': 'Saturation' } });
+    // What is drawn gets its rows at once; this is for sizes that change otherwise, as when a font comes.
+    const sizes = new ResizeObserver(() => requestAnimationFrame(() => this.#setRows()));
+    this.#stops.push(() => sizes.disconnect());
     for (const [name, isWide] of cardNames) {
       const card = new Card(name, isWide, name !== 'advice' && name !== 'table');
       this.#cards.set(name, card);
       cards.append(card.element);
+      sizes.observe(card.element);
     }
     this.#layout.replaceChildren(this.#controls.element, cards);
   }
@@ -331,6 +335,7 @@ export class SaturationView {
     this.#controls.show(scene, { steps, stats, other: context.other?.name ?? '', isPlaying });
     this.#controls.say(summaryOf(scene));
     for (const [name, content] of cardsOf(scene, context)) this.#cards.get(name)?.draw(content);
+    this.#setRows();
     clearTimeout(this.#later);
     const drawn = estimatesVersion();
     this.#later = setTimeout(() => this.#drawLater(scene, context, drawn), 150);
@@ -356,7 +361,16 @@ export class SaturationView {
       return;
     }
     for (const [name, content] of lateCardsOf(scene, context)) this.#cards.get(name)?.draw(content);
+    this.#setRows();
     this.#memory?.write(this.#state());
+  }
+
+  /** Lets each card take as many of the grid's rows, of a pixel each, as it is high: what is below moves up to it. */
+  #setRows(): void {
+    const heights = Array.from(this.#cards.values(), ({ element }) => element.offsetHeight);
+    for (const [index, { element }] of [...this.#cards.values()].entries()) {
+      element.style.gridRowEnd = `span ${Math.ceil(heights[index]) + gap}`;
+    }
   }
 
   /** How numbers are counted: at the user's threshold, or at that of the run in focus. */
@@ -421,7 +435,7 @@ function summaryOf({ focus, step, counting }: Scene): string {
     .map((layer) => valueAt(layer, step, { ...counting, stat: 'saturation' }))
     .filter(Number.isFinite);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const text = values.length === 0 ? 'no saturation' : `mean saturation ${mean.toFixed(3)}`;
+  const text = values.length === 0 ? 'no saturation' : `mean saturation of all ${mean.toFixed(3)}`;
   return `${focus.name}: ${focus.layers.length} layers, step ${step}, ${text} at ${percent(counting.threshold)}`;
 }
 

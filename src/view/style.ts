@@ -1,3 +1,6 @@
+/** Pixels between cards. */
+export const gap = 14;
+
 /** The view's style. Every rule is bound to its class, so that a page around it keeps its own. */
 export const style = `
 .saturation-view { --ground: #f6f7f8; --card: #ffffff; --ink: #202124; --soft: #5a5f66; --edge: #d9dce0; --accent: #1a63b0; --focus: #0b57d0;
@@ -27,7 +30,7 @@ export const style = `
 .saturation-view .run { position: absolute; left: 0; right: 0; height: 30px; display: flex; align-items: center; gap: 6px; white-space: nowrap; cursor: pointer; }
 .saturation-view .run-name { overflow: hidden; text-overflow: ellipsis; } .saturation-view .run em { color: var(--soft); font-size: 12px; }
 .saturation-view .swatch { flex: none; width: 20px; border-top: 3px solid var(--color); } .saturation-view .swatch.val { border-top-style: dashed; }
-.saturation-view .cards { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 14px; align-items: start; }
+.saturation-view .cards { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 0 ${gap}px; grid-auto-rows: 1px; align-items: start; }
 .saturation-view .card { grid-column: span 6; } .saturation-view .card.wide { grid-column: span 12; }
 .saturation-view .card header { display: flex; gap: 8px; align-items: baseline; justify-content: space-between; }
 .saturation-view .note { color: var(--soft); margin: 2px 0 6px; font-size: 13px; overflow-wrap: anywhere; }

@@ -1,7 +1,8 @@
 /**
  * What a writer with `purgeStep` reads of the files that an earlier, crashed run left in its folder.
  */
-import { decodeWhole, readStep, stepProto } from '../event/encode-event.js';
+import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
+import { decodeWhole, stepProto } from '../event/encode-event.js';
 import type { Step } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { scanChunks, scanPieces } from '../reader/scan.js';
@@ -43,7 +44,7 @@ export class PurgedRun {
   /** The last graph, and what a session's metadata are by their tags, unless something before the purged step remains. */
   readonly #graphs = new Map<string, Uint8Array | 'kept'>();
   readonly #visit = ({ event, payload }: Decoded) => {
-    const step = stepOf(event);
+    const step = event.step;
     addToHistory(this.#tags, event, payload, step >= this.#step);
     const name = event.graphDef ? '' : event.taggedRunMetadata ? `tag ${event.taggedRunMetadata.tag}` : undefined;
     if (name !== undefined && this.#graphs.get(name) !== 'kept')
@@ -114,11 +115,7 @@ interface Decoded {
 
 function decode(bytes: Uint8Array, start: number, end: number): Decoded {
   const payload = bytes.subarray(start, end);
-  return { event: tensorboard.Event.decode(payload), payload };
-}
-
-function stepOf({ step }: tensorboard.Event): Step {
-  return typeof step === 'number' ? step : readStep(step.low >>> 0, step.high >>> 0);
+  return { event: decodeMessage(tensorboard.Event, payload), payload };
 }
 
 /** The last value of a tag in an event. */
@@ -156,5 +153,5 @@ function addToHistory(
 /** A copy that shares no memory with the payload, which the next record overwrites. */
 function copyOf(metadata: tensorboard.ISummaryMetadata | null | undefined): tensorboard.ISummaryMetadata | undefined {
   if (metadata === undefined || metadata === null) return undefined;
-  return tensorboard.SummaryMetadata.decode(tensorboard.SummaryMetadata.encode(metadata).finish());
+  return decodeMessage(tensorboard.SummaryMetadata, encodeMessage(tensorboard.SummaryMetadata, metadata));
 }

@@ -424,3 +424,13 @@ function codeOf(error: unknown): string | undefined {
 export function counted(events: number): string {
   return events === 1 ? '1 event was lost' : `${events} events were lost`;
 }
+
+/** Waits for all `flush` or `close` of several, then rejects with the first rejection in order. One that nobody awaits does not end the program. */
+export function together(promises: Promise<void>[]): Promise<void> {
+  const all = Promise.allSettled(promises).then((results) => {
+    const failed = results.find(({ status }) => status === 'rejected');
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+  });
+  all.catch(() => {});
+  return all;
+}

@@ -13,6 +13,7 @@ import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-outpu
 import { type Output, safePath } from '../output/output.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
 import { type RunOptions, type RunShare, realFolder, shareRun } from './open-runs.js';
+import { together } from './record-buffer.js';
 import { bytesOf, type Run } from './run.js';
 import type { TaggedTensor } from './written-tags.js';
 
@@ -206,12 +207,12 @@ export abstract class RunWriter implements AsyncDisposable {
    * write error. A rejection that nobody awaits does no harm.
    */
   flush(): Promise<void> {
-    return this.#closing ?? quiet(all([this.ownRun.flush(), ...this.#eachRun((run) => run.flush())]));
+    return this.#closing ?? together([this.ownRun.flush(), ...this.#eachRun((run) => run.flush())]);
   }
 
   /** Flushes and closes this writer and its runs. Rejects as `flush` does; the writer is closed all the same. */
   close(): Promise<void> {
-    this.#closing ??= quiet(all([...this.#eachRun((run) => run.close()), this.#share.release()]));
+    this.#closing ??= together([...this.#eachRun((run) => run.close()), this.#share.release()]);
     return this.#closing;
   }
 
@@ -323,18 +324,6 @@ function withMetadata(address: SummaryAddress, summary: PluginSummary): TaggedTe
   const pluginData = content === undefined ? { pluginName: plugin } : { pluginName: plugin, content };
   const metadata = { pluginData, displayName, summaryDescription, dataClass };
   return { tag: address.tag + tagSuffix, tensor, metadata };
-}
-
-/** Waits for all, then rejects with the first rejection in order. */
-async function all(promises: Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected');
-  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-}
-
-/** Keeps a rejection that nobody awaits from ending the program. */
-function quiet(promise: Promise<void>): Promise<void> {
-  promise.catch(() => {});
-  return promise;
 }
 
 /** Checks the options and fills in the defaults. */

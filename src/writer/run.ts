@@ -3,12 +3,12 @@
  * open. All writers of one folder share its Run (open-runs.ts). Events pass through a queue that keeps their order, get
  * metadata with the first event of each tag, are encoded, and go into a buffer of records.
  */
+
 import { warn } from '#platform';
-import { concat } from '../encoding/bytes.js';
-import { frameRecord, payloadsOf } from '../encoding/record.js';
+import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
 import { messageOf } from '../errors.js';
 import type { StoredSummary } from '../event/check-event.js';
-import { decodeWhole, encodeEvent, encodeSummaryEvent } from '../event/encode-event.js';
+import { encodeEvent, encodeFirstEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
 import { type Output, safePath } from '../output/output.js';
@@ -24,13 +24,8 @@ import { givenHparams, type Hparams, type HparamsStatus } from '../summaries/hpa
 import type { Later } from '../summaries/numbers.js';
 import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
 import { PurgedRun } from './purge.js';
-import { type BufferPolicy, type Chunk, counted, RecordBuffer } from './record-buffer.js';
+import { type BufferPolicy, counted, RecordBuffer } from './record-buffer.js';
 import { type TaggedTensor, WrittenTags } from './written-tags.js';
-
-/** Named in the first record of every file. */
-const sourceWriter = 'delve-tensorboard';
-/** The version of the format, which the first record of every file says. */
-export const fileVersion = 'brain.Event:2';
 
 /**
  * One run. Arguments have been checked before they come here: what adds an event or a file does not fail, and `flush` and
@@ -63,7 +58,7 @@ export class Run {
     this.#records = new RecordBuffer(
       output,
       policy,
-      (backlog) => this.#beginAgain(backlog),
+      (backlog) => this.#tags.beginAgain(backlog),
       () => this.#tags.reset(),
     );
   }
@@ -138,7 +133,7 @@ export class Run {
     if (event.fileVersion === undefined) this.#begin();
     else this.#begun = true;
     const payload = encodeEvent(event);
-    const values = event.summary === undefined ? [] : (tensorboard.Event.decode(payload).summary?.value ?? []);
+    const values = event.summary === undefined ? [] : (decodeMessage(tensorboard.Event, payload).summary?.value ?? []);
     this.#queue.add(
       () => {
         this.#records.prepare(payload.length);
@@ -166,7 +161,7 @@ export class Run {
       this.#records.add(start, Date.now());
       this.#records.add(start, Date.now());
       for (const event of after) {
-        const payload = tensorboard.Event.encode(event).finish();
+        const payload = encodeMessage(tensorboard.Event, event);
         this.#records.prepare(payload.length);
         for (const { tag, metadata } of event.summary?.value ?? []) {
           if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
@@ -325,7 +320,7 @@ export class Run {
   #begin(): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#records.add(firstRecord(), Date.now());
+    this.#records.add(encodeFirstEvent(), Date.now());
   }
 
   #addNow(wallTime: number, step: Step, summaries: TaggedTensor[]): void {
@@ -344,17 +339,6 @@ export class Run {
       if (metadata.pluginData?.pluginName === 'scalars' && isWide(step)) this.#warnOfWideStep(tag, step);
     }
     this.#records.add(payload, Date.now());
-  }
-
-  /** Changes records that were meant for a file that is gone so that they can begin a new one. */
-  #beginAgain(backlog: Chunk[]): void {
-    this.#tags.reset();
-    for (const [index, chunk] of backlog.entries()) {
-      const events = [...payloadsOf(chunk.bytes)].map(decodeWhole).filter(({ what }) => what !== 'fileVersion');
-      const records = events.map((event) => frameRecord(this.#tags.encodeAgain(event)));
-      if (index === 0) records.unshift(frameRecord(firstRecord()));
-      chunk.bytes = concat(records);
-    }
   }
 
   /** Waits for a companion file that is being written; resolves to whether it was. A failure is counted and reported. */
@@ -427,9 +411,4 @@ export function bytesOf(values: TaggedTensor[]): number {
     for (const text of tensor.stringVal ?? []) bytes += 8 + text.length;
   }
   return bytes;
-}
-
-/** The event that begins every file. */
-function firstRecord(): Uint8Array {
-  return encodeEvent({ wallTime: Date.now() / 1000, step: 0, fileVersion, sourceWriter });
 }

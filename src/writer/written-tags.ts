@@ -3,7 +3,12 @@
  * plugin, name and description from the tag's first event in a file, so the first event carries metadata and later ones
  * leave it out. When a file is replaced or events are lost, every tag starts over.
  */
+
 import { warn } from '#platform';
+import { concat } from '../encoding/bytes.js';
+import { encodeMessage } from '../encoding/message-codec.js';
+import { frameRecord, payloadsOf } from '../encoding/record.js';
+import { decodeWhole, encodeFirstEvent } from '../event/encode-event.js';
 import type { Step } from '../event/event.js';
 import { scalarBody } from '../event/scalar-record.js';
 import { tensorboard } from '../proto/tensorboard.js';
@@ -97,14 +102,25 @@ export class WrittenTags {
     }
   }
 
+  /** Changes records that were meant for a file that is gone so that they can begin a new one. */
+  beginAgain(backlog: readonly { bytes: Uint8Array }[]): void {
+    this.reset();
+    for (const [index, chunk] of backlog.entries()) {
+      const events = [...payloadsOf(chunk.bytes)].map(decodeWhole).filter(({ what }) => what !== 'fileVersion');
+      const records = events.map((event) => frameRecord(this.#encodeAgain(event)));
+      if (index === 0) records.unshift(frameRecord(encodeFirstEvent()));
+      chunk.bytes = concat(records);
+    }
+  }
+
   /** Encodes an event again, with the metadata that the file lacks. */
-  encodeAgain(event: tensorboard.Event): Uint8Array {
+  #encodeAgain(event: tensorboard.Event): Uint8Array {
     for (const value of event.summary?.value ?? []) {
       const known = this.#byText.get(value.tag ?? '');
       if (known === undefined || known.isDescribed) continue;
       value.metadata ??= known.metadata;
       this.addMetadata(value.tag!, known.metadata);
     }
-    return tensorboard.Event.encode(event).finish();
+    return encodeMessage(tensorboard.Event, event);
   }
 }

@@ -19,6 +19,7 @@ import {
   type SampleMatrix,
   toSamples,
 } from '../../src/recording/samples.js';
+import type { CovarianceAccumulator } from '../../src/statistics/covariance.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { RemoteAccumulators } from '../../src/statistics/threads/remote-accumulators.js';
 import { decodeNpy } from '../../src/stores/npy.js';
@@ -241,6 +242,30 @@ describe.each(backends)('accumulators on %s', (backend) => {
       for (let i = 0; i < 5; i++) {
         expect(Math.abs(eigenvalues[i] - expected[i]) / expected[0]).toBeLessThan(within);
       }
+      accumulator.dispose();
+    });
+
+    it('is taken as it would have been solved, at once or as a copy, and starts again', async () => {
+      const accumulator = make();
+      const data = made(5, 3000, 100, 3, 3);
+      data.values[12] = Number.NaN;
+      expect(await accumulator.take(true)).toBeUndefined();
+      feed(accumulator, data);
+      const copy = await accumulator.take(false);
+      expect([copy?.used, copy?.offered]).toEqual([2999, 3000]);
+      feed(accumulator, data);
+      const taken = accumulator.take(true);
+      feed(accumulator, data);
+      const [both, expected] = [(await taken)?.accumulator, await solved(accumulator)];
+      expect([both?.count, both?.rejected]).toEqual([5998, 2]);
+      expect([expected.count, expected.rejected]).toEqual([2999, 1]);
+      for (const sums of [both, copy?.accumulator]) {
+        const { eigenvalues } = Spectrum.of(sums as CovarianceAccumulator);
+        for (const [i, value] of expected.eigenvalues.entries()) {
+          expect(Math.abs(eigenvalues[i] - value)).toBeLessThan(within * expected.eigenvalues[0]);
+        }
+      }
+      expect(await accumulator.take(true)).toBeUndefined();
       accumulator.dispose();
     });
 

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { concat } from '../../src/encoding/bytes.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
@@ -210,7 +211,7 @@ describe('what would command the terminal is shown, not obeyed', () => {
       value('other', { simpleValue: 1, metadata }),
       value(`bad${evil}`, { tensor: { dtype: 1, tensorShape: { dim: [{ size: 5 }] }, floatVal: [1, 2] } }),
     ];
-    const bytes = concat(events.map((event) => frameRecord(tensorboard.Event.encode(event).finish())));
+    const bytes = concat(events.map((event) => frameRecord(encodeMessage(tensorboard.Event, event))));
     writeFileSync(join(logdir, `tfevents${evil}`), bytes);
     writeFileSync(join(logdir, `z${evil}tfevents`), 'this is no event file at all');
     return logdir;
@@ -296,7 +297,7 @@ describe('a summary that cannot be decoded', () => {
     const metadata = { pluginData: { pluginName: 'scalars' } };
     const records = tags.map(([tag, good = 300], step) => {
       const value = [{ tag, tensor: { dtype: 4, intVal: [good] }, metadata }];
-      return frameRecord(tensorboard.Event.encode({ wallTime: 1, step, summary: { value } }).finish());
+      return frameRecord(encodeMessage(tensorboard.Event, { wallTime: 1, step, summary: { value } }));
     });
     const file = join(temporaryFolder(), 'a.tfevents');
     writeFileSync(file, concat(records));

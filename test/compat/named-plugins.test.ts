@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { concat } from '../../src/encoding/bytes.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -31,7 +32,7 @@ function fileOf(dataClass: number): Uint8Array {
       records.push({ wallTime: 2, step: 2, summary: { value: [{ tag, ...value }] } });
     }
   }
-  return concat(records.map((record) => frameRecord(tensorboard.Event.encode(record).finish())));
+  return concat(records.map((record) => frameRecord(encodeMessage(tensorboard.Event, record))));
 }
 
 /** The tags in each dashboard of TensorBoard. */

@@ -70,6 +70,23 @@ it('holds every kind of summary with its step', async () => {
   expect(content.saturation).toBeUndefined();
 });
 
+it('holds what TensorBoard shows where steps go back, and nothing twice', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  writer.addHparams({ lr: 0.1 }, { best: 1 });
+  for (const [value, step] of [0, 1, 2, 1, 2].entries()) {
+    writer.addScalar('s', value, step);
+    writer.addText('t', `# ${value}`, step);
+  }
+  await writer.close();
+  const content = await readRunContent('run', [fileOf(output.bytes)]);
+  expect([...content.scalars.get('s')!.steps]).toEqual([0, 1, 2]);
+  expect([...content.scalars.get('s')!.values]).toEqual([0, 3, 4]);
+  expect(content.text.get('t')?.map(({ value }) => value.strings)).toEqual([['# 0'], ['# 3'], ['# 4']]);
+  expect(content.hparams).toMatchObject({ hparams: { lr: 0.1 } });
+  expect(content.complaints).toEqual([]);
+});
+
 it('holds the saturation for the view, under the name of the run', async () => {
   const output = new MemoryOutput();
   const writer = new SaturationWriter(output);

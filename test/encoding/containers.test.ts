@@ -3,7 +3,8 @@ import { constants, deflateRawSync, deflateSync, gunzipSync, gzipSync, inflateSy
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat } from '../../src/encoding/bytes.js';
-import { containerOf, Inflater } from '../../src/encoding/containers.js';
+import { containerOf } from '../../src/encoding/containers.js';
+import { Inflater } from '../../src/encoding/inflate.js';
 import { goldenBytes } from '../support/golden.js';
 import { uniform } from '../support/random.js';
 

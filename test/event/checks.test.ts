@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { concat } from '../../src/encoding/bytes.js';
+import { decodeMessage, encodeMessage, lengthDelimited } from '../../src/encoding/message-codec.js';
 import { checkEvent as checkEventWith } from '../../src/event/check-event.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
@@ -16,11 +18,11 @@ const event = (raw: Uint8Array): TensorBoardEvent => ({
   summary: [{ tag: 'x', plugin: 'scalars', value: 0, raw }],
 });
 const describedAtLength = (length: number) =>
-  tensorboard.Summary.Value.encode({
+  encodeMessage(tensorboard.Summary.Value, {
     tag: 'x',
     simpleValue: 1,
     metadata: { summaryDescription: 'x'.repeat(length) },
-  }).finish();
+  });
 const bytes = (...parts: (number | string)[]) =>
   Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : Buffer.of(part))));
 
@@ -60,9 +62,9 @@ it.each<[string, Uint8Array, RegExp]>([
 
 it('tensors nested without end are refused, not followed', () => {
   let raw: Uint8Array = Buffer.alloc(0);
-  const wrap = (key: number, inner: Uint8Array) => tensorboard.Summary.encode({}).uint32(key).bytes(inner).finish();
-  for (let depth = 0; depth < 60; depth++) raw = wrap((15 << 3) | 2, wrap((3 << 3) | 2, raw));
-  expect(() => checkEvent(event(wrap((8 << 3) | 2, raw)))).toThrow(/nested/);
+  const wrap = (number: number, inner: Uint8Array) => concat([lengthDelimited(number, inner.length), inner]);
+  for (let depth = 0; depth < 60; depth++) raw = wrap(15, wrap(3, raw));
+  expect(() => checkEvent(event(wrap(8, raw)))).toThrow(/nested/);
 });
 
 it.each<[string, Partial<TensorBoardEvent>, RegExp]>([
@@ -106,7 +108,7 @@ it('every summary in the fixtures is accepted', () => {
     if (!name.includes('tfevents')) continue;
     for (const { summary } of decodeRecords(readFileSync(join(folder, name)))) {
       for (const value of summary?.value ?? []) {
-        checkEvent(event(tensorboard.Summary.Value.encode(value).finish()));
+        checkEvent(event(encodeMessage(tensorboard.Summary.Value, value)));
         count++;
       }
     }
@@ -132,7 +134,7 @@ it('any bytes either pass and decode, or are refused with a TypeError', () => {
         expect(error).toBeInstanceOf(TypeError);
         return;
       }
-      tensorboard.Summary.Value.decode(raw);
+      decodeMessage(tensorboard.Summary.Value, raw);
     }),
     { numRuns: 20_000 },
   );

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { decodeMessage, encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
 import { encodeEvent, encodeSummaryEvent, stepProto } from '../../src/event/encode-event.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
@@ -15,8 +16,8 @@ describe('an event', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (step) => {
         expect(BigInt(String(stepProto(step)))).toBe(step);
-        const bytes = tensorboard.Event.encode({ step: stepProto(step) }).finish();
-        expect(BigInt(String(tensorboard.Event.decode(bytes).step))).toBe(step);
+        const bytes = encodeMessage(tensorboard.Event, { step: stepProto(step) });
+        expect(BigInt(String(decodeMessage(tensorboard.Event, bytes).step))).toBe(step);
       }),
     );
   });
@@ -80,7 +81,7 @@ describe('a scalar record', () => {
         const body = scalarBody('loss/train');
         const bytes = new Uint8Array(body.length + scalarRecordBytes);
         const end = writeScalarRecord(bytes, new DataView(bytes.buffer), 0, wallTime, step, body, value);
-        const event = tensorboard.Event.decode(bytes.subarray(12, end - 4));
+        const event = decodeMessage(tensorboard.Event, bytes.subarray(12, end - 4));
         expect(BigInt(event.step.toString())).toBe(BigInt(step));
         expect(event.wallTime).toBe(wallTime);
         const content = event.summary!.value![0].tensor!.tensorContent!;

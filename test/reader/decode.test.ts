@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { concat, fnv1a } from '../../src/encoding/bytes.js';
+import { decodeMessage, encodeMessage } from '../../src/encoding/message-codec.js';
 import { MalformedMessageError } from '../../src/encoding/protobuf.js';
 import { payloadsOf } from '../../src/encoding/record.js';
 import { MemoryOutput } from '../../src/output/output.js';
@@ -15,7 +16,7 @@ import { eventsOf } from '../support/read-run.js';
 const torchTensors = 'test/fixtures/tensors/torch';
 
 const decode = (message: tensorboard.IEvent, decoder = new EventDecoder()) => {
-  const bytes = tensorboard.Event.encode(message).finish();
+  const bytes = encodeMessage(tensorboard.Event, message);
   return decoder.decode(bytes, 0, bytes.length);
 };
 
@@ -44,7 +45,7 @@ describe('values that plugins store in their own way', () => {
 
   it('include a mesh that says which of its tensors is which, on later events, too', () => {
     const decoder = new EventDecoder();
-    const content = tensorboard.MeshPluginData.encode({ name: 'm', contentType: 2, jsonConfig: '{}' }).finish();
+    const content = encodeMessage(tensorboard.MeshPluginData, { name: 'm', contentType: 2, jsonConfig: '{}' });
     const tensor = { dtype: 3, tensorShape: { dim: [{ size: 1 }] }, intVal: [7] };
     const metadata = { pluginData: { pluginName: 'mesh', content } };
     for (const value of [
@@ -204,8 +205,8 @@ it('an event of too many summaries ends with one that says how many are left out
   const whole = decode({ step: 7, summary: { value: values(2 ** 17) } });
   expect(whole?.summary?.length).toBe(2 ** 17);
   expect(whole?.summary?.at(-1)).toMatchObject({ tag: 't4', value: 2 ** 17 - 1 });
-  const event = tensorboard.Event.encode({ step: 7, summary: { value: values(2 ** 17 - 1) } }).finish();
-  const more = tensorboard.Event.encode({ summary: { value: values(3) } }).finish();
+  const event = encodeMessage(tensorboard.Event, { step: 7, summary: { value: values(2 ** 17 - 1) } });
+  const more = encodeMessage(tensorboard.Event, { summary: { value: values(3) } });
   // Protobuf joins the two.
   const bytes = concat([event, more, more]);
   const decoder = new EventDecoder();
@@ -267,7 +268,7 @@ describe('a summary whose value cannot be decoded', () => {
     expect(event?.summary?.map(({ tag }) => tag)).toEqual(['good', 'wrong', 'good']);
     expect(event?.summary?.[1].value).toEqual({ undecoded: expect.stringContaining(reason) });
     expect(event?.summary?.[2].value).toBe(0.5);
-    const stored = tensorboard.Summary.Value.encode({ tag: 'wrong', ...wrong }).finish();
+    const stored = encodeMessage(tensorboard.Summary.Value, { tag: 'wrong', ...wrong });
     expect(event?.summary?.[1].raw).toEqual(new Uint8Array(stored));
   });
 
@@ -304,7 +305,7 @@ describe('a summary whose value cannot be decoded', () => {
       await writer.close();
       const stored = new Uint8Array(readFileSync(join(torchTensors, name)));
       const payloads = (bytes: Uint8Array) =>
-        Array.from(payloadsOf(bytes), (payload) => tensorboard.Event.decode(payload));
+        Array.from(payloadsOf(bytes), (payload) => decodeMessage(tensorboard.Event, payload));
       expect(payloads(output.bytes)).toEqual(payloads(stored));
     },
   );
@@ -346,8 +347,8 @@ describe('events', () => {
   });
 
   it('are of the last kind if a record holds two, as in every protobuf parser', () => {
-    const first = tensorboard.Event.encode({ wallTime: 2, graphDef: Uint8Array.of(1) }).finish();
-    const second = tensorboard.Event.encode({ fileVersion: 'v', sourceMetadata: { writer: 'w' } }).finish();
+    const first = encodeMessage(tensorboard.Event, { wallTime: 2, graphDef: Uint8Array.of(1) });
+    const second = encodeMessage(tensorboard.Event, { fileVersion: 'v', sourceMetadata: { writer: 'w' } });
     const bytes = new Uint8Array([...first, ...second]);
     expect(new EventDecoder().decode(bytes, 0, bytes.length)).toEqual({
       wallTime: 2,
@@ -358,7 +359,7 @@ describe('events', () => {
   });
 
   it('are decoded without unknown fields, groups among them', () => {
-    const event = tensorboard.Event.encode({ wallTime: 2, fileVersion: 'v' }).finish();
+    const event = encodeMessage(tensorboard.Event, { wallTime: 2, fileVersion: 'v' });
     const group = [0x9b, 0x06, 0x08, 0x01, 0x9c, 0x06]; // field 99: a group that holds field 1
     const text = [0xa2, 0x06, 0x01, 0x41]; // field 100: one byte
     const bytes = new Uint8Array([...group, ...text, ...event]);
@@ -392,9 +393,9 @@ describe('events', () => {
   });
 
   it('share no memory with the bytes they were decoded from', () => {
-    const bytes = tensorboard.Event.encode({
+    const bytes = encodeMessage(tensorboard.Event, {
       summary: { value: [{ tag: 'i', image: { width: 1, height: 1, encodedImageString: Uint8Array.of(9, 9) } }] },
-    }).finish();
+    });
     const event = new EventDecoder().decode(bytes, 0, bytes.length);
     const before = structuredClone(event);
     bytes.fill(0xff);

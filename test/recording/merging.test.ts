@@ -185,6 +185,29 @@ describe('what several processes took', () => {
     );
   });
 
+  it('has sketches that do not add up once each follows its own rows, which is said by name; nothing was added then', async () => {
+    const wide = 300;
+    const sketched = (seed: number) => {
+      const worker = recorder({ role: 'worker', maxWidth: 100 });
+      const data = Float32Array.from(gaussianRows(200, new Float64Array(wide).fill(1), seed));
+      worker.observe('logits', { data, shape: [200, wide] }, 'train');
+      worker.observe('hidden', { data: rowsOf(seed), shape: shapeOf(rowsOf(seed)) }, 'train');
+      return worker.take();
+    };
+    const board = recorder({ role: 'writer' });
+    const first = await sketched(1);
+    board.merge(first);
+    const second = await sketched(2);
+    expect(() => board.merge(second)).toThrow(
+      /^merge: layer 'logits' \(train\): expected a sketch along the same directions, .* wideLayers: 'leaveOut' leaves such layers out/,
+    );
+    expect(Buffer.compare(board.toBytes(), first)).toBe(0);
+    // One alone is what it was.
+    const [logits] = await board.addSaturations();
+    expect([logits.layer, logits.samples]).toEqual(['logits', 200]);
+    expect(logits.bounds).toBeDefined();
+  });
+
   it('has no row in it if it is to be without rows', async () => {
     const stats: RecorderOptions['stats'] = ['embed', 'collapseNC1', 'saturation'];
     for (const rows of [5, 3000]) {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
+import { decodeMessage } from '../../src/encoding/message-codec.js';
 import type { TensorValue } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
@@ -279,7 +280,7 @@ describe('the note in a run', () => {
       }
     }
     expect(tags.indexOf('saturation-note')).toBeLessThan(tags.indexOf('saturation/hidden'));
-    const { metadata, tensor } = tensorboard.Summary.Value.decode(raw!);
+    const { metadata, tensor } = decodeMessage(tensorboard.Summary.Value, raw!);
     expect(metadata!.pluginData!.pluginName).toBe('saturation');
     expect(JSON.parse(new TextDecoder().decode(metadata!.pluginData!.content!))).toEqual({ version: 1, kind: 'note' });
     expect(metadata!.dataClass).toBe(tensorboard.DataClass.DATA_CLASS_TENSOR);

@@ -24,6 +24,7 @@ import {
   workOn,
 } from '../../src/scale.js';
 import { temporaryFolder } from '../support/folders.js';
+import { wasmBuilds } from '../support/kernels.js';
 import { uniform } from '../support/random.js';
 import { S3Server } from '../support/s3-server.js';
 
@@ -462,6 +463,19 @@ describe('failures', () => {
     await workOn(example, rootOf(example), { map, store: memoryPartials() });
     clearInterval(heart);
     expect(beats).toBeGreaterThan(5);
+  });
+
+  it('of a worker that has another version of the package, or not the kernels', async () => {
+    const { id: _, ...content } = example;
+    const other = { ...example, version: '0.0.1' };
+    await expect(workOn(other, rootOf(other), { map, store: memoryPartials() })).rejects.toThrow(
+      `workOn: expected a plan of this version, ${content.version}, got one of 0.0.1`,
+    );
+    if (wasmBuilds.includes('wasm-fma')) return;
+    const fused = plan({ shards, task: 'test', numerics: { kernels: 'wasm-fma' } });
+    await expect(workOn(fused, rootOf(fused), { map, store: memoryPartials() })).rejects.toThrow(
+      "useKernels: expected kernels that run here ('wasm', 'typescript'), got \"wasm-fma\"",
+    );
   });
 
   it('no such node', async () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { decodeMessage } from '../../src/encoding/message-codec.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { type CustomScalarsLayout, customScalarsSummary } from '../../src/summaries/custom-scalars.js';
 import { bucketize, checkBuckets, histogramSummary } from '../../src/summaries/histogram.js';
@@ -300,7 +301,7 @@ const contentsOf = (hparams: Hparams, metrics?: string[], options?: HparamsOptio
   Object.fromEntries(
     hparamsSummaries(hparams, metrics, options).map(({ tagSuffix, content }) => [tagSuffix, content as Uint8Array]),
   );
-const decode = (content: Uint8Array) => tensorboard.HParamsPluginData.decode(content);
+const decode = (content: Uint8Array) => decodeMessage(tensorboard.HParamsPluginData, content);
 /** The order in protobuf maps is arbitrary, so bytes are compared after decoding. */
 const plain = (content: Uint8Array) => JSON.parse(JSON.stringify(decode(content)));
 

@@ -1,5 +1,7 @@
 /** What addEvent asks of summaries, and how addX repairs what would do harm. test/compat/harm.test.ts asks TensorBoard. */
+
 import { describe, expect, it } from 'vitest';
+import { decodeMessage, encodeMessage } from '../../src/encoding/message-codec.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard as tb } from '../../src/proto/tensorboard.js';
@@ -20,9 +22,9 @@ const metadata = (pluginName: string, dataClass = 0, content?: Uint8Array) => ({
   dataClass,
 });
 const hparams = (content: tb.IHParamsPluginData) =>
-  metadata('hparams', 2, tb.HParamsPluginData.encode(content).finish());
+  metadata('hparams', 2, encodeMessage(tb.HParamsPluginData, content));
 const layout = 'custom_scalars__config__';
-const mesh = (content: tb.IMeshPluginData) => metadata('mesh', 2, tb.MeshPluginData.encode(content).finish());
+const mesh = (content: tb.IMeshPluginData) => metadata('mesh', 2, encodeMessage(tb.MeshPluginData, content));
 const nan = { numberValue: Number.NaN };
 
 /** An event with these summaries. */
@@ -33,7 +35,7 @@ const event = (...values: tb.Summary.IValue[]): TensorBoardEvent => ({
     tag: value.tag ?? '',
     plugin: '',
     value: 0,
-    raw: tb.Summary.Value.encode(value).finish(),
+    raw: encodeMessage(tb.Summary.Value, value),
   })),
 });
 
@@ -240,7 +242,7 @@ describe('a summary that harms its own tag at most is written as it is', () => {
     ],
     [
       'anything under another tag of hparams',
-      { tag: 'x', metadata: metadata('hparams', 2, tb.HParamsPluginData.encode({ version: 7 }).finish()), tensor: one },
+      { tag: 'x', metadata: metadata('hparams', 2, encodeMessage(tb.HParamsPluginData, { version: 7 })), tensor: one },
     ],
     ['a scalar in one row', { tag: 's', metadata: metadata('scalars'), tensor: float(1) }],
     [
@@ -276,7 +278,7 @@ describe('a summary that harms its own tag at most is written as it is', () => {
     writer.addEvent(event(value));
     await writer.flush();
     expect(decodeRecords(output.bytes)[1].summary!.value).toEqual([
-      tb.Summary.Value.decode(new Uint8Array(tb.Summary.Value.encode(value).finish())),
+      decodeMessage(tb.Summary.Value, encodeMessage(tb.Summary.Value, value)),
     ]);
   });
 });
@@ -292,7 +294,8 @@ describe('half a character', () => {
     writer.addHparams({ [half]: half, lr: 1 }, { [half]: 2 }, { name: half, domains: { [half]: [half, 'b'] } });
     await writer.flush();
     const [experiment, start, end, metric] = values(output);
-    const contentOf = (value: tb.Summary.IValue) => tb.HParamsPluginData.decode(value.metadata!.pluginData!.content!);
+    const contentOf = (value: tb.Summary.IValue) =>
+      decodeMessage(tb.HParamsPluginData, value.metadata!.pluginData!.content!);
     expect(contentOf(experiment).experiment).toMatchObject({
       hparamInfos: [
         { name: whole, domainDiscrete: { values: [{ stringValue: whole }, { stringValue: 'b' }] } },
@@ -333,7 +336,7 @@ describe('half a character', () => {
     });
     await writer.flush();
     const [stored, mesh] = values(output);
-    expect(tb.Layout.decode(stored.tensor!.stringVal![0]).category).toMatchObject([
+    expect(decodeMessage(tb.Layout, stored.tensor!.stringVal![0]).category).toMatchObject([
       {
         title: whole,
         chart: [
@@ -342,8 +345,12 @@ describe('half a character', () => {
         ],
       },
     ]);
-    expect(tb.MeshPluginData.decode(mesh.metadata!.pluginData!.content!).name).toBe(whole);
+    expect(decodeMessage(tb.MeshPluginData, mesh.metadata!.pluginData!.content!).name).toBe(whole);
     const graph = decodeRecords(output.bytes).at(-1)!.graphDef!;
-    expect(tb.GraphDef.decode(graph).node.at(-1)).toMatchObject({ name: whole, op: whole, input: [`${whole}_input`] });
+    expect(decodeMessage(tb.GraphDef, graph).node.at(-1)).toMatchObject({
+      name: whole,
+      op: whole,
+      input: [`${whole}_input`],
+    });
   });
 });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
 import type { TensorValue } from '../../src/event/event.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { decodeSummaryValue } from '../../src/summaries/plugins.js';
@@ -10,7 +11,7 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 const shape = (...sizes: number[]) => ({ dim: sizes.map((size) => ({ size })) });
 
 function decodeAs(plugin: string, tensor: tensorboard.ITensorProto, content = new Uint8Array(0)) {
-  return decodeSummaryValue({ plugin, content }, { field: 8, bytes: TensorProto.encode(tensor).finish() });
+  return decodeSummaryValue({ plugin, content }, { field: 8, bytes: encodeMessage(TensorProto, tensor) });
 }
 
 const decodeV1 = (field: number, bytes: Uint8Array) =>
@@ -68,14 +69,14 @@ describe('a histogram', () => {
     ['v1, nothing', {}, []],
   ])('%s', (_, histogram, buckets) => {
     const { max = 0, min = 0, num = 0, sum = 0, sumSquares = 0 } = histogram as tensorboard.IHistogramProto;
-    expect(decodeV1(5, HistogramProto.encode(histogram).finish())).toEqual({
+    expect(decodeV1(5, encodeMessage(HistogramProto, histogram))).toEqual({
       buckets: Float64Array.from(buckets),
       ...{ max, min, num, sum, sumSquares },
     });
   });
 
   it('v1 with more limits than counts is an error', () => {
-    const histogram = HistogramProto.encode({ bucketLimit: [1, 2, 3], bucket: [1] }).finish();
+    const histogram = encodeMessage(HistogramProto, { bucketLimit: [1, 2, 3], bucket: [1] });
     expect(() => decodeV1(5, histogram)).toThrow('3 bucket limits and 1 count');
   });
 });
@@ -100,7 +101,7 @@ describe('images', () => {
   });
 
   it('of v1 are one encoded image', () => {
-    const stored = Summary.Image.encode({ width: 3, height: 4, colorspace: 3, encodedImageString: image }).finish();
+    const stored = encodeMessage(Summary.Image, { width: 3, height: 4, colorspace: 3, encodedImageString: image });
     expect(decodeV1(4, new Uint8Array(stored))).toEqual({ width: 3, height: 4, encoded: [image] });
   });
 });
@@ -137,7 +138,7 @@ it('bytes that are not the message they should be are an error', () => {
   for (const field of [4, 5, 6, 8]) expect(() => decodeV1(field, Uint8Array.of(0x0f))).toThrow();
 });
 
-const decode = (tensor: tensorboard.ITensorProto) => decodeTensor(new Uint8Array(TensorProto.encode(tensor).finish()));
+const decode = (tensor: tensorboard.ITensorProto) => decodeTensor(encodeMessage(TensorProto, tensor));
 
 /** numpy 2: np.array(values, dtype).tobytes().hex(), little-endian. */
 const stored: [string, number, string, unknown][] = [

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
+import { decodeMessage, encodeMessage } from '../../src/encoding/message-codec.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { type GraphLike, graphDefOf } from '../../src/summaries/graph.js';
 import { graphModelNodes, isGraphModel } from '../../src/summaries/graph-nodes.js';
@@ -10,7 +11,7 @@ const fixtures = JSON.parse(readFileSync(new URL('../fixtures/onnx/models.json',
   { model: string }
 >;
 
-const nodesOf = (model: GraphLike) => tensorboard.GraphDef.decode(graphDefOf(model)).node;
+const nodesOf = (model: GraphLike) => decodeMessage(tensorboard.GraphDef, graphDefOf(model)).node;
 /** Edges as text: what TensorBoard draws. */
 const edgesOf = (model: GraphLike) =>
   nodesOf(model)
@@ -144,7 +145,7 @@ describe('graphDefOf a LayersModel', () => {
 
 describe('graphDefOf anything else', () => {
   it('accepts the bytes of a GraphDef as they are', () => {
-    const bytes = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] }).finish();
+    const bytes = encodeMessage(tensorboard.GraphDef, { node: [{ name: 'a', op: 'Const' }] });
     expect(graphDefOf(bytes)).toBe(bytes);
   });
 
@@ -216,7 +217,7 @@ async function loaded() {
 
 /** The nodes after a round trip through bytes: what TensorBoard will read. */
 const onWire = (nodes: tensorboard.INodeDef[]) =>
-  tensorboard.GraphDef.decode(tensorboard.GraphDef.encode({ node: nodes }).finish()).node;
+  decodeMessage(tensorboard.GraphDef, encodeMessage(tensorboard.GraphDef, { node: nodes })).node;
 
 describe('graphModelNodes', () => {
   it('gives the operations of a loaded GraphModel with their edges and attributes', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { decodeMessage, encodeMessage } from '../../src/encoding/message-codec.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { type AudioOptions, audioSummary } from '../../src/summaries/audio.js';
 import { type MeshOptions, meshSummaries } from '../../src/summaries/mesh.js';
@@ -7,7 +8,7 @@ import type { PluginSummary } from '../../src/summaries/plugin-summary.js';
 import { type Text, textSummary } from '../../src/summaries/text.js';
 import { base64, floatsOf, reference } from '../support/summary-fixtures.js';
 
-const tensorOf = (text: Text) => base64(tensorboard.TensorProto.encode(textSummary(text).tensor).finish());
+const tensorOf = (text: Text) => base64(encodeMessage(tensorboard.TensorProto, textSummary(text).tensor));
 
 describe('textSummary', () => {
   it("has the bytes of TensorBoard's own text summary", () => {
@@ -159,7 +160,7 @@ describe('meshSummaries', () => {
     const summaries = parts({ colors, faces, config: { camera: { cls: 'PerspectiveCamera' } } });
     const contents = Object.fromEntries(
       summaries.map(({ tagSuffix, content }) => {
-        const written = tensorboard.MeshPluginData.decode(content as Uint8Array);
+        const written = decodeMessage(tensorboard.MeshPluginData, content as Uint8Array);
         expect(JSON.parse(written.jsonConfig)).toEqual({ camera: { cls: 'PerspectiveCamera' } });
         return [`shape/a${tagSuffix}`, base64(content)];
       }),
@@ -179,7 +180,7 @@ describe('meshSummaries', () => {
   it('is one summary for a point cloud', () => {
     const summaries = parts();
     expect(summaries.map(({ tagSuffix }) => tagSuffix)).toEqual(['_VERTEX']);
-    expect(tensorboard.MeshPluginData.decode(summaries[0].content as Uint8Array).components).toBe(2);
+    expect(decodeMessage(tensorboard.MeshPluginData, summaries[0].content as Uint8Array).components).toBe(2);
   });
 
   it.each([

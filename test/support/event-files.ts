@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeMessage } from '../../src/encoding/message-codec.js';
 import { RecordReader } from '../../src/encoding/record.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
@@ -17,7 +18,7 @@ export function decodeRecords(bytes: Uint8Array): tensorboard.Event[] {
   const reader = new RecordReader();
   reader.push(new Uint8Array(bytes));
   const events: tensorboard.Event[] = [];
-  while (reader.next()) events.push(tensorboard.Event.decode(reader.bytes.slice(reader.start, reader.end)));
+  while (reader.next()) events.push(decodeMessage(tensorboard.Event, reader.bytes.slice(reader.start, reader.end)));
   return events;
 }
 

@@ -1,4 +1,5 @@
 import { concat } from '../../src/encoding/bytes.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
 import { stepProto } from '../../src/event/encode-event.js';
 import type { Step } from '../../src/event/event.js';
@@ -23,7 +24,7 @@ export function eventFile(records: readonly TestRecord[]): Uint8Array<ArrayBuffe
       if (fileVersion !== undefined) event.fileVersion = fileVersion;
       if (start) event.sessionLog = { status: tensorboard.SessionLog.SessionStatus.START };
       if (values) event.summary = { value: values.map(([tag, simpleValue]) => ({ tag, simpleValue })) };
-      return frameRecord(tensorboard.Event.encode(event).finish());
+      return frameRecord(encodeMessage(tensorboard.Event, event));
     }),
   );
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeMessage, encodeMessage } from '../../src/encoding/message-codec.js';
 import type { TensorBoardEvent } from '../../src/event/event.js';
 import { tensorboard as tb } from '../../src/proto/tensorboard.js';
 import { readEvents } from '../../src/reader/read-events.js';
@@ -72,7 +73,7 @@ export function mutations(events: readonly TensorBoardEvent[], seed: number): ()
   }
 
   function mutateMeaning(raw: Uint8Array): Uint8Array {
-    const value = tb.Summary.Value.decode(raw);
+    const value = decodeMessage(tb.Summary.Value, raw);
     const { metadata, tensor } = value;
     const changes: (() => void)[] = [
       () => (value.tag = one(tags)),
@@ -109,7 +110,7 @@ export function mutations(events: readonly TensorBoardEvent[], seed: number): ()
       );
     }
     for (let count = 1 + below(3); count > 0; count--) one(changes)();
-    return new Uint8Array(tb.Summary.Value.encode(value).finish());
+    return encodeMessage(tb.Summary.Value, value);
   }
 
   const mutateRaw = (raw: Uint8Array) => {

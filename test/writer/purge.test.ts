@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Long from 'long';
 import { expect, it } from 'vitest';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
@@ -108,7 +108,7 @@ it('runs purge their own files', async () => {
 it('damaged and torn files are read up to the damage', async () => {
   const logdir = temporaryFolder();
   const record = (step: number) =>
-    frameRecord(tensorboard.Event.encode({ step, summary: { value: [{ tag: 'torn', simpleValue: step }] } }).finish());
+    frameRecord(encodeMessage(tensorboard.Event, { step, summary: { value: [{ tag: 'torn', simpleValue: step }] } }));
   writeFileSync(join(logdir, 'events.out.tfevents.0000000001.a'), 'no event file at all, but long enough for a header');
   writeFileSync(
     join(logdir, 'events.out.tfevents.0000000002.a'),
@@ -124,14 +124,13 @@ it('damaged and torn files are read up to the damage', async () => {
 
 it('v1 values, several values in one event, steps beyond 2^53 and the order of files are respected', () => {
   const file = (...events: tensorboard.IEvent[]) =>
-    events.map((event) => frameRecord(tensorboard.Event.encode(event).finish()));
+    events.map((event) => frameRecord(encodeMessage(tensorboard.Event, event)));
   const big = 2n ** 60n;
-  const long = (step: bigint) => Long.fromString(String(step));
   const points = eventsAfterPurge(big + 2n, [
     file({ step: 7, summary: { value: [{ tag: 'a', simpleValue: 1 }] } }),
     file(
       {
-        step: long(big + 1n),
+        step: big + 1n,
         wallTime: 5,
         summary: {
           value: [
@@ -140,7 +139,7 @@ it('v1 values, several values in one event, steps beyond 2^53 and the order of f
           ],
         },
       },
-      { step: long(big + 2n), summary: { value: [{ tag: 'a', simpleValue: 4 }] } },
+      { step: big + 2n, summary: { value: [{ tag: 'a', simpleValue: 4 }] } },
     ),
   ]);
   const values = points.map(({ wallTime, summary }) =>

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { ClosedWriterError } from '../../src/errors.js';
 import { MemoryOutput, type Output } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
@@ -559,7 +560,7 @@ describe('summaries', () => {
       await writer.close();
       expect(() => writer.addImage('x', [[1]])).toThrow(ClosedWriterError);
       expect(() => writer.addEmbedding('x', [[1]])).toThrow(ClosedWriterError);
-      expect(() => writer.addGraph(tensorboard.GraphDef.encode({ node: [{ name: 'a' }] }).finish())).toThrow(
+      expect(() => writer.addGraph(encodeMessage(tensorboard.GraphDef, { node: [{ name: 'a' }] }))).toThrow(
         ClosedWriterError,
       );
       expect(() => writer.addHparams({ a: 1 })).toThrow(ClosedWriterError);
@@ -570,7 +571,7 @@ describe('summaries', () => {
     it('writes the graph into an event of its own', async () => {
       const output = new MemoryOutput();
       const writer = new SummaryWriter(output);
-      const graph = tensorboard.GraphDef.encode({ node: [{ name: 'a', op: 'Const' }] }).finish();
+      const graph = encodeMessage(tensorboard.GraphDef, { node: [{ name: 'a', op: 'Const' }] });
       writer.addGraph(graph);
       await writer.close();
       const graphs = [];

@@ -1,0 +1,578 @@
+/**
+ * Protocol-buffer messages by a table, both directions: `scripts/build.mjs` makes a row for each from `proto/`. Bytes and objects are
+ * those of protobufjs' generated code, which takes twenty times as much room: fields in the order of their numbers, repeated numbers
+ * packed, defaults left out unless they are the member of a oneof that was chosen.
+ * Source: https://protobuf.dev/programming-guides/encoding/
+ */
+import { MalformedMessageError, readUtf8, WireReader, WireType } from './protobuf.js';
+
+/** How a field is stored: 64-bit numbers are numbers where those are exact, and else bigints. */
+type Kind = 'double' | 'float' | 'int32' | 'uint32' | 'bool' | 'int64' | 'uint64' | 'string' | 'bytes' | 'message';
+
+/** The letters that stand for kinds in a table; other texts are names of messages. */
+const kinds: Readonly<Record<string, Kind>> = {
+  d: 'double',
+  f: 'float',
+  i: 'int32',
+  u: 'uint32',
+  b: 'bool',
+  l: 'int64',
+  w: 'uint64',
+  s: 'string',
+  y: 'bytes',
+};
+
+const wireTypes: Readonly<Record<Kind, number>> = {
+  double: WireType.fixed64,
+  float: WireType.fixed32,
+  int32: WireType.varint,
+  uint32: WireType.varint,
+  bool: WireType.varint,
+  int64: WireType.varint,
+  uint64: WireType.varint,
+  string: WireType.bytes,
+  bytes: WireType.bytes,
+  message: WireType.bytes,
+};
+
+interface Field {
+  readonly name: string;
+  readonly number: number;
+  readonly kind: Kind;
+  /** Many values, of which numbers are packed; or a map from texts to messages. */
+  readonly many: '' | 'list' | 'map';
+  /** Whether it is a member of the message's oneof, of which one is set. */
+  readonly isMember: boolean;
+  /** The message that it holds. */
+  readonly type?: Type;
+}
+
+/** A message, or the properties of one. */
+type Properties = Record<string, unknown> & { $unknowns?: Uint8Array[] };
+
+/** How a message is decoded. */
+interface DecodeOptions {
+  /** Whether fields that the table does not know are kept, in `$unknowns`. */
+  keepUnknown?: boolean;
+}
+
+const noList: readonly never[] = Object.freeze([]);
+const noMap = Object.freeze({});
+const empty = new Uint8Array(0);
+/** As protobuf's own parsers have it. */
+const maxDepth = 100;
+
+/** The types of the classes of messages. */
+const typesOf = new WeakMap<object, Type>();
+
+/** What the table says of a message, taken apart when it is first used. */
+class Type {
+  readonly #text: string;
+  readonly #find: (name: string) => Type;
+  #isReady = false;
+  /** In the order of their numbers. */
+  readonly fields: Field[] = [];
+  readonly byNumber = new Map<number, Field>();
+  /** Names of the oneof's members. */
+  readonly members: string[] = [];
+  /** Names of lists and maps, which a new message has. */
+  readonly lists: string[] = [];
+  readonly maps: string[] = [];
+  readonly create: new (
+    properties?: object,
+  ) => Properties;
+
+  constructor(text: string, find: (name: string) => Type) {
+    this.#text = text;
+    this.#find = find;
+    const type = this;
+    this.create = class {
+      constructor(properties: object = {}) {
+        type.prepare();
+        for (const name of type.lists) (this as Properties)[name] = [];
+        for (const name of type.maps) (this as Properties)[name] = {};
+        for (const [name, value] of Object.entries(properties)) {
+          if (value != null && name !== '__proto__') (this as Properties)[name] = value;
+        }
+      }
+    } as unknown as Type['create'];
+    typesOf.set(this.create, this);
+  }
+
+  /** Finds the fields, and gives messages their defaults, unless that was done before. */
+  prepare(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    const [oneof, ...fields] = this.#text.split(' ');
+    const { prototype } = this.create;
+    for (const text of fields) {
+      const [, name, mark, number, stored] = /^(\w+)([?*{]?)=(\d+)(.+)$/.exec(text)!;
+      const kind = kinds[stored] ?? 'message';
+      const many = mark === '*' ? 'list' : mark === '{' ? 'map' : '';
+      const type = kind === 'message' ? this.#find(stored) : undefined;
+      const field: Field = { name, number: Number(number), kind, many, isMember: mark === '?', type };
+      this.fields.push(field);
+      this.byNumber.set(field.number, field);
+      if (field.isMember) this.members.push(name);
+      if (many === 'list') this.lists.push(name);
+      if (many === 'map') this.maps.push(name);
+      prototype[name] = many === 'list' ? noList : many === 'map' ? noMap : field.isMember ? null : defaultOf(kind);
+    }
+    const { members } = this;
+    if (oneof !== '') {
+      Object.defineProperty(prototype, oneof, {
+        get(this: Properties) {
+          return members.find((name) => Object.hasOwn(this, name) && this[name] != null);
+        },
+      });
+    }
+  }
+}
+
+function defaultOf(kind: Kind): unknown {
+  if (kind === 'string') return '';
+  if (kind === 'bytes') return empty;
+  return kind === 'message' ? null : kind === 'bool' ? false : 0;
+}
+
+/** Whether a value that is not the member of a oneof says nothing. Minus zero says something. */
+function isDefault(kind: Kind, value: unknown): boolean {
+  if (kind === 'string' || kind === 'bytes') return (value as ArrayLike<unknown>).length === 0;
+  if (kind === 'message') return false;
+  return value === 0n || value === false || Object.is(value, 0);
+}
+
+/**
+ * The class of a message.
+ *
+ * @param text the name of its oneof, then its fields in the order of their numbers: name, `?` for a member of the oneof, `*` for a
+ * list, `{` for a map, `=`, number, and a letter of `kinds` or the name of a message
+ * @param messages gives the classes of the messages that it holds, by name; asked when the message is first used
+ * @param nested what is in its namespace
+ *
+ * @public for the generated file, which the check of unused exports does not see
+ */
+export function messageOf(
+  text: string,
+  messages: () => Readonly<Record<string, object>> = () => ({}),
+  nested = {},
+): object {
+  return Object.assign(new Type(text, (name) => typesOf.get(messages()[name])!).create, nested);
+}
+
+/**
+ * An enumeration.
+ *
+ * @param text each value's name, `=` and number
+ *
+ * @public as `messageOf`
+ */
+export function enumOf(text: string): object {
+  // Names by number are inherited, so that the names alone are listed.
+  const names: Record<string, string> = Object.create(null);
+  const values: Record<string, number> = Object.create(names);
+  for (const pair of text.split(' ')) {
+    const [name, value] = pair.split('=');
+    values[name] = Number(value);
+    names[value] = name;
+  }
+  return values;
+}
+
+/** What stands in front of so many bytes that are stored in a field. */
+export function lengthDelimited(number: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(varintLength(number * 8) + varintLength(length));
+  const writer = new MessageWriter(bytes, []);
+  writer.varint(number * 8 + WireType.bytes);
+  writer.varint(length);
+  return bytes;
+}
+
+/** The class of a message: what it is made of, and what it is when it was decoded. */
+type MessageClass<Given extends object, Message extends object> = new (properties?: Given) => Message;
+
+/**
+ * Encodes a message. Half a surrogate pair in a text becomes U+FFFD: it has no UTF-8, and text that is not UTF-8 makes TensorBoard's
+ * Rust loader give up the file, and its dashboards fail for all runs.
+ *
+ * @throws RangeError if messages are nested deeper than parsers go
+ */
+export function encodeMessage<Given extends object>(of: MessageClass<Given, object>, message: Given): Uint8Array {
+  const type = typesOf.get(of)!;
+  // The first pass finds the lengths, so that the second writes everything in its place.
+  const lengths: number[] = [];
+  const bytes = new Uint8Array(messageLength(type, message as Properties, lengths, 0));
+  new MessageWriter(bytes, lengths).message(type, message as Properties);
+  return bytes;
+}
+
+/**
+ * Decodes a message. Fields that this package does not know are dropped, unless they are asked for; its bytes are views.
+ *
+ * @throws MalformedMessageError if the bytes are not that message
+ */
+export function decodeMessage<Message extends object>(
+  of: MessageClass<never, Message>,
+  bytes: Uint8Array,
+  { keepUnknown = false }: DecodeOptions = {},
+): Message {
+  const type = typesOf.get(of)!;
+  const wire = new WireReader();
+  wire.open(bytes, 0, bytes.length);
+  return decode(type, wire, new type.create(), 0, keepUnknown) as Message;
+}
+
+/** Longer bytes are not decoded by `tryDecodeMessage`: a few bytes of a file may take a hundred in memory. */
+const maxTriedBytes = 2 ** 24;
+
+/** Decodes a message that may be absent; returns undefined if the bytes are empty, too many, or not that message. */
+export function tryDecodeMessage<Message extends object>(
+  of: MessageClass<never, Message>,
+  bytes: Uint8Array,
+): Message | undefined {
+  if (bytes.length === 0 || bytes.length > maxTriedBytes) return undefined;
+  try {
+    return decodeMessage(of, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The length of a message. Those of what stands in it behind a length of its own are added to `lengths`, in the order of writing. */
+function messageLength(type: Type, message: Properties, lengths: number[], depth: number): number {
+  if (depth > maxDepth) throw new RangeError('messages are nested too deep');
+  type.prepare();
+  let length = 0;
+  for (const field of type.fields) {
+    const value = message[field.name];
+    if (value === undefined || value === null) continue;
+    const key = varintLength(field.number * 8);
+    if (field.many === 'map') {
+      for (const [name, each] of Object.entries(value)) {
+        const at = lengths.push(0) - 1;
+        const own = delimited(utf8Length(name)) + delimited(inner(field.type!, each as Properties, lengths, depth)) + 2;
+        lengths[at] = own;
+        length += key + delimited(own);
+      }
+    } else if (field.many === 'list') {
+      const list = value as ArrayLike<unknown>;
+      if (list.length === 0) continue;
+      if (wireTypes[field.kind] === WireType.bytes) {
+        for (let i = 0; i < list.length; i++) length += key + valueLength(field, list[i], lengths, depth);
+      } else {
+        const at = lengths.push(0) - 1;
+        let own = 0;
+        for (let i = 0; i < list.length; i++) own += valueLength(field, list[i], lengths, depth);
+        lengths[at] = own;
+        length += key + delimited(own);
+      }
+    } else if (field.isMember || !isDefault(field.kind, value)) {
+      length += key + valueLength(field, value, lengths, depth);
+    }
+  }
+  for (const bytes of message.$unknowns ?? []) length += bytes.length;
+  return length;
+}
+
+function inner(type: Type, message: Properties, lengths: number[], depth: number): number {
+  const at = lengths.push(0) - 1;
+  lengths[at] = messageLength(type, message, lengths, depth + 1);
+  return lengths[at];
+}
+
+function valueLength({ kind, type }: Field, value: unknown, lengths: number[], depth: number): number {
+  switch (kind) {
+    case 'double':
+      return 8;
+    case 'float':
+      return 4;
+    case 'bool':
+      return 1;
+    case 'int32':
+      return ((value as number) | 0) < 0 ? 10 : varintLength((value as number) | 0);
+    case 'uint32':
+      return varintLength((value as number) >>> 0);
+    case 'int64':
+    case 'uint64': {
+      const [low, high] = halvesOf(value as number | bigint);
+      return high === 0 ? varintLength(low) : Math.ceil((64 - Math.clz32(high)) / 7);
+    }
+    case 'string':
+      return delimited(utf8Length(value as string));
+    case 'bytes':
+      return delimited((value as Uint8Array).length);
+    case 'message':
+      return delimited(inner(type!, value as Properties, lengths, depth));
+  }
+}
+
+const delimited = (length: number) => varintLength(length) + length;
+
+/** How many bytes a varint of at most 32 bits takes. */
+function varintLength(value: number): number {
+  return value < 2 ** 7 ? 1 : value < 2 ** 14 ? 2 : value < 2 ** 21 ? 3 : value < 2 ** 28 ? 4 : 5;
+}
+
+/** The low and the high 32 bits of a 64-bit integer, unsigned. */
+function halvesOf(value: number | bigint): readonly [low: number, high: number] {
+  if (typeof value === 'number') return [value >>> 0, Math.floor(value / 2 ** 32) >>> 0];
+  return [Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n))];
+}
+
+/** How many bytes a text takes in UTF-8, in which a lone surrogate becomes U+FFFD. */
+function utf8Length(text: string): number {
+  let length = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    length += unit < 0x800 ? 1 : 2;
+    const isPair = unit >= 0xd800 && unit < 0xdc00 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00;
+    if (isPair) i++; // four bytes for two units, of which two were counted with the length
+  }
+  return length;
+}
+
+const utf8 = new TextEncoder();
+
+/** Writes a message whose lengths are known. */
+class MessageWriter {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #lengths: readonly number[];
+  #nextLength = 0;
+  #position = 0;
+
+  constructor(bytes: Uint8Array, lengths: readonly number[]) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+    this.#lengths = lengths;
+  }
+
+  message(type: Type, message: Properties): void {
+    for (const field of type.fields) {
+      const value = message[field.name];
+      if (value === undefined || value === null) continue;
+      const { kind, many, number } = field;
+      const key = number * 8 + wireTypes[kind];
+      if (many === 'map') {
+        for (const [name, each] of Object.entries(value)) {
+          this.varint(key);
+          this.varint(this.#lengths[this.#nextLength++]);
+          this.varint(10);
+          this.#text(name);
+          this.varint(18);
+          this.#value(field, each);
+        }
+      } else if (many === 'list') {
+        const list = value as ArrayLike<unknown>;
+        if (list.length === 0) continue;
+        const isPacked = wireTypes[kind] !== WireType.bytes;
+        if (isPacked) {
+          this.varint(number * 8 + WireType.bytes);
+          this.varint(this.#lengths[this.#nextLength++]);
+        }
+        for (let i = 0; i < list.length; i++) {
+          if (!isPacked) this.varint(key);
+          this.#value(field, list[i]);
+        }
+      } else if (field.isMember || !isDefault(kind, value)) {
+        this.varint(key);
+        this.#value(field, value);
+      }
+    }
+    for (const bytes of message.$unknowns ?? []) this.#raw(bytes);
+  }
+
+  #value({ kind, type }: Field, value: unknown): void {
+    switch (kind) {
+      case 'double':
+        this.#view.setFloat64(this.#position, value as number, true);
+        this.#position += 8;
+        return;
+      case 'float':
+        this.#view.setFloat32(this.#position, value as number, true);
+        this.#position += 4;
+        return;
+      case 'bool':
+        this.#bytes[this.#position++] = value ? 1 : 0;
+        return;
+      case 'int32':
+        if (((value as number) | 0) < 0) this.#wide((value as number) >>> 0, 2 ** 32 - 1);
+        else this.varint((value as number) | 0);
+        return;
+      case 'uint32':
+        this.varint((value as number) >>> 0);
+        return;
+      case 'int64':
+      case 'uint64':
+        this.#wide(...halvesOf(value as number | bigint));
+        return;
+      case 'string':
+        this.#text(value as string);
+        return;
+      case 'bytes':
+        this.varint((value as Uint8Array).length);
+        this.#raw(value as Uint8Array);
+        return;
+      case 'message':
+        this.varint(this.#lengths[this.#nextLength++]);
+        this.message(type!, value as Properties);
+    }
+  }
+
+  #raw(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#position);
+    this.#position += bytes.length;
+  }
+
+  #text(text: string): void {
+    const length = utf8Length(text);
+    this.varint(length);
+    const end = this.#position + length;
+    if (length === text.length) {
+      for (let i = 0; i < length; i++) this.#bytes[this.#position + i] = text.charCodeAt(i);
+    } else {
+      utf8.encodeInto(text, this.#bytes.subarray(this.#position, end));
+    }
+    this.#position = end;
+  }
+
+  varint(value: number): void {
+    let rest = value;
+    while (rest > 0x7f) {
+      this.#bytes[this.#position++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.#bytes[this.#position++] = rest;
+  }
+
+  #wide(lowHalf: number, highHalf: number): void {
+    let low = lowHalf;
+    let high = highHalf;
+    while (high > 0) {
+      this.#bytes[this.#position++] = (low & 0x7f) | 0x80;
+      low = ((low >>> 7) | (high << 25)) >>> 0;
+      high >>>= 7;
+    }
+    this.varint(low);
+  }
+}
+
+/** Decodes what is left before `wire.end` into a message. */
+function decode(type: Type, wire: WireReader, message: Properties, depth: number, keepUnknown: boolean): Properties {
+  if (depth > maxDepth) throw new MalformedMessageError('messages are nested too deep');
+  type.prepare();
+  for (let start = wire.position; wire.field(); start = wire.position) {
+    const field = type.byNumber.get(wire.number);
+    const isPacked = field?.many === 'list' && wire.wireType === WireType.bytes;
+    if (field === undefined || (wire.wireType !== wireTypes[field.kind] && !isPacked)) {
+      wire.skip();
+      if (keepUnknown) {
+        if (!Object.hasOwn(message, '$unknowns')) {
+          Object.defineProperty(message, '$unknowns', { value: [], writable: true, configurable: true });
+        }
+        message.$unknowns!.push(wire.bytes.slice(start, wire.position));
+      }
+      continue;
+    }
+    const { isMember, kind, many, name } = field;
+    if (many === 'map') {
+      decodeEntry(field, wire, message[name] as Record<string, unknown>, depth, keepUnknown);
+    } else if (many === 'list') {
+      const list = message[name] as unknown[];
+      if (isPacked && wireTypes[kind] !== WireType.bytes) {
+        wire.range();
+        const { bytes, end, rangeEnd, rangeStart } = wire;
+        wire.open(bytes, rangeStart, rangeEnd);
+        while (wire.position < rangeEnd) list.push(readValue(field, wire, undefined, depth, keepUnknown));
+        wire.open(bytes, rangeEnd, end);
+      } else {
+        list.push(readValue(field, wire, undefined, depth, keepUnknown));
+      }
+    } else {
+      const value = readValue(field, wire, message[name], depth, keepUnknown);
+      if (isMember) for (const member of type.members) if (member !== name) delete message[member];
+      if (isMember || !isDefault(kind, value)) message[name] = value;
+      else delete message[name];
+    }
+  }
+  return message;
+}
+
+/** Decodes an entry of a map: a message of a key and a value. */
+function decodeEntry(
+  { type }: Field,
+  wire: WireReader,
+  map: Record<string, unknown>,
+  depth: number,
+  keepUnknown: boolean,
+): void {
+  wire.range();
+  const { bytes, end, rangeEnd, rangeStart } = wire;
+  wire.open(bytes, rangeStart, rangeEnd);
+  let key = '';
+  let value: Properties | undefined;
+  while (wire.field()) {
+    if (wire.wireType !== WireType.bytes || wire.number > 2) {
+      wire.skip();
+    } else if (wire.number === 1) {
+      wire.range();
+      key = readUtf8(bytes, wire.rangeStart, wire.rangeEnd);
+    } else {
+      value = decodeInner(type!, wire, value, depth, keepUnknown);
+    }
+  }
+  wire.open(bytes, rangeEnd, end);
+  // A plain assignment of this key would replace the map's prototype.
+  const place = { value: value ?? new type!.create(), writable: true, enumerable: true, configurable: true };
+  Object.defineProperty(map, key, place);
+}
+
+/** @param before the message that an earlier field of this number held, which this one is merged into */
+function decodeInner(type: Type, wire: WireReader, before: unknown, depth: number, keepUnknown: boolean): Properties {
+  wire.range();
+  const { bytes, end, rangeEnd, rangeStart } = wire;
+  wire.open(bytes, rangeStart, rangeEnd);
+  const message = (before as Properties | undefined | null) ?? new type.create();
+  decode(type, wire, message, depth + 1, keepUnknown);
+  wire.open(bytes, rangeEnd, end);
+  return message;
+}
+
+function readValue(
+  { kind, type }: Field,
+  wire: WireReader,
+  before: unknown,
+  depth: number,
+  keepUnknown: boolean,
+): unknown {
+  switch (kind) {
+    case 'double':
+      return wire.double();
+    case 'float':
+      return wire.float();
+    case 'message':
+      return decodeInner(type!, wire, before, depth, keepUnknown);
+    case 'string':
+      wire.range();
+      return readUtf8(wire.bytes, wire.rangeStart, wire.rangeEnd);
+    case 'bytes':
+      wire.range();
+      return wire.bytes.subarray(wire.rangeStart, wire.rangeEnd);
+  }
+  wire.varint();
+  const { high, low } = wire;
+  switch (kind) {
+    case 'bool':
+      return low !== 0 || high !== 0;
+    case 'int32':
+      return low | 0;
+    case 'uint32':
+      return low;
+    default: {
+      const top = kind === 'int64' ? high | 0 : high;
+      const value = top * 2 ** 32 + low;
+      return Number.isSafeInteger(value) ? value : (BigInt(top) << 32n) | BigInt(low);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { temporaryFolder } from '../support/folders.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const documents = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...readdirSync(`${root}/docs`, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+  'examples/README.md',
+];
+
+it.each(documents)('%s: links to other hosts have a form that leads somewhere', (path) => {
+  const text = readFileSync(`${root}/${path}`, 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+  for (const [, label, address] of text.matchAll(/\[([^\]]+)\]\((\w+:[^)\s]*)\)/g)) {
+    const { hash, hostname, pathname, protocol } = new URL(address);
+    expect(protocol, address).toBe('https:');
+    expect(hostname, address).toMatch(/^([\w-]+\.)+[a-z]{2,}$/);
+    expect(`${pathname}${hash}`, address).not.toMatch(/[.,;]$|\/\//);
+    // A label such as tensorboard#376 names the repository and the number that its address has.
+    const [, repository, number] = /^([\w.-]+)#(\d+)$/.exec(label) ?? [];
+    if (number === undefined) continue;
+    expect(hostname, address).toBe('github.com');
+    expect(pathname).toMatch(new RegExp(`^/[\\w.-]+/${repository}/(issues|pull|discussions)/${number}$`));
+  }
+});
+
+const run = async (...args: string[]) => (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout;
+
+it('examples/export.mjs writes tables of what it has trained', async () => {
+  const out = await run('examples/export.mjs', temporaryFolder());
+  expect(out).toMatch(/^run,rate,train\/loss,status$/m);
+  expect(out).toMatch(/^fast,0\.1,0\.135\d+,\w+$/m); // e^-2
+  expect(out).toMatch(/^42 rows in /m);
+  expect(out).toMatch(/^fast,1,[\d.]+,0\.9048\d+$/m); // e^-0.1
+}, 120_000);
+
+it('examples/mcp.mjs asks a server what an assistant would ask', async () => {
+  const out = await run('examples/mcp.mjs', temporaryFolder());
+  expect(out).toContain('list_runs, list_tags, read_scalars');
+  expect(out).toContain('"last":[99,0.0368');
+  expect(out).toContain('NaN at step 60, 1 of 100 values');
+}, 120_000);
