@@ -72,11 +72,15 @@ const protoKinds = {
 /** The messages of proto/ as tables, and their types. */
 async function buildProto() {
   const inputs = [...filesBelow('proto'), 'scripts/build.mjs'];
-  const outputs = ['tensorboard.messages.js', 'tensorboard.js', 'tensorboard.d.ts'].map((name) => `src/proto/${name}`);
+  const outputs = [
+    ...['tensorboard.messages.js', 'tensorboard.js', 'tensorboard.d.ts'],
+    ...['tensorboard.descriptor.js', 'tensorboard.descriptor.d.ts'],
+  ].map((name) => `src/proto/${name}`);
   if (isFresh(inputs, outputs)) return;
   mkdirSync('src/proto', { recursive: true });
   const { default: protobuf } = await import('protobufjs');
   const root = protobuf.loadSync(['event', 'graph', 'plugins'].map((name) => `proto/${name}.proto`)).resolveAll();
+  const descriptor = JSON.stringify(root.toJSON());
   const [messages, enums, types] = [[], [], []];
   const nameOf = ({ fullName }) => fullName.replace('.tensorboard.', '');
   const typeOf = ({ resolvedType, type }, prefix) => {
@@ -161,6 +165,8 @@ async function buildProto() {
   );
   writeWhole(outputs[1], `${origin}export * as tensorboard from './tensorboard.messages.js';\n`);
   writeWhole(outputs[2], `${origin}export namespace tensorboard {\n${types.join('\n')}\n}\n`);
+  writeWhole(outputs[3], `${origin}export const descriptor = ${descriptor};\n`);
+  writeWhole(outputs[4], `${origin}export const descriptor: import('protobufjs').INamespace;\n`);
 }
 
 function buildKernels() {

@@ -47,7 +47,7 @@ const given = {
   ),
 };
 
-const doors = ['', '/tfjs', '/onnx', '/reports', '/view', '/object-stores', '/scale'];
+const doors = ['', '/tfjs', '/onnx', '/proto', '/reports', '/view', '/object-stores', '/scale'];
 const documents = ['README.md', ...markdownBelow('docs')];
 const complaints = [];
 

@@ -35,22 +35,45 @@ export function addClasses(
   rows: Float32Array | Float64Array,
   labels: ArrayLike<number>,
 ): ClassSums | undefined {
-  let known = sums;
-  for (let i = 0, at = 0; i < labels.length; i++, at += features) {
+  const isWhole = (row: number) => {
     let check = 0;
-    for (let j = 0; j < features; j++) check += rows[at + j] * 0; // NaN for NaN and Infinity alone
-    if (check !== 0) continue;
-    known ??= {
-      counts: new Float64Array(0),
-      shift: Float64Array.from(rows.subarray(at, at + features)),
-      sums: new Float64Array(0),
-    };
-    growClasses(known, labels[i] + 1);
+    for (let at = row * features; at < (row + 1) * features; at++) check += rows[at] * 0; // NaN for NaN and Infinity alone
+    return check === 0;
+  };
+  let known = sums;
+  if (known === undefined) {
+    let first = 0;
+    while (first < labels.length && !isWhole(first)) first++;
+    if (first === labels.length) return undefined;
+    const shift = Float64Array.from(rows.subarray(first * features, (first + 1) * features));
+    known = { counts: new Float64Array(0), shift, sums: new Float64Array(0) };
+  }
+  for (let i = 0; i < labels.length; i++) growClasses(known, labels[i] + 1);
+  // Nearly always all rows are finite. If the sums are few, that these are so tells it for less than a look at each number.
+  if (4 * known.sums.length <= rows.length) {
+    const before = known.sums.slice();
+    for (let i = 0; i < labels.length; i++) addRow(known, rows, i, labels[i]);
+    let check = 0;
+    for (let at = 0; at < before.length; at++) check += known.sums[at] * 0;
+    if (check === 0) {
+      for (let i = 0; i < labels.length; i++) known.counts[labels[i]]++;
+      return known;
+    }
+    known.sums = before;
+  }
+  for (let i = 0; i < labels.length; i++) {
+    if (!isWhole(i)) continue;
+    addRow(known, rows, i, labels[i]);
     known.counts[labels[i]]++;
-    const { shift, sums: all } = known;
-    for (let j = 0, to = labels[i] * features; j < features; j++, to++) all[to] += rows[at + j] - shift[j];
   }
   return known;
+}
+
+function addRow({ shift, sums }: ClassSums, rows: Float32Array | Float64Array, row: number, label: number): void {
+  const features = shift.length;
+  for (let j = 0, at = row * features, to = label * features; j < features; j++, at++, to++) {
+    sums[to] += rows[at] - shift[j];
+  }
 }
 
 /** Adds the sums of other rows, which stay as they are. */

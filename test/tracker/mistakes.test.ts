@@ -85,7 +85,7 @@ describe('mistyped options are refused with the name that was meant', () => {
     const typed = 'x'.repeat(1e6);
     const make = (options: object) => new SaturationTracker('unused', model, options);
     expect(() => make({ sampelSize: 5 })).toThrow(
-      /got 'sampelSize'; the options are stats, threshold, .*, activations, stopOn$/,
+      /got 'sampelSize'; the options are stats, threshold, .*, activations, deterministic, stopOn$/,
     );
     expect(() => make({ [typed]: 5 })).toThrow(/got 'x{40}'; the options are/);
     expect(() => make(Object.create({ inherited: 1 }))).not.toThrow();

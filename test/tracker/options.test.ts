@@ -367,6 +367,7 @@ it('the options are not changed, and have their documented defaults', () => {
     layers: undefined,
     exclude: undefined,
     activations: 'output',
+    deterministic: false,
     stopOn: [],
     convMethod: 'channelwise',
     timeseriesMethod: undefined,

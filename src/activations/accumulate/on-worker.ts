@@ -31,6 +31,8 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   /** Samples that this thread has accumulated and the other one has not, and all rows that are kept of this period. */
   #own = new LayerSums();
   #features: number | undefined;
+  /** Memory for the rows of a pass that wait for their classes. */
+  #spare: SampleMatrix['values'] | undefined;
   /** Whether the thread has rows of this period. */
   #isSent = false;
 
@@ -58,7 +60,7 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
       checkFeatures(this.#features, samples.features, pass.output.shape);
       this.#addSamples(samples);
       this.#kept.watch?.add(samples);
-      if (itemOf !== undefined) this.#addClasses({ ...samples, values: samples.values.slice() }, pass, itemOf);
+      if (itemOf !== undefined) this.#addClasses(samples, pass, itemOf);
       if (this.#kept.rows === 0) return;
       this.#own.rows ??= new Reservoir(this.#kept.rows, samples.features);
       this.#own.rows.add(samples.values);
@@ -146,10 +148,20 @@ export class WorkerAccumulator implements LayerAccumulator<Tensor> {
   }
 
   /** Classes come in the same training step, or in a validation's batch: this thread has the values at once. */
-  #addClasses(samples: SampleMatrix, { classes }: Pass<Tensor>, itemOf: (row: number) => number): void {
+  #addClasses(
+    { values, rows, features }: SampleMatrix,
+    { classes }: Pass<Tensor>,
+    itemOf: (row: number) => number,
+  ): void {
+    // The same memory step after step: new copies would keep the garbage collector busy (see withValues).
+    const isKept = this.#spare?.length === values.length && this.#spare.BYTES_PER_ELEMENT === values.BYTES_PER_ELEMENT;
+    const spare = isKept && this.#spare ? this.#spare : values.slice();
+    this.#spare = undefined;
+    spare.set(values);
     classes?.whenKnown((known) => {
-      if (known === undefined || known instanceof Promise || this.#features !== samples.features) return;
-      addByClass(this.#ownOf(samples.features), this.#own, samples, known, itemOf);
+      this.#spare = spare;
+      if (known === undefined || known instanceof Promise || this.#features !== features) return;
+      addByClass(this.#ownOf(features), this.#own, { values: spare, rows, features }, known, itemOf);
     });
   }
 

@@ -1,0 +1,2 @@
+/** TensorBoard's messages by protobufjs: `delve-tensorboard/proto`. */
+export { messageType } from './event/message-type.js';
