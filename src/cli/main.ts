@@ -30,6 +30,7 @@ export const cliOptions = {
   map: { type: 'string' },
   numerics: { type: 'string' },
   plan: { type: 'string' },
+  queue: { type: 'string' },
   store: { type: 'string' },
   task: { type: 'string' },
   batch: { type: 'string' },
@@ -66,6 +67,7 @@ export interface CommandLine {
     map?: string;
     numerics?: string;
     plan?: string;
+    queue?: string;
     store?: string;
     task?: string;
     batch?: string;
@@ -304,9 +306,14 @@ const commands: Readonly<Record<string, Command>> = {
       --fan-in <number>               so many partials are merged to one; 16
       --args <JSON>, --numerics <JSON>  what maps are given besides their shard; what decides the last bits of sums
       --out, -o <path>                the file to write; else standard output
+  scale submit --plan <file> --queue <redis://... or postgres://...>
+                                    enters the plan into a queue of BullMQ, again if it failed (docs/scale-engines.md)
+  scale work --plan <file> --queue <URL> --map <module> --store <folder or s3://...>
+                                    does nodes of the queue until the plan is done; ^C gives back what is under way
   scale status --plan <file> --store <folder or s3://...>
                                     how far the plan is: shards done, what failed and why, time left; exit code 1 if
                                     something failed
+      --queue <URL>                   says also what the queue is doing, and what it has given up
       --once                          draw once and end, as where standard output is no terminal
       --json                          as JSON
   scale publish --plan <file> --store <folder or s3://...> --out <logdir>
@@ -314,10 +321,12 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: [
       'scale plan shards.txt --task digits --out plan.json',
+      'scale submit --plan plan.json --queue redis://queue.example.org',
+      'scale work --plan plan.json --queue redis://queue.example.org --map map.mjs --store s3://bucket/partials',
       'scale status --plan plan.json --store partials',
       'scale publish --plan plan.json --store partials --out runs',
     ],
-    options: ['task', 'fan-in', 'args', 'numerics', 'plan', 'store', 'once', 'out', 'json'],
+    options: ['task', 'fan-in', 'args', 'numerics', 'plan', 'queue', 'map', 'store', 'once', 'out', 'json'],
     run: (terminal, paths, values) => scale(terminal, paths, values),
   },
   mcp: {

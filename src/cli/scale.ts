@@ -1,7 +1,8 @@
-/** The commands `run-node` and `scale`: a plan's nodes as the tasks of array jobs, how far it is, and its answer as a run. */
+/** The commands `run-node` and `scale`: a plan's nodes as the tasks of array jobs or of a queue, how far it is, and its answer as a run. */
 import { environment } from '#platform';
 import { describe, messageOf, printable } from '../errors.js';
 import { openBucket } from '../reader/remote-files.js';
+import { type BullmqEngine, bullmqEngine, type QueueStatus } from '../scale/bullmq-engine.js';
 import { folderPartials, objectPartials, type PartialStore } from '../scale/partial-store.js';
 import { type Json, levelsOf, nameOf, type Plan, type PlanNode, plan, readPlan, rootOf } from '../scale/plan.js';
 import { publish } from '../scale/publish.js';
@@ -23,6 +24,7 @@ export interface ScaleOptions {
   once?: boolean;
   out?: string;
   plan?: string;
+  queue?: string;
   store?: string;
   task?: string;
 }
@@ -40,15 +42,7 @@ export async function runNode(terminal: Terminal, options: ScaleOptions): Promis
   const store = await storeAt(options.store, '--store');
   const stop = new AbortController();
   void terminal.ended().then(() => stop.abort(new Error('told to end')));
-  let batches = 0;
-  const onEvent = (event: WorkEvent) => {
-    const name = nameOf(event.node);
-    if (event.kind === 'batch') terminal.status?.(`${name}: ${plural(++batches, 'batch', 'batches')}`);
-    else if (event.reason !== undefined) terminal.writeError(`${printable(`${event.kind}: ${event.reason}`)}\n`);
-    else if (event.kind === 'differs') {
-      terminal.writeError(`${name}: a second computation gave other bits; the first one stays\n`);
-    }
-  };
+  const onEvent = tellEvents(terminal);
   try {
     const report = await workOn(of, node, { map, store, signal: stop.signal, onEvent });
     terminal.status?.('');
@@ -72,15 +66,34 @@ export async function runNode(terminal: Terminal, options: ScaleOptions): Promis
   }
 }
 
-/** `scale plan|status|publish`: resolves to the exit code. */
+/** Shows what happens while nodes are worked on, one after the other. */
+function tellEvents(terminal: Terminal): (event: WorkEvent) => void {
+  let last = '';
+  let batches = 0;
+  return (event) => {
+    const name = nameOf(event.node);
+    if (event.kind === 'batch') {
+      batches = name === last ? batches + 1 : 1;
+      last = name;
+      terminal.status?.(`${name}: ${plural(batches, 'batch', 'batches')}`);
+    } else if (event.reason !== undefined) terminal.writeError(`${printable(`${event.kind}: ${event.reason}`)}\n`);
+    else if (event.kind === 'differs') {
+      terminal.writeError(`${name}: a second computation gave other bits; the first one stays\n`);
+    }
+  };
+}
+
+/** `scale plan|submit|work|status|publish`: resolves to the exit code. */
 export async function scale(terminal: Terminal, words: readonly string[], options: ScaleOptions): Promise<number> {
   const [action, ...rest] = words;
   if (action === 'plan') return makePlan(terminal, rest, options);
   if (rest.length > 0) throw new UsageError(`scale ${action}: expected options alone, got "${rest[0]}"`);
+  if (action === 'submit') return submitPlan(terminal, options);
+  if (action === 'work') return workOnPlan(terminal, options);
   if (action === 'status') return showStatus(terminal, options);
   if (action === 'publish') return publishRoot(terminal, options);
   throw new UsageError(
-    `scale: expected plan, status or publish, got ${action === undefined ? 'nothing' : `"${action}"`}`,
+    `scale: expected plan, submit, work, status or publish, got ${action === undefined ? 'nothing' : `"${action}"`}`,
   );
 }
 
@@ -117,22 +130,71 @@ async function makePlan(terminal: Terminal, paths: readonly string[], options: S
   return 0;
 }
 
+async function submitPlan(terminal: Terminal, options: ScaleOptions): Promise<number> {
+  const of = await planAt(options.plan);
+  await queueAt(terminal, options.queue).submit(of);
+  const nodes = levelsOf(of).reduce((sum, level) => sum + level, 0);
+  terminal.write(`plan ${of.id} is in the queue: ${plural(nodes, 'node')}\n`);
+  return 0;
+}
+
+/** Resolves to 0 when the plan is done, to 1 when all that is left has failed, and to 130 if the program was told to end. */
+async function workOnPlan(terminal: Terminal, options: ScaleOptions): Promise<number> {
+  const of = await planAt(options.plan);
+  const engine = queueAt(terminal, options.queue);
+  const map = await mapAt(terminal, options.map);
+  const store = await storeAt(options.store, '--store');
+  const ended = terminal.ended().then(() => true);
+  const workers = await engine.work(of, { map, store, onEvent: tellEvents(terminal) });
+  try {
+    do {
+      const { root, active, waiting, failed } = await engine.status(of);
+      if (root === 'completed') {
+        terminal.status?.('');
+        terminal.write(`plan ${of.id} is done\n`);
+        return 0;
+      }
+      if (root === 'failed' && active + waiting === 0) {
+        terminal.status?.('');
+        for (const line of givenUp(of, failed)) terminal.writeError(`${line}\n`);
+        return 1;
+      }
+    } while (!(await Promise.race([ended, pause(lookEvery)])));
+    terminal.status?.('');
+    terminal.writeError('told to end; what was under way goes back to the queue\n');
+    return 130;
+  } finally {
+    await workers.close();
+  }
+}
+
+/** What the queue has given up, in lines. */
+function givenUp(of: Plan, failed: QueueStatus['failed']): string[] {
+  const lines = failed.slice(0, 10).map(({ node, cause }) => {
+    const name = node.level === 0 ? `'${printable(of.shards[node.index])}'` : nameOf(node);
+    return `given up: ${name}: ${printable(cause)}`;
+  });
+  return failed.length > lines.length ? [...lines, `and ${failed.length - lines.length} more`] : lines;
+}
+
 async function showStatus(terminal: Terminal, options: ScaleOptions): Promise<number> {
   const of = await planAt(options.plan);
   const store = await storeAt(options.store, '--store');
+  const engine = options.queue === undefined ? undefined : queueAt(terminal, options.queue);
   const first = { done: 0, at: Date.now() };
   const size = terminal.size();
-  let status = await planStatus(of, store);
+  const look = async () => ({ ...(await planStatus(of, store)), queue: await engine?.status(of) });
+  let status = await look();
   if (options.json || options.once || size === undefined) {
     if (options.json) writeJson(terminal, [{ ...status, task: of.task }]);
     else terminal.write(`${frameOf(terminal, of, status, undefined, 80).join('\n')}\n`);
-    return status.failed.length > 0 ? 1 : 0;
+    return hasFailed(status) ? 1 : 0;
   }
   first.done = nodesDone(status);
   const picture = new Picture(terminal);
   const ended = terminal.ended();
   try {
-    for (let isEnded = false; ; status = await planStatus(of, store)) {
+    for (let isEnded = false; ; status = await look()) {
       const seconds = (Date.now() - first.at) / 1000;
       const rate = seconds > 0 ? (nodesDone(status) - first.done) / seconds : 0;
       picture.draw(frameOf(terminal, of, status, rate, (terminal.size() ?? size).columns));
@@ -142,20 +204,18 @@ async function showStatus(terminal: Terminal, options: ScaleOptions): Promise<nu
   } finally {
     picture.end();
   }
-  return status.failed.length > 0 ? 1 : 0;
+  return hasFailed(status) ? 1 : 0;
 }
 
+/** How far a plan is, as its store and its queue tell. */
+type Progress = PlanStatus & { readonly queue: QueueStatus | undefined };
+
+const hasFailed = ({ failed, queue }: Progress) => failed.length > 0 || queue?.root === 'failed';
 const nodesDone = ({ levels }: PlanStatus) => levels.reduce((sum, { done }) => sum + done, 0);
 
 /** @param rate nodes a second; undefined if it was not measured */
-function frameOf(
-  terminal: Terminal,
-  of: Plan,
-  status: PlanStatus,
-  rate: number | undefined,
-  columns: number,
-): string[] {
-  const { levels, failed, bytes, isDone } = status;
+function frameOf(terminal: Terminal, of: Plan, status: Progress, rate: number | undefined, columns: number): string[] {
+  const { levels, failed, bytes, isDone, queue } = status;
   const lines = [styled(terminal, 'bold', cut(`plan ${of.id}, ${printable(of.task)}`, columns))];
   const width = Math.max(8, Math.min(40, columns - 32));
   for (const [level, { nodes, done }] of levels.entries()) {
@@ -174,6 +234,12 @@ function frameOf(
     lines.push(cut(`  failed ${ago} ago: '${printable(shard)}': ${printable(cause)}`, Math.max(columns, 80)));
   }
   if (failed.length > 10) lines.push(`  and ${failed.length - 10} more`);
+  if (queue !== undefined) {
+    const { root, active, waiting } = queue;
+    const nodes = `${plural(active, 'node')} under way, ${waiting} to take`;
+    lines.push(`  queue: ${root === undefined ? 'the plan is not in it' : root === 'completed' ? 'done' : nodes}`);
+    for (const line of givenUp(of, queue.failed)) lines.push(cut(`  ${line}`, Math.max(columns, 80)));
+  }
   return lines;
 }
 
@@ -211,6 +277,27 @@ function jsonOf(text: string | undefined, option: string): Json | undefined {
   } catch (error) {
     throw new UsageError(`${option}: expected JSON, got "${text}": ${messageOf(error)}`);
   }
+}
+
+function queueAt(terminal: Terminal, url: string | undefined): BullmqEngine {
+  if (url === undefined) throw new UsageError('--queue: expected redis://<host>:<port> or postgres://…');
+  if (!/^(rediss?|postgres(ql)?):\/\//.test(url)) {
+    throw new UsageError(`--queue: expected redis://<host>:<port> or postgres://…, got "${url}"`);
+  }
+  let isReached = true;
+  return bullmqEngine({
+    connection: url,
+    onEvent({ kind, node, attempt, reason }) {
+      // A server that is away is told of once, not at every try.
+      if (kind === 'connection' && !isReached) return;
+      isReached = kind !== 'connection';
+      if (kind === 'failed') terminal.writeError(`${node}, attempt ${attempt}: ${printable(`${reason}`)}\n`);
+      else if (kind === 'stalled')
+        terminal.writeError(`${node}: its worker has not been heard of; another one takes it\n`);
+      else if (kind === 'lostLock') terminal.writeError(`${node}: its lock ran out; another worker may do it, too\n`);
+      else terminal.writeError(`queue: ${printable(`${reason}`)}\n`);
+    },
+  });
 }
 
 async function planAt(path: string | undefined): Promise<Plan> {

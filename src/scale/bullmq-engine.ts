@@ -119,6 +119,8 @@ const numberDefaults = {
 /** At most so many jobs are entered in one step, during which the server does nothing else. */
 const jobsAtOnce = 1000;
 const pollMillis = 250;
+/** So long the server may take to take back what workers that close have under way. */
+const closeMillis = 5000;
 /** A queue that has not known a plan for so long has forgotten it: between removing a plan and entering it again it does not know it either. */
 const forgottenMillis = 5000;
 
@@ -287,10 +289,15 @@ class FlowEngine implements BullmqEngine {
     });
     return {
       async close() {
-        const closed = worker.close(); // takes no more jobs
+        // Takes no more jobs, and waits for those under way, which are given back.
+        const closed = worker.close().then(() => producer?.then((each) => each.close()));
         stop.abort(new Error('the worker is closing'));
-        await closed;
-        await (await producer)?.close();
+        const isClosed = new AbortController();
+        // A server that is away takes nothing back: it will notice that the lock has run out.
+        const late = pause(closeMillis, isClosed.signal).then(() => void worker.disconnect().catch(() => {}));
+        late.catch(() => {});
+        await Promise.race([closed, late]);
+        isClosed.abort();
       },
     };
   }

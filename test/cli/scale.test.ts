@@ -150,7 +150,9 @@ describe('run-node', () => {
     writeFileSync(options.plan, readFileSync(options.plan, 'utf8').replace('"fanIn":2', '"fanIn":3'));
     const changed = await cli(['run-node'], { ...options, level: 'root' });
     expect(changed).toMatchObject({ code: 2, err: expect.stringContaining('which fits what the plan holds') });
-    expect((await cli(['scale', 'plans'])).err).toContain('scale: expected plan, status or publish, got "plans"');
+    expect((await cli(['scale', 'plans'])).err).toContain(
+      'scale: expected plan, submit, work, status or publish, got "plans"',
+    );
     expect((await cli(['scale', 'plan'])).err).toContain('expected one file with the name of a shard on each line');
     const bad = { task: 't', args: '{x}' };
     expect((await cli(['scale', 'plan', join(folder, 'shards.txt')], bad)).err).toContain(

@@ -224,4 +224,19 @@ describe.each(queueServers)('workers of a queue on $name', ({ name, start, missi
     expect((await bullmqEngine(engine).wait(of)).digest).toBe((await local(of)).digest);
     expect(another.count('map')).toBe(1);
   });
+
+  test('can be told to stop while the server of the queue is away', async () => {
+    const of = syntheticPlan(1, { features: 32 });
+    const folder = temporaryFolder();
+    const engine = { connection: server.url, ...quick };
+    await bullmqEngine(engine).submit(of);
+    const worker = await WorkerProcess.start(of, { engine, folder, holdAt: 2 });
+    await worker.hears('held');
+    await server.kill();
+    await worker.close();
+    expect(worker.process.exitCode).toBe(0);
+    await server.restart();
+    await WorkerProcess.start(of, { engine, folder });
+    expect((await bullmqEngine(engine).wait(of)).digest).toBe((await local(of)).digest);
+  });
 });
