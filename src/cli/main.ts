@@ -1,5 +1,6 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
 import { nearest, printable } from '../errors.js';
+import { isRemote } from '../reader/places.js';
 import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { completions, type KnownCommand } from './completions.js';
@@ -457,6 +458,9 @@ async function report(
   const complaints = new Complaints(terminal);
   const options = { raw, onDamage: (message: string) => complaints.add(message) };
   const folder = await typedLogdir(logdir);
+  if (out === undefined && isRemote(folder)) {
+    throw new UsageError(`--out: expected the file to write, since "${folder}" is on another computer`);
+  }
   const path = await writeReport(folder, {
     ...options,
     path: out === undefined ? undefined : typedPath(out, '--out'),

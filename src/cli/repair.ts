@@ -8,7 +8,8 @@ import { messageOf, printable } from '../errors.js';
 import { encodeEvent, fileVersion } from '../event/encode-event.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
-import { findRuns, typedPath } from './runs.js';
+import { isRemote } from '../reader/places.js';
+import { findRuns, readWhole, typedPath } from './runs.js';
 import { writeJson } from './table.js';
 import { Complaints, plural, styled, type Terminal, UsageError } from './terminal.js';
 
@@ -54,11 +55,11 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
     for (const file of files) {
       const target = `${folder}/${file.replace(/^.*[/\\]/, '')}`;
       try {
-        if (fileSystem.resolve(target) === fileSystem.resolve(file)) {
+        if (!isRemote(file) && fileSystem.resolve(target) === fileSystem.resolve(file)) {
           throw new UsageError('--out: expected another folder than that of the files, which stay as they are');
         }
         fileSystem.makeDirectory(folder);
-        const source = modelFiles.open(file);
+        const source = isRemote(file) ? inMemory(await readWhole(file)) : modelFiles.open(file);
         try {
           const found: Repaired = { records: 0, lost: [] };
           modelFiles.write(target, soundRecords(source, decoder, found));
@@ -82,6 +83,11 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
   else
     terminal.write(`${plural(count, 'file')}, ${plural(records, 'record')} kept, ${plural(bytes, 'byte')} left out\n`);
   return complaints.exitCode;
+}
+
+/** A file of another computer. */
+function inMemory(bytes: Uint8Array): Source & { close(): void } {
+  return { size: bytes.length, read: (from, to) => bytes.subarray(from, to), close: () => {} };
 }
 
 function say(terminal: Terminal, file: string, { records, lost }: Repaired, bytes: number): void {

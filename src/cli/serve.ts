@@ -3,7 +3,7 @@ import { type ListedRun, type Listing, listingName } from '../dashboard/logdir.j
 import { printable } from '../errors.js';
 import { isRemote, sourceFiles } from '../reader/places.js';
 import { isEventFileName, listRuns } from '../reader/run-files.js';
-import { typedLogdir, typedPath } from './runs.js';
+import { readWhole, typedLogdir, typedPath } from './runs.js';
 import { plural, type Terminal, UsageError } from './terminal.js';
 
 /** How often a logdir on another computer is looked at, at most: every look costs requests. */
@@ -103,8 +103,7 @@ function atMostEvery<T>(milliseconds: number, call: () => Promise<T>): () => Pro
 export async function share(terminal: Terminal, logdir: string | undefined, out: string | undefined): Promise<number> {
   if (logdir === undefined) throw new UsageError("expected a logdir, as in 'share runs --out site'");
   if (out === undefined) throw new UsageError('--out: expected the folder to write the page to');
-  const root = typedPath(logdir, 'the path');
-  await typedLogdir(root);
+  const root = await typedLogdir(logdir);
   const target = typedPath(out, '--out').replace(/(?<=.)\/+$/, '');
   const runs = await listed(root);
   if (runs.length === 0) {
@@ -116,7 +115,8 @@ export async function share(terminal: Terminal, logdir: string | undefined, out:
   for (const { run, files } of runs) {
     const copies = [];
     for (const { path } of files) {
-      const size = terminal.copyFile(`${root.replace(/\/+$/, '')}/${path}`, `${target}/data/${path}`);
+      const [from, to] = [`${root.replace(/\/+$/, '')}/${path}`, `${target}/data/${path}`];
+      const size = isRemote(from) ? await download(terminal, from, to) : terminal.copyFile(from, to);
       bytes += size;
       copies.push({ path, size });
     }
@@ -129,4 +129,11 @@ export async function share(terminal: Terminal, logdir: string | undefined, out:
   const size = bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
   terminal.write(`${plural(runs.length, 'run')}, ${size}, in ${printable(target)}: put it on any web server\n`);
   return 0;
+}
+
+/** Copies a file of another computer. Returns its length in bytes. */
+async function download(terminal: Terminal, from: string, to: string): Promise<number> {
+  const bytes = await readWhole(from);
+  terminal.writeFile(to, bytes);
+  return bytes.length;
 }

@@ -1,7 +1,7 @@
 /** The command `watch`: losses and saturation in the terminal while a network trains. */
 import { messageOf, printable } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
-import { readEvents } from '../reader/read-events.js';
+import { scanRun } from '../reader/shown-points.js';
 import { findRuns, followRuns, pause, tagFilter, typedSource } from './runs.js';
 import { writeJsonLine } from './table.js';
 import { Complaints, cut, Picture, plural, styled, type Terminal } from './terminal.js';
@@ -85,13 +85,10 @@ export async function watch(terminal: Terminal, path: string | undefined, option
   if (options.once === true || (size() === undefined && !options.json)) {
     for (const { run, files } of await findRuns(path, complaints)) {
       const watched = new WatchedRun();
-      for (const file of files) {
-        try {
-          for await (const event of readEvents(file, { tags: isWanted, onCorrupt: 'stop' })) watched.add(event);
-        } catch (error) {
-          complaints.add(messageOf(error));
-        }
-      }
+      // The files of a run are read together: the first one may say what the tags of all are.
+      await scanRun(files, { tags: isWanted, raw: true, complain: (message) => complaints.add(message) }, (event) => {
+        watched.add(event);
+      });
       runs.set(run, watched);
     }
     if (options.json) writeRecords(terminal, runs);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { listRuns, readEvents, SummaryWriter } from '../../src/index.js';
+import { listRuns, readEvents, SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
 import { s3Output } from '../../src/object-stores.js';
 import { startFileServer } from '../../src/platform/file-server.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -124,6 +124,53 @@ describe('a logdir in a bucket', () => {
       2,
       'delve-tensorboard: there is no file or folder "s3://logs/none"',
     ]);
+  });
+
+  it('is what commands compare, look for faults in, draw and make reports of', async () => {
+    const logdir = await writeRuns('cli', 20);
+    const writer = new SaturationWriter(s3Output({ bucket: 'logs', prefix: 'cli/train', uploadSecs: 0 }));
+    for (let step = 1; step < 4; step++) {
+      writer.addSaturation('dense', Spectrum.fromEigenvalues([3, 2, 0.5, 1e-4]), step);
+    }
+    await writer.close();
+    const out = temporaryFolder();
+    const said = await Promise.all([
+      run('watch', logdir, '--once'),
+      run('lint', logdir),
+      run('diff', `${logdir}/val/deep`, `${logdir}/val/deep`),
+      run('report', logdir, '--out', join(out, 'report.html')),
+      run('reduce', `${logdir}/val/deep`, `${logdir}/val/deep`, '--format', 'csv'),
+      run('repair', logdir, '--out', join(out, 'repaired')),
+      run('share', logdir, '--out', join(out, 'site')),
+    ]);
+    expect(said.map(({ stderr }) => stderr)).toEqual(said.map(() => ''));
+    const [watched, , , , reduced] = said;
+    expect(watched.stdout).toContain('val/deep  step 19');
+    expect(watched.stdout).toContain('dense');
+    expect(reduced.stdout).toContain('loss');
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('dense');
+    const unplaced = await run('report', logdir);
+    expect(unplaced.code).toBe(2);
+    expect(unplaced.stderr).toContain('--out');
+  });
+
+  it('is what `tail` follows', async () => {
+    const output = s3Output({ bucket: 'logs', prefix: 'tailed', uploadSecs: 0 });
+    const writer = new SummaryWriter(output);
+    writer.addScalar('loss', 0.5, 1);
+    await writer.flush();
+    const child = spawn(process.execPath, [command, 'tail', 's3://logs/tailed'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    let printed = '';
+    child.stdout.on('data', (text) => (printed += text));
+    child.stderr.on('data', (text) => (printed += text));
+    await expect.poll(() => printed, { timeout: 120_000 }).toBe('.\t1\tloss\t0.5\n');
+    writer.addScalar('loss', 0.25, 2);
+    await writer.close();
+    await expect.poll(() => printed, { timeout: 120_000 }).toBe('.\t1\tloss\t0.5\n.\t2\tloss\t0.25\n');
+    child.kill('SIGINT');
+    expect(await ended).toBe(0);
   });
 
   it('is what `serve` serves, in ranges', async () => {
