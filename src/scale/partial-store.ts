@@ -9,7 +9,7 @@ import { createWhole, filesBelow, readIfThere, renameIfThere } from '../platform
 
 /** Keys to bytes that never change. All functions reject with an Error if the store cannot be reached or refuses. */
 export interface PartialStore {
-  /** The bytes under a key; undefined if there are none. */
+  /** The bytes under a key, which are the caller's to change; undefined if there are none. */
   get(key: string): Promise<Uint8Array | undefined>;
   /**
    * Writes bytes, in one step, if there are none under this key.

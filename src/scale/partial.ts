@@ -103,6 +103,7 @@ export function encodeLayer(
 /**
  * Reads a layer's moments.
  *
+ * @param isOwn whether they may keep the bytes, and change them
  * @throws DamagedPartialError if the bytes are not those that the manifest means, RefusedPartialError for other numerics
  */
 export function decodeLayer(
@@ -110,6 +111,7 @@ export function decodeLayer(
   node: PlanNode,
   entry: PartialLayer,
   bytes: Uint8Array | undefined,
+  isOwn = false,
 ): CovarianceAccumulator {
   const bad = (reason: string) =>
     new DamagedPartialError(
@@ -122,7 +124,7 @@ export function decodeLayer(
   if (!isSameDigest(sha256(bytes), entry.sha256)) throw bad('is damaged: its digest does not fit');
   let accumulator: CovarianceAccumulator;
   try {
-    accumulator = CovarianceAccumulator.fromBytes(bytes);
+    accumulator = isOwn ? CovarianceAccumulator.fromOwnBytes(bytes) : CovarianceAccumulator.fromBytes(bytes);
   } catch (error) {
     throw bad(`cannot be read: ${(error as Error).message}`);
   }

@@ -320,9 +320,7 @@ class Worker {
             `partial ${nameOf(child.node)}: expected ${sum.features} features of layer '${layer}' as in the shards before, got ${entry.features}`,
           );
         }
-        const moments = await this.#read(child.node, entry);
-        if (sum === undefined) sum = moments;
-        else sum.merge(moments);
+        sum = await this.#plus(sum, child.node, entry);
         await turn();
         this.#signal.throwIfAborted();
       }
@@ -331,9 +329,14 @@ class Worker {
     return merged;
   }
 
-  async #read(node: PlanNode, entry: PartialLayer): Promise<CovarianceAccumulator> {
+  /** The sum with a layer of a partial. A function of its own, so that nothing of the partial is in memory when the next one comes. */
+  async #plus(sum: CovarianceAccumulator | undefined, node: PlanNode, entry: PartialLayer) {
     const key = layerKey(this.#plan, node, entry.sha256);
-    return decodeLayer(this.#plan, node, entry, await this.#try(node, () => this.#store.get(key)));
+    const bytes = await this.#try(node, () => this.#store.get(key));
+    const moments = decodeLayer(this.#plan, node, entry, bytes, true);
+    if (sum === undefined) return moments;
+    sum.merge(moments);
+    return sum;
   }
 
   async #put(node: PlanNode, layer: string, accumulator: CovarianceAccumulator): Promise<PartialLayer> {

@@ -1,8 +1,8 @@
 import { describe } from '../errors.js';
-import { type MomentSums, newMoments, packedLength, type Rows, type SummedBy } from '../kernels/moments.js';
+import { type MomentSums, packedLength, type Rows, type SummedBy } from '../kernels/moments.js';
 import { newUnitSums, type UnitSums } from '../kernels/units.js';
 import { type ClassSums, mostClasses } from './class-sums.js';
-import { checksumOf, inLittleEndian } from './packed-numbers.js';
+import { checksumOf, inLittleEndian, isLittleEndian } from './packed-numbers.js';
 
 /* What a CovarianceAccumulator consists of, as plain arrays and as bytes. */
 
@@ -126,8 +126,13 @@ function checkHeader(bytes: Uint8Array): number {
   return length;
 }
 
-/** Decodes a state. @throws RangeError if the bytes are not from `encode`, were cut or damaged, or hold numbers that no rows give */
-export function decode(bytes: Uint8Array): AccumulatorState {
+/**
+ * Decodes a state.
+ *
+ * @param isOwn whether the state may keep the bytes and change them, so that nothing is copied
+ * @throws RangeError if the bytes are not from `encode`, were cut or damaged, or hold numbers that no rows give
+ */
+export function decode(bytes: Uint8Array, isOwn = false): AccumulatorState {
   const header = checkHeader(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const features = whole('features', view.getFloat64(8, true), 1);
@@ -160,12 +165,20 @@ export function decode(bytes: Uint8Array): AccumulatorState {
     inLittleEndian(own, part.BYTES_PER_ELEMENT);
     at += own.length;
   };
+  const read = (length: number): Float64Array => {
+    const start = bytes.byteOffset + at;
+    if (isOwn && isLittleEndian && start % 8 === 0) {
+      at += 8 * length;
+      return new Float64Array(bytes.buffer, start, length);
+    }
+    const part = new Float64Array(length);
+    readInto(part);
+    return part;
+  };
   let moments: MomentSums | undefined;
   if (count > 0) {
-    moments = newMoments(features);
-    moments.count = count;
-    moments.kernels = summers[summer];
-    for (const part of [moments.shift, moments.offset, moments.scatter]) readInto(part);
+    const [shift, offset, scatter] = [read(features), read(features), read(packedLength(features))];
+    moments = { features, count, kernels: summers[summer], shift, offset, scatter };
     checkMoments(moments, features);
   }
   let units: UnitSums | undefined;

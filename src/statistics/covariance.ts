@@ -371,6 +371,11 @@ export class CovarianceAccumulator {
     return CovarianceAccumulator.fromState(decode(bytes));
   }
 
+  /** @internal As fromBytes, but keeps the bytes, and changes them when rows are added: nothing is copied. */
+  static fromOwnBytes(bytes: Uint8Array): CovarianceAccumulator {
+    return CovarianceAccumulator.fromState(decode(bytes, true));
+  }
+
   /** @internal A copy of what this consists of; its waiting rows may hold numbers that are not finite. */
   copyState(): AccumulatorState {
     const { rows, ...rest } = this.#state();

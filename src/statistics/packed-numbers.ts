@@ -14,7 +14,8 @@ type Packed = Uint8Array | Float32Array | Float64Array;
 const CHECKSUM_AT = 8;
 const HEADER_BYTES = 16;
 
-const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+/** Whether this machine stores numbers as the formats have them. */
+export const isLittleEndian: boolean = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** Turns the bytes of each number around, in place, on machines that store numbers the other way. */
 export function inLittleEndian(bytes: Uint8Array, width: number): void {
