@@ -14,7 +14,7 @@ import * as tf from '@tensorflow/tfjs';
 import { SaturationTracker } from 'delve-tensorboard/tfjs';
 import { randomNumbers } from '../demo/digits.js';
 import { diseaseFigure } from './disease-figure.js';
-import { initializers, openLab, train } from './lab.js';
+import { openLab, reluNetwork, train } from './lab.js';
 
 const lab = await openLab('diseases', {
   epochs: 10,
@@ -26,25 +26,6 @@ const some = ({ xs, ys }, count) => ({ xs: xs.slice([0], [count]), ys: ys.slice(
 const digits = some(lab.train, 4000);
 const stats = ['trace', 'entropyRank', 'deadUnits', 'weightAlpha'];
 const isDense = ({ name }) => name !== 'flatten';
-
-/** Three ReLU layers and a last one. */
-function network(seed, last) {
-  const kernelInitializer = initializers(seed);
-  return tf.sequential({
-    layers: [
-      tf.layers.flatten({ name: 'flatten', inputShape: [28, 28, 1] }),
-      ...[128, 64, 64].map((units, at) =>
-        tf.layers.dense({
-          name: `dense${at + 1}`,
-          units,
-          activation: 'relu',
-          kernelInitializer: kernelInitializer(),
-        }),
-      ),
-      tf.layers.dense({ ...last, kernelInitializer: kernelInitializer() }),
-    ],
-  });
-}
 
 /** Tracks what `run` trains; it is given the tracker, and a function that takes the validation loss of each epoch. */
 async function observed(model, run) {
@@ -75,7 +56,7 @@ async function observed(model, run) {
 
 /** A classifier, which learns as it should unless told otherwise. */
 function classifier(seed, { rate = 0.001, frozen } = {}) {
-  const model = network(seed, { name: 'digit', units: 10, activation: 'softmax' });
+  const model = reluNetwork(seed, { name: 'digit', units: 10, activation: 'softmax' });
   return observed(model, (tracker, note) => {
     const layer = frozen && model.getLayer(frozen);
     if (layer) layer.trainable = false;
@@ -102,7 +83,7 @@ const batch = 100;
  * with which `apart` has nothing to do.
  */
 function views(seed, { apart }) {
-  const model = network(seed, { name: 'feature', units: 32 });
+  const model = reluNetwork(seed, { name: 'feature', units: 32 });
   const random = randomNumbers(seed);
   const noisy = (xs) => xs.add(tf.randomNormal(xs.shape, 0, 0.3, 'float32', Math.floor(1e9 * random())));
   const features = (xs, training) => tf.split(model.apply(tf.concat([noisy(xs), noisy(xs)]), { training }), 2);

@@ -70,6 +70,25 @@ export function initializers(seed) {
   return () => tf.initializers.heNormal({ seed: next++ });
 }
 
+/** Three ReLU layers on images of digits, and a last one: the networks in which diseases are planted. */
+export function reluNetwork(seed, last) {
+  const kernelInitializer = initializers(seed);
+  return tf.sequential({
+    layers: [
+      tf.layers.flatten({ name: 'flatten', inputShape: [28, 28, 1] }),
+      ...[128, 64, 64].map((units, at) =>
+        tf.layers.dense({
+          name: `dense${at + 1}`,
+          units,
+          activation: 'relu',
+          kernelInitializer: kernelInitializer(),
+        }),
+      ),
+      tf.layers.dense({ ...last, kernelInitializer: kernelInitializer() }),
+    ],
+  });
+}
+
 /**
  * A plain stack of convolutions, each with batch normalization and ReLU, under a softmax on the mean of their last map.
  * `convolutions` has the filters, kernel and stride of each.

@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import { SaturationTracker } from 'delve-tensorboard/tfjs';
 import { machine, replaceSection } from '../../bench/results.mjs';
-import { initializers, openLab, train } from './lab.js';
+import { openLab, reluNetwork, train } from './lab.js';
 
 const lab = await openLab('within-epoch', {
   epochs: 2,
@@ -25,27 +25,8 @@ const rates = lab.options.rates.split(',').map(Number);
 const digits = { xs: lab.train.xs.slice([0], [4000]), ys: lab.train.ys.slice([0], [4000]) };
 const perEpoch = Math.ceil(4000 / 64);
 
-/** The networks of diseases.mjs. */
-function network(seed) {
-  const kernelInitializer = initializers(seed);
-  return tf.sequential({
-    layers: [
-      tf.layers.flatten({ name: 'flatten', inputShape: [28, 28, 1] }),
-      ...[128, 64, 64].map((units, at) =>
-        tf.layers.dense({
-          name: `dense${at + 1}`,
-          units,
-          activation: 'relu',
-          kernelInitializer: kernelInitializer(),
-        }),
-      ),
-      tf.layers.dense({ name: 'digit', units: 10, activation: 'softmax', kernelInitializer: kernelInitializer() }),
-    ],
-  });
-}
-
 async function run(seed, rate) {
-  const model = network(seed);
+  const model = reluNetwork(seed, { name: 'digit', units: 10, activation: 'softmax' });
   const findings = [];
   const losses = [];
   const tracker = new SaturationTracker('', model, {

@@ -49,6 +49,8 @@ interface Field {
   readonly key: number;
   /** Bytes of the key. */
   readonly keyLength: number;
+  /** Of a map: what an entry holds behind its name. */
+  readonly entryValue?: Field;
   /** Whether all numbers of a list stand behind one key. */
   readonly isPacked: boolean;
 }
@@ -63,7 +65,8 @@ function fieldOf(
 ): Field {
   const isPacked = many === 'list' && wireTypes[kind] !== WireType.bytes;
   const key = number * 8 + (isPacked ? WireType.bytes : wireTypes[kind]);
-  return { name, number, kind, many, isMember, type, key, keyLength: varintLength(key), isPacked };
+  const entryValue = many === 'map' ? fieldOf('value', 2, 'message', '', false, type) : undefined;
+  return { name, number, kind, many, isMember, type, entryValue, key, keyLength: varintLength(key), isPacked };
 }
 
 /** A message, or the properties of one. */
@@ -287,10 +290,10 @@ function messageLength(type: Type, message: Properties, found: Found, depth: num
     const value = message[field.name];
     if (value === undefined || value === null) continue;
     if (field.many === 'map') {
-      const entryValue = fieldOf('value', 2, 'message', '', false, field.type);
       for (const [name, each] of Object.entries(value)) {
         const at = found.add(field, undefined, 0);
-        found.lengths[at] = valueLength(entryName, name, found, depth) + valueLength(entryValue, each, found, depth);
+        found.lengths[at] =
+          valueLength(entryName, name, found, depth) + valueLength(field.entryValue!, each, found, depth);
         length += field.keyLength + delimited(found.lengths[at]);
       }
     } else if (field.many === 'list') {

@@ -369,7 +369,7 @@ export class SaturationView {
   #setRows(): void {
     const heights = Array.from(this.#cards.values(), ({ element }) => element.offsetHeight);
     for (const [index, { element }] of [...this.#cards.values()].entries()) {
-      element.style.gridRowEnd = `span ${Math.ceil(heights[index]) + gap}`;
+      element.style.gridRowEnd = `span ${heights[index] + gap}`;
     }
   }
 
