@@ -19,7 +19,7 @@ const kinds = [Float32Array, Float64Array, Int32Array, Uint8Array, Int16Array] a
 function numbersOf(length: number, seed: number, kind: (typeof kinds)[number] = Float64Array) {
   let state = seed;
   const uniform = () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
-  return kind.from({ length }, (_, i) => (i % 3 === 0 ? Math.round(30 * uniform()) : 100 * uniform() ** 3));
+  return kind.from(Array.from({ length }, (_, i) => (i % 3 === 0 ? Math.round(30 * uniform()) : 100 * uniform() ** 3)));
 }
 
 describe('the passes of a histogram', () => {
