@@ -1,20 +1,26 @@
 /** The command `reduce`: the mean, deviation and range of scalars over several runs of one training. */
 import { printable, printableLines } from '../errors.js';
-import type { TensorBoardEvent } from '../event/event.js';
+import type { Step } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { findRuns, Progress, tagFilter, typedPath } from './runs.js';
+import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
+import { type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
 import { type Column, loadParquet, openTable, type Table, tableFormat, writeJson } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
+/** Which scalars `reduce` takes. */
+interface PointOptions {
+  /** A regular expression. */
+  tags?: string;
+  raw?: boolean;
+}
+
 /** Options of `reduce`, as typed. */
-interface ReduceOptions {
+interface ReduceOptions extends PointOptions, Pick<EachRunOptions, 'threads'> {
   json?: boolean;
   format?: string;
   lax?: boolean;
   out?: string;
-  tags?: string;
-  raw?: boolean;
 }
 
 /** What the values of a step are reduced to; NaN is left out before. */
@@ -65,7 +71,7 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     throw new UsageError('expected --out <folder> for the runs mean, std, min, max, median and band, or --format csv');
   }
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
-  const tags = tagFilter(options.tags);
+  tagFilter(options.tags); // a pattern that is none is told before anything is read
   const complaints = new Complaints(terminal);
   const trainings = await trainingsOf(paths, complaints);
   if (trainings.length < 2) {
@@ -75,24 +81,21 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   }
   const gathered: Gathered = new Map();
   let repeated = 0;
-  const all = trainings.flatMap(({ runs }) => runs.map(({ run, files }) => ({ run, files: [...files] })));
-  const progress = await Progress.of(terminal, all);
-  for (const [number, { name, runs }] of trainings.entries()) {
-    for (const { run, files } of runs) {
-      const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
-        for (const [index, { tag, value }] of (event.summary ?? []).entries()) {
-          if (typeof value !== 'number' || !isShown(index)) continue;
-          const points = pointsOf(gathered, run, tag, BigInt(event.step));
-          if (points[number] !== undefined) repeated++;
-          points[number] = { value, wallTime: event.wallTime };
-        }
-      };
-      const complain = (message: string) => complaints.add(message);
-      await scanRun(files, { tags, raw, complain, read: progress.read }, visit);
+  const all = trainings.flatMap(({ runs }, number) => runs.map(({ run, files }) => ({ run, files, number })));
+  const taken: FoundRun[] = all.map(({ run, files }) => ({ run, files: [...files] }));
+  const wanted = { tags: options.tags, raw };
+  const take = (_: FoundRun, found: TagPoints[], at: number) => {
+    const { number, run } = all[at];
+    for (const { tag, steps, values, wallTimes } of found) {
+      for (const [index, step] of steps.entries()) {
+        const points = pointsOf(gathered, run, tag, BigInt(step));
+        if (points[number] !== undefined) repeated++;
+        points[number] = { value: values[index], wallTime: wallTimes[index] };
+      }
     }
-    if (runs.length === 0) complaints.add(`${name}: there is no event file`);
-  }
-  progress.clear();
+  };
+  await eachRun(terminal, taken, ['reduce', pointsOfRun], wanted, { threads: options.threads }, complaints, take);
+  for (const { name, runs } of trainings) if (runs.length === 0) complaints.add(`${name}: there is no event file`);
   if (repeated > 0) {
     terminal.writeError(`${plural(repeated, 'point')} of a run at the step of an earlier one: the last one counts\n`);
   }
@@ -120,6 +123,34 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     else terminal.write(`${printable(options.out!)}: ${plural(scalars, 'scalar')} of ${trainings.length} runs\n`);
   }
   return complaints.exitCode;
+}
+
+/** The scalars of a tag that are shown, in the order of the files. */
+interface TagPoints {
+  readonly tag: string;
+  readonly steps: Step[];
+  readonly values: number[];
+  readonly wallTimes: number[];
+}
+
+/** The scalars of one run. */
+export async function pointsOfRun(
+  { files }: FoundRun,
+  { raw, tags }: PointOptions,
+  { complain, read }: RunReports,
+): Promise<TagPoints[]> {
+  const found = new Map<string, TagPoints>();
+  await scanRun(files, { tags: tagFilter(tags), raw, complain, read }, ({ step, summary = [], wallTime }, isShown) => {
+    for (const [index, { tag, value }] of summary.entries()) {
+      if (typeof value !== 'number' || !isShown(index)) continue;
+      let points = found.get(tag);
+      if (points === undefined) found.set(tag, (points = { tag, steps: [], values: [], wallTimes: [] }));
+      points.steps.push(step);
+      points.values.push(value);
+      points.wallTimes.push(wallTime);
+    }
+  });
+  return [...found.values()];
 }
 
 /** A training, and the runs that it wrote, by their names below it. */
