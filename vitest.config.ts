@@ -45,6 +45,7 @@ const projects = {
       include: ['test/**/*.test.ts'],
       exclude: kinds.map((kind) => `test/${kind}/**`),
       // Long enough that no test fails for the slowness of a machine with much else to do.
+      expect: { poll: { timeout: 120_000 } },
       testTimeout: 300_000,
       hookTimeout: 300_000,
       pool: 'forks',
@@ -120,7 +121,9 @@ const projects = {
     test: {
       include: ['test/browser/**/*.test.ts'],
       setupFiles: ['test/browser/setup.ts'],
-      testTimeout: 60_000,
+      expect: { poll: { timeout: 60_000 } },
+      testTimeout: 300_000,
+      hookTimeout: 120_000,
       fileParallelism: false,
       browser: {
         enabled: true,

@@ -55,13 +55,14 @@ export class MissingRendererError extends Error {
    * The message says how to install the package.
    *
    * @param packageName the package that could not be loaded
-   * @param options with the `cause`, which is left out if it only says the same: that there is no such package
+   * @param options with the `cause`, which is left out if it only says the same: that there is no such package; and the `call` that
+   * wanted to draw
    */
-  constructor(packageName: string, { cause }: { cause?: unknown } = {}) {
+  constructor(packageName: string, { call, cause }: { call?: string; cause?: unknown } = {}) {
     // Plots are drawn by all three, SVG documents by the last alone.
     const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;
     super(
-      `Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${install}`,
+      `${call === undefined ? '' : `${call}: `}Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${install}`,
       cause === undefined || messageOf(cause).startsWith(`Cannot find package '${packageName}'`)
         ? undefined
         : { cause },
@@ -86,8 +87,8 @@ export function describe(value: unknown): string {
 
 /** The name of an object's class, unless a minifier has made it a letter or two. */
 function classOf(value: object): string {
-  const name: unknown = value.constructor === undefined ? 'null prototype' : value.constructor.name;
-  return typeof name === 'string' && name.length > 2 ? ` of class ${name}` : '';
+  const name = value.constructor?.name ?? 'null prototype';
+  return name.length > 2 ? ` of class ${name}` : '';
 }
 
 /** Words a list of names: the first ten, and how many more there are. */

@@ -6,6 +6,7 @@
  *
  * @module
  */
+
 export { ClosedWriterError, CorruptRecordError } from './errors.js';
 export type {
   AudioValue,
@@ -30,6 +31,7 @@ export { type BrowserFolderOutput, openBrowserFolder } from './output/browser-fo
 export { DirectoryOutput, type DirectoryOutputOptions } from './output/directory-output.js';
 export type { ListedFile, ListedFolder } from './output/listed-files.js';
 export { MemoryOutput, type Output } from './output/output.js';
+export type {} from './platform/globals.js';
 export type { StoreFiles } from './platform/platform.js';
 export type { EventInput, EventSource } from './reader/byte-source.js';
 export { type ReadEventsOptions, readEvents } from './reader/read-events.js';

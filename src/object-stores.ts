@@ -1,4 +1,5 @@
 /** Logdirs in object stores: `delve-tensorboard/object-stores`. */
+
 export { ObjectOutput, type ObjectOutputOptions } from './output/object-output.js';
 export {
   MemoryObjectStore,
@@ -16,3 +17,4 @@ export {
   s3Output,
 } from './output/s3-output.js';
 export { type GcsStoreOptions, gcsStore, type S3Credentials, type S3StoreOptions, s3Store } from './output/s3-store.js';
+export type {} from './platform/globals.js';

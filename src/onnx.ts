@@ -6,6 +6,7 @@
  *
  * @module
  */
+
 export {
   type ExposedModel,
   type ExposedSessions,
@@ -31,4 +32,5 @@ export {
   tapSession,
 } from './onnx/session.js';
 export { measureWeights, type OnnxWeights } from './onnx/weights.js';
+export type {} from './platform/globals.js';
 export type { WeightMeasures } from './statistics/weights.js';

@@ -5,6 +5,7 @@
  *
  * @module
  */
+
 export { MissingRendererError } from './errors.js';
 export { adviceMarkdown, adviseOn } from './insight/advice.js';
 export type { AdviceOptions, EarlierEpoch, Finding, FindingKind } from './insight/advice-case.js';
@@ -18,6 +19,7 @@ export {
   receptiveFields,
 } from './insight/receptive-fields.js';
 export { type DepthProfile, type Tail, type TailOptions, tailOf } from './insight/tail.js';
+export type {} from './platform/globals.js';
 export type { LogisticRegressionOptions } from './probes/logistic-regression.js';
 export { type Embedding, type EmbeddingPlotOptions, embeddingPlot } from './reports/embedding-plot.js';
 export { type HeatMapPlotOptions, heatMapPlot, type LayersByEpochs } from './reports/heat-map-plot.js';

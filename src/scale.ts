@@ -1,6 +1,7 @@
 /** Statistics of data that one machine cannot hold: `delve-tensorboard/scale`. It imports neither TensorFlow.js nor an engine. */
 
 export type { ObjectInfo, ObjectListing, ObjectStore } from './output/object-store.js';
+export type {} from './platform/globals.js';
 export {
   type BullmqEngine,
   type BullmqEngineOptions,

@@ -1,6 +1,7 @@
 /*
  * The door `delve-tensorboard/view`: the saturation view for pages. It is built as one script without imports.
  */
+export type {} from './platform/globals.js';
 
 export { mountSaturationView, type TrackedTraining } from './view/mount.js';
 export { packRuns, unpackRuns } from './view/packed-runs.js';

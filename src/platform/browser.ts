@@ -67,7 +67,7 @@ export function environment(_name: string): string | undefined {
 }
 
 /** A page's timers never keep it alive. */
-export function unref(_timer: ReturnType<typeof setTimeout>): void {}
+export function unref(_timer: number | object): void {}
 
 /** A browser's console shows ANSI color codes as text. */
 export function terminalHasColors(): boolean {
@@ -116,6 +116,9 @@ export async function drawSvg(svg: string, scale = 1): Promise<DrawnSvg> {
     URL.revokeObjectURL(url);
   }
 }
+
+/** A page draws by itself. */
+export function checkRenderer(_call: string): void {}
 
 /** A path of a page's own files as it is, and anything else too: what a page has no files for refuses it. */
 export function localPath(place: string | URL, _call: string, _elsewhere: string): string {

@@ -40,7 +40,7 @@ const exitCallbacks = new Set<(final: boolean) => void>();
  * loop, process.exit, an uncaught exception, an unhandled rejection. One listener serves all callbacks, and it comes before
  * those that the program added earlier: if one of them throws or calls process.exit, later ones are not called.
  *
- * @param callback `final` is false if a signal was handled or an exception was not caught, after which the program may go on
+ * @param callback `final` is false if an exception was not caught, or the program itself listens to a signal that came: it may go on
  */
 export function onExit(callback: (final: boolean) => void): void {
   if (exitCallbacks.size === 0) {
@@ -81,7 +81,9 @@ export function handleSignals(): void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
-  for (const each of exitCallbacks) each(false);
+  const ends = process.listenerCount(signal) === 1;
+  if (ends) exiting = true;
+  for (const each of exitCallbacks) each(ends);
   // Removed while the others run: some of them end the program only if they are the only listener.
   process.removeListener(signal, onSignal);
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
@@ -108,8 +110,8 @@ export function environment(name: string): string | undefined {
 }
 
 /** Keeps a timer from keeping the program alive. */
-export function unref(timer: ReturnType<typeof setTimeout>): void {
-  timer.unref();
+export function unref(timer: number | object): void {
+  (timer as NodeJS.Timeout).unref();
 }
 
 /** Whether colors may be written to the terminal: not into a file or pipe, and not if NO_COLOR is set. */
@@ -227,6 +229,21 @@ function withoutOutsideImages(svg: string): string {
     warn(`A figure is drawn without ${describe(left[0])}: an image in an SVG must be a data: URL, files are not read`);
   }
   return own;
+}
+
+/**
+ * Looks for the package that draws, without loading it.
+ *
+ * @param call the call that wants to draw, for the error
+ * @throws MissingRendererError if it is not installed
+ */
+export function checkRenderer(call: string): void {
+  try {
+    createRequire(import.meta.url).resolve(renderer);
+  } catch (cause) {
+    // Anything else, as in a bundle that knows no place of its own, does not mean that it cannot be imported.
+    if ((cause as { code?: unknown }).code === 'MODULE_NOT_FOUND') throw new MissingRendererError(renderer, { call });
+  }
 }
 
 /** Its name is in a variable, and marked, so that bundlers do not insist on an optional package. */

@@ -27,7 +27,7 @@ export interface Platform {
   processId(): number;
   /**
    * Calls back synchronously when the program ends in any way that still runs code. The callback's argument is false if the
-   * program may go on: a signal was handled, or a page was hidden.
+   * program may go on: it listens to the signal that came, or a page was hidden.
    */
   onExit(callback: (final: boolean) => void): void;
   /** Whether the program has begun to exit: nothing asynchronous runs any more. */
@@ -41,7 +41,7 @@ export interface Platform {
   /** A variable of the environment; undefined if it is not set or empty, and in browsers. */
   environment(name: string): string | undefined;
   /** Keeps a timer from keeping the program alive. */
-  unref(timer: ReturnType<typeof setTimeout>): void;
+  unref(timer: number | object): void;
   /** Whether colors may be written to the terminal. */
   terminalHasColors(): boolean;
   /** Whether progress can be shown: standard error is a terminal. */
@@ -59,6 +59,13 @@ export interface Platform {
    * the package that draws is not installed
    */
   drawSvg(svg: string, scale?: number): Promise<DrawnSvg>;
+  /**
+   * Checks that what draws is there, as far as that can be told before it is loaded.
+   *
+   * @param call the call that wants to draw, for the error
+   * @throws MissingRendererError if the package that draws is not installed
+   */
+  checkRenderer(call: string): void;
   /**
    * Starts a thread that runs `source`, a classic script that sets `globalThis.onmessage`; returns undefined if threads are
    * not available. The thread does not keep the program alive unless asked to.

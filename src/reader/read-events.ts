@@ -84,7 +84,7 @@ export function readEvents(
     if (source === '') throw new TypeError(`readEvents: expected a path, got ${describe(source)}`);
     const ended = new AbortController();
     const place = isPath ? sourcePath(source, 'readEvents') : source;
-    const interval = pollInterval ?? (isPath && isRemote(String(place)) ? remotePollInterval : defaults.pollInterval);
+    const interval = pollInterval ?? (isPath && isRemote(`${place}`) ? remotePollInterval : defaults.pollInterval);
     const wait = () => sleep(interval, ended.signal);
     const files = new LaterSource(async () => {
       const { RunFiles } = await import('./run-files.js');

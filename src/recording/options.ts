@@ -122,6 +122,11 @@ export interface RecorderOptions {
    * 'writer': it records nothing of its own and writes what is given to `merge()`.
    */
   role?: Role;
+  /**
+   * Whether on SIGINT and SIGTERM the epochs that are being solved are written, as at `process.exit`, before the signal does its
+   * work; see the option of SummaryWriter. Default false.
+   */
+  handleSignals?: boolean;
   /** A signal whose abort stops the recording for good and takes the hooks off the model. Default: none. */
   signal?: AbortSignal;
 }
@@ -137,6 +142,7 @@ export interface ResolvedOptions extends RecordingOptions, MeasureOptions {
   readonly storedEigenvalues: number;
   readonly initialEpoch: number;
   readonly role: Role;
+  readonly handleSignals: boolean;
   readonly signal: AbortSignal | undefined;
   readonly classesByName: boolean;
 }
@@ -163,6 +169,7 @@ export const recorderOptionNames: OptionNames<RecorderOptions> = {
   storedEigenvalues: true,
   initialEpoch: true,
   role: true,
+  handleSignals: true,
   signal: true,
 };
 
@@ -226,6 +233,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     profileHistogram: checkedBoolean('profileHistogram', options.profileHistogram ?? false),
     storedEigenvalues: integerFrom('storedEigenvalues', options.storedEigenvalues ?? DEFAULT_STORED_EIGENVALUES, 0),
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
+    handleSignals: checkedBoolean('handleSignals', options.handleSignals ?? false),
     signal: options.signal,
   };
 }

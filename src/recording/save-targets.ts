@@ -1,4 +1,4 @@
-import { warn } from '#platform';
+import { handleSignals, warn } from '#platform';
 import { describe } from '../errors.js';
 import { adviceMarkdown } from '../insight/advice.js';
 import type { EarlierEpoch } from '../insight/advice-case.js';
@@ -75,6 +75,7 @@ export class SaveTargets {
     this.#structure = structure;
     this.#options = options;
     this.#report = report;
+    if (options.handleSignals) handleSignals();
     const logdir = typeof destination === 'string' ? destination : destination.logdir;
     for (const target of options.saveTo) {
       if (target === 'tensorboard') continue;

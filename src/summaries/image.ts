@@ -2,7 +2,7 @@
  * Images: pixels are encoded as PNG, files that are encoded already are checked by their headers, and SVG documents are
  * drawn; all of them are written as files behind their width and height, and read back as that.
  */
-import { drawSvg } from '#platform';
+import { checkRenderer, drawSvg } from '#platform';
 import { encodePng } from '../drawing/png.js';
 import { decodeMessage } from '../encoding/message-codec.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
@@ -87,14 +87,15 @@ export function imagesSummary(batch: ImageInput, options: ImagesOptions = {}, ca
 
 /**
  * An SVG document drawn as PNG, in the size it states, with the fonts of the system. The promise rejects if the document
- * cannot be drawn, or if in Node the package that draws is not installed.
+ * cannot be drawn.
  *
- * @throws TypeError if it is no SVG document
+ * @throws TypeError if it is no SVG document, MissingRendererError if in Node the package that draws is not installed
  */
 export function figureSummary(svg: string, call = 'figure'): Promise<PluginSummary> {
   if (typeof svg !== 'string' || !/<(?:\w+:)?svg[\s>/]/.test(svg)) {
     throw new TypeError(`${call}: expected an SVG document, got ${describe(svg)}`);
   }
+  checkRenderer(call);
   return drawSvg(svg).then(
     ({ encoded, width, height }) => encodedSummary(width, height, [encoded]),
     (cause) => {

@@ -215,6 +215,8 @@ export class SummaryWriter extends RunWriter {
    * the order. It may have 16,384 pixels a side and 67,108,864 in all. An image in it must be a `data:` URL: nothing else is read.
    *
    * @param svg an SVG document
+   * @throws TypeError if it is none, MissingRendererError if in Node that package is not installed; `flush` and `close` say that a
+   * document could not be drawn
    */
   addFigure(tag: string, svg: string, step?: Step, options?: SummaryOptions): void {
     const address = this.checkAddress('addFigure', tag, step, options);

@@ -52,7 +52,7 @@ afterEach(() => {
 async function startThread(): Promise<RemoteAccumulators> {
   const thread = RemoteAccumulators.start()!;
   open.push(thread);
-  await vi.waitFor(() => expect(thread.isRunning).toBe(true), 10_000);
+  await vi.waitFor(() => expect(thread.isRunning).toBe(true), 120_000);
   return thread;
 }
 
@@ -89,7 +89,7 @@ describe('a worker thread that dies', () => {
       expect(accumulator.snapshot()?.used).toBe(20);
       kill(started[0], how);
       add(accumulator, 3);
-      await vi.waitFor(() => expect(thread.failure).toBeDefined(), 10_000);
+      await vi.waitFor(() => expect(thread.failure).toBeDefined(), 120_000);
       expect(thread.isRunning).toBe(false);
       add(accumulator, 4);
       add(idle, 4);
@@ -126,11 +126,11 @@ describe('a worker thread that dies', () => {
     open.push(thread);
     const accumulator = new WorkerAccumulator(thread, 'layer', false);
     add(accumulator, 1); // before the thread runs
-    await vi.waitFor(() => expect(thread.isRunning).toBe(true), 10_000);
+    await vi.waitFor(() => expect(thread.isRunning).toBe(true), 120_000);
     add(accumulator, 2);
     expect((await accumulator.solve({}, false).result)?.solved.count).toBe(40);
     kill(started[0], 'terminate');
-    await vi.waitFor(() => expect(thread.failure).toBeDefined(), 10_000);
+    await vi.waitFor(() => expect(thread.failure).toBeDefined(), 120_000);
     await expect(accumulator.solve({}, true).result).rejects.toThrow(/which is lost/);
   });
 });

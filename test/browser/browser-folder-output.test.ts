@@ -100,9 +100,9 @@ describe('openBrowserFolder', () => {
     await vi.waitFor(async () => {
       const [entry] = await folder.list();
       expect(await stepsIn(entry.file)).toEqual([1]);
-    });
+    }, 60_000);
     writer.addScalar('loss', 1, 2);
-    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual([1, 2]));
+    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual([1, 2]), 60_000);
     await writer.close();
   });
 
@@ -111,7 +111,7 @@ describe('openBrowserFolder', () => {
     const writer = new SummaryWriter(folder, { flushSecs: 3600 });
     for (const step of range(0, 5)) writer.addScalar('loss', 1, step);
     window.dispatchEvent(new PageTransitionEvent('pagehide'));
-    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual(range(0, 5)));
+    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual(range(0, 5)), 60_000);
     await writer.close();
   });
 
@@ -142,7 +142,7 @@ describe('openBrowserFolder', () => {
     for (const step of range(0, 5)) {
       writer.addScalar('loss', 1, step);
       await writer.flush();
-      await vi.waitFor(() => expect(steps).toEqual(range(0, step + 1)), { timeout: 30_000 });
+      await vi.waitFor(() => expect(steps).toEqual(range(0, step + 1)), 60_000);
     }
     end.abort(new Error('enough'));
     await expect(reading).rejects.toThrow('enough');

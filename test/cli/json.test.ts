@@ -87,7 +87,7 @@ describe('--json', () => {
     const ended = new Promise<void>((resolve) => (end = resolve));
     let out = '';
     const tailed = cli('tail', [logdir], { json: true }, { ended: () => ended, write: (text) => void (out += text) });
-    await expect.poll(() => out.split('\n').length, { timeout: 50_000 }).toBe(7);
+    await expect.poll(() => out.split('\n').length, { timeout: 120_000 }).toBe(7);
     end();
     await tailed;
     const records = out

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { readEvents } from '../../src/index.js';
 import { temporaryFolder } from '../support/folders.js';
 import { nodeOf, runtimeOf } from '../support/runtimes.js';
 
@@ -37,6 +38,33 @@ describe('what the package writes, reads and measures is the same to the bit wit
   ])('in %s', (_name, runtime, args) => {
     if (runtime === undefined) return; // why was said when it could not be installed
     expect(printed(runtime, args)).toEqual(printed(process.execPath, []));
+  });
+});
+
+describe('a runtime that', () => {
+  it('is too old is told which Node the package needs, also by the command', () => {
+    const node = nodeOf(18);
+    if (node === undefined) return;
+    for (const path of [program, `${root}/dist/cli.js`]) {
+      const { status, stderr } = spawnSync(node, [path, temporaryFolder()], { encoding: 'utf8', cwd: root });
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/delve-tensorboard: expected Node 20\.19 or newer, got v18\.\d/);
+    }
+  });
+
+  it.each([
+    ['Deno', runtimeOf('deno'), ['run', '--quiet', '--no-prompt', '--allow-read', '--allow-write']],
+    ['Bun', runtimeOf('bun'), []],
+  ] as const)('does not catch an exception loses no event: %s', async (_name, runtime, args) => {
+    if (runtime === undefined) return;
+    const folder = temporaryFolder();
+    const path = program.replace('program.mjs', 'throws.mjs');
+    const { status, stderr } = spawnSync(runtime, [...args, path, folder], { encoding: 'utf8', cwd: root });
+    expect(stderr).toContain('on purpose');
+    expect(status).toBe(1);
+    const steps = [];
+    for await (const { step, summary } of readEvents(folder)) if (summary) steps.push(step);
+    expect(steps).toEqual(Array.from({ length: 50 }, (_, step) => step));
   });
 });
 

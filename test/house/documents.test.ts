@@ -37,11 +37,11 @@ it('examples/export.mjs writes tables of what it has trained', async () => {
   expect(out).toMatch(/^fast,0\.1,0\.135\d+,\w+$/m); // e^-2
   expect(out).toMatch(/^42 rows in /m);
   expect(out).toMatch(/^fast,1,[\d.]+,0\.9048\d+$/m); // e^-0.1
-}, 120_000);
+});
 
 it('examples/mcp.mjs asks a server what an assistant would ask', async () => {
   const out = await run('examples/mcp.mjs', temporaryFolder());
   expect(out).toContain('list_runs, list_tags, read_scalars');
   expect(out).toContain('"last":[99,0.0368');
   expect(out).toContain('NaN at step 60, 1 of 100 values');
-}, 120_000);
+});

@@ -17,7 +17,6 @@ describe('experiments and benchmarks', () => {
       expect(status).toBe(0);
       expect(stdout).toMatch(/^\S.*\n(.*\n)*\nOptions:\n( {2}--\w.*\n)+$/);
     },
-    60_000,
   );
 
   it('an option that a program does not have is named without a stack', () => {

@@ -80,7 +80,6 @@ describe('spectra of ONNX layers', () => {
         if (module !== 'conv1') expect(errorOf(spectrum, eigenvalues), module).toBeLessThan(1e-6);
       }
     },
-    120_000,
   );
 
   it('of a model whose weights are in another file', async () => {

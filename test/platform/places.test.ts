@@ -194,8 +194,9 @@ describe('a folder that is no run, with runs below it', () => {
     const first = join(await logdir(), 'first');
     const events = readEvents(first, { follow: true, pollInterval: 5 });
     const next = events.next();
-    await vi.waitFor(() =>
-      expect(warnings).toEqual([expect.stringContaining("pass the path of one of 'train', 'val'")]),
+    await vi.waitFor(
+      () => expect(warnings).toEqual([expect.stringContaining("pass the path of one of 'train', 'val'")]),
+      120_000,
     );
     const writer = new SummaryWriter(first);
     writer.addScalar('own', 1, 1);

@@ -156,5 +156,5 @@ describe('a reading', () => {
       index % 3 === 0 ? start(20_000 - index) : point(`t${index % 7}`, index % 2 === 0 ? index : 20_000 - index, index),
     );
     expect((await shownOf([[version, ...jumping]])).length).toBeLessThan(20_000);
-  }, 120_000);
+  });
 });

@@ -42,7 +42,6 @@ it.each<[string, Record<string, number>, string[], string, number]>([
       }
     }
   },
-  120_000,
 );
 
 it('examples/recorder/wide.mjs measures a layer as wide as a vocabulary within bounds', async () => {
@@ -56,7 +55,7 @@ it('examples/recorder/wide.mjs measures a layer as wide as a vocabulary within b
   const [run] = unpackRuns(packRuns(runsOfHistory(history)));
   expect(run.layers[0].isSketch).toBe(true);
   expect(await reportHtml(history)).toContain('8000, estimate');
-}, 120_000);
+});
 
 it('examples/onnx/digits.mjs measures the layers of a trained model', async () => {
   const logdir = temporaryFolder();
@@ -65,7 +64,7 @@ it('examples/onnx/digits.mjs measures the layers of a trained model', async () =
   expect(stdout).toMatch(/^conv2: 1[67] of 32 directions, 0\.5/m);
   const tags = (await summariesOf(`${logdir}/val`)).map(({ tag }) => tag);
   for (const layer of ['conv1', 'enc/layers.0/linear1', 'fc2']) expect(tags).toContain(`saturation/${layer}`);
-}, 120_000);
+});
 
 it('examples/distributed.mjs trains in three processes, and writes the saturation of what all of them saw', async () => {
   const logdir = temporaryFolder();
@@ -88,4 +87,4 @@ it('examples/distributed.mjs trains in three processes, and writes the saturatio
     // Fewer rows show fewer directions.
     if (layer === 'hidden1') expect(Number(merged)).toBeGreaterThan(Number(mean) + 0.01);
   }
-}, 120_000);
+});

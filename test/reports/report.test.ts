@@ -196,7 +196,7 @@ describe('reportHtml', () => {
       await renderSvg(profilePlot({ labels: [name], values: [1] }, { ...options, ...probes }));
       await renderSvg(splitsPlot({ labels: [name], train: [1], val: [2] }, options));
     }
-  }, 120_000);
+  });
 
   it('no two elements of the page share an id', async () => {
     const html = await reportHtml(history(4, 3));

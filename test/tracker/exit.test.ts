@@ -61,6 +61,23 @@ describe.each([
   });
 });
 
+it.each(['SIGINT', 'SIGTERM'])(
+  'with handleSignals, %s ends the program when the epochs that are being solved are written',
+  async (signal) => {
+    const [logdir, awaited] = [temporaryFolder(), temporaryFolder()];
+    const { signal: ended } = await programs.run(
+      `${program('{ handleSignals: true }')} epoch(1); epoch(10); setInterval(() => {}, 1000); process.kill(process.pid, '${signal}');`,
+      [logdir],
+    );
+    expect(ended).toBe(signal);
+    await programs.run(`${program()} await epoch(1); await epoch(10); await tracker.close();`, [awaited]);
+    for (const run of ['train', 'val']) {
+      expect(saturations(awaited, run)).toHaveLength(4);
+      expect(saturations(logdir, run)).toEqual(saturations(awaited, run));
+    }
+  },
+);
+
 it.each([
   ['recorded, never ended', "tracker.record('train', () => model.predict(tf.ones([9, 4])));", true],
   ['observed, never ended', "tracker.observe('a', tf.ones([9, 4]), 'val');", true],

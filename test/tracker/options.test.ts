@@ -385,6 +385,7 @@ it('the options are not changed, and have their documented defaults', () => {
     storedEigenvalues: 4096,
     role: 'alone',
     initialEpoch: 0,
+    handleSignals: false,
     signal: undefined,
   });
 });
