@@ -57,7 +57,19 @@ export interface Output {
   readonly isImmediate?: boolean;
 }
 
-/** An Output in memory: for tests, for browsers, for sending event files elsewhere. */
+/** An Output in memory: for tests, for browsers, for sending event files elsewhere. *
+ * @example
+ * ```js
+ * import { MemoryOutput, readEvents, SummaryWriter } from 'delve-tensorboard';
+ *
+ * const output = new MemoryOutput();
+ * const writer = new SummaryWriter(output);
+ * writer.addScalar('loss', 0.5, 1);
+ * await writer.close();
+ * for await (const { step } of readEvents(output)) console.log(step);
+ * const zip = await output.toZip();
+ * ```
+ */
 export class MemoryOutput implements ListedFolder, Output {
   /** The Outputs of the runs below this one, by name. */
   readonly runs: ReadonlyMap<string, MemoryOutput>;

@@ -72,6 +72,15 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
  *
  * @throws TypeError or RangeError from the call if an argument is wrong; from the iteration, CorruptRecordError, the file
  * system's or the stream's own errors, and the signal's reason
+ *
+ * @example
+ * ```js
+ * import { readEvents } from 'delve-tensorboard';
+ *
+ * for await (const { step, summary } of readEvents('runs/second')) {
+ *   for (const { tag, plugin, value } of summary ?? []) console.log(step, tag, plugin, value);
+ * }
+ * ```
  */
 export function readEvents(
   source: EventInput,

@@ -41,6 +41,13 @@ export interface ListedRun {
  *
  * @returns the runs, sorted by name
  * @throws TypeError if `logdir` is neither, Error if it is not a folder that can be read
+ *
+ * @example
+ * ```js
+ * import { listRuns } from 'delve-tensorboard';
+ *
+ * for (const { run, files } of await listRuns('runs')) console.log(run, files.length);
+ * ```
  */
 export async function listRuns(logdir: string | URL | ListedFolder): Promise<ListedRun[]> {
   const complain = (path: string, error: unknown) => warn(`listRuns: '${path}' is passed over: ${messageOf(error)}`);

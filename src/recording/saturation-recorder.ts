@@ -36,7 +36,15 @@ const observeOptionNames: OptionNames<ObserveOptions> = {
  * transformers.js, or a network of your own. It writes what a SaturationTracker of TensorFlow.js writes, to the runs `train` and
  * `val` below a logdir or writer.
  *
+ * A program may end without close(): epochs that have been ended are in TensorBoard's files all the same, if their spectra can
+ * be solved within a second.
+ *
+ * Layer saturation: Shenk et al. 2019, https://arxiv.org/abs/1907.08589.
+ *
+ * @example
  * ```js
+ * import { SaturationRecorder } from 'delve-tensorboard';
+ *
  * const recorder = new SaturationRecorder('runs/mine');
  * for (let epoch = 0; epoch < 10; epoch++) {
  *   for (const batch of batches) recorder.observe('hidden', { data: hiddenOf(batch), shape: [64, 128] }, 'train');
@@ -44,11 +52,6 @@ const observeOptionNames: OptionNames<ObserveOptions> = {
  * }
  * await recorder.close();
  * ```
- *
- * A program may end without close(): epochs that have been ended are in TensorBoard's files all the same, if their spectra can
- * be solved within a second.
- *
- * Layer saturation: Shenk et al. 2019, https://arxiv.org/abs/1907.08589.
  */
 export class SaturationRecorder implements AsyncDisposable {
   readonly #options: ResolvedOptions;

@@ -52,6 +52,15 @@ function foldRowsOf(features: number): number {
  * - Memory: while there are no more rows than features, the rows themselves are kept (their Gram matrix then gives the
  *   spectrum for less). After that, features * (features + 1) / 2 float64 numbers and at most 384 rows (192 rows if there
  *   are more than 768 features) are kept.
+ *
+ * @example
+ * ```js
+ * import { CovarianceAccumulator, Spectrum } from 'delve-tensorboard';
+ *
+ * const accumulator = new CovarianceAccumulator(3);
+ * accumulator.update([1, 2, 3, 2, 4, 6.5, 3, 5, 9]); // three rows
+ * console.log(Spectrum.of(accumulator).saturation(0.99));
+ * ```
  */
 export class CovarianceAccumulator {
   /** Columns of the sample matrix. */

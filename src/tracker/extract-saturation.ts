@@ -83,6 +83,13 @@ const momentsOptionNames: OptionNames<ExtractMomentsOptions> = momentsNames;
  * @param model a LayersModel, or `{ model: graphModel, nodes: ['block/Relu', ...] }`
  * @param batches a tf.data.Dataset of batches, an iterable or async iterable (a list, a generator), or a tensor: see Batches
  * @throws TypeError if these are not batches of tensors, RangeError if there is no batch, or an option is out of its range; what the model throws, too
+ *
+ * @example
+ * ```js
+ * import { extractSaturation } from 'delve-tensorboard/tfjs';
+ *
+ * for (const [layer, spectrum] of await extractSaturation(model, xs)) console.log(layer, spectrum.saturation(0.99));
+ * ```
  */
 export async function extractSaturation(
   model: LayersModel | GraphModelNodes,

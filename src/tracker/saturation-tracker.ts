@@ -46,6 +46,15 @@ export type TrackerCallback = SaturationTracker;
  *
  * Layer saturation: Shenk et al. 2019, https://arxiv.org/abs/1907.08589; Richter et al. 2020,
  * https://arxiv.org/abs/2006.08679.
+ *
+ * @example
+ * ```js
+ * import { SaturationTracker } from 'delve-tensorboard/tfjs';
+ *
+ * const tracker = new SaturationTracker('runs/first', model, { threshold: 0.99 });
+ * await model.fit(xs, ys, { epochs: 10, validationSplit: 0.15, callbacks: [tracker.callback()] });
+ * await tracker.close();
+ * ```
  */
 export class SaturationTracker extends FitCallback implements AsyncDisposable {
   // A layer's output goes to the recorder; at the end of an epoch, the epoch writer takes it from there to the targets.

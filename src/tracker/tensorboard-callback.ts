@@ -219,12 +219,15 @@ export class TensorBoardCallback extends FitCallback {
  * (`batch_<metric>` at 1, 2, ... across epochs) in the runs `<logdir>/train` and `<logdir>/val`, histograms of the
  * weights under their names; and, if asked for, the layers' saturation and the model's graph.
  *
- * ```ts
- * await model.fit(xs, ys, { callbacks: tensorBoard('logs', { histogramFreq: 1, saturation: true }) });
- * ```
- *
  * @param logdir a folder, or an Output whose runs are the splits; default './logs'
  * @throws TypeError or RangeError if the logdir or an option is out of its range
+ *
+ * @example
+ * ```js
+ * import { tensorBoard } from 'delve-tensorboard/tfjs';
+ *
+ * await model.fit(xs, ys, { callbacks: tensorBoard('logs', { histogramFreq: 1, saturation: true }) });
+ * ```
  */
 export function tensorBoard(logdir?: string | URL | Output, args?: TensorBoardCallbackArgs): TensorBoardCallback {
   return new TensorBoardCallback(logdir, args);

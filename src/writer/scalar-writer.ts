@@ -29,6 +29,15 @@ const open = new Set<ScalarWriter>();
 /**
  * Writes scalars into event files and nothing else: a fifth of what a SummaryWriter adds to a bundle. Its files are those of a
  * SummaryWriter, and so is when they are written. Each writer has a file of its own; writers of one folder share nothing.
+ *
+ * @example
+ * ```js
+ * import { openBrowserFolder, ScalarWriter } from 'delve-tensorboard';
+ *
+ * const writer = new ScalarWriter(await openBrowserFolder('runs/page'));
+ * writer.addScalar('loss', 0.5, 1);
+ * await writer.close();
+ * ```
  */
 export class ScalarWriter implements AsyncDisposable {
   /** The folder, as it was given; '' if the writer was given an Output that is no folder. */

@@ -89,6 +89,16 @@ const hparamsNames: OptionNames<HparamsOptions & { step?: Step }> = {
  * Writers of one program on one real folder, or on one Output, share one file. Worker threads and other processes get
  * files of their own; give them runs of their own too (`writer.run(name)`): if two files of a run hold the same tag and
  * steps, TensorBoard shows only one of them.
+ *
+ * @example
+ * ```js
+ * import { SummaryWriter } from 'delve-tensorboard';
+ *
+ * const writer = new SummaryWriter('runs/second');
+ * for (let step = 0; step < 100; step++) writer.addScalar('train/loss', Math.exp(-step / 30), step);
+ * writer.run('val').addHistogram('weights', Float32Array.of(1, 2, 3), 99);
+ * await writer.close();
+ * ```
  */
 export class SummaryWriter extends RunWriter {
   /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -31,14 +31,13 @@ export const wrong = (writer: SummaryWriter) => writer.addText('note', 5 as cons
 `;
 
 /** What TypeScript says of a project of its own that imports doors of the built package. */
-function complaintsOf(imported: readonly string[], options: ts.CompilerOptions): string[] {
-  const files = new Map([
-    [resolve(root, 'project.mts'), program],
-    ...imported.map((door, i): [string, string] => [
-      resolve(root, `door-${i}.mts`),
-      `export * as door from 'delve-tensorboard${door}';`,
-    ]),
-  ]);
+function complaintsOf(
+  imported: readonly string[],
+  options: ts.CompilerOptions,
+  others: readonly string[] = [],
+): string[] {
+  const texts = [program, ...imported.map((door) => `export * as door from 'delve-tensorboard${door}';`), ...others];
+  const files = new Map(texts.map((text, i) => [resolve(root, `project-${i}.mts`), text]));
   const all: ts.CompilerOptions = { noEmit: true, skipLibCheck: false, strict: true, types: [], ...options };
   const host = ts.createCompilerHost(all);
   const { fileExists, getSourceFile } = host;
@@ -59,6 +58,18 @@ const nodeNext = { module: ts.ModuleKind.NodeNext };
 const bundler = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler };
 const bare = (target: ts.ScriptTarget, name: string) => ({ target, lib: [`lib.${name}.d.ts`] });
 
+/** The examples that editors show, by the declaration that they stand before. */
+function examples(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const name of readdirSync(resolve(root, 'dist'), { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.d.ts')) continue;
+    const text = readFileSync(resolve(root, 'dist', name), 'utf8');
+    const pattern = /@example\n \* ```js\n((?: \*.*\n)*?) \* ```\n \*\/\nexport declare (?:class|function) (\w+)/g;
+    for (const [, code, of] of text.matchAll(pattern)) found.set(of + found.size, code.replace(/^ \* ?/gm, ''));
+  }
+  return found;
+}
+
 describe('types of every door, libraries checked, in a project', () => {
   const alone = doors.filter((door) => door !== '/tfjs');
 
@@ -75,6 +86,32 @@ describe('types of every door, libraries checked, in a project', () => {
     ['@types/node', { ...bare(ES2022, 'es2022'), ...nodeNext, types: ['node'] }],
   ])('with %s', (_name, options) => {
     expect(complaintsOf(alone, options)).toEqual([]);
+  });
+
+  it('the main classes and functions have examples, whose types are right', () => {
+    const found = examples();
+    expect([...found.keys()].map((name) => name.replace(/\d+$/, '')).sort()).toEqual([
+      'CovarianceAccumulator',
+      'MemoryOutput',
+      'SaturationRecorder',
+      'SaturationTracker',
+      'ScalarWriter',
+      'SummaryWriter',
+      'extractSaturation',
+      'listRuns',
+      'readEvents',
+      'tensorBoard',
+    ]);
+    const given = `declare const [batches, hiddenOf]: [any[], (batch: any) => Float32Array];
+      declare const model: import('@tensorflow/tfjs-layers').LayersModel;
+      declare const [xs, ys]: import('@tensorflow/tfjs-core').Tensor[];`;
+    const options = { target: ESNext, lib: ['lib.esnext.d.ts', 'lib.dom.d.ts'], ...nodeNext, types: ['node'] };
+    const complaints = complaintsOf(
+      [],
+      { ...options, skipLibCheck: true },
+      [...found.values()].map((code) => `${given}\n${code}`),
+    );
+    expect(complaints).toEqual([]);
   });
 
   it('of the door to TensorFlow.js nothing is wrong but what TensorFlow.js brings', () => {
