@@ -110,6 +110,7 @@ const projects = {
         '@tensorflow/tfjs-layers',
         'vega',
         'vega-lite',
+        'crc-32/crc32.js',
         'crc-32/crc32c.js',
         'fast-png',
         'gifenc',

@@ -4,6 +4,7 @@
 //
 //   npm run bench:health                                 (after npm run setup:native)
 //   npm run bench:health -- --only tensorflow/MLP --dry  one of them; writes nothing
+//   npm run bench:health -- --stats deadUnits,kurtosis   what some of the vital signs add; writes nothing
 import { programOptions } from './options.mjs';
 import { digits, median } from './peer.mjs';
 import { machine, writeSection } from './results.mjs';
@@ -12,11 +13,13 @@ import { startJob } from './turns.mjs';
 const options = programOptions({
   only: { type: 'string' },
   dry: { type: 'boolean' },
+  stats: { type: 'string' },
   rounds: { type: 'string', default: '40' },
   sets: { type: 'string', default: '3' },
 });
 const [rounds, sets] = [Number(options.rounds), Number(options.sets)];
-const kinds = ['plain', 'default', 'health'];
+const some = options.stats && JSON.stringify({ stats: ['saturation', ...options.stats.split(',')] });
+const kinds = ['plain', 'default', some ?? 'health'];
 /** backend, network, steps of a turn */
 const jobs = [
   ['tensorflow', 'CNN', 1],
@@ -63,7 +66,7 @@ for (const [backend, network, steps] of jobs) {
   const [low, high] = interval(added);
   const least = (times) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 10)];
   rows.push(
-    `| ${network} | ${backend} | ${digits(median(plain))} | ${digits(median(standard))} | ${digits(median(health))} | ${median(added).toFixed(1)} % (${low.toFixed(1)} to ${high.toFixed(1)}) | ${(100 * (least(health) / least(standard) - 1)).toFixed(1)} % | ${Math.round(median(found.default.ends))} | ${Math.round(median(found.health.ends))} |`,
+    `| ${network} | ${backend} | ${digits(median(plain))} | ${digits(median(standard))} | ${digits(median(health))} | ${median(added).toFixed(1)} % (${low.toFixed(1)} to ${high.toFixed(1)}) | ${(100 * (least(health) / least(standard) - 1)).toFixed(1)} % | ${Math.round(median(found.default.ends))} | ${Math.round(median(found[kinds[2]].ends))} |`,
   );
   console.log(rows.at(-1));
 }
@@ -78,4 +81,4 @@ holds it in 95 % of cases; beside it what it adds to the tenth of the rounds tha
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${rows.join('\n')}`;
 console.log(`\n${report}`);
-if (!options.dry && options.only === undefined) writeSection('health', report);
+if (!options.dry && options.only === undefined && some === undefined) writeSection('health', report);

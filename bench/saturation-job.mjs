@@ -40,7 +40,8 @@ backendObject.readSync = (id) => {
 };
 
 const { model, x, y } = setUp(network, items && Number(items));
-const options = kinds[kind];
+// Other options are given as JSON.
+const options = kind.startsWith('{') ? JSON.parse(kind) : kinds[kind];
 const tracker =
   options && new SaturationTracker('unused', model, { stats: ['saturation'], ...options, saveTo: [{ add() {} }] });
 const step = () => model.trainOnBatch(x, y);

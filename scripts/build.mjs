@@ -172,9 +172,10 @@ async function buildProto() {
 function buildKernels() {
   const inputs = [...filesBelow('src/kernels/wasm/assembly'), 'scripts/build.mjs'];
   if (inputs.length === 1) return;
-  const output = 'src/kernels/wasm/generated/wasm.ts';
-  if (isFresh(inputs, [output])) return;
-  mkdirSync('src/kernels/wasm/generated', { recursive: true });
+  const folder = 'src/kernels/wasm/generated';
+  const outputs = [`${folder}/wasm.ts`, `${folder}/histogram-wasm.ts`];
+  if (isFresh(inputs, outputs)) return;
+  mkdirSync(folder, { recursive: true });
   const relaxed = ['--enable', 'relaxed-simd'];
   const base64Of = (file, options) => compileAssembly(file, options).toString('base64');
   const text = [
@@ -183,7 +184,12 @@ function buildKernels() {
     `export const fused = ${JSON.stringify({ base64: base64Of('kernels.as.ts', relaxed), ...constantsOf(relaxed) })};`,
     `export const probeBase64 = '${base64Of('probe.as.ts', relaxed)}';`,
   ];
-  writeWhole(output, `${text.join('\n')}\n`);
+  writeWhole(outputs[0], `${text.join('\n')}\n`);
+  const histogram = [
+    '// Generated from src/kernels/wasm/assembly/histogram.as.ts by scripts/build.mjs. Do not edit.',
+    `export const histogramBase64 = '${base64Of('histogram.as.ts', [])}';`,
+  ];
+  writeWhole(outputs[1], `${histogram.join('\n')}\n`);
 }
 
 /** The numbers that both sides must agree on, read from the compiled globals, so that nobody copies them. */

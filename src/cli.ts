@@ -17,15 +17,19 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { terminalHasColors, writesToTerminal } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
-import type { Terminal } from './cli/terminal.js';
+import { runTasks } from './cli/run-tasks.js';
+import type { RunThread, Terminal } from './cli/terminal.js';
 import { messageOf, printableLines } from './errors.js';
 import { startFileServer } from './platform/file-server.js';
+import { cacheFolder, ResultIndex } from './platform/result-index.js';
+import type { ListedRun } from './reader/run-files.js';
 
 /**
  * Writes all bytes to a file, or throws: one call may write a part only, as on a disk that gets full.
@@ -108,6 +112,12 @@ const terminal: Terminal = {
     });
     return { port: server.port, ended: terminal.ended().then(() => server.close()) };
   },
+  threads: {
+    // The load is that of the last minute, and 0 on Windows.
+    idle: () => Math.max(1, availableParallelism() - Math.round(loadavg()[0])),
+    start: startThread,
+  },
+  index: (where) => new ResultIndex(where === 'folder' ? cacheFolder() : undefined, version()),
   createFile(path) {
     mkdirSync(dirname(path), { recursive: true });
     const descriptor = openSync(path, 'w');
@@ -154,24 +164,94 @@ function fail(error: unknown, code: number): void {
   process.exitCode = code;
 }
 
-let commandLine: CommandLine | undefined;
-try {
-  const args = process.argv.slice(2);
-  // The options of board are TensorBoard's.
-  commandLine =
-    args[0] === 'board' && args[1] !== '--help' && args[1] !== '-h'
-      ? { values: {}, positionals: args }
-      : parseArgs({ options: cliOptions, allowPositionals: true });
-} catch (error) {
-  // Node goes on about arguments that begin with a dash.
-  const [said] = messageOf(error).split('. To specify');
-  fail(new Error(`${said}; delve-tensorboard <command> --help lists the options`), 2);
+/** What a thread is asked. */
+interface Question {
+  task: string;
+  run: ListedRun;
+  options: unknown;
 }
-if (commandLine) {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string;
+
+/** What a thread says: bytes that it has read, or in the end what was found; nothing was if the task failed. */
+type Answer = { read: number } | { found: { result: unknown; complaints: string[] } | undefined };
+
+/** By this a thread of this program knows that it is one. */
+const threadMark = 'delve-tensorboard: a thread for runs';
+
+/** Starts a thread of this program that works on runs. */
+function startThread(): RunThread {
+  const worker = new Worker(new URL(import.meta.url), { workerData: threadMark });
+  worker.on('error', () => {}); // and then 'exit'
+  let hasEnded = false;
+  worker.on('exit', () => (hasEnded = true));
+  return {
+    ask: (task, run, options, read) =>
+      new Promise((resolve) => {
+        if (hasEnded) {
+          resolve(undefined);
+          return;
+        }
+        const done = (found: Extract<Answer, { found: unknown }>['found']) => {
+          worker.off('message', take).off('exit', gone);
+          resolve(found);
+        };
+        const gone = () => done(undefined);
+        const take = (answer: Answer) => ('read' in answer ? read(answer.read) : done(answer.found));
+        worker.on('message', take).on('exit', gone);
+        worker.postMessage({ task, run, options } satisfies Question);
+      }),
+    end: () => void worker.terminate(),
   };
-  main(terminal, commandLine, version).then(
+}
+
+/** Bytes that a thread has read are told in pieces of this size. */
+const toldBytes = 1 << 20;
+
+/** Works on runs, as the thread that started this one asks. */
+function workOnRuns(): void {
+  const say = (answer: Answer) => parentPort!.postMessage(answer);
+  parentPort!.on('message', async ({ task, run, options }: Question) => {
+    const complaints: string[] = [];
+    let untold = 0;
+    const read = (bytes: number) => {
+      untold += bytes;
+      if (Math.abs(untold) < toldBytes) return;
+      say({ read: untold });
+      untold = 0;
+    };
+    try {
+      const reports = { read, complain: (message: string) => void complaints.push(message) };
+      const result = await runTasks[task](run, options as never, reports);
+      say({ read: untold });
+      say({ found: { result, complaints } });
+    } catch {
+      say({ found: undefined });
+    }
+  });
+}
+
+if (workerData === threadMark) workOnRuns();
+else runCommand();
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+}
+
+function runCommand(): void {
+  let commandLine: CommandLine;
+  try {
+    const args = process.argv.slice(2);
+    // The options of board are TensorBoard's.
+    commandLine =
+      args[0] === 'board' && args[1] !== '--help' && args[1] !== '-h'
+        ? { values: {}, positionals: args }
+        : parseArgs({ options: cliOptions, allowPositionals: true });
+  } catch (error) {
+    // Node goes on about arguments that begin with a dash.
+    const [said] = messageOf(error).split('. To specify');
+    fail(new Error(`${said}; delve-tensorboard <command> --help lists the options`), 2);
+    return;
+  }
+  main(terminal, commandLine, version()).then(
     (code) => {
       process.exitCode = code;
     },

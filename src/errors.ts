@@ -79,9 +79,15 @@ export function describe(value: unknown): string {
     return hasLostMemory(value) ? `a ${name} whose buffer was transferred or shrunk` : `a ${name} of ${value.length}`;
   }
   if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
-  if (typeof value === 'object') return `an object of class ${value.constructor?.name ?? 'null prototype'}`;
+  if (typeof value === 'object') return `an object${classOf(value)}`;
   if (typeof value === 'function') return 'a function';
   return value === undefined ? 'undefined' : `${typeof value} ${String(value)}`;
+}
+
+/** The name of an object's class, unless a minifier has made it a letter or two. */
+function classOf(value: object): string {
+  const name: unknown = value.constructor === undefined ? 'null prototype' : value.constructor.name;
+  return typeof name === 'string' && name.length > 2 ? ` of class ${name}` : '';
 }
 
 /** Words a list of names: the first ten, and how many more there are. */

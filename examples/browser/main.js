@@ -4,7 +4,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { openBrowserFolder, SaturationTracker, SaturationWriter } from 'delve-tensorboard/tfjs';
 import { mountSaturationView } from 'delve-tensorboard/view';
-import { zipSync } from 'fflate';
 import { DATA } from './data.js';
 
 const element = (id) => document.getElementById(id);
@@ -208,10 +207,7 @@ async function change(next) {
 async function save() {
   const goesOn = await pause();
   await training.flush();
-  const files = {};
-  for (const { path, file } of await training.folder.list())
-    files[`playground/${path}`] = new Uint8Array(await file.arrayBuffer());
-  const url = URL.createObjectURL(new Blob([zipSync(files)], { type: 'application/zip' }));
+  const url = URL.createObjectURL(await training.folder.toZip('playground'));
   Object.assign(document.createElement('a'), { href: url, download: 'playground.zip' }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
   if (goesOn) void run();

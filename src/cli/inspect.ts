@@ -2,7 +2,8 @@
 import { printable, printableLines } from '../errors.js';
 import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { type RunSteps, scanRun } from '../reader/shown-points.js';
-import { embeddingsOf, findAllRuns, inNaturalOrder, Progress, tagFilter } from './runs.js';
+import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
+import { embeddingsOf, type FoundRun, findAllRuns, inNaturalOrder, tagFilter } from './runs.js';
 import { Batch, Complaints, plural, type Terminal, writeTable } from './terminal.js';
 
 /** What `inspect` shows of one tag of a run, or of one kind of what has no tag. */
@@ -12,6 +13,7 @@ interface TagReport {
   count: number;
   first: Step;
   last: Step;
+  /** The last value; in the end those that are no number are words. */
   lastValue: SummaryValue | string;
   /** How many of the values could not be decoded, and why the first of them could not. */
   undecoded?: { count: number; reason: string };
@@ -21,87 +23,102 @@ interface TagReport {
   goesBack: number;
 }
 
-/** What `inspect` shows of one run. */
-interface RunReport extends Pick<RunSteps, 'firstBack' | 'hidden'> {
-  run: string;
+/** What `inspect` finds in one run. */
+interface RunContent extends Pick<RunSteps, 'firstBack' | 'hidden'> {
   tags: TagReport[];
 }
 
-/** Options of `inspect`, as typed. */
-interface InspectOptions {
+/** What `inspect` shows of one run. */
+interface RunReport extends RunContent {
+  run: string;
+}
+
+/** Which values `inspect` counts. */
+interface CountOptions {
+  /** A regular expression. */
   tags?: string;
-  json?: boolean;
   raw?: boolean;
+}
+
+/** Options of `inspect`, as typed. */
+interface InspectOptions extends CountOptions, EachRunOptions {
+  json?: boolean;
 }
 
 /** `inspect`: shows what a logdir holds. Resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
 export async function inspect(terminal: Terminal, paths: readonly string[], options: InspectOptions): Promise<number> {
-  const wanted = tagFilter(options.tags);
+  tagFilter(options.tags); // a pattern that is none is told before anything is read
+  const { json, raw, tags } = options;
   const complaints = new Complaints(terminal);
   const found: RunReport[] = [];
   const all = await findAllRuns(paths, complaints);
-  const progress = await Progress.of(terminal, all);
-  for (const { files, run } of all) {
-    // By tag; and what has none, by its kind.
-    const [ofTags, ofOthers] = [new Map<string, TagReport>(), new Map<string, TagReport>()];
-    const reportOf = (tag: string, plugin: string, isTag: boolean): TagReport => {
-      const [reports, key] = isTag ? [ofTags, tag] : [ofOthers, plugin];
-      let report = reports.get(key);
-      if (report === undefined) {
-        report = { tag, plugin, count: 0, first: 0, last: 0, lastValue: '', hidden: 0, goesBack: 0 };
-        reports.set(key, report);
-      }
-      return report;
-    };
-    const add = (report: TagReport, step: Step, value: SummaryValue | string) => {
-      if (report.count === 0) report.first = step;
-      report.count++;
-      report.last = step;
-      report.lastValue = value;
-      if (typeof value !== 'object' || !('undecoded' in value)) return;
-      report.undecoded ??= { count: 0, reason: value.undecoded };
-      report.undecoded.count++;
-    };
-    const reading = {
-      tags: wanted,
-      raw: options.raw,
-      read: progress.read,
-      complain: (message: string) => complaints.add(message),
-      keepsRaw: false,
-      startOver: () => {
-        ofTags.clear();
-        ofOthers.clear();
-      },
-    };
-    const { firstBack, goesBack, hidden } = await scanRun(files, reading, (event, isShown) => {
-      const { summary = [] } = event;
-      for (let index = 0; index < summary.length; index++) {
-        const { plugin, tag, value } = summary[index];
-        const report = reportOf(tag, plugin, true);
-        report.plugin = plugin;
-        if (isShown(index)) add(report, event.step, value);
-        else report.hidden++;
-      }
-      if (options.tags !== undefined || summary.length > 0) return;
-      const other = otherThanSummaries(event);
-      if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
-    });
-    for (const { tensorName, tensorPath } of (await embeddingsOf(files)).entries) {
-      // Writers put the step behind the tag.
-      const [, tag, step] = /^(.*):(-?\d+)$/s.exec(tensorName) ?? [undefined, tensorName, '0'];
-      if (wanted(tag)) add(reportOf(tag, 'projector', true), Number(step), tensorPath ?? 'in a checkpoint');
-    }
-    const tags = [...ofTags.values(), ...ofOthers.values()].sort(
-      (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
-    );
-    for (const report of tags) report.goesBack = goesBack(report.tag);
+  await eachRun(terminal, all, ['inspect', inspectRun], { raw, tags }, options, complaints, ({ run }, content) => {
     // Of runs without such a tag there is nothing to show.
-    if (options.tags === undefined || tags.length > 0) found.push({ run, tags, firstBack, hidden });
-  }
-  progress.clear();
-  if (options.json) writeJson(terminal, found);
+    if (tags === undefined || content.tags.length > 0) found.push({ run, ...content });
+  });
+  if (json) writeJson(terminal, found);
   else printTable(terminal, found);
   return complaints.exitCode;
+}
+
+/** What is in one run. */
+export async function inspectRun(
+  { files }: FoundRun,
+  { raw, tags: pattern }: CountOptions,
+  { complain, read }: RunReports,
+): Promise<RunContent> {
+  const wanted = tagFilter(pattern);
+  // By tag; and what has none, by its kind.
+  const [ofTags, ofOthers] = [new Map<string, TagReport>(), new Map<string, TagReport>()];
+  const reportOf = (tag: string, plugin: string, isTag: boolean): TagReport => {
+    const [reports, key] = isTag ? [ofTags, tag] : [ofOthers, plugin];
+    let report = reports.get(key);
+    if (report === undefined) {
+      report = { tag, plugin, count: 0, first: 0, last: 0, lastValue: '', hidden: 0, goesBack: 0 };
+      reports.set(key, report);
+    }
+    return report;
+  };
+  const add = (report: TagReport, step: Step, value: SummaryValue | string) => {
+    if (report.count === 0) report.first = step;
+    report.count++;
+    report.last = step;
+    report.lastValue = value;
+    if (typeof value !== 'object' || !('undecoded' in value)) return;
+    report.undecoded ??= { count: 0, reason: value.undecoded };
+    report.undecoded.count++;
+  };
+  const startOver = () => {
+    ofTags.clear();
+    ofOthers.clear();
+  };
+  const reading = { tags: wanted, raw, read, complain, keepsRaw: false, startOver };
+  const { firstBack, goesBack, hidden } = await scanRun(files, reading, (event, isShown) => {
+    const { summary = [] } = event;
+    for (let index = 0; index < summary.length; index++) {
+      const { plugin, tag, value } = summary[index];
+      const report = reportOf(tag, plugin, true);
+      report.plugin = plugin;
+      if (isShown(index)) add(report, event.step, value);
+      else report.hidden++;
+    }
+    if (pattern !== undefined || summary.length > 0) return;
+    const other = otherThanSummaries(event);
+    if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
+  });
+  for (const { tensorName, tensorPath } of (await embeddingsOf(files)).entries) {
+    // Writers put the step behind the tag.
+    const [, tag, step] = /^(.*):(-?\d+)$/s.exec(tensorName) ?? [undefined, tensorName, '0'];
+    if (wanted(tag)) add(reportOf(tag, 'projector', true), Number(step), tensorPath ?? 'in a checkpoint');
+  }
+  const tags = [...ofTags.values(), ...ofOthers.values()].sort(
+    (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
+  );
+  for (const report of tags) {
+    report.goesBack = goesBack(report.tag);
+    if (typeof report.lastValue !== 'number') report.lastValue = valueText(report.lastValue);
+  }
+  return { tags, firstBack, hidden };
 }
 
 /** What an event holds that has no tag of a summary: under which name it is shown, and in how many words. */

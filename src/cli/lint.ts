@@ -1,13 +1,14 @@
 /** The command `lint`: what is wrong with a training, or with how it was written, for people and for scripts. */
 import type { SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
+import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { valueText } from './inspect.js';
-import { findRuns, Progress, tagFilter } from './runs.js';
+import { type FoundRun, findRuns, tagFilter } from './runs.js';
 import { writeJson } from './table.js';
 import { Complaints, plural, styled, type Terminal, writeTable } from './terminal.js';
 
 /** Options of `lint`, as typed. */
-interface LintOptions {
+interface LintOptions extends EachRunOptions {
   json?: boolean;
   tags?: string;
 }
@@ -51,52 +52,59 @@ const neighbors = 15;
 
 /** `lint`: resolves to 1 if something was found, or a file is damaged or cannot be read. */
 export async function lint(terminal: Terminal, path: string | undefined, options: LintOptions): Promise<number> {
-  const tags = tagFilter(options.tags);
+  const { tags } = options;
+  tagFilter(tags); // a pattern that is none is told before anything is read
   const complaints = new Complaints(terminal);
   const findings: Finding[] = [];
-  let runs = 0;
   const all = await findRuns(path, complaints);
-  const progress = await Progress.of(terminal, all);
-  for (const { run, files } of all) {
-    runs++;
-    const odd = new Map<string, { count: number; reason: string }>();
-    const curves = new Map<string, Curve>();
-    const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
-      for (const [index, { plugin, tag, value }] of (summary ?? []).entries()) {
-        const reason = whyNotShown(plugin, value);
-        if (reason !== undefined) {
-          const known = odd.get(tag);
-          if (known === undefined) odd.set(tag, { count: 1, reason });
-          else known.count++;
-        }
-        if (typeof value !== 'number') continue;
-        let curve = curves.get(tag);
-        if (curve === undefined) {
-          curve = { count: 0, isOneStep: true, firstStep: Number(step), steps: [], values: [] };
-          curves.set(tag, curve);
-        }
-        curve.count++;
-        if (Number(step) !== curve.firstStep) curve.isOneStep = false;
-        if (!isShown(index)) continue;
-        curve.steps.push(Number(step));
-        curve.values.push(value);
-      }
-    };
-    const complain = (message: string) => complaints.add(message);
-    const { hidden, firstBack } = await scanRun(files, { tags, complain, read: progress.read }, visit);
-    if (hidden > 0 && firstBack !== undefined) {
-      const { tag, from, to } = firstBack;
-      const message = `from step ${from} to ${to}: ${plural(hidden, 'point')} of the run hidden`;
-      findings.push({ run, tag, rule: files.length > 1 ? 'many-writers' : 'goes-back', message });
-    }
-    for (const [tag, { count, reason }] of odd) {
-      findings.push({ run, tag, rule: 'not-shown', message: `${plural(count, 'value')}: ${reason}` });
-    }
-    for (const [tag, curve] of curves) for (const found of check(tag, curve)) findings.push({ run, tag, ...found });
-  }
-  progress.clear();
-  show(terminal, findings, runs, options);
+  await eachRun(terminal, all, ['lint', lintRun], { tags }, options, complaints, ({ run }, found) => {
+    for (const finding of found) findings.push({ run, ...finding });
+  });
+  show(terminal, findings, all.length, options);
   return findings.length > 0 ? 1 : complaints.exitCode;
+}
+
+/** What is wrong with one run. */
+export async function lintRun(
+  { files }: FoundRun,
+  { tags }: Pick<LintOptions, 'tags'>,
+  { complain, read }: RunReports,
+): Promise<Omit<Finding, 'run'>[]> {
+  const findings: Omit<Finding, 'run'>[] = [];
+  const odd = new Map<string, { count: number; reason: string }>();
+  const curves = new Map<string, Curve>();
+  const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
+    for (const [index, { plugin, tag, value }] of (summary ?? []).entries()) {
+      const reason = whyNotShown(plugin, value);
+      if (reason !== undefined) {
+        const known = odd.get(tag);
+        if (known === undefined) odd.set(tag, { count: 1, reason });
+        else known.count++;
+      }
+      if (typeof value !== 'number') continue;
+      let curve = curves.get(tag);
+      if (curve === undefined) {
+        curve = { count: 0, isOneStep: true, firstStep: Number(step), steps: [], values: [] };
+        curves.set(tag, curve);
+      }
+      curve.count++;
+      if (Number(step) !== curve.firstStep) curve.isOneStep = false;
+      if (!isShown(index)) continue;
+      curve.steps.push(Number(step));
+      curve.values.push(value);
+    }
+  };
+  const { hidden, firstBack } = await scanRun(files, { tags: tagFilter(tags), complain, read }, visit);
+  if (hidden > 0 && firstBack !== undefined) {
+    const { tag, from, to } = firstBack;
+    const message = `from step ${from} to ${to}: ${plural(hidden, 'point')} of the run hidden`;
+    findings.push({ tag, rule: files.length > 1 ? 'many-writers' : 'goes-back', message });
+  }
+  for (const [tag, { count, reason }] of odd) {
+    findings.push({ tag, rule: 'not-shown', message: `${plural(count, 'value')}: ${reason}` });
+  }
+  for (const [tag, curve] of curves) for (const found of check(tag, curve)) findings.push({ tag, ...found });
+  return findings;
 }
 
 /**
@@ -179,10 +187,10 @@ function* checkCurve(
   const spikes = points.flatMap((point, i) => {
     const [before, after] = [points[i - 1], points[i + 1]];
     if (before === undefined || after === undefined) return [];
-    const usual = median(changes.slice(Math.max(0, i - neighbors), i + neighbors));
     const [left, right] = [point.value - before.value, point.value - after.value];
-    const isAlone = left * right > 0;
-    return isAlone && usual > 0 && Math.min(Math.abs(left), Math.abs(right)) > 20 * usual ? [point] : [];
+    if (!(left * right > 0)) return [];
+    const size = Math.min(Math.abs(left), Math.abs(right));
+    return isFarAbove(size, changes, Math.max(0, i - neighbors), i + neighbors) ? [point] : [];
   });
   if (spikes.length > 0) {
     const [{ step, value }] = spikes;
@@ -212,8 +220,17 @@ function spread(values: readonly number[]): number {
   return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
+/** Whether a size is more than 20 times the median of `changes[start, end)`, and that is not 0. Counting tells without sorting. */
+function isFarAbove(size: number, changes: readonly number[], start: number, end: number): boolean {
+  const last = Math.min(end, changes.length);
+  const middle = (last - start) >> 1;
+  let zeros = 0;
+  let small = 0;
+  for (let i = start; i < last; i++) {
+    if (changes[i] === 0) zeros++;
+    if (size > 20 * changes[i]) small++;
+  }
+  return zeros <= middle && small > middle;
 }
 
 function short(value: number): string {

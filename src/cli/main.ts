@@ -35,6 +35,8 @@ export const cliOptions = {
   store: { type: 'string' },
   task: { type: 'string' },
   batch: { type: 'string' },
+  cache: { type: 'boolean' },
+  threads: { type: 'string' },
   size: { type: 'string' },
   mean: { type: 'string' },
   std: { type: 'string' },
@@ -72,6 +74,8 @@ export interface CommandLine {
     store?: string;
     task?: string;
     batch?: string;
+    cache?: boolean;
+    threads?: string;
     size?: string;
     mean?: string;
     std?: string;
@@ -111,9 +115,12 @@ const commands: Readonly<Record<string, Command>> = {
   inspect <logdir or file>...       what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
       --raw                           count points that TensorBoard hides behind later ones, too
+      --cache                         remember what was found, in the user's cache folder: files that have not changed are not
+                                      read again
+      --threads <number>              read so many runs at a time; by default as many as there are idle processors for
       --json                          as JSON`,
-    examples: ['inspect runs', "inspect runs/train --tags '^loss' --json"],
-    options: ['tags', 'raw', 'json'],
+    examples: ['inspect runs', "inspect runs/train --tags '^loss' --json", 'inspect runs --cache'],
+    options: ['tags', 'raw', 'cache', 'threads', 'json'],
     run: (terminal, paths, values) => inspect(terminal, paths, values),
   },
   lint: {
@@ -122,9 +129,10 @@ const commands: Readonly<Record<string, Command>> = {
                                     each other, tags that TensorBoard does not show, layers that are dead or collapse; exit
                                     code 1 if something is
       --tags <regular expression>     only tags that match
+      --cache, --threads <number>     as of inspect
       --json                          as JSON`,
     examples: ['lint runs && echo all is well', 'lint runs --json'],
-    options: ['tags', 'json'],
+    options: ['tags', 'cache', 'threads', 'json'],
     run: (terminal, paths, values) => lint(terminal, onlyOne(paths), values),
   },
   diff: {
@@ -203,9 +211,10 @@ const commands: Readonly<Record<string, Command>> = {
       --lax                           with steps that only some of the runs have
       --tags <regular expression>     only tags that match
       --raw                           with points that TensorBoard hides behind later ones
+      --threads <number>              as of inspect
       --json                          as JSON`,
     examples: ['reduce runs/seed* --out runs/all-seeds', 'reduce runs --format csv --tags loss'],
-    options: ['out', 'format', 'lax', 'tags', 'raw', 'json'],
+    options: ['out', 'format', 'lax', 'tags', 'raw', 'threads', 'json'],
     run: (terminal, paths, values) => reduce(terminal, paths, values),
   },
   report: {

@@ -3,6 +3,7 @@ import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { adviseOn } from '../insight/advice.js';
+import type { ResultIndex } from '../platform/result-index.js';
 import { scanRun } from '../reader/shown-points.js';
 import { readHistories } from '../saturation/runs.js';
 import { diff } from './diff.js';
@@ -72,7 +73,7 @@ const tools: Readonly<Record<string, Tool>> = {
     async ask(logdir, input) {
       const isRun = tagFilter(text(input, 'runs'), 'runs');
       const found = await logdir.ask((terminal, path) =>
-        inspect(terminal, [path], { json: true, tags: text(input, 'tags') }),
+        inspect(terminal, [path], { json: true, cache: true, tags: text(input, 'tags') }),
       );
       const all = found.records as { run: string; tags: object[] }[];
       const records = all.flatMap(({ run, tags }) => (isRun(run) ? tags.map((tag) => ({ run, ...tag })) : []));
@@ -108,7 +109,7 @@ const tools: Readonly<Record<string, Tool>> = {
       'What is wrong with trainings: NaN, spikes, plateaus, steps that go back, hidden runs and tags, dead or collapsing layers.',
     input: { tags, offset },
     ask: (logdir, input) =>
-      logdir.ask((terminal, path) => lint(terminal, path, { json: true, tags: text(input, 'tags') })),
+      logdir.ask((terminal, path) => lint(terminal, path, { json: true, cache: true, tags: text(input, 'tags') })),
   },
   compare: {
     description: 'In which scalars two runs, or two folders of runs, differ.',
@@ -133,9 +134,12 @@ function text(input: Arguments, name: string): string | undefined {
 /** The logdir that is asked about; nothing outside it is read. */
 class Logdir {
   readonly path: string;
+  /** What was found before, while the server runs: runs that have not changed are not read again. */
+  readonly #index: ResultIndex | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, index?: ResultIndex) {
     this.path = path;
+    this.#index = index;
   }
 
   /** @param complaints takes what could not be read */
@@ -158,7 +162,8 @@ class Logdir {
   async ask(command: (terminal: Terminal, path: string) => Promise<number>): Promise<Found> {
     const said: string[] = [];
     const complaints: string[] = [];
-    await command({ ...quiet(complaints), write: (part) => void said.push(part) }, this.path);
+    const index = this.#index && (() => this.#index!);
+    await command({ ...quiet(complaints), index, write: (part) => void said.push(part) }, this.path);
     return { records: JSON.parse(said.join('')) as object[], note: noteOf(complaints) };
   }
 }
@@ -329,9 +334,9 @@ function check(name: string, tool: Tool, input: Arguments): void {
 }
 
 /** The server, not yet connected. @throws UsageError that says how to install the SDK */
-export async function mcpServer(path: string, version: string): Promise<Server> {
+export async function mcpServer(path: string, version: string, index?: ResultIndex): Promise<Server> {
   const sdk = await loadSdk();
-  const logdir = new Logdir(path);
+  const logdir = new Logdir(path, index);
   const server = new sdk.Server({ name: 'delve-tensorboard', version }, { capabilities: { tools: {} } });
   server.setRequestHandler(sdk.ListToolsRequestSchema, async () => ({
     tools: Object.entries(tools).map(([name, { description, input, required = [] }]) => ({
@@ -375,7 +380,7 @@ export async function mcp(terminal: Terminal, path: string | undefined, version:
   await findRuns(logdir, new Complaints(terminal)).catch((error) => {
     if (!messageOf(error).startsWith('there is no event file')) throw error;
   });
-  const server = await mcpServer(logdir, version);
+  const server = await mcpServer(logdir, version, terminal.index?.('memory'));
   const { StdioServerTransport } = await import('@modelcontextprotocol/sdk/server/stdio.js');
   const closed = new Promise<void>((resolve) => {
     server.onclose = resolve;

@@ -1,20 +1,26 @@
 /** The command `reduce`: the mean, deviation and range of scalars over several runs of one training. */
 import { printable, printableLines } from '../errors.js';
-import type { Step, TensorBoardEvent } from '../event/event.js';
+import type { Step } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { findRuns, Progress, tagFilter, typedPath } from './runs.js';
+import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
+import { type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
 import { type Column, loadParquet, openTable, type Table, tableFormat, writeJson } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
+/** Which scalars `reduce` takes. */
+interface PointOptions {
+  /** A regular expression. */
+  tags?: string;
+  raw?: boolean;
+}
+
 /** Options of `reduce`, as typed. */
-interface ReduceOptions {
+interface ReduceOptions extends PointOptions, Pick<EachRunOptions, 'threads'> {
   json?: boolean;
   format?: string;
   lax?: boolean;
   out?: string;
-  tags?: string;
-  raw?: boolean;
 }
 
 /** What the values of a step, which are in order and at least one, are reduced to; NaN is left out before. */
@@ -42,15 +48,8 @@ const reductions = {
 type Reduction = keyof typeof reductions;
 const names = Object.keys(reductions) as Reduction[];
 
-/** The points of a scalar in one of the runs that are reduced, in the order of its files. */
-interface Curve {
-  readonly steps: Step[];
-  readonly values: number[];
-  readonly wallTimes: number[];
-}
-
-/** By run below each training and by tag: the curves of the trainings, by their number. */
-type Gathered = Map<string, Map<string, (Curve | undefined)[]>>;
+/** By run below each training and by tag: the points of the trainings, by their number. */
+type Gathered = Map<string, Map<string, (TagPoints | undefined)[]>>;
 
 /** A step of all trainings. */
 interface ReducedStep {
@@ -71,7 +70,7 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     throw new UsageError('expected --out <folder> for the runs mean, std, min, max, median and band, or --format csv');
   }
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
-  const tags = tagFilter(options.tags);
+  tagFilter(options.tags); // a pattern that is none is told before anything is read
   const complaints = new Complaints(terminal);
   const trainings = await trainingsOf(paths, complaints);
   if (trainings.length < 2) {
@@ -80,29 +79,21 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     );
   }
   const gathered: Gathered = new Map();
-  const all = trainings.flatMap(({ runs }) => runs.map(({ run, files }) => ({ run, files: [...files] })));
-  const progress = await Progress.of(terminal, all);
-  for (const [number, { name, runs }] of trainings.entries()) {
-    for (const { run, files } of runs) {
-      const visit = ({ step, summary = [], wallTime }: TensorBoardEvent, isShown: (index: number) => boolean) => {
-        for (let index = 0; index < summary.length; index++) {
-          const { tag, value } = summary[index];
-          if (typeof value !== 'number' || !isShown(index)) continue;
-          const curve = curveOf(gathered, run, tag, number);
-          curve.steps.push(step);
-          curve.values.push(value);
-          curve.wallTimes.push(wallTime);
-        }
-      };
-      const complain = (message: string) => complaints.add(message);
-      const startOver = () => {
-        for (const curves of gathered.get(run)?.values() ?? []) curves[number] = undefined;
-      };
-      await scanRun(files, { tags, raw, complain, keepsRaw: false, read: progress.read, startOver }, visit);
+  const all = trainings.flatMap(({ runs }, number) => runs.map(({ run, files }) => ({ run, files, number })));
+  const taken: FoundRun[] = all.map(({ run, files }) => ({ run, files: [...files] }));
+  const wanted = { tags: options.tags, raw };
+  const take = (_: FoundRun, found: TagPoints[], at: number) => {
+    const { number, run } = all[at];
+    let tags = gathered.get(run);
+    if (tags === undefined) gathered.set(run, (tags = new Map()));
+    for (const points of found) {
+      let curves = tags.get(points.tag);
+      if (curves === undefined) tags.set(points.tag, (curves = []));
+      curves[number] = points;
     }
-    if (runs.length === 0) complaints.add(`${name}: there is no event file`);
-  }
-  progress.clear();
+  };
+  await eachRun(terminal, taken, ['reduce', pointsOfRun], wanted, { threads: options.threads }, complaints, take);
+  for (const { name, runs } of trainings) if (runs.length === 0) complaints.add(`${name}: there is no event file`);
   const tell = (message: string) => terminal.writeError(`${printable(message)}\n`);
   const reduced = reduceAll(gathered, trainings.length, lax, tell);
   if (reduced.size === 0) {
@@ -126,6 +117,40 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     else terminal.write(`${printable(options.out!)}: ${plural(scalars, 'scalar')} of ${trainings.length} runs\n`);
   }
   return complaints.exitCode;
+}
+
+/** The scalars of a tag that are shown, in the order of the files. */
+interface TagPoints {
+  readonly tag: string;
+  readonly steps: Step[];
+  readonly values: number[];
+  readonly wallTimes: number[];
+}
+
+/** The scalars of one run. */
+export async function pointsOfRun(
+  { files }: FoundRun,
+  { raw, tags }: PointOptions,
+  { complain, read }: RunReports,
+): Promise<TagPoints[]> {
+  const found = new Map<string, TagPoints>();
+  const reading = {
+    ...{ tags: tagFilter(tags), raw, complain, read },
+    keepsRaw: false,
+    startOver: () => found.clear(),
+  };
+  await scanRun(files, reading, ({ step, summary = [], wallTime }, isShown) => {
+    for (let index = 0; index < summary.length; index++) {
+      const { tag, value } = summary[index];
+      if (typeof value !== 'number' || !isShown(index)) continue;
+      let points = found.get(tag);
+      if (points === undefined) found.set(tag, (points = { tag, steps: [], values: [], wallTimes: [] }));
+      points.steps.push(step);
+      points.values.push(value);
+      points.wallTimes.push(wallTime);
+    }
+  });
+  return [...found.values()];
 }
 
 /** A training, and the runs that it wrote, by their names below it. */
@@ -152,21 +177,13 @@ async function trainingsOf(paths: readonly string[], complaints: Complaints): Pr
   return [...trainings.values()];
 }
 
-function curveOf(gathered: Gathered, run: string, tag: string, number: number): Curve {
-  let tags = gathered.get(run);
-  if (tags === undefined) gathered.set(run, (tags = new Map()));
-  let curves = tags.get(tag);
-  if (curves === undefined) tags.set(tag, (curves = []));
-  return (curves[number] ??= { steps: [], values: [], wallTimes: [] });
-}
-
 /** A curve whose steps grow. Of several points at a step the last one stays. */
-function inOrder(curve: Curve): Curve {
-  const { steps, values, wallTimes } = curve;
+function inOrder(curve: TagPoints): TagPoints {
+  const { steps, tag, values, wallTimes } = curve;
   if (steps.every((step, at) => at === 0 || steps[at - 1] < step)) return curve;
   const places = [...new Map(steps.map((step, at) => [step, at]))].sort(([a], [b]) => (a < b ? -1 : 1));
   const pick = <T>(all: readonly T[]) => places.map(([, at]) => all[at]);
-  return { steps: pick(steps), values: pick(values), wallTimes: pick(wallTimes) };
+  return { tag, steps: pick(steps), values: pick(values), wallTimes: pick(wallTimes) };
 }
 
 /** The steps of each tag of each run. Those that some trainings lack are left out and told, unless `lax`. */
@@ -207,7 +224,7 @@ function reduceAll(
 
 /** Goes along several curves at once, whose steps grow. */
 function reduceCurves(
-  curves: readonly Curve[],
+  curves: readonly TagPoints[],
   count: number,
   lax: boolean,
 ): { found: ReducedStep[]; lacking: number; notNumbers: number } {

@@ -78,12 +78,17 @@ export async function typedLogdir(path: string): Promise<string> {
   return logdir;
 }
 
+/** The folder of a run, and where its projector's configuration is if there is one. @param files of the run */
+export function projectorConfigOf(files: readonly string[]): { folder: string; config: string } {
+  const folder = files[0].replace(/[/\\]?[^/\\]*$/, '') || '.';
+  return { folder, config: `${folder}/${projectorConfigFile}` };
+}
+
 /** The entries of the projector's configuration in the folder of a run: its embeddings. @param files of the run */
 export async function embeddingsOf(
   files: readonly string[],
 ): Promise<{ folder: string; config: string; entries: ProjectorEntry[] }> {
-  const folder = files[0].replace(/[/\\]?[^/\\]*$/, '') || '.';
-  const config = `${folder}/${projectorConfigFile}`;
+  const { folder, config } = projectorConfigOf(files);
   if ((await sourceFiles.kind(config)) !== 'file') return { folder, config, entries: [] };
   return { folder, config, entries: readProjectorConfig(new TextDecoder().decode(await readWhole(config))) };
 }

@@ -1,6 +1,8 @@
 /** What the commands share: what they need of the world, styles, complaints, tables. */
 import { printable } from '../errors.js';
 import type { Served } from '../platform/file-server.js';
+import type { ResultIndex } from '../platform/result-index.js';
+import type { ListedRun } from '../reader/run-files.js';
 
 /** What a command needs of the world. The executable gives it the real one, a test gives its own. */
 export interface Terminal {
@@ -48,8 +50,36 @@ export interface Terminal {
    * @returns its port, and what resolves when the program is told to end
    */
   serve(served: Served): Promise<{ port: number; ended: Promise<void> }>;
+  /** Other threads that work on runs; absent where there are none. */
+  readonly threads?: RunThreads;
+  /** What commands found in files before: in the user's cache folder, or while the program runs; absent where nothing is kept. */
+  index?(where: 'folder' | 'memory'): ResultIndex;
   /** Opens a file for content that comes piece by piece. */
   createFile(path: string): { write(content: string | Uint8Array): void; close(): void };
+}
+
+/** Threads for the work on runs. */
+export interface RunThreads {
+  /** How many processors have nothing to do, that of this thread among them. */
+  idle(): number;
+  start(): RunThread;
+}
+
+/** A thread that does one task at a time. */
+export interface RunThread {
+  /**
+   * Does a task of run-tasks.ts.
+   *
+   * @param read is told of bytes that were read
+   * @returns undefined if the task or the thread has failed
+   */
+  ask(
+    task: string,
+    run: ListedRun,
+    options: unknown,
+    read: (bytes: number) => void,
+  ): Promise<{ result: unknown; complaints: string[] } | undefined>;
+  end(): void;
 }
 
 /** A command was called in a wrong way. The executable shows the message without a stack. */

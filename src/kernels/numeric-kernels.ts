@@ -24,6 +24,12 @@ export interface NumericKernels {
   project(rows: Float32Array, count: number, on: Directions): Projection;
   /** Adds the first `count` rows to sums per unit. Rows with a NaN or an Infinity are left out. */
   addUnits(sums: UnitSums, rows: Rows, count: number): void;
+  /**
+   * The sum of the rows of each class, in float64: classes x features, row-major. A NaN or an Infinity makes a sum NaN or infinite.
+   *
+   * @param labels the class of each row, below `classes`; there is one at least
+   */
+  sumByClass(rows: Float32Array, labels: Int32Array, classes: number): Float64Array;
   /** Eigenvalues, descending. Throws RangeError if an entry of the lower triangle is NaN or infinite. */
   eigenvalues(matrix: SymmetricMatrix): Float64Array;
   /** Eigenvalues and eigenvectors. Throws as `eigenvalues` does. */

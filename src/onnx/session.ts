@@ -186,7 +186,7 @@ export async function extractSaturation<B = OnnxFeeds>(
         }
       }
       count++;
-      if (progress) writeTerminal(`\rextracting saturation: ${count} batches`);
+      if (progress) writeTerminal(`\r${call}: ${count} batches`);
     }
     if (count === 0) throw new RangeError(`${call}: batches: expected at least one batch, got none`);
     const spectra = await spectraOf(samples, resolved, failures);

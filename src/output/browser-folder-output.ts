@@ -2,17 +2,18 @@
 import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { describe, messageOf } from '../errors.js';
-import { appendToFile, exclusively, filesBelow, folderAt, readFile, replaceFile } from '../platform/browser-folders.js';
+import {
+  appendToFile,
+  exclusively,
+  filesBelow,
+  folderAt,
+  readFile,
+  readHandle,
+  replaceFile,
+} from '../platform/browser-folders.js';
 import { eventFileName } from './event-file-name.js';
+import type { ListedFile, ListedFolder, ZipEntry } from './listed-files.js';
 import { type Output, safePath } from './output.js';
-
-/** A file that `BrowserFolderOutput.list` has found. */
-export interface ListedFile {
-  /** The file's path below the folder, with `/` between its parts. */
-  path: string;
-  /** The file, as it was when it was listed. */
-  file: File;
-}
 
 /** Bytes that wait here while they cannot be written. Beyond it they stay with the writer, whose own limit then counts. */
 const maxWaitingBytes = 2 ** 24;
@@ -54,7 +55,7 @@ export async function openBrowserFolder(folder: string | FileSystemDirectoryHand
  * A worker appends to the file in place. On a page every append makes the browser copy the file, so the longer that takes,
  * the more rarely it is done.
  */
-export class BrowserFolderOutput implements Output {
+export class BrowserFolderOutput implements ListedFolder, Output {
   readonly #open: () => Promise<FileSystemDirectoryHandle>;
   readonly #runs = new Map<string, BrowserFolderOutput>();
   #folder: Promise<FileSystemDirectoryHandle> | undefined;
@@ -160,6 +161,25 @@ export class BrowserFolderOutput implements Output {
       found.push({ path, file: await handle.getFile() });
     }
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /**
+   * All files in one zip file, runs in their folders, to be downloaded: TensorBoard shows the folder into which it is unzipped.
+   * What a writer still holds is not in it: `await writer.flush()` before.
+   *
+   * @param folder the folder in the zip file that everything lies in; none by default
+   * @throws RangeError for more than 65,534 files, or 4 GiB
+   */
+  async toZip(folder = ''): Promise<Blob> {
+    const { zipOf } = await import('./listed-files.js');
+    return zipOf(this.#entries(), folder && safePath(folder, true));
+  }
+
+  async *#entries(): AsyncGenerator<ZipEntry> {
+    for await (const { handle, path } of filesBelow(await this.handle())) {
+      const { bytes, time } = await readHandle(handle);
+      yield { path, bytes, time };
+    }
   }
 
   async #find(path: string): Promise<{ folder: FileSystemDirectoryHandle; name: string }> {

@@ -7,6 +7,8 @@
 import { fnv1aHex } from '../encoding/bytes.js';
 import { maxNameBytes, shortenedName, utf8Length } from '../encoding/file-names.js';
 import { describe } from '../errors.js';
+import { eventFileName } from './event-file-name.js';
+import type { ListedFile, ListedFolder, ZipEntry } from './listed-files.js';
 
 /**
  * Where records go: a directory, memory, a browser file and an object store are all Outputs.
@@ -56,7 +58,7 @@ export interface Output {
 }
 
 /** An Output in memory: for tests, for browsers, for sending event files elsewhere. */
-export class MemoryOutput implements Output {
+export class MemoryOutput implements ListedFolder, Output {
   /** The Outputs of the runs below this one, by name. */
   readonly runs: ReadonlyMap<string, MemoryOutput>;
   /** Companion files, by path. */
@@ -65,6 +67,8 @@ export class MemoryOutput implements Output {
   readonly #files = new Map<string, Uint8Array>();
   #buffer = new Uint8Array(0);
   #length = 0;
+  /** The name that the event file has as soon as somebody asks for files. */
+  #name: string | undefined;
 
   /** Begins with nothing written. */
   constructor() {
@@ -111,6 +115,36 @@ export class MemoryOutput implements Output {
   /** The bytes of a companion file; undefined if there is none. */
   readFile(path: string): Uint8Array | undefined {
     return this.#files.get(safePath(path));
+  }
+
+  /** Every file that a folder would have in the place of this Output: to read (`readEvents(file)`), to write elsewhere, to send. */
+  async list(): Promise<ListedFile[]> {
+    const listed = [...this.#entries()].map(({ path, bytes, time }) => {
+      const name = path.slice(path.lastIndexOf('/') + 1);
+      return { path, file: new File([bytes], name, { lastModified: time }) };
+    });
+    return listed.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /**
+   * All files in one zip file, runs in their folders: TensorBoard shows the folder into which it is unzipped.
+   *
+   * @param folder the folder in the zip file that everything lies in; none by default
+   * @throws RangeError for more than 65,534 files, or 4 GiB
+   */
+  async toZip(folder = ''): Promise<Blob> {
+    const { zipOf } = await import('./listed-files.js');
+    return zipOf(this.#entries(), folder && safePath(folder, true));
+  }
+
+  *#entries(prefix = ''): Generator<ZipEntry> {
+    const time = Date.now();
+    if (this.#length > 0) {
+      this.#name ??= eventFileName([], '');
+      yield { path: prefix + this.#name, bytes: this.bytes.slice(), time };
+    }
+    for (const [path, bytes] of this.#files) yield { path: prefix + path, bytes: bytes.slice(), time };
+    for (const [name, run] of this.#runs) yield* run.#entries(`${prefix}${name}/`);
   }
 }
 

@@ -316,7 +316,8 @@ export class HttpStore implements ObjectStore {
   }
 
   async #askOnce({ method, key, query = {}, headers = {}, body }: Call): Promise<Answer> {
-    const url = new URL(key === undefined ? `${this.#base}/` : `${this.#base}/${encodedKey(key)}`);
+    // Of a bucket without a slash, as other clients ask: a server may sign the path as it understands it.
+    const url = new URL(key === undefined ? this.#base : `${this.#base}/${encodedKey(key)}`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     const signed = await this.#sign(method, url, { ...headers }, body);
     const response = await fetch(url, {

@@ -79,7 +79,24 @@ export async function* filesBelow(
 /** A file's bytes; undefined if there is no such file. */
 export async function readFile(folder: FileSystemDirectoryHandle, name: string): Promise<Uint8Array | undefined> {
   const handle = await absentAsUndefined(folder.getFileHandle(name));
-  return handle && new Uint8Array(await (await handle.getFile()).arrayBuffer());
+  return handle && (await readHandle(handle)).bytes;
+}
+
+/** How often a file is read again that was replaced while it was read. */
+const maxTries = 10;
+
+/** A file's bytes, and when it was changed, in milliseconds since 1970. A File is of no use once its file has been written to. */
+export async function readHandle(
+  handle: FileSystemFileHandle,
+): Promise<{ bytes: Uint8Array<ArrayBuffer>; time: number }> {
+  for (let tries = 1; ; tries++) {
+    const file = await handle.getFile();
+    try {
+      return { bytes: new Uint8Array(await file.arrayBuffer()), time: file.lastModified };
+    } catch (error) {
+      if ((error as DOMException).name !== 'NotReadableError' || tries === maxTries) throw error;
+    }
+  }
 }
 
 /** Calls that are made one after another where the browser has no locks, by their names. */

@@ -124,7 +124,7 @@ export function localPath(place: string | URL, _call: string, _elsewhere: string
 
 function refuse(path: string): never {
   throw new TypeError(
-    `"${path}" is a path, and a page has no files: pass a Blob, a Response, a ReadableStream or bytes instead`,
+    `"${path}" is a path, and a page has no files: pass await openBrowserFolder('${path}'), a Blob, a Response, a ReadableStream or bytes instead`,
   );
 }
 

@@ -5,14 +5,16 @@
  */
 import { RecordReader } from '../encoding/record.js';
 import { describe } from '../errors.js';
+import type { ListedFolder } from '../output/listed-files.js';
 
 /**
- * What `readEvents` reads: the path or URL (`file:`, `s3:`, `gs:`, `https:`) of a run folder or an event file, bytes, a Blob, a Response, a
- * ReadableStream, or a (possibly asynchronous) iterable of byte chunks.
+ * What `readEvents` reads: the path or URL (`file:`, `s3:`, `gs:`, `https:`) of a run folder or an event file, an Output that lists its files
+ * (of `openBrowserFolder`, or a MemoryOutput), bytes, a Blob, a Response, a ReadableStream, or a (possibly asynchronous) iterable of byte chunks.
  */
 export type EventInput =
   | string
   | URL
+  | ListedFolder
   | Uint8Array
   | ArrayBuffer
   | SharedArrayBuffer
@@ -126,7 +128,12 @@ export class ByteSource implements RecordSource {
   }
 }
 
-/** A function that begins to iterate over the chunks of any input except a path. Returns undefined if `source` is no input. */
+/** Whether something is an Output that lists its files. */
+export function isListedFolder(source: unknown): source is ListedFolder {
+  return typeof (source as Partial<ListedFolder> | null)?.list === 'function';
+}
+
+/** A function that begins to iterate over the chunks of any input except a path or an Output. Returns undefined if `source` is no input. */
 export function chunksOf(source: unknown): (() => AsyncIterator<unknown> | Iterator<unknown>) | undefined {
   const bytes = asBytes(source);
   if (bytes) return () => [bytes].values();

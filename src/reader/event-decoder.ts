@@ -6,9 +6,10 @@ import { decodeMessage } from '../encoding/message-codec.js';
 import { MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
-import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
+import type { DecodedSummary, SummaryValue, TensorBoardEvent, TextValue } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
+import { textOf } from '../summaries/tensor.js';
 import { ReadTags } from './read-tags.js';
 
 const LogMessage = tensorboard.LogMessage;
@@ -154,6 +155,7 @@ export class EventDecoder {
       let value: SummaryValue | undefined;
       if (field === 2) value = simpleValue;
       else if (field === 8 && plugin === 'scalars') value = this.#readFloat(bytes, valueStart, valueEnd);
+      else if (field === 8 && plugin === 'text') value = this.#readText(bytes, valueStart, valueEnd);
       value ??= decodeOrExplain(
         { plugin, content: known.content },
         {
@@ -203,6 +205,33 @@ export class EventDecoder {
       }
     }
     return isFloat ? value : undefined;
+  }
+
+  /** The text in a string tensor of rank 0, as nearly all texts are. Returns undefined for every other tensor. */
+  #readText(bytes: Uint8Array, start: number, end: number): TextValue | undefined {
+    const wire = this.#tensor;
+    let isString = false;
+    let textStart = -1;
+    let textEnd = -1;
+    wire.open(bytes, start, end);
+    while (wire.field()) {
+      const { number, wireType } = wire;
+      if (number === 1 && wireType === WireType.varint) {
+        wire.varint();
+        isString = wire.low === tensorboard.DataType.DT_STRING;
+      } else if (number === 2 && wireType === WireType.bytes) {
+        wire.range();
+        if (wire.rangeEnd !== wire.rangeStart) return undefined;
+      } else if (number === 8 && wireType === WireType.bytes && textStart < 0) {
+        wire.range();
+        textStart = wire.rangeStart;
+        textEnd = wire.rangeEnd;
+      } else {
+        return undefined;
+      }
+    }
+    if (!isString || textStart < 0) return undefined;
+    return { shape: [], strings: [textOf(bytes.subarray(textStart, textEnd))] };
   }
 }
 

@@ -5,7 +5,15 @@
 import { PackedStream, undecodable } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
-import { ByteSource, chunksOf, type EventInput, FileError, LaterSource, type RecordSource } from './byte-source.js';
+import {
+  ByteSource,
+  chunksOf,
+  type EventInput,
+  FileError,
+  isListedFolder,
+  LaterSource,
+  type RecordSource,
+} from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
 import { isRemote, sourcePath } from './places.js';
 
@@ -19,7 +27,7 @@ export interface ReadEventsOptions {
   onCorrupt?: 'throw' | 'stop' | 'nextFile' | ((damage: CorruptRecordError) => void);
   /**
    * Whether to wait for events that are added later, as `tail -f` does, until the loop is left or `signal` is aborted.
-   * Only for paths, and not for packed files. False by default.
+   * Only for paths and Outputs, and not for packed files. False by default.
    */
   follow?: boolean;
   /** How often to look for what was added to a followed run, in milliseconds. 250 by default, 10,000 for one on another computer. */
@@ -47,8 +55,8 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
 
 /**
  * Reads the events of a run folder (its event files in the order of their names, not those of runs below it), one event file, either of
- * them also in a bucket (`s3://`, `gs://`; how to reach it the environment says, as for `s3Store`) or at an `https://` address, a Blob, a Response, a
- * ReadableStream, bytes, or an iterable of byte chunks, whichever writer they came from. Both formats of summaries,
+ * them also in a bucket (`s3://`, `gs://`; how to reach it the environment says, as for `s3Store`) or at an `https://` address, an Output
+ * that lists its files (what `openBrowserFolder` gives, a MemoryOutput), a Blob, a Response, a ReadableStream, bytes, or an iterable of byte chunks, whichever writer they came from. Both formats of summaries,
  * v1 and v2, come out in one shape.
  *
  * A record is damaged if its length or its content does not match the checksum stored with it, if it claims more than
@@ -71,22 +79,23 @@ export function readEvents(
 ): AsyncIterableIterator<TensorBoardEvent> {
   checkOptions(options);
   const { follow = defaults.follow, maxRecordBytes, pollInterval } = options;
-  if (typeof source === 'string' || source instanceof URL) {
+  const isPath = typeof source === 'string' || source instanceof URL;
+  if (isPath || isListedFolder(source)) {
     if (source === '') throw new TypeError(`readEvents: expected a path, got ${describe(source)}`);
     const ended = new AbortController();
-    const path = sourcePath(source, 'readEvents');
-    const interval = pollInterval ?? (isRemote(path) ? remotePollInterval : defaults.pollInterval);
+    const place = isPath ? sourcePath(source, 'readEvents') : source;
+    const interval = pollInterval ?? (isPath && isRemote(String(place)) ? remotePollInterval : defaults.pollInterval);
     const wait = () => sleep(interval, ended.signal);
     const files = new LaterSource(async () => {
       const { RunFiles } = await import('./run-files.js');
-      return new RunFiles(path, follow, maxRecordBytes, wait);
+      return new RunFiles(place, follow, maxRecordBytes, wait);
     });
     return new EventIterator(files, options, ended);
   }
   const open = chunksOf(source);
   if (!open) {
     throw new TypeError(
-      `readEvents: expected a path, bytes, a Blob, a Response, a ReadableStream or an iterable of bytes, got ${describe(source)}`,
+      `readEvents: expected a path, an Output of openBrowserFolder, bytes, a Blob, a Response, a ReadableStream or an iterable of bytes, got ${describe(source)}`,
     );
   }
   return new EventIterator(new ByteSource(open, maxRecordBytes), options);

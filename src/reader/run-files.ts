@@ -7,9 +7,10 @@ import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
 import { RecordReader } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf, namesOf } from '../errors.js';
-import type { OpenFile } from '../platform/platform.js';
-import { FileError, type RecordSource } from './byte-source.js';
-import { sourceFiles, sourcePath } from './places.js';
+import type { ListedFolder } from '../output/listed-files.js';
+import type { OpenFile, SourceFiles } from '../platform/platform.js';
+import { FileError, isListedFolder, type RecordSource } from './byte-source.js';
+import { listedFiles, sourceFiles, sourcePath } from './places.js';
 
 /** Bytes read from a file at a time. */
 const chunkBytes = 2 ** 18;
@@ -26,7 +27,7 @@ export function isEventFileName(name: string): boolean {
 export interface ListedRun {
   /** The run's name: the path of its folder below the logdir, with `/` between its parts; '.' for the logdir itself. */
   run: string;
-  /** The paths of the run's event files, in the order in which they are read. */
+  /** The paths of the run's event files, in the order in which they are read; those of an Output's are relative to it. */
   files: string[];
 }
 
@@ -35,18 +36,23 @@ export interface ListedRun {
  * several paths lead to is one run, under the path without links if there is one. Pipes, sockets and devices are passed
  * over, and so is a folder that cannot be read, with a warning.
  *
- * A bucket's part (`s3://bucket/logs/`, `gs://`) is a folder, too, and so is the address of what `serve` and `share` show.
+ * A bucket's part (`s3://bucket/logs/`, `gs://`) is a folder, too, and so are the address of what `serve` and `share` show, and
+ * an Output that lists its files: what `openBrowserFolder` gives, a MemoryOutput. `readEvents(output.run(name))` reads a run of it.
  *
  * @returns the runs, sorted by name
- * @throws TypeError if `logdir` is not a path, Error if it is not a folder that can be read
+ * @throws TypeError if `logdir` is neither, Error if it is not a folder that can be read
  */
-export async function listRuns(logdir: string | URL): Promise<ListedRun[]> {
+export async function listRuns(logdir: string | URL | ListedFolder): Promise<ListedRun[]> {
+  const complain = (path: string, error: unknown) => warn(`listRuns: '${path}' is passed over: ${messageOf(error)}`);
+  if (isListedFolder(logdir)) return walkRuns('', complain, Infinity, listedFiles(logdir));
   if ((typeof logdir !== 'string' && !(logdir instanceof URL)) || logdir === '') {
-    throw new TypeError(`listRuns: expected the path of a folder, got ${describe(logdir)}`);
+    throw new TypeError(
+      `listRuns: expected the path of a folder, or an Output that lists its files, got ${describe(logdir)}`,
+    );
   }
   const folder = sourcePath(logdir, 'listRuns');
   if ((await sourceFiles.kind(folder)) !== 'folder') throw new Error(`listRuns: there is no folder "${folder}"`);
-  return walkRuns(folder, (path, error) => warn(`listRuns: '${path}' is passed over: ${messageOf(error)}`));
+  return walkRuns(folder, complain);
 }
 
 /** A folder that a walk has yet to look into. */
@@ -61,12 +67,14 @@ interface Folder {
  *
  * @param complain is told of every folder below the logdir that cannot be read
  * @param most how many folders it looks into
+ * @param place the file system that the logdir is of
  * @throws Error if the logdir cannot be read
  */
 export async function walkRuns(
   logdir: string,
   complain: (path: string, error: unknown) => void,
   most = Infinity,
+  place: SourceFiles = sourceFiles,
 ): Promise<ListedRun[]> {
   const runs: ListedRun[] = [];
   const folders: Folder[] = [{ path: logdir, run: '' }];
@@ -77,10 +85,10 @@ export async function walkRuns(
   while (visited.size < most && (folder = folders.pop() ?? links.pop())) {
     const { path, run } = folder;
     try {
-      const real = await sourceFiles.realPath(path);
+      const real = await place.realPath(path);
       if (visited.has(real)) continue;
       visited.add(real);
-      const entries = (await sourceFiles.list(path)).sort((a, b) => byName(a.name, b.name));
+      const entries = (await place.list(path)).sort((a, b) => byName(a.name, b.name));
       const files = entries.filter(({ kind, name }) => kind === 'file' && isEventFileName(name));
       if (files.length > 0) runs.push({ run: run || '.', files: files.map((file) => file.path) });
       for (const { isLink, kind, name, path } of entries.reverse()) {
@@ -162,6 +170,7 @@ interface ReadFile {
  */
 export class RunFiles implements RecordSource {
   readonly #source: string;
+  readonly #place: SourceFiles;
   readonly #follow: boolean;
   readonly #maxRecordBytes: number | undefined;
   readonly #wait: () => Promise<void>;
@@ -174,9 +183,18 @@ export class RunFiles implements RecordSource {
   /** The reader of the current file; an empty one before the first file and after a skipped one. */
   #records: RecordReader;
 
-  /** @param wait resolves when it is time to look at a followed run again, or when the run has been closed */
-  constructor(source: string, follow: boolean, maxRecordBytes: number | undefined, wait: () => Promise<void>) {
-    this.#source = source;
+  /**
+   * @param source a path, or an Output that lists its files
+   * @param wait resolves when it is time to look at a followed run again, or when the run has been closed
+   */
+  constructor(
+    source: string | ListedFolder,
+    follow: boolean,
+    maxRecordBytes: number | undefined,
+    wait: () => Promise<void>,
+  ) {
+    this.#source = typeof source === 'string' ? source : '';
+    this.#place = typeof source === 'string' ? sourceFiles : listedFiles(source);
     this.#follow = follow;
     this.#maxRecordBytes = maxRecordBytes;
     this.#wait = wait;
@@ -210,7 +228,7 @@ export class RunFiles implements RecordSource {
       if (next) {
         this.#current = next;
         this.#records = next.records;
-        const open = await ofFile(next.position, openIfThere(next.path));
+        const open = await ofFile(next.position, openIfThere(this.#place, next.path));
         if (this.#closed) {
           await open?.close();
           return false;
@@ -258,7 +276,7 @@ export class RunFiles implements RecordSource {
         if (this.#follow) this.#files.set(path, file);
       }
       if (file.skipped) continue;
-      const size = this.#follow ? await sourceFiles.size(path) : Infinity;
+      const size = this.#follow ? await this.#place.size(path) : Infinity;
       if (size === undefined) continue;
       if (size < (file.shrunkTo ?? file.position)) await this.#shrink(file, size);
       else if (file.shrunkTo !== undefined && size > file.shrunkTo) await this.#regrow(file, file.shrunkTo, size);
@@ -269,14 +287,14 @@ export class RunFiles implements RecordSource {
 
   async #list(): Promise<string[]> {
     const source = this.#source;
-    const kind = await sourceFiles.kind(source);
+    const kind = await this.#place.kind(source);
     if (kind === 'file') return [source];
     if (kind === undefined) {
       // A followed run may be deleted and come back, but there has to be one to begin with.
       if (this.#round > 0) return [];
       throw new Error(`readEvents: there is no file or folder "${source}"`);
     }
-    const entries = await sourceFiles.list(source);
+    const entries = await this.#place.list(source);
     const files = entries.filter((entry) => entry.kind === 'file' && isEventFileName(entry.name));
     if (files.length === 0 && this.#round === 0) await this.#lookBelow();
     return files.map((entry) => entry.path).sort(byName);
@@ -288,10 +306,15 @@ export class RunFiles implements RecordSource {
    * @throws RangeError if there are any; if the run is followed, it may begin later, and a warning is enough
    */
   async #lookBelow(): Promise<void> {
-    const runs = await walkRuns(this.#source, () => {}, maxLooks);
-    if (runs.length === 0) return;
-    const found = `expected the folder of a run, got '${this.#source}', which has no event file itself but runs below`;
-    const message = `readEvents: ${found}: pass the path of one of ${namesOf(runs.map(({ run }) => run))}`;
+    const runs = await walkRuns(this.#source, () => {}, maxLooks, this.#place);
+    // An event file may have been made in the folder itself meanwhile.
+    if (runs.length === 0 || runs.some(({ run }) => run === '.')) return;
+    const [got, remedy] =
+      this.#place === sourceFiles
+        ? [`'${this.#source}', which`, 'pass the path of one of']
+        : ['an Output that', 'pass its run(name), which is one of'];
+    const found = `expected the folder of a run, got ${got} has no event file itself but runs below`;
+    const message = `readEvents: ${found}: ${remedy} ${namesOf(runs.map(({ run }) => run))}`;
     if (!this.#follow) throw new RangeError(message);
     warn(message);
   }
@@ -307,7 +330,7 @@ export class RunFiles implements RecordSource {
     if (size < records.nextOffset) {
       const from = last && last.boundary <= size ? last.boundary : 0;
       const walk = new RecordReader({ offset: from, file: path, unpacks: false });
-      await readRange(path, from, size, (chunk) => {
+      await readRange(this.#place, path, from, size, (chunk) => {
         walk.push(chunk);
         while (walk.next());
       });
@@ -329,7 +352,7 @@ export class RunFiles implements RecordSource {
     file.shrunkTo = undefined;
     if (last && last.start <= end && size >= position) {
       const chunks: Uint8Array[] = [];
-      await readRange(path, last.start, position, (chunk) => void chunks.push(chunk.slice()));
+      await readRange(this.#place, path, last.start, position, (chunk) => void chunks.push(chunk.slice()));
       if (crc32c(concat(chunks)) === last.crc) return;
     }
     file.position = Math.min(end, records.nextOffset);
@@ -343,8 +366,14 @@ export class RunFiles implements RecordSource {
 }
 
 /** Reads `[start, end)` of a file, or as much of it as is there, in chunks that are valid during the call. */
-async function readRange(path: string, start: number, end: number, take: (chunk: Uint8Array) => void): Promise<void> {
-  const file = await sourceFiles.open(path);
+async function readRange(
+  place: SourceFiles,
+  path: string,
+  start: number,
+  end: number,
+  take: (chunk: Uint8Array) => void,
+): Promise<void> {
+  const file = await place.open(path);
   try {
     const chunk = new Uint8Array(Math.min(chunkBytes, end - start));
     for (let at = start, length = 1; at < end && length > 0; at += length) {
@@ -370,9 +399,9 @@ async function ofFile<T>(offset: number, promise: Promise<T>): Promise<T> {
 }
 
 /** Returns undefined if the file has vanished since it was listed: TensorBoard passes over it, too. */
-async function openIfThere(path: string): Promise<OpenFile | undefined> {
+async function openIfThere(place: SourceFiles, path: string): Promise<OpenFile | undefined> {
   try {
-    return await sourceFiles.open(path);
+    return await place.open(path);
   } catch (error) {
     if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
     throw error;

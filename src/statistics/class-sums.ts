@@ -1,3 +1,5 @@
+import { kernels } from '../kernels/kernels.js';
+
 /** Rows summed by class: what neural collapse is measured from, beside mean and covariance. Plain, so that it travels between threads. */
 export interface ClassSums {
   /** Rows of each class. */
@@ -48,32 +50,37 @@ export function addClasses(
     const shift = Float64Array.from(rows.subarray(first * features, (first + 1) * features));
     known = { counts: new Float64Array(0), shift, sums: new Float64Array(0) };
   }
-  for (let i = 0; i < labels.length; i++) growClasses(known, labels[i] + 1);
+  let classes = 0;
+  for (let i = 0; i < labels.length; i++) classes = Math.max(classes, labels[i] + 1);
+  growClasses(known, classes);
   // Nearly always all rows are finite. If the sums are few, that these are so tells it for less than a look at each number.
-  if (4 * known.sums.length <= rows.length) {
-    const before = known.sums.slice();
-    for (let i = 0; i < labels.length; i++) addRow(known, rows, i, labels[i]);
-    let check = 0;
-    for (let at = 0; at < before.length; at++) check += known.sums[at] * 0;
-    if (check === 0) {
-      for (let i = 0; i < labels.length; i++) known.counts[labels[i]]++;
-      return known;
-    }
-    known.sums = before;
+  if (rows instanceof Float32Array && 4 * classes * features <= rows.length) {
+    if (addSums(known, kernels().sumByClass(rows, Int32Array.from(labels), classes), labels)) return known;
   }
+  const { shift, sums: into } = known;
   for (let i = 0; i < labels.length; i++) {
     if (!isWhole(i)) continue;
-    addRow(known, rows, i, labels[i]);
+    for (let j = 0, at = i * features, to = labels[i] * features; j < features; j++, at++, to++) {
+      into[to] += rows[at] - shift[j];
+    }
     known.counts[labels[i]]++;
   }
   return known;
 }
 
-function addRow({ shift, sums }: ClassSums, rows: Float32Array | Float64Array, row: number, label: number): void {
+/** Adds sums of rows as they are: classes x features. Returns false, having added nothing, if one of the rows was not finite. */
+function addSums({ counts, shift, sums }: ClassSums, added: Float64Array, labels: ArrayLike<number>): boolean {
+  let check = 0;
+  for (let at = 0; at < added.length; at++) check += added[at] * 0;
+  if (check !== 0) return false;
   const features = shift.length;
-  for (let j = 0, at = row * features, to = label * features; j < features; j++, at++, to++) {
-    sums[to] += rows[at] - shift[j];
+  const rows = new Float64Array(added.length / features);
+  for (let i = 0; i < labels.length; i++) rows[labels[i]]++;
+  for (let c = 0, at = 0; c < rows.length; c++) {
+    counts[c] += rows[c];
+    for (let j = 0; j < features; j++, at++) sums[at] += added[at] - rows[c] * shift[j];
   }
+  return true;
 }
 
 /** Adds the sums of other rows, which stay as they are. */

@@ -5,6 +5,7 @@
 import { decodeMessage } from '../encoding/message-codec.js';
 import { checkAttached, describe } from '../errors.js';
 import type { HistogramValue, TensorValue } from '../event/event.js';
+import { countRows, extremesOf } from '../kernels/histogram.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { doubleTensor, isNumeric } from './tensor.js';
@@ -54,9 +55,11 @@ export function bucketize(values: ArrayLike<number>, count: number = defaultBuck
   const width = range / count;
   const last = count - 1;
   // Subnormal widths carry too few bits for offset / width to stay below count.
-  if (rejected === 0 && scale === 1 && width > 1e-290 && count < 2 ** 30)
-    countPlain(values, start, width, buckets, count);
-  else {
+  if (rejected === 0 && scale === 1 && width > 1e-290 && count < 2 ** 30) {
+    const counted = countRows(values, start, width, count);
+    // The maximum lies on the right edge of the last bucket, which it belongs to.
+    for (let row = 0; row <= count; row++) buckets[3 * Math.min(row, last) + 2] += counted[row];
+  } else {
     for (let i = 0; i < length; i++) {
       const value = values[i];
       if (value - value !== 0) continue;
@@ -75,72 +78,10 @@ export function bucketize(values: ArrayLike<number>, count: number = defaultBuck
   return { buckets, rejected };
 }
 
-/** The smallest and the largest value; both are NaN if some value is NaN or infinite. */
-function extremesOf(values: ArrayLike<number>): { min: number; max: number } {
-  let min = Number.POSITIVE_INFINITY;
-  let max = Number.NEGATIVE_INFINITY;
-  const { length } = values;
-  const fours = length - (length % 4);
-  // Four at a time, which are hardly ever new extremes: every comparison with NaN is false.
-  for (let i = 0; i < length; ) {
-    if (i < fours) {
-      const a = values[i];
-      const b = values[i + 1];
-      const c = values[i + 2];
-      const d = values[i + 3];
-      if (a >= min && a <= max && b >= min && b <= max && c >= min && c <= max && d >= min && d <= max) {
-        i += 4;
-        continue;
-      }
-    }
-    for (const end = i < fours ? i + 4 : length; i < end; i++) {
-      const value = values[i];
-      if (value - value !== 0) return { min: Number.NaN, max: Number.NaN };
-      if (value < min) min = value;
-      if (value > max) max = value;
-    }
-  }
-  return { min, max };
-}
-
 function countNotFinite(values: ArrayLike<number>): number {
   let count = 0;
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) count++;
   return count;
-}
-
-/** Tables of counts for as many buckets as are usual: making new ones takes as long as counting a thousand values. */
-const fewCounts = new Int32Array(128);
-
-/** Counts values that are all finite, in a range that needs no special care: nearly every histogram. */
-function countPlain(
-  values: ArrayLike<number>,
-  start: number,
-  width: number,
-  buckets: Float64Array,
-  count: number,
-): void {
-  // Adjacent values often fall into the same bucket. Four tables spare each count from waiting for the previous one.
-  const rows = count + 1;
-  const tables = 4 * rows <= fewCounts.length ? fewCounts.fill(0) : new Int32Array(4 * rows);
-  const [second, third, fourth] = [rows, 2 * rows, 3 * rows];
-  const fours = values.length - (values.length % 4);
-  for (let i = 0; i < fours; i += 4) {
-    const a = ((values[i] - start) / width) | 0;
-    const b = ((values[i + 1] - start) / width) | 0;
-    const c = ((values[i + 2] - start) / width) | 0;
-    const d = ((values[i + 3] - start) / width) | 0;
-    tables[a]++;
-    tables[second + b]++;
-    tables[third + c]++;
-    tables[fourth + d]++;
-  }
-  for (let i = fours; i < values.length; i++) tables[((values[i] - start) / width) | 0]++;
-  // The maximum lies on the right edge of the last bucket, which it belongs to.
-  for (let row = 0; row <= count; row++) {
-    buckets[3 * Math.min(row, count - 1) + 2] +=
-      tables[row] + tables[second + row] + tables[third + row] + tables[fourth + row];
-  }
 }
 
 function edgeOffset(row: number, width: number, range: number, count: number): number {

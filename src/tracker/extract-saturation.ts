@@ -35,7 +35,8 @@ export interface ExtractSaturationOptions
    * saturation within 0.01 of that of all rows. With many samples that saves time: a MobileNet over 2,048 images takes 1.6
    * times as long as alone, and 3.3 times with 'all' (bench/RESULTS.md); of few samples all rows are needed. It needs to know
    * beforehand how many batches there are: of a list, a tensor, or a tf.data.Dataset that knows its size. All rows of other
-   * sources count. 'all': every row.
+   * sources count. 'corrected': as many as the corrected saturation needs (`spectrum.saturationEstimate()`), a tenth of
+   * 'auto'; the plain one is too low then. 'all': every row.
    */
   sampling?: SaturationOptions['sampling'];
   /** Whether to draw a progress line on the terminal. Default: true if standard error is a terminal. */
@@ -90,16 +91,10 @@ export async function extractSaturation(
   options: ExtractSaturationOptions = {},
 ): Promise<Map<string, Spectrum>> {
   checkOptionNames('extractSaturation', options, optionNames);
-  const { progress = writesToTerminal(), ...rest } = options;
-  const resolved = resolveOptions(
-    { ...rest, sampling: rest.sampling ?? 'auto', stats: ['spectrum'], saveTo: [] },
-    'extractSaturation',
+  const reading = { ...options, sampling: options.sampling ?? 'auto' };
+  return extract({ call: 'extractSaturation', model, batches, reading }, (recorder, resolved, failures) =>
+    spectraOf(recorder.samples, resolved, failures),
   );
-  const failures = new FailureLog('extractSaturation: ');
-  const accumulators = resolved.deterministic ? hostAccumulators : undefined;
-  const recorder = new ActivationRecorder(model, resolved, failures.add, accumulators);
-  const source = { call: 'extractSaturation', model, batches, recorder, signal: rest.signal, progress };
-  return recorded(source, () => spectraOf(recorder.samples, resolved, failures));
 }
 
 /**
@@ -119,49 +114,55 @@ export async function extractMoments(
   options: ExtractMomentsOptions = {},
 ): Promise<Map<string, CovarianceAccumulator>> {
   checkOptionNames('extractMoments', options, momentsOptionNames);
-  const { progress = writesToTerminal(), ...rest } = options;
-  const resolved: ResolvedTrackerOptions = resolveOptions(
-    { ...rest, sampling: 'all', precision: 'float64', wideLayers: 'leaveOut', stats: ['spectrum'], saveTo: [] },
-    'extractMoments',
-  );
-  const failures = new FailureLog('extractMoments: ');
-  const recorder = new ActivationRecorder(model, resolved, failures.add, hostAccumulators);
-  const source = { call: 'extractMoments', model, batches, recorder, signal: rest.signal, progress };
-  return recorded(source, async () => {
+  const reading = {
+    ...options,
+    sampling: 'all',
+    precision: 'float64',
+    wideLayers: 'leaveOut',
+    deterministic: true,
+  } as const;
+  return extract({ call: 'extractMoments', model, batches, reading }, async (recorder, _, failures) => {
     const taken = await recorder.samples.take(true);
     failures.throwAll();
     const found = new Map(taken.map(({ layer, sums }) => [layer, sums.accumulator]));
-    const moments = new Map<string, CovarianceAccumulator>();
-    for (const name of recorder.names) {
-      const accumulator = found.get(name);
-      if (accumulator !== undefined && accumulator.count > 0) moments.set(name, accumulator);
-    }
-    return moments;
+    return new Map(
+      recorder.names.flatMap((name) => {
+        const accumulator = found.get(name);
+        return accumulator !== undefined && accumulator.count > 0 ? [[name, accumulator] as const] : [];
+      }),
+    );
   });
 }
 
-/** What is run through a model, and who records it. */
-interface Source {
+/** What is run through a model, and how it is read. */
+interface Extraction {
   /** What the user called. */
   readonly call: string;
   readonly model: LayersModel | GraphModelNodes;
   readonly batches: Batches;
-  readonly recorder: ActivationRecorder;
-  readonly signal: AbortSignal | undefined;
-  readonly progress: boolean;
+  readonly reading: ExtractSaturationOptions;
 }
 
-/** Runs all batches through a model, takes what was recorded, and leaves the model as it was. */
-async function recorded<T>(
-  { call, model, batches, recorder, signal, progress }: Source,
-  take: () => Promise<T>,
+/** Records all batches as they run through a model, takes what was recorded, and leaves the model as it was. */
+async function extract<T>(
+  { call, model, batches, reading }: Extraction,
+  take: (recorder: ActivationRecorder, options: ResolvedTrackerOptions, failures: FailureLog) => Promise<T>,
 ): Promise<T> {
+  const { progress = writesToTerminal(), ...rest } = reading;
+  const options = resolveOptions({ ...rest, stats: ['spectrum'], saveTo: [] }, call);
+  const failures = new FailureLog(`${call}: `);
+  const recorder = new ActivationRecorder(
+    model,
+    options,
+    failures.add,
+    options.deterministic ? hostAccumulators : undefined,
+  );
   let count = 0;
   let run: ((batch: Batch) => void | Promise<void>) | undefined;
   let items: number | undefined;
   try {
     for await (const batch of eachBatch(batches, call)) {
-      signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       if (run === undefined) {
         run = runnerOf(model, batch);
         items = itemsIn(batches, batch);
@@ -170,10 +171,10 @@ async function recorded<T>(
       const pass = run;
       await recorder.record('val', () => pass(batch), items);
       count++;
-      if (progress) writeTerminal(`\rextracting saturation: ${count} batches`);
+      if (progress) writeTerminal(`\r${call}: ${count} batches`);
     }
     if (count === 0) throw new RangeError('batches: expected at least one batch, got none');
-    return await take();
+    return await take(recorder, options, failures);
   } finally {
     if (progress && count > 0) writeTerminal('\n');
     recorder.dispose();

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel, Logs } from '@tensorflow/tfjs-layers';
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
-import { isLogdir, logdirPath } from '../output/directory-output.js';
+import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import type { Output } from '../output/output.js';
 import { FailureLog } from '../recording/failures.js';
 import type { Split } from '../saturation/epoch.js';
@@ -80,6 +80,8 @@ export class TensorBoardCallback extends FitCallback {
       throw new TypeError(`saturation: expected true, false or options, got ${describe(saturation)}`);
     }
     this.logdir = isLogdir(logdir) ? logdirPath(logdir, 'tensorBoard') : '';
+    // Which nothing is written through: a page, which has no folders by name, hears of it here and not in the middle of a training.
+    if (isLogdir(logdir)) void new DirectoryOutput(logdir);
     this.#output = isLogdir(logdir) ? undefined : logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
     this.#failures = new FailureLog(`tensorBoard('${this.logdir}') `);

@@ -1,5 +1,6 @@
+import { unzipSync } from 'fflate';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { openBrowserFolder, readEvents, SummaryWriter } from '../../src/index.js';
+import { listRuns, openBrowserFolder, readEvents, SummaryWriter } from '../../src/index.js';
 import { allowWarnings } from './console.js';
 
 afterEach(async () => {
@@ -7,7 +8,7 @@ afterEach(async () => {
   for await (const name of root.keys()) await root.removeEntry(name, { recursive: true });
 });
 
-async function stepsIn(source: Blob): Promise<number[]> {
+async function stepsIn(source: Parameters<typeof readEvents>[0]): Promise<number[]> {
   const steps = [];
   for await (const { step, summary } of readEvents(source)) if (summary !== undefined) steps.push(Number(step));
   return steps;
@@ -112,6 +113,80 @@ describe('openBrowserFolder', () => {
     window.dispatchEvent(new PageTransitionEvent('pagehide'));
     await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual(range(0, 5)));
     await writer.close();
+  });
+
+  it('is read as a folder is: its runs are listed, and each is read', async () => {
+    const folder = await openBrowserFolder('runs/read');
+    const writer = new SummaryWriter(folder);
+    for (const step of range(0, 3)) writer.run('train').addScalar('loss', 1, step);
+    writer.run('val').addScalar('loss', 1, 7);
+    await writer.close();
+    const again = await openBrowserFolder('runs/read');
+    expect((await listRuns(again)).map(({ run }) => run)).toEqual(['train', 'val']);
+    expect(await stepsIn(again.run('train'))).toEqual([0, 1, 2]);
+    expect(await stepsIn(again.run('val'))).toEqual([7]);
+    await expect(stepsIn(again)).rejects.toThrow("pass its run(name), which is one of 'train', 'val'");
+    expect((await listRuns(await openBrowserFolder('runs'))).map(({ run }) => run)).toEqual(['read/train', 'read/val']);
+  });
+
+  it('is followed while it is written', async () => {
+    const folder = await openBrowserFolder('runs/followed');
+    const writer = new SummaryWriter(folder);
+    const steps: number[] = [];
+    const end = new AbortController();
+    const reading = (async () => {
+      for await (const { step, summary } of readEvents(folder, { follow: true, pollInterval: 5, signal: end.signal })) {
+        if (summary !== undefined) steps.push(Number(step));
+      }
+    })();
+    for (const step of range(0, 5)) {
+      writer.addScalar('loss', 1, step);
+      await writer.flush();
+      await vi.waitFor(() => expect(steps).toEqual(range(0, step + 1)), { timeout: 30_000 });
+    }
+    end.abort(new Error('enough'));
+    await expect(reading).rejects.toThrow('enough');
+    await writer.close();
+  });
+
+  it('becomes one zip file, with its runs in folders, also while a writer goes on', async () => {
+    const folder = await openBrowserFolder('runs/zipped');
+    const writer = new SummaryWriter(folder);
+    const [train, val] = ['train', 'val'].map((name) => writer.run(name));
+    for (const step of range(0, 5)) {
+      train.addScalar('loss', 1, step);
+      val.addScalar('loss', 2, step);
+    }
+    await writer.flush();
+    const zips = [];
+    for (const step of range(5, 30)) {
+      train.addScalar('loss', 1, step);
+      const flushing = writer.flush();
+      zips.push(await folder.toZip('first'));
+      await flushing;
+    }
+    await writer.close();
+    zips.push(await folder.toZip('first'));
+    for (const zip of zips) {
+      const files = unzipSync(new Uint8Array(await zip.arrayBuffer()));
+      const names = Object.keys(files).sort();
+      expect(names.map((name) => name.replace(/events\.out.*/, 'events'))).toEqual([
+        'first/train/events',
+        'first/val/events',
+      ]);
+      const steps = await stepsIn(files[names[0]]);
+      expect(steps).toEqual(range(0, steps.length));
+      expect(steps.length).toBeGreaterThanOrEqual(zip === zips.at(-1) ? 30 : 5);
+      expect(await stepsIn(files[names[1]])).toEqual(range(0, 5));
+    }
+  });
+
+  it('is named where a page gives the path of a folder', async () => {
+    const advice = "openBrowserFolder('runs/x')";
+    expect(() => new SummaryWriter('runs/x')).toThrow(advice);
+    await expect(stepsIn('runs/x')).rejects.toThrow(advice);
+    await expect(listRuns('runs/x')).rejects.toThrow(advice);
+    expect(() => readEvents({} as never)).toThrow('an Output of openBrowserFolder');
   });
 
   it('says in flush that its file was deleted', async () => {

@@ -43,6 +43,12 @@ describe('in a page, on the cpu backend,', () => {
     await tf.setBackend('cpu');
   });
 
+  it('a path is refused before anything trains, and openBrowserFolder is named', () => {
+    expect(() => tensorBoard('runs/x')).toThrow("pass an Output instead, such as await openBrowserFolder('runs/x')");
+    expect(() => tensorBoard()).toThrow("openBrowserFolder('./logs')");
+    expect(() => new SaturationTracker('runs/x', dense.build())).toThrow("openBrowserFolder('runs/x')");
+  });
+
   it('tensorBoard writes metrics, saturation and graph to the runs of an Output', async () => {
     allowWarnings(/rows are few for/);
     const output = new MemoryOutput();

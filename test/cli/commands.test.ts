@@ -605,7 +605,7 @@ describe('the command line', () => {
     });
     expect(await cli(['inspect', 'x'], { out: 'y' })).toMatchObject({
       code: 2,
-      err: expect.stringContaining('inspect has no option --out; it has --tags, --raw, --json'),
+      err: expect.stringContaining('inspect has no option --out; it has --tags, --raw, --cache, --threads, --json'),
     });
     expect(await cli(['inspct', 'x'])).toMatchObject({
       code: 2,

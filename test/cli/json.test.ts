@@ -167,7 +167,7 @@ _delve_tensorboard; echo "\${COMPREPLY[@]}"`;
     expect(complete('ins')).toBe('inspect');
     expect(complete('re')).toBe('repair reduce report');
     expect(complete('export', '--wi')).toBe('--wide');
-    expect(complete('lint', '--')).toBe('--help --tags --json');
+    expect(complete('lint', '--')).toBe('--help --tags --cache --threads --json');
     expect(complete('lint', 'run')).toBe('');
   });
 

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { sourceFiles as localFiles } from '#platform';
 import { mcpServer } from '../../src/cli/mcp.js';
 import { SummaryWriter } from '../../src/index.js';
+import { ResultIndex } from '../../src/platform/result-index.js';
 import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
 
@@ -16,9 +18,9 @@ interface Answer {
   note?: string;
 }
 
-async function clientOf(logdir: string): Promise<Client> {
+async function clientOf(logdir: string, index?: ResultIndex): Promise<Client> {
   const [ours, theirs] = InMemoryTransport.createLinkedPair();
-  const server = await mcpServer(logdir, '1.2.3');
+  const server = await mcpServer(logdir, '1.2.3', index);
   const client = new Client({ name: 'test', version: '1' });
   await Promise.all([server.connect(ours), client.connect(theirs)]);
   return client;
@@ -50,6 +52,29 @@ writeFileSync(join(programs.folder, 'package.json'), JSON.stringify({ ...describ
 afterAll(() => programs.remove());
 
 describe('mcp', () => {
+  it.each(['list_tags', 'lint'])('does not read runs again for %s that have not changed', async (tool) => {
+    const { now } = Date;
+    vi.spyOn(Date, 'now').mockImplementation(() => now.call(Date) + 10_000);
+    const opened = vi.spyOn(localFiles, 'open');
+    try {
+      const logdir = await twoRuns();
+      const client = await clientOf(logdir, new ResultIndex(undefined, '1.2.3'));
+      const first = await ask(client, tool);
+      expect(opened.mock.calls.length).toBeGreaterThanOrEqual(2);
+      opened.mockClear();
+      expect(await ask(client, tool)).toEqual(first);
+      expect(opened).not.toHaveBeenCalled();
+      const writer = new SummaryWriter(logdir);
+      for (const step of [2000, 2001]) writer.run('b').addScalar('loss', Infinity, step);
+      await writer.close();
+      const grown = await ask(client, tool);
+      expect(grown.answer).not.toEqual(first.answer);
+      expect(grown.answer).toEqual((await ask(await clientOf(logdir), tool)).answer);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
   it('lists its tools, all of which only read', async () => {
     const { tools } = await (await clientOf(temporaryFolder())).listTools();
     expect(tools.map(({ name }) => name)).toEqual([

@@ -1,6 +1,7 @@
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
 import { s3Output, s3Store } from '../../src/object-stores.js';
+import { startNpmS3Server } from '../support/npm-s3-server.js';
 import { S3Server } from '../support/s3-server.js';
 import { describeWithTensorBoard, runPythonMeanwhile, startTensorBoard } from './harness.js';
 
@@ -85,3 +86,32 @@ describeWithTensorBoard.each(['rolling', 'growing'] as const)(
     });
   },
 );
+
+describeWithTensorBoard('a run in a bucket of an S3 server by others', () => {
+  it('is shown within seconds after 200 flushes', async () => {
+    const other = await startNpmS3Server();
+    onTestFinished(() => other.close());
+    const prefix = 'runs/first';
+    const writer = new SummaryWriter(s3Output({ ...other.options, prefix, maxObjectBytes: 2000, uploadSecs: 0 }));
+    for (let flush = 0; flush < 200; flush++) {
+      writer.addScalar('loss', flush / 2, flush);
+      await writer.flush();
+    }
+    await writer.close();
+    const { AWS_ENDPOINT_URL_S3, AWS_REGION } = other.environment;
+    const theirs = { AWS_DEFAULT_REGION: AWS_REGION, S3_ENDPOINT: AWS_ENDPOINT_URL_S3, NO_PROXY: '*' };
+    const board = await startTensorBoard(`s3://logs/${prefix}/`, {
+      fast: false,
+      env: { ...other.environment, ...theirs },
+    });
+    const points = await board.askUntil<[number, number, number][]>(
+      'scalars/scalars',
+      { run: '.', tag: 'loss' },
+      (found) => found.at(-1)?.[1] === 199,
+      90,
+    );
+    expect(points.map(([, step, value]) => [step, value])).toEqual(
+      Array.from({ length: 200 }, (_, step) => [step, step / 2]),
+    );
+  });
+});

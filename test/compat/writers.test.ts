@@ -1,12 +1,13 @@
-import { readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DecodedSummary } from '../../src/event/event.js';
+import { MemoryOutput } from '../../src/output/output.js';
 import { readEvents } from '../../src/reader/read-events.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
-import { describeWithTensorBoard, LOADERS, startTensorBoard, type TensorBoard } from './harness.js';
+import { describeWithTensorBoard, LOADERS, runPython, startTensorBoard, type TensorBoard } from './harness.js';
 
 let programs: Programs;
 beforeAll(() => {
@@ -23,6 +24,23 @@ async function shown(board: TensorBoard, run: string, tag: string): Promise<[num
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
 describeWithTensorBoard.each(LOADERS)('through $loader', ({ fast }) => {
+  it('a zip file of a MemoryOutput, unpacked by Python, is a logdir with its runs', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    for (const step of range(0, 3)) {
+      writer.run('train').addScalar('loss', step, step);
+      writer.run('val').addScalar('loss', 2 * step, step);
+    }
+    await writer.close();
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'runs.zip'), new Uint8Array(await (await output.toZip('first')).arrayBuffer()));
+    const program = `import zipfile; zipfile.ZipFile('${folder}/runs.zip').extractall('${folder}/logdir')`;
+    expect(runPython(program, {})).toBe('');
+    const board = await startTensorBoard(join(folder, 'logdir'), { fast });
+    expect(await shown(board, 'first/train', 'loss')).toEqual(range(0, 3).map((step) => [step, step]));
+    expect(await shown(board, 'first/val', 'loss')).toEqual(range(0, 3).map((step) => [step, 2 * step]));
+  });
+
   it('purgeStep hides what the crashed run wrote from that step on', async () => {
     const logdir = temporaryFolder();
     const crashed = new SummaryWriter(join(logdir, 'run'));

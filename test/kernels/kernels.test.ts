@@ -325,6 +325,23 @@ describe.each(all)('%s moments', (_, tested) => {
     tested.addOuterProducts(packed, Float64Array.of(1, 2, 3, 4), 2, 2);
     expect(packed).toEqual(Float64Array.of(110, 14, 20));
   });
+
+  it.each([
+    [1, 1, 1],
+    [20, 3, 2],
+    [37, 513, 10],
+    [300, 64, 25],
+  ])('sum %i rows of %i numbers by class, %i classes', (n, d, classes) => {
+    const rows = Float32Array.from(gaussianRows(n, new Float64Array(d).fill(1), 7));
+    const labels = Int32Array.from({ length: n }, (_, i) => (i * i) % classes);
+    const expected = new Float64Array(classes * d);
+    for (let i = 0; i < n * d; i++) expected[labels[Math.floor(i / d)] * d + (i % d)] += rows[i];
+    const sums = tested.sumByClass(rows, labels, classes);
+    expect(sums).toHaveLength(classes * d);
+    for (const [i, sum] of sums.entries()) expect(sum).toBeCloseTo(expected[i], 10);
+    rows[0] = Number.NaN;
+    expect(tested.sumByClass(rows, labels, classes)[0]).toBeNaN();
+  });
 });
 
 describe('WebAssembly memory', () => {

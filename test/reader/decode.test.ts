@@ -8,6 +8,7 @@ import { payloadsOf } from '../../src/encoding/record.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { EventDecoder } from '../../src/reader/event-decoder.js';
+import { decodeSummaryValue } from '../../src/summaries/plugins.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { goldenFolder } from '../support/golden.js';
 import { eventsOf } from '../support/read-run.js';
@@ -400,5 +401,49 @@ describe('events', () => {
     const before = structuredClone(event);
     bytes.fill(0xff);
     expect(event).toEqual(before);
+  });
+});
+
+describe('a text', () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const none = { dim: [] };
+  it.each<[string, tensorboard.ITensorProto]>([
+    ['as this package writes it', { dtype: 7, tensorShape: none, stringVal: [bytes('**a** ü 🎉')] }],
+    ['that is empty', { dtype: 7, tensorShape: none, stringVal: [bytes('')] }],
+    ['without a shape', { dtype: 7, stringVal: [bytes('a')] }],
+    ['with a byte order mark', { dtype: 7, tensorShape: none, stringVal: [Uint8Array.of(0xef, 0xbb, 0xbf, 97)] }],
+    ['that is no UTF-8', { dtype: 7, tensorShape: none, stringVal: [Uint8Array.of(97, 0xff, 0xc3, 98)] }],
+    ['of which there are two', { dtype: 7, tensorShape: { dim: [{ size: 2 }] }, stringVal: [bytes('a'), bytes('b')] }],
+    ['of which there is one in a list', { dtype: 7, tensorShape: { dim: [{ size: 1 }] }, stringVal: [bytes('a')] }],
+    ['of which there is none', { dtype: 7, tensorShape: { dim: [{ size: 0 }] }, stringVal: [] }],
+    ['of one element that has two', { dtype: 7, tensorShape: none, stringVal: [bytes('a'), bytes('b')] }],
+    ['of a rank that is not known', { dtype: 7, tensorShape: { unknownRank: true }, stringVal: [bytes('a')] }],
+    ['with a version', { dtype: 7, versionNumber: 1, tensorShape: none, stringVal: [bytes('a')] }],
+    ['that is a number', { dtype: 1, tensorShape: none, floatVal: [1] }],
+    ['of a number that has a string', { dtype: 1, tensorShape: none, stringVal: [bytes('a')] }],
+  ])('%s is what the table of plugins makes of it', (_, tensor) => {
+    let expected: unknown;
+    try {
+      const stored = { field: 8, bytes: encodeMessage(tensorboard.TensorProto, tensor) };
+      expected = decodeSummaryValue({ plugin: 'text', content: new Uint8Array(0) }, stored);
+    } catch (error) {
+      expected = { undecoded: (error as Error).message };
+    }
+    const metadata = { pluginData: { pluginName: 'text' } };
+    const event = decode({ summary: { value: [{ tag: 'note', tensor, metadata }] } });
+    expect(event?.summary?.[0].value).toEqual(expected);
+  });
+
+  it('shares no memory with the file, whether or not it keeps its bytes', () => {
+    for (const keepsRaw of [true, false]) {
+      const metadata = { pluginData: { pluginName: 'text' } };
+      const tensor = { dtype: 7, tensorShape: none, stringVal: [bytes('kept')] };
+      const stored = encodeMessage(tensorboard.Event, { summary: { value: [{ tag: 'note', tensor, metadata }] } });
+      const event = new EventDecoder(undefined, keepsRaw).decode(stored, 0, stored.length);
+      const raw = Uint8Array.from(event!.summary![0].raw);
+      stored.fill(0);
+      expect(event!.summary![0].value).toEqual({ shape: [], strings: ['kept'] });
+      expect(event!.summary![0].raw).toEqual(raw);
+    }
   });
 });

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import numbers from '../fixtures/health/reference.json' with { type: 'json' };
 import { uniform } from './random.js';
 
 /** The rows that test/fixtures/health/reference.py makes, to the same bits. */
@@ -28,9 +27,7 @@ export interface HealthReference {
 }
 
 /** The numbers of the reference implementations. */
-export const healthReference = JSON.parse(
-  readFileSync(join(import.meta.dirname, '..', 'fixtures', 'health', 'reference.json'), 'utf8'),
-) as HealthReference;
+export const healthReference: HealthReference = numbers;
 
 /** Numbers between -2 and 2 times a scale, each the sum of four uniform ones. */
 export function vector(draw: () => number, length: number, scale: number): Float64Array {

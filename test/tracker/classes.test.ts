@@ -1,48 +1,26 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MemoryOutput } from '../../src/output/output.js';
-import type { LayerStatistics } from '../../src/saturation/epoch.js';
 import type { SaturationOptions } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { backends, useBackend } from '../support/backends.js';
-import { healthReference, rowsFrom, vector } from '../support/health-reference.js';
-import { uniform } from '../support/random.js';
+import {
+  bias,
+  classes,
+  classifier,
+  d,
+  expectReference,
+  labels,
+  n,
+  oneHot,
+  reference,
+  weights,
+  xs,
+} from '../support/collapse-classifier.js';
 import { RecordingStore } from '../support/recording-store.js';
 
 // Neural collapse in a fit: the rows, the classifier and what they give are those of test/fixtures/health/reference.py.
-
-const { from, values: reference } = healthReference.classes;
-const { n, d } = from;
-const classes = 5;
-const rows = rowsFrom(from);
-const draw = uniform(7);
-const weights = Array.from({ length: classes }, () => vector(draw, d, 1));
-const bias = vector(draw, classes, 0.1);
-const labels = Array.from({ length: n }, (_, i) => i % classes);
-
-type Loss = 'categoricalCrossentropy' | 'sparseCategoricalCrossentropy' | 'meanSquaredError';
-
-/** A layer that passes the reference's rows on, and the reference's classifier; a rate of 0 keeps them as they are. */
-function classifier(loss: Loss = 'categoricalCrossentropy', rate = 0): tf.LayersModel {
-  const model = tf.sequential({
-    layers: [
-      tf.layers.dense({ name: 'features', units: d, inputShape: [d], weights: [tf.eye(d), tf.zeros([d])] }),
-      tf.layers.dropout({ rate: 0 }),
-      tf.layers.dense({
-        name: 'digit',
-        units: classes,
-        activation: 'softmax',
-        weights: [tf.tidy(() => tf.tensor2d(weights.map((row) => [...row])).transpose()), tf.tensor1d([...bias])],
-      }),
-    ],
-  });
-  model.compile({ optimizer: tf.train.sgd(rate), loss });
-  return model;
-}
-
-const xs = () => tf.tensor2d(Float32Array.from(rows), [n, d]);
-const oneHot = () => tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), classes).cast('float32'));
 
 function trackerOf(model: tf.LayersModel, options: SaturationOptions = {}) {
   const store = new RecordingStore();
@@ -52,14 +30,6 @@ function trackerOf(model: tf.LayersModel, options: SaturationOptions = {}) {
     ...options,
   });
   return { store, tracker };
-}
-
-function expectReference({ values }: LayerStatistics, digits = 4): void {
-  expect(values.collapseNC1).toBeCloseTo(reference.nc1, digits);
-  expect(values.collapseNC2Norms).toBeCloseTo(reference.nc2Norms, digits);
-  expect(values.collapseNC2Angles).toBeCloseTo(reference.nc2Angles, digits);
-  expect(values.collapseNC3).toBeCloseTo(reference.nc3, digits);
-  expect(values.collapseNC4).toBeCloseTo(reference.nc4, 10);
 }
 
 const warnings = () => vi.mocked(process.emitWarning).mock.calls.map(([text]) => String(text));

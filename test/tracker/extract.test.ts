@@ -453,6 +453,20 @@ describe.each(backends)('extractMoments on %s', (backend) => {
     model.dispose();
   });
 
+  it('are those whose spectra extractSaturation gives of all rows, bit for bit', async () => {
+    const model = dense.build();
+    const batches = [1, 2, 3].map((seed) => dense.inputs(100, seed) as tf.Tensor);
+    const moments = await extractMoments(model, batches, { progress: false });
+    const options = { progress: false, sampling: 'all', deterministic: true } as const;
+    const spectra = await extractSaturation(model, batches, options);
+    expect([...spectra.keys()]).toEqual([...moments.keys()]);
+    for (const [layer, accumulator] of moments) {
+      expect(spectra.get(layer)!.eigenvalues).toEqual(Spectrum.of(accumulator).eigenvalues);
+    }
+    tf.dispose(batches);
+    model.dispose();
+  });
+
   it('refuses what would leave rows out, and a source without batches', async () => {
     const model = dense.build();
     const wrong = { sampling: 'auto' } as object;

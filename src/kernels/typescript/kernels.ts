@@ -11,7 +11,7 @@ import { addOuterProducts, addRows } from './moments.js';
 import { project } from './project.js';
 import { qlEigenvalues, qlEigenvectors } from './ql.js';
 import { reflectorRows, tridiagonalize } from './tridiagonal.js';
-import { addUnits } from './units.js';
+import { addUnits, sumByClass } from './units.js';
 
 /**
  * The kernels for platforms on which WebAssembly SIMD is missing or forbidden: the same algorithms, three to seven times
@@ -23,6 +23,7 @@ export const typescriptKernels: NumericKernels = {
   addOuterProducts,
   addUnits,
   project,
+  sumByClass,
   eigenvalues(matrix) {
     const { square, scale } = scaledSquare(matrix);
     const { diagonal, offDiagonal } = tridiagonalize(square, matrix.size);

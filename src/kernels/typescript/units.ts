@@ -38,3 +38,13 @@ function addRow({ counts, absolute, nonzero }: UnitSums, row: Float64Array): voi
   counts[unitCounts.varied]++;
   counts[unitCounts.kurtosis] += kurtosis;
 }
+
+/** TypeScript twin of the WebAssembly kernel: see NumericKernels.sumByClass. */
+export function sumByClass(rows: Float32Array, labels: Int32Array, classes: number): Float64Array {
+  const features = rows.length / labels.length;
+  const sums = new Float64Array(classes * features);
+  for (let i = 0, at = 0; i < labels.length; i++) {
+    for (let to = labels[i] * features, end = to + features; to < end; at++, to++) sums[to] += rows[at];
+  }
+  return sums;
+}

@@ -6,7 +6,7 @@ import { moduleOf, Scratch } from './memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './moments.js';
 import { project } from './project.js';
 import { Solver } from './solver.js';
-import { addUnits } from './units.js';
+import { addUnits, sumByClass } from './units.js';
 
 /** From this size on it is faster to find eigenvalues without vectors in two stages, by way of a band; measured. */
 const BAND_FROM = 1792;
@@ -49,6 +49,7 @@ export function createWasmKernels(name: 'wasm' | 'wasm-fma', bandFrom = BAND_FRO
     },
     project: (rows, count, on) => project(scratch, rows, count, on),
     addUnits: (sums, rows, count) => addUnits(scratch, sums, rows, count),
+    sumByClass: (rows, labels, classes) => sumByClass(scratch, rows, labels, classes),
     eigenvalues: (matrix) => {
       const solver = new Solver(scratch, matrix, matrix.size >= bandFrom ? 'valuesByBand' : 'values');
       const diagonal = solver.values();

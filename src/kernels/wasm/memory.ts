@@ -23,6 +23,7 @@ export interface WasmExports {
   centerBlock(rows: number, count: number, columns: number, shift: number, sums: number): number;
   addInnerProducts(rows: number, count: number, directions: number, rank: number, columns: number, out: number): void;
   addUnits(rows: number, count: number, features: number, absolute: number, nonzero: number, counts: number): void;
+  addByClass(rows: number, count: number, features: number, labels: number, sums: number): void;
   tridiagonalize(
     matrix: number,
     size: number,

@@ -23,3 +23,20 @@ export function addUnits(scratch: Scratch, sums: UnitSums, rows: Rows, count: nu
   }
   for (const { part, held } of parts) part.set(held);
 }
+
+/** Sums rows by class: see NumericKernels.sumByClass. */
+export function sumByClass(scratch: Scratch, rows: Float32Array, labels: Int32Array, classes: number): Float64Array {
+  const features = rows.length / labels.length;
+  const layout = new Layout();
+  const [sums, classOf, held] = [
+    layout.take(classes * features * 8),
+    layout.take(labels.length * 4),
+    layout.take(rows.length * 4),
+  ];
+  const buffer = scratch.reserve(layout.bytes);
+  const result = new Float64Array(buffer, sums, classes * features).fill(0);
+  new Int32Array(buffer, classOf, labels.length).set(labels);
+  new Float32Array(buffer, held, rows.length).set(rows);
+  scratch.exports.addByClass(held, labels.length, features, classOf, sums);
+  return result.slice();
+}

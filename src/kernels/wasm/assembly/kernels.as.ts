@@ -4,7 +4,7 @@ export { packFloat32, packFloat64, sumColumnsFloat32, sumColumnsFloat64 } from '
 export { addOuterProduct, addOuterProducts } from './moments.as';
 export { multiplyPartFloat32 } from './tile-product.as';
 export { addInnerProducts, centerBlock } from './project.as';
-export { addUnits } from './units.as';
+export { addByClass, addUnits } from './units.as';
 export { tridiagonalize, reflectorRows } from './tridiagonal.as';
 export { ql } from './ql.as';
 export { reduceToBand } from './band-reduction.as';

@@ -88,3 +88,19 @@ export function addUnits(
   store<f64>(counts, varied, 16);
   store<f64>(counts, kurtoses, 24);
 }
+
+/** sums[label][j] += x[j] for each row, float32. */
+export function addByClass(rows: usize, count: i32, features: i32, labels: usize, sums: usize): void {
+  const whole = features & ~1;
+  for (let i = 0; i < count; i++, labels += 4) {
+    let s = sums + ((<usize>load<i32>(labels) * <usize>features) << 3);
+    const end = s + (<usize>whole << 3);
+    for (; s < end; s += 16, rows += 8) {
+      v128.store(s, f64x2.add(v128.load(s), f64x2.promote_low_f32x4(v128.load64_zero(rows))));
+    }
+    if (whole < features) {
+      store<f64>(s, load<f64>(s) + <f64>load<f32>(rows));
+      rows += 4;
+    }
+  }
+}
