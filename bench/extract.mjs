@@ -88,10 +88,11 @@ for (const { name, model, nodes, side, images } of networks) {
       }
     },
     auto: async () => void (layers = (await extractSaturation(target, batches, { progress: false })).size),
+    corrected: async () => void (await extractSaturation(target, batches, { progress: false, sampling: 'corrected' })),
     all: async () => void (await extractSaturation(target, batches, { progress: false, sampling: 'all' })),
   };
   await ways.plain();
-  const times = { plain: [], auto: [], all: [] };
+  const times = { plain: [], auto: [], corrected: [], all: [] };
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const [way, run] of Object.entries(ways)) {
       const start = performance.now();
@@ -102,7 +103,7 @@ for (const { name, model, nodes, side, images } of networks) {
   const seconds = (way) => (median(times[way]) / 1000).toPrecision(3);
   const ratio = (way) => median(times[way].map((time, round) => time / times.plain[round])).toFixed(2);
   rows.push(
-    `| ${[name, images, layers, seconds('plain'), seconds('auto'), ratio('auto'), seconds('all'), ratio('all')].join(' | ')} |`,
+    `| ${[name, images, layers, seconds('plain'), seconds('auto'), ratio('auto'), seconds('corrected'), ratio('corrected'), seconds('all'), ratio('all')].join(' | ')} |`,
   );
   console.log(rows.at(-1));
   tf.dispose(made);
@@ -114,12 +115,12 @@ writeSection(
   `## Saturation of trained networks
 
 \`npm run bench:extract${options.models ? ' -- --models <dist/models of npm nsfwjs 4.4.0>' : ''}\`, ${machine()}, tfjs-node ${version}. Images of noise in batches of 8, every
-layer that is tracked by default (of the GraphModel every convolution and product). Medians of ${options.rounds} rounds of the three ways in turn; solving
+layer that is tracked by default (of the GraphModel every convolution and product). Medians of ${options.rounds} rounds of the four ways in turn; solving
 the spectra is counted. "plain" is \`model.predict\`. A product of a layer's rows costs as much as the layer itself or several times that, so
 that 'auto' saves time where a layer offers more rows than it needs (64 to 128 per feature): in early layers soon, in late ones of few
 places only with thousands of images. Solving the spectra is the same work however many images there are.
 
-| network | images | layers | plain s | 'auto' s | auto / plain | 'all' s | all / plain |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| network | images | layers | plain s | 'auto' s | auto / plain | 'corrected' s | corrected / plain | 'all' s | all / plain |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${rows.join('\n')}`,
 );

@@ -243,7 +243,7 @@ function warnOfFewSamples(
   options: MeasureOptions,
   memory: EpochMemory,
 ): void {
-  const { threshold, rule } = options;
+  const { threshold, rule, forCorrected = false } = options;
   const reported = memory.fewSamplesReported;
   const { short } = shortNames(layers.map(({ layer }) => layer));
   const warnings: string[] = [];
@@ -251,6 +251,7 @@ function warnOfFewSamples(
     const key = `${split}/${layer}`;
     const spectrum = spectra.get(key);
     if (spectrum === undefined || reported.has(key) || !hasFewRows(spectrum, options)) continue;
+    if (forCorrected && !Number.isNaN(spectrum.saturationEstimate({ threshold, rule }).saturation)) continue;
     const warning = spectrum.sampleSizeWarning(memory.isTraining ? `${split}/${short(layer)}` : short(layer), {
       threshold,
       rule,

@@ -59,8 +59,10 @@ export interface RecorderOptions {
    * epoch whose length is not known beforehand (the first one of fitDataset or of `record`) uses all rows. A layer of fewer
    * than 100 features uses 65,536 rows: one direction is more than 0.01 there, and the saturation may be off by one. How
    * many rows it takes is estimated as for Gaussian rows: a few that are far from all others may need 'all'.
+   * 'corrected': in the same way as many as the corrected saturation (`saturationCorrected`, `Spectrum.saturationEstimate`) needs,
+   * 8 per feature, a tenth of 'auto'. It is written for every layer then; the plain one is of few rows, and too low.
    */
-  sampling?: 'all' | 'auto';
+  sampling?: 'all' | 'auto' | 'corrected';
   /**
    * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 3e-7 of the largest eigenvalue.
    * 'float64': float64 throughout.
@@ -185,9 +187,15 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
   const stats = resolveStats(isDefault ? [...defaultStats, ...(options.stats ? healthStats : [])] : options.stats);
   const needs = (basis: string) => scalarStatNames.some((stat) => stats.has(stat) && scalarStats[stat].basis === basis);
   const role = oneOf<Role>('role', options.role ?? 'alone', ['alone', 'worker', 'writer']);
+  const sampling = oneOf<'all' | 'auto' | 'corrected'>('sampling', options.sampling ?? 'all', [
+    'all',
+    'auto',
+    'corrected',
+  ]);
   const saveTo = checkedSaveTo(options.saveTo ?? ['tensorboard']);
   return {
-    correctsOnlyFew: isDefault,
+    correctsOnlyFew: isDefault && sampling !== 'corrected',
+    forCorrected: sampling === 'corrected',
     scalars: scalarStatNames.filter((stat) => stats.has(stat)),
     spectrum: stats.has('spectrum'),
     covariance: stats.has('covariance'),
@@ -216,7 +224,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     downsample: checkedDownsample(options.downsample),
     role,
     saveTo: role === 'worker' ? [] : saveTo,
-    sampling: oneOf('sampling', options.sampling ?? 'all', ['all', 'auto']),
+    sampling,
     precision: oneOf('precision', options.precision ?? 'auto', ['auto', 'float64']),
     logInterval: integerFrom('logInterval', options.logInterval ?? 1, 1),
     findEvery:

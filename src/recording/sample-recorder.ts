@@ -36,7 +36,7 @@ export interface RecordingOptions extends Pick<ActivationView, 'convMethod'> {
   /** Undefined: maps keep their size. */
   readonly downsample: ActivationView['downsample'];
   /** Whether every row counts, or as many rows as the saturation needs. */
-  readonly sampling: 'all' | 'auto';
+  readonly sampling: 'all' | 'auto' | 'corrected';
   /** Explained-variance threshold in (0, 1], for which 'auto' sampling chooses how many rows it needs. */
   readonly threshold: number;
   /** 'float64' excludes accumulators that multiply in float32. */
@@ -120,7 +120,7 @@ class BatchCount {
   }
 }
 
-/** With sampling 'auto': what decides which rows of a layer are used. */
+/** With sampling 'auto' and 'corrected': what decides which rows of a layer are used. */
 interface Sampling {
   readonly features: number;
   readonly budget: SampleBudget;
@@ -148,7 +148,7 @@ interface Entry<T extends LayerOutput> {
   batch: { readonly number: number; readonly itemsBefore: number } | undefined;
   /** Whether a pass of this period was used. */
   isUsed: boolean;
-  /** With sampling 'auto': which rows are used. */
+  /** With sampling 'auto' and 'corrected': which rows are used. */
   sampling: Sampling | undefined;
   /** Rows picked for sketches. */
   picked: number;
@@ -489,16 +489,16 @@ export class SampleRecorder<T extends LayerOutput> {
     );
   }
 
-  /** The numbers of the rows of a pass that sampling 'auto' uses; undefined for all. */
+  /** The numbers of the rows of a pass that sampling 'auto' or 'corrected' uses; undefined for all. */
   #rowsToUse(
     entry: Entry<T>,
     { rows, features }: { rows: number; features: number },
     items: number,
     inEpoch: number | undefined,
   ): Int32Array | undefined {
-    const { threshold } = this.#options;
+    const { threshold, sampling: way } = this.#options;
     if (entry.sampling?.features !== features) {
-      const budget = new SampleBudget(features, { threshold });
+      const budget = new SampleBudget(features, { threshold, forCorrected: way === 'corrected' });
       entry.sampling = { features, budget, expectedItems: undefined, picked: 0 };
     }
     const { sampling } = entry;

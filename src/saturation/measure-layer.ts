@@ -31,6 +31,8 @@ export interface MeasureOptions {
   readonly rule: IntrinsicDimensionRule;
   /** Whether what `correctedStats` names is for layers of few rows only: it is not if it was asked for. Default false. */
   readonly correctsOnlyFew?: boolean;
+  /** Whether the rows are as many as the corrected saturation needs: it is not warned of few where that is known. Default false. */
+  readonly forCorrected?: boolean;
   /** Whether neural collapse was asked for by name: then it is told why there is none. Default false. */
   readonly classesByName?: boolean;
 }

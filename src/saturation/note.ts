@@ -35,8 +35,8 @@ export interface SaturationNote {
   threshold: number;
   /** How the threshold was applied. */
   rule: IntrinsicDimensionRule;
-  /** Whether every row counted ('all') or as many as the saturation needs ('auto'). */
-  sampling: 'all' | 'auto';
+  /** Whether every row counted ('all') or as many as the saturation needs ('auto'), or the corrected one ('corrected'). */
+  sampling: 'all' | 'auto' | 'corrected';
   /** For each statistic that was asked for, the part of its tags before the layer: `{"trace":"trace"}` for `trace/fc1`. */
   tags: Partial<Record<ScalarStat, string>>;
   /** The layers measured in this epoch, in order of depth. */
@@ -78,7 +78,7 @@ export interface NoteOptions extends Required<CountingOptions> {
   /** The statistics asked for. */
   scalars: readonly ScalarStat[];
   /** Whether every row counts or as many as the saturation needs. */
-  sampling: 'all' | 'auto';
+  sampling: 'all' | 'auto' | 'corrected';
 }
 
 /** The note of one run's epoch, as JSON. @param layers those of the run's split */

@@ -35,7 +35,8 @@ export interface ExtractSaturationOptions
    * saturation within 0.01 of that of all rows. With many samples that saves time: a MobileNet over 2,048 images takes 1.6
    * times as long as alone, and 3.3 times with 'all' (bench/RESULTS.md); of few samples all rows are needed. It needs to know
    * beforehand how many batches there are: of a list, a tensor, or a tf.data.Dataset that knows its size. All rows of other
-   * sources count. 'all': every row.
+   * sources count. 'corrected': as many as the corrected saturation needs (`spectrum.saturationEstimate()`), a tenth of
+   * 'auto'; the plain one is too low then. 'all': every row.
    */
   sampling?: SaturationOptions['sampling'];
   /** Whether to draw a progress line on the terminal. Default: true if standard error is a terminal. */

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support/folders.js';
 import { RecordingStore } from '../support/recording-store.js';
 import { catchWarnings } from '../support/warnings.js';
 
-catchWarnings();
+const warnings = catchWarnings();
 
 const features = 100;
 const rows = 16_000;
@@ -331,5 +331,62 @@ describe.each(backends)('effectiveSamples on %s', (backend) => {
       const counts = [0, 1].map((epoch) => store.layer('val', 'map', epoch).effectiveSamples);
       expect(counts).toEqual(resetCovariance ? [48, 48] : [48, 96]);
     }
+  });
+});
+
+describe("sampling 'corrected' shows the corrected saturation of all rows within 0.02, from a fifteenth of them", () => {
+  const features = 100;
+  beforeAll(() => useBackend('cpu'));
+
+  it.each(Object.keys(orders))('%s', async (order) => {
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: features, inputShape: [features], name: 'id', kernelInitializer: 'identity' })],
+    });
+    const x = tf.tidy(() => orders[order]());
+    const batches = Array.from({ length: Math.ceil(x.shape[0] / 250) }, (_, k) =>
+      x.slice([250 * k, 0], [Math.min(250, x.shape[0] - 250 * k), features]),
+    );
+    const extract = async (sampling: 'all' | 'corrected') =>
+      (await extractSaturation(model, batches, { sampling, progress: false })).get('id')!;
+    const [all, few] = [await extract('all'), await extract('corrected')];
+    expect(few.samples).toBeLessThanOrEqual(1024 + 64);
+    for (const threshold of [0.9, 0.99]) {
+      const [truth, found] = [all, few].map((spectrum) => spectrum.saturationEstimate({ threshold }).saturation);
+      expect(Math.abs(found - truth)).toBeLessThanOrEqual(0.0201);
+    }
+
+    // Who asked for few rows is not told of it.
+    expect(warnings.filter((text) => /are few for/.test(text))).toEqual([]);
+    tf.dispose([x, ...batches]);
+    model.dispose();
+  });
+
+  it('in every epoch of a fit, for layers of many rows, too', async () => {
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 8, inputShape: [8], name: 'id', kernelInitializer: 'identity' })],
+    });
+    model.compile({ optimizer: tf.train.sgd(0), loss: 'meanSquaredError' });
+    const x = tf.randomNormal([4000, 8], 0, 1, 'float32', 1);
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', model, { sampling: 'corrected', saveTo: [store] });
+    await model.fit(x, x, { epochs: 2, batchSize: 250, shuffle: false, verbose: 0, callbacks: tracker.callback() });
+    await tracker.close();
+    for (const epoch of [0, 1]) {
+      const { values, samples } = store.layer('train', 'id', epoch);
+      expect(samples).toBeGreaterThanOrEqual(1024);
+      expect(samples).toBeLessThan(1100);
+      expect(values.saturationCorrected).toBe(1);
+    }
+    x.dispose();
+    model.dispose();
+  });
+
+  it('warns of layers with too few rows to correct', async () => {
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: features, inputShape: [features], name: 'id' })] });
+    const batches = [tf.randomNormal([30, features], 0, 1, 'float32', 1)];
+    await extractSaturation(model, batches, { sampling: 'corrected', progress: false });
+    expect(warnings.join()).toMatch(/30 rows are few for 100 features/);
+    tf.dispose(batches);
+    model.dispose();
   });
 });
