@@ -117,7 +117,7 @@ const terminal: Terminal = {
     idle: () => Math.max(1, availableParallelism() - Math.round(loadavg()[0])),
     start: startThread,
   },
-  index: () => new ResultIndex(cacheFolder(), version()),
+  index: (where) => new ResultIndex(where === 'folder' ? cacheFolder() : undefined, version()),
   createFile(path) {
     mkdirSync(dirname(path), { recursive: true });
     const descriptor = openSync(path, 'w');

@@ -46,7 +46,7 @@ export async function eachRun<Options, Result>(
 ): Promise<void> {
   const count = await threadCount(terminal, runs, typed.threads);
   const progress = await Progress.of(terminal, runs);
-  const index = typed.cache ? terminal.index?.() : undefined;
+  const index = typed.cache ? terminal.index?.('folder') : undefined;
   const question = JSON.stringify([name, options]);
   const done: { result: Result; complaints: readonly string[] }[] = [];
   let next = 0;

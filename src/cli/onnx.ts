@@ -12,6 +12,7 @@ import type { Spectrum } from '../statistics/spectrum.js';
 import { decodeNpy, type NpyArray } from '../stores/npy.js';
 import { type ImageOptions, type Images, readImages } from './images.js';
 import { tagFilter, typedPath } from './runs.js';
+import { writeJson } from './table.js';
 import { plural, type Terminal, UsageError, writeTable } from './terminal.js';
 
 /** Options of `onnx`, as typed. */
@@ -80,7 +81,7 @@ async function bytesOf(path: string): Promise<Uint8Array> {
 
 function showLayers(terminal: Terminal, layers: readonly OnnxLayer[], { json }: OnnxOptions): void {
   if (json) {
-    terminal.write(`${JSON.stringify(layers, undefined, 2)}\n`);
+    writeJson(terminal, layers);
     return;
   }
   const rows = layers.map(({ name, op, features, weight, value, insideOf }) => [
@@ -97,12 +98,12 @@ function showLayers(terminal: Terminal, layers: readonly OnnxLayer[], { json }: 
 
 async function weights(terminal: Terminal, path: string, { json }: OnnxOptions): Promise<number> {
   const { layers, leftOut } = await measureWeights(await bytesOf(path));
+  for (const { name, why } of leftOut) terminal.writeError(`left out: ${printable(name)}: ${printable(why)}\n`);
   if (json) {
     const rows = [...layers].map(([layer, { singularValues, ...measures }]) => ({ layer, ...measures }));
-    terminal.write(`${JSON.stringify({ layers: rows, leftOut }, undefined, 2)}\n`);
+    writeJson(terminal, rows);
     return 0;
   }
-  for (const { name, why } of leftOut) terminal.writeError(`left out: ${printable(name)}: ${printable(why)}\n`);
   const numeric = ['alpha', 'alpha weighted', 'log alpha norm', 'log norm', 'log spectral norm', 'stable rank'];
   const rows = [...layers].map(([layer, found]) => [
     layer,
@@ -255,7 +256,7 @@ function showSpectra(
     estimate: spectrum.saturationEstimate().saturation,
   }));
   if (json) {
-    terminal.write(`${JSON.stringify(found, undefined, 2)}\n`);
+    writeJson(terminal, found);
     return;
   }
   const numeric = ['rows', 'features', 'dimensions', 'saturation', 'with many rows'];

@@ -23,38 +23,37 @@ interface ReduceOptions extends PointOptions, Pick<EachRunOptions, 'threads'> {
   out?: string;
 }
 
-/** What the values of a step are reduced to; NaN is left out before. */
+/** What the values of a step, which are in order and at least one, are reduced to; NaN is left out before. */
 const reductions = {
-  mean: (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length,
-  /** Of a sample, as pandas and tensorboard-reducer have it; NaN of a single value. */
-  std(values: readonly number[]) {
-    const mean = reductions.mean(values);
-    return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+  mean(values: Float64Array) {
+    let sum = 0;
+    for (const value of values) sum += value;
+    return sum / values.length;
   },
-  min: (values: readonly number[]) => values.reduce((least, value) => Math.min(least, value)),
-  max: (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value)),
-  median(values: readonly number[]) {
-    const sorted = [...values].sort((a, b) => a - b);
-    const middle = sorted.length >> 1;
-    return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  /** Of a sample, as pandas and tensorboard-reducer have it; NaN of a single value. */
+  std(values: Float64Array) {
+    const mean = reductions.mean(values);
+    let sum = 0;
+    for (const value of values) sum += (value - mean) ** 2;
+    return Math.sqrt(sum / (values.length - 1));
+  },
+  min: (values: Float64Array) => values[0],
+  max: (values: Float64Array) => values[values.length - 1],
+  median(values: Float64Array) {
+    const middle = values.length >> 1;
+    return values.length % 2 === 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
   },
 } as const;
 
 type Reduction = keyof typeof reductions;
 const names = Object.keys(reductions) as Reduction[];
 
-/** A point of one of the runs that are reduced. */
-interface Point {
-  readonly value: number;
-  readonly wallTime: number;
-}
-
-/** By run below each training, by tag and by step: the points of the trainings, by their number. */
-type Gathered = Map<string, Map<string, Map<bigint, (Point | undefined)[]>>>;
+/** By run below each training and by tag: the points of the trainings, by their number. */
+type Gathered = Map<string, Map<string, (TagPoints | undefined)[]>>;
 
 /** A step of all trainings. */
 interface ReducedStep {
-  readonly step: bigint;
+  readonly step: Step;
   /** Mean of the trainings' own. */
   readonly wallTime: number;
   readonly count: number;
@@ -80,28 +79,23 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
     );
   }
   const gathered: Gathered = new Map();
-  let repeated = 0;
   const all = trainings.flatMap(({ runs }, number) => runs.map(({ run, files }) => ({ run, files, number })));
   const taken: FoundRun[] = all.map(({ run, files }) => ({ run, files: [...files] }));
   const wanted = { tags: options.tags, raw };
   const take = (_: FoundRun, found: TagPoints[], at: number) => {
     const { number, run } = all[at];
-    for (const { tag, steps, values, wallTimes } of found) {
-      for (const [index, step] of steps.entries()) {
-        const points = pointsOf(gathered, run, tag, BigInt(step));
-        if (points[number] !== undefined) repeated++;
-        points[number] = { value: values[index], wallTime: wallTimes[index] };
-      }
+    let tags = gathered.get(run);
+    if (tags === undefined) gathered.set(run, (tags = new Map()));
+    for (const points of found) {
+      let curves = tags.get(points.tag);
+      if (curves === undefined) tags.set(points.tag, (curves = []));
+      curves[number] = points;
     }
   };
   await eachRun(terminal, taken, ['reduce', pointsOfRun], wanted, { threads: options.threads }, complaints, take);
   for (const { name, runs } of trainings) if (runs.length === 0) complaints.add(`${name}: there is no event file`);
-  if (repeated > 0) {
-    terminal.writeError(`${plural(repeated, 'point')} of a run at the step of an earlier one: the last one counts\n`);
-  }
-  const reduced = reduceAll(gathered, trainings.length, lax, (message) =>
-    terminal.writeError(`${printable(message)}\n`),
-  );
+  const tell = (message: string) => terminal.writeError(`${printable(message)}\n`);
+  const reduced = reduceAll(gathered, trainings.length, lax, tell);
   if (reduced.size === 0) {
     complaints.add(`no scalar is in all ${trainings.length} runs${lax ? '' : ': --lax takes those that are in some'}`);
     return complaints.exitCode;
@@ -140,8 +134,14 @@ export async function pointsOfRun(
   { complain, read }: RunReports,
 ): Promise<TagPoints[]> {
   const found = new Map<string, TagPoints>();
-  await scanRun(files, { tags: tagFilter(tags), raw, complain, read }, ({ step, summary = [], wallTime }, isShown) => {
-    for (const [index, { tag, value }] of summary.entries()) {
+  const reading = {
+    ...{ tags: tagFilter(tags), raw, complain, read },
+    keepsRaw: false,
+    startOver: () => found.clear(),
+  };
+  await scanRun(files, reading, ({ step, summary = [], wallTime }, isShown) => {
+    for (let index = 0; index < summary.length; index++) {
+      const { tag, value } = summary[index];
       if (typeof value !== 'number' || !isShown(index)) continue;
       let points = found.get(tag);
       if (points === undefined) found.set(tag, (points = { tag, steps: [], values: [], wallTimes: [] }));
@@ -177,14 +177,13 @@ async function trainingsOf(paths: readonly string[], complaints: Complaints): Pr
   return [...trainings.values()];
 }
 
-function pointsOf(gathered: Gathered, run: string, tag: string, step: bigint): (Point | undefined)[] {
-  let tags = gathered.get(run);
-  if (tags === undefined) gathered.set(run, (tags = new Map()));
-  let steps = tags.get(tag);
-  if (steps === undefined) tags.set(tag, (steps = new Map()));
-  let points = steps.get(step);
-  if (points === undefined) steps.set(step, (points = []));
-  return points;
+/** A curve whose steps grow. Of several points at a step the last one stays. */
+function inOrder(curve: TagPoints): TagPoints {
+  const { steps, tag, values, wallTimes } = curve;
+  if (steps.every((step, at) => at === 0 || steps[at - 1] < step)) return curve;
+  const places = [...new Map(steps.map((step, at) => [step, at]))].sort(([a], [b]) => (a < b ? -1 : 1));
+  const pick = <T>(all: readonly T[]) => places.map(([, at]) => all[at]);
+  return { tag, steps: pick(steps), values: pick(values), wallTimes: pick(wallTimes) };
 }
 
 /** The steps of each tag of each run. Those that some trainings lack are left out and told, unless `lax`. */
@@ -195,23 +194,15 @@ function reduceAll(
   tell: (message: string) => void,
 ): Map<string, Map<string, ReducedStep[]>> {
   const reduced = new Map<string, Map<string, ReducedStep[]>>();
+  let repeated = 0;
   for (const [run, tags] of gathered) {
-    for (const [tag, steps] of tags) {
-      const found: ReducedStep[] = [];
-      let lacking = 0;
-      let notNumbers = 0;
-      for (const [step, points] of steps) {
-        const there = points.filter((point) => point !== undefined);
-        if (there.length < count && !lax) {
-          lacking++;
-          continue;
-        }
-        const numbers = there.map(({ value }) => value).filter((value) => !Number.isNaN(value));
-        notNumbers += there.length - numbers.length;
-        const wallTime = reductions.mean(there.map((point) => point.wallTime));
-        const entries = names.map((name) => [name, numbers.length === 0 ? Number.NaN : reductions[name](numbers)]);
-        found.push({ step, wallTime, count: numbers.length, values: Object.fromEntries(entries) });
-      }
+    for (const [tag, all] of tags) {
+      const given = all.filter((curve) => curve !== undefined);
+      const curves = given.map(inOrder);
+      repeated += given.reduce((sum, { steps }, i) => sum + steps.length - curves[i].steps.length, 0);
+      const { found, lacking, notNumbers } = reduceCurves(curves, count, lax);
+      // What came first is forgotten, so that memory holds the points once.
+      tags.delete(tag);
       const where = run === '.' ? tag : `${run}: ${tag}`;
       if (lacking > 0) {
         tell(
@@ -220,13 +211,51 @@ function reduceAll(
       }
       if (notNumbers > 0) tell(`${where}: ${plural(notNumbers, 'value')} that is not a number left out`);
       if (found.length === 0) continue;
-      found.sort((a, b) => (a.step < b.step ? -1 : 1));
       let known = reduced.get(run);
       if (known === undefined) reduced.set(run, (known = new Map()));
       known.set(tag, found);
     }
   }
+  if (repeated > 0) {
+    tell(`${plural(repeated, 'point')} of a run at the step of an earlier one: the last one counts`);
+  }
   return reduced;
+}
+
+/** Goes along several curves at once, whose steps grow. */
+function reduceCurves(
+  curves: readonly TagPoints[],
+  count: number,
+  lax: boolean,
+): { found: ReducedStep[]; lacking: number; notNumbers: number } {
+  const found: ReducedStep[] = [];
+  const at = curves.map(() => 0);
+  const numbers = new Float64Array(curves.length);
+  let [lacking, notNumbers] = [0, 0];
+  while (true) {
+    let step: Step | undefined;
+    for (const [i, { steps }] of curves.entries()) {
+      if (at[i] < steps.length && (step === undefined || steps[at[i]] < step)) step = steps[at[i]];
+    }
+    if (step === undefined) return { found, lacking, notNumbers };
+    let [there, valid, wallTimes] = [0, 0, 0];
+    for (const [i, curve] of curves.entries()) {
+      if (curve.steps[at[i]] !== step) continue;
+      const value = curve.values[at[i]];
+      if (!Number.isNaN(value)) numbers[valid++] = value;
+      wallTimes += curve.wallTimes[at[i]++];
+      there++;
+    }
+    if (there < count && !lax) {
+      lacking++;
+      continue;
+    }
+    notNumbers += there - valid;
+    const some = numbers.subarray(0, valid).sort();
+    const values = {} as Record<Reduction, number>;
+    for (const name of names) values[name] = valid === 0 ? Number.NaN : reductions[name](some);
+    found.push({ step, wallTime: wallTimes / there, count: valid, values });
+  }
 }
 
 const columns: readonly Column[] = [
@@ -239,8 +268,7 @@ const columns: readonly Column[] = [
 function writeTable(table: Table, reduced: ReadonlyMap<string, ReadonlyMap<string, readonly ReducedStep[]>>): void {
   for (const [run, tags] of reduced) {
     for (const [tag, steps] of tags) {
-      for (const { step: exact, wallTime, count, values } of steps) {
-        const step = BigInt(Number(exact)) === exact ? Number(exact) : exact;
+      for (const { step, wallTime, count, values } of steps) {
         const row = [run, tag, step, wallTime, count, ...names.map((name) => values[name])];
         table.add([row], { run, tag, step, wallTime, count, ...values });
       }

@@ -72,15 +72,19 @@ export function openTable(
 }
 
 function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): Table {
-  const line = (cells: readonly string[]) => batch.write(`${cells.map(quote).join(',')}\r\n`);
-  const text = (value: string) => (plain ? value : guarded(value));
-  line(columns.map(({ name }) => text(name)));
+  const text = (value: string) => quote(plain ? value : guarded(value));
+  const line = (cells: readonly Cell[]) => {
+    let joined = '';
+    for (let i = 0; i < cells.length; i++) {
+      const cell = cells[i];
+      if (i > 0) joined += ',';
+      if (cell !== undefined) joined += typeof cell === 'string' ? text(cell) : String(cell);
+    }
+    batch.write(`${joined}\r\n`);
+  };
+  line(columns.map(({ name }) => name));
   return {
-    add(rows) {
-      for (const row of rows) {
-        line(row.map((cell) => (typeof cell === 'string' ? text(cell) : cell === undefined ? '' : String(cell))));
-      }
-    },
+    add: (rows) => rows.forEach(line),
     end: () => batch.flush(),
   };
 }

@@ -52,8 +52,8 @@ export interface Terminal {
   serve(served: Served): Promise<{ port: number; ended: Promise<void> }>;
   /** Other threads that work on runs; absent where there are none. */
   readonly threads?: RunThreads;
-  /** What commands found in files before; absent where nothing is kept. */
-  index?(): ResultIndex;
+  /** What commands found in files before: in the user's cache folder, or while the program runs; absent where nothing is kept. */
+  index?(where: 'folder' | 'memory'): ResultIndex;
   /** Opens a file for content that comes piece by piece. */
   createFile(path: string): { write(content: string | Uint8Array): void; close(): void };
 }

@@ -56,7 +56,8 @@ export function writeScalarRecord(
   return sealRecord(bytes, view, start, at + 4 - payload);
 }
 
-function writeVarint64(bytes: Uint8Array, at: number, step: Step): number {
+/** Writes a step as an int64; returns where it ends. */
+export function writeVarint64(bytes: Uint8Array, at: number, step: Step): number {
   if (typeof step !== 'number' || step < 0 || step > Number.MAX_SAFE_INTEGER) {
     // Negative steps are stored as two's complement of 64 bits.
     let wide = BigInt.asUintN(64, BigInt(step));

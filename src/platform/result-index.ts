@@ -15,8 +15,8 @@ import { join, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 
 /*
- * What commands found in files, kept beside the user's other caches for as long as the files stay as they are. Event files are
- * never written to, nor is anything put beside them.
+ * What commands found in files, kept beside the user's other caches or in memory for as long as the files stay as they are. Event
+ * files are never written to, nor is anything put beside them.
  */
 
 /** A file that changed so lately, in milliseconds, may change once more without a trace: times of file systems are coarse. */
@@ -25,14 +25,21 @@ const settledMillis = 3000;
 const tailBytes = 4096;
 /** Longer results are not kept. */
 const maxResultBytes = 1 << 22;
+/** So many bytes of results are kept in memory, the latest. */
+const maxMemoryBytes = 1 << 26;
 
 /** Results by what was asked and of which files; the state of these decides whether a result still holds. */
 export class ResultIndex {
-  readonly #folder: string;
+  readonly #folder: string | undefined;
   readonly #version: string;
+  readonly #memory = new Map<string, Uint8Array>();
+  #memoryBytes = 0;
 
-  /** @param version of the program: what another version found is not taken */
-  constructor(folder: string, version: string) {
+  /**
+   * @param folder where results are kept; undefined for memory
+   * @param version of the program: what another version found is not taken
+   */
+  constructor(folder: string | undefined, version: string) {
     this.#folder = folder;
     this.#version = version;
   }
@@ -53,38 +60,63 @@ export class ResultIndex {
 
   /** What was found when the files were in this state; undefined if that is not known. */
   find(question: string, files: readonly string[], state: string): unknown {
+    const name = this.#nameOf(question, files);
     try {
-      const kept = deserialize(readFileSync(this.#pathOf(question, files))) as { state?: unknown; result?: unknown };
+      const bytes = this.#folder === undefined ? this.#memory.get(name) : readFileSync(join(this.#folder, name));
+      if (bytes === undefined) return undefined;
+      const kept = deserialize(bytes) as { state?: unknown; result?: unknown };
       return kept.state === state ? kept.result : undefined;
     } catch {
       return undefined; // never kept, or cut off by a full disk
     }
   }
 
-  /** Keeps what was found while the files were in this state, unless they have changed meanwhile. A cache that cannot be written keeps nothing. */
+  /** Keeps what was found while the files were in this state, unless they have changed meanwhile. A folder that cannot be written keeps nothing. */
   keep(question: string, files: readonly string[], state: string, result: unknown): void {
     if (this.stateOf(files) !== state) return;
     const bytes = serialize({ state, result });
     if (bytes.length > maxResultBytes) return;
-    const path = this.#pathOf(question, files);
-    const temporary = `${path}.${randomBytes(6).toString('hex')}`;
-    try {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      try {
-        writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o600 });
-        renameSync(temporary, path);
-      } finally {
-        rmSync(temporary, { force: true });
-      }
-    } catch {
-      // Without a cache every look is a first one.
+    const name = this.#nameOf(question, files);
+    if (this.#folder === undefined) this.#remember(name, bytes);
+    else writeWhole(this.#folder, name, bytes);
+  }
+
+  #remember(name: string, bytes: Uint8Array): void {
+    this.#forget(name);
+    this.#memory.set(name, bytes);
+    this.#memoryBytes += bytes.length;
+    for (const oldest of this.#memory.keys()) {
+      if (this.#memoryBytes <= maxMemoryBytes) break;
+      this.#forget(oldest);
     }
   }
 
-  /** One file for each question, so that a run that grows does not leave one behind for each of its lengths. */
-  #pathOf(question: string, files: readonly string[]): string {
+  #forget(name: string): void {
+    this.#memoryBytes -= this.#memory.get(name)?.length ?? 0;
+    this.#memory.delete(name);
+  }
+
+  /** One name for each question, so that a run that grows does not leave a result behind for each of its lengths. */
+  #nameOf(question: string, files: readonly string[]): string {
     const name = JSON.stringify([this.#version, question, files.map((file) => resolve(file))]);
-    return join(this.#folder, createHash('sha256').update(name).digest('hex'));
+    return createHash('sha256').update(name).digest('hex');
+  }
+}
+
+/** Writes a file so that it is there whole or not at all. */
+function writeWhole(folder: string, name: string, bytes: Uint8Array): void {
+  const path = join(folder, name);
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    try {
+      writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o600 });
+      renameSync(temporary, path);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  } catch {
+    // Without a cache every look is a first one.
   }
 }
 

@@ -11,6 +11,7 @@ import type { StoredSummary } from '../event/check-event.js';
 import { encodeEvent, encodeFirstEvent, encodeSummaryEvent } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
+import { encodeTensorEvent } from '../event/tensor-event.js';
 import { type Output, safePath } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { SummaryChecker } from '../summaries/check-summaries.js';
@@ -327,7 +328,10 @@ export class Run {
     const tensors = summaries.map((summary) => this.#tags.place(summary));
     const encode = () => {
       const values = tensors.map((tensor) => this.#tags.valueOf(tensor));
-      return encodeSummaryEvent(wallTime, step, values);
+      return (
+        (values.length === 1 ? encodeTensorEvent(wallTime, step, values[0]) : undefined) ??
+        encodeSummaryEvent(wallTime, step, values)
+      );
     };
     const { resets } = this.#tags;
     let payload = encode();

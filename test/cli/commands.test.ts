@@ -801,9 +801,11 @@ describe('onnx', () => {
       /^layer +weight +alpha +alpha weighted +log alpha norm +log norm +log spectral norm +stable rank\n/,
     );
     expect(out).toMatch(/^conv2 +32 x 16 x 9 +\d\.\d{3} /m);
-    const { layers } = JSON.parse((await cli(['onnx', 'weights', model], { json: true })).out) as {
-      layers: { layer: string; alpha: number; shape: number[] }[];
-    };
+    const layers = JSON.parse((await cli(['onnx', 'weights', model], { json: true })).out) as {
+      layer: string;
+      alpha: number;
+      shape: number[];
+    }[];
     expect(layers.find(({ layer }) => layer === 'fc2')?.shape).toEqual([10, 128]);
   });
 

@@ -138,6 +138,26 @@ describe('commands that remember', () => {
     expect(readdirSync(logdir)).toEqual([file.slice(logdir.length + 1)]);
   });
 
+  it('remember in memory what was found last, up to 64 MB', () => {
+    const index = new ResultIndex(undefined, '1');
+    const state = index.stateOf([file])!;
+    const found = new Uint8Array(4e6);
+    for (let asked = 0; asked < 20; asked++) {
+      found[0] = asked;
+      index.keep(`question ${asked}`, [file], state, found);
+      index.keep('the same question', [file], state, asked);
+    }
+    const kept = Array.from({ length: 20 }, (_, asked) => index.find(`question ${asked}`, [file], state));
+    expect(kept.map((one) => (one as Uint8Array | undefined)?.[0])).toEqual([
+      ...new Array(4).fill(undefined),
+      ...[4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19],
+    ]);
+    expect(index.find('the same question', [file], state)).toBe(19);
+    expect(index.find('the same question', [file], 'another state')).toBeUndefined();
+    index.keep('a long one', [file], state, new Uint8Array(5e6));
+    expect(index.find('a long one', [file], state)).toBeUndefined();
+  });
+
   it('remember nothing unless they are told to', async () => {
     await look();
     await look();

@@ -17,6 +17,12 @@ const reference = JSON.parse(
   readFileSync(new URL('../fixtures/reduce/reference.json', import.meta.url), 'utf8'),
 ) as Reference;
 const names = ['mean', 'std', 'min', 'max', 'median'] as const;
+const peerFolder = 'test/fixtures/reduce/tensorboard-reducer';
+/** What tensorboard-reducer 0.4.0 says of the runs of its own tests: see reference.py beside it. */
+const peer = JSON.parse(readFileSync(join(peerFolder, 'reference.json'), 'utf8')) as Record<
+  string,
+  Record<string, Record<'steps' | 'count' | (typeof names)[number], (number | null)[]>>
+>;
 
 async function cli(positionals: string[], values: CommandLine['values'] = {}) {
   const said = { out: '', err: '', code: 0, files: new Map<string, string>() };
@@ -127,6 +133,45 @@ describe('reduce', () => {
       '.,y,1,1,1,NaN,1,1,1',
     ]);
     expect(lax.err).toBe('');
+  });
+
+  it.each<[string, string, CommandLine['values']]>([
+    ['strict', 'strict', {}],
+    ['lax_all', 'lax', { lax: true }],
+    ['duplicate_steps', 'duplicate_steps', {}],
+    ['duplicate_steps', 'duplicate_steps', { raw: true }],
+  ])('equals tensorboard-reducer on its own fixtures: %s', async (name, folder, values) => {
+    const { code, out } = await cli([join(peerFolder, folder)], { ...values, json: true });
+    expect(code).toBe(0);
+    const found = new Map<string, Record<string, (number | null)[]>>();
+    const columns = ['step', 'count', ...names] as const;
+    for (const record of JSON.parse(out) as Record<string, number | string>[]) {
+      const tag = String(record.tag);
+      if (!found.has(tag)) found.set(tag, Object.fromEntries(columns.map((column) => [column, []])));
+      for (const column of columns)
+        found.get(tag)![column].push(record[column] === 'NaN' ? null : Number(record[column]));
+    }
+    const expected = peer[name];
+    expect([...found.keys()].sort()).toEqual(Object.keys(expected));
+    for (const [tag, { steps, count, ...numbers }] of Object.entries(expected)) {
+      expect(found.get(tag)).toMatchObject({ step: steps, count });
+      for (const [of, column] of Object.entries(numbers)) {
+        const ours = found.get(tag)![of];
+        for (const [at, value] of column.entries()) {
+          if (value === null) expect(ours[at]).toBeNull();
+          else expect(Math.abs(ours[at]! - value), `${tag}, ${of}, ${at}`).toBeLessThan(1e-14);
+        }
+      }
+    }
+  });
+
+  it('without --lax keeps the steps and tags of its fixtures that all runs have', async () => {
+    const { out } = await cli([join(peerFolder, 'lax')], { json: true });
+    const records = JSON.parse(out) as { tag: string; step: number; mean: number }[];
+    expect(new Set(records.map(({ tag }) => tag))).toEqual(new Set(['lax/foo']));
+    const { steps, mean } = peer.lax['lax/foo'];
+    expect(records.map(({ step }) => step)).toEqual(steps);
+    for (const [at, record] of records.entries()) expect(record.mean).toBeCloseTo(mean[at]!, 13);
   });
 
   it('of one run says that there is nothing to reduce', async () => {
