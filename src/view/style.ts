@@ -3,10 +3,10 @@ export const gap = 14;
 
 /** The view's style. Every rule is bound to its class, so that a page around it keeps its own. */
 export const style = `
-.saturation-view { --ground: #f6f7f8; --card: #ffffff; --ink: #202124; --soft: #5a5f66; --edge: #d9dce0; --accent: #1a63b0; --focus: #0b57d0;
+.saturation-view { --ground: #f6f7f8; --card: #ffffff; --ink: #202124; --soft: #5a5f66; --edge: #d9dce0; --accent: #1a63b0; --focus: #0b57d0; --shade: rgb(0 0 0 / 0.28);
   color-scheme: light; display: block; box-sizing: border-box; min-height: 100%; background: var(--ground); color: var(--ink);
   font: 14px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Helvetica, Arial, sans-serif; }
-.saturation-view.dark { --ground: #1d1f22; --card: #2a2d31; --ink: #e9eaec; --soft: #b4b9c0; --edge: #464b52; --accent: #8ab8f0; --focus: #a8c7fa; color-scheme: dark; }
+.saturation-view.dark { --ground: #1d1f22; --card: #2a2d31; --ink: #e9eaec; --soft: #b4b9c0; --edge: #464b52; --accent: #8ab8f0; --focus: #a8c7fa; --shade: rgb(255 255 255 / 0.30); color-scheme: dark; }
 .saturation-view * { box-sizing: border-box; }
 .saturation-view [hidden] { display: none !important; }
 .saturation-view .layout { display: grid; grid-template-columns: 260px minmax(0, 1fr); gap: 14px; padding: 14px; max-width: 2000px; margin: 0 auto; }
@@ -42,7 +42,7 @@ export const style = `
 .saturation-view ul.findings { margin: 4px 0; padding-left: 18px; } .saturation-view .findings li { margin-bottom: 7px; max-width: 90ch; overflow-wrap: anywhere; }
 .saturation-view code { background: color-mix(in srgb, var(--ink) 9%, transparent); border-radius: 3px; padding: 0 3px; font-size: .92em; overflow-wrap: anywhere; }
 .saturation-view a { color: var(--accent); }
-.saturation-view .scroll { overflow: auto; max-height: 460px; }
+.saturation-view .scroll { overflow: auto; max-height: 460px; background: linear-gradient(to right, var(--card) 40%, transparent) left / 36px 100% no-repeat local, linear-gradient(to left, var(--card) 40%, transparent) right / 36px 100% no-repeat local, linear-gradient(to right, var(--shade), transparent) left / 14px 100% no-repeat, linear-gradient(to left, var(--shade), transparent) right / 14px 100% no-repeat; }
 .saturation-view table { border-collapse: collapse; font-size: 13px; width: 100%; } .saturation-view th, .saturation-view td { text-align: right; padding: 3px 10px; border-bottom: 1px solid var(--edge); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .saturation-view th { position: sticky; top: 0; background: var(--card); font-weight: 600; } .saturation-view th:first-child, .saturation-view td:first-child { text-align: left; max-width: 340px; overflow: hidden; text-overflow: ellipsis; }
 .saturation-view tr.chosen td { background: color-mix(in srgb, var(--accent) 14%, transparent); }
