@@ -6,10 +6,12 @@
 declare global {
   interface AbortSignal {}
   interface AsyncDisposable {
+    /** Releases what is held; `await using` calls it. */
     [Symbol.asyncDispose](): PromiseLike<void>;
   }
   interface Blob {}
   interface Disposable {
+    /** Releases what is held; `using` calls it. */
     [Symbol.dispose](): void;
   }
   interface File {}
