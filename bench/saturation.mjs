@@ -37,6 +37,7 @@ const jobs = [
   ['cpu', 'CNN', 1, 2, 3, 1, ['plain', 'default'], 1],
 ]
   .filter(([backend, network]) => options.only === undefined || options.only === `${backend}/${network}`)
+  .filter((job) => options.kinds === undefined || job[6].length > 2)
   .map((job) => (options.kinds === undefined ? job : [...job.slice(0, 6), options.kinds.split(','), ...job.slice(7)]))
   .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 1, 2, ...job.slice(6)] : job));
 

@@ -141,12 +141,13 @@ function labelsOf(
 
 /** The class of the largest output; of a single unit, whether it is above one half. */
 function predictionsOf(outputs: ArrayLike<number>, [items, units]: readonly number[]): Int32Array {
-  return Int32Array.from({ length: items }, (_, i) => {
-    if (units === 1) return outputs[i] > 0.5 ? 1 : 0;
-    let best = 0;
+  const found = new Int32Array(items);
+  for (let i = 0; i < items; i++) {
+    let best = units === 1 && outputs[i] > 0.5 ? 1 : 0;
     for (let c = 1; c < units; c++) if (outputs[i * units + c] > outputs[i * units + best]) best = c;
-    return best;
-  });
+    found[i] = best;
+  }
+  return found;
 }
 
 /** Reads two tensors and uses their values, which are not kept: at once, or later where a synchronous read would stall the device. */

@@ -131,8 +131,11 @@ export function addByClass(
   { labels, predictions }: ItemClasses,
   itemOf: (row: number) => number,
 ): void {
-  const ofRows = (classes: ArrayLike<number>) =>
-    Int32Array.from({ length: values.length / features }, (_, row) => classes[itemOf(row)]);
+  const ofRows = (classes: ArrayLike<number>) => {
+    const found = new Int32Array(values.length / features);
+    for (let row = 0; row < found.length; row++) found[row] = classes[itemOf(row)];
+    return found;
+  };
   accumulator.updateClasses(values, ofRows(labels));
   if (predictions === undefined) return;
   kept.predicted ??= new Reservoir(predictedRows, features);

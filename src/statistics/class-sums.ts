@@ -55,7 +55,14 @@ export function addClasses(
   growClasses(known, classes);
   // Nearly always all rows are finite. If the sums are few, that these are so tells it for less than a look at each number.
   if (rows instanceof Float32Array && 4 * classes * features <= rows.length) {
-    if (addSums(known, kernels().sumByClass(rows, Int32Array.from(labels), classes), labels)) return known;
+    if (
+      addSums(
+        known,
+        kernels().sumByClass(rows, labels instanceof Int32Array ? labels : Int32Array.from(labels), classes),
+        labels,
+      )
+    )
+      return known;
   }
   const { shift, sums: into } = known;
   for (let i = 0; i < labels.length; i++) {

@@ -55,7 +55,9 @@ describe('SummaryWriter in a page', () => {
   });
 
   it('refuses to read a path, and says what can be read', async () => {
-    await expect(summariesIn('runs/a')).rejects.toThrow(/a page has no files: pass a Blob/);
+    await expect(summariesIn('runs/a')).rejects.toThrow(
+      /a page has no files: pass await openBrowserFolder\('runs\/a'\), a Blob/,
+    );
   });
 
   it('refuses a figure that would be too large, before a canvas is made for it', async () => {
