@@ -475,7 +475,10 @@ async function report(
     path: out === undefined ? undefined : typedPath(out, '--out'),
   }).catch((error) => {
     // Its message begins with the name of the function, which nobody typed.
-    throw error instanceof RangeError ? new UsageError(error.message.replace(/^writeReport: /, '')) : error;
+    if (!(error instanceof RangeError)) throw error;
+    const message = error.message.replace(/^writeReport: /, '');
+    const others = message.startsWith('expected runs with saturation') ? '; serve and share show any logdir' : '';
+    throw new UsageError(`${message}${others}`);
   });
   if (json) writeJson(terminal, [{ path }]);
   else terminal.write(`${printable(path)}\n`);

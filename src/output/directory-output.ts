@@ -23,6 +23,11 @@ export function logdirPath(logdir: string | URL, call: string): string {
   return localPath(logdir, call, outputFor(String(logdir)));
 }
 
+/** What to pass in the place of an Output, for an error; '' for anything else. */
+export function insteadOfOutput(logdir: unknown): string {
+  return typeof (logdir as Partial<Output> | undefined)?.write === 'function' ? ': pass new SummaryWriter(output)' : '';
+}
+
 /** What to write through to a place that is no folder of this computer. */
 function outputFor(place: string): string {
   const parts = /^(s3|gs):\/{1,2}([^/]+)\/*(.*?)\/*$/i.exec(place);

@@ -1,6 +1,6 @@
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { Finding } from '../insight/findings.js';
-import { isLogdir, logdirPath } from '../output/directory-output.js';
+import { insteadOfOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
 import type { BytesOptions } from '../statistics/accumulator-state.js';
 import type { Store } from '../stores/store.js';
@@ -71,10 +71,11 @@ export class SaturationRecorder implements AsyncDisposable {
    */
   constructor(logdir: string | URL | SummaryWriter, options: RecorderOptions = {}) {
     const writer = logdir as Partial<SummaryWriter> | '' | null | undefined;
-    const isWriter = typeof writer === 'object' && typeof writer?.run === 'function';
+    const isWriter =
+      typeof writer === 'object' && typeof writer?.addScalar === 'function' && typeof writer.run === 'function';
     if (!isWriter && !isLogdir(logdir) && writer !== '') {
       throw new TypeError(
-        `SaturationRecorder(logdir): expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}`,
+        `SaturationRecorder(logdir): expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}${insteadOfOutput(logdir)}`,
       );
     }
     this.#options = resolveRecorderOptions(options, 'SaturationRecorder');

@@ -8,7 +8,7 @@ import { innerModel } from '../activations/training-phase.js';
 import { describe } from '../errors.js';
 import type { Finding, FindingKind } from '../insight/findings.js';
 import { isModelLike } from '../insight/layer-graph.js';
-import { isLogdir, logdirPath } from '../output/directory-output.js';
+import { insteadOfOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { EpochWriter } from '../recording/epoch-writer.js';
 import { FailureLog, nothingMerged } from '../recording/failures.js';
 import type { Role } from '../recording/options.js';
@@ -436,7 +436,9 @@ function checkArguments(logdir: unknown, model: unknown): void {
   const writer = logdir as Partial<SummaryWriter> | null | undefined;
   const isWriter = typeof writer?.addScalar === 'function' && typeof writer.run === 'function';
   if (!isWriter && !isLogdir(logdir) && logdir !== '') {
-    throw new TypeError(`${call}: expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}`);
+    throw new TypeError(
+      `${call}: expected a folder or a SummaryWriter as logdir, got ${describe(logdir)}${insteadOfOutput(logdir)}`,
+    );
   }
   if (model === undefined || model === null) {
     throw new TypeError(

@@ -209,6 +209,10 @@ describe('for people', () => {
       run(['share', 'runs', '--out', 'site']),
     ]);
     expect(report).toMatchObject({ code: 0, out: 'page.html\n', err: '' });
+    expect(await run(['report', 'runs'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('serve and share show any logdir'),
+    });
     expect(readFileSync(join(folder, 'page.html'), 'utf8')).toMatch(/^<!doctype html>/i);
     expect(share).toMatchObject({ code: 0, out: expect.stringMatching(/^6 runs, .* in site: /), err: '' });
     const { runs } = JSON.parse(readFileSync(join(folder, 'site/runs.json'), 'utf8')) as {

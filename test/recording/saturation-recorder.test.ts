@@ -464,6 +464,12 @@ describe('a recorder in a training', () => {
     ['an empty one', '', {}, /logdir: expected a non-empty string/],
     ['an option of a tracker', 'x', { layers: ['a'] }, /SaturationRecorder: expected known options, got 'layers'/],
     ['a number', 5, {}, /expected a folder or a SummaryWriter as logdir, got number 5/],
+    [
+      'an Output',
+      new MemoryOutput(),
+      {},
+      /SummaryWriter as logdir, got an object .*: pass new SummaryWriter\(output\)$/,
+    ],
   ])('%s is refused', (_name, logdir, options, message) => {
     expect(() => new SaturationRecorder(logdir as string, options as RecorderOptions)).toThrow(message);
   });

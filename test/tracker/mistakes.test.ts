@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { MemoryOutput } from '../../src/output/output.js';
 import { insertPcaLayers, pcaLayer } from '../../src/pca/pca-model.js';
 import { probeLayers } from '../../src/probes/probes.js';
 import { PlotStore } from '../../src/reports/plot-store.js';
@@ -100,6 +101,11 @@ describe('arguments in the wrong place are named', () => {
     ['the model first', /expected the logdir first, got an object of class Sequential/, () => make(model, 'x')],
     ['the layers first', /expected the logdir first, got an array of 3/, () => make(model.layers, 'x')],
     ['no logdir', /expected a folder or a SummaryWriter as logdir, got undefined/, () => make(undefined, model)],
+    [
+      'an Output as logdir',
+      /as logdir, got an object .*: pass new SummaryWriter\(output\)/,
+      () => make(new MemoryOutput(), model),
+    ],
     ['a number', /or a SummaryWriter as logdir, got number 3/, () => make(3, model)],
     ['a folder and options', /expected a LayersModel.*got an object of class Object/, () => make('x', { stats: [] })],
     ['a single layer', /A single layer goes in a list/, () => make('x', model.layers[0])],
