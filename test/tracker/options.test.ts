@@ -387,5 +387,6 @@ it('the options are not changed, and have their documented defaults', () => {
     initialEpoch: 0,
     handleSignals: false,
     signal: undefined,
+    forCorrected: false,
   });
 });
