@@ -15,7 +15,7 @@ import {
   type RecordSource,
 } from './byte-source.js';
 import { EventDecoder } from './event-decoder.js';
-import { isRemote, sourcePath } from './places.js';
+import { sourcePath } from './places.js';
 
 /** Options of `readEvents`. */
 export interface ReadEventsOptions {
@@ -48,9 +48,7 @@ export interface ReadEventsOptions {
   maxRecordBytes?: number;
 }
 
-const defaults = { onCorrupt: 'throw', follow: false, pollInterval: 250 } as const;
-/** Every look at a bucket costs requests. */
-const remotePollInterval = 10_000;
+const defaults = { onCorrupt: 'throw', follow: false } as const;
 const damageChoices = ['throw', 'stop', 'nextFile'] as const;
 
 /**
@@ -93,11 +91,9 @@ export function readEvents(
     if (source === '') throw new TypeError(`readEvents: expected a path, got ${describe(source)}`);
     const ended = new AbortController();
     const place = isPath ? sourcePath(source, 'readEvents') : source;
-    const interval = pollInterval ?? (isPath && isRemote(`${place}`) ? remotePollInterval : defaults.pollInterval);
-    const wait = () => sleep(interval, ended.signal);
     const files = new LaterSource(async () => {
-      const { RunFiles } = await import('./run-files.js');
-      return new RunFiles(place, follow, maxRecordBytes, wait);
+      const { runFilesOf } = await import('./run-files.js');
+      return runFilesOf(place, follow, maxRecordBytes, pollInterval, ended.signal);
     });
     return new EventIterator(files, options, ended);
   }
@@ -262,18 +258,6 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): 
     const abort = () => reject(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
-function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, milliseconds);
-    signal?.addEventListener('abort', wake, { once: true });
   });
 }
 

@@ -10,7 +10,7 @@ import { CorruptRecordError, describe, messageOf, namesOf } from '../errors.js';
 import type { ListedFolder } from '../output/listed-files.js';
 import type { OpenFile, SourceFiles } from '../platform/platform.js';
 import { FileError, isListedFolder, type RecordSource } from './byte-source.js';
-import { listedFiles, sourceFiles, sourcePath } from './places.js';
+import { isRemote, listedFiles, sourceFiles, sourcePath } from './places.js';
 
 /** Bytes read from a file at a time. */
 const chunkBytes = 2 ** 18;
@@ -175,7 +175,7 @@ interface ReadFile {
  * The event files of a run folder in the order of their names, or one file. If the run is followed, whatever is added to
  * any of them and any new file comes afterwards, again and again. At most one file is open, and none while waiting.
  */
-export class RunFiles implements RecordSource {
+class RunFiles implements RecordSource {
   readonly #source: string;
   readonly #place: SourceFiles;
   readonly #follow: boolean;
@@ -370,6 +370,38 @@ export class RunFiles implements RecordSource {
       unpacks: false,
     });
   }
+}
+
+/** How often to look for what was added, in milliseconds; every look at a bucket costs requests. */
+const [localPollInterval, remotePollInterval] = [250, 10_000];
+
+/**
+ * The event files of a run, or one file; see RunFiles.
+ *
+ * @param signal ends the waiting
+ */
+export function runFilesOf(
+  source: string | ListedFolder,
+  follow: boolean,
+  maxRecordBytes: number | undefined,
+  pollInterval: number | undefined,
+  signal: AbortSignal,
+): RunFiles {
+  const isFar = typeof source === 'string' && isRemote(source);
+  const interval = pollInterval ?? (isFar ? remotePollInterval : localPollInterval);
+  return new RunFiles(source, follow, maxRecordBytes, () => sleep(interval, signal));
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, milliseconds);
+    signal.addEventListener('abort', wake, { once: true });
+  });
 }
 
 /** Reads `[start, end)` of a file, or as much of it as is there, in chunks that are valid during the call. */
