@@ -367,7 +367,20 @@ async function buildView() {
   writeWhole(pluginScript, code);
 }
 
-/** The main door as one script, for pages without a bundler: CDNs serve it. */
+/** For a bundle: TensorFlow.js is what a page has loaded before, as its own script has it. */
+const tensorFlowOfPage = {
+  name: 'TensorFlow.js of the page',
+  resolveId: (id) => (/^@tensorflow\/tfjs-(core|layers)$/.test(id) ? '\0tf' : undefined),
+  load: (id) =>
+    id === '\0tf'
+      ? `if (globalThis.tf === undefined) {
+           throw new Error('delve-tensorboard-tfjs.min.js: expected TensorFlow.js as the global tf: load its script (tf.min.js) before this module');
+         }
+         module.exports = globalThis.tf;`
+      : undefined,
+};
+
+/** The main door, and that for TensorFlow.js, each as one script, for pages without a bundler: CDNs serve them. */
 async function buildScript() {
   const inputs = [
     ...filesBelow('src', (path) => path.endsWith('.ts')),
@@ -376,8 +389,10 @@ async function buildScript() {
     'dist/.built',
   ];
   const script = 'dist/delve-tensorboard.min.js';
-  if (isFresh(inputs, [script])) return;
+  const withTensorFlow = 'dist/delve-tensorboard-tfjs.min.js';
+  if (isFresh(inputs, [script, withTensorFlow])) return;
   writeWhole(script, (await bundleForPages('src/index.ts', 'esm', [])).code);
+  writeWhole(withTensorFlow, (await bundleForPages('src/tfjs.ts', 'esm', [tensorFlowOfPage])).code);
 }
 
 /** The page of `serve` and `share`, and its worker. */

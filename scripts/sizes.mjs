@@ -16,6 +16,7 @@ const imports = [
 ];
 const files = [
   ['the script for CDNs (all of `delve-tensorboard`)', 'dist/delve-tensorboard.min.js'],
+  ['the one with `delve-tensorboard/tfjs`, without TensorFlow.js', 'dist/delve-tensorboard-tfjs.min.js'],
   ['`delve-tensorboard/view`', 'dist/view.js'],
   ['the page of `serve` and `share`', 'dist/dashboard/page.js'],
   ['its worker', 'dist/dashboard/worker.js'],

@@ -35,6 +35,7 @@ it('the package holds what its doors and commands need, and nothing of the works
     'CHANGELOG.md',
     'proto/event.proto',
     'dist/delve-tensorboard.min.js',
+    'dist/delve-tensorboard-tfjs.min.js',
     'dist/dashboard/page.js',
     'dist/dashboard/worker.js',
     'dist/view/generated/report-script.js',

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { executablePath, openPage } from '../support/chromium.js';
 
@@ -41,5 +43,52 @@ describe.skipIf(!executablePath)('the script for CDNs', () => {
       complaints: [],
       foreign: [],
     });
+  });
+
+  const training = (tensorFlow: string) => `<!doctype html><title>x</title>${tensorFlow}<script type="module">
+import { MemoryOutput, readEvents, SaturationTracker, SummaryWriter, tensorBoard } from './delve-tensorboard-tfjs.min.js';
+const model = tf.sequential({ layers: [tf.layers.dense({ units: 8, inputShape: [4] }), tf.layers.dense({ units: 1 })] });
+model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+const [x, y] = [tf.randomNormal([200, 4]), tf.randomNormal([200, 1])];
+const output = new MemoryOutput();
+const tracker = new SaturationTracker(new SummaryWriter(output), model);
+const own = { onEpochEnd: () => {} };
+const beside = new MemoryOutput();
+await model.fit(x, y, { epochs: 2, callbacks: [tracker.callback(), own, tensorBoard(beside)] });
+await tracker.close();
+const tags = new Set();
+for await (const { summary } of readEvents(output.runs.get('train').bytes)) for (const { tag } of summary ?? []) tags.add(tag);
+document.title = JSON.stringify([tags.has('saturation/dense_Dense1'), [...beside.runs.keys()]]);
+</script>`;
+
+  async function pageOf(html: string) {
+    const opened = await openPage();
+    const tensorFlow = createRequire(import.meta.url).resolve('@tensorflow/tfjs/package.json');
+    const files: Record<string, URL | string> = {
+      '/delve-tensorboard-tfjs.min.js': new URL('../../dist/delve-tensorboard-tfjs.min.js', import.meta.url),
+      '/tf.min.js': join(dirname(tensorFlow), 'dist/tf.min.js'),
+    };
+    await opened.page.route('http://view.test/**', (route) => {
+      const { pathname } = new URL(route.request().url());
+      if (pathname === '/') return route.fulfill({ contentType: 'text/html', body: html });
+      if (files[pathname] === undefined) return route.fulfill({ status: 404 });
+      return route.fulfill({ contentType: 'text/javascript', body: readFileSync(files[pathname]) });
+    });
+    await opened.page.goto('http://view.test/');
+    return opened;
+  }
+
+  it('tracks a training of the TensorFlow.js that a page has loaded as a script', async () => {
+    const { page, complaints, foreign } = await pageOf(training('<script src="tf.min.js"></script>'));
+    await expect.poll(() => page.title(), { timeout: 60_000 }).toBe(JSON.stringify([true, ['train']]));
+    expect({ complaints: complaints.filter((text) => !text.includes('404')), foreign }).toEqual({
+      complaints: [],
+      foreign: [],
+    });
+  });
+
+  it('says what to load where there is no TensorFlow.js', async () => {
+    const { complaints } = await pageOf(training(''));
+    await expect.poll(() => complaints.join()).toMatch(/load its script \(tf\.min\.js\) before this module/);
   });
 });
