@@ -35,7 +35,8 @@ interface Ending {
 
 /** Starts the program in the shared folder, without colors of the caller's. */
 function start(args: readonly string[], environment: Record<string, string> = {}) {
-  const { FORCE_COLOR: _, NO_COLOR: __, ...env } = process.env;
+  // Where CI is set, Node tells of no colors.
+  const { CI: _, FORCE_COLOR: __, NO_COLOR: ___, ...env } = process.env;
   const child = spawn(process.execPath, [program, ...args], { cwd: folder, env: { ...env, ...environment } });
   const said: Ending = { code: null, out: '', err: '' };
   child.stdout.on('data', (text) => (said.out += text));
@@ -57,7 +58,8 @@ const hasTerminal = process.platform === 'linux' && existsSync('/usr/bin/script'
 
 /** What the program writes to a terminal of 40 columns. */
 function inTerminal(args: string, environment: Record<string, string>): string {
-  const { FORCE_COLOR: _, NO_COLOR: __, ...env } = process.env;
+  // Where CI is set, Node tells of no colors.
+  const { CI: _, FORCE_COLOR: __, NO_COLOR: ___, ...env } = process.env;
   const command = `stty cols 40 rows 12; '${process.execPath}' '${program}' ${args}`;
   return spawnSync('/usr/bin/script', ['-qec', command, '/dev/null'], {
     ...{ cwd: folder, encoding: 'utf8', input: '' },
