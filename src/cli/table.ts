@@ -34,7 +34,12 @@ export interface Table {
 /** The format that was asked for, or that the name of the file says. @throws UsageError if there is no such format */
 export function tableFormat(format: string | undefined, out: string | undefined): TableFormat {
   const ending = /\.(\w+)$/.exec(out ?? '')?.[1].replace('ndjson', 'jsonl') as TableFormat;
-  const found = format ?? (tableFormats.includes(ending) ? ending : 'csv');
+  if (format === undefined && ending !== undefined && !tableFormats.includes(ending)) {
+    throw new UsageError(
+      `--out: expected a name that ends in .${tableFormats.join(', .')}, got "${out}"; --format says what to write into it all the same`,
+    );
+  }
+  const found = format ?? ending ?? 'csv';
   if (!tableFormats.includes(found as TableFormat)) {
     throw new UsageError(`--format: expected ${tableFormats.join(', ')}, got "${found}"`);
   }

@@ -153,7 +153,10 @@ class Dashboard {
     document.title = `${logdir.name} · delve-tensorboard`;
     this.#contents.clear();
     this.#readAs.clear();
-    this.#runs = await logdir.list();
+    const runs = await logdir.list();
+    // Another logdir may have been opened meanwhile.
+    if (this.#logdir !== logdir) return;
+    this.#runs = runs;
     const known = new Set(this.#runs.map(({ run }) => run));
     for (const run of this.#shown) if (!known.has(run)) this.#shown.delete(run);
     if (this.#shown.size === 0) for (const { run } of this.#runs.slice(0, shownAtFirst)) this.#shown.add(run);
@@ -167,10 +170,12 @@ class Dashboard {
   async #lookAgain(logdir: Logdir): Promise<void> {
     if (this.#logdir !== logdir || document.hidden) return;
     try {
-      this.#runs = await logdir.list();
+      const runs = await logdir.list();
+      if (this.#logdir !== logdir) return;
+      this.#runs = runs;
       if (this.#notice.startsWith(notListed)) this.#say('');
     } catch (error) {
-      this.#say(`${notListed}: ${messageOf(error)}`);
+      if (this.#logdir === logdir) this.#say(`${notListed}: ${messageOf(error)}`);
       return;
     }
     const known = new Set(this.#runs.map(({ run }) => run));

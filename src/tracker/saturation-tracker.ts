@@ -145,10 +145,20 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
    *
    * @param split 'train' or 'val'
    * @param fn may be async; if two overlap, passes belong to the one that began last and still runs
-   * @throws RangeError if the split is neither
+   * @throws RangeError if the split is neither, TypeError if `fn` is no function
    */
   record<T>(split: Split, fn: () => T): T {
     checkSplit(split);
+    if (typeof fn !== 'function') {
+      throw new TypeError(
+        `record('${split}'): expected a function that runs the model, such as () => model.trainOnBatch(xs, ys), got ${describe(fn)}`,
+      );
+    }
+    if (this.#epochs.isClosed) {
+      this.#failures.warnOnce(
+        `record('${split}'): expected an open tracker, got the one of '${this.#logdir}' after its close(): nothing is recorded`,
+      );
+    }
     this.#epochs.noteRows();
     const result = this.#recorder.record(split, fn);
     if (!(result instanceof Promise)) return result;

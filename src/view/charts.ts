@@ -291,7 +291,12 @@ export function spectrumCharts(scene: Scene, width: number): HTMLElement {
   const last = Math.max(2, ...rows.map(({ index }) => index));
   const isLog = last > 64;
   const limit = { stroke: limitOf(isDark), strokeDasharray: '4,3' };
-  const x = { type: isLog ? ('log' as const) : ('linear' as const), domain: [1, last], tickFormat: 'd', ticks: 6 };
+  const x = {
+    type: isLog ? ('log' as const) : ('linear' as const),
+    domain: [1, last],
+    tickFormat: 'd',
+    ticks: wholeTicks(last - 1),
+  };
   const lines = (y: string) =>
     shown.map((run) =>
       lineY(
@@ -393,6 +398,16 @@ function extent(min: number, max: number): string {
   return min === max ? word(min) : `${word(min)} to ${word(max)}`;
 }
 
+/** How many ticks an axis of whole numbers has: no more than lie a whole number apart, so that none is named twice. */
+const wholeTicks = (span: number) => Math.max(1, Math.min(6, span));
+
+/** The distance of the largest number from the smallest. */
+function range(numbers: readonly number[]): number {
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const number of numbers) [least, most] = [Math.min(least, number), Math.max(most, number)];
+  return Math.max(0, most - least);
+}
+
 /** A loss or metric over the steps, one line per run, with the step that is looked at. */
 export function scalarChart(scene: Scene, tag: string, width: number, pick: Pick): SVGSVGElement | HTMLElement {
   const { shown, colors, isDark, step } = scene;
@@ -412,7 +427,7 @@ export function scalarChart(scene: Scene, tag: string, width: number, pick: Pick
     marginLeft: 56,
     marginRight: 16,
     style: styleOf(isDark),
-    x: { label: 'step', ticks: 6, tickFormat: 'd' },
+    x: { label: 'step', ticks: wholeTicks(range(rows.map((row) => row.step))), tickFormat: 'd' },
     y: { label: tag.replace(/^epoch_/, ''), grid: true, ticks: 4, nice: true },
     marks: [
       ...shown.map((run) =>

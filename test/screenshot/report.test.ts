@@ -45,6 +45,31 @@ describe.skipIf(!executablePath)('a report', () => {
     expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
   });
 
+  it('names no step twice on an axis, however few there are', async () => {
+    const folder = temporaryFolder();
+    const writer = new SaturationWriter(join(folder, 'short'));
+    for (const split of ['train', 'val'] as const) {
+      for (let step = 1; step <= 5; step++) {
+        writer.run(split).addSaturation('dense', Spectrum.fromEigenvalues([4, 2, 1], { samples: 5000 }), step);
+        writer.run(split).addScalar('epoch_loss', 1 / step, step);
+      }
+    }
+    await writer.close();
+    const { page } = await openPage();
+    await page.goto(pathToFileURL(await writeReport(folder)).href);
+    await page.getByRole('heading', { name: /Losses/ }).waitFor();
+    const axes = page.locator('[aria-label="x-axis tick label"]');
+    const labels = async () =>
+      await axes.evaluateAll((all) =>
+        all.map((axis) => [...axis.querySelectorAll('text')].map((text) => text.textContent)),
+      );
+    await expect.poll(labels).toContainEqual(['1', '2', '3', '4', '5']);
+    for (const axis of await labels()) {
+      const named = axis.filter((text) => text !== '');
+      expect(new Set(named).size).toBe(named.length);
+    }
+  });
+
   it('counts anew at another threshold, as the library does, and its link shows the same again', async () => {
     const { page, complaints } = await openPage();
     await page.goto(await report());

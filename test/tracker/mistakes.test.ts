@@ -148,6 +148,19 @@ describe('what records nothing says so', () => {
     expect(told()).toEqual([expect.stringContaining('close: expected addSaturations() first')]);
   });
 
+  it('record() after close(), and record() without what runs the model', async () => {
+    const tracker = new SaturationTracker(temporaryFolder(), model);
+    expect(() => tracker.record('train', undefined as never)).toThrow(
+      "record('train'): expected a function that runs the model, such as () => model.trainOnBatch(xs, ys), got undefined",
+    );
+    await tracker.close();
+    expect(tracker.record('train', () => 7)).toBe(7);
+    tracker.record('train', () => 7);
+    expect(told()).toEqual([
+      expect.stringMatching(/record\('train'\): expected an open tracker, .* nothing is recorded/),
+    ]);
+  });
+
   it('addSaturations() with nothing recorded, also after steps outside record()', async () => {
     const tracker = new SaturationTracker('unused', model, { saveTo: [] });
     await model.trainOnBatch(x, y);
