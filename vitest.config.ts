@@ -48,6 +48,7 @@ const projects = {
       expect: { poll: { timeout: 120_000 } },
       testTimeout: 300_000,
       hookTimeout: 300_000,
+      maxWorkers: 2,
       pool: 'forks',
     },
   },
