@@ -1,6 +1,6 @@
 /** The command `watch`: losses and saturation in the terminal while a network trains. */
 import { messageOf, printable } from '../errors.js';
-import type { TensorBoardEvent } from '../event/event.js';
+import type { Step, TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { findRuns, followRuns, pause, tagFilter, typedSource } from './runs.js';
 import { writeJsonLine } from './table.js';
@@ -25,13 +25,11 @@ const bars = '▁▂▃▄▅▆▇█';
 class Series {
   readonly values: number[] = [];
   last = Number.NaN;
-  step = 0;
   #every = 1;
   #count = 0;
 
-  add(step: number, value: number): void {
+  add(value: number): void {
     this.last = value;
-    this.step = step;
     if (this.#count++ % this.#every !== 0) return;
     this.values.push(value);
     if (this.values.length < most) return;
@@ -57,7 +55,8 @@ class Series {
 /** What is known of a run. */
 class WatchedRun {
   readonly scalars = new Map<string, Series>();
-  step = 0;
+  /** The highest so far; a bigint beyond 2^53. */
+  step: Step = 0;
   /** Whether values have come since they were last shown as JSON. */
   isNew = true;
 
@@ -67,8 +66,8 @@ class WatchedRun {
       if (typeof value !== 'number') continue;
       let series = this.scalars.get(tag);
       if (series === undefined) this.scalars.set(tag, (series = new Series()));
-      series.add(Number(step), value);
-      this.step = Math.max(this.step, Number(step));
+      series.add(value);
+      if (step > this.step) this.step = step;
       isNew = true;
       this.isNew = true;
     }

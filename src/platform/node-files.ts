@@ -292,7 +292,16 @@ export const files: Files | undefined = {
   realPath: (path) => realpathSync.native(path),
   hasNamesOfWindows: process.platform === 'win32',
   makeDirectory(path) {
-    mkdirSync(path, { recursive: true });
+    try {
+      mkdirSync(path, { recursive: true });
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
+      throw Object.assign(
+        new Error('expected a folder, got a file of that name or on the way to it', { cause: error }),
+        { code },
+      );
+    }
   },
   makeNewDirectory(path) {
     mkdirSync(dirname(path), { recursive: true });

@@ -1,4 +1,4 @@
-import { checkOptionNames, describe, type OptionNames } from '../errors.js';
+import { checkOptionNames, describe, nearest, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
 import {
@@ -259,7 +259,10 @@ function resolveStats(stats: unknown): Set<string> {
   for (const stat of stats.flatMap((each) => (each === 'health' ? healthStats : [each]))) {
     const name = statNamed(stat);
     if (name === undefined) {
-      throw new RangeError(`stats: expected names out of ${statNames.join(', ')}, health, got ${describe(stat)}`);
+      const names = [...statNames, 'health'];
+      const near = typeof stat === 'string' ? nearest(stat, names) : undefined;
+      const advice = near === undefined ? '' : `; did you mean '${near}'?`;
+      throw new RangeError(`stats: expected names out of ${names.join(', ')}, got ${describe(stat)}${advice}`);
     }
     resolved.add(name);
   }

@@ -335,14 +335,19 @@ describe('for people', () => {
   });
 
   it('completions, help and mistakes', async () => {
-    const [bash, help, unknown, none, nowhere] = await Promise.all([
+    const [bash, help, unknown, none, nowhere, option, far] = await Promise.all([
       run(['completions', 'bash']),
       run(['export', '--help']),
       run(['inspct', 'runs']),
       run([]),
       run(['inspect', 'nowhere']),
+      run(['inspect', '--jso']),
+      run(['inspect', '--quite-another']),
     ]);
-    expect([bash.code, help.code, unknown.code, none.code, nowhere.code]).toEqual([0, 0, 2, 2, 2]);
+    const codes = [bash, help, unknown, none, nowhere, option, far].map(({ code }) => code);
+    expect(codes).toEqual([0, 0, 2, 2, 2, 2, 2]);
+    expect(option.err).toContain("Unknown option '--jso'; did you mean --json?");
+    expect(far.err).toContain("Unknown option '--quite-another'; delve-tensorboard <command> --help lists the options");
     expect(bash.out).toContain('inspect');
     expect(help.out).toContain('Examples:\n  delve-tensorboard export');
     expect(unknown.err).toContain('did you mean inspect?');

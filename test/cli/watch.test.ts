@@ -63,6 +63,19 @@ describe('watch', () => {
     expect(rest).toEqual(['']);
   });
 
+  it('shows steps beyond 2^53 as they are', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(folder);
+    for (const step of [2n ** 53n, 2n ** 53n + 1n]) writer.addScalar('loss', 1, step);
+    await writer.close();
+    const { said, run } = fakeTerminal(undefined);
+    expect(await run(folder)).toBe(0);
+    expect(said.out).toContain('step 9007199254740993');
+    const json = fakeTerminal(undefined);
+    expect(await json.run(folder, { once: true, json: true })).toBe(0);
+    expect(JSON.parse(json.said.out)).toMatchObject({ step: '9007199254740993' });
+  });
+
   it('follows files and runs that come, and leaves the terminal as it was', async () => {
     const folder = temporaryFolder();
     const first = training(join(folder, 'train'));

@@ -434,7 +434,9 @@ describe.each(backends)('what a tracker writes on %s', (backend) => {
     writeFileSync(file, '');
     const keys = Reflect.ownKeys(model.layers[0]);
     for (const logdir of [file, join(file, 'below')]) {
-      expect(() => new SaturationTracker(logdir, model)).toThrow(/Cannot make the logdir '.*taken/);
+      expect(() => new SaturationTracker(logdir, model)).toThrow(
+        /Cannot make the logdir '.*taken.*': expected a folder, got a file/,
+      );
     }
     expect(() => new SaturationTracker('', model)).toThrow(/logdir: expected a non-empty string/);
     expect(Reflect.ownKeys(model.layers[0])).toEqual(keys);
