@@ -298,7 +298,7 @@ export const files: Files | undefined = {
       const code = codeOf(error);
       if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
       throw Object.assign(
-        new Error('expected a folder, got a file of that name or on the way to it', { cause: error }),
+        new Error(`expected a folder, got a file of that name or on the way to it (${code})`, { cause: error }),
         { code },
       );
     }
