@@ -6,7 +6,7 @@
 //   npm run bench:health -- --only tensorflow/MLP --dry  one of them; writes nothing
 //   npm run bench:health -- --stats deadUnits,kurtosis   what some of the vital signs add; writes nothing
 import { programOptions } from './options.mjs';
-import { digits, median } from './peer.mjs';
+import { digits, median, medianInterval } from './peer.mjs';
 import { machine, writeSection } from './results.mjs';
 import { startJob } from './turns.mjs';
 
@@ -35,14 +35,6 @@ const orders = [
   [1, 0, 2],
   [0, 2, 1],
 ];
-
-/** The interval that holds the median in 95 % of cases, by order statistics. */
-function interval(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const half = 0.98 * Math.sqrt(sorted.length);
-  const at = (k) => sorted[Math.min(sorted.length - 1, Math.max(0, k))];
-  return [at(Math.floor(sorted.length / 2 - half)), at(Math.ceil(sorted.length / 2 + half) - 1)];
-}
 
 const rows = [];
 for (const [backend, network, steps] of jobs) {
@@ -78,7 +70,7 @@ for (const [backend, network, steps] of jobs) {
   const adds = (times, than) => {
     const added = times.map((time, at) => 100 * (time / than[at] - 1));
     const ofSets = Array.from({ length: sets }, (_, set) => median(added.slice(set * rounds, (set + 1) * rounds)));
-    const [low, high] = interval(ofSets);
+    const [low, high] = medianInterval(ofSets);
     return `${median(ofSets).toFixed(1)} % (${low.toFixed(1)} to ${high.toFixed(1)})`;
   };
   const [, standardWalls, healthWalls] = kinds.map((kind) => found[kind].walls);

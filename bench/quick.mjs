@@ -8,7 +8,7 @@ import { cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { programOptions } from './options.mjs';
-import { digits, median } from './peer.mjs';
+import { digits, median, medianInterval } from './peer.mjs';
 import { jobs } from './quick-jobs.mjs';
 import { machine, writeSection } from './results.mjs';
 import { startJob } from './turns.mjs';
@@ -17,14 +17,6 @@ const values = programOptions({ against: { type: 'string' }, only: { type: 'stri
 const here = fileURLToPath(new URL('..', import.meta.url));
 /** Rounds at least, milliseconds at most for one job, and how narrow an interval need be. */
 const [leastRounds, mostMillis, wanted] = [15, 18_000, 0.02];
-
-/** The interval that holds the median in 95 % of cases, whatever the distribution: order statistics of the binomial. */
-function medianInterval(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const half = 0.98 * Math.sqrt(sorted.length);
-  const at = (k) => sorted[Math.min(sorted.length - 1, Math.max(0, k))];
-  return [at(Math.floor(sorted.length / 2 - half)), at(Math.ceil(sorted.length / 2 + half) - 1)];
-}
 
 async function measured(name, checkouts) {
   const processes = [];
