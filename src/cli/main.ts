@@ -1,5 +1,5 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
-import { nearest, printable } from '../errors.js';
+import { didYouMean, printable } from '../errors.js';
 import { isRemote } from '../reader/places.js';
 import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
@@ -448,8 +448,7 @@ function commandNamed(name: string | undefined): Command | undefined {
 }
 
 function unknownCommand(command: string): string {
-  const near = nearest(command, Object.keys(commands));
-  return `there is no command "${command}"${near === undefined ? '' : `: did you mean ${near}?`}`;
+  return `there is no command "${command}"${didYouMean(command, Object.keys(commands))}`;
 }
 
 function onlyOne(paths: string[]): string | undefined {

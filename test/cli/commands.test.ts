@@ -609,7 +609,7 @@ describe('the command line', () => {
     });
     expect(await cli(['inspct', 'x'])).toMatchObject({
       code: 2,
-      err: expect.stringContaining('there is no command "inspct": did you mean inspect?'),
+      err: expect.stringContaining('there is no command "inspct"; did you mean \'inspect\'?'),
     });
   });
 
