@@ -103,6 +103,11 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab behind $loader', ({ fa
           checked++;
         }
       }
+      const wallTimes: number[] = [];
+      for await (const { summary, wallTime } of readEvents(join(logdir, name))) {
+        if (summary?.some(({ plugin }) => plugin === 'saturation')) wallTimes.push(wallTime);
+      }
+      expect(run.times).toEqual({ first: Math.min(...wallTimes), last: Math.max(...wallTimes) });
       const loss = run.scalars.get('epoch_loss');
       expect(loss?.values.slice(0, 3)).toEqual([1, Number.NaN, Math.fround(1 / 3)]);
     }
