@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
-import { SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
+import { readEvents, SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
 import { writeNote } from '../../src/saturation/note.js';
 import { unpackRuns } from '../../src/view/packed-runs.js';
 import { dimensionsAt, type RunData, type RunOutline } from '../../src/view/run-data.js';
