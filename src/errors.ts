@@ -55,14 +55,15 @@ export class MissingRendererError extends Error {
    * The message says how to install the package.
    *
    * @param packageName the package that could not be loaded
-   * @param options with the `cause`, which is left out if it only says the same: that there is no such package; and the `call` that
-   * wanted to draw
+   * @param options with the `cause`, which is left out if it only says the same: that there is no such package; the `call` that
+   * wanted to draw; and all packages that it needs, to be installed with one command: by default the one
    */
-  constructor(packageName: string, { call, cause }: { call?: string; cause?: unknown } = {}) {
-    // Plots are drawn by all three, SVG documents by the last alone.
-    const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;
+  constructor(
+    packageName: string,
+    { call, cause, needed = [packageName] }: { call?: string; cause?: unknown; needed?: readonly string[] } = {},
+  ) {
     super(
-      `${call === undefined ? '' : `${call}: `}Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${install}`,
+      `${call === undefined ? '' : `${call}: `}Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${needed.join(' ')}`,
       cause === undefined || messageOf(cause).startsWith(`Cannot find package '${packageName}'`)
         ? undefined
         : { cause },
