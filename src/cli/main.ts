@@ -1,6 +1,6 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
-import { nearest, printable } from '../errors.js';
-import { isRemote } from '../reader/places.js';
+import { didYouMean, printable } from '../errors.js';
+import { isRemote, sourceFiles } from '../reader/places.js';
 import { writeReport } from '../reports/report-store.js';
 import { board } from './board.js';
 import { completions, type KnownCommand } from './completions.js';
@@ -221,10 +221,11 @@ const commands: Readonly<Record<string, Command>> = {
     usage: `
   report <logdir>                   layer saturation as one HTML file to look at anywhere: the Saturation tab with all
                                     experiments below the logdir, findings, numbers
-      --out, -o <path>                the file to write; <logdir>/report.html
+      --out, -o <path>                the file to write, or the folder for report.html; by default it goes into the logdir, where it
+                                      disturbs no other program
       --raw                           with epochs that TensorBoard hides behind later ones
       --json                          as JSON`,
-    examples: ['report runs', 'report runs --out saturation.html'],
+    examples: ['report runs', 'report runs --out saturation.html', 'report runs --out pages/'],
     options: ['out', 'raw', 'json'],
     run: (terminal, paths, values) => report(terminal, onlyOne(paths), values),
   },
@@ -448,13 +449,18 @@ function commandNamed(name: string | undefined): Command | undefined {
 }
 
 function unknownCommand(command: string): string {
-  const near = nearest(command, Object.keys(commands));
-  return `there is no command "${command}"${near === undefined ? '' : `: did you mean ${near}?`}`;
+  return `there is no command "${command}"${didYouMean(command, Object.keys(commands))}`;
 }
 
 function onlyOne(paths: string[]): string | undefined {
   if (paths.length > 1) throw new UsageError(`expected one path, got ${paths.length}`);
   return paths[0];
+}
+
+/** The file of a report: `report.html` in what is a folder. */
+async function pagePath(out: string): Promise<string> {
+  const isFolder = /[/\\]$/.test(out) || (await sourceFiles.kind(out)) === 'folder';
+  return isFolder ? `${out.replace(/[/\\]+$/, '')}/report.html` : out;
 }
 
 /** `report`: writes a page about what trackers wrote, and prints its path. */
@@ -472,7 +478,7 @@ async function report(
   }
   const path = await writeReport(folder, {
     ...options,
-    path: out === undefined ? undefined : typedPath(out, '--out'),
+    path: out === undefined ? undefined : await pagePath(typedPath(out, '--out')),
   }).catch((error) => {
     // Its message begins with the name of the function, which nobody typed.
     if (!(error instanceof RangeError)) throw error;

@@ -346,11 +346,11 @@ describe('for people', () => {
     ]);
     const codes = [bash, help, unknown, none, nowhere, option, far].map(({ code }) => code);
     expect(codes).toEqual([0, 0, 2, 2, 2, 2, 2]);
-    expect(option.err).toContain("Unknown option '--jso'; did you mean --json?");
+    expect(option.err).toContain("Unknown option '--jso'; did you mean '--json'?");
     expect(far.err).toContain("Unknown option '--quite-another'; delve-tensorboard <command> --help lists the options");
     expect(bash.out).toContain('inspect');
     expect(help.out).toContain('Examples:\n  delve-tensorboard export');
-    expect(unknown.err).toContain('did you mean inspect?');
+    expect(unknown.err).toContain("; did you mean 'inspect'?");
     expect(nowhere.err).toContain('there is no file or folder "nowhere"');
   });
 
