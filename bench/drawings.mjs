@@ -36,8 +36,11 @@ export const sections = {
   quick: {
     title: 'The quick benchmark',
     command: 'npm run bench',
-    draw: ({ kernels, rows }) => `Kernels '${kernels}'. Microseconds per event, row or matrix. Numbers
-of different sessions are not to be compared: \`npm run bench -- --against <another checkout>\` lets two take turns and says what became slower.
+    draw: ({
+      kernels,
+      rows,
+    }) => `Kernels '${kernels}'. Microseconds per event, row or matrix. Numbers of different sessions are not to be compared:
+\`npm run bench -- --against <another checkout>\` lets two take turns and says what became slower.
 
 ${table(rows, {
   job: (r) => r.name,
@@ -204,8 +207,9 @@ ${table(moments, {
       rows,
     }) => `MLP 784-512-512-512-10, batch 128; CNN 32-64-pool-64-128-pool on 32x32x3, batch 64; LSTM(128) on 32 steps, batch 64; SGD with
 momentum in all. Every batch is used; as in a fit, the spectra are solved while training goes on and waited for before the next ones.
-Training without and with a tracker are processes that take turns; those whose turn it is not are stopped. How memory happens to lie
-makes processes of one kind differ, so there are several sets of processes, and a set's median is one round.
+Training without and with a tracker are processes that take turns; those whose turn it is not are stopped. A round is from one spectrum
+to the next. How memory happens to lie makes processes of one kind differ, so new ones take their place every eight rounds (of the MLP)
+or three, while there is time.
 "Delve, restated" is bench/delve_restated.py: Delve's accumulation as published in 0.1.44 and its eigh, on the same networks in torch;
 not Delve's own package.
 

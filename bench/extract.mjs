@@ -8,7 +8,7 @@ import { benchOptions } from './options.mjs';
 import { digits, spreadOf, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(150);
+const options = benchOptions(100);
 const record = beginSection('extract', options);
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';

@@ -9,7 +9,7 @@ import { benchOptions } from './options.mjs';
 import { digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(90, { sizes: { type: 'string' } });
+const options = benchOptions(60, { sizes: { type: 'string' } });
 if (Number(process.versions.node.split('.')[0]) < 22) {
   const node = nodeOf(24);
   if (node === undefined) throw new Error('expected Node 22 or later, or one that npm can install, got neither');

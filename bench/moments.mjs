@@ -10,7 +10,7 @@ import { benchOptions } from './options.mjs';
 import { digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(60, { sizes: { type: 'string' } });
+const options = benchOptions(40, { sizes: { type: 'string' } });
 const record = beginSection('moments', { ...options, dry: options.dry || options.sizes !== undefined });
 const wasm = kernels();
 const lapack = await startLapack();

@@ -7,16 +7,16 @@ import { SummaryWriter } from '../dist/index.js';
 import { s3Output } from '../dist/object-stores.js';
 import { benchOptions } from './options.mjs';
 import { digits, spreadOf, untilKnown } from './peer.mjs';
-import { python, pythonPackages } from './python.mjs';
+import { pythonWith } from './python.mjs';
 import { beginSection } from './results.mjs';
 import { importTypeScript } from './typescript.mjs';
 
-const options = benchOptions(90);
+const options = benchOptions(75);
 const record = beginSection('object-stores', options);
 const flushes = options.quick ? 10 : 200;
 const eventsPerFlush = 40;
 const giveUpSeconds = 120;
-const { versions, missing } = pythonPackages('tensorboard', 'boto3');
+const { python, versions, missing } = pythonWith(['tensorboard', 'boto3']);
 const { S3Server } = await importTypeScript('test/support/s3-server.ts');
 
 /** Seconds from the start of TensorBoard to the last step of the run, and the requests until then. */

@@ -9,7 +9,7 @@ import { benchOptions } from './options.mjs';
 import { digits, spreadOf, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(100);
+const options = benchOptions(70);
 const record = beginSection('onnx', options);
 
 process.removeAllListeners('warning');

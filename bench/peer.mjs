@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { python, pythonPackages } from './python.mjs';
+import { pythonWith } from './python.mjs';
 
 /** Starts bench/lapack.py on torch; undefined where torch cannot be had. */
 export async function startLapack() {
-  if (!('torch' in pythonPackages('torch', 'numpy').versions)) return undefined;
+  const { python, versions } = pythonWith(['torch', 'numpy']);
+  if (versions.torch === undefined) return undefined;
   const script = fileURLToPath(new URL('./lapack.py', import.meta.url));
   const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'ignore'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

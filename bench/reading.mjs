@@ -12,11 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { SummaryWriter } from '../dist/index.js';
 import { benchOptions } from './options.mjs';
 import { median, spreadOf, untilKnown } from './peer.mjs';
-import { python, pythonPackages } from './python.mjs';
+import { pythonWith } from './python.mjs';
 import { beginSection } from './results.mjs';
 import { histogramValues, picture, text } from './writer-inputs.mjs';
 
-const options = benchOptions(200);
+const options = benchOptions(140);
 const record = beginSection('reading', options);
 const scale = options.quick ? 0.01 : 1;
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -51,8 +51,7 @@ const packages = {
   tbparse: 'tbparse',
   'tensorboard-reducer': 'tensorboard-reducer',
 };
-const installed = pythonPackages(...new Set(Object.values(packages)));
-const missing = { ...installed.missing };
+const { python, versions, missing } = pythonWith([...new Set(Object.values(packages))]);
 
 async function fill(logdir, count, adding) {
   const writer = new SummaryWriter(logdir);
@@ -141,4 +140,4 @@ for (const [events, [full, part, adding]] of Object.entries(kinds)) {
   }
   rmSync(folder, { recursive: true });
 }
-record({ versions: installed.versions, missing, rows });
+record({ versions, missing, rows });

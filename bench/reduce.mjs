@@ -13,10 +13,10 @@ import { frameRecord } from '../dist/encoding/record.js';
 import { messageType } from '../dist/proto.js';
 import { benchOptions } from './options.mjs';
 import { spreadOf, untilKnown } from './peer.mjs';
-import { python, pythonPackages } from './python.mjs';
+import { pythonWith } from './python.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(120, {
+const options = benchOptions(80, {
   runs: { type: 'string', default: '10' },
   // tensorboard-reducer keeps a random sample of 10,000 points of a scalar, and has wrong numbers of more.
   steps: { type: 'string', default: '10000' },
@@ -25,7 +25,7 @@ const options = benchOptions(120, {
 const record = beginSection('reduce', options);
 const [runs, fullSteps, tags] = [options.runs, options.steps, options.tags].map(Number);
 const steps = options.quick ? 500 : fullSteps;
-const { versions, missing } = pythonPackages('tensorboard', 'pandas', 'tensorboard-reducer');
+const { python, versions, missing } = pythonWith(['tensorboard', 'pandas', 'tensorboard-reducer']);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'delve-bench-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));

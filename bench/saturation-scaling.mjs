@@ -18,7 +18,7 @@ import { benchOptions } from './options.mjs';
 import { digits, spreadOf, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(90);
+const options = benchOptions(80);
 const record = beginSection('scaling', options);
 const require = createRequire(import.meta.url);
 try {

@@ -11,11 +11,11 @@ import { fileURLToPath } from 'node:url';
 import { nodeOf } from '../scripts/runtimes.mjs';
 import { benchOptions } from './options.mjs';
 import { digits, median, spreadOf, untilKnown } from './peer.mjs';
-import { python, pythonPackages } from './python.mjs';
+import { pythonWith } from './python.mjs';
 import { beginSection, versionOf } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const options = benchOptions(780, {
+const options = benchOptions(670, {
   only: { type: 'string' },
   kinds: { type: 'string' },
   node: { type: 'string' },
@@ -25,77 +25,42 @@ const record = beginSection('saturation', { ...options, dry: options.dry || !isA
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const kinds = options.kinds?.split(',');
 
-/** Steps of a turn, turns per spectrum, spectra of a set of processes, parts of the time; `items` are in a batch where not as usual. */
+const [all, some] = [
+  ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto'],
+  ['plain', 'default', 'worker', 'float64', 'auto'],
+];
+const two = ['plain', 'default'];
+/** Steps of a turn, turns per spectrum, rounds of a set of processes, seconds; `items` are in a batch where not as usual. */
 const jobs = [
-  {
-    backend: 'tensorflow',
-    network: 'MLP',
-    steps: 50,
-    turns: 1,
-    spectra: 8,
-    part: 190,
-    kinds: ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto'],
-  },
+  { backend: 'tensorflow', network: 'MLP', steps: 50, turns: 1, rounds: 8, seconds: 100, kinds: all },
   // An epoch of 60,000 items, as MNIST has.
-  { backend: 'tensorflow', network: 'MLP', steps: 67, turns: 7, spectra: 1, part: 70, kinds: ['plain', 'auto'] },
-  {
-    backend: 'tensorflow',
-    network: 'CNN',
-    steps: 10,
-    turns: 5,
-    spectra: 1,
-    part: 200,
-    kinds: ['plain', 'default', 'worker', 'float64', 'auto'],
-  },
-  {
-    backend: 'tensorflow',
-    network: 'LSTM',
-    steps: 10,
-    turns: 5,
-    spectra: 1,
-    part: 80,
-    kinds: ['plain', 'default', 'auto'],
-  },
-  { backend: 'wasm', network: 'MLP', steps: 5, turns: 4, spectra: 1, part: 30, kinds: ['plain', 'default'] },
-  { backend: 'wasm', network: 'LSTM', steps: 5, turns: 4, spectra: 1, part: 40, kinds: ['plain', 'default'] },
-  { backend: 'cpu', network: 'MLP', steps: 2, turns: 5, spectra: 1, part: 40, kinds: ['plain', 'default'] },
+  { backend: 'tensorflow', network: 'MLP', steps: 67, turns: 7, rounds: 2, seconds: 50, kinds: ['plain', 'auto'] },
+  { backend: 'tensorflow', network: 'CNN', steps: 10, turns: 5, rounds: 3, seconds: 190, kinds: some },
+  { backend: 'tensorflow', network: 'LSTM', steps: 10, turns: 5, rounds: 3, seconds: 55, kinds: two },
+  { backend: 'wasm', network: 'MLP', steps: 5, turns: 2, rounds: 3, seconds: 30, kinds: two },
+  { backend: 'wasm', network: 'LSTM', steps: 5, turns: 2, rounds: 3, seconds: 40, kinds: two },
+  { backend: 'cpu', network: 'MLP', steps: 2, turns: 3, rounds: 3, seconds: 30, kinds: two },
   // A step of 64 images takes eight minutes there.
-  { backend: 'cpu', network: 'CNN', items: 1, steps: 1, turns: 2, spectra: 1, part: 60, kinds: ['plain', 'default'] },
+  { backend: 'cpu', network: 'CNN', items: 1, steps: 1, turns: 1, rounds: 3, seconds: 35, kinds: two },
   // Where products and sums are fused.
-  {
-    node: 24,
-    backend: 'tensorflow',
-    network: 'MLP',
-    steps: 50,
-    turns: 1,
-    spectra: 8,
-    part: 40,
-    kinds: ['plain', 'default'],
-  },
-  {
-    node: 24,
-    backend: 'tensorflow',
-    network: 'CNN',
-    steps: 10,
-    turns: 5,
-    spectra: 1,
-    part: 80,
-    kinds: ['plain', 'default'],
-  },
+  { node: 24, backend: 'tensorflow', network: 'MLP', steps: 50, turns: 1, rounds: 8, seconds: 25, kinds: two },
+  { node: 24, backend: 'tensorflow', network: 'CNN', steps: 10, turns: 5, rounds: 3, seconds: 75, kinds: two },
 ]
   .filter(({ backend, network }) => options.only === undefined || options.only === `${backend}/${network}`)
   .filter((job) => options.node === undefined || job.node === undefined)
   .filter((job) => kinds === undefined || job.kinds.length > 2)
   .map((job) => ({ ...job, ...(kinds && { kinds }), ...(options.node && { node: Number(options.node) }) }))
-  .map((job) => (options.quick ? { ...job, steps: Math.min(job.steps, 5), turns: 1, spectra: 1 } : job));
-const delvePart = 50;
+  .map((job) => (options.quick ? { ...job, steps: Math.min(job.steps, 5), turns: 1 } : job));
+const delveSeconds = 40;
 const wantsDelve = isAll || options.only === 'torch';
-const parts = jobs.reduce((sum, { part }) => sum + part, wantsDelve ? delvePart : 0);
+const usual = jobs.reduce((sum, { seconds }) => sum + seconds, wantsDelve ? delveSeconds : 0);
+/** A part of the time that was asked for. */
+const partOf = (seconds) => (options.seconds * seconds) / usual;
 
 const rows = [];
 const missing = {};
 for (const job of jobs) {
-  const { backend, network, steps, turns, items, part } = job;
+  const { backend, network, steps, turns, items, seconds } = job;
   const name = items === undefined ? network : `${network}, batch ${items}`;
   console.error(`${backend} ${name} ${job.node ?? ''} ...`);
   const execPath = job.node === undefined ? process.execPath : nodeOf(job.node);
@@ -107,22 +72,24 @@ for (const job of jobs) {
   const execArgv =
     job.node === undefined ? [] : ['--import', new URL('../dist/tfjs-node-fix.js', import.meta.url).href];
   const runtime = `Node ${spawnSync(execPath, ['--version'], { encoding: 'utf8' }).stdout.trim()}`;
+  const training = trainingOf(job, { execPath, execArgv });
   let ends;
   let found;
   try {
     found = await untilKnown(
       async () => {
-        const taken = await takeTurns(job, { execPath, execArgv });
-        ends = taken.ends;
-        const { plain } = taken.times;
-        const ratios = job.kinds.map((kind) => [kind, median(taken.times[kind].map((time, at) => time / plain[at]))]);
-        return { ...Object.fromEntries(ratios), plain: median(plain) };
+        const times = await training.round();
+        const ratios = job.kinds.map((kind) => [kind, times[kind] / times.plain]);
+        return { ...Object.fromEntries(ratios), plain: times.plain };
       },
-      { seconds: (options.seconds * part) / parts },
+      { seconds: partOf(seconds) },
     );
+    ends = await training.ends();
   } catch (error) {
     missing[`${name} on ${backend}, ${runtime}`] = error.message;
     continue;
+  } finally {
+    training.stop();
   }
   for (const tracker of job.kinds.filter((kind) => kind !== 'plain')) {
     rows.push({
@@ -147,35 +114,46 @@ const native = rows.some(({ backend }) => backend === 'tensorflow') && {
 };
 record({ versions: { 'TensorFlow.js': versionOf('@tensorflow/tfjs'), ...native, ...versions }, missing, rows });
 
-/** Milliseconds per step between two spectra, and what each process said in the end. */
-async function takeTurns({ backend, network, steps, turns, spectra, kinds, items }, runtime) {
-  const workers = [];
-  try {
+/** Sets of processes that train; a new set takes the place of one that has had its rounds. */
+function trainingOf({ backend, network, steps, turns, rounds, kinds, items }, runtime) {
+  let workers = [];
+  let left = 0;
+  const stop = () => {
+    for (const worker of workers) worker?.end();
+    workers = [];
+  };
+  const start = async () => {
+    stop();
     // Whoever starts first is at an advantage of some per cent here.
+    for (const at of shuffled(kinds)) {
+      const args = [backend, network, kinds[at], ...(items ? [items] : [])];
+      workers[at] = await startJob('saturation-job.mjs', args, runtime);
+    }
+    // Compilers and caches settle before the first round, and the rows that 'auto' wants of as many steps.
     for (const at of shuffled(kinds))
-      workers[at] = await startJob(
-        'saturation-job.mjs',
-        [backend, network, kinds[at], ...(items ? [items] : [])],
-        runtime,
-      );
-    const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
-    // Nobody's first spectrum counts: compilers, caches and the rows that 'auto' wants settle then.
-    for (let spectrum = -1; spectrum < spectra; spectrum++) {
+      await workers[at].ask({ steps: kinds[at] === 'auto' ? steps * turns : steps, spectra: true });
+    left = rounds;
+  };
+  return {
+    stop,
+    /** Milliseconds per step between two spectra, by kind. */
+    async round() {
+      if (left === 0) await start();
+      left--;
       const sums = kinds.map(() => 0);
       for (let turn = 1; turn <= turns; turn++) {
-        for (const at of shuffled(kinds)) {
+        for (const at of shuffled(kinds))
           sums[at] += (await workers[at].ask({ steps, spectra: turn === turns })).milliseconds;
-        }
       }
-      if (spectrum < 0) continue;
-      for (const [at, kind] of kinds.entries()) times[kind].push(sums[at] / (steps * turns));
-    }
-    const ends = {};
-    for (const [at, kind] of kinds.entries()) ends[kind] = await workers[at].ask({ end: true });
-    return { times, ends };
-  } finally {
-    for (const worker of workers) worker?.end();
-  }
+      return Object.fromEntries(kinds.map((kind, at) => [kind, sums[at] / (steps * turns)]));
+    },
+    /** What each process of the last set says in the end, by kind. */
+    async ends() {
+      const ends = {};
+      for (const [at, kind] of kinds.entries()) ends[kind] = await workers[at].ask({ end: true });
+      return ends;
+    },
+  };
 }
 
 /** The places of a list in a random order, so that no variant always follows the same one. */
@@ -189,7 +167,7 @@ function shuffled(list) {
 }
 
 async function measureDelve() {
-  const installed = pythonPackages('torch', 'numpy');
+  const installed = pythonWith(['torch', 'numpy']);
   if ('torch' in installed.missing) {
     missing['Delve, restated'] = installed.missing.torch;
     return installed;
@@ -198,9 +176,9 @@ async function measureDelve() {
   const plain = {};
   const found = await untilKnown(
     () => {
-      const rounds = options.quick ? { MLP: 2, CNN: 1, LSTM: 1 } : { MLP: 4, CNN: 1, LSTM: 3 };
+      const rounds = options.quick ? { MLP: 2, CNN: 1, LSTM: 1 } : { MLP: 3, CNN: 1, LSTM: 2 };
       const args = [here('delve_restated.py'), String(steps), JSON.stringify(rounds)];
-      const { status, stdout, stderr } = spawnSync(python, args, { encoding: 'utf8' });
+      const { status, stdout, stderr } = spawnSync(installed.python, args, { encoding: 'utf8' });
       if (status !== 0) throw new Error(stderr.trim().split('\n').at(-1));
       const results = Object.entries(JSON.parse(stdout.trim().split('\n').at(-1)));
       return Object.fromEntries(
@@ -210,7 +188,7 @@ async function measureDelve() {
         }),
       );
     },
-    { seconds: (options.seconds * delvePart) / parts },
+    { seconds: partOf(delveSeconds) },
   );
   for (const [network, ratios] of Object.entries(found)) {
     rows.push({

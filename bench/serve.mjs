@@ -10,16 +10,16 @@ import { chromium } from 'playwright-core';
 import { SummaryWriter } from '../dist/index.js';
 import { benchOptions } from './options.mjs';
 import { digits, spreadOf } from './peer.mjs';
-import { python, pythonPackages } from './python.mjs';
+import { pythonWith } from './python.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(180, {
+const options = benchOptions(110, {
   runs: { type: 'string', default: '1000' },
   events: { type: 'string', default: '3000000' },
 });
 const record = beginSection('serve', options);
 const [runs, events] = [options.runs, options.events].map((text) => Number(text) / (options.quick ? 100 : 1));
-const { versions, missing } = pythonPackages('tensorboard', 'tensorboard-data-server');
+const { python, versions, missing } = pythonWith(['tensorboard', 'tensorboard-data-server']);
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'bench-serve-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));

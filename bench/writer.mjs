@@ -10,10 +10,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchOptions } from './options.mjs';
 import { median, spreadOf, untilKnown } from './peer.mjs';
-import { python, pythonPackages } from './python.mjs';
+import { pythonWith } from './python.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(240);
+const options = benchOptions(180);
 const record = beginSection('writer', options);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'delve-bench-'));
@@ -21,21 +21,21 @@ process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
 /** Events of a measurement; Python's writers, which take up to six hundred times as long, add a fifth of them. */
 const jobs = { scalars: 100_000, histograms: 2000, images: 100, texts: 5000 };
-const packages = { torch: 'torch', tensorboardX: 'tensorboardX', tensorflow: 'tensorflow-cpu' };
-const { versions, missing } = pythonPackages(...Object.values(packages), 'tensorboard');
-const writers = ['delve', 'tfjs-node', ...Object.keys(packages)];
-const eventsOf = (job, who) => Math.max(20, (jobs[job] * (who in packages ? 0.2 : 1)) / (options.quick ? 50 : 1));
+const withTorch = pythonWith(['tensorboard', 'torch', 'tensorboardX']);
+const withTensorFlow = pythonWith(['tensorflow-cpu'], 'tensorflow');
+const pythons = { torch: withTorch.python, tensorboardX: withTorch.python, tensorflow: withTensorFlow.python };
+const missing = { ...withTorch.missing };
+if ('tensorflow-cpu' in withTensorFlow.missing) missing.tensorflow = withTensorFlow.missing['tensorflow-cpu'];
+const writers = ['delve', 'tfjs-node', ...Object.keys(pythons)];
+const eventsOf = (job, who) => Math.max(20, (jobs[job] * (who in pythons ? 0.2 : 1)) / (options.quick ? 50 : 1));
 
 /** What a measuring process prints on its last line; undefined, and the reason kept, where it cannot be measured. */
 function measure(who, job, count) {
   if (who in missing) return undefined;
   const folder = mkdtempSync(join(scratch, 'run-'));
-  const [command, script] =
-    who in packages
-      ? [python, 'writer_peer.py']
-      : [process.execPath, job === 'memory' ? 'writer-memory.mjs' : 'writer-job.mjs'];
+  const script = job === 'memory' ? 'writer-memory.mjs' : who in pythons ? 'writer_peer.py' : 'writer-job.mjs';
   const args = job === 'memory' ? [String(count), folder] : [who, job, String(count), folder];
-  const { error, status, stderr, stdout } = spawnSync(command, [here(script), ...args], {
+  const { error, status, stderr, stdout } = spawnSync(pythons[who] ?? process.execPath, [here(script), ...args], {
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
   });
@@ -88,4 +88,4 @@ const memory = { events, resident: measure('delve', 'memory', events).resident }
 const tfjsNode = rows.some(({ writer }) => writer === 'tfjs-node') && {
   'tfjs-node': versionOf('@tensorflow/tfjs-node'),
 };
-record({ versions: { ...tfjsNode, ...versions }, missing, rows, memory });
+record({ versions: { ...tfjsNode, ...withTorch.versions, ...withTensorFlow.versions }, missing, rows, memory });
