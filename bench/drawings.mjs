@@ -1,6 +1,6 @@
-// What bench/results.json looks like on paper: a drawing for each section, with the prose that explains it, and the figures that
-// documents quote. A number with its spread is { median, low, high, rounds }, as spreadOf of peer.mjs makes it.
-import { digits } from './peer.mjs';
+// What bench/results.json looks like on paper: a drawing for each section, with the prose that explains it. A number
+// with its spread is { median, low, high, rounds }, as spreadOf of peer.mjs makes it.
+import { digits, whole } from './peer.mjs';
 
 /** A table of rows. Columns by their heads, each the text of a row's cell; a head that ends in ':' stands at the right. */
 function table(rows, columns) {
@@ -16,7 +16,6 @@ function table(rows, columns) {
 const isWide = (x) => Math.abs(x) >= 1000;
 /** Three digits, and thousands in groups. */
 const number = (x) => (x !== undefined && isWide(x) ? Number(x.toPrecision(3)).toLocaleString('en-US') : digits(x));
-const whole = (x) => x.toLocaleString('en-US', { maximumFractionDigits: 0 });
 const fixed = (x, places = 1) =>
   x.toLocaleString('en-US', { minimumFractionDigits: places, maximumFractionDigits: places });
 const spread = (known, show = number) =>
@@ -24,12 +23,6 @@ const spread = (known, show = number) =>
 const ratio = (known) => spread(known, (x) => x.toFixed(2));
 const percent = (known) => spread(known, (x) => x.toFixed(1));
 const MB = (bytes) => number(bytes / 1e6);
-
-/** The least and the most of numbers as a text: '1.02 to 1.14'; one of them where both are written alike. */
-function range(numbers, show = (x) => x.toFixed(2)) {
-  const [low, high] = [Math.min(...numbers), Math.max(...numbers)].map(show);
-  return low === high ? low : `${low} to ${high}`;
-}
 
 /** By name, in the order in which they stand in RESULTS.md: title, command, drawing of what was measured. */
 export const sections = {
@@ -441,67 +434,6 @@ ${table(rows, {
   'gzip:': (r) => fixed(r.gzipBytes / 1000),
 })}`,
   },
-};
-
-const rowOf = (section, wanted) =>
-  section.rows.find((row) => Object.entries(wanted).every(([key, value]) => row[key] === value));
-const ofTracker = (section, network, tracker) =>
-  rowOf(section, { network, backend: 'tensorflow', tracker, runtime: `Node ${section.node}`, steps: 50 }).ratio;
-const gzipOf = (section, name) =>
-  String(Math.round(section.rows.find(({ what }) => what.includes(name)).gzipBytes / 1000));
-const onnxRange = (section, way) =>
-  range(
-    section.rows.map((row) => row[way].median),
-    (x) => x.toFixed(1),
-  );
-const inText = ({ median, low, high, rounds }, show) =>
-  rounds < 2 ? show(median) : `${show(median)} (${show(low)} to ${show(high)})`;
-const times = (known) => inText(known, (x) => x.toFixed(2));
-const health = (network) => ({
-  adds: (section) => inText(rowOf(section, { network }).added, (x) => `${x.toFixed(1)} %`),
-  step: (section) => `${digits(rowOf(section, { network }).saturation.median)} ms`,
-});
-
-/** What documents quote, by name: the section, a dot, and what of it. Each makes its text of the section. */
-export const figures = {
-  'saturation.native': (section) =>
-    range(
-      section.rows
-        .filter(
-          (row) => row.backend === 'tensorflow' && row.tracker === 'default' && row.runtime === `Node ${section.node}`,
-        )
-        .map((row) => row.ratio.median),
-    ),
-  'saturation.MLP': (section) => times(ofTracker(section, 'MLP', 'default')),
-  'saturation.MLP.worker': (section) => times(ofTracker(section, 'MLP', 'worker')),
-  'saturation.MLP.deterministic': (section) => times(ofTracker(section, 'MLP', 'deterministic')),
-  'saturation.CNN': (section) => times(ofTracker(section, 'CNN', 'default')),
-  'saturation.CNN.worker': (section) => times(ofTracker(section, 'CNN', 'worker')),
-  'health.MLP.adds': health('MLP').adds,
-  'health.MLP.step': health('MLP').step,
-  'health.CNN.adds': health('CNN').adds,
-  'health.CNN.step': health('CNN').step,
-  'health.end': (section) =>
-    `${range(
-      section.rows.map((row) => row.endHealth.median - row.endSaturation.median),
-      whole,
-    )} ms`,
-  'onnx.exposed': (section) => onnxRange(section, 'exposed'),
-  'onnx.all': (section) => onnxRange(section, 'all'),
-  'onnx.auto': (section) => onnxRange(section, 'auto'),
-  'eigenvalues.typescript': (section) =>
-    range(
-      section.rows.filter((row) => row.typescript).map((row) => row.typescript.median / row.ours.median),
-      (x) => x.toFixed(0),
-    ),
-  'moments.typescript': (section) =>
-    range(
-      section.rows.map((row) => row.ours.median / row.typescript.median),
-      (x) => x.toFixed(0),
-    ),
-  'sizes.ScalarWriter': (section) => gzipOf(section, 'ScalarWriter'),
-  'sizes.SummaryWriter': (section) => gzipOf(section, 'SummaryWriter'),
-  'sizes.readEvents': (section) => gzipOf(section, 'readEvents'),
 };
 
 /** The day, the machine and what ran on it, in a line. */

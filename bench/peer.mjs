@@ -42,6 +42,11 @@ export function digits(x) {
   return x === undefined || Number.isNaN(x) ? '' : Number(x.toPrecision(3)).toString();
 }
 
+/** A number without its fraction, thousands in groups. */
+export function whole(x) {
+  return x.toLocaleString('en-US', { maximumFractionDigits: 0 });
+}
+
 /** Sizes from the command line (`--sizes 64,256`), else those given. */
 export function sizesFrom(text, defaults) {
   return text === undefined ? defaults : text.split(',').map(Number);

@@ -1,13 +1,14 @@
 // bench/results.json has a section for each benchmark. bench/RESULTS.md and the figures in documents are drawn from it alone.
 //   node bench/results.mjs            draws them again
 //   node bench/results.mjs --check    names what is not as results.json has it; exit code 1 if something is not
-// A figure stands in a document as <!-- bench:name -->1.02<!-- /bench -->, not at the start of a line; drawings.mjs has their names.
+// A figure stands in a document as <!-- bench:name -->1.02<!-- /bench -->, not at the start of a line; figures.mjs has their names.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { drawResults, drawSection, figures, machineOf } from './drawings.mjs';
+import { drawResults, drawSection, machineOf } from './drawings.mjs';
+import { figures } from './figures.mjs';
 import { programOptions } from './options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -85,7 +86,7 @@ export function replaceSection(document, name, text) {
 }
 
 /**
- * A document with its figures as the results have them; those of benchmarks whose results are old text stay as they are.
+ * A document with its figures as the results have them; those of benchmarks whose results are old text, or lack them, stay as they are.
  * @throws {Error} if a figure has no such name, or begins a line, which Markdown takes for the end of a paragraph
  */
 export function fillFigures(document, results, name = 'document') {
@@ -97,7 +98,13 @@ export function fillFigures(document, results, name = 'document') {
       throw new Error(`${name}: expected text before the figure ${figure} in its line, got none`);
     const section = results[figure.split('.')[0]];
     if (section === undefined || section.text !== undefined) return whole;
-    return `<!-- bench:${figure} -->${of(section)}<!-- /bench -->`;
+    try {
+      return `<!-- bench:${figure} -->${of(section)}<!-- /bench -->`;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      console.error(`${name}: ${figure} stays as it is: ${error.message}`);
+      return whole;
+    }
   });
 }
 

@@ -3,9 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 // @ts-expect-error a script without types
-import { drawResults, figures, sections } from '../../bench/drawings.mjs';
+import { drawResults, sections } from '../../bench/drawings.mjs';
+// @ts-expect-error a script without types
+import { figures } from '../../bench/figures.mjs';
 // @ts-expect-error a script without types
 import { medianInterval, spreadOf, untilKnown } from '../../bench/peer.mjs';
 // @ts-expect-error a script without types
@@ -84,6 +86,16 @@ describe('figures in documents', () => {
   it('of a benchmark whose results are old text stay', () => {
     const text = 'It takes <!-- bench:onnx.exposed -->9<!-- /bench --> times.';
     expect(fillFigures(text, { onnx: { date: '2026-01-01', text: 'old' } })).toBe(text);
+  });
+
+  it('that were not measured stay, and are named', () => {
+    const said = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const text = 'It takes <!-- bench:health.MLP.step -->9<!-- /bench --> longer.';
+    expect(fillFigures(text, { health: { ...session, rows: [] } }, 'x.md')).toBe(text);
+    expect(said).toHaveBeenCalledWith(
+      'x.md: health.MLP.step stays as it is: expected a row of {"network":"MLP"}, got none',
+    );
+    said.mockRestore();
   });
 
   it('have a name that is known', () => {
