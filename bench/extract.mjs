@@ -8,7 +8,7 @@ import { benchOptions } from './options.mjs';
 import { digits, spreadOf, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(100);
+const options = benchOptions(195);
 const record = beginSection('extract', options);
 
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
@@ -54,33 +54,34 @@ function pretrained(name, shards, load) {
 }
 
 const own = mobileNet(224);
-const networks = (options.quick ? [64] : [64, 512, 2048]).map((images) => ({
-  name: 'MobileNetV1, half as wide',
-  model: own,
-  side: 224,
-  images,
-}));
+/** Images and seconds of each. */
+const networks = [
+  [64, 12],
+  [512, 36],
+  [1024, 66],
+].map(([images, seconds]) => ({ name: 'MobileNetV1, half as wide', model: own, side: 224, images, seconds }));
 const models = installed('nsfwjs', 'nsfwjs@4.4.0', join('nsfwjs', 'dist', 'models'));
 if (models !== undefined) {
   const layersModel = await pretrained('mobilenet_v2', 1, tf.loadLayersModel);
-  for (const images of options.quick ? [64] : [64, 512])
-    networks.push({ name: 'MobileNetV2', model: layersModel, side: 224, images });
+  networks.push({ name: 'MobileNetV2', model: layersModel, side: 224, images: 64, seconds: 26 });
   const model = await pretrained('mobilenet_v2_mid', 2, tf.loadGraphModel);
   // Every convolution and product, as they come out.
   const nodes = graphNodes(model)
     .filter(({ op }) => /Conv|MatMul/.test(op))
     .map(({ name }) => name);
-  networks.push({ name: 'MobileNetV2, GraphModel', model, nodes, side: 224, images: 64 });
+  networks.push({ name: 'MobileNetV2, GraphModel', model, nodes, side: 224, images: 32, seconds: 26 });
   const inception = await pretrained('inception_v3', 6, tf.loadLayersModel);
-  networks.push({ name: 'InceptionV3', model: inception, side: 299, images: 64 });
+  networks.push({ name: 'InceptionV3', model: inception, side: 299, images: 32, seconds: 28 });
 }
 
-/** More images take longer, but not in proportion: the spectra take as long. */
-const partOf = ({ images }) => 64 + images / 4;
+const usual = networks.reduce((sum, { seconds }) => sum + seconds, 0);
 const rows = [];
-for (const { name, model, nodes, side, images } of networks) {
+for (const { name, model, nodes, side, images: most, seconds: part } of networks) {
+  const images = options.quick ? 8 : most;
   // Eight batches that come again and again: what is in them costs nothing.
-  const made = Array.from({ length: 8 }, (_, i) => tf.randomUniform([8, side, side, 3], 0, 1, 'float32', i + 1));
+  const made = Array.from({ length: Math.min(8, images / 8) }, (_, i) =>
+    tf.randomUniform([8, side, side, 3], 0, 1, 'float32', i + 1),
+  );
   const batches = Array.from({ length: images / 8 }, (_, i) => made[i % made.length]);
   const target = nodes === undefined ? model : { model, nodes };
   let layers = 0;
@@ -108,7 +109,7 @@ for (const { name, model, nodes, side, images } of networks) {
       const ratios = Object.entries(times).map(([way, seconds]) => [way, seconds / times.plain]);
       return { ...Object.fromEntries(ratios), plain: times.plain };
     },
-    { seconds: (options.seconds * partOf({ images })) / networks.reduce((sum, each) => sum + partOf(each), 0) },
+    { seconds: (options.seconds * part) / usual },
   );
   const known = Object.entries(found).map(([way, numbers]) => [way, spreadOf(numbers)]);
   rows.push({ network: name, images, layers, ...Object.fromEntries(known) });

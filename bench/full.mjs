@@ -15,8 +15,8 @@ import { busyShare } from './results.mjs';
 
 /** A program by its section, and how many seconds it takes in all on two cores, what it installs left out. */
 const parts = {
-  quick: ['bench/quick.mjs', 190],
-  writer: ['bench/writer.mjs', 190],
+  quick: ['bench/quick.mjs', 150],
+  writer: ['bench/writer.mjs', 185],
   reading: ['bench/reading.mjs', 180],
   reduce: ['bench/reduce.mjs', 85],
   eigenvalues: ['bench/eigenvalues.mjs', 110],
@@ -24,13 +24,13 @@ const parts = {
   fma: ['bench/fma.mjs', 65],
   saturation: ['bench/saturation.mjs', 680],
   scaling: ['bench/saturation-scaling.mjs', 100],
-  health: ['bench/health.mjs', 145],
-  extract: ['bench/extract.mjs', 110],
+  health: ['bench/health.mjs', 130],
+  extract: ['bench/extract.mjs', 205],
   onnx: ['bench/onnx.mjs', 75],
-  loss: ['bench/loss-window.mjs', 115],
+  loss: ['bench/loss-window.mjs', 95],
   'object-stores': ['bench/object-stores.mjs', 85],
   scale: ['bench/scale.mjs', 80],
-  serve: ['bench/serve.mjs', 125],
+  serve: ['bench/serve.mjs', 115],
   sizes: ['scripts/sizes.mjs', 20],
 };
 const options = programOptions({

@@ -10,7 +10,7 @@ import { digits, median, spreadOf, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const options = benchOptions(140, { only: { type: 'string' }, stats: { type: 'string' } });
+const options = benchOptions(125, { only: { type: 'string' }, stats: { type: 'string' } });
 const isAll = options.only === undefined && options.stats === undefined;
 const record = beginSection('health', { ...options, dry: options.dry || !isAll });
 const some = options.stats && JSON.stringify({ stats: ['saturation', ...options.stats.split(',')] });

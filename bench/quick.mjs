@@ -11,7 +11,7 @@ import { jobs } from './quick-jobs.mjs';
 import { beginSection } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const values = benchOptions(200, { against: { type: 'string' }, only: { type: 'string', default: '' } });
+const values = benchOptions(150, { against: { type: 'string' }, only: { type: 'string', default: '' } });
 const here = fileURLToPath(new URL('..', import.meta.url));
 /** Rounds at least, and how narrow an interval need be. */
 const [leastRounds, wanted] = values.quick ? [2, 0.02] : [15, 0.02];

@@ -13,7 +13,7 @@ import { median, spreadOf, untilKnown } from './peer.mjs';
 import { pythonWith } from './python.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(180);
+const options = benchOptions(175);
 const record = beginSection('writer', options);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'delve-bench-'));
