@@ -9,7 +9,7 @@ import { benchOptions } from './options.mjs';
 import { digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(100, { sizes: { type: 'string' } });
+const options = benchOptions(85, { sizes: { type: 'string' } });
 const record = beginSection('eigenvalues', { ...options, dry: options.dry || options.sizes !== undefined });
 const wasm = kernels();
 const lapack = await startLapack();

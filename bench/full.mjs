@@ -18,8 +18,8 @@ const parts = {
   quick: ['bench/quick.mjs', 150],
   writer: ['bench/writer.mjs', 185],
   reading: ['bench/reading.mjs', 180],
-  reduce: ['bench/reduce.mjs', 85],
-  eigenvalues: ['bench/eigenvalues.mjs', 110],
+  reduce: ['bench/reduce.mjs', 75],
+  eigenvalues: ['bench/eigenvalues.mjs', 95],
   moments: ['bench/moments.mjs', 45],
   fma: ['bench/fma.mjs', 65],
   saturation: ['bench/saturation.mjs', 680],
@@ -27,10 +27,10 @@ const parts = {
   health: ['bench/health.mjs', 130],
   extract: ['bench/extract.mjs', 205],
   onnx: ['bench/onnx.mjs', 75],
-  loss: ['bench/loss-window.mjs', 95],
+  loss: ['bench/loss-window.mjs', 85],
   'object-stores': ['bench/object-stores.mjs', 85],
   scale: ['bench/scale.mjs', 80],
-  serve: ['bench/serve.mjs', 115],
+  serve: ['bench/serve.mjs', 105],
   sizes: ['scripts/sizes.mjs', 20],
 };
 const options = programOptions({

@@ -14,7 +14,7 @@ import { readEvents } from '../dist/index.js';
 import { benchOptions } from './options.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(90, {
+const options = benchOptions(80, {
   also: { type: 'string', multiple: true, default: [] },
   kills: { type: 'string', default: '100' },
 });

@@ -16,7 +16,7 @@ import { spreadOf, untilKnown } from './peer.mjs';
 import { pythonWith } from './python.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(80, {
+const options = benchOptions(70, {
   runs: { type: 'string', default: '10' },
   // tensorboard-reducer keeps a random sample of 10,000 points of a scalar, and has wrong numbers of more.
   steps: { type: 'string', default: '10000' },

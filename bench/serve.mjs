@@ -13,7 +13,7 @@ import { digits, spreadOf } from './peer.mjs';
 import { pythonWith } from './python.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(100, {
+const options = benchOptions(90, {
   runs: { type: 'string', default: '1000' },
   events: { type: 'string', default: '3000000' },
 });
