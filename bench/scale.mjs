@@ -111,7 +111,7 @@ const merges = [];
 for (const features of [256, 1024]) {
   const rows = new Float32Array(2048 * features).map(() => Math.random() - 0.5);
   const accumulator = new CovarianceAccumulator(features);
-  accumulator.update(rows.slice(0, 512 * features));
+  accumulator.update(rows);
   const bytes = accumulator.toBytes();
   const of = plan({
     task: `merge ${process.pid}`,
