@@ -49,7 +49,7 @@ ${table(rows, {
       rows,
       memory,
     }) => `Every measurement is a process of its own; they take turns. Seconds are from the first call to the end of close (tfjs-node: flush);
-then up to 10,000 calls are timed one by one. Histograms are of 10,000 float32 values, pictures of 256 x 256 x 3 bytes. "Ours is" is how many
+then up to 5,000 calls are timed one by one. Histograms are of 10,000 float32 values, pictures of 256 x 256 x 3 bytes. "Ours is" is how many
 times as many events a second we write, in the same round.
 
 ${table(rows, {
@@ -410,7 +410,7 @@ ${table(estimate.rows, { ' ': (r) => r.what, '': (r) => r.follows })}`,
     command: 'npm run bench:serve',
     draw: ({
       rows,
-    }) => `The ways take turns, from the start of the program; a way that takes more than a minute is measured once. "First" is for \`serve\` a
+    }) => `The ways take turns, from the start of the program; a way that takes more than ten seconds is measured once. "First" is for \`serve\` a
 chart in the browser; for TensorBoard, whose page then has charts to draw, the first answer that lists a tag. "All" is every run read to
 its last step, for \`serve\` with all of them in the charts. Memory is the most that the program and its children had, for \`serve\` with the
 page's heap (without that of its worker).

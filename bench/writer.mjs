@@ -19,7 +19,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'delve-bench-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
-/** Events of a measurement; Python's writers, which take up to six hundred times as long, add a fifth of them. */
+/** Events of a measurement; Python's writers, which take up to six hundred times as long, add a tenth of them. */
 const jobs = { scalars: 100_000, histograms: 2000, images: 100, texts: 5000 };
 const withTorch = pythonWith(['tensorboard', 'torch', 'tensorboardX']);
 const withTensorFlow = pythonWith(['tensorflow-cpu'], 'tensorflow');
@@ -27,7 +27,7 @@ const pythons = { torch: withTorch.python, tensorboardX: withTorch.python, tenso
 const missing = { ...withTorch.missing };
 if ('tensorflow-cpu' in withTensorFlow.missing) missing.tensorflow = withTensorFlow.missing['tensorflow-cpu'];
 const writers = ['delve', 'tfjs-node', ...Object.keys(pythons)];
-const eventsOf = (job, who) => Math.max(20, (jobs[job] * (who in pythons ? 0.2 : 1)) / (options.quick ? 50 : 1));
+const eventsOf = (job, who) => Math.max(20, (jobs[job] * (who in pythons ? 0.1 : 1)) / (options.quick ? 50 : 1));
 
 /** What a measuring process prints on its last line; undefined, and the reason kept, where it cannot be measured. */
 function measure(who, job, count) {
