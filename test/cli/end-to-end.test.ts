@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -263,6 +264,18 @@ describe('for people', () => {
     const { runs } = (await (await fetch(new URL('runs.json', address))).json()) as { runs: { run: string }[] };
     expect(runs.map((each) => each.run)).toContain('torch/scalar');
     expect((await fetch(new URL('data/..%2f..%2fpage.html', address))).status).toBeGreaterThanOrEqual(400);
+    child.kill('SIGINT');
+    expect((await ended).code).toBe(0);
+  });
+
+  it('serve for other computers names an address that leads here from them, and asks for its token', async () => {
+    const { child, ended, said } = start(['serve', 'runs', '--port', '0', '--host', '0.0.0.0']);
+    await expect.poll(() => said.out, { timeout: 60_000 }).toContain('Stop');
+    const [own, others] = [...said.out.matchAll(/http:[^\s,]+/g)].map(([address]) => new URL(address));
+    expect(others.hostname).toBe(hostname().toLowerCase());
+    expect([others.port, others.search]).toEqual([own.port, own.search]);
+    expect((await fetch(own)).status).toBe(200);
+    expect((await fetch(new URL('/', own))).status).toBe(401);
     child.kill('SIGINT');
     expect((await ended).code).toBe(0);
   });

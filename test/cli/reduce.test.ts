@@ -82,6 +82,15 @@ describe('reduce', () => {
     );
   });
 
+  it('writes runs into a folder with --json, too, and tells of them', async () => {
+    const folder = await trainings();
+    const out = join(temporaryFolder(), 'reduced');
+    const { out: said, files } = await cli([folder], { out, json: true });
+    expect(JSON.parse(said)).toEqual([{ out, scalars: 2, runs: 5 }]);
+    expect(files).toEqual(new Map());
+    expect((await listRuns(out)).map(({ run }) => run)).toContain('mean/val');
+  });
+
   it('writes a table, of folders one by one', async () => {
     const folder = await trainings();
     const paths = reference.runs.map((_, seed) => join(folder, `seed${seed}`));
