@@ -75,7 +75,7 @@ Memory while ${whole(memory.events)} scalars are added, resident MB after every 
     command: 'npm run bench:reading',
     draw: ({
       rows,
-    }) => `All readers take turns, each a process of its own, from its first byte to its last. Processor seconds are those of all threads: they
+    }) => `All readers take turns, each a process of its own, from its first byte to its last; the command inspect from the loading of its first module. Processor seconds are those of all threads: they
 count where other programs run beside it. TensorBoard's data server (Rust) keeps a sample of the points of each tag and looks at checksums
 only if told to; the other readers look at all of both. Python's readers are given fewer scalars.
 
