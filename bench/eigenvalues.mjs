@@ -1,8 +1,10 @@
 // Eigenvalues of a symmetric matrix, values only and with vectors: ours (WebAssembly, TypeScript) beside LAPACK on one
 // thread and ml-matrix. Interleaved repeats, medians. Run: node bench/eigenvalues.mjs [--sizes 64,256] (after a build)
+// With --threads 1,2 instead: our eigenvalues on one thread and on two, which must have the same bits, beside LAPACK on as many.
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { kernels } from '../dist/kernels/kernels.js';
 import { typescriptKernels } from '../dist/kernels/typescript/kernels.js';
+import { ComputeThread } from '../dist/statistics/threads/thread.js';
 import { digits, median, printRow, sizesFrom, startLapack, time } from './peer.mjs';
 
 const wasm = kernels();
@@ -20,6 +22,11 @@ function covariance(d) {
   return { size: d, entries: entries.map((x) => x / (2 * d)), packed: true };
 }
 
+if (process.argv.includes('--threads')) {
+  await compareThreads();
+  lapack?.close();
+  process.exit();
+}
 console.log(`Eigenvalues, milliseconds (median). LAPACK: ${lapack?.library ?? 'not found'}, float64, one thread.\n`);
 const names = [
   'd',
@@ -69,6 +76,55 @@ for (const d of sizesFrom([64, 128, 256, 512, 1024, 2048, 4096])) {
   printRow([d, ...numbers.map(digits)]);
 }
 lapack?.close();
+
+async function compareThreads() {
+  const lapackOnTwo = await startLapack(2);
+  const second = new ComputeThread();
+  await second.ready;
+  console.log(`Eigenvalues, milliseconds (median), by threads. LAPACK: ${lapack?.library ?? 'not found'}, float64.\n`);
+  const columns = [
+    'd',
+    'ours, 1',
+    'ours, 2',
+    'ours, 1 / 2',
+    'LAPACK, 1',
+    'LAPACK, 2',
+    'LAPACK, 1 / 2',
+    'parts by the second',
+  ];
+  printRow(columns);
+  printRow(columns.map(() => '---:'));
+  for (const d of sizesFrom([512, 1024, 1536, 2048, 4096])) {
+    const matrix = covariance(d);
+    const times = { one: [], two: [], ratio: [], lapackOne: [], lapackTwo: [], parts: [] };
+    const expected = wasm.eigenvalues(matrix);
+    for (let r = 0; r < (d <= 2048 ? 7 : 3); r++) {
+      times.one.push(time(() => wasm.eigenvalues(matrix)));
+      let parts = 0;
+      let values;
+      const offer = (work) => {
+        parts = second.ask({ type: 'assist', work }).result;
+      };
+      times.two.push(
+        time(() => {
+          values = wasm.eigenvalues(matrix, offer);
+        }),
+      );
+      times.ratio.push(times.one.at(-1) / times.two.at(-1));
+      times.parts.push(await parts);
+      if (values.some((x, i) => !Object.is(x, expected[i])))
+        throw new Error(`${d}: two threads have other bits than one`);
+      if (lapack) times.lapackOne.push(...(await lapack.time('eigvalsh', d, 2 * d, 1)));
+      if (lapackOnTwo) times.lapackTwo.push(...(await lapackOnTwo.time('eigvalsh', d, 2 * d, 1)));
+    }
+    const { one, two, ratio, lapackOne, lapackTwo, parts } = times;
+    const numbers = [one, two, ratio, lapackOne, lapackTwo].map(median);
+    const lapackRatio = numbers[3] / numbers[4];
+    printRow([d, ...[...numbers, lapackRatio, median(parts)].map(digits)]);
+  }
+  second.terminate();
+  lapackOnTwo?.close();
+}
 
 function mlMatrixTime({ size, entries }) {
   const full = new Matrix(size, size);

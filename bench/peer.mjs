@@ -7,9 +7,12 @@ import { fileURLToPath } from 'node:url';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Starts bench/lapack.py with .venv-bench's Python or the system's; undefined where neither has torch or numpy. */
-export async function startLapack() {
+export async function startLapack(threads = 1) {
   const own = here('../.venv-bench/bin/python');
-  const child = spawn(existsSync(own) ? own : 'python3', [here('lapack.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = spawn(existsSync(own) ? own : 'python3', [here('lapack.py')], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, LAPACK_THREADS: String(threads) },
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const failed = new Promise((resolve) => child.on('error', () => resolve({ done: true })));
   const first = await Promise.race([lines.next(), failed]);
