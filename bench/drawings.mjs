@@ -75,9 +75,10 @@ Memory while ${whole(memory.events)} scalars are added, resident MB after every 
     command: 'npm run bench:reading',
     draw: ({
       rows,
-    }) => `All readers take turns, each a process of its own, from its first byte to its last; the command inspect from the loading of its first module. Processor seconds are those of all threads: they
-count where other programs run beside it. TensorBoard's data server (Rust) keeps a sample of the points of each tag and looks at checksums
-only if told to; the other readers look at all of both. Python's readers are given fewer scalars.
+    }) => `All readers take turns, each a process of its own, from its first byte to its last; the command inspect from the loading of its
+first module. Processor seconds are those of all threads: they count where other programs run beside it. TensorBoard's data server (Rust)
+keeps a sample of the points of each tag and looks at checksums only if told to; the other readers look at all of both. Python's readers
+are given fewer scalars.
 
 ${table(rows, {
   events: (r) => r.events,
@@ -131,6 +132,27 @@ ${table(rows, {
   'ml-matrix:': (r) => digits(r.mlMatrix?.median),
   'ml-matrix / ours:': (r) => r.mlMatrix && digits(r.mlMatrix.median / r.ours.median),
   'ours with vectors:': (r) => digits(r.vectors?.median),
+})}`,
+  },
+  threads: {
+    title: 'Kernels: eigenvalues on two threads',
+    command: 'npm run bench:threads',
+    draw: ({
+      library,
+      kernels,
+      rows,
+    }) => `Milliseconds, kernels '${kernels}'; two threads have the bits of one. LAPACK: ${library ?? 'not found'}, float64. "Parts" are those that the
+second thread did.
+
+${table(rows, {
+  'd:': (r) => r.d,
+  'ours, 1:': (r) => spread(r.one, digits),
+  'ours, 2:': (r) => spread(r.two, digits),
+  'ours, 1 / 2:': (r) => ratio(r.gain),
+  'LAPACK, 1:': (r) => spread(r.lapackOne, digits),
+  'LAPACK, 2:': (r) => spread(r.lapackTwo, digits),
+  'LAPACK, 1 / 2:': (r) => ratio(r.lapackGain),
+  'parts:': (r) => digits(r.parts.median),
 })}`,
   },
   moments: {

@@ -6,37 +6,25 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { kernels } from '../dist/kernels/kernels.js';
 import { typescriptKernels } from '../dist/kernels/typescript/kernels.js';
 import { benchOptions } from './options.mjs';
-import { digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
+import { covarianceOf, digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(85, { sizes: { type: 'string' } });
+const options = benchOptions(80, { sizes: { type: 'string' } });
 const record = beginSection('eigenvalues', { ...options, dry: options.dry || options.sizes !== undefined });
 const wasm = kernels();
 const lapack = await startLapack();
 
-/** Covariance of 2 d rows whose features have standard deviations 1 / i. */
-function covariance(d) {
-  const next = (() => {
-    let state = 1;
-    return () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
-  })();
-  const columns = Float64Array.from({ length: 2 * d * d }, (_, i) => next() / (1 + (i % d)));
-  const entries = new Float64Array((d * (d + 1)) / 2);
-  wasm.addOuterProducts(entries, columns, 2 * d, d);
-  return { size: d, entries: entries.map((x) => x / (2 * d)), packed: true };
-}
-
 // Compiled before it is timed.
 for (let r = 0; r < 20; r++) {
-  typescriptKernels.eigenvalues(covariance(48));
-  mlMatrixTime(covariance(48));
+  typescriptKernels.eigenvalues(covarianceOf(wasm, 48));
+  mlMatrixTime(covarianceOf(wasm, 48));
 }
 const sizes = sizesFrom(options.sizes, options.quick ? [64, 128] : [64, 128, 256, 512, 1024, 2048, 4096]);
 /** Larger matrices get more of the time. */
 const secondsOf = (d) => (options.seconds * d) / sizes.reduce((sum, each) => sum + each, 0);
 const rows = [];
 for (const d of sizes) {
-  const matrix = covariance(d);
+  const matrix = covarianceOf(wasm, d);
   wasm.eigenvalues(matrix);
   const once = { seconds: secondsOf(d) / 4, least: 3 };
   // What takes minutes is left out.

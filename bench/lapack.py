@@ -1,6 +1,7 @@
-"""Times LAPACK and BLAS for bench/eigenvalues.mjs and bench/moments.mjs: one thread, float64, torch or else numpy.
+"""Times LAPACK and BLAS for bench/eigenvalues.mjs and bench/moments.mjs: float64, torch or else numpy.
 
 Reads one JSON request a line ({"job", "d", "n", "repeats"}), answers with one JSON line of milliseconds.
+LAPACK_THREADS says with how many threads; one by default.
 """
 
 import json
@@ -8,13 +9,14 @@ import os
 import sys
 import time
 
+threads = os.environ.get("LAPACK_THREADS", "1")
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
+    os.environ[name] = threads
 
 try:
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(threads))
     torch.manual_seed(1)
     library = f"torch {torch.__version__}"
 except ImportError:

@@ -5,11 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { pythonWith } from './python.mjs';
 
 /** Starts bench/lapack.py on torch; undefined where torch cannot be had. */
-export async function startLapack() {
+export async function startLapack(threads = 1) {
   const { python, versions } = pythonWith(['torch', 'numpy']);
   if (versions.torch === undefined) return undefined;
   const script = fileURLToPath(new URL('./lapack.py', import.meta.url));
-  const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = spawn(python, [script], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, LAPACK_THREADS: String(threads) },
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const failed = new Promise((resolve) => child.on('error', () => resolve({ done: true })));
   const first = await Promise.race([lines.next(), failed]);
@@ -23,6 +26,16 @@ export async function startLapack() {
     },
     close: () => child.stdin.end(),
   };
+}
+
+/** Covariance of 2 d rows whose features have standard deviations 1 / i, packed. @param kernels those that sum */
+export function covarianceOf(kernels, d) {
+  let state = 1;
+  const next = () => (state = (state * 16807) % 2147483647) / 2147483647 - 0.5;
+  const columns = Float64Array.from({ length: 2 * d * d }, (_, i) => next() / (1 + (i % d)));
+  const entries = new Float64Array((d * (d + 1)) / 2);
+  kernels.addOuterProducts(entries, columns, 2 * d, d);
+  return { size: d, entries: entries.map((x) => x / (2 * d)), packed: true };
 }
 
 export function median(values) {

@@ -15,7 +15,7 @@ import { pythonWith } from './python.mjs';
 import { beginSection, versionOf } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const options = benchOptions(670, {
+const options = benchOptions(630, {
   only: { type: 'string' },
   kinds: { type: 'string' },
   node: { type: 'string' },

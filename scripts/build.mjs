@@ -213,6 +213,8 @@ function compileAssembly(file, options = []) {
     '--noAssert',
     '--enable',
     'simd',
+    '--enable',
+    'threads',
     '--runtime',
     'stub',
     '--importMemory',
@@ -224,6 +226,15 @@ function compileAssembly(file, options = []) {
   rmSync(wasm);
   return bytes;
 }
+
+/** The compiled kernels come from the host (threads/thread.ts): in the worker's script they would be in every bundle twice. */
+const kernelsFromHost = {
+  name: 'kernels-from-host',
+  load(path) {
+    if (!path.endsWith('wasm/generated/wasm.ts')) return undefined;
+    return 'export const { wasm, fused, probeBase64 } = globalThis.kernelBuilds;';
+  },
+};
 
 /** Bundles what runs in a worker thread into a string: as a file of its own it would be lost by users' bundlers. */
 async function buildWorker(entry, rooms) {
@@ -245,6 +256,7 @@ async function buildWorker(entry, rooms) {
       alias: { '#platform': join(root, 'src/platform/browser.ts') },
       conditionNames: ['import'],
     },
+    plugins: [kernelsFromHost],
   });
   const { output: chunks } = await bundle.generate({ format: 'iife', minify: true });
   await bundle.close();

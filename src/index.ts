@@ -75,6 +75,7 @@ export {
   saturationShortfall,
 } from './statistics/spectrum.js';
 export type { IntrinsicDimensionRule } from './statistics/spectrum-measures.js';
+export { type SolverThreads, solverThreads, useSolverThreads } from './statistics/threads/second-thread.js';
 export type { WeightMeasures } from './statistics/weights.js';
 export { ConsoleStore, type ConsoleStoreOptions } from './stores/console-store.js';
 export { CsvStore, type CsvStoreOptions, type FileStoreOptions } from './stores/csv-store.js';

@@ -1,5 +1,5 @@
 import type { KernelsName } from './moments.js';
-import type { NumericKernels } from './numeric-kernels.js';
+import type { NumericKernels, SharedWork } from './numeric-kernels.js';
 import { typescriptKernels } from './typescript/kernels.js';
 import { createWasmKernels } from './wasm/kernels.js';
 
@@ -39,6 +39,11 @@ export function useKernels(name: KernelsName): void {
     );
   }
   chosen = found;
+}
+
+/** Sends the thread that assists with this work away, soon. The one that has offered it goes on alone. */
+export function dismiss({ memory, meeting }: SharedWork): void {
+  Atomics.store(new Int32Array(memory.buffer), meeting / 4, 1);
 }
 
 function find(name: string): NumericKernels | undefined {

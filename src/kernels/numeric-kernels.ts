@@ -3,6 +3,19 @@ import type { Directions, Projection } from './projection.js';
 import type { SymmetricEigen, SymmetricMatrix } from './symmetric.js';
 import type { UnitSums } from './units.js';
 
+/** Work on a matrix in memory that threads share: addresses in bytes, `stride` bytes per row. It travels between threads. */
+export interface SharedWork {
+  readonly memory: WebAssembly.Memory;
+  readonly matrix: number;
+  readonly size: number;
+  readonly stride: number;
+  readonly work: number;
+  readonly meeting: number;
+}
+
+/** Learns of work when it begins; it is done when `eigenvalues` returns. */
+export type OfferWork = (work: SharedWork) => void;
+
 /**
  * The two hot loops of this package: sums over rows of samples, and eigenvalues of symmetric matrices. wasm/ and
  * typescript/ both implement them; kernels.ts chooses.
@@ -30,8 +43,18 @@ export interface NumericKernels {
    * @param labels the class of each row, below `classes`; there is one at least
    */
   sumByClass(rows: Float32Array, labels: Int32Array, classes: number): Float64Array;
-  /** Eigenvalues, descending. Throws RangeError if an entry of the lower triangle is NaN or infinite. */
-  eigenvalues(matrix: SymmetricMatrix): Float64Array;
+  /**
+   * Eigenvalues, descending. Throws RangeError if an entry of the lower triangle is NaN or infinite.
+   *
+   * @param offer is told of work that a second thread can share, where the matrix is large enough and memory can be shared
+   */
+  eigenvalues(matrix: SymmetricMatrix, offer?: OfferWork): Float64Array;
+  /**
+   * Does a part of work that another thread with the same kernels has offered, until that is done; changes no bit of it.
+   *
+   * @returns how many parts it did; 0 if it came too late
+   */
+  assist(work: SharedWork): number;
   /** Eigenvalues and eigenvectors. Throws as `eigenvalues` does. */
   eigen(matrix: SymmetricMatrix): SymmetricEigen;
 }

@@ -173,6 +173,12 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
   };
 }
 
+/** All processors but two, for the page and what it draws with; undefined unless the page is cross-origin isolated. */
+export function freeProcessors(): number | undefined {
+  const { crossOriginIsolated, navigator } = globalThis;
+  return crossOriginIsolated && navigator.hardwareConcurrency > 1 ? navigator.hardwareConcurrency - 2 : undefined;
+}
+
 /**
  * Waits until `counter[0]` is no longer `seen`; returns false after the time has passed, and at once on a page's main
  * thread, which must not wait.

@@ -1,6 +1,6 @@
 /** Node's side of `Platform`. */
 import { createRequire } from 'node:module';
-import { hostname as osHostname } from 'node:os';
+import { availableParallelism, cpus, hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import * as zlib from 'node:zlib';
 import { describe, MissingRendererError, messageOf, printableLines } from '../errors.js';
@@ -333,6 +333,25 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
     setRef: (keepsAlive) => (keepsAlive ? worker.ref() : worker.unref()),
     terminate: () => void worker.terminate(),
   };
+}
+
+/** Milliseconds of all processors since the machine started. */
+let lastTimes = { free: 0, all: 0 };
+
+/** How many processors had nothing to do since the last call, other than threads of this package, which Linux counts as nice. */
+export function freeProcessors(ownThreads = 0): number | undefined {
+  const most = availableParallelism();
+  if (most < 2) return undefined;
+  const processors = cpus();
+  const times = { free: 0, all: 0 };
+  for (const { user, nice, sys, idle, irq } of processors.map((processor) => processor.times)) {
+    times.free += idle + nice;
+    times.all += user + nice + sys + idle + irq;
+  }
+  const passed = times.all - lastTimes.all;
+  const free = passed > 0 ? (processors.length * (times.free - lastTimes.free)) / passed : 0;
+  lastTimes = times;
+  return Math.min(most, process.platform === 'linux' ? free : free + ownThreads);
 }
 
 /** Waits until `counter[0]` is no longer `seen`; returns false after the time has passed. */

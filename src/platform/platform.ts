@@ -72,6 +72,13 @@ export interface Platform {
    */
   startWorker(source: string, listener: WorkerListener): WorkerThread | undefined;
   /**
+   * How many processors had nothing to do since the last call, other than threads of this package. In a page, which does not know:
+   * all but two. Undefined where there is one processor, or threads cannot share memory.
+   *
+   * @param ownThreads how many threads of this package have computed meanwhile
+   */
+  freeProcessors(ownThreads?: number): number | undefined;
+  /**
    * Waits until `counter[0]` is no longer `seen`; returns false if this thread must not wait, or after the time (10 s by
    * default) has passed.
    */

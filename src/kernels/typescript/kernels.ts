@@ -30,6 +30,7 @@ export const typescriptKernels: NumericKernels = {
     qlEigenvalues(diagonal, offDiagonal);
     return sortDescending(diagonal, scale);
   },
+  assist: () => 0, // nothing is offered
   eigen(matrix) {
     const { square, scale } = scaledSquare(matrix);
     const { diagonal, offDiagonal, tau } = tridiagonalize(square, matrix.size);

@@ -1,3 +1,4 @@
+import type { OfferWork } from '../numeric-kernels.js';
 import type { Scratch, WasmBuild } from './memory.js';
 
 /*
@@ -9,8 +10,13 @@ import type { Scratch, WasmBuild } from './memory.js';
 /** Bytes of the work area of both stages; the band takes the place of the first stage's vectors. */
 export function bandWork({ BAND }: WasmBuild, size: number): number {
   const vectors = 11 * BAND * (size + 48);
-  const squares = 12 * BAND * BAND;
+  const squares = 24 * BAND * BAND;
   return (vectors + squares) * 8;
+}
+
+/** Bytes of the place where threads meet: see turns.as.ts. */
+export function meetingBytes({ BAND }: WasmBuild, size: number): number {
+  return 128 + 64 * Math.ceil(size / BAND);
 }
 
 /** Where a matrix and the results lie in the memory: addresses in bytes. */
@@ -22,15 +28,19 @@ interface Addresses {
   readonly diagonal: number;
   readonly offDiagonal: number;
   readonly work: number;
+  readonly meeting: number;
 }
 
 /** Reduces the matrix to a band and that to tridiagonal form, with the same eigenvalues; destroys the matrix. */
-export function tridiagonalizeByBand({ buffer, build, exports }: Scratch, at: Addresses): void {
+export function tridiagonalizeByBand(scratch: Scratch, at: Addresses, offer?: OfferWork): void {
+  const { buffer, build, exports } = scratch;
   const { BAND } = build;
   // Numbers from an entry of the band to the one below it, in the same column: a row has room for its band and a bulge left of it.
   const stride = 3 * BAND;
-  const { size, matrix, diagonal, offDiagonal, work } = at;
-  exports.reduceToBand(matrix, size, at.stride, work);
+  const { size, matrix, diagonal, offDiagonal, work, meeting } = at;
+  new Uint8Array(buffer, meeting, meetingBytes(build, size)).fill(0);
+  offer?.({ memory: scratch.memory, matrix, size, stride: at.stride, work, meeting });
+  exports.reduceToBand(matrix, size, at.stride, work, meeting);
   const memory = new Float64Array(buffer);
   // Behind the vectors that chaseBulges works with come 2 BAND rows of zeros, then the band.
   const zeros = work / 8 + 6 * BAND;

@@ -2,7 +2,7 @@ import { summedBy } from '../moments.js';
 import type { NumericKernels } from '../numeric-kernels.js';
 import { sortDescending, sortPairsDescending } from '../symmetric.js';
 import { fused, probeBase64, wasm } from './generated/wasm.js';
-import { moduleOf, Scratch } from './memory.js';
+import { exportsOf, moduleOf, Scratch } from './memory.js';
 import { BLOCK_ROWS, MomentsBlock } from './moments.js';
 import { project } from './project.js';
 import { Solver } from './solver.js';
@@ -20,7 +20,13 @@ const BAND_FROM = 1792;
  */
 export function createWasmKernels(name: 'wasm' | 'wasm-fma', bandFrom = BAND_FROM): NumericKernels {
   if (name === 'wasm-fma' && !fuses()) throw new Error('relaxed SIMD is missing, or rounds twice');
-  const scratch = new Scratch(name === 'wasm' ? wasm : fused);
+  const build = name === 'wasm' ? wasm : fused;
+  const scratch = new Scratch(build);
+  let sharedModule: WebAssembly.Module | undefined;
+  const moduleForShared = () => {
+    sharedModule ??= moduleOf(build.base64, true);
+    return sharedModule;
+  };
   return {
     name,
     addRows: (moments, rows, first, count, float32Products) => {
@@ -50,12 +56,18 @@ export function createWasmKernels(name: 'wasm' | 'wasm-fma', bandFrom = BAND_FRO
     project: (rows, count, on) => project(scratch, rows, count, on),
     addUnits: (sums, rows, count) => addUnits(scratch, sums, rows, count),
     sumByClass: (rows, labels, classes) => sumByClass(scratch, rows, labels, classes),
-    eigenvalues: (matrix) => {
-      const solver = new Solver(scratch, matrix, matrix.size >= bandFrom ? 'valuesByBand' : 'values');
+    eigenvalues: (matrix, offer) => {
+      const byBand = matrix.size >= bandFrom;
+      const isOffered = byBand && offer !== undefined && typeof SharedArrayBuffer === 'function';
+      // Memory of its own for each matrix: a thread that is late finds what it was told of.
+      const used = isOffered ? new Scratch(build, moduleForShared()) : scratch;
+      const solver = new Solver(used, matrix, byBand ? 'valuesByBand' : 'values', isOffered ? offer : undefined);
       const diagonal = solver.values();
       scratch.release();
       return sortDescending(diagonal, solver.scale);
     },
+    assist: ({ memory, matrix, size, stride, work, meeting }) =>
+      exportsOf(moduleForShared(), memory).assist(matrix, size, stride, work, meeting),
     eigen: (matrix) => {
       const solver = new Solver(scratch, matrix, 'vectors');
       const { diagonal, vectors } = solver.valuesAndVectors();

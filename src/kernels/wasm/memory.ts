@@ -33,7 +33,8 @@ export interface WasmExports {
     tau: number,
     work: number,
   ): void;
-  reduceToBand(matrix: number, size: number, stride: number, work: number): void;
+  reduceToBand(matrix: number, size: number, stride: number, work: number, meeting: number): void;
+  assist(matrix: number, size: number, stride: number, work: number, meeting: number): number;
   chaseBulges(band: number, size: number, stride: number, diagonal: number, offDiagonal: number, work: number): void;
   reflectorRows(matrix: number, size: number, stride: number, tau: number, rows: number): void;
   ql(
@@ -54,29 +55,42 @@ const KEPT_BYTES = 64 << 20;
 /** A build of the kernels: the module, and what the host must know of it (constants.as.ts). */
 export type WasmBuild = typeof wasm;
 
-/** The module of a build. */
-export function moduleOf(base64: string): WebAssembly.Module {
-  return new WebAssembly.Module(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+/** The import of a memory as the builds declare it, and of one that threads share, of 65536 pages at most. */
+const ownMemory = '\x02\x0f\x01\x03env\x06memory\x02\x00\x00';
+const sharedMemory = '\x02\x12\x01\x03env\x06memory\x02\x03\x00\x80\x80\x04';
+
+/** The module of a build, for a memory of its own or, by the same code, for one that threads share. */
+export function moduleOf(base64: string, isShared = false): WebAssembly.Module {
+  const code = isShared ? atob(base64).replace(ownMemory, sharedMemory) : atob(base64);
+  return new WebAssembly.Module(Uint8Array.from(code, (c) => c.charCodeAt(0)));
+}
+
+/** The functions of a module, which work in this memory. */
+export function exportsOf(module: WebAssembly.Module, memory: WebAssembly.Memory): WasmExports {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmExports;
 }
 
 /** A module and its memory, which each call uses afresh. */
 export class Scratch {
   readonly build: WasmBuild;
   readonly #module: WebAssembly.Module;
+  readonly #isShared: boolean;
   #memory!: WebAssembly.Memory;
   /** The module's functions, which work in this memory; `reserve` may replace them. */
   exports!: WasmExports;
 
-  constructor(build: WasmBuild) {
+  /** @param sharedModule for a memory that threads share: the build's module for such */
+  constructor(build: WasmBuild, sharedModule?: WebAssembly.Module) {
     this.build = build;
-    this.#module = moduleOf(build.base64);
+    this.#isShared = sharedModule !== undefined;
+    this.#module = sharedModule ?? moduleOf(build.base64);
     this.#instantiate(PAGE_BYTES);
   }
 
   #instantiate(bytes: number): void {
-    this.#memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES) });
-    const instance = new WebAssembly.Instance(this.#module, { env: { memory: this.#memory } });
-    this.exports = instance.exports as unknown as WasmExports;
+    const initial = Math.ceil(bytes / PAGE_BYTES);
+    this.#memory = new WebAssembly.Memory(this.#isShared ? { initial, maximum: initial, shared: true } : { initial });
+    this.exports = exportsOf(this.#module, this.#memory);
   }
 
   /**
@@ -92,6 +106,11 @@ export class Scratch {
   }
 
   /** The memory as it is now; `reserve` may replace it. */
+  get memory(): WebAssembly.Memory {
+    return this.#memory;
+  }
+
+  /** What the memory holds now. */
   get buffer(): ArrayBuffer {
     return this.#memory.buffer;
   }

@@ -1,5 +1,6 @@
+import type { OfferWork } from '../numeric-kernels.js';
 import { largestEntry, rowStart, type SymmetricMatrix, scaleFor } from '../symmetric.js';
-import { bandWork, tridiagonalizeByBand } from './band.js';
+import { bandWork, meetingBytes, tridiagonalizeByBand } from './band.js';
 import { Layout, type Scratch } from './memory.js';
 
 /** A symmetric matrix in the module's memory, scaled to a harmless magnitude and reduced to tridiagonal form. */
@@ -10,12 +11,20 @@ export class Solver {
   readonly #size: number;
   readonly #stride: number;
   readonly #at: Record<
-    'diagonal' | 'offDiagonal' | 'tau' | 'work' | 'matrix' | 'vectors' | 'ranges' | 'rotations',
+    'diagonal' | 'offDiagonal' | 'tau' | 'work' | 'meeting' | 'matrix' | 'vectors' | 'ranges' | 'rotations',
     number
   >;
 
-  /** @param aim What is to be found. 'valuesByBand' reduces in two stages, which is faster beyond the size of the cache. */
-  constructor(scratch: Scratch, matrix: SymmetricMatrix, aim: 'values' | 'valuesByBand' | 'vectors') {
+  /**
+   * @param aim What is to be found. 'valuesByBand' reduces in two stages, which is faster beyond the size of the cache.
+   * @param offer for 'valuesByBand' in shared memory: see NumericKernels.eigenvalues
+   */
+  constructor(
+    scratch: Scratch,
+    matrix: SymmetricMatrix,
+    aim: 'values' | 'valuesByBand' | 'vectors',
+    offer?: OfferWork,
+  ) {
     const byBand = aim === 'valuesByBand';
     const { size, entries } = matrix;
     this.scale = scaleFor(largestEntry(matrix));
@@ -27,12 +36,13 @@ export class Solver {
     const offDiagonal = layout.take(size * 8);
     const tau = layout.take(size * 8);
     const work = layout.take(byBand ? bandWork(scratch.build, size) : 4 * (size + 8) * 8);
+    const meeting = layout.take(byBand ? meetingBytes(scratch.build, size) : 0);
     const at = layout.take(size * this.#stride);
     const sweeps = aim === 'vectors' ? scratch.build.COLLECTED_SWEEPS : 0;
     const vectors = layout.take(sweeps > 0 ? (size + 3) * this.#stride : 0);
     const ranges = layout.take(sweeps * 2 * 8);
     const rotations = layout.take(sweeps * 2 * 8 * size);
-    this.#at = { diagonal, offDiagonal, tau, work, matrix: at, vectors, ranges, rotations };
+    this.#at = { diagonal, offDiagonal, tau, work, meeting, matrix: at, vectors, ranges, rotations };
     const memory = new Float64Array(scratch.reserve(layout.bytes));
     for (let i = 0; i < size; i++) {
       const start = rowStart(matrix, i);
@@ -42,7 +52,7 @@ export class Solver {
     }
     memory[offDiagonal / 8 + size - 1] = 0;
     const { exports } = scratch;
-    if (byBand) tridiagonalizeByBand(scratch, { size, stride: this.#stride, ...this.#at });
+    if (byBand) tridiagonalizeByBand(scratch, { size, stride: this.#stride, ...this.#at }, offer);
     else exports.tridiagonalize(at, size, this.#stride, diagonal, offDiagonal, tau, work);
   }
 

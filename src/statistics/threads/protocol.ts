@@ -1,4 +1,5 @@
 import type { KernelsName } from '../../kernels/moments.js';
+import type { SharedWork } from '../../kernels/numeric-kernels.js';
 import type { AccumulatorOptions, AccumulatorState } from '../accumulator-state.js';
 import type { Solved, SolveOptions, SolveRequest } from './solve.js';
 
@@ -32,8 +33,10 @@ export interface Segment {
 export type ToWorker =
   /** Compute with the host's kernels; sent before anything else. */
   | { type: 'kernels'; name: KernelsName }
-  /** Question: solve a matrix or an accumulator that travels with the message. */
-  | { type: 'solve'; id: number; request: SolveRequest }
+  /** Question: solve a matrix or an accumulator that travels with the message. `mayOffer`: others may help. */
+  | { type: 'solve'; id: number; request: SolveRequest; mayOffer: boolean }
+  /** Question: help with work that another worker has offered. Answered when that is done: in how many parts. */
+  | { type: 'assist'; id: number; work: SharedWork }
   /** From now on there is a ring, and accumulators with these options. */
   | { type: 'ring'; rows: SharedArrayBuffer; counters: SharedArrayBuffer; options: AccumulatorOptions }
   /** Add these segments of the ring to the accumulators they name, each of which the first segment makes. */
@@ -60,12 +63,16 @@ export type Command = Exclude<ToWorker, Question>;
 export interface Answer {
   type: 'answer';
   id: number;
-  result?: Solved | AccumulatorState;
+  result?: Solved | AccumulatorState | number;
   error?: { name: string; message: string };
 }
 
 /** What a worker sends. */
-export type FromWorker = { type: 'ready' } | Answer;
+export type FromWorker =
+  | { type: 'ready' }
+  /** Another thread can help with this; the answer to the question that is being solved says that it is done. */
+  | { type: 'offer'; work: SharedWork }
+  | Answer;
 
 /** The buffers in a result or a state, for a message that hands them over instead of copying them. */
 export function buffersOf(value: object): ArrayBuffer[] {

@@ -1,4 +1,5 @@
 import { kernels } from '../../kernels/kernels.js';
+import type { OfferWork } from '../../kernels/numeric-kernels.js';
 import type { SymmetricMatrix } from '../../kernels/symmetric.js';
 import type { AccumulatorState, Precision } from '../accumulator-state.js';
 import { classMeansOf } from '../class-sums.js';
@@ -96,7 +97,11 @@ export interface Solved {
 }
 
 /** Computes the eigenvalues of an accumulator's rows, and what `options` ask for. An accumulator without rows is no error. */
-export function solveAccumulator(accumulator: CovarianceAccumulator, options: SolveOptions = {}): Solved {
+export function solveAccumulator(
+  accumulator: CovarianceAccumulator,
+  options: SolveOptions = {},
+  offer?: OfferWork,
+): Solved {
   const { features, count, rejected } = accumulator;
   const solved: Solved = { features, count, rejected, eigenvalues: new Float64Array(0), noise: 0 };
   solved.units = accumulator.unitMeasures();
@@ -110,14 +115,14 @@ export function solveAccumulator(accumulator: CovarianceAccumulator, options: So
     solved.eigenvalues = covarianceValues(values, features, count, largestMean);
     solved.vectors = vectors.slice(0, wanted * features);
   } else {
-    const values = kernels().eigenvalues(accumulator.spectralMatrix());
+    const values = kernels().eigenvalues(accumulator.spectralMatrix(), offer);
     solved.eigenvalues = covarianceValues(values, features, count, largestMean);
   }
   solved.noise = noiseOf(solved.eigenvalues, accumulator.precision, means);
   if (options.independence !== undefined) solved.corrected = correctedOf(solved, options.independence);
   if (options.covariance) solved.covariance = accumulator.covariance();
   if (options.mean) solved.mean = accumulator.mean();
-  if (options.singularValues) solved.singularValues = singularValuesOf(accumulator);
+  if (options.singularValues) solved.singularValues = singularValuesOf(accumulator, offer);
   if (options.twoNN && options.sample) solved.twoNN = twoNNOf(options.sample, features);
   if (options.collapse) solved.collapse = solvedCollapse(accumulator, options.predicted);
   return solved;
@@ -149,9 +154,9 @@ function correctedOf({ eigenvalues, noise, count }: Solved, independence: number
 }
 
 /** The singular values of an accumulator's rows: the roots of the eigenvalues of their products about zero. */
-function singularValuesOf(accumulator: CovarianceAccumulator): Float64Array {
+function singularValuesOf(accumulator: CovarianceAccumulator, offer?: OfferWork): Float64Array {
   const { features, count, precision } = accumulator;
-  const squares = kernels().eigenvalues(accumulator.spectralMatrix('zero'));
+  const squares = kernels().eigenvalues(accumulator.spectralMatrix('zero'), offer);
   // The rows' own precision does not matter: what it leaves in a direction without variance is a part of the rows as they are.
   const noise = noiseOf(squares, precision === 'float32 products' ? precision : 'float64');
   return Float64Array.from(squares.subarray(0, Math.min(count, features)), (x) => (x > noise ? Math.sqrt(x) : 0));
@@ -209,11 +214,15 @@ export function solvingMillis(request: SolveRequest): number {
   return (hasVectors ? 6e-7 * state.features ** 3 : values) + (options.singularValues ? values : 0) + neighbors;
 }
 
-/** Does a piece of work on the calling thread. The result of a matrix has a count and a rejected of 0. */
-export function solveRequest(request: SolveRequest): Solved {
+/**
+ * Does a piece of work on the calling thread. The result of a matrix has a count and a rejected of 0.
+ *
+ * @param offer is told of work with which a second thread can help: see NumericKernels.eigenvalues
+ */
+export function solveRequest(request: SolveRequest, offer?: OfferWork): Solved {
   if ('matrix' in request) {
-    const eigenvalues = kernels().eigenvalues(request.matrix);
+    const eigenvalues = kernels().eigenvalues(request.matrix, offer);
     return { features: eigenvalues.length, count: 0, rejected: 0, eigenvalues, noise: noiseOf(eigenvalues) };
   }
-  return solveAccumulator(CovarianceAccumulator.fromState(request.state), request.options);
+  return solveAccumulator(CovarianceAccumulator.fromState(request.state), request.options, offer);
 }

@@ -1,6 +1,7 @@
 import { unref } from '#platform';
 import type { CovarianceAccumulator } from '../covariance.js';
 import { buffersOf } from './protocol.js';
+import { SecondThread } from './second-thread.js';
 import { type Solved, type SolveOptions, type SolveRequest, solveRequest, solvingMillis } from './solve.js';
 import { type Computation, ComputeThread, computed, NoThreadError, NotInTimeError } from './thread.js';
 
@@ -18,6 +19,7 @@ const IDLE_MILLISECONDS = 10_000;
  */
 class SharedSolver {
   #thread: ComputeThread | undefined;
+  readonly #second = new SecondThread(() => this.#thread?.terminate());
   #openRequests = 0;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   #withoutThreads = false;
@@ -48,12 +50,13 @@ class SharedSolver {
 
   async #ask(request: SolveRequest, copies: boolean, onAsked: (computation: Computation<Solved>) => void) {
     clearTimeout(this.#idleTimer);
-    this.#thread ??= new ComputeThread();
+    this.#thread ??= new ComputeThread((work) => this.#second.offer(work));
     const thread = this.#thread;
     this.#openRequests++;
     try {
       await thread.ready;
-      const asked = thread.ask({ type: 'solve', request }, copies ? [] : buffersOf(request)) as Computation<Solved>;
+      const question = { type: 'solve', request, mayOffer: mayBeLarge(request) && this.#second.begin() } as const;
+      const asked = thread.ask(question, copies ? [] : buffersOf(request)) as Computation<Solved>;
       onAsked(asked);
       return await asked.result;
     } catch (error) {
@@ -62,7 +65,11 @@ class SharedSolver {
       return solveRequest(request);
     } finally {
       this.#openRequests--;
-      if (thread.failure && this.#thread === thread) this.#thread = undefined;
+      this.#second.end();
+      if (thread.failure && this.#thread === thread) {
+        this.#thread = undefined;
+        this.#second.close();
+      }
       if (this.#openRequests === 0) this.#endWhenIdle();
     }
   }
@@ -72,9 +79,15 @@ class SharedSolver {
     this.#idleTimer = setTimeout(() => {
       this.#thread?.terminate();
       this.#thread = undefined;
+      this.#second.close();
     }, IDLE_MILLISECONDS);
     unref(this.#idleTimer);
   }
+}
+
+/** Whether a second thread might help: asking what the processors do takes longer than a small spectrum. */
+function mayBeLarge(request: SolveRequest): boolean {
+  return solvingMillis(request) >= 500;
 }
 
 /** The solver of this program. */

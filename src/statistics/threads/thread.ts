@@ -1,5 +1,7 @@
 import { startWorker } from '#platform';
 import { kernelsName } from '../../kernels/kernels.js';
+import type { SharedWork } from '../../kernels/numeric-kernels.js';
+import { fused, probeBase64, wasm } from '../../kernels/wasm/generated/wasm.js';
 import type { WorkerThread } from '../../platform/platform.js';
 import type { AccumulatorState } from '../accumulator-state.js';
 import { workerSource } from './generated/worker-source.js';
@@ -15,7 +17,9 @@ type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 /** What a question is answered with; undefined if it names nothing that is known. */
 type ResultOf<Q extends { type: string }> = Q extends { type: 'takeNamed' }
   ? AccumulatorState | undefined
-  : Solved | undefined;
+  : Q extends { type: 'assist' }
+    ? number
+    : Solved | undefined;
 
 /** Something that another thread computes, for one who can await it and for one who cannot. */
 export interface Computation<T> {
@@ -93,21 +97,24 @@ export class ComputeThread {
   #failure: Error | undefined;
   #isReady = false;
 
-  constructor() {
+  /** @param onOffer learns of work of a question with which another thread can help */
+  constructor(onOffer?: (work: SharedWork) => void) {
     let resolve!: () => void;
     let reject!: (error: Error) => void;
     this.ready = new Promise((...both) => {
       [resolve, reject] = both;
     });
     this.ready.catch(() => {}); // Whoever awaits it sees the error; that nobody does is fine.
-    this.#worker = startWorker(workerSource, {
+    const kernelBuilds = JSON.stringify({ wasm, fused, probeBase64 });
+    this.#worker = startWorker(`globalThis.kernelBuilds=${kernelBuilds};${workerSource}`, {
       onMessage: (message) => {
         const received = message as FromWorker;
         if (received.type === 'ready') {
           this.#isReady = true;
           this.#updateRef();
           resolve();
-        } else this.#settle(received);
+        } else if (received.type === 'offer') onOffer?.(received.work);
+        else this.#settle(received);
       },
       onError: (error) => {
         reject(new NoThreadError(`the worker thread did not start: ${error.message}`, { cause: error }));

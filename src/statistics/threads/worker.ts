@@ -1,7 +1,9 @@
-import { useKernels } from '../../kernels/kernels.js';
+import { kernels, useKernels } from '../../kernels/kernels.js';
+import type { SharedWork } from '../../kernels/numeric-kernels.js';
 import type { AccumulatorOptions, AccumulatorState } from '../accumulator-state.js';
 import { CovarianceAccumulator } from '../covariance.js';
 import {
+  type Answer,
   buffersOf,
   type FromWorker,
   IS_RUNNING,
@@ -99,16 +101,31 @@ function save({ name, into, length }: Extract<ToWorker, { type: 'save' }>): void
 function answer(question: Question): void {
   const { id } = question;
   try {
-    const result = question.type === 'solve' ? solveRequest(question.request) : ofNamed(question);
-    scope.postMessage({ type: 'answer', id, result }, result ? buffersOf(result) : []);
+    const result = resultOf(question);
+    scope.postMessage({ type: 'answer', id, result }, typeof result === 'object' ? buffersOf(result) : []);
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
     scope.postMessage({ type: 'answer', id, error: { name, message } }, []);
   }
 }
 
+function offer(work: SharedWork): void {
+  scope.postMessage({ type: 'offer', work }, []);
+}
+
+function resultOf(question: Question): Answer['result'] {
+  switch (question.type) {
+    case 'solve':
+      return solveRequest(question.request, question.mayOffer ? offer : undefined);
+    case 'assist':
+      return kernels().assist(question.work);
+    default:
+      return ofNamed(question);
+  }
+}
+
 /** What is asked of the accumulator of a name; its failure, if it had one. */
-function ofNamed(question: Exclude<Question, { type: 'solve' }>): Solved | AccumulatorState | undefined {
+function ofNamed(question: Exclude<Question, { type: 'solve' | 'assist' }>): Solved | AccumulatorState | undefined {
   const { name, reset } = question;
   const accumulator = accumulators.get(name);
   const failure = failures.get(name);

@@ -2,8 +2,9 @@
 // symmetric band reduction"). Row by row, every reflector costs a pass over the whole matrix; here one pass serves BAND
 // reflectors at once, by products of blocks. Bands become tridiagonal in bulge-chasing.as.ts.
 import { makeReflector } from './reflector.as';
-import { addTileProduct, HEIGHT, SPREAD_ROW, spreadPair } from './tile-product.as';
+import { addTileProduct, HEIGHT, leaveProductsAt, SPREAD_ROW, spreadPair } from './tile-product.as';
 import { reflectFour } from './tridiagonal.as';
+import { awaitDone, awaitPass, beginPass, endPasses, join, meetAt, setDone, takeRow } from './turns.as';
 import { addScaled, dot, get, set } from './vector.as';
 
 /** Couplings that are left on either side of the diagonal; also the rows of a panel and of a block: a multiple of HEIGHT and of 4. */
@@ -32,6 +33,8 @@ let vSpread: usize = 0;
 let packed: usize = 0;
 /** BAND x BAND matrices; the first is room for an operand of addProduct, twice as large when spread. */
 let small: usize = 0;
+/** What a thread works with in a pass: a spread operand of 2 BAND columns, and a block behind it. */
+let tiles: usize = 0;
 
 /** BAND columns, HEIGHT and HEIGHT: left operand of addProduct, of 2 ROW bytes per row. */
 function spreadBlock(from: usize, step: usize, count: i32, to: usize): void {
@@ -68,11 +71,7 @@ function transpose(from: usize, fromStep: usize, to: usize, toStep: usize, rows:
   }
 }
 
-/**
- * Reduces the lower triangle of `matrix` to its diagonal and the BAND couplings left of it. Right of the diagonal is
- * scratch. work: 11 BAND vectors of size + 48 numbers and 12 BAND x BAND matrices.
- */
-export function reduceToBand(matrix: usize, size: i32, stride: usize, work: usize): void {
+function layOut(size: i32, work: usize): void {
   length = <usize>((size + BAND - 1) / BAND) * ROW + 64;
   const vectors = <usize>BAND * length;
   vs = work;
@@ -83,14 +82,47 @@ export function reduceToBand(matrix: usize, size: i32, stride: usize, work: usiz
   vSpread = yRows + vectors;
   packed = vSpread + 2 * vectors;
   small = packed + 4 * vectors;
-  let n = size;
+  tiles = small + 12 * SQUARE;
+}
+
+/**
+ * Reduces the lower triangle of `matrix` to its diagonal and the BAND couplings left of it. Right of the diagonal is
+ * scratch. work: 11 BAND vectors of size + 48 numbers and 24 BAND x BAND matrices. meeting: see turns.as.ts, a row per BAND.
+ */
+export function reduceToBand(matrix: usize, size: i32, stride: usize, work: usize, meeting: usize): void {
+  layOut(size, work);
+  meetAt(meeting);
+  let n = size, pass = 0;
   for (; n > BAND; n -= BAND) {
     const rest = n - BAND;
-    reducePanel(matrix + <usize>rest * stride, rest, stride, n < size);
-    passBlocks(matrix, rest, stride, n < size);
+    reducePanel(matrix + <usize>rest * stride, rest, stride, pass > 0);
+    beginPass(++pass);
+    passRows(matrix, rest, stride, pass);
+    const rows = rowsOf(rest);
+    awaitDone(pass, rows - 1, rows);
     finishUpdate(rest);
   }
-  if (n < size) passBlocks(matrix, n, stride, true);
+  endPasses();
+  if (pass > 0) passRow(matrix, n, stride, pass + 1, 0);
+}
+
+/** Takes rows of blocks of a reduceToBand that another thread is in, until that is done. Returns how many it took. */
+export function assist(matrix: usize, size: i32, stride: usize, work: usize, meeting: usize): i32 {
+  layOut(size, work);
+  tiles += 6 * SQUARE;
+  leaveProductsAt(tiles + 6 * SQUARE - 64 * HEIGHT);
+  join(meeting);
+  let taken = 0;
+  for (let pass = awaitPass(0); pass > 0; pass = awaitPass(pass)) {
+    taken += passRows(matrix, size - pass * BAND, stride, pass);
+  }
+  return taken;
+}
+
+// @ts-ignore: decorator
+@inline
+function rowsOf(rest: i32): i32 {
+  return (rest + BAND - 1) / BAND;
 }
 
 /** A panel of BAND rows gets the update that is `pending` and reflectors, which leave `rest` - k numbers in row k from below. */
@@ -120,30 +152,42 @@ function reducePanel(panel: usize, rest: i32, stride: usize, pending: bool): voi
 }
 
 /**
- * One pass over the leading `rest` rows: the update that is `pending`, A += V W^T + W V^T, and Y = A V for the next. A
- * block left of the diagonal stands for the one above it too.
+ * One pass over the leading `rest` rows: the update that is pending, A += V W^T + W V^T, and Y = A V for the next. The first
+ * pass has no update yet. Threads take the rows of blocks in turns; returns how many this one took.
  */
-function passBlocks(matrix: usize, rest: i32, stride: usize, pending: bool): void {
-  const left = small, buffer = small + 4 * SQUARE;
-  for (let i = 0; i < rest; i += BAND) {
-    const rows = min<i32>(BAND, rest - i);
-    if (pending) spreadBlock(packed + <usize>i * PACKED_ROW, BLOCK_ROW, 2 * BAND, left);
-    for (let j = 0; j <= i; j += BAND) {
-      const columns = min<i32>(BAND, rest - j);
-      const block = matrix + <usize>i * stride + (<usize>j << 3);
-      if (pending) {
-        const right = packed + <usize>j * PACKED_ROW + <usize>BAND * BLOCK_ROW;
-        addProduct(left, right, BLOCK_ROW, 2 * BAND, rows, columns, block, stride);
-      }
-      if (i == j) {
-        transpose(block, stride, block, stride, rows, columns, true);
-      } else {
-        transpose(block, stride, buffer, BLOCK_ROW, rows, columns, false);
-        const v = vSpread + <usize>j * (2 * ROW);
-        addProduct(v, buffer, BLOCK_ROW, BAND, BAND, rows, ys + (<usize>i << 3), length);
-      }
-      addProduct(vSpread + <usize>i * (2 * ROW), block, stride, rows, BAND, columns, ys + (<usize>j << 3), length);
+function passRows(matrix: usize, rest: i32, stride: usize, pass: i32): i32 {
+  const rows = rowsOf(rest);
+  let taken = 0;
+  for (let row = takeRow(pass, rows); row >= 0; row = takeRow(pass, rows), taken++) {
+    passRow(matrix, rest, stride, pass, row);
+  }
+  return taken;
+}
+
+/** A row of blocks up to the diagonal. A block left of it stands for the one above it too, and adds to Y in both places. */
+function passRow(matrix: usize, rest: i32, stride: usize, pass: i32, row: i32): void {
+  const left = tiles, buffer = tiles + 4 * SQUARE;
+  const i = row * BAND, rows = min<i32>(BAND, rest - i);
+  const pending = pass > 1;
+  if (pending) spreadBlock(packed + <usize>i * PACKED_ROW, BLOCK_ROW, 2 * BAND, left);
+  let ahead = row == 0 ? 1 : 0;
+  for (let column = 0; column <= row; column++) {
+    if (ahead <= column && ahead < row) ahead = awaitDone(pass, row - 1, min<i32>(column + 1, row));
+    const j = column * BAND, columns = min<i32>(BAND, rest - j);
+    const block = matrix + <usize>i * stride + (<usize>j << 3);
+    if (pending) {
+      const right = packed + <usize>j * PACKED_ROW + <usize>BAND * BLOCK_ROW;
+      addProduct(left, right, BLOCK_ROW, 2 * BAND, rows, columns, block, stride);
     }
+    if (column == row) {
+      transpose(block, stride, block, stride, rows, columns, true);
+    } else {
+      transpose(block, stride, buffer, BLOCK_ROW, rows, columns, false);
+      const v = vSpread + <usize>j * (2 * ROW);
+      addProduct(v, buffer, BLOCK_ROW, BAND, BAND, rows, ys + (<usize>i << 3), length);
+    }
+    addProduct(vSpread + <usize>i * (2 * ROW), block, stride, rows, BAND, columns, ys + (<usize>j << 3), length);
+    setDone(pass, row, column + 1);
   }
 }
 

@@ -7,5 +7,5 @@ export { addInnerProducts, centerBlock } from './project.as';
 export { addByClass, addUnits } from './units.as';
 export { tridiagonalize, reflectorRows } from './tridiagonal.as';
 export { ql } from './ql.as';
-export { reduceToBand } from './band-reduction.as';
+export { assist, reduceToBand } from './band-reduction.as';
 export { chaseBulges } from './bulge-chasing.as';

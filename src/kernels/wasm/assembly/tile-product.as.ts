@@ -15,6 +15,8 @@ export const SPREAD_ROW: usize = <usize>HEIGHT << 4;
 const LEFT_ROW_FLOAT32: usize = HEIGHT == 4 ? 32 : SPREAD_ROW;
 /** Where the products are left: 6 x 8 float64 at most. The host keeps the memory free up to SPREAD_END. */
 export const PRODUCT: usize = 64;
+/** Where multiplyTiles leaves them: PRODUCT, or elsewhere for a second thread in the same memory. */
+let product: usize = PRODUCT;
 /** One block's float32 sums: 6 x 8. */
 const PART: usize = PRODUCT + 6 * 8 * 8;
 /** Room for the left operand of the moments. */
@@ -43,8 +45,13 @@ export function spreadPairFloat32(from: usize, step: usize, count: i32, to: usiz
   }
 }
 
+/** Leaves products elsewhere from now on: 6 x 8 float64 at most. */
+export function leaveProductsAt(at: usize): void {
+  product = at;
+}
+
 /**
- * PRODUCT[q][c] = sum over the rows of left[q] right[c], for four c and HEIGHT q; left as spreadPair left it. That all sums are
+ * product[q][c] = sum over the rows of left[q] right[c], for four c and HEIGHT q; left as spreadPair left it. That all sums are
  * stored right behind the loop, in their order, is what lets V8 keep them in registers.
  */
 export function multiplyTiles(left: usize, right: usize, rightStep: usize, count: i32): void {
@@ -73,9 +80,10 @@ export function multiplyTiles(left: usize, right: usize, rightStep: usize, count
     c50 = multiplyAdd(c50, a, b0);
     c51 = multiplyAdd(c51, a, b1);
   }
-  storeFour(PRODUCT, c00, c01, c10, c11);
-  storeFour(PRODUCT + 64, c20, c21, c30, c31);
-  if (HEIGHT > 4) storeFour(PRODUCT + 128, c40, c41, c50, c51);
+  const at = product;
+  storeFour(at, c00, c01, c10, c11);
+  storeFour(at + 64, c20, c21, c30, c31);
+  if (HEIGHT > 4) storeFour(at + 128, c40, c41, c50, c51);
 }
 
 /** out[q][c] += what multiplyTiles would leave, for `height` q, HEIGHT at most. */
@@ -83,8 +91,8 @@ export function addTileProduct(
   left: usize, right: usize, rightStep: usize, count: i32, out: usize, outStep: usize, height: i32,
 ): void {
   multiplyTiles(left, right, rightStep, count);
-  const end = PRODUCT + (<usize>min<i32>(height, HEIGHT) << 5);
-  for (let from = PRODUCT; from < end; from += 32, out += outStep) {
+  const end = product + (<usize>min<i32>(height, HEIGHT) << 5);
+  for (let from = product; from < end; from += 32, out += outStep) {
     v128.store(out, f64x2.add(v128.load(out), v128.load(from)));
     v128.store(out, f64x2.add(v128.load(out, 16), v128.load(from, 16)), 16);
   }
