@@ -359,11 +359,11 @@ describe('for people', () => {
     ]);
     const codes = [bash, help, unknown, none, nowhere, option, far].map(({ code }) => code);
     expect(codes).toEqual([0, 0, 2, 2, 2, 2, 2]);
-    expect(option.err).toContain("Unknown option '--jso'; did you mean --json?");
+    expect(option.err).toContain("Unknown option '--jso'; did you mean '--json'?");
     expect(far.err).toContain("Unknown option '--quite-another'; delve-tensorboard <command> --help lists the options");
     expect(bash.out).toContain('inspect');
     expect(help.out).toContain('Examples:\n  delve-tensorboard export');
-    expect(unknown.err).toContain('did you mean inspect?');
+    expect(unknown.err).toContain("; did you mean 'inspect'?");
     expect(nowhere.err).toContain('there is no file or folder "nowhere"');
   });
 
@@ -390,5 +390,37 @@ describe('for people', () => {
       if (!elsewhere.includes(name))
         expect(text, name).toMatch(new RegExp(`(run|start)\\(\\['${name}'|^ {4}\\['${name}'`, 'm'));
     }
+  });
+});
+
+describe('what is loaded', () => {
+  /** The package's modules that a command loads, by their folders and files below dist/. */
+  async function loadedBy(args: readonly string[]): Promise<string[]> {
+    const coverage = temporaryFolder();
+    const { code, err } = await run(args, '', { NODE_V8_COVERAGE: coverage });
+    expect(code, err).toBe(0);
+    const urls = readdirSync(coverage).flatMap((name) => {
+      const { result } = JSON.parse(readFileSync(join(coverage, name), 'utf8')) as { result: { url: string }[] };
+      return result.map(({ url }) => url);
+    });
+    return urls.flatMap((url) => /\/dist\/(.*)\.js$/.exec(url)?.[1] ?? []);
+  }
+
+  it('is what the command does, and nothing of other commands', async () => {
+    const version = await loadedBy(['--version']);
+    expect(version).toContain('cli/main');
+    expect(version.filter((module) => !/^(cli|errors|platform)\b/.test(module))).toEqual([]);
+    const reduced = await loadedBy([
+      'reduce',
+      join(logdir, 'torch/scalar'),
+      join(logdir, 'tbx/scalar'),
+      '--lax',
+      '--format',
+      'csv',
+    ]);
+    expect(reduced).toContain('reader/shown-points');
+    expect(reduced.filter((module) => /^(writer|recording|reports|insight|onnx|scale|view)\b/.test(module))).toEqual(
+      [],
+    );
   });
 });
