@@ -56,7 +56,7 @@ function writeWhole(path, text) {
   renameSync(temporary, path);
 }
 
-/** The letters of src/encoding/message-codec.ts for the types of fields, and what those are in TypeScript. */
+/** The letters of src/encoding/message-types.ts for the types of fields, and what those are in TypeScript. */
 const protoKinds = {
   double: ['d', 'number'],
   float: ['f', 'number'],
@@ -161,7 +161,7 @@ async function buildProto() {
   const origin = '// Generated from proto/ by scripts/build.mjs. Do not edit.\n';
   writeWhole(
     outputs[0],
-    `${origin}import { enumOf, messageOf } from '../encoding/message-codec.js';\n\n${lines.map(exported).join('')}`,
+    `${origin}import { enumOf, messageOf } from '../encoding/message-types.js';\n\n${lines.map(exported).join('')}`,
   );
   writeWhole(outputs[1], `${origin}export * as tensorboard from './tensorboard.messages.js';\n`);
   writeWhole(outputs[2], `${origin}export namespace tensorboard {\n${types.join('\n')}\n}\n`);

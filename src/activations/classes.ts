@@ -3,7 +3,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
 import { messageOf } from '../errors.js';
 import type { BatchClasses, ItemClasses } from '../recording/accumulator.js';
-import type { BatchPlace } from '../recording/sample-recorder.js';
+import type { BatchPlace } from '../recording/row-selection.js';
 import { mostClasses } from '../statistics/class-sums.js';
 import type { Later } from '../summaries/numbers.js';
 import { floatsOf, offTape, withValues } from './tensors.js';

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { engine } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { type BatchPlace, newRun } from '../recording/sample-recorder.js';
+import { type BatchPlace, newRun } from '../recording/row-selection.js';
 import type { Split } from '../saturation/epoch.js';
 import { type Around, wrapMethod } from './wrap-method.js';
 

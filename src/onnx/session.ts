@@ -9,7 +9,8 @@ import {
 } from '../recording/array-output.js';
 import { FailureLog } from '../recording/failures.js';
 import { type RecorderOptions, recorderOptionNames, resolveRecorderOptions } from '../recording/options.js';
-import { newRun, SampleRecorder } from '../recording/sample-recorder.js';
+import { newRun } from '../recording/row-selection.js';
+import { SampleRecorder } from '../recording/sample-recorder.js';
 import type { SaturationRecorder } from '../recording/saturation-recorder.js';
 import { spectraOf } from '../recording/spectra.js';
 import type { Split } from '../saturation/epoch.js';

@@ -18,7 +18,8 @@ import { EpochWriter } from './epoch-writer.js';
 import { FailureLog, nothingMerged } from './failures.js';
 import { type RecorderOptions, type ResolvedOptions, resolveRecorderOptions } from './options.js';
 import { decodeState, encodeState } from './recorder-state.js';
-import { newRun, SampleRecorder } from './sample-recorder.js';
+import { newRun } from './row-selection.js';
+import { SampleRecorder } from './sample-recorder.js';
 import { SaveTargets } from './save-targets.js';
 
 const observeOptionNames: OptionNames<ObserveOptions> = {
