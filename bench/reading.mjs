@@ -169,7 +169,7 @@ const head = [
 const report = `## Reading
 
 \`npm run bench:reading${options.scale === '1' ? '' : ` -- --scale ${options.scale}`}\`, ${machine()}; load average ${digits(load)} when it began. Medians of ${rounds} rounds of all readers in turn, each a process of its own,
-from its first byte to its last. Processor seconds are those of all threads: they count where other programs run beside it. TensorBoard's data
+from its first byte to its last; the command inspect from the loading of its first module. Processor seconds are those of all threads: they count where other programs run beside it. TensorBoard's data
 server (Rust) keeps a sample of the points of each tag and looks at checksums only if told to; the other readers look at all of both. Python's readers
 are given fewer scalars.
 
