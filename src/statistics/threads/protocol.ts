@@ -34,7 +34,7 @@ export type ToWorker =
   /** Compute with the host's kernels; sent before anything else. */
   | { type: 'kernels'; name: KernelsName }
   /** Question: solve a matrix or an accumulator that travels with the message. `mayOffer`: others may help. */
-  | { type: 'solve'; id: number; request: SolveRequest; mayOffer: boolean }
+  | { type: 'solve'; id: number; request: SolveRequest; mayOffer?: boolean }
   /** Question: help with work that another worker has offered. Answered when that is done: in how many parts. */
   | { type: 'assist'; id: number; work: SharedWork }
   /** From now on there is a ring, and accumulators with these options. */
