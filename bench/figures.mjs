@@ -41,6 +41,19 @@ export const figures = {
         )
         .map((row) => row.ratio.median),
     ),
+  // Of epochs as long as those of MNIST and CIFAR-10, where 'auto' leaves rows out.
+  'saturation.auto': (section) =>
+    range(
+      section.rows
+        .filter(
+          (row) =>
+            row.backend === 'tensorflow' &&
+            row.tracker === 'auto' &&
+            row.steps > 50 &&
+            row.runtime === `Node ${section.node}`,
+        )
+        .map((row) => row.ratio.median),
+    ),
   'saturation.MLP': (section) => times(ofTracker(section, 'MLP', 'default')),
   'saturation.MLP.worker': (section) => times(ofTracker(section, 'MLP', 'worker')),
   'saturation.MLP.deterministic': (section) => times(ofTracker(section, 'MLP', 'deterministic')),

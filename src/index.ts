@@ -97,7 +97,8 @@ export type { EmbeddingLabel, EmbeddingLabels, EmbeddingOptions } from './summar
 export type { GraphLike } from './summaries/graph.js';
 export type { Buckets } from './summaries/histogram.js';
 export type { Hparam, HparamDomain, Hparams, HparamsOptions, HparamsStatus, HparamText } from './summaries/hparams.js';
-export type { EncodedImage, Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
+export type { Image, ImageInput, ImageOptions, ImagesOptions } from './summaries/image.js';
+export type { EncodedImage } from './summaries/image-file.js';
 export type { LayersModelLike } from './summaries/layers-graph.js';
 export type { MeshOptions } from './summaries/mesh.js';
 export type { NestedArray, Numbers, OnnxTensorLike, ShapedArray, TensorLike, TypedArray } from './summaries/numbers.js';

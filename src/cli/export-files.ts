@@ -3,7 +3,7 @@ import { fnv1aHex } from '../encoding/bytes.js';
 import { messageOf, printable } from '../errors.js';
 import type { MeshValue, Step } from '../event/event.js';
 import { encodeTensorNpy } from '../stores/npy.js';
-import type { ProjectorEntry } from '../summaries/embedding.js';
+import type { ProjectorEntry } from '../summaries/projector-config.js';
 import type { Exporter } from './export-tables.js';
 import { embeddingsOf, type FoundRun, readWhole } from './runs.js';
 import { plural, type Terminal } from './terminal.js';

@@ -8,7 +8,7 @@ import { sourceFiles, sourcePath } from '../reader/places.js';
 import { readEvents } from '../reader/read-events.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
-import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/embedding.js';
+import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/projector-config.js';
 import { type Complaints, cut, type Terminal, UsageError } from './terminal.js';
 
 /**

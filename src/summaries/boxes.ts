@@ -2,7 +2,8 @@
 import { Canvas, type Color, glyphHeight, widthOf } from '../drawing/canvas.js';
 import { encodePng } from '../drawing/png.js';
 import { describe } from '../errors.js';
-import { encodedSummary, type ImageOptions, isEncodedImage } from './image.js';
+import type { ImageOptions } from './image.js';
+import { encodedSummary, isEncodedImage } from './image-file.js';
 import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
 import { type CanvasPixels, readPixelNumbers, toPixels } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';

@@ -8,7 +8,7 @@ import { decodeAudio, decodeAudioProto } from './audio.js';
 import { decodeCustomScalars } from './custom-scalars.js';
 import { decodeHistogram, decodeHistogramProto } from './histogram.js';
 import { decodeHparams } from './hparams.js';
-import { decodeImageProto, decodeImages } from './image.js';
+import { decodeImageProto, decodeImages } from './image-file.js';
 import { decodeMesh } from './mesh.js';
 import { DataClass } from './plugin-summary.js';
 import { decodeScalar } from './scalar.js';

@@ -2,7 +2,8 @@
 import * as gifencModule from 'gifenc';
 import type { Pixels } from '../drawing/png.js';
 import { describe } from '../errors.js';
-import { encodedSummary, type ImageInput, isEncodedImage } from './image.js';
+import type { ImageInput } from './image.js';
+import { encodedSummary, isEncodedImage } from './image-file.js';
 import { type Later, whenRead } from './numbers.js';
 import { type ImagesLayout, readPixelNumbers, toPixelsBatch, toPixelsGrid } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';

@@ -6,7 +6,7 @@ import { decodeWhole, stepProto } from '../event/encode-event.js';
 import type { Step } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { scanChunks, scanPieces } from '../reader/scan.js';
-import { encodedSummary } from '../summaries/image.js';
+import { encodedSummary } from '../summaries/image-file.js';
 import { DataClass } from '../summaries/plugin-summary.js';
 
 /** A tag's points before the purge, as far as the files tell. */

@@ -15,14 +15,10 @@ import { encodeTensorEvent } from '../event/tensor-event.js';
 import { type Output, safePath } from '../output/output.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { SummaryChecker } from '../summaries/check-summaries.js';
-import {
-  addToProjectorConfig,
-  type EmbeddingEntry,
-  type ProjectorFiles,
-  projectorConfigFile,
-} from '../summaries/embedding.js';
+import type { ProjectorFiles } from '../summaries/embedding.js';
 import { givenHparams, type Hparams, type HparamsStatus } from '../summaries/hparams.js';
 import type { Later } from '../summaries/numbers.js';
+import { addToProjectorConfig, type EmbeddingEntry, projectorConfigFile } from '../summaries/projector-config.js';
 import { givenUp, maxSilentMillis, OrderedQueue } from './ordered-queue.js';
 import { PurgedRun } from './purge.js';
 import { type BufferPolicy, counted, RecordBuffer } from './record-buffer.js';

@@ -419,8 +419,8 @@ describe('what is loaded', () => {
       'csv',
     ]);
     expect(reduced).toContain('reader/shown-points');
-    expect(reduced.filter((module) => /^(writer|recording|reports|insight|onnx|scale|view)\b/.test(module))).toEqual(
-      [],
-    );
+    expect(
+      reduced.filter((module) => /^(writer|drawing|recording|reports|insight|onnx|scale|view)\b/.test(module)),
+    ).toEqual([]);
   });
 });

@@ -218,7 +218,7 @@ describe('reduce', () => {
     }
     const out = join(temporaryFolder(), 'reduced');
     await cli([folder], { out });
-    const sorted = values.sort((a, b) => a - b);
+    const sorted = [...values].sort((a, b) => a - b);
     const middle = (sorted[(count - 1) >> 1] + sorted[count >> 1]) / 2;
     for (const [name, expected] of Object.entries({
       min: [sorted[0], 2, -0],

@@ -3,13 +3,9 @@ import fc from 'fast-check';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
 import { safePath } from '../../src/output/output.js';
-import {
-  addToProjectorConfig,
-  type EmbeddingEntry,
-  type EmbeddingOptions,
-  embeddingFiles,
-} from '../../src/summaries/embedding.js';
+import { type EmbeddingOptions, embeddingFiles } from '../../src/summaries/embedding.js';
 import type { Numbers } from '../../src/summaries/numbers.js';
+import { addToProjectorConfig, type EmbeddingEntry } from '../../src/summaries/projector-config.js';
 
 const vectors = [
   [1, 2.5, -3e-7],
