@@ -1,6 +1,20 @@
 // npm run check — everything that can be said about the code without running it. Every step runs, so that one call
-// shows every complaint; the exit status is that of the worst.
+// shows every complaint; the exit status is that of the worst. With --publish, as `npm publish` calls it, placeholders are refused.
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+if (process.argv.includes('--publish')) {
+  const lines = readFileSync('package.json', 'utf8').split('\n');
+  const placeholders = lines.flatMap((line, at) =>
+    /\bOWNER\b|@example\.org/.test(line) ? [`  line ${at + 1}: ${line.trim()}`] : [],
+  );
+  if (placeholders.length > 0) {
+    console.error(
+      `package.json has placeholders, which lead nowhere; fill them in before you publish:\n${placeholders.join('\n')}`,
+    );
+    process.exit(1);
+  }
+}
 
 const steps = [
   ['types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
@@ -14,6 +28,7 @@ const steps = [
   ['documentation of every public name', 'typedoc', []],
   ['ARCHITECTURE.md and what documents name', process.execPath, ['scripts/architecture.mjs', '--check']],
   ['tables of the experiments', process.execPath, ['examples/experiments/science.mjs', '--check']],
+  ['RESULTS.md and figures are those of results.json', process.execPath, ['bench/results.mjs', '--check']],
   ['package: publint', 'publint', ['--strict']],
   ['package: types of every export', 'attw', ['--pack', '.', '--profile', 'esm-only']],
   ['lockfile', process.execPath, ['scripts/lockfile.mjs', '--check']],

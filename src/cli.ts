@@ -26,7 +26,7 @@ import { terminalHasColors, writesToTerminal } from '#platform';
 import { type CommandLine, cliOptions, main } from './cli/main.js';
 import { runTasks } from './cli/run-tasks.js';
 import type { RunThread, Terminal } from './cli/terminal.js';
-import { messageOf, nearest, printableLines } from './errors.js';
+import { didYouMean, messageOf, printableLines } from './errors.js';
 import { cacheFolder, ResultIndex } from './platform/result-index.js';
 import type { ListedRun } from './reader/run-files.js';
 
@@ -249,11 +249,9 @@ function runCommand(): void {
   } catch (error) {
     // Node goes on about arguments that begin with a dash.
     const [said] = messageOf(error).split('. To specify');
-    const typed = /^Unknown option '--([^'=]+)/.exec(said)?.[1];
-    const near = typed === undefined ? undefined : nearest(typed, Object.keys(cliOptions));
-    const advice =
-      near === undefined ? 'delve-tensorboard <command> --help lists the options' : `did you mean --${near}?`;
-    fail(new Error(`${said}; ${advice}`), 2);
+    const typed = /^Unknown option '(--[^'=]+)/.exec(said)?.[1];
+    const options = Object.keys(cliOptions).map((name) => `--${name}`);
+    fail(new Error(`${said}${didYouMean(typed, options, 'delve-tensorboard <command> --help lists the options')}`), 2);
     return;
   }
   main(terminal, commandLine, version()).then(

@@ -55,14 +55,15 @@ export class MissingRendererError extends Error {
    * The message says how to install the package.
    *
    * @param packageName the package that could not be loaded
-   * @param options with the `cause`, which is left out if it only says the same: that there is no such package; and the `call` that
-   * wanted to draw
+   * @param options with the `cause`, which is left out if it only says the same: that there is no such package; the `call` that
+   * wanted to draw; and all packages that it needs, to be installed with one command: by default the one
    */
-  constructor(packageName: string, { call, cause }: { call?: string; cause?: unknown } = {}) {
-    // Plots are drawn by all three, SVG documents by the last alone.
-    const install = packageName.startsWith('vega') ? 'vega vega-lite @resvg/resvg-js' : packageName;
+  constructor(
+    packageName: string,
+    { call, cause, needed = [packageName] }: { call?: string; cause?: unknown; needed?: readonly string[] } = {},
+  ) {
     super(
-      `${call === undefined ? '' : `${call}: `}Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${install}`,
+      `${call === undefined ? '' : `${call}: `}Drawing needs the package '${packageName}', which could not be loaded. Install it with: npm install ${needed.join(' ')}`,
       cause === undefined || messageOf(cause).startsWith(`Cannot find package '${packageName}'`)
         ? undefined
         : { cause },
@@ -133,14 +134,25 @@ export function checkOptionNames(call: string, options: object, known: Readonly<
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || Object.hasOwn(known, name)) continue;
     const names = Object.keys(known);
-    const near = nearest(name, names);
-    const advice = near === undefined ? `the options are ${names.join(', ')}` : `did you mean '${near}'?`;
-    throw new TypeError(`${call}: expected known options, got '${name.slice(0, 40)}'; ${advice}`);
+    const advice = didYouMean(name, names, `the options are ${names.join(', ')}`);
+    throw new TypeError(`${call}: expected known options, got '${name.slice(0, 40)}'${advice}`);
   }
 }
 
+/**
+ * Words the name that a mistyped one may stand for, as the end of an error: "; did you mean 'loss'?".
+ *
+ * @param name what came; what is no string is like no name
+ * @param otherwise what else to say if no name is near; by default nothing
+ */
+export function didYouMean(name: unknown, names: readonly string[], otherwise = ''): string {
+  const near = typeof name === 'string' && names.length > 0 ? nearest(name, names) : undefined;
+  if (near !== undefined) return `; did you mean '${near}'?`;
+  return otherwise === '' ? '' : `; ${otherwise}`;
+}
+
 /** The name that a mistyped one may stand for, also if that is written as in Python; undefined if none is near. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
+function nearest(name: string, names: readonly string[]): string | undefined {
   const plain = (each: string) => each.slice(0, 40).replace(/[_-]/g, '').toLowerCase();
   const distances = names.map((each) => ({ each, distance: editDistance(plain(name), plain(each)) }));
   const best = distances.reduce((a, b) => (b.distance < a.distance ? b : a));

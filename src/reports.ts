@@ -53,3 +53,4 @@ export { type LayersBySplit, type SplitsPlotOptions, splitsPlot } from './report
 export type { NotedFields } from './saturation/note.js';
 export { RunHistory, type Series, type StatisticByEpoch } from './saturation/run-history.js';
 export { type ReadHistoryOptions, readHistories, readHistory } from './saturation/runs.js';
+export type { NotedModel, TrainingTimes } from './saturation/training-facts.js';

@@ -1,6 +1,6 @@
 import type { layers } from '@tensorflow/tfjs-layers';
 import { warn } from '#platform';
-import { describe, namesOf, nearest } from '../errors.js';
+import { describe, didYouMean, namesOf } from '../errors.js';
 import { classNames, isModelLike, leafPaths } from '../insight/layer-graph.js';
 import { passThroughClasses } from '../insight/layer-roles.js';
 
@@ -183,10 +183,9 @@ function checkPatterns(option: string, patterns: LayerPatterns, leaves: Readonly
   const paths = [...leaves.values()];
   for (const pattern of patterns) {
     if ([...leaves].some(([layer, path]) => isMatch(pattern, layer, path))) continue;
-    const near = typeof pattern === 'string' ? nearest(pattern, paths) : undefined;
-    const advice = near === undefined ? `the layers are ${namesOf(paths)}` : `did you mean '${near}'?`;
+    const advice = didYouMean(pattern, paths, `the layers are ${namesOf(paths)}`);
     const what = typeof pattern === 'string' ? describe(pattern) : String(pattern);
-    throw new RangeError(`${option}: expected names of layers or patterns that match one, got ${what}; ${advice}`);
+    throw new RangeError(`${option}: expected names of layers or patterns that match one, got ${what}${advice}`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
-import { nearest, printable } from '../errors.js';
+import { didYouMean, printable } from '../errors.js';
 import { completions, type KnownCommand } from './completions.js';
 import { tableFormats } from './table.js';
 import { type Terminal, UsageError } from './terminal.js';
@@ -203,10 +203,11 @@ const commands: Readonly<Record<string, Command>> = {
     usage: `
   report <logdir>                   layer saturation as one HTML file to look at anywhere: the Saturation tab with all
                                     experiments below the logdir, findings, numbers
-      --out, -o <path>                the file to write; <logdir>/report.html
+      --out, -o <path>                the file to write, or the folder for report.html; by default it goes into the logdir, where it
+                                      disturbs no other program
       --raw                           with epochs that TensorBoard hides behind later ones
       --json                          as JSON`,
-    examples: ['report runs', 'report runs --out saturation.html'],
+    examples: ['report runs', 'report runs --out saturation.html', 'report runs --out pages/'],
     options: ['out', 'raw', 'json'],
     run: async (terminal, paths, values) => (await import('./report.js')).report(terminal, onlyOne(paths), values),
   },
@@ -430,8 +431,7 @@ function commandNamed(name: string | undefined): Command | undefined {
 }
 
 function unknownCommand(command: string): string {
-  const near = nearest(command, Object.keys(commands));
-  return `there is no command "${command}"${near === undefined ? '' : `: did you mean ${near}?`}`;
+  return `there is no command "${command}"${didYouMean(command, Object.keys(commands))}`;
 }
 
 function onlyOne(paths: string[]): string | undefined {

@@ -354,7 +354,10 @@ export async function mcpServer(path: string, version: string, index?: ResultInd
       const found = await tools[name].ask(logdir, input);
       return { content: [{ type: 'text' as const, text: answerOf(found, Number(input.offset ?? 0)) }] };
     } catch (error) {
-      return { content: [{ type: 'text' as const, text: cut(messageOf(error), 2000) }], isError: true };
+      return {
+        content: [{ type: 'text' as const, text: cut(messageOf(error).replace(/^--(?=\w+: )/, ''), 2000) }],
+        isError: true,
+      };
     }
   });
   return server;

@@ -67,7 +67,9 @@ type Reduced = ReadonlyMap<string, ReadonlyMap<string, ReducedTag>>;
 export async function reduce(terminal: Terminal, paths: readonly string[], options: ReduceOptions): Promise<number> {
   const { lax = false, raw } = options;
   const isFile = /\.(csv|jsonl?|ndjson|parquet)$/.test(options.out ?? '');
-  const asked = options.format ?? (options.json ? 'json' : isFile ? undefined : 'events');
+  // A folder's runs are told as JSON; without one, or into a file, the table itself is.
+  const isTable = options.out === undefined ? options.json : isFile;
+  const asked = options.format ?? (!isTable ? 'events' : options.json ? 'json' : undefined);
   const format = asked === 'events' ? 'events' : tableFormat(asked, options.out);
   if (format === 'events' && options.out === undefined) {
     throw new UsageError('expected --out <folder> for the runs mean, std, min, max, median and band, or --format csv');

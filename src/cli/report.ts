@@ -1,6 +1,6 @@
 /** The command `report`: a page about what trackers wrote. */
 import { printable } from '../errors.js';
-import { isRemote } from '../reader/places.js';
+import { isRemote, sourceFiles } from '../reader/places.js';
 import { writeReport } from '../reports/report-store.js';
 import { typedLogdir, typedPath } from './runs.js';
 import { writeJson } from './table.js';
@@ -11,6 +11,12 @@ interface ReportOptions {
   json?: boolean;
   out?: string;
   raw?: boolean;
+}
+
+/** The file of a report: `report.html` in what is a folder. */
+async function pagePath(out: string): Promise<string> {
+  const isFolder = /[/\\]$/.test(out) || (await sourceFiles.kind(out)) === 'folder';
+  return isFolder ? `${out.replace(/[/\\]+$/, '')}/report.html` : out;
 }
 
 /** `report`: writes a page about what trackers wrote, and prints its path. */
@@ -28,7 +34,7 @@ export async function report(
   }
   const path = await writeReport(folder, {
     ...options,
-    path: out === undefined ? undefined : typedPath(out, '--out'),
+    path: out === undefined ? undefined : await pagePath(typedPath(out, '--out')),
   }).catch((error) => {
     // Its message begins with the name of the function, which nobody typed.
     if (!(error instanceof RangeError)) throw error;

@@ -3,12 +3,13 @@ import { localPath } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { messageOf } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
+import { boundedTest, SlowPatternError } from '../platform/bounded-pattern.js';
 import { sourceFiles, sourcePath } from '../reader/places.js';
 import { readEvents } from '../reader/read-events.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/projector-config.js';
-import { type Complaints, type Terminal, UsageError } from './terminal.js';
+import { type Complaints, cut, type Terminal, UsageError } from './terminal.js';
 
 /**
  * The runs below a logdir, or one event file as a run of its own. Folders that cannot be read become complaints.
@@ -100,15 +101,34 @@ export async function readWhole(path: string): Promise<Uint8Array> {
   return concat(parts);
 }
 
-/** A filter of tags (or of runs) from a regular expression that a user typed behind an option. */
+/** So long the searches of one pattern may take together, in milliseconds: nobody waits for one that never ends. */
+const patternTime = 2000;
+
+/**
+ * A filter of tags (or of runs) from a regular expression that a user typed behind an option.
+ *
+ * @returns throws UsageError if the expression takes too long
+ * @throws UsageError if it is none
+ */
 export function tagFilter(pattern: string | undefined, option = '--tags'): (tag: string) => boolean {
   if (pattern === undefined) return () => true;
+  let expression: RegExp;
   try {
-    const expression = new RegExp(pattern, 'u');
-    return (tag) => expression.test(tag);
+    expression = new RegExp(pattern, 'u');
   } catch (error) {
     throw new UsageError(`${option}: ${messageOf(error)}`);
   }
+  const matches = boundedTest(expression, patternTime);
+  return (tag) => {
+    try {
+      return matches(tag);
+    } catch (error) {
+      if (!(error instanceof SlowPatternError)) throw error;
+      throw new UsageError(
+        `${option}: expected a regular expression that is found or not within ${patternTime / 1000} s, got "${cut(pattern, 200)}", which takes longer on "${cut(tag, 100)}"; repetitions within repetitions, as in (a+)+, take this long`,
+      );
+    }
+  };
 }
 
 /** So long a command is silent, and so often it says how far it is, in milliseconds. */

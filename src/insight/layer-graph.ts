@@ -1,4 +1,5 @@
 import { describe } from '../errors.js';
+import type { NotedModel } from '../saturation/training-facts.js';
 
 /*
  * TensorFlow.js models as far as they are looked at without TensorFlow.js: layers, the tensors between them, their paths
@@ -82,4 +83,27 @@ export function classNames(layer: LayerLike): string[] {
     if (typeof name === 'string' && !names.includes(name)) names.push(name);
   }
   return names;
+}
+
+/** What a note says of a model: its name, its layers by class, and how many parameters it has. */
+export function modelFacts(model: ModelLike): NotedModel {
+  const types: Record<string, number> = {};
+  let layers = 0;
+  for (const layer of leafPaths(model.layers).keys()) {
+    const type = layer.getClassName();
+    if (type === 'InputLayer') continue; // it does nothing
+    layers++;
+    types[type] = (types[type] ?? 0) + 1;
+  }
+  return { name: model.name, layers, types, parameters: parametersOf(model) };
+}
+
+/** All weights, trainable or not; undefined if the model does not tell. */
+function parametersOf(model: ModelLike & { countParams?(): unknown }): number | undefined {
+  try {
+    const count = model.countParams?.();
+    return typeof count === 'number' && Number.isFinite(count) ? count : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
 import { modelFiles, warn } from '#platform';
-import { checkOptionNames, describe, messageOf, namesOf, nearest, type OptionNames } from '../errors.js';
+import { checkOptionNames, describe, didYouMean, messageOf, namesOf, type OptionNames } from '../errors.js';
 import { lengthOf, type Part, withOutputs } from '../models/edit-model.js';
 import { type ModelNode, type ModelSource, type OnnxModel, readModel, sourceOf } from '../models/onnx-model.js';
 import { type FoundLayer, findBlocks, findLayers, type LeftOut, type OnnxFilter, type OnnxLayer } from './layers.js';
@@ -217,14 +217,11 @@ function named(
 function unknownName(model: OnnxModel, name: string, known: readonly FoundLayer[], call: string): RangeError {
   const holder = model.graph.nodes.find((node) => holds(node, name));
   const names = [...new Set(known.flatMap(({ layer }) => [layer.name, layer.value]))];
-  const near = names.length > 0 ? nearest(name, names) : undefined;
   const advice =
     holder !== undefined
-      ? `it is inside of ${holder.op} '${holder.name}', whose values go out by outputs: 'layers' or a function only`
-      : near !== undefined
-        ? `did you mean '${near}'?`
-        : `the layers are ${namesOf(known.map(({ layer }) => layer.name))}`;
-  return new RangeError(`${call}: outputs: expected names of layers, nodes or values, got '${name}'; ${advice}`);
+      ? `; it is inside of ${holder.op} '${holder.name}', whose values go out by outputs: 'layers' or a function only`
+      : didYouMean(name, names, `the layers are ${namesOf(known.map(({ layer }) => layer.name))}`);
+  return new RangeError(`${call}: outputs: expected names of layers, nodes or values, got '${name}'${advice}`);
 }
 
 /** Whether a value is made inside of a node. */

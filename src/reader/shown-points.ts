@@ -240,7 +240,7 @@ function versionOf(text: string): number {
 
 /** What one reading of a run's files needs of it. */
 export interface RunReading {
-  /** Whether a tag's summaries are read. */
+  /** Whether a tag's summaries are read. What it throws ends the reading. */
   tags?: (tag: string) => boolean;
   /** Whether the points that TensorBoard hides count as shown. */
   raw?: boolean;
@@ -326,6 +326,8 @@ class RunScan {
   readonly #visit: Parameters<typeof scanRun>[2];
   readonly #pause: Parameters<typeof scanRun>[3];
   readonly #wanted: (tag: string) => boolean;
+  /** What the caller's `tags` has thrown, which is nothing about a file. */
+  #refusal: { readonly error: unknown } | undefined;
 
   constructor(
     files: readonly RunFile[],
@@ -339,7 +341,15 @@ class RunScan {
     this.#reading = reading;
     this.#visit = visit;
     this.#pause = pause;
-    this.#wanted = reading.tags ?? all;
+    const { tags = all } = reading;
+    this.#wanted = (tag) => {
+      try {
+        return tags(tag);
+      } catch (error) {
+        this.#refusal ??= { error };
+        throw error;
+      }
+    };
   }
 
   /** Reads the run once, all points shown; gives up, and resolves to undefined, at the first one that is not. */
@@ -409,9 +419,10 @@ class RunScan {
       };
       try {
         const { damage } = await source.scan(decoder, show, this.#pause && wait);
+        if (this.#refusal !== undefined) throw this.#refusal.error;
         if (damage) complain(damage.message);
       } catch (error) {
-        if (isOwn) throw error;
+        if (isOwn || this.#refusal !== undefined) throw error;
         const file = pathOf(this.#files[index]);
         complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, file).message);
       }

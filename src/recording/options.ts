@@ -1,4 +1,4 @@
-import { checkOptionNames, describe, nearest, type OptionNames } from '../errors.js';
+import { checkOptionNames, describe, didYouMean, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
 import {
@@ -260,9 +260,8 @@ function resolveStats(stats: unknown): Set<string> {
     const name = statNamed(stat);
     if (name === undefined) {
       const names = [...statNames, 'health'];
-      const near = typeof stat === 'string' ? nearest(stat, names) : undefined;
-      const advice = near === undefined ? '' : `; did you mean '${near}'?`;
-      throw new RangeError(`stats: expected names out of ${names.join(', ')}, got ${describe(stat)}${advice}`);
+      const came = `${describe(stat)}${didYouMean(stat, names)}`;
+      throw new RangeError(`stats: expected names out of ${names.join(', ')}, got ${came}`);
     }
     resolved.add(name);
   }

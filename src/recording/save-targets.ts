@@ -11,6 +11,7 @@ import type { EpochStatistics, LayerRole, LayerStatistics, Split } from '../satu
 import { noteOf, writeNote, writeReceptiveFields } from '../saturation/note.js';
 import { epochMarkdown, writeHeatMap, writeLayerStatistics, writeProfile } from '../saturation/runs.js';
 import { SaturationWriter } from '../saturation/saturation-writer.js';
+import type { NotedModel } from '../saturation/training-facts.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriterOptions } from '../writer/run-writer.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
@@ -21,6 +22,7 @@ import { storeOf } from './store-of.js';
 export interface Structure {
   readonly model: ModelLike;
   readonly fields: readonly ReceptiveField[];
+  readonly facts: NotedModel;
 }
 
 /** What is known of the model whose layers are recorded, read when it is first asked for. */
@@ -280,7 +282,7 @@ export class SaveTargets {
 
   /** Writes the note on a run's values, unless the run's last note says the same. */
   #writeNote(run: SummaryWriter, split: Split, layers: readonly LayerStatistics[], step: number): void {
-    const note = noteOf(split, layers, this.#options);
+    const note = noteOf(split, layers, this.#options, this.#structure.read()?.facts);
     if (this.#notes.get(split) === note) return;
     const isFirst = !this.#notes.has(split);
     this.#notes.set(split, note);

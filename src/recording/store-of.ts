@@ -1,4 +1,4 @@
-import { describe, nearest } from '../errors.js';
+import { describe, didYouMean } from '../errors.js';
 import { PlotStore } from '../reports/plot-store.js';
 import { ConsoleStore } from '../stores/console-store.js';
 import { CsvStore, type FileStoreOptions } from '../stores/csv-store.js';
@@ -53,8 +53,7 @@ export function storeOf(
 export function checkSaveTo(target: SaveTo): void {
   if (typeof target === 'string' ? saveToNames.includes(target) : typeof target?.add === 'function') return;
   const names = saveToNames.map((name) => `'${name}'`).join(', ');
-  const near = typeof target === 'string' ? nearest(target, saveToNames) : undefined;
-  const advice = near === undefined ? '' : `; did you mean '${near}'?`;
+  const advice = didYouMean(target, saveToNames);
   const wrong = `saveTo: expected one of ${names} or an object with a method add, got ${describe(target)}${advice}`;
   throw typeof target === 'string' ? new RangeError(wrong) : new TypeError(wrong);
 }

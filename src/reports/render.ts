@@ -26,13 +26,14 @@ export interface Renderers {
 /**
  * Imports an optional package by a variable name with marks for bundlers, which would fail without the package otherwise.
  *
+ * @param needed all packages that the caller needs, for the error
  * @throws MissingRendererError if it is not installed
  */
-export async function loadRenderer(packageName: string): Promise<object> {
+export async function loadRenderer(packageName: string, needed?: readonly string[]): Promise<object> {
   try {
     return await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
   } catch (cause) {
-    throw new MissingRendererError(packageName, { cause });
+    throw new MissingRendererError(packageName, { cause, needed });
   }
 }
 
@@ -42,9 +43,14 @@ export async function loadRenderer(packageName: string): Promise<object> {
  *
  * @throws MissingRendererError if one of them is not installed
  */
-export async function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Promise<string> {
-  const vegaLite = (renderers.vegaLite ?? (await loadRenderer('vega-lite'))) as VegaLiteModule;
-  const vega = (renderers.vega ?? (await loadRenderer('vega'))) as VegaModule;
+export function renderSvg(spec: PlotSpec, renderers: Renderers = {}): Promise<string> {
+  return svgOf(spec, renderers, ['vega', 'vega-lite']);
+}
+
+/** @param needed the packages without which the caller cannot draw */
+async function svgOf(spec: PlotSpec, renderers: Renderers, needed: readonly string[]): Promise<string> {
+  const vegaLite = (renderers.vegaLite ?? (await loadRenderer('vega-lite', needed))) as VegaLiteModule;
+  const vega = (renderers.vega ?? (await loadRenderer('vega', needed))) as VegaModule;
   const compiled = vegaLite.compile(spec as never, { logger: silent });
   const restore = estimateTextBetter(vega.textMetrics);
   try {
@@ -81,7 +87,8 @@ export async function renderPng(spec: PlotSpec, options: PngOptions = {}): Promi
   if (!(scale > 0 && Number.isFinite(scale))) {
     throw new RangeError(`renderPng scale: expected a positive number, got ${describe(scale)}`);
   }
-  return (await drawSvg(await renderSvg(spec, options), scale)).encoded;
+  const svg = await svgOf(spec, options, ['vega', 'vega-lite', '@resvg/resvg-js']);
+  return (await drawSvg(svg, scale)).encoded;
 }
 
 /** A logger that logs nothing: Vega-Lite would warn on the console. */

@@ -4,6 +4,7 @@ import type { StoreFiles } from '../platform/platform.js';
 import type { EpochStatistics } from '../saturation/epoch.js';
 import { RunHistory } from '../saturation/run-history.js';
 import { historyPath, noHistory, type ReadHistoryOptions, readHistories } from '../saturation/runs.js';
+import { withTime } from '../saturation/training-facts.js';
 import { type Store, storePlace } from '../stores/store.js';
 import { type ReportOptions, reportHtml, reportOptionNames } from './report.js';
 
@@ -26,6 +27,8 @@ export class ReportStore implements Store {
   readonly #history = new RunHistory();
 
   /**
+   * The training counts as begun now.
+   *
    * @param path of the HTML file
    * @throws TypeError if it is empty or no place of this computer, RangeError if it is too long for a file system
    */
@@ -35,11 +38,13 @@ export class ReportStore implements Store {
     this.#path = place.path;
     this.#files = place.files;
     this.#options = options;
+    this.#history.times = withTime(undefined, Date.now() / 1000);
   }
 
   /** Adds an epoch to the report. */
   add(epoch: EpochStatistics): void {
     this.#history.add(epoch);
+    this.#history.times = withTime(this.#history.times, Date.now() / 1000);
   }
 
   /** Writes the report, unless no epoch was added. */

@@ -1,9 +1,11 @@
 import { checkOptionNames, type OptionNames, printable } from '../errors.js';
 import { adviseOn } from '../insight/advice.js';
 import { type AdviceOptions, caseOf } from '../insight/advice-case.js';
+import { modelFacts } from '../insight/layer-graph.js';
 import { type EpochStatistics, type LayerStatistics, shortNames } from '../saturation/epoch.js';
 import type { RunHistory } from '../saturation/run-history.js';
 import { type ScalarStat, scalarStats, statsIn } from '../saturation/stats.js';
+import { modelText, timesText, widthsText } from '../saturation/training-facts.js';
 import { packRuns } from '../view/packed-runs.js';
 import { fieldsOf, type RunData, runsOfHistory } from '../view/run-data.js';
 import type { Renderers } from './render.js';
@@ -51,6 +53,7 @@ export async function reportHtml(
   const histories = of instanceof Map ? (of as ReadonlyMap<string, RunHistory>) : new Map([['', of as RunHistory]]);
   const runs: RunData[] = [];
   const words: string[] = [];
+  const facts = new Map<string, [string, string][]>();
   for (const [experiment, history] of histories) {
     const { last } = history;
     if (last === undefined) {
@@ -60,6 +63,7 @@ export async function reportHtml(
     const known = { earlier: history.epochs.find(({ layers }) => layers.length > 0), ...withFields(history, options) };
     const { fields: layers, inputSize } = caseOf(last, known);
     const size = typeof inputSize === 'number' || inputSize === undefined ? inputSize : Math.max(...inputSize);
+    facts.set(experiment, factsOf(history, options));
     runs.push(...runsOfHistory(history, experiment, layers.length > 0 ? { inputSize: size, layers } : undefined));
     const heading = histories.size > 1 ? `<h2>${escapeHtml(experiment)}</h2>` : '';
     words.push(heading + findingsSection(last, known) + tableSection(last, known));
@@ -69,7 +73,30 @@ export async function reportHtml(
   const thinned =
     every === 1 ? '' : `<p>This file holds the spectra of every ${ordinal(every)} epoch, and all other numbers.</p>`;
   const { reportScript } = await import('../view/generated/report-script.js');
-  return page(options.title ?? 'Layer saturation', thinned, words.join('\n'), base64Of(packRuns(kept)), reportScript);
+  const heading = options.title ?? 'Layer saturation';
+  return page(heading, trainings(facts), thinned, words.join('\n'), base64Of(packRuns(kept)), reportScript);
+}
+
+/** What a page says of a training before its numbers: when it was, which network, and what was measured of it. */
+function factsOf(history: RunHistory, { model }: ReportOptions): [string, string][] {
+  const { times, last, splits } = history;
+  const known = history.model ?? (model === undefined ? undefined : modelFacts(model));
+  const widths = history.lastOf(splits[0]).map(({ features }) => features);
+  const facts: [string, string][] = [];
+  if (times !== undefined) facts.push(['Trained', timesText(times)]);
+  if (known !== undefined) facts.push(['Model', modelText(known)]);
+  facts.push(['Measured', `${widthsText(widths)}; ${splits.join(' and ')}, last at epoch ${last?.step}`]);
+  return facts;
+}
+
+/** The facts of the trainings: of one as they are, of several to be opened. */
+function trainings(facts: ReadonlyMap<string, readonly [string, string][]>): string {
+  const lists = [...facts].map(([experiment, each]) => {
+    const rows = each.map(([name, text]) => `<dt>${name}</dt><dd>${escapeHtml(text)}</dd>`).join('');
+    return `${facts.size > 1 ? `<h2>${escapeHtml(experiment)}</h2>` : ''}<dl>${rows}</dl>`;
+  });
+  if (facts.size === 1) return `<div class="facts">${lists[0]}</div>`;
+  return `<details class="facts"><summary>${facts.size} trainings: when they were, and of which networks</summary>${lists.join('')}</details>`;
 }
 
 /** With the receptive fields that the run holds, if the options tell none. */
@@ -192,6 +219,7 @@ const style = `
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Helvetica, Arial, sans-serif; }
 .title { font-size: 1.35rem; margin: 0; padding: 14px 16px 4px; overflow-wrap: anywhere; } #view .saturation-view { min-height: 0; }
+div.facts { padding: 0 16px 4px; } details.facts { margin-bottom: 4px; } dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin: 4px 0; font-size: 0.9rem; max-width: 100ch; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 details { margin: 4px 14px 32px; border: 1px solid var(--edge); border-radius: 8px; padding: 10px 16px; background: var(--card); max-width: 1972px; }
 summary { cursor: pointer; font-weight: 600; } details h2 { font-size: 1.15rem; margin: 20px 0 4px; overflow-wrap: anywhere; } details h3 { font-size: 1rem; margin: 16px 0 4px; }
 ul { padding-left: 20px; } li { margin: 8px 0; max-width: 75ch; overflow-wrap: anywhere; } p { max-width: 75ch; }
@@ -206,8 +234,8 @@ details a { color: var(--accent); }
 const policy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'";
 
-/** A whole HTML document, with all that it needs inside. */
-function page(title: string, note: string, words: string, runs: string, script: string): string {
+/** A whole HTML document, with all that it needs inside. @param facts,note,words HTML */
+function page(title: string, facts: string, note: string, words: string, runs: string, script: string): string {
   const name = escapeHtml(title);
   return `<!doctype html>
 <html lang="en">
@@ -219,7 +247,8 @@ function page(title: string, note: string, words: string, runs: string, script: 
 <style>${style}</style>
 </head>
 <body>
-<header><h1 class="title">${name}</h1></header>
+<header><h1 class="title">${name}</h1>
+${facts}</header>
 <main id="view"></main>
 <section aria-label="In words and numbers"><details id="words" open><summary>In words and numbers</summary>
 ${note}${words}

@@ -8,6 +8,7 @@ import type { SummaryWriter } from '../writer/summary-writer.js';
 import { type LayerRole, type LayerStatistics, layerRoleNames, type Split } from './epoch.js';
 import type { CountingOptions } from './measure-layer.js';
 import { type ScalarStat, scalarStats } from './stats.js';
+import type { NotedModel } from './training-facts.js';
 
 // What a tracker writes for programs to read, in both directions: the note on a run's values, and a network's receptive fields.
 
@@ -41,6 +42,8 @@ export interface SaturationNote {
   tags: Partial<Record<ScalarStat, string>>;
   /** The layers measured in this epoch, in order of depth. */
   layers: NotedLayer[];
+  /** The network; absent where the writer did not know it, and in notes from before it was told. */
+  model?: NotedModel;
 }
 
 /** One layer in a {@link SaturationNote}. */
@@ -82,7 +85,12 @@ export interface NoteOptions extends Required<CountingOptions> {
 }
 
 /** The note of one run's epoch, as JSON. @param layers those of the run's split */
-export function noteOf(split: Split, layers: readonly LayerStatistics[], options: NoteOptions): string {
+export function noteOf(
+  split: Split,
+  layers: readonly LayerStatistics[],
+  options: NoteOptions,
+  model: NotedModel | undefined,
+): string {
   const { threshold, rule, sampling, scalars } = options;
   const note: SaturationNote = {
     version: noteVersion,
@@ -102,6 +110,7 @@ export function noteOf(split: Split, layers: readonly LayerStatistics[], options
       role,
       bounds,
     })),
+    model,
   };
   return JSON.stringify(note);
 }

@@ -1,6 +1,7 @@
 import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
 import type { NotedFields } from './note.js';
 import type { ScalarStat } from './stats.js';
+import type { NotedModel, TrainingTimes } from './training-facts.js';
 
 /** One number per epoch, such as a loss. */
 export interface Series {
@@ -30,6 +31,12 @@ export class RunHistory {
 
   /** The receptive fields that the run holds; undefined if it holds none. */
   fields: NotedFields | undefined;
+
+  /** What the run says of the network; undefined if it says nothing. */
+  model: NotedModel | undefined;
+
+  /** When the training ran; undefined if that is not known. */
+  times: TrainingTimes | undefined;
 
   /** Adds an epoch. It replaces an earlier one of the same number. Covariances are not kept. */
   add(epoch: EpochStatistics): void {

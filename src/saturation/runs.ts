@@ -23,6 +23,7 @@ import {
 } from './note.js';
 import { RunHistory } from './run-history.js';
 import { correctedText, entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
+import { type NotedModel, notedModelIn, type TrainingTimes, withTime } from './training-facts.js';
 
 // What a tracker writes into its runs `train` and `val`, and how it is read back: both directions of one format.
 
@@ -269,8 +270,10 @@ export async function historyOf(
   const epochs = new Map<number, ReadEpoch>();
   const history = new RunHistory();
   for (const [split, files] of runs) {
-    const fields = await readRun(split, files, epochs, raw, onDamage);
+    const { fields, model, times } = await readRun(split, files, epochs, raw, onDamage);
     history.fields ??= fields;
+    history.model ??= model;
+    for (const time of times) history.times = withTime(history.times, time);
   }
   for (const [step, { layers, scalars, ...epoch }] of [...epochs].sort(([one], [other]) => one - other)) {
     for (const layer of layers.values()) if (Number.isNaN(layer.features)) layer.features = widthOf(layer);
@@ -283,7 +286,7 @@ export async function historyOf(
 /**
  * Adds what the files of one run hold to the epochs, by step; what comes later replaces what was there.
  *
- * @returns the receptive fields of the network, if the run holds them
+ * @returns what the run says of the network, and the wall times of its first and last event; none if it holds no values
  */
 async function readRun(
   split: Split,
@@ -291,15 +294,22 @@ async function readRun(
   epochs: Map<number, ReadEpoch>,
   raw: boolean,
   complain: (message: string) => void,
-): Promise<NotedFields | undefined> {
+): Promise<{ fields?: NotedFields; model?: NotedModel; times: readonly number[] }> {
   let facts = factsWithoutNote();
   let fields: NotedFields | undefined;
+  let model: NotedModel | undefined;
+  let times: TrainingTimes | undefined;
+  let begun: TrainingTimes | undefined;
   const spectra = new EigenvaluesReader();
   await scanRun(files, { tags: isWanted, raw, complain }, (event, isShown) => {
+    if (event.fileVersion !== undefined) begun = withTime(begun, event.wallTime);
+    else times = withTime(times, event.wallTime);
     for (const [index, summary] of (event.summary ?? []).entries()) {
       const { description, tag, value } = summary;
       if (tag === noteTag) {
-        facts = factsOf(decodeNote(value)) ?? facts;
+        const note = decodeNote(value);
+        facts = factsOf(note) ?? facts;
+        model = notedModelIn(note?.model) ?? model;
       } else if (tag === fieldsTag) {
         fields = decodeReceptiveFields(value) ?? fields;
       } else if (EigenvaluesReader.isTag(tag)) {
@@ -316,7 +326,9 @@ async function readRun(
       }
     }
   });
-  return fields;
+  // A file's first event holds no values; in a copy it is later than these.
+  const known = times === undefined ? [] : [times.first, times.last, Math.min(begun?.first ?? Infinity, times.first)];
+  return { fields, model, times: known };
 }
 
 function isWanted(tag: string): boolean {

@@ -1,4 +1,5 @@
 import { Callback, CustomCallback, LayersModel } from '@tensorflow/tfjs-layers';
+import { warn } from '#platform';
 import { wrapMethod } from '../activations/wrap-method.js';
 
 /*
@@ -74,6 +75,7 @@ export function acceptCallbacks(target: object): () => void {
   const undo = (['fit', 'fitDataset'] as const).map((name) =>
     wrapMethod(target, name, (original, self, args) => {
       const options = args.at(-1) as FitArguments | null | undefined;
+      warnOfFunctions(options?.callbacks);
       const callbacks = completeCallbacks(options?.callbacks, options?.yieldEvery, self);
       if (callbacks === undefined) return original(...args);
       return original(...args.slice(0, -1), { ...options, callbacks });
@@ -87,6 +89,21 @@ export function acceptCallbacks(target: object): () => void {
 /** As `acceptCallbacks`, for every model of this copy of TensorFlow.js. */
 export function acceptCallbacksEverywhere(): () => void {
   return acceptCallbacks(LayersModel.prototype);
+}
+
+/** The functions that were warned of. */
+const warned = new WeakSet<object>();
+
+/** TensorFlow.js takes a function for a callback that has no methods: `tracker.callback` in the place of `tracker.callback()`. */
+function warnOfFunctions(callbacks: unknown): void {
+  for (const each of Array.isArray(callbacks) ? callbacks : [callbacks]) {
+    if (typeof each !== 'function' || warned.has(each)) continue;
+    warned.add(each);
+    const name = each.name === '' ? 'a function' : `the function ${each.name}`;
+    warn(
+      `model.fit: expected callbacks that are objects, got ${name}, of which TensorFlow.js calls nothing: call it, as in callbacks: tracker.callback(), or pass the tracker itself`,
+    );
+  }
 }
 
 /** The last argument of fit and of fitDataset. */

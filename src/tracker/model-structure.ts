@@ -1,7 +1,7 @@
 import { warn } from '#platform';
 import { type GraphModelNodes, graphNodes, isGraphModelNodes } from '../activations/graph-model.js';
 import { messageOf } from '../errors.js';
-import { isModelLike, type ModelLike } from '../insight/layer-graph.js';
+import { isModelLike, type ModelLike, modelFacts } from '../insight/layer-graph.js';
 import { layerRoles } from '../insight/layer-roles.js';
 import { receptiveFields } from '../insight/receptive-fields.js';
 import type { ModelStructure, Structure } from '../recording/save-targets.js';
@@ -30,7 +30,7 @@ export function structureOf(model: unknown, report: (error: unknown, where: stri
 
 function readModel(model: ModelLike): (Structure & { roles: ReadonlyMap<string, LayerRole> }) | 'unreadable' {
   try {
-    return { model, roles: layerRoles(model), fields: receptiveFields(model) };
+    return { model, roles: layerRoles(model), fields: receptiveFields(model), facts: modelFacts(model) };
   } catch (error) {
     warn(`SaturationTracker: advice and receptive fields lack the model's structure: ${messageOf(error)}`);
     return 'unreadable';

@@ -1,6 +1,7 @@
 import { describe } from '../errors.js';
 import { layerRoleNames } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats } from '../saturation/stats.js';
+import { notedModelIn, withTime } from '../saturation/training-facts.js';
 import {
   type FieldData,
   fieldsOf,
@@ -34,6 +35,10 @@ interface PackedRun {
   layers: PackedLayer[];
   scalars: Record<string, PackedSeries>;
   fields: PackedFields | null;
+  /** The network, as the tracker notes it; null if it does not. */
+  model?: object | null;
+  /** Wall times of the training's first and last event, in seconds since 1970. */
+  times?: [number, number] | null;
 }
 
 interface PackedLayer {
@@ -65,7 +70,7 @@ export function packRuns(runs: readonly RunData[]): Uint8Array {
   let offset = 0;
   const header: Header = {
     version: 1,
-    runs: runs.map(({ name, threshold, rule, layers, scalars, fields }) => ({
+    runs: runs.map(({ name, threshold, rule, layers, scalars, fields, model, times }) => ({
       name,
       threshold,
       rule,
@@ -88,6 +93,8 @@ export function packRuns(runs: readonly RunData[]): Uint8Array {
       })),
       scalars: Object.fromEntries([...scalars].map(([tag, series]) => [tag, packedSeries(series)])),
       fields: fields === undefined ? null : packedFields(fields),
+      ...(model === undefined ? {} : { model }),
+      ...(times === undefined ? {} : { times: [times.first, times.last] as [number, number] }),
     })),
   };
   let json = new TextEncoder().encode(JSON.stringify(header));
@@ -129,6 +136,8 @@ export function unpackRuns(bytes: Uint8Array): RunData[] {
 
 function unpackRun(run: PackedRun, values: Float32Array): RunData {
   const { name, threshold, rule, layers, scalars, fields } = run;
+  const model = notedModelIn(run.model);
+  const times = Array.isArray(run.times) ? run.times.reduce(withTime, undefined) : undefined;
   return {
     ...outlineOf(name),
     threshold: numberOf(threshold ?? 0.99),
@@ -136,6 +145,8 @@ function unpackRun(run: PackedRun, values: Float32Array): RunData {
     layers: layers.map((layer) => unpackLayer(layer, values)),
     scalars: new Map(Object.entries(scalars).map(([tag, series]) => [tag, seriesOf(series)])),
     fields: unpackedFields(fields),
+    ...(model === undefined ? {} : { model }),
+    ...(times === undefined ? {} : { times }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { LayerRole, Split } from '../saturation/epoch.js';
 import type { NotedFields } from '../saturation/note.js';
 import type { RunHistory } from '../saturation/run-history.js';
 import type { ScalarStat } from '../saturation/stats.js';
+import type { NotedModel, TrainingTimes } from '../saturation/training-facts.js';
 import type { IntrinsicDimensionRule } from '../statistics/spectrum-measures.js';
 
 /*
@@ -82,6 +83,10 @@ export interface RunData extends RunOutline {
   readonly scalars: ReadonlyMap<string, StepSeries>;
   /** Absent if the writer did not know the network. */
   readonly fields?: FieldData;
+  /** The network; absent if the writer did not know it, or did not tell. */
+  readonly model?: NotedModel;
+  /** When the training ran; absent if that is not known. */
+  readonly times?: TrainingTimes;
 }
 
 /** Where the view gets its runs: TensorBoard, files, or the memory of a page that trains. */
@@ -226,6 +231,8 @@ export function runsOfHistory(
       layers: [...layers].map(([name, data]) => ({ name, ...data })),
       scalars,
       fields,
+      ...(history.model === undefined ? {} : { model: history.model }),
+      ...(history.times === undefined ? {} : { times: history.times }),
     };
   });
 }

@@ -1,4 +1,4 @@
-import { printable } from '../errors.js';
+import { printable, printableLines } from '../errors.js';
 import { h } from './dom.js';
 import type { RunOutline } from './run-data.js';
 
@@ -12,6 +12,7 @@ export interface RunState {
   readonly color?: string;
   /** A word beside the name, such as what went wrong; its whole text stands in `detail`. */
   readonly note?: string;
+  /** What is shown of the run where the pointer rests on its name, in lines. */
   readonly detail?: string;
 }
 
@@ -57,7 +58,7 @@ export class RunWindow {
     box.onchange = () => this.#toggle([run.name], box.checked);
     const swatch = h('i', { className: `swatch ${run.split}`, attributes: { 'aria-hidden': 'true' } });
     swatch.style.setProperty('--color', color ?? 'transparent');
-    const text = h('span', { className: 'run-name', title: printable(detail ?? run.name) }, printable(run.name));
+    const text = h('span', { className: 'run-name', title: printableLines(detail ?? run.name) }, printable(run.name));
     const row = h('label', { className: 'run' }, box, swatch, text, note !== undefined && h('em', {}, note));
     row.style.top = `${index * rowHeight}px`;
     return row;

@@ -1,6 +1,7 @@
-import { messageOf } from '../errors.js';
+import { messageOf, printable } from '../errors.js';
 import { shortNames } from '../saturation/epoch.js';
 import { type ScalarStat, scalarStats } from '../saturation/stats.js';
+import { modelText, timesText } from '../saturation/training-facts.js';
 import { Card } from './card.js';
 import { type CardContext, type CardName, cardNames, cardsOf, lateCardsOf } from './cards.js';
 import type { Pick } from './charts.js';
@@ -91,7 +92,7 @@ export class SaturationView {
         isShown: this.#shown.has(run.name),
         color: this.#colors().get(run.name),
         note: this.#noteOf(run.name),
-        detail: this.#failed.get(run.name),
+        detail: this.#failed.get(run.name) ?? this.#factsOf(run.name),
       }),
       (names, isShown) => void this.#toggle(names, isShown),
     );
@@ -198,6 +199,13 @@ export class SaturationView {
   #tell(message: string): void {
     this.#message.textContent = message;
     this.#message.hidden = false;
+  }
+
+  /** When a run that was read was trained, and which network it was; undefined if nothing is known. */
+  #factsOf(name: string): string | undefined {
+    const { model, times } = this.#runs.get(name) ?? {};
+    const facts = [times && timesText(times), model && modelText(model)].filter((fact) => fact !== undefined);
+    return facts.length === 0 ? undefined : [name, ...facts].map(printable).join('\n');
   }
 
   #noteOf(name: string): string | undefined {

@@ -535,6 +535,17 @@ describe('report', () => {
     expect(await cli(['report', logdir], { out })).toMatchObject({ code: 0, err: '', out: `${out}\n` });
     const html = readFileSync(out, 'utf8');
     for (const text of ['first', 'second', 'id="runs"']) expect(html).toContain(text);
+    for (const folder of [join(logdir, 'pages'), join(logdir, 'new/')]) {
+      const page = join(folder, 'report.html');
+      expect(await cli(['report', logdir], { out: folder })).toMatchObject({ code: 0, err: '', out: `${page}\n` });
+      expect(readFileSync(page, 'utf8')).toBe(html);
+    }
+    // Into the logdir itself, by default: no other command takes it for one of its files.
+    const commands = [['inspect'], ['verify'], ['lint'], ['export']];
+    const before = await Promise.all(commands.map(([command]) => cli([command, logdir])));
+    expect(await cli(['report', logdir])).toMatchObject({ code: 0, out: `${join(logdir, 'report.html')}\n` });
+    expect(readFileSync(join(logdir, 'report.html'), 'utf8')).toBe(html);
+    expect(await Promise.all(commands.map(([command]) => cli([command, logdir])))).toEqual(before);
     expect(await cli(['report'])).toMatchObject({
       code: 2,
       err: expect.stringContaining('expected the path of a logdir'),
@@ -609,7 +620,7 @@ describe('the command line', () => {
     });
     expect(await cli(['inspct', 'x'])).toMatchObject({
       code: 2,
-      err: expect.stringContaining('there is no command "inspct": did you mean inspect?'),
+      err: expect.stringContaining('there is no command "inspct"; did you mean \'inspect\'?'),
     });
   });
 

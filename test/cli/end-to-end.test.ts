@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -267,6 +268,18 @@ describe('for people', () => {
     expect((await ended).code).toBe(0);
   });
 
+  it('serve for other computers names an address that leads here from them, and asks for its token', async () => {
+    const { child, ended, said } = start(['serve', 'runs', '--port', '0', '--host', '0.0.0.0']);
+    await expect.poll(() => said.out, { timeout: 60_000 }).toContain('Stop');
+    const [own, others] = [...said.out.matchAll(/http:[^\s,]+/g)].map(([address]) => new URL(address));
+    expect(others.hostname).toBe(hostname().toLowerCase());
+    expect([others.port, others.search]).toEqual([own.port, own.search]);
+    expect((await fetch(own)).status).toBe(200);
+    expect((await fetch(new URL('/', own))).status).toBe(401);
+    child.kill('SIGINT');
+    expect((await ended).code).toBe(0);
+  });
+
   it.skipIf(process.platform === 'win32')(
     'board starts TensorBoard with its own options, and has its exit code',
     async () => {
@@ -346,11 +359,11 @@ describe('for people', () => {
     ]);
     const codes = [bash, help, unknown, none, nowhere, option, far].map(({ code }) => code);
     expect(codes).toEqual([0, 0, 2, 2, 2, 2, 2]);
-    expect(option.err).toContain("Unknown option '--jso'; did you mean --json?");
+    expect(option.err).toContain("Unknown option '--jso'; did you mean '--json'?");
     expect(far.err).toContain("Unknown option '--quite-another'; delve-tensorboard <command> --help lists the options");
     expect(bash.out).toContain('inspect');
     expect(help.out).toContain('Examples:\n  delve-tensorboard export');
-    expect(unknown.err).toContain('did you mean inspect?');
+    expect(unknown.err).toContain("; did you mean 'inspect'?");
     expect(nowhere.err).toContain('there is no file or folder "nowhere"');
   });
 

@@ -135,6 +135,27 @@ describe('mcp', () => {
     expect(seen).toHaveLength(2000);
   });
 
+  it.each([
+    ['list_tags', {}],
+    ['read_scalars', {}],
+    ['lint', {}],
+    ['compare', { first: 'a', second: 'b' }],
+  ])('ends a search that would never end, of %s, and answers on', async (tool, input) => {
+    const logdir = await twoRuns();
+    const writer = new SummaryWriter(logdir);
+    for (const run of ['a', 'b']) writer.run(run).addScalar(`${'a'.repeat(60)}!`, 1, 1);
+    await writer.close();
+    const client = await clientOf(logdir, new ResultIndex(undefined, '1.2.3'));
+    for (const tags of ['(a+)+$', '(a|a)*$']) {
+      const { isError, text } = await ask(client, tool, { ...input, tags });
+      expect({ isError, text }).toEqual({ isError: true, text: expect.stringContaining('within 2 s') });
+      expect(text).toContain(`tags: expected a regular expression that is found or not within 2 s, got "${tags}"`);
+    }
+    // Repetitions that are harmless are searched for as ever.
+    const { isError, text } = await ask(client, tool, { ...input, tags: '^l+o+s+s$' });
+    expect({ isError, text }).toEqual({ isError: false, text: expect.not.stringContaining('accuracy') });
+  });
+
   it('refuses what leads elsewhere, and what it does not know', async () => {
     const client = await clientOf(await twoRuns());
     for (const [name, input, words] of [

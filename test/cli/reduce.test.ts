@@ -82,6 +82,15 @@ describe('reduce', () => {
     );
   });
 
+  it('writes runs into a folder with --json, too, and tells of them', async () => {
+    const folder = await trainings();
+    const out = join(temporaryFolder(), 'reduced');
+    const { out: said, files } = await cli([folder], { out, json: true });
+    expect(JSON.parse(said)).toEqual([{ out, scalars: 2, runs: 5 }]);
+    expect(files).toEqual(new Map());
+    expect((await listRuns(out)).map(({ run }) => run)).toContain('mean/val');
+  });
+
   it('writes a table, of folders one by one', async () => {
     const folder = await trainings();
     const paths = reference.runs.map((_, seed) => join(folder, `seed${seed}`));
@@ -209,7 +218,7 @@ describe('reduce', () => {
     }
     const out = join(temporaryFolder(), 'reduced');
     await cli([folder], { out });
-    const sorted = [...values].sort((a, b) => a - b);
+    const sorted = values.sort((a, b) => a - b);
     const middle = (sorted[(count - 1) >> 1] + sorted[count >> 1]) / 2;
     for (const [name, expected] of Object.entries({
       min: [sorted[0], 2, -0],

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
-import { SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
+import { readEvents, SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
 import { writeNote } from '../../src/saturation/note.js';
 import { unpackRuns } from '../../src/view/packed-runs.js';
 import { dimensionsAt, type RunData, type RunOutline } from '../../src/view/run-data.js';
@@ -103,6 +103,11 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab behind $loader', ({ fa
           checked++;
         }
       }
+      const wallTimes: number[] = [];
+      for await (const { summary, wallTime } of readEvents(join(logdir, name))) {
+        if (summary?.some(({ plugin }) => plugin === 'saturation')) wallTimes.push(wallTime);
+      }
+      expect(run.times).toEqual({ first: Math.min(...wallTimes), last: Math.max(...wallTimes) });
       const loss = run.scalars.get('epoch_loss');
       expect(loss?.values.slice(0, 3)).toEqual([1, Number.NaN, Math.fround(1 / 3)]);
     }

@@ -50,6 +50,18 @@ describe('in a project without the optional peers', () => {
     ]);
   });
 
+  it('plots name the packages that they need, and no other', () => {
+    const { status, stderr, stdout } = run(`
+      import { profilePlot, renderPng, renderSvg } from 'delve-tensorboard/reports';
+      const plot = profilePlot([{ layer: 'dense', split: 'train', saturation: 0.5, values: { saturation: 0.5 } }]);
+      for (const draw of [renderSvg, renderPng]) await draw(plot).catch(({ message }) => console.log(message));
+    `);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const named = (needed: string) =>
+      `Drawing needs the package 'vega-lite', which could not be loaded. Install it with: npm install ${needed}`;
+    expect(stdout).toBe(`${named('vega vega-lite')}\n${named('vega vega-lite @resvg/resvg-js')}\n`);
+  });
+
   it('the door to TensorFlow.js is named with the package that is missing', () => {
     const { status, stderr } = run("import 'delve-tensorboard/tfjs';");
     expect(status).toBe(1);

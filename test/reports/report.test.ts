@@ -83,6 +83,30 @@ describe('reportHtml', () => {
     }
   });
 
+  it('says when a training ran and which network it was, as far as that is known', async () => {
+    const told = history(3, 2);
+    expect(await reportHtml(told)).toContain(
+      '<div class="facts"><dl><dt>Measured</dt><dd>3 layers, of 64, 64 and 64 features; train and val, last at epoch 2</dd></dl></div>',
+    );
+    // 2026-03-01 12:00:00 UTC, by `date -u -d @1772366400`.
+    told.times = { first: 1_772_366_400, last: 1_772_366_400 + 34 * 60 + 56 };
+    told.model = { name: 'a<b', layers: 1001, types: { Conv2D: 1000, Dense: 1 }, parameters: 1234567 };
+    const html = await reportHtml(told);
+    expect(html).toContain('<dt>Trained</dt><dd>2026-03-01 12:00:00 to 12:34:56 UTC (34 min 56 s)</dd>');
+    expect(html).toContain('<dt>Model</dt><dd>a&lt;b, 1,001 layers (1,000 Conv2D, 1 Dense), 1,234,567 parameters</dd>');
+    told.times = { first: 1_772_366_400, last: 1_772_366_400 + 2 * 86400 + 3600 + 59 };
+    expect(await reportHtml(told)).toContain('2026-03-01 12:00:00 to 2026-03-03 13:00:59 UTC (2 d 1 h)');
+    const several = await reportHtml(
+      new Map([
+        ['wide', told],
+        ['narrow', history(1, 1)],
+      ]),
+    );
+    expect(several).toContain('<summary>2 trainings: when they were, and of which networks</summary><h2>wide</h2>');
+    expect(several).toContain('1 layer, of 64 features; train and val, last at epoch 1');
+    expect(runsIn(html)[1]).toMatchObject({ model: told.model, times: { first: 1_772_366_400 } });
+  });
+
   it('is one file that loads nothing, and whose policy forbids it to', async () => {
     const html = await reportHtml(history(3, 2));
     const words = wordsOf(html);

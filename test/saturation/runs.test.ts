@@ -247,6 +247,13 @@ describe('the note in a run', () => {
             { name: 'hidden', features: 8, samples: 30, rejected: 0, strategy },
             { name: 'output', features: 3, samples: 30, rejected: 0, strategy, role: 'output' },
           ],
+          // Two dense layers with biases, from 6 inputs to 8 and to 3.
+          model: {
+            name: expect.any(String),
+            layers: 3,
+            types: { Dense: 2, Dropout: 1 },
+            parameters: 6 * 8 + 8 + 8 * 3 + 3,
+          },
         },
       ],
     ]);
@@ -266,6 +273,47 @@ describe('the note in a run', () => {
       expect(layer).toMatchObject({ layer: 'output', features: 3, samples: 60, saturation: 0.5 });
       expect(layer.role).toBeUndefined();
     }
+  });
+
+  it('says which network it was, and the events when; a note that says nothing of it, or nonsense, is read all the same', async () => {
+    const logdir = temporaryFolder();
+    const before = Date.now() / 1000;
+    await track(logdir, [{ train: 60, val: 30 }, { train: 60 }]);
+    const { model, times } = await readHistory(logdir);
+    const [all, ofLayers]: [number[], number[]] = [[], []];
+    for (const split of ['train', 'val']) {
+      for await (const { summary, wallTime } of readEvents(join(logdir, split))) {
+        all.push(wallTime);
+        if (summary?.some(({ tag }) => tag.startsWith('saturation/'))) ofLayers.push(wallTime);
+      }
+    }
+    expect(times!.first).toBe(Math.min(...all));
+    expect(times!.first).toBeGreaterThanOrEqual(before);
+    // Texts and pictures, which are written behind all numbers, are not read.
+    expect(times!.last).toBeGreaterThanOrEqual(Math.max(...ofLayers));
+    expect(all).toContain(times!.last);
+    expect(model).toMatchObject({ layers: 3, types: { Dense: 2, Dropout: 1 }, parameters: 83 });
+    const [[, note]] = await notesOf(join(logdir, 'train'));
+    for (const wrong of [undefined, 'net', { name: 'net', layers: '2', types: {} }, { name: 'net', layers: 2 }]) {
+      const folder = temporaryFolder();
+      const writer = new SummaryWriter(join(folder, 'train'));
+      writeNote(writer, JSON.stringify({ ...note, model: wrong }), 1);
+      writer.addScalar('saturation/output', 0.5, 1);
+      await writer.close();
+      const history = await readHistory(folder);
+      expect(history.last?.layers[0]).toMatchObject({ layer: 'output', features: 3 });
+      expect(history.model).toBeUndefined();
+    }
+  });
+
+  it('a copy of a run, whose file is younger than what it holds, tells the times of what it holds', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(join(folder, 'train'));
+    const description = 'Width d = 3, first value from n = 4 samples.';
+    writer.addScalar('saturation/output', 0.5, 1, { wallTime: 1_000_000, description });
+    writer.addScalar('saturation/output', 0.5, 2, { wallTime: 1_003_000 });
+    await writer.close();
+    expect((await readHistory(folder)).times).toEqual({ first: 1_000_000, last: 1_003_000 });
   });
 
   it('comes before the values, with what makes both of TensorBoard’s loaders keep it for a plugin', async () => {

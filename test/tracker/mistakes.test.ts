@@ -125,6 +125,21 @@ describe('arguments in the wrong place are named', () => {
 });
 
 describe('what records nothing says so', () => {
+  it('tracker.callback without its parentheses: what it is, and that the fit is not recorded', async () => {
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
+    await fitModel([tracker.callback]);
+    await fitModel(tracker.callback);
+    expect(told()).toEqual([
+      expect.stringContaining('got the function callback, of which TensorFlow.js calls nothing: call it'),
+      expect.stringContaining('this fit is not recorded'),
+    ]);
+    await fitModel([tracker.callback()]);
+    await tracker.close();
+    expect(store.epochs).toHaveLength(2);
+    expect(told()).toHaveLength(2);
+  });
+
   it('a fit without the tracker among its callbacks, at once and once', async () => {
     const store = new RecordingStore();
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });

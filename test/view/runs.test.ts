@@ -100,6 +100,8 @@ function someRuns(): RunData[] {
     );
     history.add(epochOf(epoch, layers, [{ tag: 'constructor', value: 0.5 - epoch, split: 'val' }]));
   }
+  history.model = { name: '</script>', layers: 2, types: { Dense: 1, toString: 1 }, parameters: 1234 };
+  history.times = { first: 1_700_000_000.25, last: 1_700_000_060.5 };
   return runsOfHistory(history, 'wide', {
     inputSize: 32,
     layers: [

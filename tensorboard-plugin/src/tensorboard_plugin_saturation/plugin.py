@@ -180,6 +180,8 @@ class Reading:
                     ],
                     "scalars": {tag: series for tag, series in scalars.items() if tag.startswith("epoch_")},
                     "fields": last_json(values.get(FIELDS)) or None,
+                    "model": note.get("model"),
+                    "times": times_of(values),
                 }
             ],
         }
@@ -309,6 +311,12 @@ def last_json(points):
         return {}
     value = np.asarray(points[-1].numpy).reshape(-1)
     return parsed(value[0]) if value.size == 1 else {}
+
+
+def times_of(values):
+    """The wall times of the first and the last point of some tags; None if there is none."""
+    times = [point.wall_time for points in values.values() for point in points if math.isfinite(point.wall_time)]
+    return [min(times), max(times)] if times else None
 
 
 def number(value):
