@@ -1,10 +1,16 @@
 // Eigenvalues of a symmetric matrix, values only and with vectors: ours (WebAssembly, TypeScript) beside LAPACK on one
-// thread and ml-matrix. Interleaved repeats, medians. Run: node bench/eigenvalues.mjs [--sizes 64,256] (after a build)
+// thread and ml-matrix, in turn; writes its section of bench/results.json.
+//
+//   node bench/eigenvalues.mjs [--sizes 64,256]     (after a build; with --sizes it writes nothing)
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { kernels } from '../dist/kernels/kernels.js';
 import { typescriptKernels } from '../dist/kernels/typescript/kernels.js';
-import { digits, median, printRow, sizesFrom, startLapack, time } from './peer.mjs';
+import { benchOptions } from './options.mjs';
+import { digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
+import { beginSection, versionOf } from './results.mjs';
 
+const options = benchOptions(85, { sizes: { type: 'string' } });
+const record = beginSection('eigenvalues', { ...options, dry: options.dry || options.sizes !== undefined });
 const wasm = kernels();
 const lapack = await startLapack();
 
@@ -20,55 +26,49 @@ function covariance(d) {
   return { size: d, entries: entries.map((x) => x / (2 * d)), packed: true };
 }
 
-console.log(`Eigenvalues, milliseconds (median). LAPACK: ${lapack?.library ?? 'not found'}, float64, one thread.\n`);
-const names = [
-  'd',
-  'ours',
-  'LAPACK values',
-  'ours / LAPACK',
-  'LAPACK with vectors',
-  'ours / 3 x with vectors (Delve)',
-  'TypeScript',
-  'ml-matrix',
-  'ml-matrix / ours',
-  'ours with vectors',
-];
-printRow(names);
-printRow(names.map(() => '---:'));
 // Compiled before it is timed.
 for (let r = 0; r < 20; r++) {
   typescriptKernels.eigenvalues(covariance(48));
   mlMatrixTime(covariance(48));
 }
-for (const d of sizesFrom([64, 128, 256, 512, 1024, 2048, 4096])) {
+const sizes = sizesFrom(options.sizes, options.quick ? [64, 128] : [64, 128, 256, 512, 1024, 2048, 4096]);
+/** Larger matrices get more of the time. */
+const secondsOf = (d) => (options.seconds * d) / sizes.reduce((sum, each) => sum + each, 0);
+const rows = [];
+for (const d of sizes) {
   const matrix = covariance(d);
-  const repeats = d <= 256 ? 15 : d <= 1024 ? 7 : 3;
-  const times = { wasm: [], typescript: [], vectors: [], values: [], eigh: [] };
   wasm.eigenvalues(matrix);
-  for (let r = 0; r < repeats; r++) {
-    times.wasm.push(time(() => wasm.eigenvalues(matrix)));
-    if (lapack) times.values.push(...(await lapack.time('eigvalsh', d, 2 * d, 1)));
-    if (d <= 2048 && r < 3) times.typescript.push(time(() => typescriptKernels.eigenvalues(matrix)));
-    if (d <= 2048 && r < 3) times.vectors.push(time(() => wasm.eigen(matrix)));
-  }
-  if (lapack) times.eigh = await lapack.time('eigh', d, 2 * d, Math.min(3, repeats));
-  const mlMatrix =
-    d <= 1024 ? median(Array.from({ length: d <= 512 ? 3 : 1 }, () => mlMatrixTime(matrix))) : Number.NaN;
-  const [ours, values, eigh] = [median(times.wasm), median(times.values), median(times.eigh)];
-  const numbers = [
-    ours,
-    values,
-    ours / values,
-    eigh,
-    ours / (3 * eigh),
-    median(times.typescript),
-    mlMatrix,
-    mlMatrix / ours,
-    median(times.vectors),
-  ];
-  printRow([d, ...numbers.map(digits)]);
+  const once = { seconds: secondsOf(d) / 4, least: 3 };
+  // What takes minutes is left out.
+  const slow = await untilKnown(
+    async () => ({
+      typescript: d <= 1024 ? time(() => typescriptKernels.eigenvalues(matrix)) : Number.NaN,
+      mlMatrix: d <= 512 ? mlMatrixTime(matrix) : Number.NaN,
+      vectors: d <= 1024 ? time(() => wasm.eigen(matrix)) : Number.NaN,
+      lapackVectors: lapack ? (await lapack.time('eigh', d, 2 * d, 1))[0] : Number.NaN,
+    }),
+    once,
+  );
+  const fast = await untilKnown(
+    async () => {
+      const ours = time(() => wasm.eigenvalues(matrix));
+      const peer = lapack ? (await lapack.time('eigvalsh', d, 2 * d, 1))[0] : Number.NaN;
+      return { ours, lapack: peer, ratio: ours / peer };
+    },
+    { seconds: (3 * secondsOf(d)) / 4, within: 0.01, least: 9 },
+  );
+  const known = Object.entries({ ...fast, ...slow }).map(([name, numbers]) => [name, spreadOf(numbers)]);
+  rows.push({ d, ...Object.fromEntries(known) });
+  console.log(`${d}: ${digits(rows.at(-1).ours.median)} ms, ${digits(rows.at(-1).ratio?.median)} of LAPACK's`);
 }
 lapack?.close();
+record({
+  library: lapack?.library,
+  kernels: wasm.name,
+  versions: { 'ml-matrix': versionOf('ml-matrix') },
+  missing: lapack ? {} : { LAPACK: 'torch could not be installed' },
+  rows,
+});
 
 function mlMatrixTime({ size, entries }) {
   const full = new Matrix(size, size);

@@ -1,8 +1,8 @@
 // How old the oldest event is that a program loses when it is killed at a random moment; writes its section of
-// bench/RESULTS.md.
+// bench/results.json.
 //
 //   npm run bench:loss                                     (after a build)
-//   npm run bench:loss -- --kills 20 --dry                 a quick look that writes nothing
+//   npm run bench:loss -- --kills 5 --dry                  a quick look that writes nothing
 //   npm run bench:loss -- --also before=../other/dist      beside another build, in turns
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -11,16 +11,15 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readEvents } from '../dist/index.js';
-import { programOptions } from './options.mjs';
-import { machine, writeSection } from './results.mjs';
+import { benchOptions } from './options.mjs';
+import { beginSection } from './results.mjs';
 
-const options = programOptions({
+const options = benchOptions(80, {
   also: { type: 'string', multiple: true, default: [] },
-  dry: { type: 'boolean' },
   kills: { type: 'string', default: '100' },
-  note: { type: 'string' },
 });
-const kills = Number(options.kills);
+const record = beginSection('loss', options);
+const kills = options.quick ? 2 : Number(options.kills);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const builds = new Map([['this build', here('../dist')]]);
 for (const also of options.also) {
@@ -43,7 +42,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'delve-bench-'));
 const found = new Map();
 let started = 0;
 
-/** As many at a time as there are processors here. */
+/** As many at a time as there are processors here, as long as there is time; each load has been killed equally often by then, or once more. */
 const queue = [];
 for (let kill = 0; kill < kills; kill++) {
   for (const load of loads.keys()) for (const build of builds.keys()) queue.push({ build, load, kill });
@@ -51,12 +50,12 @@ for (let kill = 0; kill < kills; kill++) {
 const total = queue.length;
 await Promise.all([work(), work()]);
 rmSync(scratch, { recursive: true, force: true });
-const report = render();
-console.log(`\n${report}`);
-if (!options.dry) writeSection('loss', report);
+record({ rows: [...loads.keys()].flatMap((load) => [...builds.keys()].map((build) => rowOf(load, build))) });
 
 async function work() {
+  const end = performance.now() + 1000 * options.seconds;
   for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+    if (performance.now() > end && job.kill >= 2) return;
     process.stderr.write(`\r${total - queue.length}/${total} `);
     const key = `${job.load} / ${job.build}`;
     found.set(key, [...(found.get(key) ?? []), await killOnce(job)]);
@@ -118,32 +117,9 @@ function quantile(sorted, part) {
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
 }
 
-function digits(number) {
-  return number >= 100 ? Math.round(number).toLocaleString('en') : String(Number(number.toPrecision(2)));
-}
-
-function render() {
-  const table = [
-    ['load', 'build', 'kills', 'lost nothing', 'p50 ms', 'p99 ms', 'max ms'],
-    ['---', '---', '---:', '---:', '---:', '---:', '---:'],
-  ];
-  for (const load of loads.keys()) {
-    for (const build of builds.keys()) {
-      const results = found.get(`${load} / ${build}`) ?? [];
-      const ages = results.map(({ age }) => age).sort((a, b) => a - b);
-      const whole = results.filter(({ age }) => age === 0).length;
-      table.push([load, build, ages.length, whole, ...[0.5, 0.99, 1].map((part) => digits(quantile(ages, part)))]);
-    }
-  }
-  return [
-    '## What a killed program loses',
-    '',
-    `${machine()}. Command: \`npm run bench:loss\`. Programs that add scalars to a folder are killed at a random moment (by`,
-    'SIGKILL, SIGTERM, SIGINT and SIGABRT in turn; the last load ends by itself). The age of the oldest event that is not in',
-    'the file, at the kill; 0 if none is missing. Ages are upper bounds: the programs note the time before each scalar (in the',
-    'bursts before every 50th, in the busy loop before every 256th, before the steps of 4 s before every 500th of 20,000).',
-    ...(options.note ? [options.note] : []),
-    '',
-    ...table.map((cells) => `| ${cells.join(' | ')} |`),
-  ].join('\n');
+function rowOf(load, build) {
+  const results = found.get(`${load} / ${build}`) ?? [];
+  const ages = results.map(({ age }) => age).sort((a, b) => a - b);
+  const [p50, p99, max] = [0.5, 0.99, 1].map((part) => quantile(ages, part));
+  return { load, build, kills: ages.length, whole: ages.filter((age) => age === 0).length, p50, p99, max };
 }

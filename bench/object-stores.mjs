@@ -1,31 +1,23 @@
-// npm run bench:object-stores [-- --dry] — a run in a bucket: what 200 flushes upload, and how long a TensorBoard that has just been
-// started needs to show the last step. The server is the strict one of the tests, in this process; TensorBoard is that of the
-// compat tests (.venv-compat), with its Python loader.
+// A run in a bucket: what 200 flushes upload, and how long a TensorBoard that has just been started needs to show the last step. The server
+// is the strict one of the tests, in this process; TensorBoard is that of .venv-bench, which is made if it is missing, with its Python
+// loader. Writes its section of bench/results.json. Run: npm run bench:object-stores
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { rolldown } from 'rolldown';
 import { SummaryWriter } from '../dist/index.js';
 import { s3Output } from '../dist/object-stores.js';
-import { machine, writeSection } from './results.mjs';
+import { benchOptions } from './options.mjs';
+import { digits, spreadOf, untilKnown } from './peer.mjs';
+import { pythonWith } from './python.mjs';
+import { beginSection } from './results.mjs';
+import { importTypeScript } from './typescript.mjs';
 
-const flushes = 200;
+const options = benchOptions(75);
+const record = beginSection('object-stores', options);
+const flushes = options.quick ? 10 : 200;
 const eventsPerFlush = 40;
-const giveUpSeconds = 240;
-const python = fileURLToPath(new URL('../.venv-compat/bin/python', import.meta.url));
-
-const folder = mkdtempSync(join(tmpdir(), 'delve-bench-'));
-const bundle = await rolldown({
-  input: fileURLToPath(new URL('../test/support/s3-server.ts', import.meta.url)),
-  platform: 'node',
-  tsconfig: false,
-});
-await bundle.write({ file: join(folder, 's3-server.mjs'), format: 'esm' });
-await bundle.close();
-const { S3Server } = await import(pathToFileURL(join(folder, 's3-server.mjs')).href);
+const giveUpSeconds = 120;
+const { python, versions, missing } = pythonWith(['tensorboard', 'boto3']);
+const { S3Server } = await importTypeScript('test/support/s3-server.ts');
 
 /** Seconds from the start of TensorBoard to the last step of the run, and the requests until then. */
 async function coldStart(server, url) {
@@ -58,8 +50,8 @@ async function coldStart(server, url) {
   }
 }
 
-const lines = [];
-for (const [name, options] of [
+const rows = [];
+for (const [layout, more] of [
   ['rolling, objects of 40 kB', { maxObjectBytes: 40_000 }],
   ['rolling, objects of 1 MiB (default)', {}],
   ['growing', { layout: 'growing' }],
@@ -67,32 +59,33 @@ for (const [name, options] of [
 ]) {
   const server = await S3Server.start();
   server.pageSize = 1000;
-  const output = s3Output({ ...server.options, prefix: 'runs/bench', uploadSecs: 3600, ...options });
+  const output = s3Output({ ...server.options, prefix: 'runs/bench', uploadSecs: 3600, ...more });
   const writer = new SummaryWriter(output);
   for (let flush = 0; flush < flushes; flush++) {
     for (let i = 0; i < eventsPerFlush; i++) writer.addScalar('loss', Math.random(), flush * eventsPerFlush + i);
     await writer.flush();
   }
   await writer.close();
-  const events = server.keys().reduce((sum, key) => sum + server.objects.get(key).length, 0);
-  const sent = server.seen.reduce((sum, { bytes }) => sum + bytes, 0);
-  const uploads = server.seen.length;
-  const { seconds, requests } = await coldStart(server, output.url);
-  const kB = (bytes) => (bytes / 1000).toFixed(0);
-  const shown = seconds === undefined ? `not after ${giveUpSeconds}` : seconds.toFixed(1);
-  lines.push(`| ${[name, server.keys().length, kB(events), kB(sent), uploads, shown, requests].join(' | ')} |`);
-  console.log(lines.at(-1));
+  const row = {
+    layout,
+    objects: server.keys().length,
+    bytes: server.keys().reduce((sum, key) => sum + server.objects.get(key).length, 0),
+    uploadedBytes: server.seen.reduce((sum, { bytes }) => sum + bytes, 0),
+    uploads: server.seen.length,
+  };
+  if (Object.keys(missing).length === 0) {
+    const { seconds } = await untilKnown(
+      async () => {
+        const shown = await coldStart(server, output.url);
+        row.requests = shown.requests;
+        return { seconds: shown.seconds };
+      },
+      { seconds: options.seconds / 4 },
+    );
+    if (seconds !== undefined) row.seconds = spreadOf(seconds);
+  }
+  rows.push(row);
+  console.log(`${layout}: ${digits(row.seconds?.median)} s`);
   await server.close();
 }
-rmSync(folder, { recursive: true });
-
-const text = `## A run in a bucket
-
-\`npm run bench:object-stores\`, ${machine()}. ${flushes} flushes of ${eventsPerFlush} scalars, to a server on this machine; then TensorBoard
-2.21 with its Python loader is started, and asked until it shows the last step ("cold start"; its own start is part of it).
-
-| layout | objects | events kB | uploaded kB | requests | cold start s | its requests |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: |
-${lines.join('\n')}`;
-if (process.argv.includes('--dry')) console.log(text);
-else writeSection('object-stores', text);
+record({ versions, missing, flushes, eventsPerFlush, giveUpSeconds, rows });

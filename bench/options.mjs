@@ -21,3 +21,18 @@ export function programOptions(options) {
   console.log(`${comment.replace(/^\/\/ ?/gm, '')}\nOptions:\n${lines.join('\n')}`);
   process.exit(0);
 }
+
+/**
+ * The options that all benchmarks have, and some of its own: `seconds` is how long it may measure, `quick` has it do everything once and
+ * small, `dry` write nothing, and `into` is the folder of results.json and RESULTS.md.
+ */
+export function benchOptions(seconds, own = {}) {
+  const given = programOptions({
+    seconds: { type: 'string', default: String(seconds) },
+    quick: { type: 'boolean', default: false },
+    dry: { type: 'boolean', default: false },
+    into: { type: 'string' },
+    ...own,
+  });
+  return { ...given, seconds: given.quick ? 0 : Number(given.seconds) };
+}

@@ -1,15 +1,15 @@
-// What the kernel benchmarks share: the Python process that times LAPACK, medians, and table rows.
+// What benchmarks measure with: the Python process that times LAPACK, medians and how well they are known.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { pythonWith } from './python.mjs';
 
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-
-/** Starts bench/lapack.py with .venv-bench's Python or the system's; undefined where neither has torch or numpy. */
+/** Starts bench/lapack.py on torch; undefined where torch cannot be had. */
 export async function startLapack() {
-  const own = here('../.venv-bench/bin/python');
-  const child = spawn(existsSync(own) ? own : 'python3', [here('lapack.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const { python, versions } = pythonWith(['torch', 'numpy']);
+  if (versions.torch === undefined) return undefined;
+  const script = fileURLToPath(new URL('./lapack.py', import.meta.url));
+  const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'ignore'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const failed = new Promise((resolve) => child.on('error', () => resolve({ done: true })));
   const first = await Promise.race([lines.next(), failed]);
@@ -42,20 +42,57 @@ export function digits(x) {
   return x === undefined || Number.isNaN(x) ? '' : Number(x.toPrecision(3)).toString();
 }
 
-export function printRow(cells) {
-  console.log(`| ${cells.join(' | ')} |`);
+/** A number without its fraction, thousands in groups. */
+export function whole(x) {
+  return x.toLocaleString('en-US', { maximumFractionDigits: 0 });
 }
 
 /** Sizes from the command line (`--sizes 64,256`), else those given. */
-export function sizesFrom(defaults) {
-  const at = process.argv.indexOf('--sizes');
-  return at < 0 ? defaults : process.argv[at + 1].split(',').map(Number);
+export function sizesFrom(text, defaults) {
+  return text === undefined ? defaults : text.split(',').map(Number);
 }
 
-/** The interval that holds the median in 95 % of cases, whatever the distribution: order statistics of the binomial. */
+/**
+ * The interval that holds the median in 95 % of cases or more, whatever the distribution: order statistics (Conover 1999, Practical
+ * Nonparametric Statistics, section 3.2). Of five numbers and fewer it is all of them, which hold it more rarely.
+ */
 export function medianInterval(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
-  const half = 0.98 * Math.sqrt(sorted.length);
-  const at = (k) => sorted[Math.min(sorted.length - 1, Math.max(0, k))];
-  return [at(Math.floor(sorted.length / 2 - half)), at(Math.ceil(sorted.length / 2 + half) - 1)];
+  const n = sorted.length;
+  // As many are left out at either end as a fair coin shows heads of n, or fewer, in 2.5 % of cases.
+  let left = 0;
+  let logProbability = -n * Math.LN2;
+  for (let heads = 0, sum = Math.exp(logProbability); 2 * sum <= 0.05; left = heads++) {
+    logProbability += Math.log((n - heads) / (heads + 1));
+    sum += Math.exp(logProbability);
+  }
+  return [sorted[left], sorted[n - 1 - left]];
+}
+
+/** What is known of a number that was measured several times: its median and the interval of it. */
+export function spreadOf(numbers) {
+  const [low, high] = medianInterval(numbers);
+  return { median: median(numbers), low, high, rounds: numbers.length };
+}
+
+/**
+ * Repeats a round until the interval of each number is within `within` of its median either way, five rounds at least, or until
+ * another round would take longer than `seconds` in all; once in any case. `round` resolves to numbers by name; those that are
+ * NaN or undefined were not measured. Resolves to all the numbers by name.
+ */
+export async function untilKnown(round, { seconds, within = 0.03, least = 5 }) {
+  const found = {};
+  const end = performance.now() + 1000 * seconds;
+  for (let rounds = 1; ; rounds++) {
+    const begun = performance.now();
+    for (const [name, number] of Object.entries(await round(rounds - 1))) {
+      if (number !== undefined && !Number.isNaN(number)) (found[name] ??= []).push(number);
+    }
+    if (2 * performance.now() - begun > end) return found;
+    const isKnown = Object.values(found).every((numbers) => {
+      const [low, high] = medianInterval(numbers);
+      return high - low <= 2 * within * Math.abs(median(numbers));
+    });
+    if (rounds >= least && isKnown) return found;
+  }
 }

@@ -1,32 +1,32 @@
 // How fast `reduce` takes the scalars of several runs together, beside tensorboard-reducer and a script with TensorBoard and pandas.
-// Every measurement is a process of its own, from its start to its end, and they take turns; writes its section of bench/RESULTS.md.
+// Every measurement is a process of its own, from its start to its end, and they take turns; writes its section of bench/results.json.
+// The Python programs are in .venv-bench, which is made if it is missing.
 //
-//   npm run bench:reading -- --setup           once: makes .venv-bench with TensorBoard and tensorboard-reducer
-//   node bench/reduce.mjs                      (after a build)
-//   node bench/reduce.mjs --steps 500 --rounds 1 --dry    a quick look that writes nothing
+//   npm run bench:reduce                     (after a build)
+//   npm run bench:reduce -- --quick --dry    a quick look that writes nothing
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { loadavg, tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { frameRecord } from '../dist/encoding/record.js';
 import { messageType } from '../dist/proto.js';
-import { programOptions } from './options.mjs';
-import { digits, median } from './peer.mjs';
-import { machine, writeSection } from './results.mjs';
+import { benchOptions } from './options.mjs';
+import { spreadOf, untilKnown } from './peer.mjs';
+import { pythonWith } from './python.mjs';
+import { beginSection } from './results.mjs';
 
-const options = programOptions({
-  dry: { type: 'boolean' },
-  rounds: { type: 'string', default: '3' },
+const options = benchOptions(70, {
   runs: { type: 'string', default: '10' },
   // tensorboard-reducer keeps a random sample of 10,000 points of a scalar, and has wrong numbers of more.
   steps: { type: 'string', default: '10000' },
   tags: { type: 'string', default: '10' },
 });
-const [rounds, runs, steps, tags] = [options.rounds, options.runs, options.steps, options.tags].map(Number);
+const record = beginSection('reduce', options);
+const [runs, fullSteps, tags] = [options.runs, options.steps, options.tags].map(Number);
+const steps = options.quick ? 500 : fullSteps;
+const { python, versions, missing } = pythonWith(['tensorboard', 'pandas', 'tensorboard-reducer']);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const environments = [here('../.venv-bench/bin/python'), here('../.venv-compat/bin/python')];
-const python = environments.find((path) => existsSync(path)) ?? 'python3';
 const scratch = mkdtempSync(join(tmpdir(), 'delve-bench-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
@@ -59,6 +59,8 @@ const programs = {
   'EventAccumulator and pandas': (out) => peer('EventAccumulator', out),
 };
 
+const [ours] = Object.keys(programs);
+
 /** The numbers of a table by tag and step, in the order mean, std, min, max, median. */
 function numbersOf(path) {
   const [head, ...rows] = readFileSync(path, 'utf8').trim().split(/\r?\n/);
@@ -72,43 +74,31 @@ function numbersOf(path) {
   );
 }
 
-const [load] = loadavg();
-const seconds = new Map(Object.keys(programs).map((who) => [who, []]));
-const missing = new Map();
-for (let round = 0; round < rounds; round++) {
-  for (const [who, command] of Object.entries(programs)) {
-    if (missing.has(who)) continue;
-    process.stderr.write(`\rround ${round + 1}/${rounds}: ${who}                    `);
-    const start = performance.now();
-    const { status, stderr } = spawnSync(...command(join(scratch, `${who}.csv`)), { encoding: 'utf8' });
-    if (status === 0) seconds.get(who).push((performance.now() - start) / 1000);
-    else missing.set(who, stderr.trim().split('\n').at(-1));
-  }
-}
-process.stderr.write('\n');
-
-const [ours, ...others] = Object.keys(programs);
+const found = await untilKnown(
+  () => {
+    const seconds = {};
+    for (const [who, command] of Object.entries(programs)) {
+      if (who in missing) continue;
+      process.stderr.write(`\r${who}                    `);
+      const start = performance.now();
+      const { status, stderr } = spawnSync(...command(join(scratch, `${who}.csv`)), { encoding: 'utf8' });
+      if (status === 0) seconds[who] = (performance.now() - start) / 1000;
+      else missing[who] = stderr.trim().split('\n').at(-1);
+    }
+    const ratios = Object.entries(seconds).map(([who, each]) => [`${who} ratio`, each / seconds[ours]]);
+    return { ...seconds, ...Object.fromEntries(ratios) };
+  },
+  { seconds: options.seconds },
+);
 const expected = numbersOf(join(scratch, `${ours}.csv`));
-const medianOf = (who) => median(seconds.get(who));
-const table = Object.keys(programs).flatMap((who) => {
-  if (missing.has(who)) return [];
-  const found = numbersOf(join(scratch, `${who}.csv`));
-  if (found.size !== expected.size) throw new Error(`${who}: ${found.size} rows, ${ours}: ${expected.size}`);
-  let greatest = 0;
-  for (const [key, numbers] of found) {
-    for (const [i, number] of numbers.entries()) greatest = Math.max(greatest, Math.abs(number - expected.get(key)[i]));
-  }
-  return [[who, digits(medianOf(who)), digits(medianOf(who) / medianOf(ours)), greatest.toExponential(1)]];
+const rows = Object.keys(programs).flatMap((program) => {
+  if (found[program] === undefined) return [];
+  const numbers = numbersOf(join(scratch, `${program}.csv`));
+  if (numbers.size !== expected.size) throw new Error(`${program}: ${numbers.size} rows, ${ours}: ${expected.size}`);
+  let difference = 0;
+  for (const [key, each] of numbers)
+    for (const [i, number] of each.entries())
+      difference = Math.max(difference, Math.abs(number - expected.get(key)[i]));
+  return [{ program, seconds: spreadOf(found[program]), ratio: spreadOf(found[`${program} ratio`]), difference }];
 });
-const head = ['', 'seconds', 'times', 'greatest difference'];
-const report = `## Several runs reduced to one
-
-\`node bench/reduce.mjs\`, ${machine()}; load average ${digits(load)} when it began. ${(runs * steps * tags).toLocaleString('en')} scalars of ${runs} runs with ${tags} tags, in the form that torch writes, to a
-CSV file of mean, std, min, max and median of each step. Medians of ${rounds} rounds in turn, each a process of its own, from its start to its end.
-
-${[head, head.map((_, column) => (column < 1 ? '---' : '---:')), ...table].map((row) => `| ${row.join(' | ')} |`).join('\n')}${others
-  .filter((who) => missing.has(who))
-  .map((who) => `\n\nNot measured: ${who} (${missing.get(who)}).`)
-  .join('')}`;
-console.log(report);
-if (!options.dry) writeSection('reduce', report);
+record({ versions, missing, runs, steps, tags, rows });

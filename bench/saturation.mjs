@@ -1,134 +1,159 @@
-// What a tracker costs per training step, beside Delve's way on torch; writes its section of bench/RESULTS.md.
+// What a tracker costs per training step, beside Delve's way on torch; writes its section of bench/results.json. Delve's way needs torch
+// in .venv-bench, which is made if it is missing.
 //
 //   npm run bench:saturation                      (after a build; npm run setup:native for the native backend)
 //   npm run bench:saturation -- --quick --dry     a quick look that writes nothing
-//   npm run bench:saturation -- --only wasm/MLP   one of them; writes nothing
+//   npm run bench:saturation -- --only wasm/MLP   one of them, or torch; writes nothing
 //   npm run bench:saturation -- --only tensorflow/MLP --kinds plain,default,worker,deterministic   some ways to track
+//   npm run bench:saturation -- --only tensorflow/MLP --node 24   on another Node, which is installed for it
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { programOptions } from './options.mjs';
-import { digits, median } from './peer.mjs';
-import { machine, writeSection } from './results.mjs';
+import { nodeOf } from '../scripts/runtimes.mjs';
+import { benchOptions } from './options.mjs';
+import { digits, median, spreadOf, untilKnown } from './peer.mjs';
+import { pythonWith } from './python.mjs';
+import { beginSection, versionOf } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const options = programOptions({
-  dry: { type: 'boolean' },
-  quick: { type: 'boolean' },
+const options = benchOptions(670, {
   only: { type: 'string' },
   kinds: { type: 'string' },
-  verbose: { type: 'boolean' },
+  node: { type: 'string' },
 });
+const isAll = options.only === undefined && options.kinds === undefined && options.node === undefined;
+const record = beginSection('saturation', { ...options, dry: options.dry || !isAll });
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const kinds = options.kinds?.split(',');
 
-/** backend, network, steps per turn, turns per spectrum, sets of processes, spectra of each, variants, items in a batch */
+const [all, some] = [
+  ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto'],
+  ['plain', 'default', 'worker', 'float64', 'auto'],
+];
+const two = ['plain', 'default'];
+/** Steps of a turn, turns per spectrum, rounds of a set of processes, seconds; `items` are in a batch where not as usual. */
 const jobs = [
-  ['tensorflow', 'MLP', 50, 1, 6, 10, ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto']],
+  { backend: 'tensorflow', network: 'MLP', steps: 50, turns: 1, rounds: 8, seconds: 100, kinds: all },
   // An epoch of 60,000 items, as MNIST has.
-  ['tensorflow', 'MLP', 67, 7, 5, 2, ['plain', 'auto']],
-  ['tensorflow', 'CNN', 10, 5, 3, 1, ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto']],
-  // Half an epoch of CIFAR-10.
-  ['tensorflow', 'CNN', 23, 17, 1, 1, ['plain', 'auto']],
-  ['tensorflow', 'LSTM', 10, 5, 2, 1, ['plain', 'default', 'float64', 'auto']],
-  ['wasm', 'MLP', 5, 4, 2, 1, ['plain', 'default', 'health']],
-  ['wasm', 'LSTM', 5, 4, 2, 1, ['plain', 'default']],
-  ['cpu', 'MLP', 2, 5, 2, 1, ['plain', 'default']],
+  { backend: 'tensorflow', network: 'MLP', steps: 67, turns: 7, rounds: 2, seconds: 50, kinds: ['plain', 'auto'] },
+  { backend: 'tensorflow', network: 'CNN', steps: 10, turns: 5, rounds: 3, seconds: 190, kinds: some },
+  { backend: 'tensorflow', network: 'LSTM', steps: 10, turns: 5, rounds: 3, seconds: 55, kinds: two },
+  { backend: 'wasm', network: 'MLP', steps: 5, turns: 2, rounds: 3, seconds: 30, kinds: two },
+  { backend: 'wasm', network: 'LSTM', steps: 5, turns: 2, rounds: 3, seconds: 40, kinds: two },
+  { backend: 'cpu', network: 'MLP', steps: 2, turns: 3, rounds: 3, seconds: 30, kinds: two },
   // A step of 64 images takes eight minutes there.
-  ['cpu', 'CNN', 1, 2, 3, 1, ['plain', 'default'], 1],
+  { backend: 'cpu', network: 'CNN', items: 1, steps: 1, turns: 1, rounds: 3, seconds: 35, kinds: two },
+  // Where products and sums are fused.
+  { node: 24, backend: 'tensorflow', network: 'MLP', steps: 50, turns: 1, rounds: 8, seconds: 25, kinds: two },
+  { node: 24, backend: 'tensorflow', network: 'CNN', steps: 10, turns: 5, rounds: 3, seconds: 75, kinds: two },
 ]
-  .filter(([backend, network]) => options.only === undefined || options.only === `${backend}/${network}`)
-  .filter((job) => options.kinds === undefined || job[6].length > 2)
-  .map((job) => (options.kinds === undefined ? job : [...job.slice(0, 6), options.kinds.split(','), ...job.slice(7)]))
-  .map((job) => (options.quick ? [...job.slice(0, 2), Math.min(job[2], 5), 1, 1, 2, ...job.slice(6)] : job));
+  .filter(({ backend, network }) => options.only === undefined || options.only === `${backend}/${network}`)
+  .filter((job) => options.node === undefined || job.node === undefined)
+  .filter((job) => kinds === undefined || job.kinds.length > 2)
+  .map((job) => ({ ...job, ...(kinds && { kinds }), ...(options.node && { node: Number(options.node) }) }))
+  .map((job) => (options.quick ? { ...job, steps: Math.min(job.steps, 5), turns: 1 } : job));
+const delveSeconds = 40;
+const wantsDelve = isAll || options.only === 'torch';
+const usual = jobs.reduce((sum, { seconds }) => sum + seconds, wantsDelve ? delveSeconds : 0);
+/** A part of the time that was asked for. */
+const partOf = (seconds) => (options.seconds * seconds) / usual;
 
 const rows = [];
-const notes = [];
-const memory = [];
-for (const [backend, network, steps, turns, sets, spectra, kinds, items] of jobs) {
-  console.error(`${backend} ${network} ...`);
-  const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
-  let ends;
-  try {
-    for (let set = 0; set < sets; set++) {
-      const taken = await takeTurns(backend, network, steps, turns, spectra, kinds, items);
-      for (const kind of kinds) times[kind].push(...taken.times[kind]);
-      ends = taken.ends;
-    }
-  } catch (error) {
-    notes.push(`${network} on ${backend}: not measured (${error.message}).`);
+const missing = {};
+for (const job of jobs) {
+  const { backend, network, steps, turns, items, seconds } = job;
+  const name = items === undefined ? network : `${network}, batch ${items}`;
+  console.error(`${backend} ${name} ${job.node ?? ''} ...`);
+  const execPath = job.node === undefined ? process.execPath : nodeOf(job.node);
+  if (execPath === undefined) {
+    missing[`${name} on ${backend}, Node ${job.node}`] = 'that Node could not be installed';
     continue;
   }
-  if (options.verbose) console.error(JSON.stringify(times));
-  for (const kind of kinds.slice(1)) {
-    const read = digits(ends[kind].kilobytesPerStep - ends.plain.kilobytesPerStep);
-    const ways = ends[kind].strategies.join('; ');
-    const name = items === undefined ? network : `${network}, batch ${items}`;
-    rows.push([name, backend, kind, steps * turns, ...ratio(times.plain, times[kind]), read, ways]);
-  }
-  const peaks = kinds.map((kind) => `${kind} ${ends[kind].peakMegabytes}`).join(', ');
-  memory.push(`${network} on ${backend}, ${steps * turns * (spectra + 1)} steps: ${peaks}`);
-}
-const delve = options.only === undefined || options.only === 'torch' ? measureDelve() : {};
-for (const [network, { plain, hooked }] of Object.entries(delve ?? {})) {
-  rows.push([network, 'torch', 'Delve, restated', 50, ...ratio(plain, hooked), '', 'float64 on the main thread, eigh']);
-}
-
-const head = [
-  'network',
-  'backend',
-  'tracker',
-  'steps per spectrum',
-  'plain ms/step',
-  'hooked / plain',
-  'least',
-  'most',
-  'KB read per step',
-  'how',
-];
-const table = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
-const report = `## Saturation: training-step overhead
-
-\`npm run bench:saturation\`, ${machine()}. MLP 784-512-512-512-10, batch 128; CNN 32-64-pool-64-128-pool on 32x32x3, batch
-64; LSTM(128) on 32 steps, batch 64; SGD with momentum in all. Every batch is used; as in a fit, the spectra are solved while
-training goes on and waited for before the next ones. Training without and with a tracker are processes that take turns (of
-${jobs.map(([backend, network, steps]) => `${steps} step${steps === 1 ? '' : 's'}: ${network} ${backend}`).join(', ')}); those whose turn it is not are stopped. How
-memory happens to lie makes processes of one kind differ, so there are several sets of processes. A ratio is that of the
-times between two spectra; median, least and most of these. "Delve, restated" is
-bench/delve_restated.py: Delve's accumulation as published in 0.1.44 and its eigh, on the same networks in torch; not Delve's
-own package.
-
-${table}
-
-Peak resident memory of each process, MB: ${memory.join('; ')}.
-${notes.map((note) => `\n- ${note}`).join('')}`;
-console.log(`\n${report}`);
-if (!options.dry && options.only === undefined) writeSection('saturation', report);
-
-/** Milliseconds per step between two spectra, and what each process said in the end. */
-async function takeTurns(backend, network, steps, turns, spectra, kinds, items) {
-  const workers = [];
+  // tfjs-node does not start on Node 23 and later by itself.
+  const execArgv =
+    job.node === undefined ? [] : ['--import', new URL('../dist/tfjs-node-fix.js', import.meta.url).href];
+  const runtime = `Node ${spawnSync(execPath, ['--version'], { encoding: 'utf8' }).stdout.trim()}`;
+  const training = trainingOf(job, { execPath, execArgv });
+  let ends;
+  let found;
   try {
+    found = await untilKnown(
+      async () => {
+        const times = await training.round();
+        const ratios = job.kinds.map((kind) => [kind, times[kind] / times.plain]);
+        return { ...Object.fromEntries(ratios), plain: times.plain };
+      },
+      { seconds: partOf(seconds) },
+    );
+    ends = await training.ends();
+  } catch (error) {
+    missing[`${name} on ${backend}, ${runtime}`] = error.message;
+    continue;
+  } finally {
+    training.stop();
+  }
+  for (const tracker of job.kinds.filter((kind) => kind !== 'plain')) {
+    rows.push({
+      network: name,
+      backend,
+      tracker,
+      runtime,
+      steps: steps * turns,
+      plain: spreadOf(found.plain),
+      ratio: spreadOf(found[tracker]),
+      kilobytes: ends[tracker].kilobytesPerStep - ends.plain.kilobytesPerStep,
+      plainMB: ends.plain.peakMegabytes,
+      hookedMB: ends[tracker].peakMegabytes,
+      how: ends[tracker].strategies.join('; '),
+    });
+    console.error(`  ${tracker}: ${digits(rows.at(-1).ratio.median)}`);
+  }
+}
+const { versions } = wantsDelve ? await measureDelve() : { versions: {} };
+const native = rows.some(({ backend }) => backend === 'tensorflow') && {
+  'tfjs-node': versionOf('@tensorflow/tfjs-node'),
+};
+record({ versions: { 'TensorFlow.js': versionOf('@tensorflow/tfjs'), ...native, ...versions }, missing, rows });
+
+/** Sets of processes that train; a new set takes the place of one that has had its rounds. */
+function trainingOf({ backend, network, steps, turns, rounds, kinds, items }, runtime) {
+  let workers = [];
+  let left = 0;
+  const stop = () => {
+    for (const worker of workers) worker?.end();
+    workers = [];
+  };
+  const start = async () => {
+    stop();
     // Whoever starts first is at an advantage of some per cent here.
+    for (const at of shuffled(kinds)) {
+      const args = [backend, network, kinds[at], ...(items ? [items] : [])];
+      workers[at] = await startJob('saturation-job.mjs', args, runtime);
+    }
+    // Compilers and caches settle before the first round, and the rows that 'auto' wants of as many steps.
     for (const at of shuffled(kinds))
-      workers[at] = await startJob('saturation-job.mjs', [backend, network, kinds[at], ...(items ? [items] : [])]);
-    const times = Object.fromEntries(kinds.map((kind) => [kind, []]));
-    // Nobody's first spectrum counts: compilers, caches and the rows that 'auto' wants settle then.
-    for (let spectrum = -1; spectrum < spectra; spectrum++) {
+      await workers[at].ask({ steps: kinds[at] === 'auto' ? steps * turns : steps, spectra: true });
+    left = rounds;
+  };
+  return {
+    stop,
+    /** Milliseconds per step between two spectra, by kind. */
+    async round() {
+      if (left === 0) await start();
+      left--;
       const sums = kinds.map(() => 0);
       for (let turn = 1; turn <= turns; turn++) {
-        for (const at of shuffled(kinds)) {
+        for (const at of shuffled(kinds))
           sums[at] += (await workers[at].ask({ steps, spectra: turn === turns })).milliseconds;
-        }
       }
-      if (spectrum < 0) continue;
-      for (const [at, kind] of kinds.entries()) times[kind].push(sums[at] / (steps * turns));
-    }
-    const ends = {};
-    for (const [at, kind] of kinds.entries()) ends[kind] = await workers[at].ask({ end: true });
-    return { times, ends };
-  } finally {
-    for (const worker of workers) worker?.end();
-  }
+      return Object.fromEntries(kinds.map((kind, at) => [kind, sums[at] / (steps * turns)]));
+    },
+    /** What each process of the last set says in the end, by kind. */
+    async ends() {
+      const ends = {};
+      for (const [at, kind] of kinds.entries()) ends[kind] = await workers[at].ask({ end: true });
+      return ends;
+    },
+  };
 }
 
 /** The places of a list in a random order, so that no variant always follows the same one. */
@@ -141,22 +166,41 @@ function shuffled(list) {
   return places;
 }
 
-function ratio(plain, hooked) {
-  const ratios = plain.map((time, round) => hooked[round] / time);
-  return [median(plain), median(ratios), Math.min(...ratios), Math.max(...ratios)].map(digits);
-}
-
-function run(command, args) {
-  console.error(`${args.slice(-6).join(' ')} ...`);
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  if (status === 0) return JSON.parse(stdout.trim().split('\n').at(-1));
-  notes.push(stderr.trim().split('\n').at(-1) ?? `exit code ${status}`);
-  return undefined;
-}
-
-function measureDelve() {
-  const own = here('../.venv-bench/bin/python');
-  const rounds = options.quick ? { MLP: 2, CNN: 1, LSTM: 1 } : { MLP: 15, CNN: 5, LSTM: 7 };
-  const steps = options.quick ? '5' : '50';
-  return run(existsSync(own) ? own : 'python3', [here('delve_restated.py'), steps, JSON.stringify(rounds)]);
+async function measureDelve() {
+  const installed = pythonWith(['torch', 'numpy']);
+  if ('torch' in installed.missing) {
+    missing['Delve, restated'] = installed.missing.torch;
+    return installed;
+  }
+  const steps = options.quick ? 5 : 50;
+  const plain = {};
+  const found = await untilKnown(
+    () => {
+      const rounds = options.quick ? { MLP: 2, CNN: 1, LSTM: 1 } : { MLP: 3, CNN: 1, LSTM: 2 };
+      const args = [here('delve_restated.py'), String(steps), JSON.stringify(rounds)];
+      const { status, stdout, stderr } = spawnSync(installed.python, args, { encoding: 'utf8' });
+      if (status !== 0) throw new Error(stderr.trim().split('\n').at(-1));
+      const results = Object.entries(JSON.parse(stdout.trim().split('\n').at(-1)));
+      return Object.fromEntries(
+        results.map(([network, times]) => {
+          (plain[network] ??= []).push(median(times.plain));
+          return [network, median(times.hooked.map((time, at) => time / times.plain[at]))];
+        }),
+      );
+    },
+    { seconds: partOf(delveSeconds) },
+  );
+  for (const [network, ratios] of Object.entries(found)) {
+    rows.push({
+      network,
+      backend: 'torch',
+      tracker: 'Delve, restated',
+      runtime: 'Python',
+      steps,
+      plain: spreadOf(plain[network]),
+      ratio: spreadOf(ratios),
+      how: 'float64 on the main thread, eigh',
+    });
+  }
+  return installed;
 }

@@ -1,25 +1,16 @@
-// npm run bench:scale [-- --dry] — what plans cost: in the queues of BullMQ, in merges, in bytes; and what follows from that for more
-// data than one machine reads. Redis and PostgreSQL are started on loopback ports, where they are installed.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+// What plans cost: in the queues of BullMQ, in merges, in bytes; and what follows from that for more data than one machine reads. Redis and
+// PostgreSQL are started on loopback ports, where they are installed. Writes its section of bench/results.json. Run: npm run bench:scale
 import { Redis } from 'ioredis';
-import { rolldown } from 'rolldown';
 import { CovarianceAccumulator, useKernels } from '../dist/index.js';
 import { bullmqEngine, levelsOf, memoryPartials, plan, rootOf, runLocal, workOn } from '../dist/scale.js';
-import { machine, writeSection } from './results.mjs';
+import { benchOptions } from './options.mjs';
+import { digits, median, spreadOf, untilKnown } from './peer.mjs';
+import { beginSection, versionOf } from './results.mjs';
+import { importTypeScript } from './typescript.mjs';
 
-const folder = mkdtempSync(join(tmpdir(), 'delve-bench-'));
-const bundle = await rolldown({
-  input: fileURLToPath(new URL('../test/engines/servers.ts', import.meta.url)),
-  platform: 'node',
-  tsconfig: false,
-  external: ['pg-native'],
-});
-await bundle.write({ dir: folder, entryFileNames: 'servers.mjs', format: 'esm' });
-await bundle.close();
-const { queueServers } = await import(pathToFileURL(join(folder, 'servers.mjs')).href);
+const options = benchOptions(30);
+const record = beginSection('scale', options);
+const { queueServers } = await importTypeScript('test/engines/servers.ts', ['pg-native']);
 useKernels('wasm');
 
 const fixed = (value, digits = 1) =>
@@ -62,34 +53,36 @@ async function throughQueue(server, of, look = () => {}) {
   return { submit, run };
 }
 
-const small = planOf(10_000);
+/** Shards of a plan for each queue; PostgreSQL takes fifteen times as long as Redis. */
+const shardsOf = { Redis: 10_000, PostgreSQL: 2000 };
+const sized = (shards) => (options.quick ? shards / 100 : shards);
+const missing = {};
+const small = planOf(sized(10_000));
 const began = performance.now();
 await runLocal(small, { map });
 const alone = (performance.now() - began) / nodesOf(small);
-const queueLines = [];
-let perJob;
-for (const { name, start, missing } of queueServers) {
-  if (missing !== undefined) {
-    queueLines.push(`| ${name} | not measured: ${missing} | | | | |`);
+const queues = [];
+for (const { name, start, missing: why } of queueServers) {
+  if (why !== undefined) {
+    missing[name] = why;
     continue;
   }
   const server = await start();
-  const { submit, run } = await throughQueue(server, small);
-  const job = run / nodesOf(small);
-  perJob ??= job;
-  queueLines.push(
-    `| ${[name, submit / 1000, run / 1000].map((cell) => (typeof cell === 'string' ? cell : fixed(cell))).join(' | ')} | ${[(submit + run) / 10_000, job, Math.max(0, job - alone)].map((cell) => fixed(cell, 2)).join(' | ')} |`,
-  );
-  console.log(queueLines.at(-1));
+  const shards = sized(shardsOf[name]);
+  const of = planOf(shards);
+  const { submit, run } = await throughQueue(server, of);
+  queues.push({ queue: name, shards, nodes: nodesOf(of), submitSeconds: submit / 1000, runSeconds: run / 1000 });
+  console.log(`${name}: ${digits(run / shards)} ms per shard`);
   await server.close();
 }
+const perJob = queues.length === 0 ? undefined : (1000 * queues[0].runSeconds) / queues[0].nodes;
 
 // ------------------------------------------------------------------------------------------------------- a large plan
 
-const large = planOf(100_000);
-let largeText = 'There was no Redis to enter 100,000 shards into.';
+let large;
 const [redis] = queueServers;
 if (redis.missing === undefined) {
+  const of = planOf(sized(100_000));
   const server = await redis.start();
   const client = new Redis(server.url);
   await client.config('SET', 'slowlog-log-slower-than', '5000');
@@ -98,48 +91,54 @@ if (redis.missing === undefined) {
   const look = async () => {
     most = Math.max(most, Number(/used_memory:(\d+)/.exec(await client.info('memory'))[1]));
   };
-  const { submit, run } = await throughQueue(server, large, look);
-  const slowest = Math.max(5, ...(await client.slowlog('GET', '-1')).map(([, , micros]) => micros / 1000));
+  const { submit, run } = await throughQueue(server, of, look);
+  const slowestMs = Math.max(5, ...(await client.slowlog('GET', '-1')).map(([, , micros]) => micros / 1000));
   client.disconnect();
   await server.close();
-  largeText = `A plan of 100,000 shards (${fixed(nodesOf(large), 0)} nodes, fan-in 16) is submitted in ${fixed(submit / 1000)} s and done in ${fixed(run / 1000, 0)} s. Redis needs ${fixed(MB(most))} MB at
-most, and ${slowest <= 5 ? 'no command takes 5 ms' : `its slowest command takes ${fixed(slowest, 0)} ms`}: nodes enter the queue in pieces, as they are worked on, and leave it when they are done.`;
-  console.log(largeText);
+  large = {
+    shards: of.shards.length,
+    nodes: nodesOf(of),
+    submitSeconds: submit / 1000,
+    runSeconds: run / 1000,
+    redisBytes: most,
+    slowestMs,
+  };
 }
 
 // ------------------------------------------------------------------------------------------------------------- merges
 
 const merges = [];
-let wide;
 for (const features of [256, 1024]) {
   const rows = new Float32Array(2048 * features).map(() => Math.random() - 0.5);
   const accumulator = new CovarianceAccumulator(features);
-  accumulator.update(rows.slice(0, 512 * features));
-  const update = await cpu(() => accumulator.update(rows));
+  accumulator.update(rows);
   const bytes = accumulator.toBytes();
   const of = plan({
     task: `merge ${process.pid}`,
     shards: Array.from({ length: 16 }, (_, i) => String(i).padStart(2, '0')),
     fanIn: 16,
   });
-  const store = memoryPartials();
   const shard = async function* (_, { merge }) {
     merge('layer', CovarianceAccumulator.fromBytes(bytes));
     yield;
   };
-  const seal = [];
-  for (let index = 0; index < 16; index++) {
-    seal.push(await cpu(() => workOn(of, { level: 0, index }, { map: shard, store })));
-  }
-  const merge = (await cpu(() => workOn(of, rootOf(of), { map: shard, store }))) / 16;
-  const median = seal.sort((a, b) => a - b)[8];
-  const measured = { features, bytes: bytes.length, rowsPerSecond: 2048 / (update / 1000), seal: median, merge };
-  merges.push(
-    `| ${features} | ${fixed(MB(bytes.length), 2)} | ${fixed(measured.rowsPerSecond, 0)} | ${fixed(median)} | ${fixed(merge)} |`,
+  const found = await untilKnown(
+    async () => {
+      const store = memoryPartials();
+      const update = await cpu(() => accumulator.update(rows));
+      const seal = [];
+      for (let index = 0; index < 16; index++)
+        seal.push(await cpu(() => workOn(of, { level: 0, index }, { map: shard, store })));
+      const merge = (await cpu(() => workOn(of, rootOf(of), { map: shard, store }))) / 16;
+      return { rowsPerSecond: 2048 / (update / 1000), seal: median(seal), merge };
+    },
+    { seconds: options.seconds / 2 },
   );
-  console.log(merges.at(-1));
-  if (features === 1024) wide = measured;
+  const known = Object.entries(found).map(([name, numbers]) => [name, spreadOf(numbers)]);
+  merges.push({ features, bytes: bytes.length, ...Object.fromEntries(known) });
 }
+const widest = merges.at(-1);
+const wide = { ...widest, rowsPerSecond: widest.rowsPerSecond.median, merge: widest.merge.median };
 
 // ------------------------------------------------------------------------------------------------------- what follows
 
@@ -188,34 +187,22 @@ const table = [
         ],
       ]),
 ];
-rmSync(folder, { recursive: true });
-
-const text = `## Plans of many shards
-
-\`npm run bench:scale\`, ${machine()}.
-
-10,000 shards of two rows, fan-in 16, ${fixed(nodesOf(small), 0)} nodes, in one process with eight nodes at a time. Without a queue a node takes
-${fixed(alone, 2)} ms.
-
-| queue | submit s | run s | ms per shard | ms per node | of it the queue's |
-| --- | ---: | ---: | ---: | ---: | ---: |
-${queueLines.join('\n')}
-
-${largeText}
-
-Of one layer, in CPU time on one core: rows of float32 to moments; a shard's moments to a partial in memory (encode, SHA-256); and a
-partial read, checked and merged.
-
-| features | MB per partial | rows/s | seal ms | merge ms |
-| ---: | ---: | ---: | ---: | ---: |
-${merges.join('\n')}
-
-What follows for ${fixed(samples, 0)} samples of ${layers} layers of ${wide.features} features on ${fixed(workers, 0)} workers, ${fixed(shards, 0)} shards, fan-in ${fanIn}
-(${levels.join(' → ')}). Forward passes come on top; computed from the figures above, not measured.
-
-| | |
-| --- | --- |
-${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}`;
-if (process.argv.includes('--dry')) console.log(text);
-else writeSection('scale', text);
+record({
+  versions: { bullmq: versionOf('bullmq') },
+  missing,
+  alone,
+  queues,
+  large,
+  merges,
+  estimate: {
+    samples,
+    layers,
+    features: wide.features,
+    workers,
+    shards,
+    fanIn,
+    levels: levels.join(' → '),
+    rows: table.map(([what, follows]) => ({ what, follows })),
+  },
+});
 process.exit();

@@ -1,26 +1,25 @@
-// `serve` beside TensorBoard on a logdir of 1,000 runs and on a file of 10,000,000 scalars: how long until a person sees
-// something, and how much memory the programs take. Needs chromium and tensorboard on the path (or TENSORBOARD).
-// Writes bench/RESULTS.md. Run: npm run bench:serve
-import { spawn, spawnSync } from 'node:child_process';
+// `serve` beside TensorBoard on a logdir of 1,000 runs and on a file of 3,000,000 scalars: how long until a person sees
+// something, and how much memory the programs take. Needs chromium; TensorBoard is that of .venv-bench, which is made if it is missing.
+// Writes its section of bench/results.json. Run: npm run bench:serve
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { SummaryWriter } from '../dist/index.js';
-import { programOptions } from './options.mjs';
-import { machine, writeSection } from './results.mjs';
+import { benchOptions } from './options.mjs';
+import { digits, spreadOf } from './peer.mjs';
+import { pythonWith } from './python.mjs';
+import { beginSection } from './results.mjs';
 
-const options = programOptions({
+const options = benchOptions(90, {
   runs: { type: 'string', default: '1000' },
-  events: { type: 'string', default: '10000000' },
-  rounds: { type: 'string', default: '3' },
-  dry: { type: 'boolean' },
+  events: { type: 'string', default: '3000000' },
 });
-const [runs, events, rounds] = [options.runs, options.events, options.rounds].map(Number);
-const tensorboard =
-  process.env.TENSORBOARD ??
-  ['.venv-compat/bin/tensorboard', 'tensorboard'].find((path) => spawnSync(path, ['--version']).status === 0);
+const record = beginSection('serve', options);
+const [runs, events] = [options.runs, options.events].map((text) => Number(text) / (options.quick ? 100 : 1));
+const { python, versions, missing } = pythonWith(['tensorboard', 'tensorboard-data-server']);
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'bench-serve-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -92,7 +91,15 @@ async function measureServe(logdir, count) {
 /** TensorBoard's pages ask for the tags of a run first; they are there when the run has been read for the first time. */
 async function measureTensorBoard(logdir, count, fast) {
   const began = performance.now();
-  const { child, address } = await start(tensorboard, ['--logdir', logdir, '--port', '0', `--load_fast=${fast}`]);
+  const { child, address } = await start(python, [
+    '-m',
+    'tensorboard.main',
+    '--logdir',
+    logdir,
+    '--port',
+    '0',
+    `--load_fast=${fast}`,
+  ]);
   let first;
   let all;
   while (all === undefined) {
@@ -117,49 +124,39 @@ async function measureTensorBoard(logdir, count, fast) {
 }
 
 let lastStep = 0;
-const lines = [];
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const seconds = (found, what) => {
-  const all = found.map((one) => (one[what] ?? Number.NaN) / 1000);
-  const spread = ` (${Math.min(...all).toFixed(1)} – ${Math.max(...all).toFixed(1)})`;
-  return median(all).toFixed(1) + (all.length > 1 ? spread : '');
-};
-for (const [name, count, perRun, tags] of [
+/** A way that takes longer is measured once. */
+const slowMillis = 10_000;
+const rows = [];
+for (const [logdirName, count, perRun, tags] of [
   [`${runs.toLocaleString('en')} runs of 5 tags of 100 steps`, runs, 100, ['loss', 'accuracy', 'rate', 'norm', 'time']],
   [`a file of ${events.toLocaleString('en')} scalars`, 1, events, ['loss']],
 ]) {
-  const logdir = join(folder, String(lines.length));
+  const logdir = join(folder, String(rows.length));
   await fill(logdir, count, perRun, tags);
   lastStep = perRun - 1;
+  const hasTensorBoard = !('tensorboard' in missing);
   const ways = new Map([
     ['serve', () => measureServe(logdir, count)],
-    ['TensorBoard, data server', () => measureTensorBoard(logdir, count, 'true')],
-    ['TensorBoard, Python', () => measureTensorBoard(logdir, count, 'false')],
+    ...(hasTensorBoard ? [['TensorBoard, data server', () => measureTensorBoard(logdir, count, 'true')]] : []),
+    ...(hasTensorBoard ? [['TensorBoard, Python', () => measureTensorBoard(logdir, count, 'false')]] : []),
   ]);
   const found = new Map([...ways.keys()].map((way) => [way, []]));
-  for (let round = 0; round < rounds; round++) {
+  const end = performance.now() + 1000 * options.seconds;
+  for (let round = 0; round === 0 || (round < 3 && performance.now() < end); round++) {
     for (const [way, measure] of ways) {
-      found.get(way).push(await measure());
-      console.log(name, way, JSON.stringify(found.get(way).at(-1)));
+      const earlier = found.get(way);
+      if (earlier[0]?.all === undefined ? earlier.length > 0 : earlier[0].all > slowMillis) continue;
+      earlier.push(await measure());
+      console.log(`${logdirName}, ${way}: ${digits(earlier.at(-1).all / 1000)} s`);
     }
   }
-  for (const [way, all] of found) {
-    lines.push(
-      `| ${[name, way, seconds(all, 'first'), seconds(all, 'all'), Math.round(median(all.map(({ memory }) => memory)))].join(' | ')} |`,
-    );
+  for (const [program, all] of found) {
+    const known = (what, unit) => {
+      const numbers = all.flatMap((each) => (each[what] === undefined ? [] : [each[what] / unit]));
+      return numbers.length === 0 ? {} : { [what]: spreadOf(numbers) };
+    };
+    rows.push({ logdir: logdirName, program, ...known('first', 1000), ...known('all', 1000), ...known('memory', 1) });
   }
 }
 await browser.close();
-const version = spawnSync(tensorboard, ['--version'], { encoding: 'utf8' }).stdout.trim().split('\n').at(-1);
-const text = `## The dashboard
-
-\`npm run bench:serve${rounds === 3 ? '' : ` -- --rounds ${rounds}`}\`, ${machine()}, TensorBoard ${version}. ${rounds === 1 ? 'One round' : `Medians (least – most) of ${rounds} rounds of the ways in turn`}, from the start of the
-program. "First" is for \`serve\` a chart in the browser; for TensorBoard, whose page then has charts to draw, the first answer that lists a
-tag. "All" is every run read to its last step, for \`serve\` with all of them in the charts. Memory is the most that the program and its children had, for \`serve\`
-with the page's heap (without that of its worker).
-
-| logdir | program | first s | all s | memory MB |
-| --- | --- | ---: | ---: | ---: |
-${lines.join('\n')}`;
-if (options.dry) console.log(text);
-else writeSection('serve', text);
+record({ versions, missing, rows });

@@ -4,9 +4,10 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** Starts bench/<script> with its arguments; it must first send a message when it is ready. */
-export async function startJob(script, args) {
+/** Starts bench/<script> with its arguments; it must first send a message when it is ready. @param more execPath, execArgv: another Node */
+export async function startJob(script, args, more = {}) {
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), args, {
+    ...more,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   let complaints = '';

@@ -28,6 +28,7 @@ const steps = [
   ['documentation of every public name', 'typedoc', []],
   ['ARCHITECTURE.md and what documents name', process.execPath, ['scripts/architecture.mjs', '--check']],
   ['tables of the experiments', process.execPath, ['examples/experiments/science.mjs', '--check']],
+  ['RESULTS.md and figures are those of results.json', process.execPath, ['bench/results.mjs', '--check']],
   ['package: publint', 'publint', ['--strict']],
   ['package: types of every export', 'attw', ['--pack', '.', '--profile', 'esm-only']],
   ['lockfile', process.execPath, ['scripts/lockfile.mjs', '--check']],

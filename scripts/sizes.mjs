@@ -1,8 +1,9 @@
 // npm run sizes — what the package costs in a bundle for pages: each import by itself, with what it pulls in, minified and
-// compressed by gzip. Writes the table into bench/RESULTS.md.
+// compressed by gzip. Writes its section of bench/results.json.
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { machine, writeSection } from '../bench/results.mjs';
+import { benchOptions } from '../bench/options.mjs';
+import { beginSection } from '../bench/results.mjs';
 import { bundled } from './bundle.mjs';
 
 const imports = [
@@ -22,19 +23,9 @@ const files = [
   ['its worker', 'dist/dashboard/worker.js'],
 ];
 
-const row = (name, code) =>
-  `| ${name} | ${(code.length / 1000).toFixed(1)} | ${(gzipSync(code, { level: 9 }).length / 1000).toFixed(1)} |`;
+const record = beginSection('sizes', benchOptions(0));
+const rowOf = (what, code) => ({ what, bytes: code.length, gzipBytes: gzipSync(code, { level: 9 }).length });
 const rows = [];
-for (const [name, code] of imports) rows.push(row(name, await bundled(code)));
-for (const [name, path] of files) rows.push(row(name, readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')));
-console.log(rows.join('\n'));
-writeSection(
-  'sizes',
-  `## Sizes
-
-\`npm run sizes\`, ${machine()}: what a page loads, minified, in kB.
-
-| what | as it is | gzip |
-| --- | ---: | ---: |
-${rows.join('\n')}`,
-);
+for (const [what, code] of imports) rows.push(rowOf(what, await bundled(code)));
+for (const [what, path] of files) rows.push(rowOf(what, readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')));
+record({ rows });

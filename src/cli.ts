@@ -27,7 +27,6 @@ import { type CommandLine, cliOptions, main } from './cli/main.js';
 import { runTasks } from './cli/run-tasks.js';
 import type { RunThread, Terminal } from './cli/terminal.js';
 import { didYouMean, messageOf, printableLines } from './errors.js';
-import { startFileServer } from './platform/file-server.js';
 import { cacheFolder, ResultIndex } from './platform/result-index.js';
 import type { ListedRun } from './reader/run-files.js';
 
@@ -105,6 +104,7 @@ const terminal: Terminal = {
   },
   secret: () => randomBytes(18).toString('base64url'),
   async serve(served) {
+    const { startFileServer } = await import('./platform/file-server.js');
     const server = await startFileServer(served).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE') throw error;
       process.stderr.write(`port ${served.port} is taken: another one is used\n`);
@@ -220,7 +220,8 @@ function workOnRuns(): void {
     };
     try {
       const reports = { read, complain: (message: string) => void complaints.push(message) };
-      const result = await runTasks[task](run, options as never, reports);
+      const work = await runTasks[task]();
+      const result = await work(run, options as never, reports);
       say({ read: untold });
       say({ found: { result, complaints } });
     } catch {

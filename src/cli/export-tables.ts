@@ -92,7 +92,7 @@ export function longTable(kind: TableKind, open: (columns: readonly Column[]) =>
       if (read === undefined) return false;
       const before = [run, tag, step, wallTime];
       const rows = read.rows.map((row) => [...before, ...row]);
-      table.add(rows, { run, tag, step, wallTime, value: read.json });
+      table.add(rows, () => ({ run, tag, step, wallTime, value: read.json }));
       return true;
     },
     end: () => table.end(),
@@ -132,12 +132,9 @@ export function wideTable(tags: readonly string[], open: (columns: readonly Colu
     endRun(run) {
       const rows = [...byStep.values()].sort((a, b) => (a[0].step < b[0].step ? -1 : 1)).flat();
       for (const { step, values, wallTime } of rows) {
-        const present = tags.flatMap((tag, i) => (values[i] === undefined ? [] : [[tag, values[i]]]));
-        table.add([[run, step, wallTime, ...Array.from(values)]], {
-          run,
-          step,
-          wallTime,
-          values: Object.fromEntries(present),
+        table.add([[run, step, wallTime, ...Array.from(values)]], () => {
+          const present = tags.flatMap((tag, i) => (values[i] === undefined ? [] : [[tag, values[i]]]));
+          return { run, step, wallTime, values: Object.fromEntries(present) };
         });
       }
       byStep.clear();
@@ -209,7 +206,7 @@ export function hparamsTable(open: (columns: readonly Column[]) => Table): Expor
           return columns[1 + i].type === 'text' && value !== undefined ? String(value) : value;
         });
         const row = [run, ...cells, ...metricNames.map((name) => metrics.get(name)), status];
-        table.add([row], { run, hparams, metrics: Object.fromEntries(metrics), status });
+        table.add([row], () => ({ run, hparams, metrics: Object.fromEntries(metrics), status }));
       }
       table.end();
     },

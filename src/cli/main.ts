@@ -1,27 +1,8 @@
 /** The command line of `delve-tensorboard`: its commands, its options, its usage text. */
 import { didYouMean, printable } from '../errors.js';
-import { isRemote, sourceFiles } from '../reader/places.js';
-import { writeReport } from '../reports/report-store.js';
-import { board } from './board.js';
 import { completions, type KnownCommand } from './completions.js';
-import { diff } from './diff.js';
-import { exportLogdir } from './export.js';
-import { filter } from './filter.js';
-import { fromCsv } from './from-csv.js';
-import { inspect } from './inspect.js';
-import { lint } from './lint.js';
-import { mcp } from './mcp.js';
-import { onnx } from './onnx.js';
-import { reduce } from './reduce.js';
-import { repair } from './repair.js';
-import { typedLogdir, typedPath } from './runs.js';
-import { runNode, scale } from './scale.js';
-import { serve, share } from './serve.js';
-import { tableFormats, writeJson } from './table.js';
-import { tail } from './tail.js';
-import { Complaints, type Terminal, UsageError } from './terminal.js';
-import { verify } from './verify.js';
-import { watch } from './watch.js';
+import { tableFormats } from './table.js';
+import { type Terminal, UsageError } from './terminal.js';
 
 /** Options as `parseArgs` of node:util takes them. */
 export const cliOptions = {
@@ -75,7 +56,7 @@ export interface CommandLine {
   positionals: string[];
 }
 
-/** A command: what `--help` says of it, the options that it takes, and what it does. */
+/** A command: what `--help` says of it, the options that it takes, and what it does. Its module is loaded when it runs. */
 interface Command {
   readonly usage: string;
   readonly examples: readonly string[];
@@ -95,7 +76,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: ['inspect runs', "inspect runs/train --tags '^loss' --json", 'inspect runs --cache'],
     options: ['tags', 'raw', 'cache', 'threads', 'json'],
-    run: (terminal, paths, values) => inspect(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./inspect.js')).inspect(terminal, paths, values),
   },
   lint: {
     usage: `
@@ -107,7 +88,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: ['lint runs && echo all is well', 'lint runs --json'],
     options: ['tags', 'cache', 'threads', 'json'],
-    run: (terminal, paths, values) => lint(terminal, onlyOne(paths), values),
+    run: async (terminal, paths, values) => (await import('./lint.js')).lint(terminal, onlyOne(paths), values),
   },
   diff: {
     usage: `
@@ -117,7 +98,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: ['diff runs/before runs/after', 'diff runs/a runs/b --tags loss --json'],
     options: ['tags', 'raw', 'json'],
-    run: (terminal, paths, values) => diff(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./diff.js')).diff(terminal, paths, values),
   },
   verify: {
     usage: `
@@ -125,7 +106,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: ['verify runs', 'verify runs/*/events.out.tfevents.*'],
     options: ['json'],
-    run: (terminal, paths, values) => verify(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./verify.js')).verify(terminal, paths, values),
   },
   filter: {
     usage: `
@@ -139,7 +120,7 @@ const commands: Readonly<Record<string, Command>> = {
       "filter runs --out renamed --rename '^train/(.*)=$1'",
     ],
     options: ['out', 'tags', 'runs', 'steps', 'rename'],
-    run: (terminal, paths, values) => filter(terminal, onlyOne(paths), values),
+    run: async (terminal, paths, values) => (await import('./filter.js')).filter(terminal, onlyOne(paths), values),
   },
   repair: {
     usage: `
@@ -149,7 +130,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: ['repair runs --out repaired'],
     options: ['out', 'json'],
-    run: (terminal, paths, values) => repair(terminal, onlyOne(paths), values),
+    run: async (terminal, paths, values) => (await import('./repair.js')).repair(terminal, onlyOne(paths), values),
   },
   export: {
     usage: `
@@ -173,7 +154,7 @@ const commands: Readonly<Record<string, Command>> = {
       'export runs --kind text --format json',
     ],
     options: ['kind', 'wide', 'format', 'out', 'tags', 'raw', 'plain', 'json'],
-    run: (terminal, paths, values) => exportLogdir(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./export.js')).exportLogdir(terminal, paths, values),
   },
   'from-csv': {
     usage: `
@@ -195,7 +176,7 @@ const commands: Readonly<Record<string, Command>> = {
       'export runs --wide | delve-tensorboard from-csv - --out copy',
     ],
     options: ['out', 'step', 'wall-time', 'tag', 'run', 'format'],
-    run: (terminal, paths, values) => fromCsv(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./from-csv.js')).fromCsv(terminal, paths, values),
   },
   reduce: {
     usage: `
@@ -211,7 +192,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: ['reduce runs/seed* --out runs/all-seeds', 'reduce runs --format csv --tags loss'],
     options: ['out', 'format', 'lax', 'tags', 'raw', 'threads', 'json'],
-    run: (terminal, paths, values) => reduce(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./reduce.js')).reduce(terminal, paths, values),
   },
   report: {
     usage: `
@@ -223,7 +204,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON`,
     examples: ['report runs', 'report runs --out saturation.html', 'report runs --out pages/'],
     options: ['out', 'raw', 'json'],
-    run: (terminal, paths, values) => report(terminal, onlyOne(paths), values),
+    run: async (terminal, paths, values) => (await import('./report.js')).report(terminal, onlyOne(paths), values),
   },
   watch: {
     usage: `
@@ -233,7 +214,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON, a record on each line`,
     examples: ['watch runs', "watch runs --tags 'loss|saturation'"],
     options: ['once', 'tags', 'json'],
-    run: (terminal, paths, values) => watch(terminal, onlyOne(paths), values),
+    run: async (terminal, paths, values) => (await import('./watch.js')).watch(terminal, onlyOne(paths), values),
   },
   tail: {
     usage: `
@@ -242,7 +223,7 @@ const commands: Readonly<Record<string, Command>> = {
       --json                          as JSON, a record on each line`,
     examples: ['tail runs --tags loss'],
     options: ['tags', 'json'],
-    run: (terminal, paths, values) => tail(terminal, onlyOne(paths), values),
+    run: async (terminal, paths, values) => (await import('./tail.js')).tail(terminal, onlyOne(paths), values),
   },
   serve: {
     usage: `
@@ -252,14 +233,14 @@ const commands: Readonly<Record<string, Command>> = {
       --host <address>                listen for other computers, too: their address needs the token that is printed`,
     examples: ['serve runs', 'serve runs --host 0.0.0.0 --port 8080'],
     options: ['port', 'host'],
-    run: (terminal, paths, values) => serve(terminal, onlyOne(paths), values),
+    run: async (terminal, paths, values) => (await import('./serve.js')).serve(terminal, onlyOne(paths), values),
   },
   share: {
     usage: `
   share <logdir> --out <folder>     the same as a folder of files, which any web server shows`,
     examples: ['share runs --out site'],
     options: ['out'],
-    run: (terminal, paths, values) => share(terminal, onlyOne(paths), values.out),
+    run: async (terminal, paths, values) => (await import('./serve.js')).share(terminal, onlyOne(paths), values.out),
   },
   onnx: {
     usage: `
@@ -286,7 +267,7 @@ const commands: Readonly<Record<string, Command>> = {
       'onnx saturation model.onnx photos --size 224x224 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
     ],
     options: ['blocks', 'tags', 'json', 'out', 'batch', 'size', 'mean', 'std'],
-    run: (terminal, paths, values) => onnx(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./onnx.js')).onnx(terminal, paths, values),
   },
   'run-node': {
     usage: `
@@ -300,9 +281,9 @@ const commands: Readonly<Record<string, Command>> = {
       'run-node --plan plan.json --map map.mjs --store s3://bucket/partials --level root',
     ],
     options: ['plan', 'map', 'store', 'level', 'index', 'json'],
-    run: (terminal, paths, values) => {
+    run: async (terminal, paths, values) => {
       if (paths.length > 0) throw new UsageError(`run-node: expected options alone, got "${paths[0]}"`);
-      return runNode(terminal, values);
+      return (await import('./scale.js')).runNode(terminal, values);
     },
   },
   scale: {
@@ -334,7 +315,7 @@ const commands: Readonly<Record<string, Command>> = {
       'scale publish --plan plan.json --store partials --out runs',
     ],
     options: ['task', 'fan-in', 'args', 'numerics', 'plan', 'queue', 'map', 'store', 'once', 'out', 'json'],
-    run: (terminal, paths, values) => scale(terminal, paths, values),
+    run: async (terminal, paths, values) => (await import('./scale.js')).scale(terminal, paths, values),
   },
   mcp: {
     usage: `
@@ -342,7 +323,7 @@ const commands: Readonly<Record<string, Command>> = {
                                     standard input and output (@modelcontextprotocol/sdk must be installed); it only reads`,
     examples: ['mcp runs'],
     options: [],
-    run: (terminal, paths, _values, version) => mcp(terminal, onlyOne(paths), version),
+    run: async (terminal, paths, _values, version) => (await import('./mcp.js')).mcp(terminal, onlyOne(paths), version),
   },
   completions: {
     usage: `
@@ -363,7 +344,7 @@ const commands: Readonly<Record<string, Command>> = {
   board <logdir> [options]          start TensorBoard with the Saturation tab; options are TensorBoard's own`,
     examples: ['board runs', 'board --logdir runs --port 6007'],
     options: [],
-    run: (terminal, paths) => board(terminal, paths),
+    run: async (terminal, paths) => (await import('./board.js')).board(terminal, paths),
   },
 };
 
@@ -451,38 +432,4 @@ function unknownCommand(command: string): string {
 function onlyOne(paths: string[]): string | undefined {
   if (paths.length > 1) throw new UsageError(`expected one path, got ${paths.length}`);
   return paths[0];
-}
-
-/** The file of a report: `report.html` in what is a folder. */
-async function pagePath(out: string): Promise<string> {
-  const isFolder = /[/\\]$/.test(out) || (await sourceFiles.kind(out)) === 'folder';
-  return isFolder ? `${out.replace(/[/\\]+$/, '')}/report.html` : out;
-}
-
-/** `report`: writes a page about what trackers wrote, and prints its path. */
-async function report(
-  terminal: Terminal,
-  logdir: string | undefined,
-  { json, out, raw }: CommandLine['values'],
-): Promise<number> {
-  if (logdir === undefined) throw new UsageError('expected the path of a logdir that a SaturationTracker wrote');
-  const complaints = new Complaints(terminal);
-  const options = { raw, onDamage: (message: string) => complaints.add(message) };
-  const folder = await typedLogdir(logdir);
-  if (out === undefined && isRemote(folder)) {
-    throw new UsageError(`--out: expected the file to write, since "${folder}" is on another computer`);
-  }
-  const path = await writeReport(folder, {
-    ...options,
-    path: out === undefined ? undefined : await pagePath(typedPath(out, '--out')),
-  }).catch((error) => {
-    // Its message begins with the name of the function, which nobody typed.
-    if (!(error instanceof RangeError)) throw error;
-    const message = error.message.replace(/^writeReport: /, '');
-    const others = message.startsWith('expected runs with saturation') ? '; serve and share show any logdir' : '';
-    throw new UsageError(`${message}${others}`);
-  });
-  if (json) writeJson(terminal, [{ path }]);
-  else terminal.write(`${printable(path)}\n`);
-  return complaints.exitCode;
 }

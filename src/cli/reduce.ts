@@ -2,7 +2,6 @@
 import { printable, printableLines } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
-import { SummaryWriter } from '../writer/summary-writer.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
 import { type Column, loadParquet, openTable, type Table, tableFormat, writeJson } from './table.js';
@@ -51,20 +50,26 @@ const names = Object.keys(reductions) as Reduction[];
 /** By run below each training and by tag: the points of the trainings, by their number. */
 type Gathered = Map<string, Map<string, (TagPoints | undefined)[]>>;
 
-/** A step of all trainings. */
-interface ReducedStep {
-  readonly step: Step;
+/** What a tag's curves are reduced to: columns of one length. */
+interface ReducedTag {
+  readonly steps: ArrayLike<Step>;
   /** Mean of the trainings' own. */
-  readonly wallTime: number;
-  readonly count: number;
-  readonly values: Readonly<Record<Reduction, number>>;
+  readonly wallTimes: Float64Array;
+  /** How many values of a step are numbers. */
+  readonly counts: Float64Array;
+  readonly values: Readonly<Record<Reduction, Float64Array>>;
 }
+
+/** By run below each training and by tag. */
+type Reduced = ReadonlyMap<string, ReadonlyMap<string, ReducedTag>>;
 
 /** `reduce`: resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
 export async function reduce(terminal: Terminal, paths: readonly string[], options: ReduceOptions): Promise<number> {
   const { lax = false, raw } = options;
   const isFile = /\.(csv|jsonl?|ndjson|parquet)$/.test(options.out ?? '');
-  const asked = options.format ?? (options.json ? 'json' : isFile ? undefined : 'events');
+  // A folder's runs are told as JSON; without one, or into a file, the table itself is.
+  const isTable = options.out === undefined ? options.json : isFile;
+  const asked = options.format ?? (!isTable ? 'events' : options.json ? 'json' : undefined);
   const format = asked === 'events' ? 'events' : tableFormat(asked, options.out);
   if (format === 'events' && options.out === undefined) {
     throw new UsageError('expected --out <folder> for the runs mean, std, min, max, median and band, or --format csv');
@@ -122,9 +127,84 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
 /** The scalars of a tag that are shown, in the order of the files. */
 interface TagPoints {
   readonly tag: string;
-  readonly steps: Step[];
-  readonly values: number[];
-  readonly wallTimes: number[];
+  /** Of numbers where all are: 8 bytes each in memory, and on the way between threads. */
+  readonly steps: Float64Array | readonly Step[];
+  readonly values: Float64Array;
+  readonly wallTimes: Float64Array;
+}
+
+/** Numbers of a point in a log: the number of its tag, step, value, wall time. */
+const pointNumbers = 4;
+/** Numbers of a block of a log. */
+const blockNumbers = 2 ** 15;
+/** Blocks that the log of the next run takes: to touch new memory takes longer than to fill it. */
+const spareBlocks: Float64Array<ArrayBuffer>[] = [];
+const mostSpareBlocks = 64;
+
+/** The points of a run as they come. */
+class PointLog {
+  /** By tag: how many points it has, and those of its steps that are bigints. */
+  readonly #tags = new Map<string, { readonly number: number; count: number; exact?: Map<number, Step> }>();
+  readonly #blocks: Float64Array<ArrayBuffer>[] = [];
+  /** The last of the blocks, and where it is filled to. */
+  #block: Float64Array = new Float64Array(0);
+  #end = 0;
+
+  add(tag: string, step: Step, value: number, wallTime: number): void {
+    let known = this.#tags.get(tag);
+    if (known === undefined) this.#tags.set(tag, (known = { number: this.#tags.size, count: 0 }));
+    if (typeof step === 'bigint') (known.exact ??= new Map()).set(known.count, step);
+    known.count++;
+    if (this.#end === this.#block.length) {
+      const block = spareBlocks.pop() ?? new Float64Array(blockNumbers);
+      this.#blocks.push(block);
+      this.#block = block;
+      this.#end = 0;
+    }
+    const block = this.#block;
+    const at = this.#end;
+    block[at] = known.number;
+    block[at + 1] = Number(step);
+    block[at + 2] = value;
+    block[at + 3] = wallTime;
+    this.#end = at + pointNumbers;
+  }
+
+  /** The points by tag. The log is empty then. */
+  take(): TagPoints[] {
+    const tags = [...this.#tags];
+    const counts = Int32Array.from(tags, ([, { count }]) => count);
+    const begins = new Float64Array(counts.length);
+    for (let number = 1; number < counts.length; number++) begins[number] = begins[number - 1] + 3 * counts[number - 1];
+    // All columns lie in one array: many arrays take longer to make than to fill.
+    const numbers = new Float64Array(counts.reduce((sum, count) => sum + 3 * count, 0));
+    const next = begins.slice();
+    for (const block of this.#blocks) {
+      const end = block === this.#block ? this.#end : block.length;
+      for (let at = 0; at < end; at += pointNumbers) {
+        const number = block[at];
+        const count = counts[number];
+        const row = next[number]++;
+        numbers[row] = block[at + 1];
+        numbers[row + count] = block[at + 2];
+        numbers[row + 2 * count] = block[at + 3];
+      }
+    }
+    this.clear();
+    return tags.map(([tag, { count, exact, number }]) => {
+      const column = (which: number) => numbers.subarray(begins[number] + which * count).subarray(0, count);
+      const steps = exact === undefined ? column(0) : Array.from(column(0), (step, row) => exact.get(row) ?? step);
+      return { tag, steps, values: column(1), wallTimes: column(2) };
+    });
+  }
+
+  clear(): void {
+    spareBlocks.push(...this.#blocks.splice(0, mostSpareBlocks - spareBlocks.length));
+    this.#blocks.length = 0;
+    this.#block = new Float64Array(0);
+    this.#end = 0;
+    this.#tags.clear();
+  }
 }
 
 /** The scalars of one run. */
@@ -133,24 +213,15 @@ export async function pointsOfRun(
   { raw, tags }: PointOptions,
   { complain, read }: RunReports,
 ): Promise<TagPoints[]> {
-  const found = new Map<string, TagPoints>();
-  const reading = {
-    ...{ tags: tagFilter(tags), raw, complain, read },
-    keepsRaw: false,
-    startOver: () => found.clear(),
-  };
+  const found = new PointLog();
+  const reading = { tags: tagFilter(tags), raw, complain, read, keepsRaw: false, startOver: () => found.clear() };
   await scanRun(files, reading, ({ step, summary = [], wallTime }, isShown) => {
     for (let index = 0; index < summary.length; index++) {
       const { tag, value } = summary[index];
-      if (typeof value !== 'number' || !isShown(index)) continue;
-      let points = found.get(tag);
-      if (points === undefined) found.set(tag, (points = { tag, steps: [], values: [], wallTimes: [] }));
-      points.steps.push(step);
-      points.values.push(value);
-      points.wallTimes.push(wallTime);
+      if (typeof value === 'number' && isShown(index)) found.add(tag, step, value, wallTime);
     }
   });
-  return [...found.values()];
+  return found.take();
 }
 
 /** A training, and the runs that it wrote, by their names below it. */
@@ -180,20 +251,19 @@ async function trainingsOf(paths: readonly string[], complaints: Complaints): Pr
 /** A curve whose steps grow. Of several points at a step the last one stays. */
 function inOrder(curve: TagPoints): TagPoints {
   const { steps, tag, values, wallTimes } = curve;
-  if (steps.every((step, at) => at === 0 || steps[at - 1] < step)) return curve;
-  const places = [...new Map(steps.map((step, at) => [step, at]))].sort(([a], [b]) => (a < b ? -1 : 1));
-  const pick = <T>(all: readonly T[]) => places.map(([, at]) => all[at]);
-  return { tag, steps: pick(steps), values: pick(values), wallTimes: pick(wallTimes) };
+  let ordered = 1;
+  while (ordered < steps.length && steps[ordered - 1] < steps[ordered]) ordered++;
+  if (ordered >= steps.length) return curve;
+  const last = new Map<Step, number>();
+  for (let at = 0; at < steps.length; at++) last.set(steps[at], at);
+  const places = [...last].sort(([a], [b]) => (a < b ? -1 : 1));
+  const pick = (column: Float64Array) => Float64Array.from(places, ([, at]) => column[at]);
+  return { tag, steps: places.map(([step]) => step), values: pick(values), wallTimes: pick(wallTimes) };
 }
 
 /** The steps of each tag of each run. Those that some trainings lack are left out and told, unless `lax`. */
-function reduceAll(
-  gathered: Gathered,
-  count: number,
-  lax: boolean,
-  tell: (message: string) => void,
-): Map<string, Map<string, ReducedStep[]>> {
-  const reduced = new Map<string, Map<string, ReducedStep[]>>();
+function reduceAll(gathered: Gathered, count: number, lax: boolean, tell: (message: string) => void): Reduced {
+  const reduced = new Map<string, Map<string, ReducedTag>>();
   let repeated = 0;
   for (const [run, tags] of gathered) {
     for (const [tag, all] of tags) {
@@ -210,7 +280,7 @@ function reduceAll(
         );
       }
       if (notNumbers > 0) tell(`${where}: ${plural(notNumbers, 'value')} that is not a number left out`);
-      if (found.length === 0) continue;
+      if (found.steps.length === 0) continue;
       let known = reduced.get(run);
       if (known === undefined) reduced.set(run, (known = new Map()));
       known.set(tag, found);
@@ -227,23 +297,29 @@ function reduceCurves(
   curves: readonly TagPoints[],
   count: number,
   lax: boolean,
-): { found: ReducedStep[]; lacking: number; notNumbers: number } {
-  const found: ReducedStep[] = [];
-  const at = curves.map(() => 0);
+): { found: ReducedTag; lacking: number; notNumbers: number } {
+  const most = curves.reduce((sum, { steps }) => sum + steps.length, 0);
+  const rows = lax || curves.length < count ? most : Math.min(...curves.map(({ steps }) => steps.length));
+  const column = () => new Float64Array(rows);
+  const [found, wallTimes, counts] = [[] as Step[], column(), column()];
+  const values = Object.fromEntries(names.map((name) => [name, column()])) as Record<Reduction, Float64Array>;
+  const at = new Int32Array(curves.length);
   const numbers = new Float64Array(curves.length);
   let [lacking, notNumbers] = [0, 0];
   while (true) {
     let step: Step | undefined;
-    for (const [i, { steps }] of curves.entries()) {
+    for (let i = 0; i < curves.length; i++) {
+      const { steps } = curves[i];
       if (at[i] < steps.length && (step === undefined || steps[at[i]] < step)) step = steps[at[i]];
     }
-    if (step === undefined) return { found, lacking, notNumbers };
-    let [there, valid, wallTimes] = [0, 0, 0];
-    for (const [i, curve] of curves.entries()) {
+    if (step === undefined) break;
+    let [there, valid, wallTime] = [0, 0, 0];
+    for (let i = 0; i < curves.length; i++) {
+      const curve = curves[i];
       if (curve.steps[at[i]] !== step) continue;
       const value = curve.values[at[i]];
       if (!Number.isNaN(value)) numbers[valid++] = value;
-      wallTimes += curve.wallTimes[at[i]++];
+      wallTime += curve.wallTimes[at[i]++];
       there++;
     }
     if (there < count && !lax) {
@@ -251,11 +327,32 @@ function reduceCurves(
       continue;
     }
     notNumbers += there - valid;
-    const some = numbers.subarray(0, valid).sort();
-    const values = {} as Record<Reduction, number>;
-    for (const name of names) values[name] = valid === 0 ? Number.NaN : reductions[name](some);
-    found.push({ step, wallTime: wallTimes / there, count: valid, values });
+    const row = found.push(step) - 1;
+    const some = inAscendingOrder(numbers.subarray(0, valid));
+    for (const name of names) values[name][row] = valid === 0 ? Number.NaN : reductions[name](some);
+    wallTimes[row] = wallTime / there;
+    counts[row] = valid;
   }
+  return { found: { steps: found, wallTimes, counts, values }, lacking, notNumbers };
+}
+
+/** More values than this are sorted by the engine, whose way into a sort takes longer than that of few. */
+const fewValues = 24;
+
+/** Sorts numbers where they are, -0 before 0 as the engine does. */
+function inAscendingOrder(values: Float64Array): Float64Array {
+  if (values.length > fewValues) return values.sort();
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i];
+    let at = i;
+    for (; at > 0; at--) {
+      const before = values[at - 1];
+      if (!(before > value || (before === 0 && value === 0 && Object.is(value, -0)))) break;
+      values[at] = before;
+    }
+    values[at] = value;
+  }
+  return values;
 }
 
 const columns: readonly Column[] = [
@@ -265,12 +362,17 @@ const columns: readonly Column[] = [
   ...['wall_time', 'count', ...names].map((name): Column => ({ name, type: 'number' })),
 ];
 
-function writeTable(table: Table, reduced: ReadonlyMap<string, ReadonlyMap<string, readonly ReducedStep[]>>): void {
+function writeTable(table: Table, reduced: Reduced): void {
   for (const [run, tags] of reduced) {
-    for (const [tag, steps] of tags) {
-      for (const { step, wallTime, count, values } of steps) {
-        const row = [run, tag, step, wallTime, count, ...names.map((name) => values[name])];
-        table.add([row], { run, tag, step, wallTime, count, ...values });
+    for (const [tag, { counts, steps, values, wallTimes }] of tags) {
+      for (let row = 0; row < steps.length; row++) {
+        const [step, wallTime, count] = [steps[row], wallTimes[row], counts[row]];
+        const cells = [run, tag, step, wallTime, count];
+        for (const name of names) cells.push(values[name][row]);
+        table.add([cells], () => {
+          const numbers = Object.fromEntries(names.map((name) => [name, values[name][row]]));
+          return { run, tag, step, wallTime, count, ...numbers };
+        });
       }
     }
   }
@@ -281,24 +383,23 @@ function writeTable(table: Table, reduced: ReadonlyMap<string, ReadonlyMap<strin
  * Writes a run for each reduction, whose tags are those of the trainings, so that TensorBoard draws them over each other; and a run
  * `band` with margin charts of mean, least and greatest value on its custom scalars page.
  */
-async function writeRuns(
-  out: string,
-  reduced: ReadonlyMap<string, ReadonlyMap<string, readonly ReducedStep[]>>,
-): Promise<void> {
+async function writeRuns(out: string, reduced: Reduced): Promise<void> {
+  const { SummaryWriter } = await import('../writer/summary-writer.js');
   const root = new SummaryWriter(out);
   const below = (run: string, name: string) => root.run(run === '.' ? name : `${name}/${run}`);
   for (const [run, tags] of reduced) {
     const writers = names.map((name) => [name, below(run, name)] as const);
     const band = below(run, 'band');
     const charts = new Map<string, { title: string; margin: { value: string; lower: string; upper: string }[] }[]>();
-    for (const [tag, steps] of tags) {
+    for (const [tag, { steps, values, wallTimes }] of tags) {
       const [category] = tag.includes('/') ? tag.split('/') : ['scalars'];
       const margin = [{ value: `mean/${tag}`, lower: `min/${tag}`, upper: `max/${tag}` }];
       charts.set(category, [...(charts.get(category) ?? []), { title: tag, margin }]);
-      for (const { step, wallTime, values } of steps) {
-        for (const [name, writer] of writers) writer.addScalar(tag, values[name], step, { wallTime });
+      for (let row = 0; row < steps.length; row++) {
+        const [step, wallTime] = [steps[row], wallTimes[row]];
+        for (const [name, writer] of writers) writer.addScalar(tag, values[name][row], step, { wallTime });
         for (const name of ['mean', 'min', 'max'] as const)
-          band.addScalar(`${name}/${tag}`, values[name], step, { wallTime });
+          band.addScalar(`${name}/${tag}`, values[name][row], step, { wallTime });
       }
     }
     band.addCustomScalars({ categories: [...charts].map(([title, some]) => ({ title, charts: some })) });

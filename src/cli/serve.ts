@@ -1,4 +1,5 @@
 /** The commands `serve` and `share`: the dashboard's page for a logdir, by a server of its own or as a folder for any. */
+import { hostname } from '#platform';
 import { type ListedRun, type Listing, listingName } from '../dashboard/logdir.js';
 import { printable } from '../errors.js';
 import { isRemote, sourceFiles } from '../reader/places.js';
@@ -77,9 +78,14 @@ export async function serve(
   const files = isRemote(root) ? sourceFiles : undefined;
   const served = { root, files, token, pages, list, listingPath: `/${listingName}`, isServed: isEventFileName };
   const { ended, port: taken } = await terminal.serve({ ...served, host: host ?? '127.0.0.1', port: Number(port) });
-  const name = host === undefined || host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  const address = `http://${name.includes(':') ? `[${name}]` : name}:${taken}/${token === undefined ? '' : `?token=${token}`}`;
-  terminal.write(`${printable(root)} is shown at ${address}\nStop with ^C.\n`);
+  const isEverywhere = host === '0.0.0.0' || host === '::';
+  const address = (name: string) =>
+    `http://${name.includes(':') ? `[${name}]` : name}:${taken}/${token === undefined ? '' : `?token=${token}`}`;
+  terminal.write(
+    `${printable(root)} is shown at ${address(host === undefined || isEverywhere ? '127.0.0.1' : host)}\n` +
+      (isEverywhere ? `On other computers: ${address(hostname())}, or this computer's address in its place.\n` : '') +
+      'Stop with ^C.\n',
+  );
   await ended;
   return 0;
 }

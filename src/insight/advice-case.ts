@@ -1,3 +1,4 @@
+import { describe } from '../errors.js';
 import {
   type EpochStatistics,
   type LayerRole,
@@ -168,10 +169,16 @@ function metricsOf(model: ModelLike | undefined): readonly string[] {
 
 /** The spectra of a trained model as an epoch. */
 function epochOf(of: EpochStatistics | ReadonlyMap<string, Spectrum>, options: AdviceOptions): EpochStatistics {
-  if (!(of instanceof Map)) return of as EpochStatistics;
+  if (!(of instanceof Map)) {
+    const epoch = of as EpochStatistics;
+    if (Array.isArray(epoch?.layers)) return epoch;
+    const expected = 'an epoch, such as `last` of a RunHistory, or the spectra that extractSaturation returns';
+    throw new TypeError(`adviseOn: expected ${expected}, got ${describe(of)}`);
+  }
   const { threshold = 0.99 } = options;
   const layers = [...(of as ReadonlyMap<string, Spectrum>)].map(([layer, spectrum]): LayerStatistics => {
-    if (!(spectrum instanceof Spectrum)) throw new TypeError(`adviseOn: expected a Spectrum of '${layer}'`);
+    if (!(spectrum instanceof Spectrum))
+      throw new TypeError(`adviseOn: expected a Spectrum of '${layer}', got ${describe(spectrum)}`);
     const { samples = Number.NaN, effectiveSamples = samples, features } = spectrum;
     const saturation = spectrum.saturation(threshold);
     const intrinsicDimensionality = spectrum.intrinsicDimensionality(threshold);

@@ -2,16 +2,18 @@
  * From the payload of a record to a TensorBoardEvent. A scalar's event, of which a file may hold millions, is read field by
  * field here; a tensor of another plugin goes to `summaries/plugins.ts` and everything else to `encoding/message-codec.ts`.
  */
+import { equalBytes, fromLittleEndian } from '../encoding/bytes.js';
 import { decodeMessage } from '../encoding/message-codec.js';
 import { MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
-import type { DecodedSummary, SummaryValue, TensorBoardEvent, TextValue } from '../event/event.js';
+import type { DecodedSummary, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
 import { textOf } from '../summaries/tensor.js';
 import { ReadTags } from './read-tags.js';
 
+const DataType = tensorboard.DataType;
 const LogMessage = tensorboard.LogMessage;
 const SessionLog = tensorboard.SessionLog;
 const SourceMetadata = tensorboard.SourceMetadata;
@@ -150,19 +152,16 @@ export class EventDecoder {
     try {
       const v1 = pluginByField[field];
       if (metadataStart >= 0) this.#tags.addMetadata(known, bytes, metadataStart, metadataEnd, v1);
-      const raw = start === end || !this.#keepsRaw ? absent : bytes.slice(start, end);
+      const raw = this.#keepsRaw ? bytes.slice(start, end) : absent;
       const plugin = known.plugin || v1 || '';
       let value: SummaryValue | undefined;
       if (field === 2) value = simpleValue;
-      else if (field === 8 && plugin === 'scalars') value = this.#readFloat(bytes, valueStart, valueEnd);
-      else if (field === 8 && plugin === 'text') value = this.#readText(bytes, valueStart, valueEnd);
+      else if (field === 8) value = this.#readTensor(plugin, bytes, valueStart, valueEnd);
       value ??= decodeOrExplain(
         { plugin, content: known.content },
         {
           field,
-          bytes: this.#keepsRaw
-            ? raw.subarray(valueStart - start, valueEnd - start)
-            : bytes.slice(valueStart, valueEnd),
+          bytes: (this.#keepsRaw ? raw : bytes.slice(start, end)).subarray(valueStart - start, valueEnd - start),
         },
       );
       if (metadataStart < 0) return { tag: known.tag, plugin, value, raw };
@@ -180,58 +179,54 @@ export class EventDecoder {
     }
   }
 
-  /** The number in a float32 tensor of rank 0, as scalars have it. Returns undefined for every other tensor. */
-  #readFloat(bytes: Uint8Array, start: number, end: number): number | undefined {
+  /**
+   * The value in `bytes[start, end)`, a tensor in the form that nearly all tensors of its plugin have: one number, one text, or the
+   * buckets of a histogram. Returns undefined for every other tensor.
+   */
+  #readTensor(plugin: string, bytes: Uint8Array, start: number, end: number): SummaryValue | undefined {
     const wire = this.#tensor;
-    let isFloat = false;
-    let value: number | undefined;
+    let dtype = 0;
+    let shape = 0;
+    let shapeEnd = 0;
+    let field = 0;
+    let from = 0;
+    let to = 0;
     wire.open(bytes, start, end);
     while (wire.field()) {
       const { number, wireType } = wire;
-      if (number === 1 && wireType === WireType.varint) {
-        wire.varint();
-        isFloat = wire.low === tensorboard.DataType.DT_FLOAT;
-      } else if (number === 2 && wireType === WireType.bytes) {
-        wire.range();
-        if (wire.rangeEnd !== wire.rangeStart) return undefined;
-      } else if ((number === 4 || number === 5) && wireType === WireType.bytes && value === undefined) {
-        // tensor_content, or float_val packed: the same four bytes.
-        wire.range();
-        if (wire.rangeEnd - wire.rangeStart !== 4) return undefined;
-        wire.position = wire.rangeStart;
-        value = wire.float();
+      wire.skip();
+      if (wireType === WireType.bytes && number === 2 && shape === 0) {
+        shape = wire.rangeStart;
+        shapeEnd = wire.rangeEnd;
+      } else if (wireType === WireType.bytes && field === 0) {
+        field = number;
+        from = wire.rangeStart;
+        to = wire.rangeEnd;
+      } else if (wireType === WireType.varint && number === 1) {
+        dtype = wire.low;
       } else {
         return undefined;
       }
     }
-    return isFloat ? value : undefined;
-  }
-
-  /** The text in a string tensor of rank 0, as nearly all texts are. Returns undefined for every other tensor. */
-  #readText(bytes: Uint8Array, start: number, end: number): TextValue | undefined {
-    const wire = this.#tensor;
-    let isString = false;
-    let textStart = -1;
-    let textEnd = -1;
-    wire.open(bytes, start, end);
-    while (wire.field()) {
-      const { number, wireType } = wire;
-      if (number === 1 && wireType === WireType.varint) {
-        wire.varint();
-        isString = wire.low === tensorboard.DataType.DT_STRING;
-      } else if (number === 2 && wireType === WireType.bytes) {
-        wire.range();
-        if (wire.rangeEnd !== wire.rangeStart) return undefined;
-      } else if (number === 8 && wireType === WireType.bytes && textStart < 0) {
-        wire.range();
-        textStart = wire.rangeStart;
-        textEnd = wire.rangeEnd;
-      } else {
-        return undefined;
+    const length = to - from;
+    if (shape === shapeEnd) {
+      // tensor_content, or float_val packed: the same four bytes.
+      if (plugin === 'scalars' && dtype === DataType.DT_FLOAT && (field | 1) === 5 && length === 4) {
+        wire.position = from;
+        return wire.float();
       }
+      return plugin === 'text' && dtype === DataType.DT_STRING && field === 8
+        ? { shape: [], strings: [textOf(bytes.subarray(from, to))] }
+        : undefined;
     }
-    if (!isString || textStart < 0) return undefined;
-    return { shape: [], strings: [textOf(bytes.subarray(textStart, textEnd))] };
+    // A shape of two dimensions, the second of which is 3.
+    return plugin === 'histograms' &&
+      dtype === DataType.DT_DOUBLE &&
+      field === 4 &&
+      length === 24 * (bytes[shape + 3] & 0x7f) &&
+      equalBytes(Uint8Array.of(0x12, 2, 8, length / 24, 0x12, 2, 8, 3), bytes, shape, shapeEnd)
+      ? { buckets: new Float64Array(fromLittleEndian(bytes.subarray(from, to), 8)) }
+      : undefined;
   }
 }
 

@@ -1,7 +1,6 @@
 import { checkAttached, describe } from '../errors.js';
 import { kernels } from '../kernels/kernels.js';
 import {
-  keepFiniteRows,
   type MomentSums,
   mergeMoments,
   newMoments,
@@ -24,6 +23,7 @@ import {
 } from './accumulator-state.js';
 import { addClasses, type ClassSums, classesAbout, mergeClasses } from './class-sums.js';
 import { type UnitMeasures, unitMeasuresOf } from './unit-sums.js';
+import { WaitingRows } from './waiting-rows.js';
 
 /*
  * Rows of samples come in, their mean and covariance come out, at any time and without keeping all rows.
@@ -71,11 +71,7 @@ export class CovarianceAccumulator {
   #precision: Precision = 'float64';
   /** Mean and scatter of the rows folded so far. */
   #moments: MomentSums | undefined;
-  /** Buffer of the waiting rows: float32 until a batch comes as float64. Its first `#waiting` rows are in use. */
-  #buffer: Rows | undefined;
-  #waiting = 0;
-  /** How many of the waiting rows are known to be finite. */
-  #checked = 0;
+  #waiting: WaitingRows;
   /** Sums per unit over all rows, if they were asked for. */
   #units: UnitSums | undefined;
   /** Sums per class over the rows whose class is known. */
@@ -94,13 +90,14 @@ export class CovarianceAccumulator {
     this.features = features;
     this.#float32Products = options.float32Products ?? false;
     this.#foldRows = foldRowsOf(features);
+    this.#waiting = new WaitingRows(features);
     if (options.units) this.#units = newUnitSums(features);
   }
 
   /** Rows used. */
   get count(): number {
     this.#checkWaiting();
-    return (this.#moments?.count ?? 0) + this.#waiting;
+    return (this.#moments?.count ?? 0) + this.#waiting.count;
   }
 
   /** Rows left out because they held a NaN or an Infinity. */
@@ -156,10 +153,10 @@ export class CovarianceAccumulator {
       return;
     }
     for (let done = 0; done < count; ) {
-      this.#widenFor(source);
-      const limit = this.#waitingLimit(this.#width);
-      const size = Math.min(limit - this.#waiting, count - done);
-      if (size > 0) this.#append(source.subarray(done * features, (done + size) * features), limit);
+      this.#waiting.widenFor(source);
+      const limit = this.#waitingLimit(this.#waiting.bytesPerNumber);
+      const size = Math.min(limit - this.#waiting.count, count - done);
+      if (size > 0) this.#waiting.append(source.subarray(done * features, (done + size) * features), limit);
       else this.#fold();
       done += Math.max(0, size);
     }
@@ -242,7 +239,7 @@ export class CovarianceAccumulator {
       throw new RangeError(`merge: expected an accumulator of ${this.features} features, got one of ${other.features}`);
     }
     // Read first: `other` may be this accumulator.
-    const rows = other.#waitingRows()?.slice();
+    const rows = other.#waiting.rows()?.slice();
     const moments = other.#moments;
     const rejected = other.#rejected;
     const units = other.#units;
@@ -261,9 +258,7 @@ export class CovarianceAccumulator {
   /** Forgets all rows. */
   reset(): void {
     this.#moments = undefined;
-    this.#buffer = undefined;
-    this.#waiting = 0;
-    this.#checked = 0;
+    this.#waiting = new WaitingRows(this.features);
     this.#rejected = 0;
     this.#precision = 'float64';
     if (this.#units) this.#units = newUnitSums(this.features);
@@ -315,13 +310,13 @@ export class CovarianceAccumulator {
     const moments = this.#moments;
     if (moments) return moments.shift.map((x, j) => x + moments.offset[j]);
     const sums = new Float64Array(this.features);
-    const rows = this.#waitingRows();
+    const rows = this.#waiting.rows();
     if (!rows) return sums;
     for (let p = 0, j = 0; p < rows.length; p++) {
       sums[j] += rows[p];
       if (++j === this.features) j = 0;
     }
-    return sums.map((sum) => sum / this.#waiting);
+    return sums.map((sum) => sum / this.#waiting.count);
   }
 
   /**
@@ -333,7 +328,8 @@ export class CovarianceAccumulator {
    */
   spectralMatrix(about: 'mean' | 'zero' = 'mean'): SymmetricMatrix {
     this.#checkWaiting();
-    if (!this.#moments && this.#waiting > 0 && this.#waiting < this.features) return this.#gramMatrix(about);
+    const { count } = this.#waiting;
+    if (!this.#moments && count > 0 && count < this.features) return this.#waiting.gramMatrix(about);
     const scatter = this.scatterMatrix();
     if (about === 'mean') return scatter;
     const mean = this.mean();
@@ -407,8 +403,7 @@ export class CovarianceAccumulator {
     accumulator.#precision =
       state.rows instanceof Float32Array ? coarser(state.precision, 'float32 rows') : state.precision;
     accumulator.#moments = state.moments;
-    accumulator.#buffer = state.rows;
-    accumulator.#waiting = state.rows ? state.rows.length / state.features : 0;
+    accumulator.#waiting = new WaitingRows(state.features, state.rows);
     return accumulator;
   }
 
@@ -417,24 +412,14 @@ export class CovarianceAccumulator {
       features: this.features,
       rejected: this.#rejected,
       moments: this.#moments,
-      rows: this.#waitingRows(),
+      rows: this.#waiting.rows(),
       precision: this.#precision,
       units: this.#units,
       classes: this.#classes,
     };
   }
 
-  // The buffer of waiting rows.
-
-  /** Bytes of one number in the buffer. */
-  get #width(): number {
-    return this.#buffer?.BYTES_PER_ELEMENT ?? 4;
-  }
-
-  /** The waiting rows themselves, not a copy; undefined if there are none. */
-  #waitingRows(): Rows | undefined {
-    return this.#waiting > 0 ? this.#buffer?.subarray(0, this.#waiting * this.features) : undefined;
-  }
+  // Waiting rows.
 
   /** How many rows may wait: before there is a scatter, so many that they take no more memory than it would. */
   #waitingLimit(width: number): number {
@@ -442,59 +427,9 @@ export class CovarianceAccumulator {
     return Math.max(this.#foldRows, width === 4 ? this.features : this.features >> 1);
   }
 
-  /** Makes the buffer as precise as `source`, so that no number is rounded. */
-  #widenFor(source: Rows): void {
-    if (!this.#buffer) this.#buffer = source.BYTES_PER_ELEMENT === 4 ? new Float32Array(0) : new Float64Array(0);
-    else if (this.#width < source.BYTES_PER_ELEMENT) this.#buffer = Float64Array.from(this.#waitingRows() ?? []);
-  }
-
-  /** Copies rows behind the waiting ones; the buffer grows by doubling up to `limit` rows. Call #widenFor before. */
-  #append(rows: Rows, limit: number): void {
-    const start = this.#waiting * this.features;
-    const needed = start + rows.length;
-    let buffer = this.#buffer!;
-    if (buffer.length < needed) {
-      const capacity = Math.min(limit * this.features, Math.max(needed, 2 * buffer.length));
-      const grown = this.#width === 4 ? new Float32Array(capacity) : new Float64Array(capacity);
-      grown.set(buffer.subarray(0, start));
-      this.#buffer = buffer = grown;
-    }
-    buffer.set(rows, start);
-    this.#waiting += rows.length / this.features;
-  }
-
   /** Takes out and counts waiting rows that hold a NaN or an Infinity. */
   #checkWaiting(): void {
-    if (!this.#buffer || this.#checked >= this.#waiting) return;
-    const { features } = this;
-    const fresh = this.#buffer.subarray(this.#checked * features, this.#waiting * features);
-    let check = 0;
-    for (let p = 0; p < fresh.length; p++) check += fresh[p] * 0; // NaN for NaN and Infinity alone
-    if (check !== 0) {
-      const finite = keepFiniteRows(fresh, this.#waiting - this.#checked, features);
-      this.#rejected += this.#waiting - this.#checked - finite;
-      this.#waiting = this.#checked + finite;
-    }
-    this.#checked = this.#waiting;
-  }
-
-  /** Inner products of the waiting rows about their mean or zero: `#waiting` x `#waiting` numbers, packed. */
-  #gramMatrix(about: 'mean' | 'zero'): SymmetricMatrix {
-    const { features } = this;
-    const count = this.#waiting;
-    const rows = this.#waitingRows() ?? [];
-    // The kernel sums outer products of rows; the Gram matrix is that of the transposed matrix.
-    const columns = new Float64Array(rows.length);
-    for (let j = 0; j < features; j++) {
-      const shift = rows[j]; // a feature that never varies stays exactly zero
-      let sum = 0;
-      for (let p = j; p < rows.length; p += features) sum += rows[p] - shift;
-      const center = about === 'mean' ? shift + sum / count : 0;
-      for (let i = 0; i < count; i++) columns[j * count + i] = rows[i * features + j] - center;
-    }
-    const entries = new Float64Array(packedLength(count));
-    kernels().addOuterProducts(entries, columns, features, count);
-    return { size: count, entries, packed: true };
+    this.#rejected += this.#waiting.leaveOutNonFinite();
   }
 
   // The moments of the folded rows.
@@ -507,12 +442,10 @@ export class CovarianceAccumulator {
 
   /** Folds the waiting rows. Their buffer is kept for the next ones unless it is larger than those need. */
   #fold(): void {
-    const rows = this.#waitingRows();
+    const rows = this.#waiting.rows();
     if (!rows) return;
-    this.#foldIn(rows, this.#waiting);
-    if (this.#buffer && this.#buffer.length > this.#foldRows * this.features) this.#buffer = undefined;
-    this.#waiting = 0;
-    this.#checked = 0;
+    this.#foldIn(rows, this.#waiting.count);
+    this.#waiting.clear(this.#foldRows);
   }
 
   /** Adds `count` rows to the moments. */

@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -285,6 +286,18 @@ describe('for people', () => {
     expect((await ended).code).toBe(0);
   });
 
+  it('serve for other computers names an address that leads here from them, and asks for its token', async () => {
+    const { child, ended, said } = start(['serve', 'runs', '--port', '0', '--host', '0.0.0.0']);
+    await expect.poll(() => said.out, { timeout: 60_000 }).toContain('Stop');
+    const [own, others] = [...said.out.matchAll(/http:[^\s,]+/g)].map(([address]) => new URL(address));
+    expect(others.hostname).toBe(hostname().toLowerCase());
+    expect([others.port, others.search]).toEqual([own.port, own.search]);
+    expect((await fetch(own)).status).toBe(200);
+    expect((await fetch(new URL('/', own))).status).toBe(401);
+    child.kill('SIGINT');
+    expect((await ended).code).toBe(0);
+  });
+
   it.skipIf(process.platform === 'win32')(
     'board starts TensorBoard with its own options, and has its exit code',
     async () => {
@@ -395,5 +408,37 @@ describe('for people', () => {
       if (!elsewhere.includes(name))
         expect(text, name).toMatch(new RegExp(`(run|start)\\(\\['${name}'|^ {4}\\['${name}'`, 'm'));
     }
+  });
+});
+
+describe('what is loaded', () => {
+  /** The package's modules that a command loads, by their folders and files below dist/. */
+  async function loadedBy(args: readonly string[]): Promise<string[]> {
+    const coverage = temporaryFolder();
+    const { code, err } = await run(args, '', { NODE_V8_COVERAGE: coverage });
+    expect(code, err).toBe(0);
+    const urls = readdirSync(coverage).flatMap((name) => {
+      const { result } = JSON.parse(readFileSync(join(coverage, name), 'utf8')) as { result: { url: string }[] };
+      return result.map(({ url }) => url);
+    });
+    return urls.flatMap((url) => /\/dist\/(.*)\.js$/.exec(url)?.[1] ?? []);
+  }
+
+  it('is what the command does, and nothing of other commands', async () => {
+    const version = await loadedBy(['--version']);
+    expect(version).toContain('cli/main');
+    expect(version.filter((module) => !/^(cli|errors|platform)\b/.test(module))).toEqual([]);
+    const reduced = await loadedBy([
+      'reduce',
+      join(logdir, 'torch/scalar'),
+      join(logdir, 'tbx/scalar'),
+      '--lax',
+      '--format',
+      'csv',
+    ]);
+    expect(reduced).toContain('reader/shown-points');
+    expect(reduced.filter((module) => /^(writer|recording|reports|insight|onnx|scale|view)\b/.test(module))).toEqual(
+      [],
+    );
   });
 });

@@ -56,6 +56,23 @@ async function twoRuns(): Promise<string> {
 }
 
 describe('a table of scalars', () => {
+  it('has numbers as JavaScript writes them, whatever stands beside them', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    const values = [0.1, -0, 1e21, 1e-7, Number.NaN, Number.POSITIVE_INFINITY, -2.5, 3, 2 ** 60];
+    const steps = [0, 1, 2, 3, 4, 5, 2n ** 60n, 7, 8];
+    for (const [at, value] of values.entries()) writer.addScalar('a,"b"', value, steps[at], { wallTime: 0.5 });
+    await writer.close();
+    const { out } = await exported(logdir, { raw: true });
+    expect(out).toBe(
+      [
+        'run,tag,step,wall_time,value',
+        ...values.map((value, at) => `.,"a,""b""",${steps[at]},0.5,${String(Math.fround(value))}`),
+        '',
+      ].join('\r\n'),
+    );
+  });
+
   it('has runs in the order that people expect', async () => {
     const { out } = await exported(await twoRuns());
     expect(rowsOf(out).map(({ run, tag }) => `${run} ${tag}`)).toEqual([

@@ -82,6 +82,15 @@ describe('reduce', () => {
     );
   });
 
+  it('writes runs into a folder with --json, too, and tells of them', async () => {
+    const folder = await trainings();
+    const out = join(temporaryFolder(), 'reduced');
+    const { out: said, files } = await cli([folder], { out, json: true });
+    expect(JSON.parse(said)).toEqual([{ out, scalars: 2, runs: 5 }]);
+    expect(files).toEqual(new Map());
+    expect((await listRuns(out)).map(({ run }) => run)).toContain('mean/val');
+  });
+
   it('writes a table, of folders one by one', async () => {
     const folder = await trainings();
     const paths = reference.runs.map((_, seed) => join(folder, `seed${seed}`));
@@ -172,6 +181,53 @@ describe('reduce', () => {
     const { steps, mean } = peer.lax['lax/foo'];
     expect(records.map(({ step }) => step)).toEqual(steps);
     for (const [at, record] of records.entries()) expect(record.mean).toBeCloseTo(mean[at]!, 13);
+  });
+
+  it('keeps steps beyond 2^53 among others, and orders them', async () => {
+    const folder = temporaryFolder();
+    const steps = [1, 2n ** 60n, 2n ** 60n + 1n, 7];
+    for (const [seed, name] of ['a', 'b'].entries()) {
+      const writer = new SummaryWriter(join(folder, name));
+      for (const [at, step] of steps.entries()) writer.addScalar('x', at + 10 * seed, step, { wallTime: at });
+      // Of a tag beside it no step is that large.
+      writer.addScalar('y', seed, 3);
+      await writer.close();
+    }
+    const { out, err } = await cli([folder], { format: 'csv', raw: true });
+    const rows = out.trim().split('\r\n').slice(1);
+    expect(rows.map((row) => row.split(',').slice(1, 3).concat(row.split(',')[5]))).toEqual([
+      ['x', '1', '5'],
+      ['x', '7', '8'],
+      ['x', String(2n ** 60n), '6'],
+      ['x', String(2n ** 60n + 1n), '7'],
+      ['y', '3', '0.5'],
+    ]);
+    expect(err).toBe('');
+  });
+
+  // As many as are sorted here, and as the engine sorts.
+  it.each([3, 9, 24, 25, 40])('of %i runs has the middle value and both ends, whatever their order', async (count) => {
+    const folder = temporaryFolder();
+    const values = Array.from({ length: count }, (_, seed) => ((7 * seed + 3) % 41) - 20.5);
+    const zeros = values.map((_, seed) => (seed % 2 === 0 ? 0 : -0));
+    for (const [seed, value] of values.entries()) {
+      const writer = new SummaryWriter(join(folder, `seed${seed}`));
+      for (const [step, each] of [value, seed === 1 ? Number.NaN : 2, zeros[seed]].entries())
+        writer.addScalar('x', each, step);
+      await writer.close();
+    }
+    const out = join(temporaryFolder(), 'reduced');
+    await cli([folder], { out });
+    const sorted = values.sort((a, b) => a - b);
+    const middle = (sorted[(count - 1) >> 1] + sorted[count >> 1]) / 2;
+    for (const [name, expected] of Object.entries({
+      min: [sorted[0], 2, -0],
+      max: [sorted[count - 1], 2, 0],
+      median: [middle, 2, expect.closeTo(0)],
+    })) {
+      const points = pointsOf(await summariesOf(join(out, name)), 'x');
+      expect(points.map(([, value]) => value)).toEqual(expected);
+    }
   });
 
   it('of one run says that there is nothing to reduce', async () => {

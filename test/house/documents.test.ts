@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
@@ -26,6 +27,30 @@ it.each(documents)('%s: links to other hosts have a form that leads somewhere', 
     if (number === undefined) continue;
     expect(hostname, address).toBe('github.com');
     expect(pathname).toMatch(new RegExp(`^/[\\w.-]+/${repository}/(issues|pull|discussions)/${number}$`));
+  }
+});
+
+/** The names by which a heading of a document is linked to, as GitHub makes them of its text. */
+const anchorsOf = (path: string) =>
+  [
+    ...readFileSync(path, 'utf8')
+      .replace(/^```[\s\S]*?^```/gm, '')
+      .matchAll(/^#+ (.+)$/gm),
+  ].map(([, heading]) =>
+    heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+it.each(documents)('%s: links to other files lead to a file, and to a heading of it', (path) => {
+  const text = readFileSync(`${root}/${path}`, 'utf8').replace(/^```[\s\S]*?^```/gm, '');
+  for (const [, target] of text.matchAll(/\]\(((?!\w+:)[^)\s]+)\)/g)) {
+    const [file, anchor] = target.split('#');
+    const linked = file === '' ? join(root, path) : join(root, dirname(path), file);
+    expect(existsSync(linked), target).toBe(true);
+    if (anchor !== undefined) expect(anchorsOf(linked), target).toContain(anchor);
   }
 });
 

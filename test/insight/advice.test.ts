@@ -26,6 +26,19 @@ function find(of: EpochStatistics, kind: FindingKind, options?: AdviceOptions) {
   return finding;
 }
 
+it('says what it takes, of what is neither an epoch nor spectra', () => {
+  const profile = new Map([['l1', 0.5]]);
+  expect(() => adviseOn(profile as never)).toThrow("adviseOn: expected a Spectrum of 'l1', got number 0.5");
+  for (const [wrong, got] of [
+    [{ epochs: [epoch([0.5])] }, 'an object'],
+    [undefined, 'undefined'],
+  ] as const) {
+    expect(() => adviceMarkdown(wrong as never)).toThrow(
+      `adviseOn: expected an epoch, such as \`last\` of a RunHistory, or the spectra that extractSaturation returns, got ${got}`,
+    );
+  }
+});
+
 const healthy = [0.2, 0.35, 0.4, 0.3, 0.9];
 
 describe('adviseOn', () => {

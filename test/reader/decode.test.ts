@@ -447,3 +447,73 @@ describe('a text', () => {
     }
   });
 });
+
+describe('a tensor of scalars or histograms', () => {
+  const numbers = (count: number) => Float64Array.from({ length: count }, (_, i) => i / 3 - 5);
+  const content = (count: number) => new Uint8Array(numbers(count).buffer);
+  const shape = (...sizes: number[]) => ({ dim: sizes.map((size) => ({ size })) });
+  const float = (value: number) => new Uint8Array(Float32Array.of(value).buffer);
+  const table = (...sizes: number[]) => ({
+    dtype: 2,
+    tensorShape: shape(...sizes),
+    tensorContent: content(sizes.reduce((product, size) => product * size, 1)),
+  });
+  const named = { size: 2, name: 'rows' };
+  it.each<[string, string, tensorboard.ITensorProto]>([
+    ['histograms', 'of 30 buckets, as TF2 writes it', table(30, 3)],
+    ['histograms', 'of one bucket', table(1, 3)],
+    ['histograms', 'of no bucket', table(0, 3)],
+    ['histograms', 'of 127 buckets', table(127, 3)],
+    ['histograms', 'of 128 buckets, whose number takes two bytes', table(128, 3)],
+    ['histograms', 'of 286 buckets, whose number ends as that of 30', table(286, 3)],
+    ['histograms', 'in columns', table(3, 30)],
+    ['histograms', 'of one row', table(3)],
+    ['histograms', 'of three dimensions', table(2, 5, 3)],
+    ['histograms', 'that claims too few rows', { ...table(30, 3), tensorShape: shape(29, 3) }],
+    ['histograms', 'that claims too many rows', { ...table(30, 3), tensorShape: shape(31, 3) }],
+    ['histograms', 'whose bytes are no whole rows', { ...table(1, 3), tensorContent: content(3).slice(1) }],
+    ['histograms', 'whose dimensions have names', { ...table(2, 3), tensorShape: { dim: [named, { size: 3 }] } }],
+    ['histograms', 'of doubles one by one', { dtype: 2, tensorShape: shape(2, 3), doubleVal: [...numbers(6)] }],
+    ['histograms', 'of both', { ...table(2, 3), doubleVal: [1, 2, 3] }],
+    ['histograms', 'of integers', { ...table(2, 3), dtype: 9 }],
+    ['histograms', 'of float32', { ...table(2, 3), dtype: 1 }],
+    ['histograms', 'that is a number', { dtype: 1, tensorShape: shape(), floatVal: [4] }],
+    ['images', 'that is a table', table(2, 3)],
+    ['scalars', 'as this package writes it', { dtype: 1, tensorShape: shape(), tensorContent: float(0.1) }],
+    ['scalars', 'as TF2 writes it', { dtype: 1, tensorShape: shape(), floatVal: [0.1] }],
+    ['scalars', 'that has both', { dtype: 1, tensorShape: shape(), tensorContent: float(1), floatVal: [2] }],
+    ['scalars', 'of float64', { dtype: 2, tensorShape: shape(), doubleVal: [0.1] }],
+    ['scalars', 'in a list', { dtype: 1, tensorShape: shape(1), floatVal: [3] }],
+    ['scalars', 'without a number', { dtype: 1, tensorShape: shape() }],
+    ['scalars', 'of four bytes of text', { dtype: 1, tensorShape: shape(), stringVal: [float(3)] }],
+    ['scalars', 'that is a text', { dtype: 7, tensorShape: shape(), stringVal: [float(3)] }],
+    ['scalars', 'that is a table', table(2, 3)],
+  ])('for %s %s is what the table of plugins makes of it', (plugin, _, tensor) => {
+    let expected: unknown;
+    try {
+      const stored = { field: 8, bytes: encodeMessage(tensorboard.TensorProto, tensor) };
+      expected = decodeSummaryValue({ plugin, content: new Uint8Array(0) }, stored);
+    } catch (error) {
+      expected = { undecoded: (error as Error).message };
+    }
+    const metadata = { pluginData: { pluginName: plugin } };
+    const bytes = encodeMessage(tensorboard.Event, { summary: { value: [{ tag: 'x', tensor, metadata }] } });
+    for (const keepsRaw of [true, false]) {
+      // The slices of a Node Buffer are views.
+      for (const stored of [bytes.slice(), Buffer.from(bytes)]) {
+        const event = new EventDecoder(undefined, keepsRaw).decode(stored, 0, stored.length);
+        stored.fill(0xff);
+        expect(event?.summary?.[0].value).toEqual(expected);
+      }
+    }
+  });
+
+  it('may follow another shape, which counts as well', () => {
+    const parts = [{ dtype: 2, tensorShape: shape(2) }, { tensorShape: shape(3) }, { tensorContent: content(6) }];
+    const value = { tag: 'x', metadata: { pluginData: { pluginName: 'histograms' } }, tensor: {} };
+    const tensor = concat(parts.map((part) => encodeMessage(tensorboard.TensorProto, part)));
+    const whole = encodeMessage(tensorboard.Summary.Value, { ...value, tensor: { $unknowns: [tensor] } });
+    const event = decode({ summary: { $unknowns: [concat([Uint8Array.of(10, whole.length), whole])] } });
+    expect(event?.summary?.[0].value).toEqual({ buckets: numbers(6) });
+  });
+});

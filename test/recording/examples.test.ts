@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
@@ -86,5 +87,11 @@ it('examples/distributed.mjs trains in three processes, and writes the saturatio
     expect(each.split(', ').map(Number)).toHaveLength(3);
     // Fewer rows show fewer directions.
     if (layer === 'hidden1') expect(Number(merged)).toBeGreaterThan(Number(mean) + 0.01);
+  }
+  const [, , whole, , alone] = lines[0];
+  for (const path of ['docs/distributed.md', 'docs/scale.md']) {
+    const text = readFileSync(`${root}/${path}`, 'utf8').replace(/\s+/g, ' ');
+    expect(text, path).toContain(`say ${alone.replace(/, (?=[^,]*$)/, ' and ')} `);
+    expect(text, path).toContain(`say${path.includes('scale') ? 's' : ''} ${whole}`);
   }
 });
