@@ -35,50 +35,23 @@ export const cliOptions = {
   port: { type: 'string' },
   raw: { type: 'boolean' },
   rename: { type: 'string' },
+  run: { type: 'string' },
   runs: { type: 'string' },
+  step: { type: 'string' },
   steps: { type: 'string' },
+  tag: { type: 'string' },
   tags: { type: 'string' },
   version: { type: 'boolean', short: 'v' },
+  'wall-time': { type: 'string' },
   wide: { type: 'boolean' },
 } as const;
 
 /** A command line, taken apart. */
 export interface CommandLine {
   values: {
-    args?: string;
-    'fan-in'?: string;
-    index?: string;
-    level?: string;
-    map?: string;
-    numerics?: string;
-    plan?: string;
-    queue?: string;
-    store?: string;
-    task?: string;
-    batch?: string;
-    cache?: boolean;
-    threads?: string;
-    size?: string;
-    mean?: string;
-    std?: string;
-    blocks?: boolean;
-    format?: string;
-    help?: boolean;
-    host?: string;
-    json?: boolean;
-    kind?: string;
-    lax?: boolean;
-    once?: boolean;
-    out?: string;
-    plain?: boolean;
-    port?: string;
-    raw?: boolean;
-    rename?: string;
-    runs?: string;
-    steps?: string;
-    tags?: string;
-    version?: boolean;
-    wide?: boolean;
+    -readonly [Name in keyof typeof cliOptions]?: (typeof cliOptions)[Name]['type'] extends 'boolean'
+      ? boolean
+      : string;
   };
   positionals: string[];
 }
@@ -182,6 +155,28 @@ const commands: Readonly<Record<string, Command>> = {
     ],
     options: ['kind', 'wide', 'format', 'out', 'tags', 'raw', 'plain', 'json'],
     run: async (terminal, paths, values) => (await import('./export.js')).exportLogdir(terminal, paths, values),
+  },
+  'from-csv': {
+    usage: `
+  from-csv <file>... --out <logdir>
+                                    event files from tables of scalars: what export writes, CSVLogger of Keras, metrics.csv
+                                    of Lightning, TensorBoard's own downloads; a row for each point (run, tag, step,
+                                    wall_time, value), or for each step with a column for each tag
+      --step <column>                 by default step, global_step, epoch or iteration; rows are counted if there is none
+      --wall-time <column>            seconds since 1970; by default wall_time or Wall time, or it is now
+      --tag <name>                    the tag of a table with one column of values; by default its name, and of a column Value
+                                      that of the file
+      --run <name>                    the run, where no column run names it; by default the logdir itself
+      --format <format>               csv, json or jsonl (a record on each line); else what the file's ending says
+      --out, -o <logdir>              where the runs go`,
+    examples: [
+      'from-csv training.csv --out runs --run keras',
+      'from-csv metrics.csv --out runs --step epoch',
+      'from-csv run-a-tag-loss.csv --out runs --run a --tag loss',
+      'export runs --wide | delve-tensorboard from-csv - --out copy',
+    ],
+    options: ['out', 'step', 'wall-time', 'tag', 'run', 'format'],
+    run: async (terminal, paths, values) => (await import('./from-csv.js')).fromCsv(terminal, paths, values),
   },
   reduce: {
     usage: `

@@ -210,3 +210,97 @@ function parquetTable(
     },
   };
 }
+
+/** A row as it is read: its cells, and the line of the file where it begins, from 1. */
+export interface ReadRow {
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+/** Cuts CSV (RFC 4180) into rows, piece by piece. Lines may end in CRLF, LF or CR; empty ones are passed over. */
+export class CsvReader {
+  /** What separates cells; by default a comma, or what the first line has in the place of commas: semicolons or tabs. */
+  #separator: string | undefined;
+  #cells: string[] = [];
+  #cell = '';
+  #state: 'plain' | 'quoted' | 'closed' = 'plain';
+  #isAfterReturn = false;
+  #line = 1;
+  #first = 1;
+  #pending = '';
+
+  /** Adds text; returns the rows that are whole now. */
+  push(text: string): ReadRow[] {
+    if (this.#separator !== undefined) return this.#read(text);
+    this.#pending += text;
+    return /[\r\n]/.test(this.#pending) ? this.#begin() : [];
+  }
+
+  /** The rows behind the last end of a line. @throws RangeError if a quoted cell does not end */
+  end(): ReadRow[] {
+    const rows = this.#separator === undefined ? this.#begin() : [];
+    if (this.#state === 'quoted') {
+      throw new RangeError(
+        `line ${this.#first}: expected the end of a cell in quotation marks, got the end of the file`,
+      );
+    }
+    return [...rows, ...this.#endRow()];
+  }
+
+  #begin(): ReadRow[] {
+    const text = this.#pending.replace(/^\uFEFF/, '');
+    const [head] = text.split(/[\r\n]/, 1);
+    this.#separator = [',', ';', '\t'].find((each) => head.includes(each)) ?? ',';
+    this.#pending = '';
+    return this.#read(text);
+  }
+
+  #read(text: string): ReadRow[] {
+    const rows: ReadRow[] = [];
+    for (const char of text) {
+      const isSecond = char === '\n' && this.#isAfterReturn;
+      this.#isAfterReturn = char === '\r';
+      if (isSecond) {
+        if (this.#state === 'quoted') this.#cell += char;
+        continue;
+      }
+      const isEnd = char === '\n' || char === '\r';
+      if (isEnd) this.#line++;
+      if (this.#state === 'quoted') {
+        if (char === '"') this.#state = 'closed';
+        else this.#cell += char;
+      } else if (char === '"' && this.#state === 'closed') {
+        this.#cell += char;
+        this.#state = 'quoted';
+      } else if (char === '"' && this.#cell === '' && this.#state === 'plain') {
+        this.#state = 'quoted';
+      } else if (char === this.#separator) {
+        this.#endCell();
+      } else if (isEnd) {
+        rows.push(...this.#endRow());
+      } else {
+        this.#cell += char;
+      }
+    }
+    return rows;
+  }
+
+  #endCell(): void {
+    this.#cells.push(this.#cell);
+    this.#cell = '';
+    this.#state = 'plain';
+  }
+
+  #endRow(): ReadRow[] {
+    this.#endCell();
+    const [line, cells] = [this.#first, this.#cells];
+    this.#first = this.#line;
+    this.#cells = [];
+    return cells.length === 1 && cells[0] === '' ? [] : [{ line, cells }];
+  }
+}
+
+/** A text as it was before CSV put an apostrophe in front, so that no spreadsheet takes it for a formula. */
+export function unguarded(text: string): string {
+  return text.startsWith("'") && guarded(text.slice(1)) === text ? text.slice(1) : text;
+}

@@ -150,6 +150,24 @@ describe('for people', () => {
     expect(pictures.filter((name) => name.endsWith('.png'))).toHaveLength(6);
   });
 
+  it('from-csv writes back what export wrote, from a file and from standard input, and names what is no number', async () => {
+    const table = await run(['export', 'runs/tbx/scalar', '--wide']);
+    writeFileSync(join(folder, 'table.csv'), table.out);
+    const copies = await Promise.all([
+      run(['from-csv', 'table.csv', '--out', 'copies/file']),
+      run(['from-csv', '-', '--out', 'copies/pipe'], table.out),
+    ]);
+    for (const [at, name] of ['file', 'pipe'].entries()) {
+      const said = expect.stringMatching(new RegExp(`^\\d+ points in 1 run in copies/${name}\\n$`));
+      expect(copies[at]).toMatchObject({ code: 0, err: '', out: said });
+      expect((await run(['export', `copies/${name}`, '--wide'])).out).toBe(table.out);
+    }
+    const wrong = await run(['from-csv', '-', '--out', 'copies/wrong', '--run', 'a'], 'epoch,loss\n0,0.5\n1,none\n');
+    expect(wrong).toMatchObject({ code: 1, out: '1 point in 1 run in copies/wrong\n' });
+    expect(wrong.err).toContain('line 3, column "loss": expected a number, got "none"');
+    expect((await run(['from-csv', 'table.csv'])).err).toContain('expected --out <logdir>');
+  });
+
   it('verify and repair: a flipped byte is found, and the copy is whole', async () => {
     mkdirSync(join(folder, 'damaged'));
     const bytes = readFileSync(scalarFile);
