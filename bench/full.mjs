@@ -20,7 +20,7 @@ const parts = {
   reading: ['bench/reading.mjs', 180],
   reduce: ['bench/reduce.mjs', 75],
   eigenvalues: ['bench/eigenvalues.mjs', 90],
-  threads: ['bench/threads.mjs', 50],
+  threads: ['bench/threads.mjs', 85],
   moments: ['bench/moments.mjs', 45],
   fma: ['bench/fma.mjs', 65],
   saturation: ['bench/saturation.mjs', 640],

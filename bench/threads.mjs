@@ -8,13 +8,13 @@ import { benchOptions } from './options.mjs';
 import { covarianceOf, digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(45, { sizes: { type: 'string' } });
+const options = benchOptions(75, { sizes: { type: 'string' } });
 const record = beginSection('threads', { ...options, dry: options.dry || options.sizes !== undefined });
 const wasm = kernels();
 const [lapack, lapackOnTwo] = [await startLapack(1), await startLapack(2)];
 const second = new ComputeThread();
 await second.ready;
-const sizes = sizesFrom(options.sizes, options.quick ? [256] : [1024, 2048, 3072]);
+const sizes = sizesFrom(options.sizes, options.quick ? [256] : [2048, 3072, 4096]);
 const rows = [];
 for (const d of sizes) {
   const matrix = covarianceOf(wasm, d);

@@ -256,14 +256,15 @@ async function loadRenderer(): Promise<typeof import('@resvg/resvg-js')> {
 }
 
 /**
- * On Linux every thread has a priority of its own, and the threads of this package get the lowest: while a network trains,
- * its backend's threads find the processors free, and these use what is left.
+ * On Linux every thread has a priority of its own, and the threads of this package get a lower one: while a network trains,
+ * its backend's threads find the processors free, and these use what is left. With the lowest one they all but stand still beside
+ * other busy programs, and epochs do not end.
  */
 const LOWER_PRIORITY = `
 try {
   const thread = process.getBuiltinModule('node:fs').readlinkSync('/proc/thread-self').split('/').pop();
   const { setPriority } = process.getBuiltinModule('node:os');
-  setPriority(Number(thread), 19);
+  setPriority(Number(thread), 5);
 } catch {}
 `;
 
