@@ -25,6 +25,9 @@ declare global {
     readonly dispose: unique symbol;
   }
   interface URL {}
+  namespace WebAssembly {
+    interface Memory {}
+  }
 }
 
 export {};

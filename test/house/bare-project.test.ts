@@ -53,7 +53,7 @@ describe('in a project without the optional peers', () => {
   it('plots name the packages that they need, and no other', () => {
     const { status, stderr, stdout } = run(`
       import { profilePlot, renderPng, renderSvg } from 'delve-tensorboard/reports';
-      const plot = profilePlot([{ layer: 'dense', split: 'train', saturation: 0.5, values: { saturation: 0.5 } }]);
+      const plot = profilePlot(new Map([['dense', 0.5]]));
       for (const draw of [renderSvg, renderPng]) await draw(plot).catch(({ message }) => console.log(message));
     `);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
