@@ -76,6 +76,9 @@ export const figures = {
       section.rows.filter((row) => row.typescript).map((row) => row.typescript.median / row.ours.median),
       (x) => x.toFixed(0),
     ),
+  'threads.gain': (section) => range(section.rows.map((row) => row.gain.median)),
+  'threads.lapack': (section) =>
+    range(section.rows.filter((row) => row.lapackGain).map((row) => row.lapackGain.median)),
   'moments.typescript': (section) =>
     range(
       section.rows.map((row) => row.ours.median / row.typescript.median),

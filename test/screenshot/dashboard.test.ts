@@ -214,9 +214,17 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     const browser = await page.context().newCDPSession(page);
     const drop = async (folder: string) => {
       const data = { items: [], files: [folder], dragOperationsMask: 1 };
-      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
-        await browser.send('Input.dispatchDragEvent', { type, x: 600, y: 300, data });
-      }
+      const send = (type: 'dragEnter' | 'dragOver' | 'drop') =>
+        browser.send('Input.dispatchDragEvent', { type, x: 600, y: 300, data });
+      // A page that is still drawing has not said yet that it takes what is above it, and the browser drops it nowhere.
+      await page.evaluate(() => {
+        const taken = new Promise((resolve) => addEventListener('dragover', resolve, { once: true }));
+        Object.assign(globalThis, { taken });
+      });
+      await send('dragEnter');
+      await send('dragOver');
+      await page.evaluate(() => (globalThis as unknown as { taken: Promise<unknown> }).taken.then(() => {}));
+      await send('drop');
     };
     await drop(logdir);
     await expect.poll(() => page.locator('.run').allTextContents()).toEqual(['names', 'narrow/train', 'wide/train']);
