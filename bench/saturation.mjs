@@ -130,8 +130,12 @@ function trainingOf({ backend, network, steps, turns, rounds, kinds, items }, ru
       workers[at] = await startJob('saturation-job.mjs', args, runtime);
     }
     // Compilers and caches settle before the first round, and the rows that 'auto' wants of as many steps.
-    for (const at of shuffled(kinds))
-      await workers[at].ask({ steps: kinds[at] === 'auto' ? steps * turns : steps, spectra: true });
+    for (const at of shuffled(kinds)) {
+      const isAuto = kinds[at] === 'auto';
+      // The second epoch has begun before the first one's spectrum says how many rows are needed.
+      for (let epoch = 0; epoch < (isAuto ? 2 : 1); epoch++)
+        await workers[at].ask({ steps: isAuto ? steps * turns : steps, spectra: true });
+    }
     left = rounds;
   };
   return {
