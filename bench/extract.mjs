@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { extractSaturation, graphNodes } from '../dist/tfjs.js';
 import { installed } from '../scripts/runtimes.mjs';
 import { benchOptions } from './options.mjs';
-import { digits, spreadOf, untilKnown } from './peer.mjs';
+import { besidePlain, digits, spreadOf, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
 const options = benchOptions(195);
@@ -100,14 +100,8 @@ for (const { name, model, nodes, side, images: most, seconds: part } of networks
   await ways.plain();
   const found = await untilKnown(
     async () => {
-      const times = {};
-      for (const [way, run] of Object.entries(ways)) {
-        const start = performance.now();
-        await run();
-        times[way] = (performance.now() - start) / 1000;
-      }
-      const ratios = Object.entries(times).map(([way, seconds]) => [way, seconds / times.plain]);
-      return { ...Object.fromEntries(ratios), plain: times.plain };
+      const { plain, ...ratios } = await besidePlain(ways);
+      return { ...ratios, plain: plain / 1000 };
     },
     { seconds: (options.seconds * part) / usual },
   );

@@ -6,7 +6,7 @@ import * as ort from 'onnxruntime-web';
 import { exposeOutputs, extractSaturation } from '../dist/onnx.js';
 import { installed } from '../scripts/runtimes.mjs';
 import { benchOptions } from './options.mjs';
-import { digits, spreadOf, untilKnown } from './peer.mjs';
+import { besidePlain, digits, spreadOf, untilKnown } from './peer.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
 const options = benchOptions(70);
@@ -55,14 +55,8 @@ for (const [name, dims, fullCount] of networks) {
   await ways.plain();
   const found = await untilKnown(
     async () => {
-      const times = {};
-      for (const [way, run] of Object.entries(ways)) {
-        const start = performance.now();
-        await run();
-        times[way] = performance.now() - start;
-      }
-      const ratios = Object.entries(times).map(([way, millis]) => [way, millis / times.plain]);
-      return { ...Object.fromEntries(ratios), plain: times.plain / count };
+      const { plain, ...ratios } = await besidePlain(ways);
+      return { ...ratios, plain: plain / count };
     },
     { seconds: options.seconds / networks.length },
   );

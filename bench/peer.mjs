@@ -109,3 +109,16 @@ export async function untilKnown(round, { seconds, within = 0.03, least = 5 }) {
     if (rounds >= least && isKnown) return found;
   }
 }
+
+/** Runs each way once, in turn: the milliseconds of `plain`, and by the names of the others how many times as long they take. */
+export async function besidePlain(ways) {
+  const times = {};
+  for (const [way, run] of Object.entries(ways)) {
+    const start = performance.now();
+    await run();
+    times[way] = performance.now() - start;
+  }
+  const { plain, ...others } = times;
+  const ratios = Object.entries(others).map(([way, time]) => [way, time / plain]);
+  return { plain, ...Object.fromEntries(ratios) };
+}
