@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
@@ -212,19 +213,23 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     await page.goto(await serve(temporaryFolder()));
     await expect.poll(() => page.locator('#panel').textContent()).toContain('There is no event file here yet.');
     const browser = await page.context().newCDPSession(page);
+    // A browser on a busy machine may lose the event of a drag, and then says nothing more of it: so this drags again
+    // until the page was dropped upon.
     const drop = async (folder: string) => {
-      const data = { items: [], files: [folder], dragOperationsMask: 1 };
-      const send = (type: 'dragEnter' | 'dragOver' | 'drop') =>
-        browser.send('Input.dispatchDragEvent', { type, x: 600, y: 300, data });
-      // A page that is still drawing has not said yet that it takes what is above it, and the browser drops it nowhere.
       await page.evaluate(() => {
-        const taken = new Promise((resolve) => addEventListener('dragover', resolve, { once: true }));
-        Object.assign(globalThis, { taken });
+        Object.assign(globalThis, { drops: 0 });
+        addEventListener('drop', () => Object.assign(globalThis, { drops: 1 }), { once: true });
       });
-      await send('dragEnter');
-      await send('dragOver');
-      await page.evaluate(() => (globalThis as unknown as { taken: Promise<unknown> }).taken.then(() => {}));
-      await send('drop');
+      const dropped = () => page.evaluate(() => (globalThis as unknown as { drops: number }).drops);
+      const data = { items: [], files: [folder], dragOperationsMask: 1 };
+      const send = (type: 'dragEnter' | 'dragOver' | 'drop' | 'dragCancel') =>
+        Promise.race([browser.send('Input.dispatchDragEvent', { type, x: 600, y: 300, data }), setTimeout(3000)]);
+      for (let attempt = 0; attempt < 5 && (await dropped()) === 0; attempt++) {
+        if (attempt > 0) await send('dragCancel');
+        for (const type of ['dragEnter', 'dragOver', 'drop'] as const) await send(type);
+        await setTimeout(200 * (attempt + 1));
+      }
+      expect(await dropped()).toBe(1);
     };
     await drop(logdir);
     await expect.poll(() => page.locator('.run').allTextContents()).toEqual(['names', 'narrow/train', 'wide/train']);
@@ -278,7 +283,7 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     const { page, complaints } = await openPage();
     // The page is drawn before it knows the runs, and one of them comes late.
     await page.context().route(/runs\.json|c\/val/, async (route) => {
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      await setTimeout(700);
       await route.continue();
     });
     await page.goto(`${await serve(folder)}#tab=saturation`);
