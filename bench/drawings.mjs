@@ -225,17 +225,21 @@ momentum in all. Every batch is used; as in a fit, the spectra are solved while 
 Training without and with a tracker are processes that take turns; those whose turn it is not are stopped. A round is from one spectrum
 to the next. How memory happens to lie makes processes of one kind differ, so new ones take their place every eight rounds (of the MLP)
 or three, while there is time.
+A tracker on the native backend has the C library keep freed memory (keepFreedMemory in src/activations/tensors.ts), which alone makes
+steps shorter where glibc gives it back in every step, as in this machine: "none, memory kept" is training without a tracker in a
+process that does the same, and "/ memory kept" is what the tracker itself costs.
 "Delve, restated" is bench/delve_restated.py: Delve's accumulation as published in 0.1.44 and its eigh, on the same networks in torch;
 not Delve's own package.
 
 ${table(rows, {
   network: (r) => r.network,
   backend: (r) => r.backend,
-  tracker: (r) => r.tracker,
+  tracker: (r) => (r.tracker === 'kept' ? 'none, memory kept' : r.tracker),
   runtime: (r) => r.runtime,
   'steps per spectrum:': (r) => r.steps,
   'plain ms/step:': (r) => spread(r.plain),
   'hooked / plain:': (r) => ratio(r.ratio),
+  '/ memory kept:': (r) => r.own && ratio(r.own),
   'rounds:': (r) => r.ratio.rounds,
   'KB read per step:': (r) => digits(r.kilobytes),
   'peak MB, plain:': (r) => r.plainMB,

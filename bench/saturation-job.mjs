@@ -4,6 +4,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import { keepFreedMemory } from '../dist/activations/tensors.js';
 import { SaturationTracker } from '../dist/tfjs.js';
 import { setUp } from './saturation-models.mjs';
 
@@ -12,6 +13,8 @@ const require = createRequire(import.meta.url);
 
 const kinds = {
   plain: undefined,
+  // No tracker, but the memory that one has the C library keep.
+  kept: undefined,
   default: {},
   float64: { precision: 'float64' },
   auto: { sampling: 'auto' },
@@ -45,6 +48,7 @@ const options = kind.startsWith('{') ? JSON.parse(kind) : kinds[kind];
 const tracker =
   options && new SaturationTracker('unused', model, { stats: ['saturation'], ...options, saveTo: [{ add() {} }] });
 const step = () => model.trainOnBatch(x, y);
+if (kind === 'kept') keepFreedMemory();
 let stepsDone = 0;
 let written;
 

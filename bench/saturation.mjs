@@ -15,7 +15,7 @@ import { pythonWith } from './python.mjs';
 import { beginSection, versionOf } from './results.mjs';
 import { startJob } from './turns.mjs';
 
-const options = benchOptions(630, {
+const options = benchOptions(660, {
   only: { type: 'string' },
   kinds: { type: 'string' },
   node: { type: 'string' },
@@ -26,29 +26,38 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const kinds = options.kinds?.split(',');
 
 const [all, some] = [
-  ['plain', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto'],
-  ['plain', 'default', 'worker', 'float64', 'auto'],
+  ['plain', 'kept', 'default', 'worker', 'deterministic', 'health', 'float64', 'auto'],
+  ['plain', 'kept', 'default', 'worker', 'float64', 'auto'],
 ];
+const native = ['plain', 'kept', 'default'];
 const two = ['plain', 'default'];
 /** Steps of a turn, turns per spectrum, rounds of a set of processes, seconds; `items` are in a batch where not as usual. */
 const jobs = [
   { backend: 'tensorflow', network: 'MLP', steps: 50, turns: 1, rounds: 8, seconds: 100, kinds: all },
   // An epoch of 60,000 items, as MNIST has.
-  { backend: 'tensorflow', network: 'MLP', steps: 67, turns: 7, rounds: 2, seconds: 50, kinds: ['plain', 'auto'] },
-  { backend: 'tensorflow', network: 'CNN', steps: 10, turns: 5, rounds: 3, seconds: 190, kinds: some },
-  { backend: 'tensorflow', network: 'LSTM', steps: 10, turns: 5, rounds: 3, seconds: 55, kinds: two },
+  {
+    backend: 'tensorflow',
+    network: 'MLP',
+    steps: 67,
+    turns: 7,
+    rounds: 2,
+    seconds: 50,
+    kinds: ['plain', 'kept', 'auto'],
+  },
+  { backend: 'tensorflow', network: 'CNN', steps: 10, turns: 2, rounds: 3, seconds: 190, kinds: some },
+  { backend: 'tensorflow', network: 'LSTM', steps: 10, turns: 5, rounds: 3, seconds: 75, kinds: native },
   { backend: 'wasm', network: 'MLP', steps: 5, turns: 2, rounds: 3, seconds: 30, kinds: two },
   { backend: 'wasm', network: 'LSTM', steps: 5, turns: 2, rounds: 3, seconds: 40, kinds: two },
   { backend: 'cpu', network: 'MLP', steps: 2, turns: 3, rounds: 3, seconds: 30, kinds: two },
   // A step of 64 images takes eight minutes there.
   { backend: 'cpu', network: 'CNN', items: 1, steps: 1, turns: 1, rounds: 3, seconds: 35, kinds: two },
   // Where products and sums are fused.
-  { node: 24, backend: 'tensorflow', network: 'MLP', steps: 50, turns: 1, rounds: 8, seconds: 25, kinds: two },
-  { node: 24, backend: 'tensorflow', network: 'CNN', steps: 10, turns: 5, rounds: 3, seconds: 75, kinds: two },
+  { node: 24, backend: 'tensorflow', network: 'MLP', steps: 50, turns: 1, rounds: 8, seconds: 35, kinds: native },
+  { node: 24, backend: 'tensorflow', network: 'CNN', steps: 10, turns: 2, rounds: 3, seconds: 75, kinds: native },
 ]
   .filter(({ backend, network }) => options.only === undefined || options.only === `${backend}/${network}`)
   .filter((job) => options.node === undefined || job.node === undefined)
-  .filter((job) => kinds === undefined || job.kinds.length > 2)
+  .filter((job) => kinds === undefined || job.kinds.length > 3)
   .map((job) => ({ ...job, ...(kinds && { kinds }), ...(options.node && { node: Number(options.node) }) }))
   .map((job) => (options.quick ? { ...job, steps: Math.min(job.steps, 5), turns: 1 } : job));
 const delveSeconds = 40;
@@ -79,8 +88,9 @@ for (const job of jobs) {
     found = await untilKnown(
       async () => {
         const times = await training.round();
-        const ratios = job.kinds.map((kind) => [kind, times[kind] / times.plain]);
-        return { ...Object.fromEntries(ratios), plain: times.plain };
+        const beside = (name, other) => job.kinds.map((kind) => [name(kind), times[kind] / other]);
+        const own = times.kept === undefined ? [] : beside((kind) => `own ${kind}`, times.kept);
+        return { ...Object.fromEntries([...beside((kind) => kind, times.plain), ...own]), plain: times.plain };
       },
       { seconds: partOf(seconds) },
     );
@@ -100,6 +110,7 @@ for (const job of jobs) {
       steps: steps * turns,
       plain: spreadOf(found.plain),
       ratio: spreadOf(found[tracker]),
+      own: found.kept && tracker !== 'kept' ? spreadOf(found[`own ${tracker}`]) : undefined,
       kilobytes: ends[tracker].kilobytesPerStep - ends.plain.kilobytesPerStep,
       plainMB: ends.plain.peakMegabytes,
       hookedMB: ends[tracker].peakMegabytes,
@@ -109,10 +120,10 @@ for (const job of jobs) {
   }
 }
 const { versions } = wantsDelve ? await measureDelve() : { versions: {} };
-const native = rows.some(({ backend }) => backend === 'tensorflow') && {
+const tfjsNode = rows.some(({ backend }) => backend === 'tensorflow') && {
   'tfjs-node': versionOf('@tensorflow/tfjs-node'),
 };
-record({ versions: { 'TensorFlow.js': versionOf('@tensorflow/tfjs'), ...native, ...versions }, missing, rows });
+record({ versions: { 'TensorFlow.js': versionOf('@tensorflow/tfjs'), ...tfjsNode, ...versions }, missing, rows });
 
 /** Sets of processes that train; a new set takes the place of one that has had its rounds. */
 function trainingOf({ backend, network, steps, turns, rounds, kinds, items }, runtime) {

@@ -10,8 +10,8 @@ import {
 } from '@tensorflow/tfjs-core';
 
 /*
- * What a hook may do with a live tensor: read its values without leaving garbage behind (withValues), and compute with it
- * without leaving a trace on the gradient tape (offTape).
+ * What a hook may do with a live tensor: read its values without leaving garbage behind (withValues, keepFreedMemory), and
+ * compute with it without leaving a trace on the gradient tape (offTape).
  */
 
 /** Words what is wrong with a tensor that holds no real numbers (complex64, string); undefined if it holds some. */
@@ -66,6 +66,24 @@ function release({ buffer }: { buffer: ArrayBufferLike }): void {
     nowhere = port1;
   }
   nowhere?.postMessage(null, [buffer as ArrayBuffer]);
+}
+
+/** The largest block whose end changes what glibc keeps, on machines of 64 bits (DEFAULT_MMAP_THRESHOLD_MAX), less its header. */
+const largestBlock = 2 ** 25 - 2 ** 16;
+let keepsMemory = false;
+
+/**
+ * Has the C library keep freed memory for the next step, from the next turn of the event loop on. For the native backend.
+ *
+ * TensorFlow.js allocates the same arrays in every step, and a tracker reads others beside. As soon as more than twice the
+ * largest block that glibc ever mapped and unmapped by itself lies free at the heap's end, it gives that memory back to the
+ * system, which then finds and clears each page anew (mallopt(3), M_MMAP_THRESHOLD). Few networks have a block that large.
+ * So one is taken, never touched, and freed. At most 64 MB stay with the process for it; other C libraries do not mind.
+ */
+export function keepFreedMemory(): void {
+  if (keepsMemory) return;
+  keepsMemory = true;
+  release({ buffer: new ArrayBuffer(largestBlock) });
 }
 
 /** Whether reading this tensor copies it. If in doubt, it does not: arrays of the backend or the program must stay. */

@@ -2,6 +2,7 @@ import { getBackend, type Tensor } from '@tensorflow/tfjs-core';
 import type { AccumulatorFactory, FirstOutput, Kept, LayerAccumulator } from '../../recording/accumulator.js';
 import { isPlainMatrix, sampleSize } from '../../recording/samples.js';
 import { RemoteAccumulators } from '../../statistics/threads/remote-accumulators.js';
+import { keepFreedMemory } from '../tensors.js';
 import { DeviceAccumulator, float32Product } from './on-device.js';
 import { float64Product, hasNativeFloat64 } from './on-device-float64.js';
 import { GpuAccumulator } from './on-gpu.js';
@@ -59,6 +60,7 @@ export class TensorAccumulators implements AccumulatorFactory<Tensor> {
       return onDevice ? new GpuAccumulator(report, kept) : onHost(report, kept);
     }
     if (backend !== 'tensorflow') return onHost(report, kept);
+    keepFreedMemory();
     if (plain && rows >= deviceRowsPerFeature * features) {
       if (this.#precision === 'auto') return new DeviceAccumulator(float32Product, kept);
       if (hasNativeFloat64()) return new DeviceAccumulator(float64Product, kept);
