@@ -13,14 +13,14 @@ import { median, spreadOf, untilKnown } from './peer.mjs';
 import { pythonWith } from './python.mjs';
 import { beginSection, versionOf } from './results.mjs';
 
-const options = benchOptions(175);
+const options = benchOptions(225);
 const record = beginSection('writer', options);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'delve-bench-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
 /** Events of a measurement; Python's writers, which take up to six hundred times as long, add a tenth of them. */
-const jobs = { scalars: 100_000, histograms: 2000, images: 100, texts: 5000 };
+const jobs = { scalars: 100_000, histograms: 5000, images: 100, texts: 5000 };
 const withTorch = pythonWith(['tensorboard', 'torch', 'tensorboardX']);
 const withTensorFlow = pythonWith(['tensorflow-cpu'], 'tensorflow');
 const pythons = { torch: withTorch.python, tensorboardX: withTorch.python, tensorflow: withTensorFlow.python };
