@@ -9,7 +9,7 @@ import { benchOptions } from './options.mjs';
 import { digits, sizesFrom, spreadOf, startLapack, time, untilKnown } from './peer.mjs';
 import { beginSection } from './results.mjs';
 
-const options = benchOptions(60, { sizes: { type: 'string' } });
+const options = benchOptions(75, { sizes: { type: 'string' } });
 if (Number(process.versions.node.split('.')[0]) < 22) {
   const node = nodeOf(24);
   if (node === undefined) throw new Error('expected Node 22 or later, or one that npm can install, got neither');
@@ -24,7 +24,7 @@ if (!lapack) throw new Error('expected torch in .venv-bench, got none');
 
 const peak = async (job) => Math.max(...(await lapack.time(job, 1536, 1, 7)).map((ms) => (2 * 1536 ** 3) / ms / 1e6));
 const [dgemm, sgemm] = [await peak('dgemm'), await peak('sgemm')];
-const sizes = sizesFrom(options.sizes, options.quick ? [64, 128] : [64, 128, 256, 512, 1024, 2048]);
+const sizes = sizesFrom(options.sizes, options.quick ? [64, 128] : [64, 128, 256, 512, 1024, 2048, 4096]);
 const budget = { seconds: options.seconds / (2 * sizes.length), within: 0.01, least: 9 };
 const known = (found) => Object.fromEntries(Object.entries(found).map(([name, numbers]) => [name, spreadOf(numbers)]));
 const [eigenvalues, sums] = [[], []];

@@ -16,14 +16,14 @@ import { busyShare } from './results.mjs';
 /** A program by its section, and how many seconds it takes in all on two cores, what it installs left out. */
 const parts = {
   quick: ['bench/quick.mjs', 150],
-  writer: ['bench/writer.mjs', 185],
+  writer: ['bench/writer.mjs', 240],
   reading: ['bench/reading.mjs', 180],
   reduce: ['bench/reduce.mjs', 75],
   eigenvalues: ['bench/eigenvalues.mjs', 90],
   threads: ['bench/threads.mjs', 85],
   moments: ['bench/moments.mjs', 45],
-  fma: ['bench/fma.mjs', 65],
-  saturation: ['bench/saturation.mjs', 640],
+  fma: ['bench/fma.mjs', 125],
+  saturation: ['bench/saturation.mjs', 670],
   scaling: ['bench/saturation-scaling.mjs', 100],
   health: ['bench/health.mjs', 130],
   extract: ['bench/extract.mjs', 205],
