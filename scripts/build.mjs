@@ -470,6 +470,7 @@ await buildProto();
 buildKernels();
 await buildWorker('src/statistics/threads/worker.ts', ['src/kernels', 'src/statistics']);
 await buildWorker('src/output/upload-worker.ts', ['src/output', 'src/encoding', 'src/platform']);
+await buildWorker('src/drawing/png-worker.ts', ['src/drawing', 'src/platform']);
 await buildReportScript();
 if (only !== 'generated') {
   buildTypeScript();

@@ -2,17 +2,11 @@
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import * as zlib from 'node:zlib';
+import * as nodeZlib from 'node:zlib';
 import { describe, MissingRendererError, messageOf, printableLines } from '../errors.js';
 import { DrawingProcess, NoProcessError } from './drawing-process.js';
-import {
-  checkPictureSize,
-  type DeflateEffort,
-  type DrawnSvg,
-  type NativeZlib,
-  type WorkerListener,
-  type WorkerThread,
-} from './platform.js';
+import { checkPictureSize, type DrawnSvg, type WorkerListener, type WorkerThread, type Zlib } from './platform.js';
+import { zlibOfNode } from './zlib.js';
 
 export { modelFiles } from './model-files.js';
 export { defaultStoreFiles, files, localPath, sourceFiles } from './node-files.js';
@@ -133,21 +127,12 @@ export function writeTerminal(text: string): void {
 }
 
 // Imported by its name it would let an older Node say no more than that.
-if (zlib.crc32 === undefined) {
+if (nodeZlib.crc32 === undefined) {
   throw new Error(`delve-tensorboard: expected Node 20.19 or newer, got ${process.version}`);
 }
 
-const deflateOptions: Record<DeflateEffort, zlib.ZlibOptions> = {
-  search: { level: 1 },
-  runs: { level: 1, strategy: zlib.constants.Z_RLE },
-  none: { level: 0 },
-};
-
 /** Node's zlib. */
-export const nativeZlib: NativeZlib | undefined = {
-  deflate: (bytes, effort) => zlib.deflateSync(bytes, deflateOptions[effort]),
-  crc32: (bytes, previous) => zlib.crc32(bytes, previous),
-};
+export const zlib: Zlib = zlibOfNode(nodeZlib);
 
 const renderer = '@resvg/resvg-js';
 let drawingProcess: DrawingProcess | undefined;
@@ -334,6 +319,11 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
     setRef: (keepsAlive) => (keepsAlive ? worker.ref() : worker.unref()),
     terminate: () => void worker.terminate(),
   };
+}
+
+/** How many processors the program may use. */
+export function processorCount(): number {
+  return availableParallelism();
 }
 
 /** Milliseconds of all processors since the machine started. */

@@ -48,8 +48,8 @@ export interface Platform {
   writesToTerminal(): boolean;
   /** Writes to the terminal beside the program's own output. */
   writeTerminal(text: string): void;
-  /** The native zlib; undefined in browsers, which have no synchronous deflate. */
-  readonly nativeZlib: NativeZlib | undefined;
+  /** zlib; a page has it later only. */
+  readonly zlib: Zlib;
   /**
    * Draws an SVG document on white, with the fonts of the system. Images in it are drawn if they are `data:` URLs; files and
    * other addresses are not read.
@@ -71,6 +71,8 @@ export interface Platform {
    * not available. The thread does not keep the program alive unless asked to.
    */
   startWorker(source: string, listener: WorkerListener): WorkerThread | undefined;
+  /** How many processors there are. */
+  processorCount(): number;
   /**
    * How many processors had nothing to do since the last call, other than threads of this package. In a page, which does not know:
    * all but two. Undefined where there is one processor, or threads cannot share memory.
@@ -89,11 +91,13 @@ export interface Platform {
 export type DeflateEffort = 'search' | 'runs' | 'none';
 
 /** The parts of zlib that an image encoder needs. */
-export interface NativeZlib {
+export interface Zlib {
+  /** Whether `deflate` returns bytes, not a promise of them. */
+  readonly isImmediate: boolean;
   /** Deflates into the zlib format. On bytes without repetitions 'runs' is several times faster than 'search', 'none' than both. */
-  deflate(bytes: Uint8Array, effort: DeflateEffort): Uint8Array;
-  /** CRC-32 (ISO 3309), continued from `previous` if that is given. */
-  crc32(bytes: Uint8Array, previous?: number): number;
+  deflate(bytes: Uint8Array, effort: DeflateEffort): Uint8Array | Promise<Uint8Array>;
+  /** CRC-32 (ISO 3309). */
+  crc32(bytes: Uint8Array): number;
 }
 
 /** A picture drawn from an SVG document. */
