@@ -4,6 +4,7 @@ import {
   checkPictureSize,
   type DrawnSvg,
   type Files,
+  type GifCodec,
   type ModelFiles,
   type SourceFiles,
   type WorkerListener,
@@ -83,6 +84,12 @@ export function writeTerminal(_text: string): void {}
 
 /** The browser's own deflate, which is a stream. */
 export { zlibOfPage as zlib } from './zlib.js';
+
+/** Loads the package gifenc, which pages that write no video need not load. */
+export async function loadGifCodec(): Promise<GifCodec> {
+  const gifenc = await import('gifenc');
+  return typeof gifenc.GIFEncoder === 'function' ? gifenc : gifenc.default;
+}
 
 /**
  * Draws an SVG document on white as the page would show it. The browser loads nothing that such an image names.

@@ -2,10 +2,16 @@
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import * as nodeZlib from 'node:zlib';
 import { describe, MissingRendererError, messageOf, printableLines } from '../errors.js';
 import { DrawingProcess, NoProcessError } from './drawing-process.js';
-import { checkPictureSize, type DrawnSvg, type WorkerListener, type WorkerThread, type Zlib } from './platform.js';
+import {
+  checkPictureSize,
+  type DrawnSvg,
+  type GifCodec,
+  type WorkerListener,
+  type WorkerThread,
+  type Zlib,
+} from './platform.js';
 import { zlibOfNode } from './zlib.js';
 
 export { modelFiles } from './model-files.js';
@@ -126,13 +132,29 @@ export function writeTerminal(text: string): void {
   process.stderr.write(text);
 }
 
-// Imported by its name it would let an older Node say no more than that.
-if (nodeZlib.crc32 === undefined) {
+// Whatever an older Node lacked, it would say no more than that.
+if (process.getBuiltinModule === undefined) {
   throw new Error(`delve-tensorboard: expected Node 20.19 or newer, got ${process.version}`);
 }
 
-/** Node's zlib. */
-export const zlib: Zlib = zlibOfNode(nodeZlib);
+let loadedZlib: Zlib | undefined;
+const loadZlib = () => (loadedZlib ??= zlibOfNode(process.getBuiltinModule('node:zlib')));
+
+/** Node's zlib, which is loaded with the first image: it takes milliseconds of the start of every program. */
+export const zlib: Zlib = {
+  isImmediate: true,
+  deflate: (bytes, effort) => loadZlib().deflate(bytes, effort),
+  crc32: (bytes) => loadZlib().crc32(bytes),
+};
+
+/** Loads the package gifenc with the first video. In a bundle, which has no packages beside it, it comes later. */
+export function loadGifCodec(): GifCodec | Promise<GifCodec> {
+  try {
+    return createRequire(import.meta.url)('gifenc') as GifCodec;
+  } catch {
+    return import('gifenc').then((gifenc) => (typeof gifenc.GIFEncoder === 'function' ? gifenc : gifenc.default));
+  }
+}
 
 const renderer = '@resvg/resvg-js';
 let drawingProcess: DrawingProcess | undefined;

@@ -50,6 +50,8 @@ export interface Platform {
   writeTerminal(text: string): void;
   /** zlib; a page has it later only. */
   readonly zlib: Zlib;
+  /** Loads what encodes GIF files, when that is first asked for. In a page, and in a bundle for Node, it comes later. */
+  loadGifCodec(): GifCodec | Promise<GifCodec>;
   /**
    * Draws an SVG document on white, with the fonts of the system. Images in it are drawn if they are `data:` URLs; files and
    * other addresses are not read.
@@ -98,6 +100,25 @@ export interface Zlib {
   deflate(bytes: Uint8Array, effort: DeflateEffort): Uint8Array | Promise<Uint8Array>;
   /** CRC-32 (ISO 3309). */
   crc32(bytes: Uint8Array): number;
+}
+
+/** The parts of the package gifenc that are used. A palette is a list of colors, each of red, green and blue (0..255). */
+export interface GifCodec {
+  /** Begins a file, to which frames are added: the palette's entry of each pixel, and how long they are shown, in milliseconds. */
+  GIFEncoder(): {
+    writeFrame(
+      index: Uint8Array,
+      width: number,
+      height: number,
+      options: { palette: number[][]; delay?: number; repeat?: number },
+    ): void;
+    finish(): void;
+    bytes(): Uint8Array;
+  };
+  /** Finds a palette for pixels. */
+  quantize(rgba: Uint8Array, maxColors: number): number[][];
+  /** The palette's entry for each pixel. */
+  applyPalette(rgba: Uint8Array, palette: number[][]): Uint8Array;
 }
 
 /** A picture drawn from an SVG document. */

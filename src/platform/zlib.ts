@@ -1,5 +1,4 @@
 /** What an image encoder needs of zlib, from Node, which has it at once, and from pages, where a stream brings it later. */
-import crc32Library from 'crc-32/crc32.js';
 import type { DeflateEffort, Zlib } from './platform.js';
 
 /** Node's zlib, which is handed in because threads get it in another way than by an import. */
@@ -24,13 +23,26 @@ export const zlibOfPage: Zlib = {
     const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new CompressionStream('deflate'));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   },
-  crc32: (bytes) => crc32Library.buf(bytes) >>> 0,
+  crc32,
 };
 
 /** The zlib of a thread, which may be one of Node or of a page. */
 export function zlibOfThread(): Zlib {
   const zlib = globalThis.process?.getBuiltinModule?.('zlib');
   return zlib === undefined ? zlibOfPage : zlibOfNode(zlib);
+}
+
+/** The table of the CRC of PNG: https://www.w3.org/TR/png-3/#D-CRCAppendix. It is made when it is used first. */
+let crcTable: Uint32Array | undefined;
+
+function crc32(bytes: Uint8Array): number {
+  crcTable ??= Uint32Array.from({ length: 256 }, (_, n) => {
+    for (let bit = 0; bit < 8; bit++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
+    return n;
+  });
+  let crc = -1;
+  for (const byte of bytes) crc = crcTable[(crc ^ byte) & 255] ^ (crc >>> 8);
+  return ~crc >>> 0;
 }
 
 /** The most bytes of a stored block: https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4 */
