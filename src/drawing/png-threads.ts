@@ -16,8 +16,8 @@ export const maxWaitingPixelBytes = 8 * 2 ** 20;
 const maxThreads = 4;
 /** How long threads stay that have nothing to do, in milliseconds. */
 const maxIdleMillis = 10_000;
-/** How long a thread is waited for that has begun what must be there now, in milliseconds. Then it is encoded here, too. */
-const maxWaitMillis = 10_000;
+/** How long a thread is waited for that has begun what must be there now, in milliseconds: another program may have its processor. */
+const maxWaitMillis = 250;
 /** The part of the time that passes which encoding takes of this thread in Node, before other threads help. */
 const ownShare = 0.05;
 /** As much of it, in milliseconds, is saved or owed at most. */
