@@ -5,7 +5,7 @@
 import { isExiting, processorCount, startWorker, unref, zlib } from '#platform';
 import type { WorkerThread } from '../platform/platform.js';
 import { workerSource } from './generated/png-worker-source.js';
-import { encodePng, jobOf, type Pixels, type PixelsJob, pixelsOf, takeJob } from './png.js';
+import { type EncodedJob, encodePng, jobOf, type Pixels, type PixelsJob, pixelsOf, takeJob } from './png.js';
 import { Soon } from './soon.js';
 
 /** Fewer bytes of pixels are encoded here, which takes about as long as having another thread do it. */
@@ -133,9 +133,9 @@ function freestThread(): EncoderThread | undefined {
   const thread: EncoderThread = { worker: undefined, open: new Map() };
   thread.worker = startWorker(workerSource, {
     onMessage(message) {
-      const { id, files } = message as { id: number; files: Files };
+      const { id, files } = message as EncodedJob;
       const open = thread.open.get(id);
-      if (open !== undefined) settle(open, files);
+      if (open !== undefined) settle(open, files ?? encodedHere(pixelsOf(open.job)));
     },
     onError() {
       if (!threads.delete(thread)) return; // it was ended here

@@ -1,6 +1,6 @@
 /** Runs in a thread that encodes images. It is bundled into a string by scripts/build.mjs. */
 import { zlibOfThread } from '../platform/zlib.js';
-import { encodePng, type PixelsJob, pixelsOf, takeJob } from './png.js';
+import { type EncodedJob, encodePng, type PixelsJob, pixelsOf, takeJob } from './png.js';
 
 interface Scope {
   postMessage(message: unknown, transfer: ArrayBufferLike[]): void;
@@ -12,10 +12,10 @@ const zlib = zlibOfThread();
 
 scope.onmessage = async ({ data: job }) => {
   if (!takeJob(job)) return;
-  const encoded = pixelsOf(job).map((pixels) => encodePng(pixels, zlib));
-  const files = zlib.isImmediate ? (encoded as Uint8Array[]) : await Promise.all(encoded);
-  scope.postMessage(
-    { id: job.id, files },
-    files.map(({ buffer }) => buffer),
-  );
+  let files: Uint8Array[] | undefined;
+  try {
+    files = await Promise.all(pixelsOf(job).map((pixels) => encodePng(pixels, zlib)));
+  } catch {} // no memory, say: the host encodes them
+  const message: EncodedJob = { id: job.id, files };
+  scope.postMessage(message, files?.map(({ buffer }) => buffer) ?? []);
 };

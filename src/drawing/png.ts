@@ -116,6 +116,13 @@ export interface PixelsJob {
   readonly channels: Pixels['channels'];
 }
 
+/** What a thread answers. */
+export interface EncodedJob {
+  readonly id: number;
+  /** The files; undefined if it could not encode them. */
+  readonly files: Uint8Array[] | undefined;
+}
+
 const jobHeaderBytes = 4;
 
 /** Copies images of one size, one at least, into a job. */

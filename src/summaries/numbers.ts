@@ -384,7 +384,7 @@ export function outsideRange(values: NumericArray['values'], min: number, max: n
 
 /** Calls `next` with a value: at once, or when its promise resolves. What comes soon stays what comes soon. */
 export function whenRead<T, R>(value: Later<T>, next: (value: T) => Later<R>): Later<R> {
-  // A change of what comes soon is at once, or it is no promise that is awaited.
+  // Nothing that changes files of images returns a promise.
   if (value instanceof Soon) return (value as Soon<T>).map(next as (value: T) => R);
   return value instanceof Promise ? value.then(next) : next(value);
 }

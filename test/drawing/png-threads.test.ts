@@ -186,6 +186,13 @@ describe('encodePngs, with threads that do as the test says', () => {
     expect(threads.length).toBe(2);
   });
 
+  it('what a thread could not encode this one does', async () => {
+    const encoded = encode([image]);
+    const [{ jobs, listener }] = threads;
+    listener.onMessage({ id: jobs[0].id, files: undefined });
+    expect(await encoded).toEqual(file);
+  });
+
   it('where no thread can be started this one encodes', async () => {
     await load({ startWorker: () => undefined });
     expect(encode([image])).toEqual(file);

@@ -49,7 +49,7 @@ describe('an import', () => {
       const before = compiled;
       const { eigenvalues, useKernels } = await import('delve-tensorboard');
       useKernels('wasm');
-      eigenvalues([2, 1, 1, 2]);
+      eigenvalues(Float64Array.of(2, 1, 1, 2));
       console.log(JSON.stringify([before, compiled]));
     `) as number[];
     expect(before).toBe(0);
