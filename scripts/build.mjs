@@ -304,8 +304,7 @@ const nodeDoors = ['index', 'object-stores', 'onnx', 'proto', 'reports', 'scale'
 
 async function buildNodeDoors() {
   const folder = 'dist/node';
-  // They stand where the other doors stand: programs find dist/cli.js beside what import.meta.resolve says.
-  const outputs = nodeDoors.map((door) => `dist/${door}.node.js`);
+  const outputs = [...nodeDoors, 'cli'].map((name) => `${folder}/${name}.js`);
   if (isFresh(['dist/.built', 'scripts/build.mjs'], outputs)) return;
   const { rolldown } = await import('rolldown');
   const bundle = await rolldown({
@@ -317,7 +316,8 @@ async function buildNodeDoors() {
   rmSync(folder, { recursive: true, force: true });
   await bundle.write({ dir: folder, format: 'esm', chunkFileNames: 'shared-[hash].js' });
   await bundle.close();
-  for (const [index, door] of nodeDoors.entries()) writeWhole(outputs[index], `export * from './node/${door}.js';\n`);
+  // Programs look for it beside the file that import.meta.resolve names.
+  writeWhole(`${folder}/cli.js`, "#!/usr/bin/env node\nimport '../cli.js';\n");
 }
 
 /** The licenses of the packages that these modules are of, as a comment: they ask to go with every copy. */
