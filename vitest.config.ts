@@ -114,7 +114,6 @@ const projects = {
         'vega-lite',
         'crc-32/crc32.js',
         'crc-32/crc32c.js',
-        'fast-png',
         'gifenc',
         'ml-matrix',
       ],

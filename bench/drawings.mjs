@@ -449,6 +449,36 @@ ${table(rows, {
   'memory MB:': (r) => spread(r.memory, whole),
 })}`,
   },
+  images: {
+    title: 'Images on several processors',
+    command: 'npm run bench:images',
+    draw: ({
+      images,
+      rows,
+    }) => `A program adds ${whole(images)} pictures of 256 x 256 x 3 bytes one after another and closes the writer. It may use the first
+processors of the machine; all take turns. Processor time is that of all threads.
+
+${table(rows, {
+  'processors:': (r) => r.processors,
+  'images/s:': (r) => spread(r.rate),
+  'as many as on one:': (r) => `${spread(r.gain)} x`,
+  'processor ms per image:': (r) => spread(r.processor),
+})}`,
+  },
+  start: {
+    title: 'Starts',
+    command: 'npm run bench:start',
+    draw: ({
+      rows,
+    }) => `Milliseconds of a whole process of Node that imports it, less those of one that imports nothing (first row). All take
+turns, with the files in the system's cache. Processor time is that of all threads.
+
+${table(rows, {
+  import: (r) => (r.name === 'nothing' ? r.name : `\`${r.name}\``),
+  'ms:': (r) => spread(r.wall),
+  'processor ms:': (r) => spread(r.processor),
+})}`,
+  },
   sizes: {
     title: 'Sizes',
     command: 'npm run sizes',

@@ -32,6 +32,8 @@ const parts = {
   'object-stores': ['bench/object-stores.mjs', 85],
   scale: ['bench/scale.mjs', 80],
   serve: ['bench/serve.mjs', 105],
+  images: ['bench/images.mjs', 65],
+  start: ['bench/start.mjs', 65],
   sizes: ['scripts/sizes.mjs', 20],
 };
 const options = programOptions({

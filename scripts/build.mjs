@@ -256,6 +256,7 @@ async function buildWorker(entry, rooms) {
       alias: { '#platform': join(root, 'src/platform/browser.ts') },
       conditionNames: ['import'],
     },
+    external: 'gifenc', // what threads have of the platform does not ask for it
     plugins: [kernelsFromHost],
   });
   const { output: chunks } = await bundle.generate({ format: 'iife', minify: true });
@@ -296,6 +297,27 @@ function buildTypeScript() {
   writeFileSync(`${next}/.built`, '');
   rmSync('dist', { recursive: true, force: true });
   renameSync(next, 'dist');
+}
+
+/** The doors as Node loads them, in few files: to find and read two hundred takes most of the time of an import. */
+const nodeDoors = ['index', 'object-stores', 'onnx', 'proto', 'reports', 'scale', 'tfjs'];
+
+async function buildNodeDoors() {
+  const folder = 'dist/node';
+  const outputs = [...nodeDoors, 'cli'].map((name) => `${folder}/${name}.js`);
+  if (isFresh(['dist/.built', 'scripts/build.mjs'], outputs)) return;
+  const { rolldown } = await import('rolldown');
+  const bundle = await rolldown({
+    input: Object.fromEntries(nodeDoors.map((door) => [door, `./dist/${door}.js`])),
+    platform: 'node',
+    external: /^(node:|@?[a-z][\w.-]*(\/|$))/, // packages are those that users install
+    resolve: { alias: { '#platform': join(root, 'dist/platform/node.js') } },
+  });
+  rmSync(folder, { recursive: true, force: true });
+  await bundle.write({ dir: folder, format: 'esm', chunkFileNames: 'shared-[hash].js' });
+  await bundle.close();
+  // Programs look for it beside the file that import.meta.resolve names.
+  writeWhole(`${folder}/cli.js`, "#!/usr/bin/env node\nimport '../cli.js';\n");
 }
 
 /** The licenses of the packages that these modules are of, as a comment: they ask to go with every copy. */
@@ -470,9 +492,11 @@ await buildProto();
 buildKernels();
 await buildWorker('src/statistics/threads/worker.ts', ['src/kernels', 'src/statistics']);
 await buildWorker('src/output/upload-worker.ts', ['src/output', 'src/encoding', 'src/platform']);
+await buildWorker('src/drawing/png-worker.ts', ['src/drawing', 'src/platform']);
 await buildReportScript();
 if (only !== 'generated') {
   buildTypeScript();
+  await buildNodeDoors();
   await buildView();
   await buildDashboard();
   await buildScript();

@@ -4,8 +4,8 @@ import {
   checkPictureSize,
   type DrawnSvg,
   type Files,
+  type GifCodec,
   type ModelFiles,
-  type NativeZlib,
   type SourceFiles,
   type WorkerListener,
   type WorkerThread,
@@ -82,8 +82,14 @@ export function writesToTerminal(): boolean {
 /** Does nothing: see writesToTerminal. */
 export function writeTerminal(_text: string): void {}
 
-/** Browsers have no synchronous native deflate. */
-export const nativeZlib: NativeZlib | undefined = undefined;
+/** The browser's own deflate, which is a stream. */
+export { zlibOfPage as zlib } from './zlib.js';
+
+/** Loads the package gifenc, which pages that write no video need not load. */
+export async function loadGifCodec(): Promise<GifCodec> {
+  const gifenc = await import('gifenc');
+  return typeof gifenc.GIFEncoder === 'function' ? gifenc : gifenc.default;
+}
 
 /**
  * Draws an SVG document on white as the page would show it. The browser loads nothing that such an image names.
@@ -171,6 +177,11 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
     setRef: () => {}, // a page's workers live as long as the page
     terminate: () => worker.terminate(),
   };
+}
+
+/** How many processors the browser says there are. */
+export function processorCount(): number {
+  return globalThis.navigator?.hardwareConcurrency ?? 1;
 }
 
 /** All processors but two, for the page and what it draws with; undefined unless the page is cross-origin isolated. */

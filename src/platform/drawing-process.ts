@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { platform as system } from 'node:os';
 import { messageOf } from '../errors.js';
 import { checkPictureSize, type DrawnSvg } from './platform.js';
@@ -124,6 +124,7 @@ export class DrawingProcess {
   #launch(command: string, args: string[]): void {
     // The program's own flags could open a debugger or load what the program loads.
     const { NODE_OPTIONS, ...env } = process.env;
+    const { spawn } = process.getBuiltinModule('node:child_process'); // few programs draw
     const child = spawn(command, args, {
       env: { ...env, ELECTRON_RUN_AS_NODE: '1' },
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

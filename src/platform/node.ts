@@ -2,17 +2,17 @@
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, hostname as osHostname } from 'node:os';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import * as zlib from 'node:zlib';
 import { describe, MissingRendererError, messageOf, printableLines } from '../errors.js';
 import { DrawingProcess, NoProcessError } from './drawing-process.js';
 import {
   checkPictureSize,
-  type DeflateEffort,
   type DrawnSvg,
-  type NativeZlib,
+  type GifCodec,
   type WorkerListener,
   type WorkerThread,
+  type Zlib,
 } from './platform.js';
+import { zlibOfNode } from './zlib.js';
 
 export { modelFiles } from './model-files.js';
 export { defaultStoreFiles, files, localPath, sourceFiles } from './node-files.js';
@@ -132,22 +132,29 @@ export function writeTerminal(text: string): void {
   process.stderr.write(text);
 }
 
-// Imported by its name it would let an older Node say no more than that.
-if (zlib.crc32 === undefined) {
+// Whatever an older Node lacked, it would say no more than that.
+if (process.getBuiltinModule === undefined) {
   throw new Error(`delve-tensorboard: expected Node 20.19 or newer, got ${process.version}`);
 }
 
-const deflateOptions: Record<DeflateEffort, zlib.ZlibOptions> = {
-  search: { level: 1 },
-  runs: { level: 1, strategy: zlib.constants.Z_RLE },
-  none: { level: 0 },
+let loadedZlib: Zlib | undefined;
+const loadZlib = () => (loadedZlib ??= zlibOfNode(process.getBuiltinModule('node:zlib')));
+
+/** Node's zlib, which is loaded with the first image: it takes milliseconds of the start of every program. */
+export const zlib: Zlib = {
+  isImmediate: true,
+  deflate: (bytes, effort) => loadZlib().deflate(bytes, effort),
+  crc32: (bytes) => loadZlib().crc32(bytes),
 };
 
-/** Node's zlib. */
-export const nativeZlib: NativeZlib | undefined = {
-  deflate: (bytes, effort) => zlib.deflateSync(bytes, deflateOptions[effort]),
-  crc32: (bytes, previous) => zlib.crc32(bytes, previous),
-};
+/** Loads the package gifenc with the first video. In a bundle, which has no packages beside it, it comes later. */
+export function loadGifCodec(): GifCodec | Promise<GifCodec> {
+  try {
+    return createRequire(import.meta.url)('gifenc') as GifCodec;
+  } catch {
+    return import('gifenc').then((gifenc) => (typeof gifenc.GIFEncoder === 'function' ? gifenc : gifenc.default));
+  }
+}
 
 const renderer = '@resvg/resvg-js';
 let drawingProcess: DrawingProcess | undefined;
@@ -334,6 +341,11 @@ export function startWorker(source: string, listener: WorkerListener): WorkerThr
     setRef: (keepsAlive) => (keepsAlive ? worker.ref() : worker.unref()),
     terminate: () => void worker.terminate(),
   };
+}
+
+/** How many processors the program may use. */
+export function processorCount(): number {
+  return availableParallelism();
 }
 
 /** Milliseconds of all processors since the machine started. */

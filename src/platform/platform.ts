@@ -48,8 +48,10 @@ export interface Platform {
   writesToTerminal(): boolean;
   /** Writes to the terminal beside the program's own output. */
   writeTerminal(text: string): void;
-  /** The native zlib; undefined in browsers, which have no synchronous deflate. */
-  readonly nativeZlib: NativeZlib | undefined;
+  /** zlib; a page has it later only. */
+  readonly zlib: Zlib;
+  /** Loads what encodes GIF files, when that is first asked for. In a page, and in a bundle for Node, it comes later. */
+  loadGifCodec(): GifCodec | Promise<GifCodec>;
   /**
    * Draws an SVG document on white, with the fonts of the system. Images in it are drawn if they are `data:` URLs; files and
    * other addresses are not read.
@@ -71,6 +73,8 @@ export interface Platform {
    * not available. The thread does not keep the program alive unless asked to.
    */
   startWorker(source: string, listener: WorkerListener): WorkerThread | undefined;
+  /** How many processors there are. */
+  processorCount(): number;
   /**
    * How many processors had nothing to do since the last call, other than threads of this package. In a page, which does not know:
    * all but two. Undefined where there is one processor, or threads cannot share memory.
@@ -89,11 +93,32 @@ export interface Platform {
 export type DeflateEffort = 'search' | 'runs' | 'none';
 
 /** The parts of zlib that an image encoder needs. */
-export interface NativeZlib {
+export interface Zlib {
+  /** Whether `deflate` returns bytes, not a promise of them. */
+  readonly isImmediate: boolean;
   /** Deflates into the zlib format. On bytes without repetitions 'runs' is several times faster than 'search', 'none' than both. */
-  deflate(bytes: Uint8Array, effort: DeflateEffort): Uint8Array;
-  /** CRC-32 (ISO 3309), continued from `previous` if that is given. */
-  crc32(bytes: Uint8Array, previous?: number): number;
+  deflate(bytes: Uint8Array, effort: DeflateEffort): Uint8Array | Promise<Uint8Array>;
+  /** CRC-32 (ISO 3309). */
+  crc32(bytes: Uint8Array): number;
+}
+
+/** The parts of the package gifenc that are used. A palette is a list of colors, each of red, green and blue (0..255). */
+export interface GifCodec {
+  /** Begins a file, to which frames are added: the palette's entry of each pixel, and how long they are shown, in milliseconds. */
+  GIFEncoder(): {
+    writeFrame(
+      index: Uint8Array,
+      width: number,
+      height: number,
+      options: { palette: number[][]; delay?: number; repeat?: number },
+    ): void;
+    finish(): void;
+    bytes(): Uint8Array;
+  };
+  /** Finds a palette for pixels. */
+  quantize(rgba: Uint8Array, maxColors: number): number[][];
+  /** The palette's entry for each pixel. */
+  applyPalette(rgba: Uint8Array, palette: number[][]): Uint8Array;
 }
 
 /** A picture drawn from an SVG document. */

@@ -1,10 +1,10 @@
 /** Images with labeled boxes: the boxes are drawn into the pixels before they are encoded. */
 import { Canvas, type Color, glyphHeight, widthOf } from '../drawing/canvas.js';
-import { encodePng } from '../drawing/png.js';
+import { encodePngs } from '../drawing/png-threads.js';
 import { describe } from '../errors.js';
 import type { ImageOptions } from './image.js';
 import { encodedSummary, isEncodedImage } from './image-file.js';
-import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead } from './numbers.js';
+import { type Later, type Numbers, type NumericArray, readNumbers, whenAllRead, whenRead } from './numbers.js';
 import { type CanvasPixels, readPixelNumbers, toPixels } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
 
@@ -51,7 +51,8 @@ export function boxesSummary(
         drawFrame(canvas, xMin, yMin, xMax, yMax, 2 * size, color);
         if (label) drawLabel(canvas, label, xMin, yMin, size, color);
       }
-      return encodedSummary(canvas.width, canvas.height, [encodePng(canvas)], remark);
+      const { width, height } = canvas;
+      return whenRead(encodePngs([canvas]), (files) => encodedSummary(width, height, files, remark));
     },
   );
 }

@@ -2,6 +2,7 @@
  * Embeddings for TensorBoard's projector. They are not in the event file: vectors, labels and a sheet of small images are
  * files beside it, which an entry of `projector_config.pbtxt` lists.
  */
+import { zlib } from '#platform';
 import { encodePng, type Pixels } from '../drawing/png.js';
 import { concat } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
@@ -101,7 +102,7 @@ export function embeddingFiles(
     [numbers, readPixelNumbers(labelImages, `${call}, labelImages`)] as const,
     ([read, pixels]: readonly [NumericArray, NumericArray]) => {
       const { images, ...size } = toPixelsBatch(pixels, layout, `${call}, labelImages`);
-      return { ...size, bytes: encodePng(spriteOf(images, read.shape[0], call)) };
+      return { ...size, bytes: encodePng(spriteOf(images, read.shape[0], call), zlib) };
     },
   );
   files.push({ path, bytes: whenRead(sprite, ({ bytes }) => bytes) });

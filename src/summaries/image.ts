@@ -3,7 +3,7 @@
  * documents are drawn. As which summaries they are stored `image-file.ts` says.
  */
 import { checkRenderer, drawSvg } from '#platform';
-import { encodePng } from '../drawing/png.js';
+import { encodePngs } from '../drawing/png-threads.js';
 import { describe, messageOf } from '../errors.js';
 import { type EncodedImage, encodedSize, encodedSummary, isEncodedImage } from './image-file.js';
 import { type Later, type Numbers, whenRead } from './numbers.js';
@@ -50,7 +50,7 @@ export function imageSummary(image: ImageInput, options: ImageOptions = {}, call
   refuseFile(image, call);
   return whenRead(readPixelNumbers(image, call), (numbers) => {
     const { width, height, images, remark } = toPixels(numbers, options.layout, call);
-    return encodedSummary(width, height, images.map(encodePng), remark);
+    return whenRead(encodePngs(images), (files) => encodedSummary(width, height, files, remark));
   });
 }
 
@@ -63,7 +63,8 @@ export function imagesSummary(batch: ImageInput, options: ImagesOptions = {}, ca
     throw new TypeError(`${call}: expected a batch of pixels, got an encoded image: use addImage`);
   return whenRead(readPixelNumbers(batch, call), (numbers) => {
     const { width, height, images, remark } = toPixelsBatch(numbers, options.layout, call);
-    return encodedSummary(width, height, images.slice(0, maxOutputs).map(encodePng), remark);
+    const encoded = encodePngs(images.slice(0, maxOutputs));
+    return whenRead(encoded, (files) => encodedSummary(width, height, files, remark));
   });
 }
 

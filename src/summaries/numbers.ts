@@ -3,6 +3,7 @@
  * numbers, typed arrays, nested arrays, and tensors, recognized by their methods so that TensorFlow.js is not imported. A
  * tensor on WebGPU can be read only asynchronously; `Later`, `whenRead` and `whenAllRead` carry on with either kind.
  */
+import { Soon } from '../drawing/soon.js';
 import { fromBfloat16, fromHalf } from '../encoding/half-precision.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
 
@@ -381,8 +382,10 @@ export function outsideRange(values: NumericArray['values'], min: number, max: n
   return `about ${percent}% of the values that are not 0 lie outside ${min}..${max} (they reach from ${range})`;
 }
 
-/** Calls `next` with a value: at once, or when its promise resolves. */
-export function whenRead<T, R>(value: Later<T>, next: (value: T) => R): Later<R> {
+/** Calls `next` with a value: at once, or when its promise resolves. What comes soon stays what comes soon. */
+export function whenRead<T, R>(value: Later<T>, next: (value: T) => Later<R>): Later<R> {
+  // Nothing that changes files of images returns a promise.
+  if (value instanceof Soon) return (value as Soon<T>).map(next as (value: T) => R);
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
@@ -392,7 +395,7 @@ export function whenRead<T, R>(value: Later<T>, next: (value: T) => R): Later<R>
  */
 export function whenAllRead<T extends readonly unknown[], R>(
   values: { readonly [K in keyof T]: Later<T[K]> },
-  next: (values: T) => R,
+  next: (values: T) => Later<R>,
 ): Later<R> {
   if (!values.some((value) => value instanceof Promise)) return next(values as unknown as T);
   return Promise.all(values.map(copyNumericArray)).then((read) => next(read as unknown as T));

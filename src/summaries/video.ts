@@ -1,15 +1,13 @@
 /** Videos: frames are encoded as an animated GIF, which TensorBoard's images dashboard plays. */
-import * as gifencModule from 'gifenc';
+import { loadGifCodec } from '#platform';
 import type { Pixels } from '../drawing/png.js';
 import { describe } from '../errors.js';
+import type { GifCodec } from '../platform/platform.js';
 import type { ImageInput } from './image.js';
 import { encodedSummary, isEncodedImage } from './image-file.js';
 import { type Later, whenRead } from './numbers.js';
 import { type ImagesLayout, readPixelNumbers, toPixelsBatch, toPixelsGrid } from './pixels.js';
 import type { PluginSummary } from './plugin-summary.js';
-
-// Node loads gifenc's CommonJS build, whose names are all on the default export; bundlers load its ES module, which exports them.
-const gifenc = typeof gifencModule.GIFEncoder === 'function' ? gifencModule : gifencModule.default;
 
 /** Options of addVideo. */
 export interface VideoOptions {
@@ -45,15 +43,18 @@ export function videoSummary(frames: ImageInput, options: VideoOptions = {}, cal
       throw new RangeError(`${call}: expected at least one frame, got the shape [${numbers.shape.join(', ')}]`);
     if (width > maxSide || height > maxSide)
       throw new RangeError(`${call}: expected at most ${maxSide} pixels per side of a GIF, got ${width} x ${height}`);
-    return encodedSummary(width, height, [encodeGif(images, fps)], remark);
+    const codec = loadGifCodec();
+    // The caller may overwrite the pixels before the codec comes.
+    const own = codec instanceof Promise ? images.map((image) => ({ ...image, data: image.data.slice() })) : images;
+    return whenRead(codec, (gifenc) => encodedSummary(width, height, [encodeGif(own, fps, gifenc)], remark));
   });
 }
 
 /** Source: https://www.w3.org/Graphics/GIF/spec-gif89a.txt */
-function encodeGif(frames: readonly Pixels[], fps: number): Uint8Array {
+function encodeGif(frames: readonly Pixels[], fps: number, gifenc: GifCodec): Uint8Array {
   const encoder = gifenc.GIFEncoder();
   for (const frame of frames) {
-    const { index, palette } = exactPalette(frame) ?? quantizedPalette(frame);
+    const { index, palette } = exactPalette(frame) ?? quantizedPalette(frame, gifenc);
     encoder.writeFrame(index, frame.width, frame.height, { palette, delay: 1000 / fps });
   }
   encoder.finish();
@@ -84,7 +85,7 @@ function exactPalette({ channels, data }: Pixels): IndexedFrame | undefined {
 }
 
 /** The frame with its colors reduced to a palette. */
-function quantizedPalette({ channels, data }: Pixels): IndexedFrame {
+function quantizedPalette({ channels, data }: Pixels, gifenc: GifCodec): IndexedFrame {
   const rgba = new Uint8Array((data.length / channels) * 4);
   for (let at = 0, to = 0; at < data.length; at += channels, to += 4) {
     const color = colorAt(data, at, channels);

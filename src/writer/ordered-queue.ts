@@ -3,10 +3,13 @@
  * drawn): an event goes out when everything that was added before it has gone out. Values that never come are given up.
  */
 import { unref, warn } from '#platform';
+import { Soon } from '../drawing/soon.js';
 
 /** An event in the queue; `write` is set once its values have come. */
 interface Entry {
   write?: () => void;
+  /** Sets `write` if values that come soon are there, or if they must be. */
+  find?: (must: boolean) => void;
   bytes: number;
 }
 
@@ -75,13 +78,12 @@ export class OrderedQueue {
    * @param bytes about how much memory the event takes while it waits
    */
   add(write: () => void, onError: (error: unknown) => void, bytes: number): void {
+    this.#advance();
     if (this.#entries.length === 0) {
       write();
       return;
     }
-    this.#entries.push({ write: guarded(write, onError), bytes });
-    this.#waitingBytes += bytes;
-    while (this.#entries.length > maxWaitingEvents || this.#waitingBytes > maxWaitingBytes) this.#dropFirstPlace();
+    this.#push({ write: guarded(write, onError), bytes });
   }
 
   /**
@@ -91,6 +93,10 @@ export class OrderedQueue {
    * @param onError called if `values` rejects or `write` throws
    */
   addLater<T>(values: Promise<T>, name: string, write: (values: T) => void, onError: (error: unknown) => void): void {
+    if (values instanceof Soon) {
+      this.#addSoon(values, write, onError);
+      return;
+    }
     const entry: Entry = { bytes: 0 };
     this.#entries.push(entry);
     const settle = (action: () => void) => {
@@ -133,6 +139,15 @@ export class OrderedQueue {
     });
   }
 
+  /**
+   * Writes what comes soon, and computes it here if it must: when this returns, only what stands behind values that cannot be had
+   * at once still waits.
+   */
+  hurry(): void {
+    for (const entry of this.#entries) if (entry.write === undefined) entry.find?.(true);
+    this.#advance();
+  }
+
   /** Resolves when everything added so far has been written. */
   async settled(): Promise<void> {
     await Promise.all(this.#unresolved);
@@ -144,6 +159,7 @@ export class OrderedQueue {
    * @returns the names of values that have not come and were not named before
    */
   release(): string[] {
+    this.hurry();
     this.#waitingBytes = 0;
     for (const { write } of this.#entries.splice(0)) write?.();
     const names = Array.from(this.#late, ({ name }) => name);
@@ -171,11 +187,43 @@ export class OrderedQueue {
     unref(this.#timer);
   }
 
+  /** Values that come soon are neither given up nor late, and never lose their place. */
+  #addSoon<T>(values: Soon<T>, write: (values: T) => void, onError: (error: unknown) => void): void {
+    const entry: Entry = { bytes: values.bytes };
+    entry.find = (must) => {
+      try {
+        const found = values.find(must);
+        if (found !== undefined) entry.write = guarded(() => write(found.value), onError);
+      } catch (error) {
+        entry.write = () => onError(error);
+      }
+    };
+    const settle = () => {
+      this.#unresolved.delete(settled);
+      this.#advance();
+    };
+    const settled: Promise<void> = values.then(settle, settle);
+    this.#unresolved.add(settled);
+    this.#push(entry);
+  }
+
+  #push(entry: Entry): void {
+    this.#entries.push(entry);
+    this.#waitingBytes += entry.bytes;
+    while (this.#entries.length > maxWaitingEvents || this.#waitingBytes > maxWaitingBytes) {
+      this.#entries[0].find?.(true);
+      if (this.#entries[0].write === undefined) this.#dropFirstPlace();
+      else this.#advance();
+    }
+  }
+
   #advance(): void {
-    while (this.#entries[0]?.write !== undefined) {
-      const { write, bytes } = this.#entries.shift()!;
-      this.#waitingBytes -= bytes;
-      write!();
+    for (let [first] = this.#entries; first !== undefined; [first] = this.#entries) {
+      if (first.write === undefined) first.find?.(false);
+      if (first.write === undefined) return;
+      this.#entries.shift();
+      this.#waitingBytes -= first.bytes;
+      first.write();
     }
   }
 

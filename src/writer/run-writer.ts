@@ -11,6 +11,7 @@ import { checkEvent } from '../event/check-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
+import { type Later, whenRead } from '../summaries/numbers.js';
 import type { PluginSummary } from '../summaries/plugin-summary.js';
 import { type RunOptions, type RunShare, realFolder, shareRun } from './open-runs.js';
 import { together } from './record-buffer.js';
@@ -280,7 +281,7 @@ export abstract class RunWriter implements AsyncDisposable {
    *
    * @internal
    */
-  protected write(address: SummaryAddress, summaries: Summaries | Promise<Summaries>): void {
+  protected write(address: SummaryAddress, summaries: Later<Summaries>): void {
     const { call, step, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => {
       const all = Array.isArray(read) ? read : [read];
@@ -289,7 +290,7 @@ export abstract class RunWriter implements AsyncDisposable {
       checkEventBytes(bytesOf(values), call);
       return values;
     };
-    this.ownRun.add(wallTime, step, summaries instanceof Promise ? summaries.then(tagged) : tagged(summaries), call);
+    this.ownRun.add(wallTime, step, whenRead(summaries, tagged), call);
   }
 
   /**

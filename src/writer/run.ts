@@ -240,18 +240,21 @@ export class Run {
    * when this returns.
    */
   async flush(): Promise<void> {
+    this.#queue.hurry();
     if (this.#isComputing) await this.#computed();
     await this.#records.flush();
   }
 
   /** Flushes and closes the Output. Rejects as `flush` does; what cannot be written by then is lost. */
   async close(): Promise<void> {
+    this.#queue.hurry();
     if (this.#isComputing) await this.#computed();
     await this.#records.close();
   }
 
   /** Writes what has been collected, without waiting for the end of the turn. */
   writeOut(): void {
+    this.#queue.hurry();
     this.#records.writeOut(Date.now());
   }
 
@@ -262,6 +265,7 @@ export class Run {
    */
   flushSync(final: boolean): void {
     if (!final) {
+      this.#queue.hurry();
       this.#records.writeOut(Date.now(), true);
       this.output.flushSync?.();
       return;

@@ -70,7 +70,9 @@ const hparamsNames: OptionNames<HparamsOptions & { step?: Step }> = {
  * of the event loop's turn or by the first addX that comes 4 ms later. So a program that is killed (SIGKILL, a signal, an
  * exhausted heap, a terminated worker) loses what it added in its last milliseconds at most; only of a burst that costs more than
  * that (a hundred thousand events after some seconds of work) and is followed, without a turn of the event loop, by a long
- * computation, the last 4 ms wait for that: call `flush()` in between, which has written when it returns. A program that ends in any other way loses nothing, with or without
+ * computation, the last 4 ms wait for that: call `flush()` in between, which has written when it returns. Images that come so fast that to
+ * encode them would take more than 5 % of the time are encoded by other threads, which a killed program does not finish, with what was
+ * added after them; up to 8 MiB of pixels wait for that, and `flush()` counts for them, too. A program that ends in any other way loses nothing, with or without
  * `close()`. Outputs other than a folder of the file system may collect events for up to `flushSecs` (see
  * `Output.isImmediate`).
  *

@@ -169,6 +169,44 @@ describe('SummaryWriter in a page', () => {
     expect(Math.max(...samples.map((sample, i) => Math.abs(sample - tone[i])))).toBeLessThan(2 / 32768);
   });
 
+  it('has a thread encode images, which keep their order and their pixels', async () => {
+    const output = new MemoryOutput();
+    const writer = new SummaryWriter(output);
+    const pixelsAt = (step: number) => {
+      const data = new Uint8ClampedArray(90 * 80 * 4).map((_, i) => (i % 4 === 3 ? 255 : (step * i) % 251));
+      return { data, width: 90, height: 80 };
+    };
+    const counted = Worker;
+    let started = 0;
+    globalThis.Worker = class extends counted {
+      constructor(...given: ConstructorParameters<typeof Worker>) {
+        super(...given);
+        started++;
+      }
+    };
+    try {
+      for (let step = 0; step < 40; step++) {
+        const image = pixelsAt(step);
+        writer.addImage('image', image, step);
+        image.data.fill(0);
+        writer.addScalar('loss', step, step);
+      }
+      await writer.close();
+    } finally {
+      globalThis.Worker = counted;
+    }
+    expect(started).toBeGreaterThan(0);
+    const found = await summariesIn(output.bytes);
+    expect(found.map(({ tag, step }) => `${tag} ${step}`)).toEqual(
+      Array.from({ length: 40 }, (_, step) => [`image ${step}`, `loss ${step}`]).flat(),
+    );
+    for (const { step, value } of found.filter(({ tag }) => tag === 'image')) {
+      const { data } = await pixelsOf((value as ImagesValue).encoded[0]);
+      const expected = pixelsAt(Number(step)).data;
+      expect(data.length === expected.length && data.every((byte, i) => byte === expected[i])).toBe(true);
+    }
+  });
+
   it('reports a figure that cannot be drawn in flush, and keeps what surrounds it', async () => {
     const output = new MemoryOutput();
     const writer = new SummaryWriter(output);

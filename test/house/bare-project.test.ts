@@ -66,7 +66,7 @@ describe('in a project without the optional peers', () => {
     const { status, stderr } = run("import 'delve-tensorboard/tfjs';");
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /Cannot find package '@tensorflow\/tfjs-core' imported from \S+delve-tensorboard[/\\]dist[/\\]tfjs\.js/,
+      /Cannot find package '@tensorflow\/tfjs-core' imported from \S+delve-tensorboard[/\\]dist[/\\]node[/\\]tfjs\.js/,
     );
   });
 

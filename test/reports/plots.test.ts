@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { Resvg } from '@resvg/resvg-js';
-import { decode } from 'fast-png';
+import { PNG } from 'pngjs';
 import * as vega from 'vega';
 import * as vegaLite from 'vega-lite';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -24,6 +24,8 @@ import type { LayerStatistics, Split } from '../../src/saturation/epoch.js';
 import { MemoryStoreFiles } from '../../src/stores/memory-store-files.js';
 import { epochOf, layer } from '../support/epochs.js';
 import { Programs } from '../support/programs.js';
+
+const decode = (png: Uint8Array) => PNG.sync.read(Buffer.from(png));
 
 /** Every text in a drawing, in order. */
 const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
