@@ -20,6 +20,7 @@ import type { Step, TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from './event-decoder.js';
 import { sourceFiles } from './places.js';
 import { ReadTags } from './read-tags.js';
+import { type Scalar, ScalarDecoder } from './scalar-decoder.js';
 import { chunksOfFile, type RecordDecoder, type Scan, scanChunks } from './scan.js';
 
 /** Files of a run are told apart by positions: a file begins this far behind the one before it. */
@@ -151,6 +152,11 @@ class PointScan {
     }
   }
 
+  /** Reads a scalar. */
+  addScalar({ step, tag, wallTime }: Scalar, position: number): void {
+    if (!Number.isNaN(wallTime)) this.#addPoint(tag, step, position);
+  }
+
   #addSession(bytes: Uint8Array, start: number, end: number, step: Step, position: number): void {
     const wire = this.#part;
     let status = 0;
@@ -251,6 +257,11 @@ export interface RunReading {
    * shown, and the run is read again from its beginning.
    */
   startOver?: () => void;
+  /**
+   * If it is given, it takes scalars that TensorBoard shows, and `visit` the events that are something else or have a form of
+   * their own. A scalar is valid during the call.
+   */
+  scalar?: (scalar: Scalar) => void;
   /** Whether summaries keep their bytes, true by default; if not, `raw` is empty. */
   keepsRaw?: boolean;
   /** Is told of each file that is damaged, whose rest is passed over, or that cannot be read. */
@@ -354,7 +365,7 @@ class RunScan {
 
   /** Reads the run once, all points shown; gives up, and resolves to undefined, at the first one that is not. */
   async readOnce(): Promise<RunSteps | undefined> {
-    const { complain, raw = false } = this.#reading;
+    const { complain, raw = false, scalar: visitScalar } = this.#reading;
     const points = new PointScan(this.#wanted);
     const complaints: string[] = [];
     try {
@@ -363,6 +374,11 @@ class RunScan {
           points.addEvent(event, position);
           if (points.hasHiders && !raw) throw hasHidden;
           this.#visit(event, all);
+        },
+        (scalar, position) => {
+          points.addScalar(scalar, position);
+          if (points.hasHiders && !raw) throw hasHidden;
+          visitScalar!(scalar);
         },
         (message) => complaints.push(message),
       );
@@ -376,7 +392,7 @@ class RunScan {
 
   /** Reads the run for what hides points, and then for its points. */
   async readTwice(): Promise<RunSteps> {
-    const { complain, raw = false } = this.#reading;
+    const { complain, raw = false, scalar: visitScalar } = this.#reading;
     const points = new PointScan(this.#wanted);
     for (const [index, source] of this.#sources.entries()) {
       const decode = (bytes: Uint8Array, start: number, end: number, offset: number) =>
@@ -385,24 +401,33 @@ class RunScan {
       await source.scan({ decode }, () => {}).catch(() => {});
     }
     let hidden = 0;
-    await this.#read((event, position) => {
-      if (raw || !points.hasHiders || event.summary === undefined) {
-        this.#visit(event, all);
-        return;
-      }
-      const shown = event.summary.map(({ tag }, at) => points.isShown(tag, event.step, position + at));
-      hidden += shown.filter((each) => !each).length;
-      this.#visit(event, (at) => shown[at]);
-    }, complain);
+    await this.#read(
+      (event, position) => {
+        if (raw || !points.hasHiders || event.summary === undefined) {
+          this.#visit(event, all);
+          return;
+        }
+        const shown = event.summary.map(({ tag }, at) => points.isShown(tag, event.step, position + at));
+        hidden += shown.filter((each) => !each).length;
+        this.#visit(event, (at) => shown[at]);
+      },
+      (scalar, position) => {
+        if (raw || points.isShown(scalar.tag, scalar.step, position)) visitScalar!(scalar);
+        else hidden++;
+      },
+      complain,
+    );
     return stepsOf(points, hidden);
   }
 
   /** Reads the run's events with their positions, file by file; the rest of a file that is damaged is passed over. */
   async #read(
     take: (event: TensorBoardEvent, position: number) => void,
+    takeScalar: (scalar: Scalar, position: number) => void,
     complain: (message: string) => void,
   ): Promise<void> {
-    const decoder = new EventDecoder(this.#wanted, this.#reading.keepsRaw);
+    const events = new EventDecoder(this.#wanted, this.#reading.keepsRaw);
+    const decoder = this.#reading.scalar === undefined ? events : new ScalarDecoder(events);
     // An error of the caller's own is not about the file.
     let isOwn = false;
     const wait = async () => {
@@ -411,10 +436,11 @@ class RunScan {
       isOwn = false;
     };
     for (const [index, source] of this.#sources.entries()) {
-      const show = (event: TensorBoardEvent | undefined, offset: number) => {
-        if (event === undefined) return;
+      const show = (decoded: TensorBoardEvent | ScalarDecoder | undefined, offset: number) => {
+        if (decoded === undefined) return;
         isOwn = true;
-        take(event, index * fileSpan + offset);
+        if (decoded === decoder) takeScalar(decoder as ScalarDecoder, index * fileSpan + offset);
+        else take(decoded as TensorBoardEvent, index * fileSpan + offset);
         isOwn = false;
       };
       try {
