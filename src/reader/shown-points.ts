@@ -18,10 +18,9 @@ import { CorruptRecordError, messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from './event-decoder.js';
-import { sourceFiles } from './places.js';
 import { ReadTags } from './read-tags.js';
 import { type Scalar, ScalarDecoder } from './scalar-decoder.js';
-import { chunksOfFile, type RecordDecoder, type Scan, scanChunks } from './scan.js';
+import { RereadFile, type RunFile } from './scan.js';
 
 /** Files of a run are told apart by positions: a file begins this far behind the one before it. */
 const fileSpan = 2 ** 44;
@@ -278,20 +277,6 @@ export interface RunSteps {
   goesBack(tag: string): number;
 }
 
-/** A file of a run: its path, or its chunks and what it is called. */
-export type RunFile =
-  | string
-  | {
-      /** Its name in complaints. */
-      readonly path: string;
-      /** Its bytes, from the beginning each time. */
-      chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-    };
-
-function pathOf(file: RunFile): string {
-  return typeof file === 'string' ? file : file.path;
-}
-
 /**
  * Reads the files of one run in order.
  *
@@ -311,10 +296,8 @@ export async function scanRun(
     told += readings * bytes;
     reading.read?.(readings * bytes);
   };
-  const sources = files.map((file) =>
-    typeof file === 'string' ? new RereadFile(file, tell) : new ChunkedSource(file),
-  );
-  const run = new RunScan(files, sources, reading, visit, pause);
+  const sources = files.map((file) => new RereadFile(file, tell));
+  const run = new RunScan(sources, reading, visit, pause);
   if (reading.startOver !== undefined) {
     const steps = await run.readOnce();
     if (steps !== undefined) return steps;
@@ -331,8 +314,7 @@ const all = () => true;
 
 /** The readings of one run: see scanRun. */
 class RunScan {
-  readonly #files: readonly RunFile[];
-  readonly #sources: readonly (RereadFile | ChunkedSource)[];
+  readonly #sources: readonly RereadFile[];
   readonly #reading: RunReading;
   readonly #visit: Parameters<typeof scanRun>[2];
   readonly #pause: Parameters<typeof scanRun>[3];
@@ -341,13 +323,11 @@ class RunScan {
   #refusal: { readonly error: unknown } | undefined;
 
   constructor(
-    files: readonly RunFile[],
-    sources: readonly (RereadFile | ChunkedSource)[],
+    sources: readonly RereadFile[],
     reading: RunReading,
     visit: Parameters<typeof scanRun>[2],
     pause: Parameters<typeof scanRun>[3],
   ) {
-    this.#files = files;
     this.#sources = sources;
     this.#reading = reading;
     this.#visit = visit;
@@ -449,8 +429,7 @@ class RunScan {
         if (damage) complain(damage.message);
       } catch (error) {
         if (isOwn || this.#refusal !== undefined) throw error;
-        const file = pathOf(this.#files[index]);
-        complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, file).message);
+        complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, source.path).message);
       }
     }
   }
@@ -459,45 +438,4 @@ class RunScan {
 function stepsOf(points: PointScan, hidden: number): RunSteps {
   const { firstBack } = points;
   return { hidden, firstBack, goesBack: (tag) => points.goesBack(tag) };
-}
-
-/** A file whose chunks somebody else brings. */
-class ChunkedSource {
-  readonly #file: Exclude<RunFile, string>;
-
-  constructor(file: Exclude<RunFile, string>) {
-    this.#file = file;
-  }
-
-  scan<T>(
-    decoder: RecordDecoder<T>,
-    visit: (decoded: T, offset: number) => void,
-    pause?: () => Promise<void> | void,
-  ): Promise<Scan> {
-    return scanChunks(this.#file.chunks(), decoder, visit, this.#file.path, pause);
-  }
-}
-
-/** A file that is read twice. What comes out of a pipe is kept in memory for the second time. */
-class RereadFile {
-  readonly #path: string;
-  readonly #read: ((bytes: number) => void) | undefined;
-  #chunks: Uint8Array[] | undefined;
-
-  constructor(path: string, read?: (bytes: number) => void) {
-    this.#path = path;
-    this.#read = read;
-  }
-
-  async scan<T>(
-    decoder: RecordDecoder<T>,
-    visit: (decoded: T, offset: number) => void,
-    pause?: () => Promise<void> | void,
-  ): Promise<Scan> {
-    if (this.#chunks === undefined && (await sourceFiles.size(this.#path)) === Infinity) {
-      this.#chunks = [];
-      for await (const chunk of chunksOfFile(this.#path)) this.#chunks.push(chunk.slice());
-    }
-    return scanChunks(this.#chunks ?? chunksOfFile(this.#path, this.#read), decoder, visit, this.#path, pause);
-  }
 }
