@@ -51,6 +51,7 @@ export type {
   Split,
 } from './saturation/epoch.js';
 export type { CountingOptions } from './saturation/measure-layer.js';
+export type { SamplingRule } from './saturation/note.js';
 export { SaturationWriter } from './saturation/saturation-writer.js';
 export type { ArrayStat, ScalarStat, Stat } from './saturation/stats.js';
 export type { AccumulatorOptions, BytesOptions, Precision } from './statistics/accumulator-state.js';

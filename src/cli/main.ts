@@ -406,7 +406,8 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
       const taken = found.options.map((name) => `--${name}`).join(', ');
       throw new UsageError(`${command} has no option --${option}${taken === '' ? '' : `; it has ${taken}`}`);
     }
-    return await found.run(terminal, await withStdin(terminal, command, paths), values, version);
+    if (command === 'board' || !paths.includes('-')) return await found.run(terminal, paths, values, version);
+    return await runWithStdin(terminal, found, paths, values, version);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     terminal.writeError(`delve-tensorboard: ${printable(error.message)}\nTry: delve-tensorboard --help\n`);
@@ -414,11 +415,24 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
   }
 }
 
-/** Paths in which `-` is a file that holds standard input. Options of board are TensorBoard's. */
-async function withStdin(terminal: Terminal, command: string, paths: string[]): Promise<string[]> {
-  if (command === 'board' || !paths.includes('-')) return paths;
+/** Runs a command in whose paths `-` is a file that holds standard input. What is said of the file names what the user typed. */
+async function runWithStdin(
+  terminal: Terminal,
+  { run }: Command,
+  paths: string[],
+  values: CommandLine['values'],
+  version: string,
+): Promise<number> {
   const file = await terminal.stdin();
-  return paths.map((path) => (path === '-' ? file : path));
+  const worded = (text: string) => text.replaceAll(file, 'standard input');
+  const told: Terminal = { ...terminal, writeError: (text) => terminal.writeError(worded(text)) };
+  const typed = paths.map((path) => (path === '-' ? file : path));
+  try {
+    return await run(told, typed, values, version);
+  } catch (error) {
+    if (error instanceof Error) error.message = worded(error.message);
+    throw error;
+  }
 }
 
 function commandNamed(name: string | undefined): Command | undefined {

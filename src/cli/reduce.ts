@@ -1,10 +1,11 @@
 /** The command `reduce`: the mean, deviation and range of scalars over several runs of one training. */
 import { printable, printableLines } from '../errors.js';
 import type { Step } from '../event/event.js';
-import { scanRun } from '../reader/shown-points.js';
+import { type RunReading, scanRun } from '../reader/shown-points.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
+import { areEqual, PointLog, type TagPoints } from './point-log.js';
 import { type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
-import { type Column, loadParquet, openTable, type Table, tableFormat, writeJson } from './table.js';
+import { type Column, loadParquet, openTable, type TableFormat, tableFormat, writeJson } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Which scalars `reduce` takes. */
@@ -26,14 +27,14 @@ interface ReduceOptions extends PointOptions, Pick<EachRunOptions, 'threads'> {
 const reductions = {
   mean(values: Float64Array) {
     let sum = 0;
-    for (const value of values) sum += value;
+    for (let i = 0; i < values.length; i++) sum += values[i];
     return sum / values.length;
   },
   /** Of a sample, as pandas and tensorboard-reducer have it; NaN of a single value. */
   std(values: Float64Array) {
     const mean = reductions.mean(values);
     let sum = 0;
-    for (const value of values) sum += (value - mean) ** 2;
+    for (let i = 0; i < values.length; i++) sum += (values[i] - mean) ** 2;
     return Math.sqrt(sum / (values.length - 1));
   },
   min: (values: Float64Array) => values[0],
@@ -50,9 +51,8 @@ const names = Object.keys(reductions) as Reduction[];
 /** By run below each training and by tag: the points of the trainings, by their number. */
 type Gathered = Map<string, Map<string, (TagPoints | undefined)[]>>;
 
-/** What a tag's curves are reduced to: columns of one length. */
-interface ReducedTag {
-  readonly steps: ArrayLike<Step>;
+/** Rows of numbers. */
+interface Rows {
   /** Mean of the trainings' own. */
   readonly wallTimes: Float64Array;
   /** How many values of a step are numbers. */
@@ -60,8 +60,19 @@ interface ReducedTag {
   readonly values: Readonly<Record<Reduction, Float64Array>>;
 }
 
-/** By run below each training and by tag. */
-type Reduced = ReadonlyMap<string, ReadonlyMap<string, ReducedTag>>;
+/** What a tag's curves are reduced to: a row for each step, valid until the next tag is reduced. */
+interface ReducedTag extends Rows {
+  /** The run below each training. */
+  readonly run: string;
+  readonly tag: string;
+  readonly steps: ArrayLike<Step>;
+}
+
+/** Takes what is found tag by tag, those of a run one after another. */
+interface Sink {
+  add(reduced: ReducedTag): void;
+  end(): Promise<void> | void;
+}
 
 /** `reduce`: resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
 export async function reduce(terminal: Terminal, paths: readonly string[], options: ReduceOptions): Promise<number> {
@@ -100,111 +111,25 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   await eachRun(terminal, taken, ['reduce', pointsOfRun], wanted, { threads: options.threads }, complaints, take);
   for (const { name, runs } of trainings) if (runs.length === 0) complaints.add(`${name}: there is no event file`);
   const tell = (message: string) => terminal.writeError(`${printable(message)}\n`);
-  const reduced = reduceAll(gathered, trainings.length, lax, tell);
-  if (reduced.size === 0) {
+  const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
+  const open = format === 'events' ? await runsInto(out!) : () => tableInto(terminal, format, out, parquet);
+  let sink: Sink | undefined;
+  let scalars = 0;
+  reduceAll(gathered, trainings.length, lax, tell, (reduced) => {
+    // Nothing is opened, and nothing overwritten, if nothing is found.
+    sink ??= open();
+    sink.add(reduced);
+    scalars++;
+  });
+  if (sink === undefined) {
     complaints.add(`no scalar is in all ${trainings.length} runs${lax ? '' : ': --lax takes those that are in some'}`);
     return complaints.exitCode;
   }
-  const scalars = [...reduced.values()].reduce((sum, each) => sum + each.size, 0);
-  if (format !== 'events') {
-    const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
-    const file = out === undefined ? undefined : terminal.createFile(out);
-    const write = (content: string | Uint8Array) =>
-      file === undefined ? terminal.write(printableLines(content as string)) : file.write(content);
-    writeTable(openTable(format, columns, write, { parquet }), reduced);
-    file?.close();
-    if (out !== undefined && !options.json) {
-      terminal.write(`${printable(out)}: ${plural(scalars, 'scalar')} of ${trainings.length} runs\n`);
-    }
-  } else {
-    await writeRuns(typedPath(options.out!, '--out'), reduced);
-    if (options.json) writeJson(terminal, [{ out: options.out, scalars, runs: trainings.length }]);
-    else terminal.write(`${printable(options.out!)}: ${plural(scalars, 'scalar')} of ${trainings.length} runs\n`);
-  }
+  await sink.end();
+  if (!options.json && out !== undefined) {
+    terminal.write(`${printable(out)}: ${plural(scalars, 'scalar')} of ${trainings.length} runs\n`);
+  } else if (format === 'events') writeJson(terminal, [{ out: options.out, scalars, runs: trainings.length }]);
   return complaints.exitCode;
-}
-
-/** The scalars of a tag that are shown, in the order of the files. */
-interface TagPoints {
-  readonly tag: string;
-  /** Of numbers where all are: 8 bytes each in memory, and on the way between threads. */
-  readonly steps: Float64Array | readonly Step[];
-  readonly values: Float64Array;
-  readonly wallTimes: Float64Array;
-}
-
-/** Numbers of a point in a log: the number of its tag, step, value, wall time. */
-const pointNumbers = 4;
-/** Numbers of a block of a log. */
-const blockNumbers = 2 ** 15;
-/** Blocks that the log of the next run takes: to touch new memory takes longer than to fill it. */
-const spareBlocks: Float64Array<ArrayBuffer>[] = [];
-const mostSpareBlocks = 64;
-
-/** The points of a run as they come. */
-class PointLog {
-  /** By tag: how many points it has, and those of its steps that are bigints. */
-  readonly #tags = new Map<string, { readonly number: number; count: number; exact?: Map<number, Step> }>();
-  readonly #blocks: Float64Array<ArrayBuffer>[] = [];
-  /** The last of the blocks, and where it is filled to. */
-  #block: Float64Array = new Float64Array(0);
-  #end = 0;
-
-  add(tag: string, step: Step, value: number, wallTime: number): void {
-    let known = this.#tags.get(tag);
-    if (known === undefined) this.#tags.set(tag, (known = { number: this.#tags.size, count: 0 }));
-    if (typeof step === 'bigint') (known.exact ??= new Map()).set(known.count, step);
-    known.count++;
-    if (this.#end === this.#block.length) {
-      const block = spareBlocks.pop() ?? new Float64Array(blockNumbers);
-      this.#blocks.push(block);
-      this.#block = block;
-      this.#end = 0;
-    }
-    const block = this.#block;
-    const at = this.#end;
-    block[at] = known.number;
-    block[at + 1] = Number(step);
-    block[at + 2] = value;
-    block[at + 3] = wallTime;
-    this.#end = at + pointNumbers;
-  }
-
-  /** The points by tag. The log is empty then. */
-  take(): TagPoints[] {
-    const tags = [...this.#tags];
-    const counts = Int32Array.from(tags, ([, { count }]) => count);
-    const begins = new Float64Array(counts.length);
-    for (let number = 1; number < counts.length; number++) begins[number] = begins[number - 1] + 3 * counts[number - 1];
-    // All columns lie in one array: many arrays take longer to make than to fill.
-    const numbers = new Float64Array(counts.reduce((sum, count) => sum + 3 * count, 0));
-    const next = begins.slice();
-    for (const block of this.#blocks) {
-      const end = block === this.#block ? this.#end : block.length;
-      for (let at = 0; at < end; at += pointNumbers) {
-        const number = block[at];
-        const count = counts[number];
-        const row = next[number]++;
-        numbers[row] = block[at + 1];
-        numbers[row + count] = block[at + 2];
-        numbers[row + 2 * count] = block[at + 3];
-      }
-    }
-    this.clear();
-    return tags.map(([tag, { count, exact, number }]) => {
-      const column = (which: number) => numbers.subarray(begins[number] + which * count).subarray(0, count);
-      const steps = exact === undefined ? column(0) : Array.from(column(0), (step, row) => exact.get(row) ?? step);
-      return { tag, steps, values: column(1), wallTimes: column(2) };
-    });
-  }
-
-  clear(): void {
-    spareBlocks.push(...this.#blocks.splice(0, mostSpareBlocks - spareBlocks.length));
-    this.#blocks.length = 0;
-    this.#block = new Float64Array(0);
-    this.#end = 0;
-    this.#tags.clear();
-  }
 }
 
 /** The scalars of one run. */
@@ -214,7 +139,15 @@ export async function pointsOfRun(
   { complain, read }: RunReports,
 ): Promise<TagPoints[]> {
   const found = new PointLog();
-  const reading = { tags: tagFilter(tags), raw, complain, read, keepsRaw: false, startOver: () => found.clear() };
+  const reading: RunReading = {
+    tags: tagFilter(tags),
+    raw,
+    complain,
+    read,
+    keepsRaw: false,
+    startOver: () => found.clear(),
+    scalar: ({ step, tag, value, wallTime }) => found.add(tag, step, value, wallTime),
+  };
   await scanRun(files, reading, ({ step, summary = [], wallTime }, isShown) => {
     for (let index = 0; index < summary.length; index++) {
       const { tag, value } = summary[index];
@@ -261,18 +194,29 @@ function inOrder(curve: TagPoints): TagPoints {
   return { tag, steps: places.map(([step]) => step), values: pick(values), wallTimes: pick(wallTimes) };
 }
 
-/** The steps of each tag of each run. Those that some trainings lack are left out and told, unless `lax`. */
-function reduceAll(gathered: Gathered, count: number, lax: boolean, tell: (message: string) => void): Reduced {
-  const reduced = new Map<string, Map<string, ReducedTag>>();
+/** Reduces each tag of each run. Steps that some trainings lack are left out and told, unless `lax`. */
+function reduceAll(
+  gathered: Gathered,
+  count: number,
+  lax: boolean,
+  tell: (message: string) => void,
+  take: (reduced: ReducedTag) => void,
+): void {
+  // Those of the tag before, if they are long enough: to touch new memory takes longer than to fill it.
+  let rows = newRows(0);
   let repeated = 0;
   for (const [run, tags] of gathered) {
     for (const [tag, all] of tags) {
       const given = all.filter((curve) => curve !== undefined);
       const curves = given.map(inOrder);
       repeated += given.reduce((sum, { steps }, i) => sum + steps.length - curves[i].steps.length, 0);
-      const { found, lacking, notNumbers } = reduceCurves(curves, count, lax);
       // What came first is forgotten, so that memory holds the points once.
       tags.delete(tag);
+      const lengths = curves.map(({ steps }) => steps.length);
+      const isAny = lax || curves.length < count;
+      const most = isAny ? lengths.reduce((sum, length) => sum + length, 0) : Math.min(...lengths);
+      if (rows.counts.length < most) rows = newRows(most);
+      const { steps, lacking, notNumbers } = reduceCurves(curves, count, lax, rows);
       const where = run === '.' ? tag : `${run}: ${tag}`;
       if (lacking > 0) {
         tell(
@@ -280,32 +224,62 @@ function reduceAll(gathered: Gathered, count: number, lax: boolean, tell: (messa
         );
       }
       if (notNumbers > 0) tell(`${where}: ${plural(notNumbers, 'value')} that is not a number left out`);
-      if (found.steps.length === 0) continue;
-      let known = reduced.get(run);
-      if (known === undefined) reduced.set(run, (known = new Map()));
-      known.set(tag, found);
+      if (steps.length > 0) take({ run, tag, steps, ...rows });
     }
   }
   if (repeated > 0) {
     tell(`${plural(repeated, 'point')} of a run at the step of an earlier one: the last one counts`);
   }
-  return reduced;
 }
 
-/** Goes along several curves at once, whose steps grow. */
+function newRows(count: number): Rows {
+  const column = () => new Float64Array(count);
+  const values = Object.fromEntries(names.map((name) => [name, column()])) as Record<Reduction, Float64Array>;
+  return { wallTimes: column(), counts: column(), values };
+}
+
+/**
+ * Goes along several curves at once, whose steps grow.
+ *
+ * @param rows what is found is written into them
+ */
 function reduceCurves(
   curves: readonly TagPoints[],
   count: number,
   lax: boolean,
-): { found: ReducedTag; lacking: number; notNumbers: number } {
-  const most = curves.reduce((sum, { steps }) => sum + steps.length, 0);
-  const rows = lax || curves.length < count ? most : Math.min(...curves.map(({ steps }) => steps.length));
-  const column = () => new Float64Array(rows);
-  const [found, wallTimes, counts] = [[] as Step[], column(), column()];
-  const values = Object.fromEntries(names.map((name) => [name, column()])) as Record<Reduction, Float64Array>;
-  const at = new Int32Array(curves.length);
+  rows: Rows,
+): { steps: ArrayLike<Step>; lacking: number; notNumbers: number } {
   const numbers = new Float64Array(curves.length);
-  let [lacking, notNumbers] = [0, 0];
+  const columns = names.map((name) => [reductions[name], rows.values[name]] as const);
+  let [row, notNumbers] = [0, 0];
+  /** Adds a row of those of the numbers that are valid. */
+  const addRow = (valid: number, there: number, wallTime: number) => {
+    notNumbers += there - valid;
+    const some = inAscendingOrder(valid === numbers.length ? numbers : numbers.subarray(0, valid));
+    for (const [reduction, column] of columns) column[row] = valid === 0 ? Number.NaN : reduction(some);
+    rows.wallTimes[row] = wallTime / there;
+    rows.counts[row++] = valid;
+  };
+
+  const [{ steps }] = curves;
+  if (curves.every((curve) => areEqual(curve.steps, steps))) {
+    if (curves.length < count && !lax) return { steps: [], lacking: steps.length, notNumbers };
+    const [values, wallTimes] = [curves.map((curve) => curve.values), curves.map((curve) => curve.wallTimes)];
+    for (let at = 0; at < steps.length; at++) {
+      let [valid, wallTime] = [0, 0];
+      for (let i = 0; i < values.length; i++) {
+        const value = values[i][at];
+        if (!Number.isNaN(value)) numbers[valid++] = value;
+        wallTime += wallTimes[i][at];
+      }
+      addRow(valid, values.length, wallTime);
+    }
+    return { steps, lacking: 0, notNumbers };
+  }
+
+  const found: Step[] = [];
+  const at = new Int32Array(curves.length);
+  let lacking = 0;
   while (true) {
     let step: Step | undefined;
     for (let i = 0; i < curves.length; i++) {
@@ -326,14 +300,10 @@ function reduceCurves(
       lacking++;
       continue;
     }
-    notNumbers += there - valid;
-    const row = found.push(step) - 1;
-    const some = inAscendingOrder(numbers.subarray(0, valid));
-    for (const name of names) values[name][row] = valid === 0 ? Number.NaN : reductions[name](some);
-    wallTimes[row] = wallTime / there;
-    counts[row] = valid;
+    found.push(step);
+    addRow(valid, there, wallTime);
   }
-  return { found: { steps: found, wallTimes, counts, values }, lacking, notNumbers };
+  return { steps: found, lacking, notNumbers };
 }
 
 /** More values than this are sorted by the engine, whose way into a sort takes longer than that of few. */
@@ -362,47 +332,77 @@ const columns: readonly Column[] = [
   ...['wall_time', 'count', ...names].map((name): Column => ({ name, type: 'number' })),
 ];
 
-function writeTable(table: Table, reduced: Reduced): void {
-  for (const [run, tags] of reduced) {
-    for (const [tag, { counts, steps, values, wallTimes }] of tags) {
-      for (let row = 0; row < steps.length; row++) {
-        const [step, wallTime, count] = [steps[row], wallTimes[row], counts[row]];
-        const cells = [run, tag, step, wallTime, count];
-        for (const name of names) cells.push(values[name][row]);
-        table.add([cells], () => {
-          const numbers = Object.fromEntries(names.map((name) => [name, values[name][row]]));
-          return { run, tag, step, wallTime, count, ...numbers };
-        });
-      }
-    }
-  }
-  table.end();
+/** Writes a table. @param out the file; standard output without it */
+function tableInto(
+  terminal: Terminal,
+  format: TableFormat,
+  out: string | undefined,
+  parquet: Awaited<ReturnType<typeof loadParquet>> | undefined,
+): Sink {
+  const file = out === undefined ? undefined : terminal.createFile(out);
+  const write = (content: string | Uint8Array) =>
+    file === undefined ? terminal.write(printableLines(content as string)) : file.write(content);
+  const table = openTable(format, columns, write, { parquet });
+  return {
+    add({ counts, run, steps, tag, values, wallTimes }) {
+      const numbers = [steps, wallTimes, counts, ...names.map((name) => values[name])];
+      table.addNumbers([run, tag], numbers, steps.length, (row) => ({
+        run,
+        tag,
+        step: steps[row],
+        wallTime: wallTimes[row],
+        count: counts[row],
+        ...Object.fromEntries(names.map((name) => [name, values[name][row]])),
+      }));
+    },
+    end() {
+      table.end();
+      file?.close();
+    },
+  };
 }
+
+type Chart = { title: string; margin: { value: string; lower: string; upper: string }[] };
 
 /**
  * Writes a run for each reduction, whose tags are those of the trainings, so that TensorBoard draws them over each other; and a run
  * `band` with margin charts of mean, least and greatest value on its custom scalars page.
  */
-async function writeRuns(out: string, reduced: Reduced): Promise<void> {
+async function runsInto(out: string): Promise<() => Sink> {
   const { SummaryWriter } = await import('../writer/summary-writer.js');
-  const root = new SummaryWriter(out);
-  const below = (run: string, name: string) => root.run(run === '.' ? name : `${name}/${run}`);
-  for (const [run, tags] of reduced) {
-    const writers = names.map((name) => [name, below(run, name)] as const);
-    const band = below(run, 'band');
-    const charts = new Map<string, { title: string; margin: { value: string; lower: string; upper: string }[] }[]>();
-    for (const [tag, { steps, values, wallTimes }] of tags) {
-      const [category] = tag.includes('/') ? tag.split('/') : ['scalars'];
-      const margin = [{ value: `mean/${tag}`, lower: `min/${tag}`, upper: `max/${tag}` }];
-      charts.set(category, [...(charts.get(category) ?? []), { title: tag, margin }]);
-      for (let row = 0; row < steps.length; row++) {
-        const [step, wallTime] = [steps[row], wallTimes[row]];
-        for (const [name, writer] of writers) writer.addScalar(tag, values[name][row], step, { wallTime });
-        for (const name of ['mean', 'min', 'max'] as const)
-          band.addScalar(`${name}/${tag}`, values[name][row], step, { wallTime });
-      }
-    }
-    band.addCustomScalars({ categories: [...charts].map(([title, some]) => ({ title, charts: some })) });
-  }
-  await root.close();
+  return () => {
+    const root = new SummaryWriter(out);
+    const begin = (run: string) => {
+      const below = (name: string) => root.run(run === '.' ? name : `${name}/${run}`);
+      return { run, writers: names.map((name) => [name, below(name)] as const), band: below('band') };
+    };
+    const charts = new Map<string, Chart[]>();
+    let current: ReturnType<typeof begin> | undefined;
+    const endRun = () => {
+      current?.band.addCustomScalars({ categories: [...charts].map(([title, some]) => ({ title, charts: some })) });
+      charts.clear();
+    };
+    return {
+      add({ run, steps, tag, values, wallTimes }) {
+        if (current?.run !== run) {
+          endRun();
+          current = begin(run);
+        }
+        const { band, writers } = current;
+        const [category] = tag.includes('/') ? tag.split('/') : ['scalars'];
+        const margin = [{ value: `mean/${tag}`, lower: `min/${tag}`, upper: `max/${tag}` }];
+        charts.set(category, [...(charts.get(category) ?? []), { title: tag, margin }]);
+        for (let row = 0; row < steps.length; row++) {
+          const [step, wallTime] = [steps[row], wallTimes[row]];
+          for (const [name, writer] of writers) writer.addScalar(tag, values[name][row], step, { wallTime });
+          for (const name of ['mean', 'min', 'max'] as const)
+            band.addScalar(`${name}/${tag}`, values[name][row], step, { wallTime });
+        }
+      },
+      async end() {
+        endRun();
+        await root.close();
+      },
+    };
+  };
 }

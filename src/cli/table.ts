@@ -18,7 +18,7 @@ export interface Column {
   readonly type: 'text' | 'step' | 'number' | 'boolean';
 }
 
-/** Takes what a table holds, in order. */
+/** Takes what a table holds, row by row, in order. */
 export interface Table {
   /**
    * Adds a record.
@@ -29,6 +29,21 @@ export interface Table {
   add(rows: readonly (readonly Cell[])[], record: () => object): void;
   /** Writes what is left. */
   end(): void;
+}
+
+/** A table that takes many rows of numbers at once, too. */
+export interface NumberTable extends Table {
+  /**
+   * Adds many records, each of a row: the texts, and a number of each column.
+   *
+   * @param record as JSON, by its number from 0 on
+   */
+  addNumbers(
+    texts: readonly string[],
+    columns: readonly ArrayLike<number | bigint>[],
+    count: number,
+    record: (row: number) => object,
+  ): void;
 }
 
 /** The format that was asked for, or that the name of the file says. @throws UsageError if there is no such format */
@@ -69,14 +84,29 @@ export function openTable(
   columns: readonly Column[],
   write: (content: string | Uint8Array) => void,
   { plain = false, parquet }: { plain?: boolean; parquet?: typeof import('hyparquet-writer') } = {},
-): Table {
-  if (format === 'parquet') return parquetTable(columns, write, parquet!);
+): NumberTable {
+  if (format === 'parquet') return byRow(parquetTable(columns, write, parquet!));
   const batch = new Batch(write);
   if (format === 'csv') return csvTable(columns, batch, plain);
-  return format === 'json' ? jsonTable(batch) : jsonLines(batch);
+  return byRow(format === 'json' ? jsonTable(batch) : jsonLines(batch));
 }
 
-function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): Table {
+/** A table that takes many records one by one. */
+function byRow(table: Table): NumberTable {
+  return {
+    ...table,
+    addNumbers(texts, columns, count, record) {
+      for (let row = 0; row < count; row++) {
+        table.add([[...texts, ...columns.map((column) => column[row])]], () => record(row));
+      }
+    },
+  };
+}
+
+/** So many rows of numbers become CSV at once. */
+const rowsAtOnce = 256;
+
+function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): NumberTable {
   // Texts as run and tag are those of the row before, as a rule.
   const [last, lastText]: [string[], string[]] = [[], []];
   const text = (value: string, column: number) => {
@@ -105,6 +135,34 @@ function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): Tab
   line(columns.map(({ name }) => name));
   return {
     add: (rows) => rows.forEach(line),
+    addNumbers(texts, numbers, count) {
+      const prefix = texts.map((each, column) => `${text(each, column)},`).join('');
+      // Filled again and again with numbers alone, so that nothing is allocated for a row.
+      const rows = Array.from({ length: Math.min(count, rowsAtOnce) }, () => numbers.map(() => 0.5));
+      let filled = 0;
+      const flush = () => {
+        if (filled === 0) return;
+        const json = JSON.stringify(filled < rows.length ? rows.slice(0, filled) : rows);
+        batch.write(`${prefix}${json.slice(2, -2).replaceAll('],[', () => `\r\n${prefix}`)}\r\n`);
+        filled = 0;
+      };
+      for (let row = 0; row < count; row++) {
+        const cells = rows[filled];
+        let column = 0;
+        for (; column < numbers.length; column++) {
+          const number = numbers[column][row];
+          if (!Number.isFinite(number)) break;
+          cells[column] = number as number;
+        }
+        if (column === numbers.length) filled++;
+        else {
+          flush();
+          line([...texts, ...numbers.map((each) => each[row])]);
+        }
+        if (filled === rows.length) flush();
+      }
+      flush();
+    },
     end: () => batch.flush(),
   };
 }

@@ -1,5 +1,6 @@
 import type { AudioValue, HistogramValue, ImagesValue, SummaryValue, TextValue } from '../event/event.js';
-import { type RunFile, type RunReading, scanRun } from '../reader/shown-points.js';
+import type { RunFile } from '../reader/scan.js';
+import { type RunReading, scanRun } from '../reader/shown-points.js';
 import { historyOf } from '../saturation/runs.js';
 import { packRuns } from '../view/packed-runs.js';
 import { outlineOf, runsOfHistory } from '../view/run-data.js';

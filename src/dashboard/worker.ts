@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.js';
-import type { RunFile } from '../reader/shown-points.js';
+import type { RunFile } from '../reader/scan.js';
 import { type ListedFile, ServedLogdir } from './logdir.js';
 import { type RunContent, readRunContent } from './run-content.js';
 

@@ -9,13 +9,34 @@ import crc32cLibrary from 'crc-32/crc32c.js';
  */
 const maskDelta = 0xa282ead8;
 
+/** Of fewer bytes, as in a scalar's record, making the view that the library needs takes longer than the checksum. */
+const viewBytes = 128;
+
+/**
+ * What a byte does to the checksum from 0, 1, 2 or 3 bytes further on, 256 entries each: "slicing by 4".
+ * Source: M. E. Kounavis, F. L. Berry 2008, "Novel table lookup-based algorithms for high-performance CRC generation", IEEE
+ * Transactions on Computers 57(11).
+ */
+const tables = Int32Array.from({ length: 1024 }, (_, i) => ~crc32cLibrary.buf([i, 0, 0, 0].slice(0, (i >> 8) + 1), -1));
+
 /**
  * CRC-32C (Castagnoli) of `bytes[start, end)` as an unsigned 32-bit number.
  * Source: RFC 3720, appendix B.4 (polynomial 0x1edc6f41, reflected; initial value and final xor all ones).
  */
 export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
-  const range = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
-  return crc32cLibrary.buf(range) >>> 0;
+  if (end - start >= viewBytes) return crc32cLibrary.buf(bytes.subarray(start, end)) >>> 0;
+  let crc = -1;
+  let at = start;
+  for (; at < end - 3; at += 4) {
+    crc ^= bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
+    crc =
+      tables[768 + (crc & 255)] ^
+      tables[512 + ((crc >>> 8) & 255)] ^
+      tables[256 + ((crc >>> 16) & 255)] ^
+      tables[crc >>> 24];
+  }
+  for (; at < end; at++) crc = (crc >>> 8) ^ tables[(crc ^ bytes[at]) & 255];
+  return ~crc >>> 0;
 }
 
 /**

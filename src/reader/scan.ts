@@ -84,6 +84,45 @@ export async function* chunksOfFile(path: string, read?: (bytes: number) => void
   }
 }
 
+/** A file of a run: its path, or its chunks and what it is called. */
+export type RunFile =
+  | string
+  | {
+      /** Its name in complaints. */
+      readonly path: string;
+      /** Its bytes, from the beginning each time. */
+      chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+    };
+
+/** A file that is scanned more than once. What comes out of a pipe is kept in memory for the second time. */
+export class RereadFile {
+  /** Its name in complaints. */
+  readonly path: string;
+  readonly #chunks: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  readonly #isFile: boolean;
+  #kept: Uint8Array[] | undefined;
+
+  /** @param read is told of bytes that are read of a path */
+  constructor(file: RunFile, read?: (bytes: number) => void) {
+    this.#isFile = typeof file === 'string';
+    this.path = typeof file === 'string' ? file : file.path;
+    this.#chunks = typeof file === 'string' ? () => chunksOfFile(file, read) : () => file.chunks();
+  }
+
+  /** Scans it, as `scanChunks` does. */
+  async scan<T>(
+    decoder: RecordDecoder<T>,
+    visit: (decoded: T, offset: number) => void,
+    pause?: () => Promise<void> | void,
+  ): Promise<Scan> {
+    if (this.#isFile && this.#kept === undefined && (await sourceFiles.size(this.path)) === Infinity) {
+      this.#kept = [];
+      for await (const chunk of chunksOfFile(this.path)) this.#kept.push(chunk.slice());
+    }
+    return scanChunks(this.#kept ?? this.#chunks(), decoder, visit, this.path, pause);
+  }
+}
+
 /** Scans one file that comes in pieces, as `scanFile` does. */
 export function scanPieces<T>(
   pieces: Iterable<Uint8Array>,

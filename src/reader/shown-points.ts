@@ -18,9 +18,9 @@ import { CorruptRecordError, messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from './event-decoder.js';
-import { sourceFiles } from './places.js';
 import { ReadTags } from './read-tags.js';
-import { chunksOfFile, type RecordDecoder, type Scan, scanChunks } from './scan.js';
+import { type Scalar, ScalarDecoder } from './scalar-decoder.js';
+import { RereadFile, type RunFile } from './scan.js';
 
 /** Files of a run are told apart by positions: a file begins this far behind the one before it. */
 const fileSpan = 2 ** 44;
@@ -151,6 +151,11 @@ class PointScan {
     }
   }
 
+  /** Reads a scalar. */
+  addScalar({ step, tag, wallTime }: Scalar, position: number): void {
+    if (!Number.isNaN(wallTime)) this.#addPoint(tag, step, position);
+  }
+
   #addSession(bytes: Uint8Array, start: number, end: number, step: Step, position: number): void {
     const wire = this.#part;
     let status = 0;
@@ -251,6 +256,11 @@ export interface RunReading {
    * shown, and the run is read again from its beginning.
    */
   startOver?: () => void;
+  /**
+   * If it is given, it takes scalars that TensorBoard shows, and `visit` the events that are something else or have a form of
+   * their own. A scalar is valid during the call.
+   */
+  scalar?: (scalar: Scalar) => void;
   /** Whether summaries keep their bytes, true by default; if not, `raw` is empty. */
   keepsRaw?: boolean;
   /** Is told of each file that is damaged, whose rest is passed over, or that cannot be read. */
@@ -265,20 +275,6 @@ export interface RunSteps {
   readonly firstBack: StepBack | undefined;
   /** How many times the steps of a tag go back. */
   goesBack(tag: string): number;
-}
-
-/** A file of a run: its path, or its chunks and what it is called. */
-export type RunFile =
-  | string
-  | {
-      /** Its name in complaints. */
-      readonly path: string;
-      /** Its bytes, from the beginning each time. */
-      chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-    };
-
-function pathOf(file: RunFile): string {
-  return typeof file === 'string' ? file : file.path;
 }
 
 /**
@@ -300,10 +296,8 @@ export async function scanRun(
     told += readings * bytes;
     reading.read?.(readings * bytes);
   };
-  const sources = files.map((file) =>
-    typeof file === 'string' ? new RereadFile(file, tell) : new ChunkedSource(file),
-  );
-  const run = new RunScan(files, sources, reading, visit, pause);
+  const sources = files.map((file) => new RereadFile(file, tell));
+  const run = new RunScan(sources, reading, visit, pause);
   if (reading.startOver !== undefined) {
     const steps = await run.readOnce();
     if (steps !== undefined) return steps;
@@ -320,8 +314,7 @@ const all = () => true;
 
 /** The readings of one run: see scanRun. */
 class RunScan {
-  readonly #files: readonly RunFile[];
-  readonly #sources: readonly (RereadFile | ChunkedSource)[];
+  readonly #sources: readonly RereadFile[];
   readonly #reading: RunReading;
   readonly #visit: Parameters<typeof scanRun>[2];
   readonly #pause: Parameters<typeof scanRun>[3];
@@ -330,13 +323,11 @@ class RunScan {
   #refusal: { readonly error: unknown } | undefined;
 
   constructor(
-    files: readonly RunFile[],
-    sources: readonly (RereadFile | ChunkedSource)[],
+    sources: readonly RereadFile[],
     reading: RunReading,
     visit: Parameters<typeof scanRun>[2],
     pause: Parameters<typeof scanRun>[3],
   ) {
-    this.#files = files;
     this.#sources = sources;
     this.#reading = reading;
     this.#visit = visit;
@@ -354,7 +345,7 @@ class RunScan {
 
   /** Reads the run once, all points shown; gives up, and resolves to undefined, at the first one that is not. */
   async readOnce(): Promise<RunSteps | undefined> {
-    const { complain, raw = false } = this.#reading;
+    const { complain, raw = false, scalar: visitScalar } = this.#reading;
     const points = new PointScan(this.#wanted);
     const complaints: string[] = [];
     try {
@@ -363,6 +354,11 @@ class RunScan {
           points.addEvent(event, position);
           if (points.hasHiders && !raw) throw hasHidden;
           this.#visit(event, all);
+        },
+        (scalar, position) => {
+          points.addScalar(scalar, position);
+          if (points.hasHiders && !raw) throw hasHidden;
+          visitScalar!(scalar);
         },
         (message) => complaints.push(message),
       );
@@ -376,7 +372,7 @@ class RunScan {
 
   /** Reads the run for what hides points, and then for its points. */
   async readTwice(): Promise<RunSteps> {
-    const { complain, raw = false } = this.#reading;
+    const { complain, raw = false, scalar: visitScalar } = this.#reading;
     const points = new PointScan(this.#wanted);
     for (const [index, source] of this.#sources.entries()) {
       const decode = (bytes: Uint8Array, start: number, end: number, offset: number) =>
@@ -385,24 +381,33 @@ class RunScan {
       await source.scan({ decode }, () => {}).catch(() => {});
     }
     let hidden = 0;
-    await this.#read((event, position) => {
-      if (raw || !points.hasHiders || event.summary === undefined) {
-        this.#visit(event, all);
-        return;
-      }
-      const shown = event.summary.map(({ tag }, at) => points.isShown(tag, event.step, position + at));
-      hidden += shown.filter((each) => !each).length;
-      this.#visit(event, (at) => shown[at]);
-    }, complain);
+    await this.#read(
+      (event, position) => {
+        if (raw || !points.hasHiders || event.summary === undefined) {
+          this.#visit(event, all);
+          return;
+        }
+        const shown = event.summary.map(({ tag }, at) => points.isShown(tag, event.step, position + at));
+        hidden += shown.filter((each) => !each).length;
+        this.#visit(event, (at) => shown[at]);
+      },
+      (scalar, position) => {
+        if (raw || points.isShown(scalar.tag, scalar.step, position)) visitScalar!(scalar);
+        else hidden++;
+      },
+      complain,
+    );
     return stepsOf(points, hidden);
   }
 
   /** Reads the run's events with their positions, file by file; the rest of a file that is damaged is passed over. */
   async #read(
     take: (event: TensorBoardEvent, position: number) => void,
+    takeScalar: (scalar: Scalar, position: number) => void,
     complain: (message: string) => void,
   ): Promise<void> {
-    const decoder = new EventDecoder(this.#wanted, this.#reading.keepsRaw);
+    const events = new EventDecoder(this.#wanted, this.#reading.keepsRaw);
+    const decoder = this.#reading.scalar === undefined ? events : new ScalarDecoder(events);
     // An error of the caller's own is not about the file.
     let isOwn = false;
     const wait = async () => {
@@ -411,10 +416,11 @@ class RunScan {
       isOwn = false;
     };
     for (const [index, source] of this.#sources.entries()) {
-      const show = (event: TensorBoardEvent | undefined, offset: number) => {
-        if (event === undefined) return;
+      const show = (decoded: TensorBoardEvent | ScalarDecoder | undefined, offset: number) => {
+        if (decoded === undefined) return;
         isOwn = true;
-        take(event, index * fileSpan + offset);
+        if (decoded === decoder) takeScalar(decoder as ScalarDecoder, index * fileSpan + offset);
+        else take(decoded as TensorBoardEvent, index * fileSpan + offset);
         isOwn = false;
       };
       try {
@@ -423,8 +429,7 @@ class RunScan {
         if (damage) complain(damage.message);
       } catch (error) {
         if (isOwn || this.#refusal !== undefined) throw error;
-        const file = pathOf(this.#files[index]);
-        complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, file).message);
+        complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, source.path).message);
       }
     }
   }
@@ -433,45 +438,4 @@ class RunScan {
 function stepsOf(points: PointScan, hidden: number): RunSteps {
   const { firstBack } = points;
   return { hidden, firstBack, goesBack: (tag) => points.goesBack(tag) };
-}
-
-/** A file whose chunks somebody else brings. */
-class ChunkedSource {
-  readonly #file: Exclude<RunFile, string>;
-
-  constructor(file: Exclude<RunFile, string>) {
-    this.#file = file;
-  }
-
-  scan<T>(
-    decoder: RecordDecoder<T>,
-    visit: (decoded: T, offset: number) => void,
-    pause?: () => Promise<void> | void,
-  ): Promise<Scan> {
-    return scanChunks(this.#file.chunks(), decoder, visit, this.#file.path, pause);
-  }
-}
-
-/** A file that is read twice. What comes out of a pipe is kept in memory for the second time. */
-class RereadFile {
-  readonly #path: string;
-  readonly #read: ((bytes: number) => void) | undefined;
-  #chunks: Uint8Array[] | undefined;
-
-  constructor(path: string, read?: (bytes: number) => void) {
-    this.#path = path;
-    this.#read = read;
-  }
-
-  async scan<T>(
-    decoder: RecordDecoder<T>,
-    visit: (decoded: T, offset: number) => void,
-    pause?: () => Promise<void> | void,
-  ): Promise<Scan> {
-    if (this.#chunks === undefined && (await sourceFiles.size(this.#path)) === Infinity) {
-      this.#chunks = [];
-      for await (const chunk of chunksOfFile(this.#path)) this.#chunks.push(chunk.slice());
-    }
-    return scanChunks(this.#chunks ?? chunksOfFile(this.#path, this.#read), decoder, visit, this.#path, pause);
-  }
 }

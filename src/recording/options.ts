@@ -1,6 +1,7 @@
 import { checkOptionNames, describe, didYouMean, type OptionNames } from '../errors.js';
 import { DEFAULT_STORED_EIGENVALUES } from '../saturation/eigenvalues.js';
 import type { MeasureOptions } from '../saturation/measure-layer.js';
+import { type SamplingRule, samplings } from '../saturation/note.js';
 import {
   correctedStats,
   healthStats,
@@ -62,7 +63,7 @@ export interface RecorderOptions {
    * 'corrected': in the same way as many as the corrected saturation (`saturationCorrected`, `Spectrum.saturationEstimate`) needs,
    * 8 per feature, a tenth of 'auto'. It is written for every layer then; the plain one is of few rows, and too low.
    */
-  sampling?: 'all' | 'auto' | 'corrected';
+  sampling?: SamplingRule;
   /**
    * Precision of the sums. 'auto' (default): the cheapest way whose error stays below 3e-7 of the largest eigenvalue.
    * 'float64': float64 throughout.
@@ -187,11 +188,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
   const stats = resolveStats(isDefault ? [...defaultStats, ...(options.stats ? healthStats : [])] : options.stats);
   const needs = (basis: string) => scalarStatNames.some((stat) => stats.has(stat) && scalarStats[stat].basis === basis);
   const role = oneOf<Role>('role', options.role ?? 'alone', ['alone', 'worker', 'writer']);
-  const sampling = oneOf<'all' | 'auto' | 'corrected'>('sampling', options.sampling ?? 'all', [
-    'all',
-    'auto',
-    'corrected',
-  ]);
+  const sampling = oneOf<SamplingRule>('sampling', options.sampling ?? 'all', samplings);
   const saveTo = checkedSaveTo(options.saveTo ?? ['tensorboard']);
   return {
     correctsOnlyFew: isDefault && sampling !== 'corrected',

@@ -1,3 +1,4 @@
+import type { SamplingRule } from '../saturation/note.js';
 import { sketchedRows } from '../statistics/sketch.js';
 import type { Spectrum } from '../statistics/spectrum.js';
 import { isSketched, type WidthOptions } from './layer-widths.js';
@@ -6,8 +7,8 @@ import { type ActivationView, effectiveRows, pickRows, sampleSize } from './samp
 
 /** Which batches, items and rows count. */
 export interface SelectionOptions extends WidthOptions {
-  /** Whether every row counts, or as many rows as the saturation needs. */
-  readonly sampling: 'all' | 'auto' | 'corrected';
+  /** Which rows count. */
+  readonly sampling: SamplingRule;
   /** Explained-variance threshold in (0, 1], for which 'auto' sampling chooses how many rows it needs. */
   readonly threshold: number;
   /** Every n-th batch counts, starting with the first of each epoch. */

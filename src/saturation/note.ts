@@ -36,8 +36,8 @@ export interface SaturationNote {
   threshold: number;
   /** How the threshold was applied. */
   rule: IntrinsicDimensionRule;
-  /** Whether every row counted ('all') or as many as the saturation needs ('auto'), or the corrected one ('corrected'). */
-  sampling: 'all' | 'auto' | 'corrected';
+  /** Which rows counted. */
+  sampling: SamplingRule;
   /** For each statistic that was asked for, the part of its tags before the layer: `{"trace":"trace"}` for `trace/fc1`. */
   tags: Partial<Record<ScalarStat, string>>;
   /** The layers measured in this epoch, in order of depth. */
@@ -76,12 +76,18 @@ const noteVersion = 1;
 /** As package.json has it; a test compares them. */
 export const packageVersion = '0.1.0';
 
+/** Which rows count: every one ('all'), or as many as the saturation needs ('auto'), or the corrected one ('corrected'). */
+export type SamplingRule = (typeof samplings)[number];
+
+/** The values of the option `sampling`. */
+export const samplings = ['all', 'auto', 'corrected'] as const;
+
 /** How a tracker measures: what a note says beside the layers. */
 export interface NoteOptions extends Required<CountingOptions> {
   /** The statistics asked for. */
   scalars: readonly ScalarStat[];
-  /** Whether every row counts or as many as the saturation needs. */
-  sampling: 'all' | 'auto' | 'corrected';
+  /** Which rows count. */
+  sampling: SamplingRule;
 }
 
 /** The note of one run's epoch, as JSON. @param layers those of the run's split */

@@ -24,12 +24,15 @@ const { ContentType } = MeshPluginData;
 
 /** The tensors of a mesh: how each is stored, and what it is called when it is read back. */
 const partTypes = {
-  vertices: { contentType: ContentType.VERTEX, content: 'vertex', tagSuffix: '_VERTEX', tensorOf: floatTensor },
-  faces: { contentType: ContentType.FACE, content: 'face', tagSuffix: '_FACE', tensorOf: int32Tensor },
-  colors: { contentType: ContentType.COLOR, content: 'color', tagSuffix: '_COLOR', tensorOf: uint8Tensor },
+  vertices: { contentType: ContentType.VERTEX, content: 'vertex', tagSuffix: '_VERTEX', dtype: 'float32' },
+  faces: { contentType: ContentType.FACE, content: 'face', tagSuffix: '_FACE', dtype: 'int32' },
+  colors: { contentType: ContentType.COLOR, content: 'color', tagSuffix: '_COLOR', dtype: 'uint8' },
 } as const;
 
 type Part = keyof typeof partTypes;
+
+/** Beside the table, which readers load, too: they load nothing that writes. */
+const tensorOf = { float32: floatTensor, int32: int32Tensor, uint8: uint8Tensor };
 
 /**
  * A mesh or point cloud for TensorBoard's mesh dashboard: one summary for its vertices and one each for faces and colors,
@@ -56,7 +59,7 @@ export function meshSummaries(
       for (const [i, array] of arrays.entries()) checkPart(parts[i], array, shapes.vertices, `${call}, ${parts[i]}`);
       const components = parts.reduce((mask, part) => mask | (1 << partTypes[part].contentType), 0);
       return arrays.map(({ values, shape }, i): PluginSummary => {
-        const { contentType, tagSuffix, tensorOf } = partTypes[parts[i]];
+        const { contentType, dtype, tagSuffix } = partTypes[parts[i]];
         return {
           plugin: 'mesh',
           content: encodeMessage(MeshPluginData, {
@@ -67,7 +70,7 @@ export function meshSummaries(
             components,
           }),
           dataClass: DataClass.tensor,
-          tensor: tensorOf(values, shape),
+          tensor: tensorOf[dtype](values, shape),
           tagSuffix,
         };
       });

@@ -14,7 +14,7 @@ import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName, valueFields } from './tensor-types.js';
 
 const DataType = tensorboard.DataType;
-const utf8Encoder = new TextEncoder();
+const utf8Encoder = /* @__PURE__ */ new TextEncoder();
 const utf8Decoder = new TextDecoder();
 
 /** A float32 tensor. Both of TensorBoard's loaders draw scalars and PR curves of this type only. */

@@ -244,3 +244,28 @@ it('rows are those of csv-parse, wherever the text is cut', () => {
     }),
   );
 });
+
+it('standard input is called so in what is said of it, not by the file that holds it', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'stdin.tfevents');
+  writeFileSync(file, 'step,loss\n0,much\n');
+  const said = { err: '' };
+  const terminal: Partial<Terminal> = {
+    write: () => {},
+    drained: async () => {},
+    writeError: (text: string) => void (said.err += text),
+    stdin: async () => file,
+  };
+  const run = (values: CommandLine['values']) =>
+    main(
+      terminal as Terminal,
+      { positionals: ['from-csv', '-'], values: { out: join(folder, 'runs'), ...values } },
+      '1',
+    );
+  expect(await run({})).toBe(1);
+  expect(said.err).toBe('standard input: line 2, column "loss": expected a number, got "much"\n');
+  said.err = '';
+  expect(await run({ step: 'stp' })).toBe(2);
+  expect(said.err).toContain('--step: expected a column of standard input, got "stp"; did you mean \'step\'?');
+  expect(said.err).not.toContain(file);
+});

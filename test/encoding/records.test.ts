@@ -43,8 +43,8 @@ describe('CRC-32C', () => {
   });
 
   it('is what dividing bit by bit gives, whatever the length', () => {
-    const bytes = Uint8Array.from({ length: 70 }, (_, i) => (i * 151 + 7) & 255);
-    for (let length = 0; length <= 70; length++) {
+    const bytes = Uint8Array.from({ length: 200 }, (_, i) => (i * 151 + 7) & 255);
+    for (let length = 0; length <= bytes.length; length++) {
       let remainder = 0xffffffff;
       for (const byte of bytes.subarray(0, length)) {
         remainder ^= byte;
@@ -56,7 +56,7 @@ describe('CRC-32C', () => {
 
   it('a range gives what a copy of the range gives', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(100), fc.nat(100), (bytes, a, b) => {
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(300), fc.nat(300), (bytes, a, b) => {
         const start = Math.min(a, b, bytes.length);
         const end = Math.min(Math.max(a, b), bytes.length);
         expect(crc32c(bytes, start, end)).toBe(crc32c(bytes.slice(start, end)));

@@ -27,11 +27,12 @@ async function shownOf(files: readonly (readonly TestRecord[])[], raw = false): 
   expect(complaints).toEqual([]);
   expect(values.length + hidden).toBe(pointsOfRecords(files.flat()).length);
   expect(await shownInOneReading(paths, raw)).toEqual(values);
+  expect(await shownInOneReading(paths, raw, true)).toEqual(values);
   return values;
 }
 
-/** The same, by one who can forget what it was shown. */
-async function shownInOneReading(paths: string[], raw: boolean | undefined): Promise<number[]> {
+/** The same, by one who can forget what it was shown. @param takesScalars whether it takes scalars without their events */
+async function shownInOneReading(paths: string[], raw: boolean | undefined, takesScalars = false): Promise<number[]> {
   let values: number[] = [];
   const bytes = { read: 0, files: 2 * paths.reduce((sum, path) => sum + statSync(path).size, 0) };
   const reading: RunReading = {
@@ -40,6 +41,7 @@ async function shownInOneReading(paths: string[], raw: boolean | undefined): Pro
     read: (count) => void (bytes.read += count),
     keepsRaw: false,
     startOver: () => void (values = []),
+    ...(takesScalars && { scalar: ({ value }) => void values.push(value) }),
   };
   await scanRun(paths, reading, (event, isShown) => {
     for (const [index, { raw: stored, value }] of (event.summary ?? []).entries()) {

@@ -84,7 +84,7 @@ describe('mistyped options are refused with the name that was meant', () => {
 
   it('names that are far from every option get them all, and long ones are cut', () => {
     const typed = 'x'.repeat(1e6);
-    const make = (options: object) => new SaturationTracker('unused', model, options);
+    const make = (options: object) => new SaturationTracker(temporaryFolder(), model, options);
     expect(() => make({ sampelSize: 5 })).toThrow(
       /got 'sampelSize'; the options are stats, threshold, .*, activations, deterministic, stopOn$/,
     );
