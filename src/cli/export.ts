@@ -111,12 +111,9 @@ export async function exportLogdir(
       await exportRuns(runs, selection, exporter, { ...reader, pause });
     } else {
       const asked = { kind: kind as LongKind, format: format!, plain, raw, tags: options.tags };
-      rows += await exportTexts(runs, selection, asked, open, {
-        ...reader,
-        pause,
-        complaints,
-        threads: options.threads,
-      });
+      const more = { ...reader, pause, complaints, threads: options.threads };
+      const rowsOfTexts = await exportTexts(runs, selection, asked, open, more);
+      rows += rowsOfTexts; // on a line of its own, since `rows` grows meanwhile
     }
   } finally {
     file?.close();
