@@ -338,7 +338,7 @@ async function exportTexts(
       await pause?.();
     }
   };
-  // The text that threads send takes them so much longer that they must be asked for.
+  // Threads were measured on a busy computer only, where two took longer than one: they must be asked for.
   const settings = { threads: threads ?? '1', silent: isSilent(terminal, pause), ahead: 2 };
   await eachRun(terminal, runs, ['export', textOfRun], asked, settings, complaints, take);
   exporter.end();
