@@ -89,7 +89,7 @@ export async function exportLogdir(
   const pause = file === undefined ? () => terminal.drained() : undefined;
   try {
     // What other programs need of a table stays; the rest would command the terminal behind them.
-    const decoder = new TextDecoder();
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     const textOf = (content: string | Uint8Array) =>
       typeof content === 'string' ? content : decoder.decode(content, { stream: true });
     const write = (content: string | Uint8Array) =>
