@@ -184,8 +184,12 @@ export function messageOf(cause: unknown): string {
 
 // C1, line and paragraph separators, and what embeds, overrides or isolates the direction of text.
 const others = '\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069';
-const commands = new RegExp(`[\\u0000-\\u001f${others}]`, 'g');
-const commandsBesideLines = new RegExp(`[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f${others}]|\\r(?!\\n)`, 'g');
+// Bundles of programs that print nothing leave these out, since they are marked as pure.
+const commands = /* @__PURE__ */ new RegExp(`[\\u0000-\\u001f${others}]`, 'g');
+const commandsBesideLines = /* @__PURE__ */ new RegExp(
+  `[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f${others}]|\\r(?!\\n)`,
+  'g',
+);
 
 /** Text that may come from a hostile file, made safe to print: characters that command a terminal are escaped, as `\u001b`. */
 export function printable(text: string): string {

@@ -9,6 +9,14 @@ export interface EachRunOptions {
   cache?: boolean;
 }
 
+/** What `eachRun` may be told besides what was typed. */
+interface EachRunSettings extends EachRunOptions {
+  /** Whether nothing is said of how far the reading is. */
+  silent?: boolean;
+  /** For each thread so many results at most are there before the first of them is taken. They are small by default. */
+  ahead?: number;
+}
+
 /** What the work on a run tells while it goes on. */
 export interface RunReports {
   /** Something cannot be read. */
@@ -32,7 +40,7 @@ const mostThreads = 8;
  * Does a task for each of the runs. Results come in the order of the runs, each behind its complaints, whichever thread is first.
  *
  * @param task its name in run-tasks.ts, by which other threads find it, and its function
- * @param take is given each result
+ * @param take is given each result, and is awaited before the next; may read the run again, and tells `read` of the bytes
  * @throws UsageError if `--threads` is no whole number above 0
  */
 export async function eachRun<Options, Result>(
@@ -40,20 +48,23 @@ export async function eachRun<Options, Result>(
   runs: readonly FoundRun[],
   [name, work]: readonly [name: string, work: RunTask<Options, Result>],
   options: Options,
-  typed: EachRunOptions,
+  { ahead = Infinity, cache, silent, threads: asked }: EachRunSettings,
   complaints: Complaints,
-  take: (run: FoundRun, result: Result, index: number) => void,
+  take: (run: FoundRun, result: Result, index: number, read: RunReports['read']) => void | Promise<void>,
 ): Promise<void> {
-  const count = await threadCount(terminal, runs, typed.threads);
-  const progress = await Progress.of(terminal, runs);
-  const index = typed.cache ? terminal.index?.('folder') : undefined;
+  const count = await threadCount(terminal, runs, asked);
+  const progress = silent ? undefined : await Progress.of(terminal, runs);
+  const read = progress?.read ?? (() => {});
+  const index = cache ? terminal.index?.('folder') : undefined;
   const question = JSON.stringify([name, options]);
-  const done: { result: Result; complaints: readonly string[] }[] = [];
+  const done: ({ result: Result; complaints: readonly string[] } | undefined)[] = [];
   let next = 0;
   let taken = 0;
+  let isTaking = false;
+  /** Threads that wait until more results are taken. */
+  const waiting: (() => void)[] = [];
 
   const workOn = async (run: FoundRun, thread: RunThread | undefined) => {
-    const { read } = progress;
     if (thread !== undefined) {
       const answer = await thread.ask(name, run, options, read);
       // What failed there may have failed with the thread; what fails here, too, is the caller's.
@@ -73,13 +84,23 @@ export async function eachRun<Options, Result>(
     if (state !== undefined && answer.complaints.length === 0) index!.keep(question, files, state, answer.result);
     return answer;
   };
+  const takeInOrder = async () => {
+    if (isTaking) return;
+    isTaking = true;
+    for (let first = done[taken]; first !== undefined; first = done[taken]) {
+      done[taken] = undefined;
+      for (const message of first.complaints) complaints.add(message);
+      await take(runs[taken], first.result, taken, read);
+      taken++;
+      for (const go of waiting.splice(0)) go();
+    }
+    isTaking = false;
+  };
   const workInTurn = async (thread?: RunThread) => {
     for (let at = next++; at < runs.length; at = next++) {
+      while (at >= taken + ahead * count) await new Promise<void>((go) => waiting.push(go));
       done[at] = await lookAt(runs[at], thread);
-      for (; taken < runs.length && done[taken] !== undefined; taken++) {
-        for (const message of done[taken].complaints) complaints.add(message);
-        take(runs[taken], done[taken].result, taken);
-      }
+      await takeInOrder();
     }
   };
   const threads = Array.from({ length: count > 1 ? count : 0 }, () => terminal.threads!.start());
@@ -87,7 +108,7 @@ export async function eachRun<Options, Result>(
     await (threads.length === 0 ? workInTurn() : Promise.all(threads.map(workInTurn)));
   } finally {
     for (const thread of threads) thread.end();
-    progress.clear();
+    progress?.clear();
   }
 }
 

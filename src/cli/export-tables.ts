@@ -63,7 +63,9 @@ export const tableKinds: Readonly<Record<'scalars' | 'histograms' | 'text' | 'pr
 const curveKeys = ['threshold', ...counts.map((name) => name.replace(/_(\w)/, (_, letter) => letter.toUpperCase()))];
 
 function bucketsOf({ buckets }: HistogramValue): number[][] {
-  return Array.from({ length: buckets.length / 3 }, (_, row) => Array.from(buckets.subarray(3 * row, 3 * row + 3)));
+  const rows: number[][] = [];
+  for (let at = 0; at < buckets.length; at += 3) rows.push([buckets[at], buckets[at + 1], buckets[at + 2]]);
+  return rows;
 }
 
 /** A row for each threshold, from 0 to 1 in equal steps. Source: tensorboard/plugins/pr_curve/pr_curves_plugin.py */

@@ -1,12 +1,14 @@
 /** The command `export`: what event files hold, for other programs. */
 import { printable, printableLines } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
-import { scanRun } from '../reader/shown-points.js';
+import { sourceFiles } from '../reader/places.js';
+import { type RunReading, scanRun } from '../reader/shown-points.js';
+import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { exportEmbeddings, mediaFiles, meshFiles, tensorFiles } from './export-files.js';
 import { type Exporter, hparamsTable, longTable, tableKinds, wideTable } from './export-tables.js';
 import { valueText } from './inspect.js';
 import { type FoundRun, findAllRuns, Progress, tagFilter, typedPath } from './runs.js';
-import { type Column, loadParquet, openTable, type Table, tableFormat } from './table.js';
+import { type Column, loadParquet, openTable, type Table, type TableFormat, tableFormat } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** What can be exported: the kinds that are tables, and those that are files. */
@@ -31,14 +33,19 @@ const plugins: Record<Exclude<Kind, 'embeddings' | 'tensors'>, readonly string[]
 };
 const otherPlugins = new Set([...Object.values(plugins).flat(), 'custom_scalars']);
 
+/** Which summaries are exported. */
+interface SummaryOptions {
+  /** A regular expression. */
+  tags?: string;
+  raw?: boolean;
+}
+
 /** Options of `export`, as typed. */
-interface ExportOptions {
+interface ExportOptions extends SummaryOptions, Pick<EachRunOptions, 'threads'> {
   kind?: string;
   format?: string;
   out?: string;
   plain?: boolean;
-  tags?: string;
-  raw?: boolean;
   wide?: boolean;
   json?: boolean;
 }
@@ -70,32 +77,44 @@ export async function exportLogdir(
     await exportEmbeddings(runs, terminal, out!, tags, complain);
     return complaints.exitCode;
   }
-  const selection: Selection = { terminal, kind: kind as Kind, tags, raw, complain };
+  const selection: Selection = { kind: kind as Kind, tags, raw };
+  const reader = { terminal, complain };
   if (!isTable) {
-    await exportRuns(runs, selection, filesOf(kind, terminal, out!, complain));
+    await exportRuns(runs, selection, filesOf(kind, terminal, out!, complain), reader);
     return complaints.exitCode;
   }
   let rows = 0;
   const shown = wide ? await tagsOf(runs, selection) : [];
   const file = out === undefined ? undefined : terminal.createFile(out);
+  const pause = file === undefined ? () => terminal.drained() : undefined;
   try {
     // What other programs need of a table stays; the rest would command the terminal behind them.
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    const textOf = (content: string | Uint8Array) =>
+      typeof content === 'string' ? content : decoder.decode(content, { stream: true });
     const write = (content: string | Uint8Array) =>
-      file === undefined ? terminal.write(printableLines(content as string)) : file.write(content);
+      file === undefined ? terminal.write(printableLines(textOf(content))) : file.write(content);
     const open = (columns: readonly Column[]): Table => {
       const table = openTable(format!, columns, write, { plain, parquet });
       const add: Table['add'] = (added, record) => {
         rows += added.length;
         table.add(added, record);
       };
-      return { add, end: () => table.end() };
+      return { ...table, add };
     };
-    const exporter = wide
-      ? wideTable(shown, open)
-      : kind === 'hparams'
-        ? hparamsTable(open)
-        : longTable(tableKinds[kind as keyof typeof tableKinds], open);
-    await exportRuns(runs, selection, exporter, file === undefined ? () => terminal.drained() : undefined);
+    if (wide || kind === 'hparams' || format === 'parquet') {
+      const exporter = wide
+        ? wideTable(shown, open)
+        : kind === 'hparams'
+          ? hparamsTable(open)
+          : longTable(tableKinds[kind as LongKind], open);
+      await exportRuns(runs, selection, exporter, { ...reader, pause });
+    } else {
+      const asked = { kind: kind as LongKind, format: format!, plain, raw, tags: options.tags };
+      const more = { ...reader, pause, complaints, threads: options.threads };
+      const rowsOfTexts = await exportTexts(runs, selection, asked, open, more);
+      rows += rowsOfTexts; // on a line of its own, since `rows` grows meanwhile
+    }
   } finally {
     file?.close();
   }
@@ -103,13 +122,36 @@ export async function exportLogdir(
   return complaints.exitCode;
 }
 
-/** Which summaries are exported, and whom to tell what is left out. */
+/** Which summaries are exported. */
 interface Selection {
-  readonly terminal: Terminal;
   readonly kind: Kind;
   readonly tags: (tag: string) => boolean;
   readonly raw?: boolean;
+}
+
+/** Whom to tell what is left out, and what is awaited now and then. */
+interface Reader {
+  readonly terminal: Terminal;
   readonly complain: (message: string) => void;
+  readonly pause?: () => Promise<void>;
+}
+
+/** What runs hold besides what is exported of them. */
+interface Rest {
+  /** How many points are hidden. */
+  hidden: number;
+  /** How many summaries are of the kind that is exported. */
+  taken: number;
+  /** The plugins of the others. */
+  readonly others: Set<string>;
+}
+
+const noRest = (): Rest => ({ hidden: 0, taken: 0, others: new Set() });
+
+function addRest(all: Rest, { hidden, others, taken }: Rest): void {
+  all.hidden += hidden;
+  all.taken += taken;
+  for (const other of others) all.others.add(other);
 }
 
 function takes(kind: Kind, plugin: string): boolean {
@@ -120,42 +162,69 @@ function takes(kind: Kind, plugin: string): boolean {
 /** Gives the summaries of runs to an exporter. */
 async function exportRuns(
   runs: readonly FoundRun[],
-  { complain, kind, raw, tags, terminal }: Selection,
+  selection: Selection,
   exporter: Exporter,
-  pause?: () => Promise<void>,
+  { complain, pause, terminal }: Reader,
 ): Promise<void> {
-  let hidden = 0;
-  let taken = 0;
-  const others = new Set<string>();
-  // What goes to the terminal itself shows how far it is.
-  const silent = pause !== undefined && terminal.size() !== undefined;
-  const progress = silent ? undefined : await Progress.of(terminal, runs);
-  for (const { files, run } of runs) {
-    const leftOut = new Map<string, { count: number; reason: string }>();
-    const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
-      for (const [index, summary] of (event.summary ?? []).entries()) {
-        if (!takes(kind, summary.plugin)) {
-          others.add(summary.plugin);
-          continue;
-        }
-        taken++;
-        const known = leftOut.get(summary.tag);
-        if (!isShown(index)) hidden++;
-        else if (exporter.add(run, event, summary)) continue;
-        else if (known) known.count++;
-        else leftOut.set(summary.tag, { count: 1, reason: valueText(summary.value) });
-      }
-    };
-    // Hyperparameters have tags of their own, and stand beside any metric.
-    const wanted = kind === 'hparams' ? (tag: string) => tag.startsWith('_hparams_/') || tags(tag) : tags;
-    await scanRun(files, { tags: wanted, raw, complain, read: progress?.read }, visit, pause);
-    exporter.endRun?.(run);
-    for (const [tag, { count, reason }] of leftOut) {
-      complain(`run "${run}", tag "${tag}": ${plural(count, 'value')} left out: ${reason}`);
-    }
+  const rest = noRest();
+  const progress = isSilent(terminal, pause) ? undefined : await Progress.of(terminal, runs);
+  for (const run of runs) {
+    addRest(rest, await exportRun(run, selection, exporter, { complain, read: progress?.read }, pause));
   }
   progress?.clear();
   exporter.end();
+  tellRest(terminal, selection.kind, rest);
+}
+
+/** Whether nothing is said of how far the reading is: what goes to the terminal itself shows it. */
+function isSilent(terminal: Terminal, pause: Reader['pause']): boolean {
+  return pause !== undefined && terminal.size() !== undefined;
+}
+
+/** Gives the summaries of one run to an exporter. */
+async function exportRun(
+  { files, run }: FoundRun,
+  { kind, raw, tags }: Selection,
+  exporter: Exporter,
+  { complain, read, startOver }: Pick<RunReading, 'complain' | 'read' | 'startOver'>,
+  pause?: () => Promise<void>,
+): Promise<Rest> {
+  let rest = noRest();
+  const leftOut = new Map<string, { count: number; reason: string }>();
+  const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
+    const { summary = [] } = event;
+    for (let index = 0; index < summary.length; index++) {
+      const { plugin, tag, value } = summary[index];
+      if (!takes(kind, plugin)) {
+        rest.others.add(plugin);
+        continue;
+      }
+      rest.taken++;
+      const known = leftOut.get(tag);
+      if (!isShown(index)) rest.hidden++;
+      else if (exporter.add(run, event, summary[index])) continue;
+      else if (known) known.count++;
+      else leftOut.set(tag, { count: 1, reason: valueText(value) });
+    }
+  };
+  const again = startOver && {
+    startOver() {
+      rest = noRest();
+      leftOut.clear();
+      startOver();
+    },
+  };
+  // Hyperparameters have tags of their own, and stand beside any metric.
+  const wanted = kind === 'hparams' ? (tag: string) => tag.startsWith('_hparams_/') || tags(tag) : tags;
+  await scanRun(files, { tags: wanted, raw, complain, read, keepsRaw: false, ...again }, visit, pause);
+  exporter.endRun?.(run);
+  for (const [tag, { count, reason }] of leftOut) {
+    complain(`run "${run}", tag "${tag}": ${plural(count, 'value')} left out: ${reason}`);
+  }
+  return rest;
+}
+
+function tellRest(terminal: Terminal, kind: Kind, { hidden, others, taken }: Rest): void {
   if (taken === 0) {
     const there = others.size === 0 ? '' : `, only ${[...others].sort().join(', ')}`;
     terminal.writeError(`there are no ${kind.replace('_', ' ')} in these runs${there}\n`);
@@ -166,6 +235,117 @@ async function exportRuns(
   }
 }
 
+/** Kinds with a record for each summary: the rows of one run know nothing of the others. */
+type LongKind = keyof typeof tableKinds;
+
+/** What a thread must know to write the rows of a run. */
+interface TextOptions extends SummaryOptions {
+  readonly kind: LongKind;
+  readonly format: TableFormat;
+  readonly plain?: boolean;
+}
+
+/** The rows of a run, as a part of a table. */
+interface RunText {
+  /** UTF-8. */
+  readonly parts: readonly Uint8Array[];
+  readonly rows: number;
+  readonly rest: Rest;
+}
+
+/** Runs whose files or whose rows take more bytes are written piece by piece in the place of being held in memory. */
+const [mostFileBytes, mostBytes] = [2 ** 24, 2 ** 26];
+/** Thrown where the rows of a run take more. */
+const tooLong = new Error('the text is too long');
+
+/** The rows of a run as a text; undefined if that would be too long. */
+export async function textOfRun(
+  found: FoundRun,
+  { format, kind, plain, raw, tags }: TextOptions,
+  { complain, read }: RunReports,
+): Promise<RunText | undefined> {
+  let bytes = 0;
+  for (const file of found.files) bytes += (await sourceFiles.size(file)) ?? 0;
+  if (bytes > mostFileBytes) return undefined;
+  const encoder = new TextEncoder();
+  let [parts, length, rows, told] = [[] as Uint8Array[], 0, 0, 0];
+  // Bytes: to hold texts that were joined of many takes several times their memory.
+  const write = (text: string) => {
+    const part = encoder.encode(text);
+    length += part.length;
+    if (length > mostBytes) throw tooLong;
+    if (part.length > 0) parts.push(part);
+  };
+  const open = (columns: readonly Column[]): Table => {
+    const table = openTable(format, columns, (text) => write(text as string), { plain, isPart: true });
+    const add: Table['add'] = (added, record) => {
+      rows += added.length;
+      table.add(added, record);
+    };
+    return { ...table, add };
+  };
+  let table = longTable(tableKinds[kind], open);
+  const exporter: Exporter = { add: (...summary) => table.add(...summary), end: () => table.end() };
+  const startOver = () => {
+    [parts, length, rows] = [[], 0, 0];
+    table = longTable(tableKinds[kind], open);
+  };
+  const complaints: string[] = [];
+  const reading = {
+    complain: (message: string) => void complaints.push(message),
+    read(count: number) {
+      told += count;
+      read(count);
+    },
+    startOver,
+  };
+  try {
+    const rest = await exportRun(found, { kind, raw, tags: tagFilter(tags) }, exporter, reading);
+    exporter.end();
+    for (const message of complaints) complain(message);
+    return { parts, rows, rest };
+  } catch (error) {
+    if (error !== tooLong) throw error;
+    read(-told);
+    return undefined;
+  }
+}
+
+/**
+ * Writes a table of which each run's rows are a text, made by threads if they are asked for. Texts of two runs for each thread wait at
+ * most; longer runs are written piece by piece.
+ *
+ * @returns how many rows of texts there are
+ */
+async function exportTexts(
+  runs: readonly FoundRun[],
+  selection: Selection,
+  asked: TextOptions,
+  open: (columns: readonly Column[]) => Table,
+  { complain, complaints, pause, terminal, threads }: Reader & { complaints: Complaints; threads?: string },
+): Promise<number> {
+  const rest = noRest();
+  let rows = 0;
+  let table: Table | undefined;
+  const exporter = longTable(tableKinds[asked.kind], (columns) => (table = open(columns)));
+  const take = async (run: FoundRun, found: RunText | undefined, _: number, read: RunReports['read']) => {
+    if (found === undefined) {
+      addRest(rest, await exportRun(run, selection, exporter, { complain, read }, pause));
+    } else {
+      table!.append!(found.parts);
+      rows += found.rows;
+      addRest(rest, found.rest);
+      await pause?.();
+    }
+  };
+  // Threads were measured on a busy computer only, where two took longer than one: they must be asked for.
+  const settings = { threads: threads ?? '1', silent: isSilent(terminal, pause), ahead: 2 };
+  await eachRun(terminal, runs, ['export', textOfRun], asked, settings, complaints, take);
+  exporter.end();
+  tellRest(terminal, selection.kind, rest);
+  return rows;
+}
+
 function filesOf(kind: string, terminal: Terminal, out: string, complain: (message: string) => void): Exporter {
   if (kind === 'tensors') return tensorFiles(terminal, out);
   return kind === 'meshes' ? meshFiles(terminal, out, complain) : mediaFiles(kind as 'images' | 'audio', terminal, out);
@@ -174,8 +354,10 @@ function filesOf(kind: string, terminal: Terminal, out: string, complain: (messa
 /** The tags of all scalars, which a wide table must know at its beginning. */
 async function tagsOf(runs: readonly FoundRun[], { tags }: Selection): Promise<string[]> {
   const found = new Set<string>();
+  // One reading is enough where no point is hidden.
+  const reading = { tags, raw: true, complain: () => {}, keepsRaw: false, startOver: () => {} };
   for (const { files } of runs) {
-    await scanRun(files, { tags, raw: true, complain: () => {} }, ({ summary }) => {
+    await scanRun(files, reading, ({ summary }) => {
       for (const { tag, value } of summary ?? []) if (typeof value === 'number') found.add(tag);
     });
   }

@@ -145,6 +145,7 @@ const commands: Readonly<Record<string, Command>> = {
       --raw                           points that TensorBoard hides behind later ones, too
       --plain                         texts as they are: without it, CSV has an apostrophe before those that a
                                       spreadsheet would run as formulas
+      --threads <number>              read so many runs at a time; 1 by default. Not for Parquet, --wide and hparams
       --json                          the same as --format json`,
     examples: [
       'export runs > scalars.csv',
@@ -153,7 +154,7 @@ const commands: Readonly<Record<string, Command>> = {
       'export runs --kind images --out pictures',
       'export runs --kind text --format json',
     ],
-    options: ['kind', 'wide', 'format', 'out', 'tags', 'raw', 'plain', 'json'],
+    options: ['kind', 'wide', 'format', 'out', 'tags', 'raw', 'plain', 'threads', 'json'],
     run: async (terminal, paths, values) => (await import('./export.js')).exportLogdir(terminal, paths, values),
   },
   'from-csv': {

@@ -27,6 +27,8 @@ export interface Table {
    * @param record the same as JSON, for tables that are
    */
   add(rows: readonly (readonly Cell[])[], record: () => object): void;
+  /** Adds the UTF-8 bytes that a table has written which is a part, in the same format; absent where parts cannot be joined. */
+  append?(parts: readonly Uint8Array[]): void;
   /** Writes what is left. */
   end(): void;
 }
@@ -77,18 +79,27 @@ export async function loadParquet(): Promise<typeof import('hyparquet-writer')> 
  * Begins a table.
  *
  * @param plain whether texts in CSV stay as they are
+ * @param isPart whether it is a part for `append`, without the beginning and the end of a table
  * @param parquet what `loadParquet` gave, for that format
  */
 export function openTable(
   format: TableFormat,
   columns: readonly Column[],
   write: (content: string | Uint8Array) => void,
-  { plain = false, parquet }: { plain?: boolean; parquet?: typeof import('hyparquet-writer') } = {},
+  {
+    plain = false,
+    isPart = false,
+    parquet,
+  }: { plain?: boolean; isPart?: boolean; parquet?: typeof import('hyparquet-writer') } = {},
 ): NumberTable {
   if (format === 'parquet') return byRow(parquetTable(columns, write, parquet!));
   const batch = new Batch(write);
-  if (format === 'csv') return csvTable(columns, batch, plain);
-  return byRow(format === 'json' ? jsonTable(batch) : jsonLines(batch));
+  const append = (parts: readonly Uint8Array[]) => {
+    batch.flush();
+    for (const part of parts) write(part);
+  };
+  if (format === 'csv') return { ...csvTable(columns, batch, plain, isPart), append };
+  return byRow(format === 'json' ? jsonTable(batch, isPart, append) : { ...jsonLines(batch), append });
 }
 
 /** A table that takes many records one by one. */
@@ -106,7 +117,7 @@ function byRow(table: Table): NumberTable {
 /** So many rows of numbers become CSV at once. */
 const rowsAtOnce = 256;
 
-function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): NumberTable {
+function csvTable(columns: readonly Column[], batch: Batch, plain: boolean, isPart: boolean): NumberTable {
   // Texts as run and tag are those of the row before, as a rule.
   const [last, lastText]: [string[], string[]] = [[], []];
   const text = (value: string, column: number) => {
@@ -132,7 +143,7 @@ function csvTable(columns: readonly Column[], batch: Batch, plain: boolean): Num
     }
     batch.write(`${joined}\r\n`);
   };
-  line(columns.map(({ name }) => name));
+  if (!isPart) line(columns.map(({ name }) => name));
   return {
     add: (rows) => rows.forEach(line),
     addNumbers(texts, numbers, count) {
@@ -180,15 +191,23 @@ function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
-function jsonTable(batch: Batch): Table {
-  let separator = '[';
+function jsonTable(batch: Batch, isPart: boolean, append: NonNullable<Table['append']>): Table {
+  let separator = isPart ? ',' : '[';
   return {
     add(_rows, record) {
       batch.write(`${separator}\n${printable(jsonText(record()))}`);
       separator = ',';
     },
+    append(parts) {
+      if (parts.length === 0) return;
+      const [first, ...others] = parts;
+      // A part begins with the comma behind the record before it.
+      batch.write(separator);
+      append([first.subarray(1), ...others]);
+      separator = ',';
+    },
     end() {
-      batch.write(separator === '[' ? '[]\n' : '\n]\n');
+      if (!isPart) batch.write(separator === '[' ? '[]\n' : '\n]\n');
       batch.flush();
     },
   };

@@ -198,7 +198,7 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
     run,
     texts,
     scalars: new Map([...scalars].map(([tag, series]) => [tag, series.series()] as const)),
-    histograms: pointsOf(kept.histograms),
+    histograms: withOwnMemory(pointsOf(kept.histograms)),
     images: pointsOf(kept.images),
     audio: pointsOf(kept.audio),
     text: pointsOf(kept.text),
@@ -209,6 +209,15 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
       : undefined,
     complaints,
   };
+}
+
+/** Histograms that are read share memory, of which a message between threads would hold all. */
+function withOwnMemory(tags: RunContent['histograms']): RunContent['histograms'] {
+  const own = (point: At<HistogramValue>) => ({
+    ...point,
+    value: { ...point.value, buckets: point.value.buckets.slice() },
+  });
+  return new Map([...tags].map(([tag, points]) => [tag, points.map(own)]));
 }
 
 async function saturationOf(run: string, files: readonly RunFile[]): Promise<Uint8Array | undefined> {

@@ -21,7 +21,13 @@ const TaggedRunMetadata = tensorboard.TaggedRunMetadata;
 
 /** More summaries of one event are left out: two bytes of a file can stand for a summary of hundreds of bytes in memory. */
 const maxSummaries = 2 ** 17;
-const absent: Uint8Array = new Uint8Array(0);
+const absent: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+/** Histograms without their bytes share memory of so many bytes: to make and drop an array of its own takes longer than all else. */
+const sharedBytes = 2 ** 13;
+/** Longer ones have memory of their own. */
+const mostShared = 2 ** 11;
+/** The shape of a histogram, [k, 3]; the k, at 3, is put in. */
+const histogramShape: Uint8Array = Uint8Array.of(0x12, 2, 8, 0, 0x12, 2, 8, 3);
 
 /**
  * Turns the records of one run into events. It remembers which plugin draws which tag, so all files of a run go through
@@ -35,12 +41,15 @@ export class EventDecoder {
   readonly #summary = new WireReader();
   readonly #value = new WireReader();
   readonly #tensor = new WireReader();
+  /** What histograms share, and how much of it is taken. */
+  #shared: Uint8Array<ArrayBuffer> = absent;
+  #taken = 0;
   /** How many summaries of the current event are left out. */
   #leftOut = 0;
 
   /**
    * @param wanted whether a tag's summaries are decoded; those of other tags are left out
-   * @param keepsRaw whether summaries keep their bytes; if not, `raw` is empty
+   * @param keepsRaw whether summaries keep their bytes; if not, `raw` is empty, and histograms share memory with those around them
    */
   constructor(wanted: (tag: string) => boolean = () => true, keepsRaw = true) {
     this.#tags = new ReadTags(wanted);
@@ -49,7 +58,7 @@ export class EventDecoder {
 
   /**
    * Decodes the event in `stored[start, end)`. Returns undefined if the event holds nothing but summaries of tags that
-   * are not wanted. The event shares no memory with `stored`.
+   * are not wanted. The event shares no memory with `stored`, nor with other events if summaries keep their bytes.
    *
    * A summary whose value cannot be decoded has an UndecodedValue, and so has one without a tag that stands behind the
    * others for those that are too many for one event.
@@ -161,7 +170,9 @@ export class EventDecoder {
         { plugin, content: known.content },
         {
           field,
-          bytes: (this.#keepsRaw ? raw : bytes.slice(start, end)).subarray(valueStart - start, valueEnd - start),
+          bytes: this.#keepsRaw
+            ? raw.subarray(valueStart - start, valueEnd - start)
+            : bytes.slice(valueStart, valueEnd),
         },
       );
       if (metadataStart < 0) return { tag: known.tag, plugin, value, raw };
@@ -219,14 +230,28 @@ export class EventDecoder {
         ? { shape: [], strings: [textOf(bytes.subarray(from, to))] }
         : undefined;
     }
-    // A shape of two dimensions, the second of which is 3.
+    const rows = bytes[shape + 3];
+    histogramShape[3] = rows;
     return plugin === 'histograms' &&
       dtype === DataType.DT_DOUBLE &&
       field === 4 &&
-      length === 24 * (bytes[shape + 3] & 0x7f) &&
-      equalBytes(Uint8Array.of(0x12, 2, 8, length / 24, 0x12, 2, 8, 3), bytes, shape, shapeEnd)
-      ? { buckets: new Float64Array(fromLittleEndian(bytes.subarray(from, to), 8)) }
+      rows < 0x80 &&
+      length === 24 * rows &&
+      equalBytes(histogramShape, bytes, shape, shapeEnd)
+      ? { buckets: this.#bucketsOf(bytes.subarray(from, to)) }
       : undefined;
+  }
+
+  #bucketsOf(stored: Uint8Array): Float64Array {
+    const { length } = stored;
+    if (this.#keepsRaw || length > mostShared) return new Float64Array(fromLittleEndian(stored, 8));
+    if (this.#taken + length > this.#shared.length) {
+      this.#shared = new Uint8Array(sharedBytes);
+      this.#taken = 0;
+    }
+    const first = this.#taken;
+    this.#taken += length;
+    return new Float64Array(fromLittleEndian(stored, 8, this.#shared, first), first, length / 8);
   }
 }
 

@@ -40,8 +40,9 @@ export interface ReadEventsOptions {
    */
   tags?: (tag: string) => boolean;
   /**
-   * Whether summaries keep their bytes in `raw`, which `addEvent` writes. If not, `raw` is empty, and files of many small events are
-   * read a fifth faster. True by default.
+   * Whether summaries keep their bytes in `raw`, which `addEvent` writes. If not, `raw` is empty, files of many small events are read
+   * faster, and the `buckets` of up to 85 buckets share an ArrayBuffer of 8 KiB with others that were read just before or after:
+   * `slice()` those that are transferred, or kept while most are not. True by default.
    */
   raw?: boolean;
   /** A record that claims more bytes than this is taken for damaged. 1 GiB by default. */

@@ -195,10 +195,8 @@ export function tensorTypeName(dtype: number): string {
   return name === undefined ? `type ${dtype}` : name.slice('DT_'.length).toLowerCase();
 }
 
-const typesByName = new Map([...tensorLayouts].map(([type, { name }]) => [name, type]));
-typesByName.set('string', DataType.DT_STRING);
-
 /** The DataType of a name as TensorFlow.js and Keras use it; undefined if the name is none. */
 export function dataTypeOf(name: unknown): tensorboard.DataType | undefined {
-  return typesByName.get(name as string);
+  if (name === 'string') return DataType.DT_STRING;
+  return [...tensorLayouts].find(([, layout]) => layout.name === name)?.[0];
 }

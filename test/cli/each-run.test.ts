@@ -73,6 +73,12 @@ describe('commands on several threads', () => {
     ['inspect', ['--tags', 'loss']],
     ['lint', ['--json']],
     ['reduce', ['--lax', '--format', 'csv']],
+    ['export', []],
+    ['export', ['--raw', '--json']],
+    ['export', ['--tags', 'loss', '--format', 'jsonl']],
+    ['export', ['--kind', 'histograms', '--json']],
+    ['export', ['--kind', 'text', '--plain']],
+    ['export', ['--kind', 'pr_curves', '--json']],
   ])('%s %j says the same in the same order as on one', async (command, options) => {
     const logdir = await logdirOfAllSorts();
     const alone = run([command, logdir, ...options, '--threads', '1']);

@@ -1,17 +1,21 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
 import { parquetReadObjects } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
+import type { RunTask } from '../../src/cli/each-run.js';
 import { type CommandLine, main } from '../../src/cli/main.js';
+import { runTasks } from '../../src/cli/run-tasks.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { concat } from '../../src/encoding/bytes.js';
-import { readEvents, SummaryWriter } from '../../src/index.js';
+import { listRuns, readEvents, SummaryWriter } from '../../src/index.js';
 import { decodeNpy } from '../../src/stores/npy.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenFiles, goldenFolder } from '../support/golden.js';
+import { uniform } from '../support/random.js';
 
-async function exported(paths: string | string[], values: CommandLine['values'] = {}) {
+async function exported(paths: string | string[], values: CommandLine['values'] = {}, threads?: Terminal['threads']) {
   const said = { out: '', err: '', code: 0, files: new Map<string, Uint8Array>() };
   const bytesOf = (content: string | Uint8Array) =>
     typeof content === 'string' ? new TextEncoder().encode(content) : content;
@@ -20,6 +24,7 @@ async function exported(paths: string | string[], values: CommandLine['values'] 
     drained: async () => {},
     writeError: (text: string) => void (said.err += text),
     colors: false,
+    threads,
     size: () => undefined,
     writeFile: (path: string, content: string | Uint8Array) => void said.files.set(path, bytesOf(content)),
     createFile(path: string) {
@@ -54,6 +59,89 @@ async function twoRuns(): Promise<string> {
   await writer.close();
   return logdir;
 }
+
+describe('several runs at a time', () => {
+  /** Threads that end in another order than they begin in, and whose results are copies. */
+  function threadsOf(next: () => number): Terminal['threads'] {
+    return {
+      idle: () => 4,
+      start: () => ({
+        async ask(task, run, options, read) {
+          const work = (await runTasks[task]()) as RunTask<unknown, unknown>;
+          const complaints: string[] = [];
+          const result = await work(run, options, { read, complain: (message) => void complaints.push(message) });
+          await new Promise((resolve) => setTimeout(resolve, 5 * next()));
+          return structuredClone({ result, complaints });
+        },
+        end: () => {},
+      }),
+    };
+  }
+
+  /** Runs of random summaries, some of which go back in their steps and some of which are damaged. */
+  async function randomLogdir(next: () => number): Promise<string> {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    const count = 2 + Math.floor(7 * next());
+    for (let at = 0; at < count; at++) {
+      const run = writer.run(`r${at}`);
+      const events = Math.floor(40 * next());
+      for (let step = 0; step < events; step++) {
+        const back = next() < 0.02 ? step >> 1 : step;
+        run.addScalar('loss', next() < 0.1 ? Number.NaN : next(), back, { wallTime: 1000 + step });
+        if (next() < 0.3) run.addHistogram('=h', [next(), -next()], back, { wallTime: 1000 + step });
+        if (next() < 0.3) run.addText('ü, "note"', `a ${step}\n"b", \u0007`, back, { wallTime: 1000 + step });
+      }
+    }
+    await writer.close();
+    for (const { files } of await listRuns(logdir)) {
+      if (next() > 0.3) continue;
+      const bytes = readFileSync(files[0]);
+      bytes[Math.floor(bytes.length * next())] ^= 1;
+      writeFileSync(files[0], bytes);
+    }
+    return logdir;
+  }
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('say what one at a time says, of random runs: %i', async (seed) => {
+    const next = uniform(seed);
+    const logdir = await randomLogdir(next);
+    for (const kind of ['scalars', 'histograms', 'text']) {
+      for (const format of ['csv', 'json', 'jsonl']) {
+        for (const out of [undefined, 'out.txt']) {
+          const values = { kind, format, out, raw: next() < 0.5 };
+          const alone = await exported(logdir, { ...values, threads: '1' });
+          expect(await exported(logdir, { ...values, threads: '3' }, threadsOf(next))).toEqual(alone);
+          if (out === undefined) expect(alone.out.length).toBeGreaterThan(0);
+        }
+      }
+    }
+  });
+
+  it('write runs whose rows are too long for memory piece by piece, in their place', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    const texts: Readonly<Record<string, string>> = { b: 'x'.repeat(6e6), c: 'y'.repeat(23e6) };
+    for (const run of ['a', 'b', 'c', 'd']) {
+      for (let step = 0; step < 3; step++) {
+        writer.run(run).addText('t', texts[run] ?? run, step, { wallTime: 1 });
+        await writer.flush();
+      }
+    }
+    await writer.close();
+    // One of them is long when it is unpacked only.
+    const [, , packed] = await listRuns(logdir);
+    writeFileSync(packed.files[0], gzipSync(readFileSync(packed.files[0])));
+    const values = { kind: 'text', out: 'texts.csv' };
+    const { code, err, files, out } = await exported(logdir, { ...values, threads: '2' }, threadsOf(uniform(1)));
+    expect({ code, err, out }).toEqual({ code: 0, err: '', out: '12 rows in texts.csv\n' });
+    const rows = ['a', 'b', 'c', 'd'].flatMap((run) =>
+      [0, 1, 2].map((step) => `${run},t,${step},1,${texts[run] ?? run}\r\n`),
+    );
+    const csv = new TextDecoder().decode([...files.values()][0]);
+    expect(csv === `run,tag,step,wall_time,value\r\n${rows.join('')}`).toBe(true);
+  });
+});
 
 describe('a table of scalars', () => {
   it('has numbers as JavaScript writes them, whatever stands beside them', async () => {

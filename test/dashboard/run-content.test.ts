@@ -54,6 +54,9 @@ it('holds every kind of summary with its step', async () => {
   writer.addHparams({ lr: 0.1, name: 'x', deep: true }, { best: 1 });
   await writer.close();
   const content = await readRunContent('run', [fileOf(output.bytes)]);
+  for (const { value } of content.histograms.get('h')!) {
+    expect(value.buckets.buffer.byteLength).toBe(value.buckets.byteLength);
+  }
   const steps = (points: readonly { step: number }[] | undefined) => points?.map(({ step }) => step);
   for (const [kind, tag] of [
     ['histograms', 'h'],

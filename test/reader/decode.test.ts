@@ -5,6 +5,7 @@ import { concat, fnv1a } from '../../src/encoding/bytes.js';
 import { decodeMessage, encodeMessage } from '../../src/encoding/message-codec.js';
 import { MalformedMessageError } from '../../src/encoding/protobuf.js';
 import { payloadsOf } from '../../src/encoding/record.js';
+import type { HistogramValue } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { EventDecoder } from '../../src/reader/event-decoder.js';
@@ -506,6 +507,33 @@ describe('a tensor of scalars or histograms', () => {
         expect(event?.summary?.[0].value).toEqual(expected);
       }
     }
+  });
+
+  it.each([true, false])('are right beside those around them; their bytes kept: %s', (keepsRaw) => {
+    const decoder = new EventDecoder(undefined, keepsRaw);
+    const metadata = { pluginData: { pluginName: 'histograms' } };
+    const read = Array.from({ length: 60 }, (_, i) => {
+      const buckets = Float64Array.from({ length: 3 * [30, 1, 0, 85, 86, 127][i % 6] }, (_, at) => 1000 * i + at);
+      const tensor = {
+        dtype: 2,
+        tensorShape: shape(buckets.length / 3, 3),
+        tensorContent: new Uint8Array(buckets.buffer),
+      };
+      const stored = encodeMessage(tensorboard.Event, { summary: { value: [{ tag: 'x', tensor, metadata }] } });
+      const [{ value }] = decoder.decode(stored, 0, stored.length)!.summary!;
+      return { buckets, value: value as HistogramValue };
+    });
+    const sizes = new Map<ArrayBufferLike, number>();
+    for (const { buckets, value } of read) {
+      expect(value).toEqual({ buckets });
+      sizes.set(value.buckets.buffer, (sizes.get(value.buckets.buffer) ?? 0) + 1);
+      // Who keeps one keeps a few more, and never much.
+      expect(value.buckets.buffer.byteLength).toBeLessThanOrEqual(keepsRaw ? value.buckets.byteLength : 8192);
+    }
+    expect(sizes.size === read.length).toBe(keepsRaw);
+    // What is written to one is not read in another.
+    read[6].value.buckets.fill(-1);
+    for (const [i, { buckets, value }] of read.entries()) if (i !== 6) expect(value).toEqual({ buckets });
   });
 
   it('may follow another shape, which counts as well', () => {
