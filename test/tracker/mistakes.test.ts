@@ -47,15 +47,35 @@ describe('mistyped options are refused with the name that was meant', () => {
   const samples = { xs: undefined as never, ys: [] };
   const history = new RunHistory();
   it.each<[string, string, string, (options: never) => unknown]>([
-    ['SaturationTracker', 'treshold', 'threshold', (options) => new SaturationTracker('unused', model, options)],
-    ['SaturationTracker', 'log_interval', 'logInterval', (options) => new SaturationTracker('unused', model, options)],
-    ['SaturationTracker', 'sampleing', 'sampling', (options) => new SaturationTracker('unused', model, options)],
-    ['SaturationTracker', 'MaxSamples', 'maxSamples', (options) => new SaturationTracker('unused', model, options)],
-    ['SaturationTracker', 'saveto', 'saveTo', (options) => new SaturationTracker('unused', model, options)],
+    [
+      'SaturationTracker',
+      'treshold',
+      'threshold',
+      (options) => new SaturationTracker(temporaryFolder(), model, options),
+    ],
+    [
+      'SaturationTracker',
+      'log_interval',
+      'logInterval',
+      (options) => new SaturationTracker(temporaryFolder(), model, options),
+    ],
+    [
+      'SaturationTracker',
+      'sampleing',
+      'sampling',
+      (options) => new SaturationTracker(temporaryFolder(), model, options),
+    ],
+    [
+      'SaturationTracker',
+      'MaxSamples',
+      'maxSamples',
+      (options) => new SaturationTracker(temporaryFolder(), model, options),
+    ],
+    ['SaturationTracker', 'saveto', 'saveTo', (options) => new SaturationTracker(temporaryFolder(), model, options)],
     ['extractSaturation', 'tresholds', 'threshold', (options) => extractSaturation(model, [x], options)],
-    ['tensorBoard', 'udpateFreq', 'updateFreq', (options) => tensorBoard('unused', options)],
-    ['tensorBoard', 'histogram_freq', 'histogramFreq', (options) => tensorBoard('unused', options)],
-    ['tensorBoard, saturation', 'statistics', '', (saturation) => tensorBoard('unused', { saturation })],
+    ['tensorBoard', 'udpateFreq', 'updateFreq', (options) => tensorBoard(temporaryFolder(), options)],
+    ['tensorBoard', 'histogram_freq', 'histogramFreq', (options) => tensorBoard(temporaryFolder(), options)],
+    ['tensorBoard, saturation', 'statistics', '', (saturation) => tensorBoard(temporaryFolder(), { saturation })],
     ['SummaryWriter', 'flush_secs', 'flushSecs', (options) => new SummaryWriter(temporaryFolder(), options)],
     ['SummaryWriter', 'purgestep', 'purgeStep', (options) => new SummaryWriter(temporaryFolder(), options)],
     ['CsvStore', 'count', 'counts', (options) => new CsvStore('unused', options)],
