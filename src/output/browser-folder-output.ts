@@ -3,6 +3,7 @@ import { warn } from '#platform';
 import { concat } from '../encoding/bytes.js';
 import { describe, messageOf } from '../errors.js';
 import {
+  absentAsUndefined,
   appendToFile,
   exclusively,
   filesBelow,
@@ -10,6 +11,7 @@ import {
   readFile,
   readHandle,
   replaceFile,
+  withFile,
 } from '../platform/browser-folders.js';
 import { eventFileName } from './event-file-name.js';
 import type { ListedFile, ListedFolder, ZipEntry } from './listed-files.js';
@@ -158,7 +160,8 @@ export class BrowserFolderOutput implements ListedFolder, Output {
   async list(): Promise<ListedFile[]> {
     const found: ListedFile[] = [];
     for await (const { handle, path } of filesBelow(await this.handle())) {
-      found.push({ path, file: await handle.getFile() });
+      const file = await absentAsUndefined(withFile(handle, (each) => each));
+      if (file !== undefined) found.push({ path, file });
     }
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -177,8 +180,8 @@ export class BrowserFolderOutput implements ListedFolder, Output {
 
   async *#entries(): AsyncGenerator<ZipEntry> {
     for await (const { handle, path } of filesBelow(await this.handle())) {
-      const { bytes, time } = await readHandle(handle);
-      yield { path, bytes, time };
+      const read = await absentAsUndefined(readHandle(handle));
+      if (read !== undefined) yield { path, ...read };
     }
   }
 

@@ -86,15 +86,22 @@ export async function readFile(folder: FileSystemDirectoryHandle, name: string):
 const maxTries = 10;
 
 /** A file's bytes, and when it was changed, in milliseconds since 1970. A File is of no use once its file has been written to. */
-export async function readHandle(
-  handle: FileSystemFileHandle,
-): Promise<{ bytes: Uint8Array<ArrayBuffer>; time: number }> {
+export function readHandle(handle: FileSystemFileHandle): Promise<{ bytes: Uint8Array<ArrayBuffer>; time: number }> {
+  return withFile(handle, async (file) => ({
+    bytes: new Uint8Array(await file.arrayBuffer()),
+    time: file.lastModified,
+  }));
+}
+
+/** Uses a file as it is now. For a moment, a file that is being replaced is not there, or is another one than was found. */
+export async function withFile<T>(handle: FileSystemFileHandle, use: (file: File) => T | Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
-    const file = await handle.getFile();
     try {
-      return { bytes: new Uint8Array(await file.arrayBuffer()), time: file.lastModified };
+      return await use(await handle.getFile());
     } catch (error) {
-      if ((error as DOMException).name !== 'NotReadableError' || tries === maxTries) throw error;
+      const { name } = error as DOMException;
+      if ((name !== 'NotReadableError' && name !== 'NotFoundError') || tries === maxTries) throw error;
+      await new Promise((resolve) => setTimeout(resolve, tries));
     }
   }
 }
@@ -131,7 +138,8 @@ export async function replaceFile(folder: FileSystemDirectoryHandle, name: strin
   await writable.close();
 }
 
-async function absentAsUndefined<T>(result: Promise<T> | undefined): Promise<T | undefined> {
+/** A result of the file system; undefined if what it is about is not there. */
+export async function absentAsUndefined<T>(result: Promise<T> | undefined): Promise<T | undefined> {
   try {
     return await result;
   } catch (error) {
