@@ -45,6 +45,51 @@ describe.skipIf(!executablePath)('the script for CDNs', () => {
     });
   });
 
+  const solving = `<!doctype html><title>x</title><script type="module">
+import { CovarianceAccumulator, solverThreads, Spectrum, useSolverThreads } from './delve-tensorboard.min.js';
+const features = 1792;
+const accumulator = new CovarianceAccumulator(features);
+accumulator.update(Float64Array.from({ length: 2000 * features }, (_, i) => Math.sin(i * i) / (1 + (i % features))));
+const solve = async (threads) => {
+  useSolverThreads(threads);
+  return (await Spectrum.solve(accumulator)).eigenvalues;
+};
+const alone = await solve(1);
+const threads = [solverThreads()];
+let isSame = true;
+// The second thread may come when there is nothing left to do, so it gets several chances.
+for (let round = 0; round < (crossOriginIsolated ? 20 : 1) && solverThreads() === 1; round++) {
+  const together = await solve(2);
+  isSame &&= together.every((value, i) => Object.is(value, alone[i]));
+}
+threads.push(solverThreads());
+document.title = JSON.stringify({ crossOriginIsolated, count: alone.length, threads, isSame });
+</script>`;
+
+  it.each([
+    [true, [1, 2]],
+    [false, [1, 1]],
+  ])(
+    'solves a large spectrum by two threads, to the same bits, where the page is isolated: %s',
+    async (isIsolated, threads) => {
+      const { page, complaints } = await openPage();
+      const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+      const headers: Record<string, string> = isIsolated ? isolation : {};
+      await page.route('http://127.0.0.1:9999/**', (route) => {
+        const { pathname } = new URL(route.request().url());
+        if (pathname === '/') return route.fulfill({ contentType: 'text/html', headers, body: solving });
+        if (pathname !== '/delve-tensorboard.min.js') return route.fulfill({ status: 404 });
+        const body = readFileSync(new URL('../../dist/delve-tensorboard.min.js', import.meta.url));
+        return route.fulfill({ contentType: 'text/javascript', headers, body });
+      });
+      await page.goto('http://127.0.0.1:9999/');
+      await expect
+        .poll(() => page.title(), { timeout: 100_000 })
+        .toBe(JSON.stringify({ crossOriginIsolated: isIsolated, count: 1792, threads, isSame: true }));
+      expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
+    },
+  );
+
   const training = (tensorFlow: string) => `<!doctype html><title>x</title>${tensorFlow}<script type="module">
 import { MemoryOutput, readEvents, SaturationTracker, SummaryWriter, tensorBoard } from './delve-tensorboard-tfjs.min.js';
 const model = tf.sequential({ layers: [tf.layers.dense({ units: 8, inputShape: [4] }), tf.layers.dense({ units: 1 })] });
