@@ -1,7 +1,6 @@
 import { messageOf, printable } from '../errors.js';
 import { h } from '../view/dom.js';
-import { unpackRuns } from '../view/packed-runs.js';
-import { outlineOf, type RunData, type ViewSource } from '../view/run-data.js';
+import { outlineOf } from '../view/run-data.js';
 import { type RunState, RunWindow } from '../view/run-list.js';
 import { SaturationView } from '../view/saturation-view.js';
 import { CardList, type CardSpec } from './card-list.js';
@@ -11,6 +10,7 @@ import { DroppedLogdir, type ListedRun, type Logdir, ServedLogdir } from './logd
 import { acceptDrops, folderChooser } from './open-folder.js';
 import type { RunContent } from './run-content.js';
 import { baseOfPage, RunReader } from './run-reader.js';
+import { SaturationSource } from './saturation-source.js';
 import { colorsOf, type Look, matcher, type Scene } from './scene.js';
 import { settingsOf } from './settings.js';
 import { style } from './style.js';
@@ -66,7 +66,7 @@ class Dashboard {
   /** What the list of runs showed last. */
   #runShape = '';
   #view: { readonly view: SaturationView; readonly element: HTMLElement } | undefined;
-  readonly #viewListeners = new Set<() => void>();
+  readonly #source = new SaturationSource(() => this.#runs, this.#contents);
   #isReading = false;
   #notice = '';
   #progress = '';
@@ -183,7 +183,7 @@ class Dashboard {
       if (known.has(run)) continue;
       this.#contents.delete(run);
       this.#readAs.delete(run);
-      this.#tellView();
+      this.#source.tell();
     }
     if (this.#shown.size === 0) for (const { run } of this.#runs.slice(0, shownAtFirst)) this.#shown.add(run);
     await this.#read();
@@ -231,7 +231,7 @@ class Dashboard {
     if ('content' in answer) {
       this.#contents.set(run, answer.content);
       this.#failed.delete(run);
-      if (answer.content.saturation !== undefined) this.#tellView();
+      if (answer.content.saturation !== undefined) this.#source.tell();
     } else this.#failed.set(run, answer.problem);
     this.#drawSoon();
   }
@@ -434,36 +434,9 @@ class Dashboard {
         return;
       }
       const element = h('div', { className: 'saturation' });
-      this.#view = { element, view: new SaturationView(element, this.#source()) };
+      this.#view = { element, view: new SaturationView(element, this.#source) };
     }
     if (this.#panel.firstChild !== this.#view.element) this.#panel.replaceChildren(this.#view.element);
-  }
-
-  /** The saturation of the runs that are read, for the view. */
-  #source(): ViewSource {
-    const runOf = (run: string): RunData | undefined => {
-      const bytes = this.#contents.get(run)?.saturation;
-      return bytes === undefined ? undefined : unpackRuns(bytes)[0];
-    };
-    return {
-      list: async () =>
-        this.#runs
-          .filter(({ run }) => this.#contents.get(run)?.saturation !== undefined)
-          .map(({ run }) => outlineOf(run)),
-      load: async (run) => {
-        const data = runOf(run);
-        if (data === undefined) throw new RangeError(`run '${run}': it is no longer there`);
-        return data;
-      },
-      subscribe: (listener) => {
-        this.#viewListeners.add(listener);
-        return () => this.#viewListeners.delete(listener);
-      },
-    };
-  }
-
-  #tellView(): void {
-    for (const listener of this.#viewListeners) listener();
   }
 
   #openDropped(name: string, files: ReadonlyMap<string, File>): void {
@@ -473,7 +446,7 @@ class Dashboard {
     }
     this.#shown.clear();
     this.#failed.clear();
-    this.#tellView();
+    this.#source.tell();
     void this.#open(new DroppedLogdir(name, files));
   }
 
