@@ -4,9 +4,9 @@
  */
 import { isExiting, processorCount, startWorker, unref, zlib } from '#platform';
 import type { WorkerThread } from '../platform/platform.js';
+import { Soon } from '../platform/soon.js';
 import { workerSource } from './generated/png-worker-source.js';
 import { type EncodedJob, encodePng, jobOf, type Pixels, type PixelsJob, pixelsOf, takeJob } from './png.js';
-import { Soon } from './soon.js';
 
 /** Fewer bytes of pixels are encoded here, which takes about as long as having another thread do it. */
 const leastJobBytes = 16_384;

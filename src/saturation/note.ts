@@ -77,10 +77,10 @@ const noteVersion = 1;
 export const packageVersion = '0.1.0';
 
 /** Which rows count: every one ('all'), or as many as the saturation needs ('auto'), or the corrected one ('corrected'). */
-export type SamplingRule = (typeof samplings)[number];
+export type SamplingRule = 'all' | 'auto' | 'corrected';
 
 /** The values of the option `sampling`. */
-export const samplings = ['all', 'auto', 'corrected'] as const;
+export const samplings: readonly SamplingRule[] = ['all', 'auto', 'corrected'];
 
 /** How a tracker measures: what a note says beside the layers. */
 export interface NoteOptions extends Required<CountingOptions> {

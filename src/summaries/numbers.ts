@@ -3,9 +3,10 @@
  * numbers, typed arrays, nested arrays, and tensors, recognized by their methods so that TensorFlow.js is not imported. A
  * tensor on WebGPU can be read only asynchronously; `Later`, `whenRead` and `whenAllRead` carry on with either kind.
  */
-import { Soon } from '../drawing/soon.js';
+
 import { fromBfloat16, fromHalf } from '../encoding/half-precision.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
+import { Soon } from '../platform/soon.js';
 
 /** The typed arrays that numbers can come in. 64-bit integers are read as float64. */
 export type TypedArray =

@@ -3,7 +3,7 @@
  * drawn): an event goes out when everything that was added before it has gone out. Values that never come are given up.
  */
 import { unref, warn } from '#platform';
-import { Soon } from '../drawing/soon.js';
+import { Soon } from '../platform/soon.js';
 
 /** An event in the queue; `write` is set once its values have come. */
 interface Entry {

@@ -46,7 +46,13 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}, co
     serve: async () => ({ port: 1, ended: Promise.resolve() }),
     createFile(path) {
       said.files.set(path, '');
-      return { write: (text) => void said.files.set(path, `${said.files.get(path)}${text}`), close: () => {} };
+      const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+      const textOf = (content: string | Uint8Array) =>
+        typeof content === 'string' ? content : decoder.decode(content, { stream: true });
+      return {
+        write: (content) => void said.files.set(path, `${said.files.get(path)}${textOf(content)}`),
+        close: () => {},
+      };
     },
   };
   said.code = await main(terminal, { positionals, values }, '1.2.3');

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encodePng, type Pixels, type PixelsJob, pixelsOf, takeJob } from '../../src/drawing/png.js';
 import { encodePngs } from '../../src/drawing/png-threads.js';
-import { Soon } from '../../src/drawing/soon.js';
 import * as node from '../../src/platform/node.js';
 import type { WorkerListener, WorkerThread } from '../../src/platform/platform.js';
+import { Soon } from '../../src/platform/soon.js';
 import { zlibOfPage } from '../../src/platform/zlib.js';
 import { noisyPixels } from '../support/pixels.js';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Found, Soon } from '../../src/drawing/soon.js';
+import { type Found, Soon } from '../../src/platform/soon.js';
 
 /** A value that is there when the test says so, or when it must be. */
 function given<T>(value: T) {
