@@ -143,9 +143,16 @@ describe.runIf(backends.includes('tensorflow'))('a training whose worker thread 
     const model = dense.build();
     const [x, y] = [dense.inputs(64, 1), dense.targets(64, 2)] as tf.Tensor[];
     const store = new RecordingStore();
+    const start = vi.spyOn(RemoteAccumulators, 'start');
     const tracker = new SaturationTracker('unused', model, { saveTo: [store] });
+    const threads = () => start.mock.results.map(({ value }) => value as RemoteAccumulators);
     const killing = {
-      onEpochBegin: () => new Promise((resolve) => setTimeout(resolve, 100)) as Promise<void>,
+      // On a busy machine a thread takes long to start, and is not sent anything before.
+      onEpochBegin: (epoch: number) =>
+        vi.waitFor(() => {
+          for (const { failure, isRunning } of threads()) expect(isRunning || failure !== undefined).toBe(true);
+          expect(store.epochs.length).toBeGreaterThanOrEqual(Math.min(epoch, 2));
+        }, 120_000),
       onBatchEnd: async (batch: number) => {
         if (store.epochs.length < 2 || batch !== 1 || started.length === 0) return;
         const [worker] = started.splice(0);
@@ -162,6 +169,7 @@ describe.runIf(backends.includes('tensorflow'))('a training whose worker thread 
     expect(rows.at(-1)).toEqual([64, 64]);
     for (const each of rows) if (each.length > 0) expect(each).toEqual([64, 64]);
     expect(warnings.filter((warning) => warning.includes('which is lost'))).toHaveLength(2);
+    start.mockRestore();
     tf.dispose([x, y]);
     model.dispose();
   });
