@@ -16,9 +16,9 @@ function rowOf(section, wanted) {
 }
 const ofTracker = (section, network, tracker) =>
   rowOf(section, { network, backend: 'tensorflow', tracker, runtime: `Node ${section.node}` }).own;
-const defaultsOf = (section) =>
+const nativeRows = (section, tracker) =>
   section.rows.filter(
-    (row) => row.backend === 'tensorflow' && row.tracker === 'default' && row.runtime === `Node ${section.node}`,
+    (row) => row.backend === 'tensorflow' && row.tracker === tracker && row.runtime === `Node ${section.node}`,
   );
 const gzipOf = (section, name) =>
   String(Math.round(section.rows.find(({ what }) => what.includes(name)).gzipBytes / 1000));
@@ -38,20 +38,14 @@ const health = (network) => ({
 /** What documents quote, by name: the section, a dot, and what of it. Each makes its text of the section. */
 export const figures = {
   // What a tracker itself costs, and how long its steps are beside those of a process that gives its memory back.
-  'saturation.native': (section) => range(defaultsOf(section).map(({ own }) => own.median)),
-  'saturation.plain': (section) => range(defaultsOf(section).map(({ ratio }) => ratio.median)),
+  'saturation.native': (section) => range(nativeRows(section, 'default').map(({ own }) => own.median)),
+  'saturation.plain': (section) => range(nativeRows(section, 'default').map(({ ratio }) => ratio.median)),
   // Of epochs as long as those of MNIST and CIFAR-10, where 'auto' leaves rows out.
   'saturation.auto': (section) =>
     range(
-      section.rows
-        .filter(
-          (row) =>
-            row.backend === 'tensorflow' &&
-            row.tracker === 'auto' &&
-            row.steps > 50 &&
-            row.runtime === `Node ${section.node}`,
-        )
-        .map((row) => row.own.median),
+      nativeRows(section, 'auto')
+        .filter(({ steps }) => steps > 50)
+        .map(({ own }) => own.median),
     ),
   'saturation.MLP': (section) => times(ofTracker(section, 'MLP', 'default')),
   'saturation.MLP.worker': (section) => times(ofTracker(section, 'MLP', 'worker')),

@@ -3,7 +3,6 @@
  * numbers, typed arrays, nested arrays, and tensors, recognized by their methods so that TensorFlow.js is not imported. A
  * tensor on WebGPU can be read only asynchronously; `Later`, `whenRead` and `whenAllRead` carry on with either kind.
  */
-
 import { fromBfloat16, fromHalf } from '../encoding/half-precision.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
 import { Soon } from '../platform/soon.js';

@@ -46,32 +46,13 @@ const pass = () => void tf.tidy(() => void model.predict(x));
 describe('mistyped options are refused with the name that was meant', () => {
   const samples = { xs: undefined as never, ys: [] };
   const history = new RunHistory();
+  const track = (options: never) => new SaturationTracker(temporaryFolder(), model, options);
   it.each<[string, string, string, (options: never) => unknown]>([
-    [
-      'SaturationTracker',
-      'treshold',
-      'threshold',
-      (options) => new SaturationTracker(temporaryFolder(), model, options),
-    ],
-    [
-      'SaturationTracker',
-      'log_interval',
-      'logInterval',
-      (options) => new SaturationTracker(temporaryFolder(), model, options),
-    ],
-    [
-      'SaturationTracker',
-      'sampleing',
-      'sampling',
-      (options) => new SaturationTracker(temporaryFolder(), model, options),
-    ],
-    [
-      'SaturationTracker',
-      'MaxSamples',
-      'maxSamples',
-      (options) => new SaturationTracker(temporaryFolder(), model, options),
-    ],
-    ['SaturationTracker', 'saveto', 'saveTo', (options) => new SaturationTracker(temporaryFolder(), model, options)],
+    ['SaturationTracker', 'treshold', 'threshold', track],
+    ['SaturationTracker', 'log_interval', 'logInterval', track],
+    ['SaturationTracker', 'sampleing', 'sampling', track],
+    ['SaturationTracker', 'MaxSamples', 'maxSamples', track],
+    ['SaturationTracker', 'saveto', 'saveTo', track],
     ['extractSaturation', 'tresholds', 'threshold', (options) => extractSaturation(model, [x], options)],
     ['tensorBoard', 'udpateFreq', 'updateFreq', (options) => tensorBoard(temporaryFolder(), options)],
     ['tensorBoard', 'histogram_freq', 'histogramFreq', (options) => tensorBoard(temporaryFolder(), options)],
