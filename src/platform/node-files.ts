@@ -265,6 +265,7 @@ export function localPath(place: string | URL, call: string, elsewhere: string):
   const refuse = (why: string): never => {
     throw new TypeError(`${call}: expected a path of this computer, got ${JSON.stringify(text.slice(0, 200))}: ${why}`);
   };
+  if (/\0|^file:.*%00/i.test(text)) return refuse('no path holds a NUL character');
   if (/^file:\//i.test(text)) {
     try {
       return fileURLToPath(text);

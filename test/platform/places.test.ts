@@ -66,12 +66,13 @@ const elsewhere: Place[] = [
 const readers = new Set(['readEvents', 'listRuns', 'readHistory', 'readHistories', 'writeReport', 'writeReports']);
 const isReadable = (place: Place) => /^(?:s3|gs|https?):\/\/[^/]/i.test(String(place));
 const unexpanded = ['~', '~/runs/1', '$HOME/runs', '$' + '{HOME}/runs', '%TEMP%/x'];
+const withNul = ['runs/a\0b', 'file:///runs/a%00b'];
 
 describe.each(doors)('%s', (call, open) => {
-  it('refuses a place that is not on this computer, or that only a shell knows, and makes nothing', async () => {
+  it('refuses a place that is not on this computer, that only a shell knows, or that holds NUL, and makes nothing', async () => {
     const before = readdirSync('.');
     const refused = elsewhere.filter((place) => !readers.has(call) || !isReadable(place));
-    for (const place of [...refused, ...unexpanded]) {
+    for (const place of [...refused, ...unexpanded, ...withNul]) {
       const error = await (async () => open(place))().then(
         () => new Error('accepted'),
         (reason: unknown) => reason as Error,
