@@ -245,15 +245,36 @@ function version(): string {
   return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 }
 
+/** The name of an option with a value that was typed twice, of which one would be lost. */
+function givenTwice({ tokens }: TypedLine): string | undefined {
+  const seen = new Set<string>();
+  for (const { kind, name, value } of tokens ?? []) {
+    if (kind !== 'option' || name === undefined || value === undefined) continue;
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return undefined;
+}
+
+/** A command line, and the options in the order in which they were typed. */
+interface TypedLine extends CommandLine {
+  tokens?: readonly { kind: string; name?: string; value?: string }[];
+}
+
 function runCommand(): void {
-  let commandLine: CommandLine;
+  let commandLine: TypedLine;
   try {
     const args = process.argv.slice(2);
     // The options of board are TensorBoard's.
     commandLine =
       args[0] === 'board' && args[1] !== '--help' && args[1] !== '-h'
         ? { values: {}, positionals: args }
-        : parseArgs({ options: cliOptions, allowPositionals: true });
+        : parseArgs({ options: cliOptions, allowPositionals: true, tokens: true });
+    const twice = givenTwice(commandLine);
+    if (twice !== undefined) {
+      fail(new Error(`--${twice}: expected it once, got it twice`), 2);
+      return;
+    }
   } catch (error) {
     // Node goes on about arguments that begin with a dash.
     const [said] = messageOf(error).split('. To specify');

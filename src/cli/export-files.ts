@@ -6,18 +6,24 @@ import { encodeTensorNpy } from '../stores/npy.js';
 import type { ProjectorEntry } from '../summaries/projector-config.js';
 import type { Exporter } from './export-tables.js';
 import { embeddingsOf, type FoundRun, readWhole } from './runs.js';
+import { writeJson } from './table.js';
 import { plural, type Terminal } from './terminal.js';
 
 /** Writes the files of an export below a folder. */
-class Folder {
+export class Folder {
   readonly #terminal: Terminal;
   readonly #path: string;
+  readonly #json: boolean;
   readonly #taken = new Map<string, number>();
+  /** What was written, if it is told as JSON. */
+  readonly #files: { run: string; file: string; bytes: number }[] = [];
   #written = 0;
 
-  constructor(terminal: Terminal, path: string) {
+  /** @param json whether the files are listed as JSON in the end */
+  constructor(terminal: Terminal, path: string, json = false) {
     this.#terminal = terminal;
     this.#path = path;
+    this.#json = json;
   }
 
   /** Writes a file under a name that is not taken yet. */
@@ -25,18 +31,20 @@ class Folder {
     const base = `${this.#path}/${fileName(run)}/${name}`;
     const before = this.#taken.get(base + ending) ?? 0;
     this.#taken.set(base + ending, before + 1);
-    this.#terminal.writeFile(`${base}${before === 0 ? '' : `.again${before}`}.${ending}`, bytes);
+    const file = `${base}${before === 0 ? '' : `.again${before}`}.${ending}`;
+    this.#terminal.writeFile(file, bytes);
     this.#written++;
+    if (this.#json) this.#files.push({ run, file, bytes: bytes.length });
   }
 
   end(): void {
-    this.#terminal.write(`${plural(this.#written, 'file')} in ${printable(this.#path)}\n`);
+    if (this.#json) writeJson(this.#terminal, this.#files);
+    else this.#terminal.write(`${plural(this.#written, 'file')} in ${printable(this.#path)}\n`);
   }
 }
 
 /** Pictures and sounds, byte for byte. */
-export function mediaFiles(plugin: 'images' | 'audio', terminal: Terminal, out: string): Exporter {
-  const folder = new Folder(terminal, out);
+export function mediaFiles(plugin: 'images' | 'audio', folder: Folder): Exporter {
   return {
     add(run, { step }, { plugin: found, tag, value }) {
       if (found !== plugin || typeof value !== 'object' || !('encoded' in value)) return false;
@@ -51,8 +59,7 @@ export function mediaFiles(plugin: 'images' | 'audio', terminal: Terminal, out: 
 }
 
 /** Tensors as numpy's files. */
-export function tensorFiles(terminal: Terminal, out: string): Exporter {
-  const folder = new Folder(terminal, out);
+export function tensorFiles(folder: Folder): Exporter {
   return {
     add(run, { step }, { tag, value }) {
       if (typeof value !== 'object' || !('dtype' in value)) return false;
@@ -72,8 +79,7 @@ interface Parts {
 }
 
 /** Meshes as PLY files, one for each mesh of a batch. */
-export function meshFiles(terminal: Terminal, out: string, complain: (message: string) => void): Exporter {
-  const folder = new Folder(terminal, out);
+export function meshFiles(folder: Folder, complain: (message: string) => void): Exporter {
   const meshes = new Map<string, Parts>();
   const write = (run: string, mesh: string, parts: Parts) => {
     try {
@@ -151,12 +157,10 @@ function threeAxes({ shape }: MeshValue, what: string): [batch: number, count: n
  */
 export async function exportEmbeddings(
   runs: readonly FoundRun[],
-  terminal: Terminal,
-  out: string,
+  target: Folder,
   tags: (tag: string) => boolean,
   complain: (message: string) => void,
 ): Promise<void> {
-  const target = new Folder(terminal, out);
   for (const { files, run } of runs) {
     const { config, entries, folder } = await embeddingsOf(files);
     for (const entry of entries) {

@@ -1,10 +1,10 @@
 /** The command `export`: what event files hold, for other programs. */
-import { printable, printableLines } from '../errors.js';
+import { didYouMean, printable, printableLines } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { sourceFiles } from '../reader/places.js';
 import { type RunReading, scanRun } from '../reader/shown-points.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
-import { exportEmbeddings, mediaFiles, meshFiles, tensorFiles } from './export-files.js';
+import { exportEmbeddings, Folder, mediaFiles, meshFiles, tensorFiles } from './export-files.js';
 import { type Exporter, hparamsTable, longTable, tableKinds, wideTable } from './export-tables.js';
 import { valueText } from './inspect.js';
 import { type FoundRun, findAllRuns, Progress, tagFilter, typedPath } from './runs.js';
@@ -62,7 +62,7 @@ export async function exportLogdir(
   const { kind = 'scalars', plain, raw, wide = false } = options;
   const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
   if (!exportKinds.includes(kind as Kind)) {
-    throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"`);
+    throw new UsageError(`--kind: expected ${exportKinds.join(', ')}, got "${kind}"${didYouMean(kind, exportKinds)}`);
   }
   if (wide && kind !== 'scalars') throw new UsageError(`--wide: expected --kind scalars, got "${kind}"`);
   const tags = tagFilter(options.tags);
@@ -70,17 +70,21 @@ export async function exportLogdir(
   const complain = (message: string) => complaints.add(message);
   const isTable = tables.includes(kind as (typeof tables)[number]);
   if (!isTable && out === undefined) throw new UsageError(`--out: expected the folder to write the ${kind} to`);
-  const format = isTable ? tableFormat(options.json ? (options.format ?? 'json') : options.format, out) : undefined;
+  const format = isTable ? tableFormat(options.format, out, options.json) : undefined;
+  const there = out === undefined ? undefined : await sourceFiles.kind(out);
+  if (there !== undefined && there !== (isTable ? 'file' : 'folder')) {
+    throw new UsageError(`--out: expected a ${isTable ? 'file' : 'folder'} for the ${kind}, got the ${there} "${out}"`);
+  }
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
   const runs = await findAllRuns([...new Set(paths)], complaints);
   if (kind === 'embeddings') {
-    await exportEmbeddings(runs, terminal, out!, tags, complain);
+    await exportEmbeddings(runs, new Folder(terminal, out!, options.json), tags, complain);
     return complaints.exitCode;
   }
   const selection: Selection = { kind: kind as Kind, tags, raw };
   const reader = { terminal, complain };
   if (!isTable) {
-    await exportRuns(runs, selection, filesOf(kind, terminal, out!, complain), reader);
+    await exportRuns(runs, selection, filesOf(kind, new Folder(terminal, out!, options.json), complain), reader);
     return complaints.exitCode;
   }
   let rows = 0;
@@ -346,9 +350,9 @@ async function exportTexts(
   return rows;
 }
 
-function filesOf(kind: string, terminal: Terminal, out: string, complain: (message: string) => void): Exporter {
-  if (kind === 'tensors') return tensorFiles(terminal, out);
-  return kind === 'meshes' ? meshFiles(terminal, out, complain) : mediaFiles(kind as 'images' | 'audio', terminal, out);
+function filesOf(kind: string, folder: Folder, complain: (message: string) => void): Exporter {
+  if (kind === 'tensors') return tensorFiles(folder);
+  return kind === 'meshes' ? meshFiles(folder, complain) : mediaFiles(kind as 'images' | 'audio', folder);
 }
 
 /** The tags of all scalars, which a wide table must know at its beginning. */

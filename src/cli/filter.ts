@@ -7,7 +7,7 @@ import type { DecodedSummary } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { readEvents } from '../reader/read-events.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { findRuns, tagFilter, typedPath } from './runs.js';
+import { checkNoEvents, findRuns, noteEmbeddings, tagFilter, typedPath } from './runs.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `filter`, as typed. */
@@ -27,16 +27,19 @@ export async function filter(terminal: Terminal, path: string | undefined, optio
   const [first, last] = stepsOf(options.steps);
   const rename = renamingOf(options.rename);
   const complaints = new Complaints(terminal);
-  let runs = 0;
-  let summaries = 0;
-  for (const { run, files } of await findRuns(path, complaints)) {
-    if (!isRun(run)) continue;
-    const target = run === '.' ? out : `${out}/${run}`;
+  const isCopy = [options.tags, options.runs, options.steps].every((choice) => choice === undefined);
+  let [runs, summaries] = [0, 0];
+  const wanted = (await findRuns(path, complaints)).filter(({ run }) => isRun(run));
+  const targetOf = (run: string) => (run === '.' ? out : `${out}/${run}`);
+  for (const { run, files } of wanted) {
+    const target = targetOf(run);
     if (files.some((file) => fileSystem?.resolve(file.replace(/[/\\][^/\\]*$/, '')) === fileSystem?.resolve(target))) {
       throw new UsageError('--out: expected another folder than that of the files, which stay as they are');
     }
-    runs++;
-    const writer = new SummaryWriter(target);
+    await checkNoEvents(target);
+  }
+  for (const { run, files } of wanted) {
+    let writer = isCopy ? new SummaryWriter(targetOf(run)) : undefined;
     const described = new Map<string, Uint8Array>();
     for (const file of files) {
       try {
@@ -49,8 +52,10 @@ export async function filter(terminal: Terminal, path: string | undefined, optio
           }
           if (!isWanted || (summary !== undefined && summary.length === 0)) continue;
           try {
-            const kept = summary?.map((each) => copied(each, rename, writer, described));
-            writer.addEvent(kept === undefined ? rest : { ...rest, summary: kept });
+            // A run of which nothing is wanted is not begun.
+            const to = (writer ??= new SummaryWriter(targetOf(run)));
+            const kept = summary?.map((each) => copied(each, rename, to, described));
+            to.addEvent(kept === undefined ? rest : { ...rest, summary: kept });
             summaries += kept?.length ?? 0;
           } catch (error) {
             complaints.add(`${file}, step ${event.step}: left out: ${messageOf(error)}`);
@@ -60,8 +65,12 @@ export async function filter(terminal: Terminal, path: string | undefined, optio
         complaints.add(messageOf(error));
       }
     }
+    await noteEmbeddings(terminal, run, files);
+    if (writer === undefined) continue;
+    runs++;
     await writer.close();
   }
+  if (runs === 0) complaints.add('nothing in these runs is wanted: no file is written');
   terminal.write(`${printable(options.out)}: ${plural(runs, 'run')}, ${plural(summaries, 'value')}\n`);
   return complaints.exitCode;
 }

@@ -1,6 +1,8 @@
 /** The command `from-csv`: tables of scalars, as `export` and others write them, become event files. */
 import { didYouMean, messageOf, namesOf, printable } from '../errors.js';
 import type { Step } from '../event/event.js';
+import { sourceFiles } from '../reader/places.js';
+import { walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
 import { typedPath } from './runs.js';
@@ -53,9 +55,14 @@ export async function fromCsv(terminal: Terminal, paths: readonly string[], opti
   }
   const out = typedPath(options.out, '--out');
   const complaints = new Complaints(terminal);
-  const target = new Target(out, options, complaints, (note) => terminal.writeError(`${printable(note)}\n`));
+  const before = (await sourceFiles.kind(out)) === 'folder' ? await walkRuns(out, () => {}) : [];
+  const there = new Set(before.map(({ run }) => run));
+  const target = new Target(out, there, options, complaints, (note) => terminal.writeError(`${printable(note)}\n`));
   for (const path of paths) {
     const file = typedPath(path, 'the path');
+    const kind = await sourceFiles.kind(file);
+    if (kind === undefined) throw new UsageError(`there is no file "${path}"`);
+    if (kind === 'folder') throw new UsageError(`expected a file, got the folder "${path}"`);
     const isJson = (format ?? /\.(jsonl|ndjson|json)$/i.exec(file)?.[1] ?? 'csv') !== 'csv';
     target.begin(file);
     try {
@@ -63,6 +70,7 @@ export async function fromCsv(terminal: Terminal, paths: readonly string[], opti
     } catch (error) {
       if (error instanceof UsageError) throw error;
       complaints.add(`${file}: ${messageOf(error)}`);
+      continue;
     }
     target.endFile();
   }
@@ -137,6 +145,7 @@ async function readJson(file: string, target: Target): Promise<void> {
 class Target {
   points = 0;
   readonly #out: string;
+  readonly #there: ReadonlySet<string>;
   readonly #options: FromCsvOptions;
   readonly #complaints: Complaints;
   readonly #note: (note: string) => void;
@@ -148,8 +157,16 @@ class Target {
   #wrong = new Map<string, number>();
   #rows = 0;
 
-  constructor(out: string, options: FromCsvOptions, complaints: Complaints, note: (note: string) => void) {
+  /** @param there the runs that have event files already */
+  constructor(
+    out: string,
+    there: ReadonlySet<string>,
+    options: FromCsvOptions,
+    complaints: Complaints,
+    note: (note: string) => void,
+  ) {
     this.#out = out;
+    this.#there = there;
     this.#options = options;
     this.#complaints = complaints;
     this.#note = note;
@@ -240,6 +257,7 @@ class Target {
       if (run !== '.' && (parts.some((part) => ['', '.', '..'].includes(part)) || /[\\:\0]/.test(run))) {
         throw new RangeError(`run: expected the path of a folder below the logdir, got "${run.slice(0, 100)}"`);
       }
+      if (this.#there.has(run)) this.#note(`run "${run}" has event files already: these points come beside theirs`);
       writer = new SummaryWriter(run === '.' ? this.#out : `${this.#out}/${run}`);
       this.#writers.set(run, writer);
     }

@@ -146,7 +146,7 @@ const commands: Readonly<Record<string, Command>> = {
       --plain                         texts as they are: without it, CSV has an apostrophe before those that a
                                       spreadsheet would run as formulas
       --threads <number>              read so many runs at a time; 1 by default. Not for Parquet, --wide and hparams
-      --json                          the same as --format json`,
+      --json                          the same as --format json; of kinds that are files, a list of what was written`,
     examples: [
       'export runs > scalars.csv',
       'export runs/a runs/b --wide --out scalars.parquet',
@@ -185,13 +185,13 @@ const commands: Readonly<Record<string, Command>> = {
                                     several seeds; of one folder: of the runs in it
       --out, -o <folder>              writes a run for each, and margin charts (run band); or a file ending in .csv, .json ...
       --format <format>               events, or the table as csv, json, jsonl or parquet; without --out it goes to
-                                      standard output
+                                      standard output, as csv
       --lax                           with steps that only some of the runs have
       --tags <regular expression>     only tags that match
       --raw                           with points that TensorBoard hides behind later ones
       --threads <number>              as of inspect
       --json                          as JSON`,
-    examples: ['reduce runs/seed* --out runs/all-seeds', 'reduce runs --format csv --tags loss'],
+    examples: ['reduce runs/seed* --out runs/all-seeds', 'reduce runs --tags loss'],
     options: ['out', 'format', 'lax', 'tags', 'raw', 'threads', 'json'],
     run: async (terminal, paths, values) => (await import('./reduce.js')).reduce(terminal, paths, values),
   },

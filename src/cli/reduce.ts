@@ -4,7 +4,7 @@ import type { Step } from '../event/event.js';
 import { type RunReading, scanRun } from '../reader/shown-points.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { areEqual, PointLog, type TagPoints } from './point-log.js';
-import { type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
+import { checkNoEvents, checkOutside, type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
 import { type Column, loadParquet, openTable, type TableFormat, tableFormat, writeJson } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
@@ -78,12 +78,11 @@ interface Sink {
 export async function reduce(terminal: Terminal, paths: readonly string[], options: ReduceOptions): Promise<number> {
   const { lax = false, raw } = options;
   const isFile = /\.(csv|jsonl?|ndjson|parquet)$/.test(options.out ?? '');
-  // A folder's runs are told as JSON; without one, or into a file, the table itself is.
-  const isTable = options.out === undefined ? options.json : isFile;
-  const asked = options.format ?? (!isTable ? 'events' : options.json ? 'json' : undefined);
-  const format = asked === 'events' ? 'events' : tableFormat(asked, options.out);
+  const asked = options.format ?? (options.out === undefined || isFile ? undefined : 'events');
+  // A folder's runs are told as JSON; of a table it is the format.
+  const format = asked === 'events' ? 'events' : tableFormat(asked, options.out, options.json);
   if (format === 'events' && options.out === undefined) {
-    throw new UsageError('expected --out <folder> for the runs mean, std, min, max, median and band, or --format csv');
+    throw new UsageError('--format events: expected --out <folder> for the runs mean, std, min, max, median and band');
   }
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
   tagFilter(options.tags); // a pattern that is none is told before anything is read
@@ -91,9 +90,11 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   const trainings = await trainingsOf(paths, complaints);
   if (trainings.length < 2) {
     throw new UsageError(
-      `expected several runs to reduce, got ${plural(trainings.length, 'run')}: their folders, or the folder that holds them`,
+      `expected several runs to reduce, got ${plural(paths.length === 1 ? Math.max(1, trainings.length) : trainings.length, 'run')}: their folders, or the folder that holds them`,
     );
   }
+  if (format === 'events')
+    checkOutside(options.out!, paths, 'the next reduce would take what is written for runs of its own');
   const gathered: Gathered = new Map();
   const all = trainings.flatMap(({ runs }, number) => runs.map(({ run, files }) => ({ run, files, number })));
   const taken: FoundRun[] = all.map(({ run, files }) => ({ run, files: [...files] }));
@@ -112,6 +113,10 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   for (const { name, runs } of trainings) if (runs.length === 0) complaints.add(`${name}: there is no event file`);
   const tell = (message: string) => terminal.writeError(`${printable(message)}\n`);
   const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
+  if (format === 'events') {
+    const runs = [...names, 'band'].flatMap((name) => [...gathered.keys()].map((run) => `${out}/${name}/${run}`));
+    for (const run of runs) await checkNoEvents(run.replace(/\/\.$/, ''));
+  }
   const open = format === 'events' ? await runsInto(out!) : () => tableInto(terminal, format, out, parquet);
   let sink: Sink | undefined;
   let scalars = 0;

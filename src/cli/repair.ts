@@ -9,7 +9,7 @@ import { encodeEvent, fileVersion } from '../event/encode-event.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
 import { isRemote } from '../reader/places.js';
-import { findRuns, readWhole, typedPath } from './runs.js';
+import { findRuns, noteEmbeddings, readWhole, typedPath } from './runs.js';
 import { writeJson } from './table.js';
 import { Complaints, plural, styled, type Terminal, UsageError } from './terminal.js';
 
@@ -78,6 +78,7 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
         complaints.add(`${file}: ${messageOf(error)}`);
       }
     }
+    await noteEmbeddings(terminal, run, files);
   }
   if (options.json) writeJson(terminal, copies);
   else

@@ -1,15 +1,16 @@
 /** What the commands read: runs below a path, and tags that match a pattern. */
-import { localPath } from '#platform';
+import { files as fileSystem, localPath } from '#platform';
 import { concat } from '../encoding/bytes.js';
-import { messageOf } from '../errors.js';
+import { recordHeaderBytes } from '../encoding/record.js';
+import { messageOf, printable } from '../errors.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { boundedTest, SlowPatternError } from '../platform/bounded-pattern.js';
-import { sourceFiles, sourcePath } from '../reader/places.js';
+import { isRemote, sourceFiles, sourcePath } from '../reader/places.js';
 import { readEvents } from '../reader/read-events.js';
 import { type ListedRun, walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/projector-config.js';
-import { type Complaints, cut, type Terminal, UsageError } from './terminal.js';
+import { type Complaints, cut, plural, type Terminal, UsageError } from './terminal.js';
 
 /**
  * The runs below a logdir, or one event file as a run of its own. Folders that cannot be read become complaints.
@@ -21,7 +22,14 @@ export async function findRuns(path: string | undefined, complaints: Complaints)
   path = typedSource(path);
   const kind = await sourceFiles.kind(path);
   if (kind === undefined) throw new UsageError(`there is no file or folder "${path}"`);
-  if (kind === 'file') return [{ run: '.', files: [path] }];
+  if (kind === 'file') {
+    const size = await sourceFiles.size(path);
+    // Too short for the head of a record, and nothing that TensorBoard or a writer has begun.
+    if (size !== undefined && size > 0 && size < recordHeaderBytes) {
+      complaints.add(`${path}: ${plural(size, 'byte')}, which hold no record: it is no event file`);
+    }
+    return [{ run: '.', files: [path] }];
+  }
   const runs = await walkRuns(path, (_folder, error) => complaints.add(messageOf(error)));
   if (runs.length === 0) {
     throw new UsageError(`there is no event file in "${path}" (its name would contain "tfevents")`);
@@ -94,6 +102,43 @@ export async function embeddingsOf(
   const { folder, config } = projectorConfigOf(files);
   if ((await sourceFiles.kind(config)) !== 'file') return { folder, config, entries: [] };
   return { folder, config, entries: readProjectorConfig(new TextDecoder().decode(await readWhole(config))) };
+}
+
+/** Says that the embeddings of a run, which are files beside its event files, are not copied with them. */
+export async function noteEmbeddings(terminal: Terminal, run: string, files: readonly string[]): Promise<void> {
+  const { config, entries } = await embeddingsOf(files);
+  if (entries.length === 0) return;
+  const what = plural(entries.length, 'embedding');
+  terminal.writeError(
+    `${printable(`run "${run}": its ${what} are not copied: ${config} and the files that it names`)}\n`,
+  );
+}
+
+/**
+ * Refuses a folder to be written that lies in one that is read.
+ *
+ * @param why what would come of it
+ * @throws UsageError if it does
+ */
+export function checkOutside(out: string, paths: readonly string[], why: string): void {
+  const resolve = (path: string) => fileSystem?.resolve(path).replaceAll('\\', '/').replace(/\/+$/, '') ?? path;
+  const target = resolve(typedPath(out, '--out'));
+  for (const path of paths) {
+    const source = typedSource(path);
+    if (isRemote(source) || !`${target}/`.startsWith(`${resolve(source)}/`)) continue;
+    throw new UsageError(`--out: expected a folder outside of "${path}", got "${out}": ${why}`);
+  }
+}
+
+/** Refuses the folder of a run to be written which has event files already: TensorBoard would show both as one run. */
+export async function checkNoEvents(folder: string): Promise<void> {
+  if ((await sourceFiles.kind(folder)) === undefined) return;
+  const runs = await walkRuns(folder, () => {});
+  if (runs.some(({ run }) => run === '.')) {
+    throw new UsageError(
+      `--out: expected a folder without event files, got "${folder}", which has some: they would be mixed`,
+    );
+  }
 }
 
 /** The bytes of a file, which is small. */

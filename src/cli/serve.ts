@@ -4,7 +4,7 @@ import { type ListedRun, type Listing, listingName } from '../dashboard/logdir.j
 import { printable } from '../errors.js';
 import { isRemote, sourceFiles } from '../reader/places.js';
 import { isEventFileName, listRuns } from '../reader/run-files.js';
-import { readWhole, typedLogdir, typedPath } from './runs.js';
+import { checkOutside, readWhole, typedLogdir, typedPath } from './runs.js';
 import { plural, type Terminal, UsageError } from './terminal.js';
 
 /** How often a logdir on another computer is looked at, at most: every look costs requests. */
@@ -111,11 +111,9 @@ export async function share(terminal: Terminal, logdir: string | undefined, out:
   if (out === undefined) throw new UsageError('--out: expected the folder to write the page to');
   const root = await typedLogdir(logdir);
   const target = typedPath(out, '--out').replace(/(?<=.)\/+$/, '');
+  checkOutside(out, [logdir], 'the copies would be runs of the logdir, too');
   const runs = await listed(root);
-  if (runs.length === 0) {
-    terminal.writeError(`delve-tensorboard: there is no event file below ${printable(root)}\n`);
-    return 1;
-  }
+  if (runs.length === 0) throw new UsageError(`there is no event file in "${logdir}"`);
   let bytes = 0;
   const copied: ListedRun[] = [];
   for (const { run, files } of runs) {

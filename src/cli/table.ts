@@ -48,8 +48,14 @@ export interface NumberTable extends Table {
   ): void;
 }
 
-/** The format that was asked for, or that the name of the file says. @throws UsageError if there is no such format */
-export function tableFormat(format: string | undefined, out: string | undefined): TableFormat {
+/**
+ * The format that was asked for, or that the name of the file says.
+ *
+ * @param json whether `--json` asked for it
+ * @throws UsageError if there is no such format, or two were asked for
+ */
+export function tableFormat(format: string | undefined, out: string | undefined, json = false): TableFormat {
+  if (json) return jsonFormat(format, out);
   const ending = /\.(\w+)$/.exec(out ?? '')?.[1].replace('ndjson', 'jsonl') as TableFormat;
   if (format === undefined && ending !== undefined && !tableFormats.includes(ending)) {
     throw new UsageError(
@@ -62,6 +68,15 @@ export function tableFormat(format: string | undefined, out: string | undefined)
   }
   if (found === 'parquet' && out === undefined) throw new UsageError('--out: expected the Parquet file to write');
   return found as TableFormat;
+}
+
+function jsonFormat(format: string | undefined, out: string | undefined): 'json' {
+  if (format !== undefined && format !== 'json')
+    throw new UsageError(`--json: expected no other format, got "${format}"`);
+  if (format === undefined && out !== undefined && /\.\w+$/.test(out) && !out.endsWith('.json')) {
+    throw new UsageError(`--json: expected a name that ends in .json, got --out "${out}"`);
+  }
+  return 'json';
 }
 
 /** A writer of Parquet files, which an optional package brings. @throws UsageError that says how to install it */

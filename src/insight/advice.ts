@@ -286,7 +286,8 @@ function width(
   if (mean >= low && mean <= high) return [];
   const before = behind.size > 0 ? ' before that' : '';
   const subject = doubtful.length > 0 ? ` of the ${judged.length} layers${before} with enough rows` : '';
-  const where = subject === '' && before !== '' ? ` of the layers${before}` : subject;
+  const free = judged.length < layers.length ? ` of the ${judged.length} layers whose width is free` : '';
+  const where = subject !== '' ? subject : before !== '' ? ` of the layers${before}` : free;
   let text = `Mean saturation${where} is ${digits(mean)}; Delve's maintainers advise ${low * 100} to ${high * 100} %, reached by scaling all widths alike.`;
   if (mean < low) {
     text += finished

@@ -132,6 +132,9 @@ export class SaturationRecorder implements AsyncDisposable {
     const { view, mask } = checkObserveOptions(output.shape, options, this.#options, call);
     const classes = checkedClasses(options, output.shape[0], call);
     if (!this.#names.includes(name)) this.#names.push(name);
+    if (this.#epochs.isClosed) {
+      this.#failures.warnOnce(`${call}: expected an open recorder, got one after its close(): nothing is recorded`);
+    }
     if (!this.isRecording) return undefined;
     this.#epochs.noteRows();
     if (options.classifier !== undefined) this.#classifiers.set(name, Float64Array.from(options.classifier));

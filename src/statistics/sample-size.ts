@@ -95,7 +95,8 @@ export function saturationEstimateOf(
   const margin = rowsPerDirection < 4 || features >= 128 ? 1 : 0;
   return {
     saturation: dimension / features,
-    low: Math.max(0, Math.min(dimension, least)) / features,
+    // What varies varies in one direction at least, which is the first.
+    low: Math.max(1 - counted, Math.min(dimension, least)) / features,
     high: Math.max(shown, Math.min(features, Math.max(dimension, most + margin)) / features),
   };
 }

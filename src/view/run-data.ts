@@ -97,6 +97,8 @@ export interface ViewSource {
   load(name: string): Promise<RunData>;
   /** Calls back when there may be more to list or load. Returns a function that stops it. */
   subscribe?(listener: () => void): () => void;
+  /** Whether a training goes on whose first epoch is still to come if there is no run: false by default. */
+  readonly awaitsEpochs?: boolean;
 }
 
 /** The experiment and the split that the path of a run tells: `wide/train` is the split `train` of `wide`. */

@@ -156,7 +156,7 @@ export class SaturationView {
     for (const name of [...this.#shown]) if (!names.has(name)) this.#shown.delete(name);
     for (const name of [...this.#runs.keys()]) if (!names.has(name)) this.#runs.delete(name);
     if (this.#outlines.length === 0) {
-      this.#layout.replaceChildren(emptyPage());
+      this.#layout.replaceChildren(this.#source.awaitsEpochs ? waitingPage() : emptyPage());
       this.#cards.clear();
       return;
     }
@@ -416,6 +416,11 @@ export class SaturationView {
     if (!isAll && this.#shown.size <= 20) state.runs = JSON.stringify([...this.#shown]);
     return state;
   }
+}
+
+/** What stands where a training of this page will be shown. */
+function waitingPage(): HTMLElement {
+  return h('div', { className: 'empty' }, h('p', {}, 'No epoch has ended yet: the first one will be shown here.'));
 }
 
 function emptyPage(): HTMLElement {

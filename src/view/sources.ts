@@ -30,6 +30,7 @@ export class MemorySource implements ViewSource {
 
 /** A training that goes on in this page: each epoch that it adds is shown at once. It is a store of a tracker. */
 export class LiveSource implements ViewSource {
+  readonly awaitsEpochs = true;
   readonly #history = new RunHistory();
   readonly #fields: FieldData | undefined;
   readonly #listeners = new Set<() => void>();

@@ -385,7 +385,7 @@ describe('the words for what is trained, and for what is trained already', () =>
       );
     const spectra = new Map(wide.map((part, index) => [`l${index + 1}`, spectrum(Math.round(part * 64))]));
     expect(adviseOn(spectra).map(({ kind }) => kind)).toEqual(['width']);
-    expect(adviseOn(spectra)[0]!.text).toContain('Mean saturation is 0.63');
+    expect(adviseOn(spectra)[0]!.text).toContain('Mean saturation of the 3 layers whose width is free is 0.63');
     const text = adviceMarkdown(spectra);
     expect(text).toContain('### What saturation suggests about the trained model');
     expect(text).toContain('there is little to save by narrower ones');
