@@ -8,12 +8,14 @@ const platform = (name: string) => fileURLToPath(new URL(`./src/platform/${name}
 const inNode = { alias: { '#platform': platform('node') } };
 const kinds = ['browser', 'compat', 'engines', 'native', 'screenshot'];
 
-/** Every test that takes its TensorFlow.js backends from test/support/backends.ts. */
+/** Every test that takes its TensorFlow.js backends from test/support/backends.ts. One that names its backend runs once, as a unit test. */
 const onBackends = readdirSync('test', { encoding: 'utf8', recursive: true })
   .map((name) => name.replaceAll('\\', '/'))
   .filter((name) => name.endsWith('.test.ts') && !kinds.includes(name.split('/')[0]))
   .map((name) => `test/${name}`)
-  .filter((path) => readFileSync(path, 'utf8').includes('/support/backends.js'));
+  .filter((path) =>
+    /import \{[^}]*\bbackends\b[^}]*\} from '[^']*\/support\/backends\.js'/.test(readFileSync(path, 'utf8')),
+  );
 
 /** The package as it is built, in the Node that serves the page: what the page finds is compared with what Node finds. */
 const built = (): Promise<typeof import('./src/index.js')> => import(new URL('./dist/index.js', import.meta.url).href);

@@ -78,7 +78,6 @@ export const figures = {
       (x) => x.toFixed(0),
     ),
   'images.gain': (section) => times(section.rows.at(-1).gain),
-  'start.import': (section) => `${inText(rowOf(section, { name: 'delve-tensorboard' }).wall, whole)} ms`,
   'sizes.ScalarWriter': (section) => gzipOf(section, 'ScalarWriter'),
   'sizes.SummaryWriter': (section) => gzipOf(section, 'SummaryWriter'),
   'sizes.readEvents': (section) => gzipOf(section, 'readEvents'),

@@ -239,7 +239,7 @@ export function resolveRecorderOptions(options: RecorderOptions, call: string): 
     storedEigenvalues: integerFrom('storedEigenvalues', options.storedEigenvalues ?? DEFAULT_STORED_EIGENVALUES, 0),
     initialEpoch: integerFrom('initialEpoch', options.initialEpoch ?? 0, 0),
     handleSignals: checkedBoolean('handleSignals', options.handleSignals ?? false),
-    signal: options.signal,
+    signal: checkedSignal(options.signal),
   };
 }
 
@@ -281,6 +281,13 @@ function checkedSaveTo(saveTo: readonly SaveTo[] | SaveTo): readonly SaveTo[] {
   const targets = Array.isArray(saveTo) ? (saveTo as readonly SaveTo[]) : [saveTo as SaveTo];
   for (const target of targets) checkSaveTo(target);
   return targets;
+}
+
+/** A signal of another realm is one, too. */
+function checkedSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  const isSignal = typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+  if (signal === undefined || isSignal) return signal;
+  throw new TypeError(`signal: expected an AbortSignal, got ${describe(signal)}`);
 }
 
 /** Checks an option that is one of several words. @throws RangeError */

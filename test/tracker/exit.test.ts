@@ -6,9 +6,13 @@ import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
 
 let programs: Programs;
-beforeAll(() => {
+/** The run of a program that awaits its two epochs, with which those that end early are compared. */
+let awaited: string;
+beforeAll(async () => {
   programs = new Programs('src/tfjs.ts');
   programs.add('src/index.ts');
+  awaited = temporaryFolder(afterAll);
+  await programs.run(`${program()} await epoch(1); await epoch(10); await tracker.close();`, [awaited]);
 });
 afterAll(() => programs.remove());
 
@@ -48,10 +52,9 @@ describe.each([
       'await epoch(1); epoch(10); for (const end = Date.now() + 200; Date.now() < end; );',
     ],
   ])('%s are written as they would be otherwise', async (_, act) => {
-    const [logdir, awaited] = [temporaryFolder(), temporaryFolder()];
+    const logdir = temporaryFolder();
     const ending = await programs.run(program() + act + end, [logdir]);
     expect(ending.code).toBe(code);
-    await programs.run(`${program()} await epoch(1); await epoch(10); await tracker.close();`, [awaited]);
     for (const run of ['train', 'val']) {
       const expected = saturations(awaited, run);
       expect(expected.length).toBe(4);
@@ -64,13 +67,12 @@ describe.each([
 it.each(['SIGINT', 'SIGTERM'])(
   'with handleSignals, %s ends the program when the epochs that are being solved are written',
   async (signal) => {
-    const [logdir, awaited] = [temporaryFolder(), temporaryFolder()];
+    const logdir = temporaryFolder();
     const { signal: ended } = await programs.run(
       `${program('{ handleSignals: true }')} epoch(1); epoch(10); setInterval(() => {}, 1000); process.kill(process.pid, '${signal}');`,
       [logdir],
     );
     expect(ended).toBe(signal);
-    await programs.run(`${program()} await epoch(1); await epoch(10); await tracker.close();`, [awaited]);
     for (const run of ['train', 'val']) {
       expect(saturations(awaited, run)).toHaveLength(4);
       expect(saturations(logdir, run)).toEqual(saturations(awaited, run));

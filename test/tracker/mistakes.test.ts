@@ -1,8 +1,12 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryOutput } from '../../src/output/output.js';
 import { insertPcaLayers, pcaLayer } from '../../src/pca/pca-model.js';
 import { probeLayers } from '../../src/probes/probes.js';
+import { recorderOptionNames } from '../../src/recording/options.js';
+import { SaturationRecorder } from '../../src/recording/saturation-recorder.js';
 import { PlotStore } from '../../src/reports/plot-store.js';
 import { reportHtml } from '../../src/reports/report.js';
 import { ReportStore, writeReport, writeReports } from '../../src/reports/report-store.js';
@@ -12,6 +16,7 @@ import { CsvStore } from '../../src/stores/csv-store.js';
 import { NpyStore } from '../../src/stores/npy-store.js';
 import { reconstructCsv } from '../../src/stores/reconstruct-csv.js';
 import { extractSaturation } from '../../src/tracker/extract-saturation.js';
+import { saturationOptionNames } from '../../src/tracker/options.js';
 import { SaturationTracker } from '../../src/tracker/saturation-tracker.js';
 import { tensorBoard } from '../../src/tracker/tensorboard-callback.js';
 import { summaryFileWriter } from '../../src/writer/summary-file-writer.js';
@@ -91,6 +96,29 @@ describe('mistyped options are refused with the name that was meant', () => {
     );
     expect(() => make({ [typed]: 5 })).toThrow(/got 'x{40}'; the options are/);
     expect(() => make(Object.create({ inherited: 1 }))).not.toThrow();
+  });
+});
+
+describe('an option of the wrong kind is refused by its name, before anything is written or hooked', () => {
+  // No option takes a date.
+  const given = (name: string) => ({ [name]: new Date(0) }) as never;
+
+  it.each(Object.keys(saturationOptionNames))('%s of SaturationTracker', (name) => {
+    const folder = temporaryFolder();
+    const apply = model.layers[0].call;
+    expect(() => new SaturationTracker(join(folder, 'logdir'), model, given(name))).toThrow(
+      new RegExp(`^${name}(\\.\\w+)?: expected `),
+    );
+    expect(readdirSync(folder)).toEqual([]);
+    expect(model.layers[0].call).toBe(apply);
+  });
+
+  it.each(Object.keys(recorderOptionNames))('%s of SaturationRecorder', (name) => {
+    const folder = temporaryFolder();
+    expect(() => new SaturationRecorder(join(folder, 'logdir'), given(name))).toThrow(
+      new RegExp(`^${name}(\\.\\w+)?: expected `),
+    );
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 
@@ -255,7 +283,7 @@ describe('a long training of many layers prints few lines', () => {
     const net = deep();
     const tracker = new SaturationTracker('unused', net, { saveTo: [] });
     const rows = tf.tidy(() => tf.concat([tf.randomNormal([6, 4], 0, 1, 'float32', 1), tf.fill([1, 4], Number.NaN)]));
-    for (let epoch = 0; epoch < 100; epoch++) {
+    for (let epoch = 0; epoch < 20; epoch++) {
       for (const split of ['train', 'val'] as const) {
         tracker.record(split, () => void tf.tidy(() => void net.predict(rows)));
       }
