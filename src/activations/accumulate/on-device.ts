@@ -49,7 +49,7 @@ export interface DeviceProduct {
  * features (convolutions), where the d x d product is far smaller than the activations. It takes plain matrices of
  * samples only (see isPlainMatrix), on a backend that reads synchronously.
  *
- * While the means are of the size of the deviations (after a ReLU, say), the rows are multiplied as they are (6e-7 of the largest
+ * While the means are of the size of the deviations (after a ReLU, say), the rows are multiplied as they are (7e-7 of the largest
  * eigenvalue at most, see suitsNoShift). Otherwise
  * a shift is subtracted from each row, which costs one more pass over the activations, so that nothing cancels in a
  * float32 product whatever the ratio of mean to deviation (1e-8 of the largest eigenvalue). The shift is made from one of
@@ -199,8 +199,8 @@ export const float32Product: DeviceProduct = {
   strategy: 'float32 product on the device, merged in float64',
   precision: 'float32 products',
   /**
-   * Of rows without a shift, an entry of the product is wrong by about 1e-7 of the means' product, less of many rows, whose errors
-   * cancel; a mean (see columnSums) by 4e-9 of itself. At these limits, eigenvalues of a pass were up to 6e-7 of the largest off.
+   * Of rows without a shift, an entry of the product is wrong by about 1e-7 of the means' product (of few features up to 3e-7), less of many rows, whose errors
+   * cancel; a mean (see columnSums) by 4e-9 of itself. At these limits, eigenvalues of a pass were up to 7e-7 of the largest off.
    */
   reach: (rows) => ({ spread: Math.max(2, Math.sqrt(rows / 1024)), distance: 64, constancy: 1000 }),
   reduce(rows, shift) {
