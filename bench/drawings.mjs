@@ -218,9 +218,8 @@ ${table(moments, {
   saturation: {
     title: 'Saturation: training-step overhead',
     command: 'npm run bench:saturation',
-    draw: ({
-      rows,
-    }) => `MLP 784-512-512-512-10, batch 128; CNN 32-64-pool-64-128-pool on 32x32x3, batch 64; LSTM(128) on 32 steps, batch 64; SGD with
+    draw: ({ rows }) => `MLP 784-512-512-512-10, batch 128; CNN 32-64-pool-64-128-pool on 32x32x3, batch 64; small CNN
+8-16-pool-16-32-pool on 16x16x3, batch 4; LSTM(128) on 32 steps, batch 64; SGD with
 momentum in all. Every batch is used; as in a fit, the spectra are solved while training goes on and waited for before the next ones.
 Training without and with a tracker are processes that take turns; those whose turn it is not are stopped. A round is from one spectrum
 to the next. How memory happens to lie makes processes of one kind differ, so new ones take their place every eight rounds (of the MLP)

@@ -1,5 +1,5 @@
 // One network on one backend, trained without a tracker or with one of a kind: a process of its own, which trains when its
-// parent says so. Arguments: backend, network, kind, items in a batch where not as usual.
+// parent says so. Arguments: backend, network, kind.
 // Messages: { steps, spectra } in, { milliseconds, cpu } out (of all threads); { end } for the rest.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { keepFreedMemory } from '../dist/activations/tensors.js';
 import { SaturationTracker } from '../dist/tfjs.js';
 import { setUp } from './saturation-models.mjs';
 
-const [backend, network, kind, items] = process.argv.slice(2);
+const [backend, network, kind] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
 
 const kinds = {
@@ -42,7 +42,7 @@ backendObject.readSync = (id) => {
   return values;
 };
 
-const { model, x, y } = setUp(network, items && Number(items));
+const { model, x, y } = setUp(network);
 // Other options are given as JSON.
 const options = kind.startsWith('{') ? JSON.parse(kind) : kinds[kind];
 const tracker =

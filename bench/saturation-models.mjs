@@ -1,4 +1,4 @@
-// The three networks of the saturation benchmark; bench/delve_restated.py has the same for torch.
+// The networks of the saturation benchmark; bench/delve_restated.py has the large ones for torch.
 import * as tf from '@tensorflow/tfjs';
 
 const conv = (filters, name, more = {}) =>
@@ -35,6 +35,24 @@ export const networks = {
         ],
       }),
   },
+  // For the cpu backend, where a step of the other takes seconds for each image.
+  'small CNN': {
+    batch: 4,
+    shape: [16, 16, 3],
+    build: () =>
+      tf.sequential({
+        layers: [
+          conv(8, undefined, { inputShape: [16, 16, 3] }),
+          conv(16),
+          tf.layers.maxPooling2d({ poolSize: 2 }),
+          conv(16),
+          conv(32),
+          tf.layers.maxPooling2d({ poolSize: 2 }),
+          tf.layers.flatten(),
+          tf.layers.dense({ units: 10 }),
+        ],
+      }),
+  },
   LSTM: {
     batch: 64,
     shape: [32, 28],
@@ -43,10 +61,9 @@ export const networks = {
   },
 };
 
-/** A compiled network with a batch to train it on, again and again; `items` are in it, by default as many as is usual. */
-export function setUp(name, items) {
-  const { batch: usual, shape, build } = networks[name];
-  const batch = items ?? usual;
+/** A compiled network with a batch to train it on, again and again. */
+export function setUp(name) {
+  const { batch, shape, build } = networks[name];
   const model = build();
   model.compile({
     optimizer: tf.train.momentum(0.01, 0.9),

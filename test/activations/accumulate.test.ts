@@ -9,6 +9,7 @@ import { GpuAccumulator } from '../../src/activations/accumulate/on-gpu.js';
 import { onHost } from '../../src/activations/accumulate/on-host.js';
 import { WorkerAccumulator } from '../../src/activations/accumulate/on-worker.js';
 import { readSamples, readSamplesLater, sampleRows } from '../../src/activations/accumulate/read-samples.js';
+import { center, suitsNoShift } from '../../src/activations/accumulate/shift.js';
 import { withValues } from '../../src/activations/tensors.js';
 import { type LayerAccumulator, nothingKept } from '../../src/recording/accumulator.js';
 import { HostAccumulator } from '../../src/recording/host-accumulator.js';
@@ -75,6 +76,12 @@ function made(features: number, rows: number, batch: number, from: number, to: n
   return { values, rows, features, batch };
 }
 
+/** Normal rows of deviation 1 about a mean. */
+function offset(features: number, rows: number, batch: number, mean: (feature: number) => number): Data {
+  const values = normals(rows * features, 5).map((x, at) => x + mean(at % features));
+  return { values, rows, features, batch };
+}
+
 const sets: Record<string, () => Data> = {
   'n > d': () => fixture('n_gt_d'),
   'post-ReLU with dead units': () => fixture('relu_sparse'),
@@ -82,6 +89,8 @@ const sets: Record<string, () => Data> = {
   'mean 1e4 times the deviation': () => fixture('mean_1e4_std_1'),
   'mean 1e5 times the deviation': () => made(24, 4000, 200, 1e5, 1e5),
   'a mean that drifts by 200 deviations': () => made(24, 4000, 100, 0, 200),
+  // Rounding of the one large product does not cancel with that of others.
+  'one feature whose mean is 3.3 deviations': () => offset(16, 8192, 4096, (i) => (i === 0 ? 3.3 : 0)),
 };
 
 /** Eigenvalues of the two-pass covariance, by ml-matrix, descending. */
@@ -180,6 +189,50 @@ const strategies: Record<
     on: (backend) => backend === 'tensorflow',
   },
 };
+
+describe('rows that need no shift', () => {
+  const reach = { spread: 2, distance: 64, constancy: 1000 };
+
+  it('are those whose means are within reach of the largest eigenvalue, which is not that of one feature', () => {
+    const features = 24;
+    // Neighbors depend on each other: the largest eigenvalue, nearly 4, is spread over all features, of which each has a variance of 2.
+    const scatter = new Float64Array(features * features);
+    for (let i = 0; i < features; i++) {
+      scatter[i * features + i] = i === 7 ? 2.01 : 2;
+      if (i > 0) scatter[i * features + i - 1] = -1;
+    }
+    const full = Matrix.from1DArray(features, features, scatter);
+    for (let i = 1; i < features; i++) full.set(i - 1, i, -1);
+    const [largest] = new EigenvalueDecomposition(full, { assumeSymmetric: true }).realEigenvalues.sort(
+      (a, b) => b - a,
+    );
+    const suits = (share: number) => {
+      const mean = Math.sqrt((share * reach.spread * largest) / Math.sqrt(features));
+      const means = new Float64Array(features).fill(mean);
+      return suitsNoShift({ offset: means, scatter, distance: features * mean ** 2, widest: 2.01 }, 1, reach);
+    };
+    expect([0.9, 1.01].map(suits)).toEqual([true, false]);
+  });
+
+  it('are multiplied to 7e-7 of the largest eigenvalue, which is most at the limit', async (context) => {
+    if (!backends.includes('tensorflow')) return context.skip();
+    await useBackend('tensorflow');
+    const mean = Math.sqrt(reach.spread / Math.sqrt(16)) * 0.99;
+    const data = offset(16, 4096, 4096, () => mean);
+    tf.engine().startScope();
+    const reduced = float32Product.reduce(tf.tensor2d(data.values, [data.rows, 16]), undefined)!;
+    tf.engine().endScope();
+    const centered = center(reduced, data.rows);
+    expect(suitsNoShift(centered, data.rows, float32Product.reach(data.rows))).toBe(true);
+    const accumulator = new DeviceAccumulator(float32Product);
+    feed(accumulator, data);
+    const { eigenvalues } = await solved(accumulator);
+    const expected = reference(data);
+    for (const [i, value] of expected.entries()) {
+      expect(Math.abs(eigenvalues[i] - value)).toBeLessThan(7e-7 * expected[0]);
+    }
+  });
+});
 
 describe.each(backends)('accumulators on %s', (backend) => {
   beforeAll(async () => {

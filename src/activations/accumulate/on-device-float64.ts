@@ -129,7 +129,7 @@ export function hasNativeFloat64(): boolean {
 export const float64Product: DeviceProduct = {
   strategy: 'float64 product on the device',
   precision: 'float32 rows',
-  reach: { distance: 1e4, constancy: 1e4 },
+  reach: () => ({ spread: 1e4, distance: 1e4, constancy: 1e4 }),
   reduce(rows, shift) {
     const ops = new Float64Ops(backend() as unknown as NativeBackend);
     const exactRows = ops.fromFloat32(ops.idOf(rows));

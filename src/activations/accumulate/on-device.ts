@@ -35,8 +35,8 @@ export interface DeviceProduct {
   readonly strategy: string;
   /** Of the rows and the product. */
   readonly precision: Precision;
-  /** How far from zero the means may be so that the product is exact enough without a shift. */
-  readonly reach: Reach;
+  /** How far from zero the means of so many rows may be so that the product is exact enough without a shift. */
+  reach(rows: number): Reach;
   /**
    * The moments of `rows - shift`, or of the rows themselves if there is no shift; both tensors are on the device.
    * Returns undefined if moments without a shift cannot be computed in the precision that `reach` relies on.
@@ -49,7 +49,8 @@ export interface DeviceProduct {
  * features (convolutions), where the d x d product is far smaller than the activations. It takes plain matrices of
  * samples only (see isPlainMatrix), on a backend that reads synchronously.
  *
- * While the means are of the size of the deviations (after a ReLU, say), the rows are multiplied as they are. Otherwise
+ * While the means are of the size of the deviations (after a ReLU, say), the rows are multiplied as they are (7e-7 of the largest
+ * eigenvalue at most, see suitsNoShift). Otherwise
  * a shift is subtracted from each row, which costs one more pass over the activations, so that nothing cancels in a
  * float32 product whatever the ratio of mean to deviation (1e-8 of the largest eigenvalue). The shift is made from one of
  * the layer's own rows and then follows the mean: so a feature that never varies has exactly zero variance, and a mean
@@ -152,7 +153,7 @@ export class DeviceAccumulator implements LayerAccumulator<Tensor> {
     if (reduced === undefined) return false;
     const centered = center(reduced, rows);
     if (!Number.isFinite(centered.distance)) return false;
-    this.#needsShift = !suitsNoShift(centered, rows, this.#product.reach);
+    this.#needsShift = !suitsNoShift(centered, rows, this.#product.reach(rows));
     if (this.#needsShift) return false;
     accumulator.updateCentered(rows, centered.offset, centered.scatter, 0, this.#product.precision);
     return true;
@@ -198,15 +199,16 @@ export const float32Product: DeviceProduct = {
   strategy: 'float32 product on the device, merged in float64',
   precision: 'float32 products',
   /**
-   * The product of float32 rows without a shift is wrong by 2e-8 of a mean's square, and the mean itself (see
-   * carefulSums) by 3e-9 of it, which counts once for every feature.
+   * Of rows without a shift, an entry of the product is wrong by about 1e-7 of the means' product (of few features up to 3e-7), less of many rows, whose errors
+   * cancel; a mean (see columnSums) by 4e-9 of itself. At these limits, eigenvalues of a pass were up to 7e-7 of the largest off.
    */
-  reach: { distance: 12, constancy: 1000 },
+  reach: (rows) => ({ spread: Math.max(2, Math.sqrt(rows / 1024)), distance: 64, constancy: 1000 }),
   reduce(rows, shift) {
     const shifted = shift === undefined ? rows : (sub(rows, shift) as Tensor2D);
     const [count, features] = shifted.shape;
-    const sums = shift === undefined ? carefulSums(rows) : sum(shifted, 0).dataSync<'float32'>();
-    if (sums === undefined) return undefined;
+    const run = divisorNear(count, Math.min(mostInRun, Math.max(8, count >> 5), count));
+    if (run === undefined && shift === undefined) return undefined;
+    const sums = columnSums(shifted, run ?? count);
     const block = blockOf(count, features);
     const blocks = reshape(shifted, [count / block, block, features]) as Tensor3D;
     const products = matMul(blocks, blocks, true, false);
@@ -235,15 +237,13 @@ function divisorNear(rows: number, least: number): number | undefined {
   return undefined;
 }
 
-/**
- * Column sums of which only about 32 rows are added in float32, the rest in float64. Each run of 32 rows that are added
- * in float32 consists of rows that lie far apart, so that all runs are added side by side.
- */
-function carefulSums(x: Tensor2D): Float64Array | undefined {
+/** Most rows that are added in float32 alone. */
+const mostInRun = 64;
+
+/** Column sums: each `run` of rows is added in float32, and the runs in float64. */
+function columnSums(x: Tensor2D, run: number): Float64Array {
   const [rows, features] = x.shape;
-  const run = divisorNear(rows, Math.min(32, rows));
-  if (run === undefined) return undefined;
-  return summed(sum(reshape(x, [run, (rows / run) * features]), 0).dataSync<'float32'>(), features);
+  return summed(sum(reshape(x, [rows / run, run, features]), 1).dataSync<'float32'>(), features);
 }
 
 /** Adds parts of `length` numbers, which lie one behind the other, in float64. */
