@@ -252,7 +252,9 @@ describe('reduce', () => {
         const expected = new Map<string, number[]>();
         for (const tag of ['a', 'b/c']) {
           for (let step = 0; step <= 6; step++) {
-            const last = all.map((written) => written.findLast((point) => point.tag === tag && point.step === step));
+            const last = all.map((written) =>
+              written.filter((point) => point.tag === tag && point.step === step).at(-1),
+            );
             const there = last.filter((point) => point !== undefined);
             if (there.length === 0 || (!lax && there.length < all.length)) continue;
             expected.set(
