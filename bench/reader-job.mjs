@@ -1,6 +1,8 @@
 // One reading of one file by us, for bench/writer.mjs and bench/reading.mjs:
 //   node bench/reader-job.mjs <file> [all | values | inspect]
 // 'all' reads events with the bytes of their summaries, 'values' without; 'inspect' is the command. The last line is JSON.
+import { readFileSync } from 'node:fs';
+
 const [file, how = 'all'] = process.argv.slice(2);
 
 let events = 0;
@@ -11,7 +13,8 @@ const start = performance.now();
 const report = () => {
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(began);
-  const peakBytes = process.resourceUsage().maxRSS * 1024;
+  // Not the maxRSS of resourceUsage: a process begins with that of the one that started it.
+  const peakBytes = 1024 * Number(/VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
   console.log(JSON.stringify({ seconds, processorSeconds: (user + system) / 1e6, events, peakBytes }));
 };
 if (how === 'inspect') {

@@ -1,6 +1,7 @@
 /** The command `verify`. */
 import { messageOf, printable } from '../errors.js';
 import { EventDecoder } from '../reader/event-decoder.js';
+import { RecordForms } from '../reader/record-forms.js';
 import { scanFile } from '../reader/scan.js';
 import { findAllRuns, Progress } from './runs.js';
 import { writeJson } from './table.js';
@@ -17,7 +18,8 @@ export async function verify(terminal: Terminal, paths: string[], { json }: { js
   const runs = await findAllRuns(paths, complaints);
   const progress = await Progress.of(terminal, runs, 1);
   for (const run of runs) {
-    const decoder = new EventDecoder();
+    const decoder = new EventDecoder(undefined, false);
+    decoder.useForms(RecordForms);
     for (const file of run.files) {
       const found = await check(file, decoder, progress.read);
       checked.push(found);

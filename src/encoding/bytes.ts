@@ -54,16 +54,10 @@ export function toLittleEndian(values: Float32Array | Float64Array | Int32Array)
   return hostIsLittleEndian ? bytes : reverseEach(bytes.slice(), values.BYTES_PER_ELEMENT);
 }
 
-/** Copies little-endian numbers of `width` bytes each into memory that is aligned and in the host's order, at `at` of `target`. */
-export function fromLittleEndian(
-  bytes: Uint8Array,
-  width: number,
-  target: Uint8Array<ArrayBuffer> = new Uint8Array(bytes.length),
-  at = 0,
-): ArrayBuffer {
-  target.set(bytes, at);
-  if (!hostIsLittleEndian) reverseEach(target.subarray(at, at + bytes.length), width);
-  return target.buffer;
+/** Copies little-endian numbers of `width` bytes each into memory that is aligned and in the host's order. */
+export function fromLittleEndian(bytes: Uint8Array, width: number): ArrayBuffer {
+  const copy = new Uint8Array(bytes);
+  return (hostIsLittleEndian ? copy : reverseEach(copy, width)).buffer;
 }
 
 function reverseEach(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBuffer> {

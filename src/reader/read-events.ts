@@ -121,6 +121,8 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
   readonly #signal: AbortSignal | undefined;
   /** Aborted when the iteration is over, so that nothing waits any longer. */
   readonly #ended: AbortController | undefined;
+  /** Whether what decodes most events is asked for: it is loaded while the first bytes come. */
+  #usesForms = false;
   #done = false;
   /** `next()` calls that have not settled yet. Each waits for the one before it. */
   #unsettled = 0;
@@ -174,13 +176,21 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     return undefined;
   }
 
+  async #more(): Promise<boolean> {
+    if (this.#usesForms) return this.#source.more();
+    this.#usesForms = true;
+    const [isThere, { RecordForms }] = await Promise.all([this.#source.more(), import('./record-forms.js')]);
+    this.#decoder.useForms(RecordForms);
+    return isThere;
+  }
+
   async #readOn(): Promise<IteratorResult<TensorBoardEvent>> {
     try {
       while (!this.#done) {
         this.#signal?.throwIfAborted();
         const event = this.#decodeNext();
         if (event) return { done: false, value: event };
-        if (!(await untilAborted(this.#source.more(), this.#signal))) break;
+        if (!(await untilAborted(this.#more(), this.#signal))) break;
       }
     } catch (error) {
       return this.#afterError(error);

@@ -7,6 +7,7 @@
 import { equalBytes, fnv1a } from '../encoding/bytes.js';
 import { decodeMessage } from '../encoding/message-codec.js';
 import { readUtf8 } from '../encoding/protobuf.js';
+import type { DecodedSummary } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { PluginMetadata } from '../summaries/plugins.js';
 
@@ -16,8 +17,26 @@ const maxPlainTags = 2 ** 16;
 /** Where hashes begin: nobody can choose tags that fill one place of a hash table. */
 const seed = Math.floor(Math.random() * 2 ** 32);
 
+/** What the value of a form is. */
+export const FormKind = { scalar: 0, histogram: 1, text: 2 } as const;
+
+/** What the records of a tag have behind the tag: `head`, the value, `tail`. */
+export interface RecordForm {
+  readonly kind: (typeof FormKind)[keyof typeof FormKind];
+  /** Whether the value stands in a tensor, whose length precedes `head`. */
+  readonly isTensor: boolean;
+  /** From the tag, or from the length of the tensor, to the length of the value, or to the value if it has none. */
+  readonly head: Uint8Array;
+  /** From the value to the end: metadata, as a rule. */
+  readonly tail: Uint8Array;
+  /** Bytes of the value; -1 if texts may have any. */
+  readonly length: number;
+  /** What the metadata say besides the plugin; undefined if there are none. */
+  readonly described: Pick<DecodedSummary, 'displayName' | 'description'> | undefined;
+}
+
 /** What the reader knows of one tag of a run. */
-interface ReadTag extends PluginMetadata {
+export interface ReadTag extends PluginMetadata {
   /** The tag's text; one string for all its events. */
   readonly tag: string;
   /** The tag's UTF-8 bytes. */
@@ -28,6 +47,8 @@ interface ReadTag extends PluginMetadata {
   metadata: Uint8Array;
   displayName?: string;
   description?: string;
+  /** What its last record had besides wall time, step and value. */
+  form?: RecordForm;
   /** The tag that was found after this one the last time. */
   next?: ReadTag;
 }
@@ -53,10 +74,19 @@ export class ReadTags {
    * @throws RangeError if the bytes are not UTF-8
    */
   find(bytes: Uint8Array, start: number, end: number): ReadTag {
+    return this.known(bytes, start, end) ?? this.#follow(this.#lookUp(bytes, start, end));
+  }
+
+  /** The tag whose UTF-8 bytes are `bytes[start, end)`; undefined if it is not known, or one of two with the same hash. */
+  known(bytes: Uint8Array, start: number, end: number): ReadTag | undefined {
     // Tags come in turn: comparing one takes a third of the time of looking it up.
     const expected = this.#last?.next;
     if (expected !== undefined && equalBytes(expected.bytes, bytes, start, end)) return (this.#last = expected);
-    const found = this.#lookUp(bytes, start, end);
+    const found = this.#byHash.get(fnv1a(bytes, start, end, seed));
+    return found !== undefined && equalBytes(found.bytes, bytes, start, end) ? this.#follow(found) : undefined;
+  }
+
+  #follow(found: ReadTag): ReadTag {
     if (this.#last !== undefined) this.#last.next = found;
     return (this.#last = found);
   }
@@ -69,7 +99,6 @@ export class ReadTags {
       this.#byHash.set(hash, added);
       return added;
     }
-    if (equalBytes(known.bytes, bytes, start, end)) return known;
     const tag = readUtf8(bytes, start, end);
     let collided = this.#byText.get(tag);
     if (collided === undefined) {

@@ -19,6 +19,7 @@ import { readStep, sessionStatuses } from '../event/encode-event.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from './event-decoder.js';
 import { ReadTags } from './read-tags.js';
+import { RecordForms } from './record-forms.js';
 import { type Scalar, ScalarDecoder } from './scalar-decoder.js';
 import { RereadFile, type RunFile } from './scan.js';
 
@@ -408,6 +409,7 @@ class RunScan {
   ): Promise<void> {
     const events = new EventDecoder(this.#wanted, this.#reading.keepsRaw);
     const decoder = this.#reading.scalar === undefined ? events : new ScalarDecoder(events);
+    if (decoder === events) events.useForms(RecordForms);
     // An error of the caller's own is not about the file.
     let isOwn = false;
     const wait = async () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
@@ -228,6 +229,69 @@ describe('reduce', () => {
       const points = pointsOf(await summariesOf(join(out, name)), 'x');
       expect(points.map(([, value]) => value)).toEqual(expected);
     }
+  });
+
+  it('of any runs is what a plain sum over their points says', async () => {
+    // Each run: points in the order of writing, at few steps, so that some repeat, go back or lack.
+    const value = fc.oneof(fc.float(), fc.float({ min: -100, max: 100, noNaN: true }));
+    const points = fc.array(fc.record({ tag: fc.constantFrom('a', 'b/c'), step: fc.nat(6), value }), {
+      minLength: 1,
+      maxLength: 20,
+    });
+    const runs = fc.array(points, { minLength: 2, maxLength: 5 });
+    const close = (a: number, b: number) => expect(a).toEqual(Number.isFinite(b) ? expect.closeTo(b, 4) : b);
+    let rows = 0;
+    await fc.assert(
+      fc.asyncProperty(runs, fc.boolean(), async (all, lax) => {
+        const folder = temporaryFolder();
+        for (const [seed, written] of all.entries()) {
+          const writer = new SummaryWriter(join(folder, `seed${seed}`));
+          for (const { step, tag, value } of written) writer.addScalar(tag, value, step);
+          await writer.close();
+        }
+        const expected = new Map<string, number[]>();
+        for (const tag of ['a', 'b/c']) {
+          for (let step = 0; step <= 6; step++) {
+            const last = all.map((written) =>
+              written.filter((point) => point.tag === tag && point.step === step).at(-1),
+            );
+            const there = last.filter((point) => point !== undefined);
+            if (there.length === 0 || (!lax && there.length < all.length)) continue;
+            expected.set(
+              `${tag} ${step}`,
+              there.map(({ value }) => value).filter((each) => !Number.isNaN(each)),
+            );
+          }
+        }
+        const { out } = await cli([folder], { format: 'csv', lax, raw: true });
+        const found = out.trim().split('\r\n').slice(1).filter(Boolean);
+        expect(found.map((row) => row.split(',').slice(1, 3).join(' ')).sort()).toEqual([...expected.keys()].sort());
+        for (const row of found) {
+          const [, tag, step, , count, ...texts] = row.split(',');
+          const [mean, std, min, max, median] = texts.map(Number);
+          const values = expected.get(`${tag} ${step}`)!.sort((a, b) => a - b);
+          const { length } = values;
+          expect(Number(count)).toBe(length);
+          rows++;
+          if (length === 0) {
+            expect([mean, std, min, max, median]).toEqual(Array(5).fill(Number.NaN));
+            continue;
+          }
+          expect([min + 0, max + 0]).toEqual([Math.min(...values) + 0, Math.max(...values) + 0]);
+          const [low, high] = [values[(length - 1) >> 1], values[length >> 1]];
+          expect(median + 0).toEqual((low + high) / 2 + 0);
+          // By another formula than the code's, in units of the largest value.
+          const unit = Math.max(...values.map(Math.abs)) || 1;
+          const sum = values.reduce((total, each) => total + each / unit, 0);
+          close(mean / unit, sum / length);
+          const pairs = values.flatMap((a) => values.map((b) => (a / unit - b / unit) ** 2));
+          const spread = pairs.reduce((total, each) => total + each, 0) / (2 * length * (length - 1));
+          close(std / unit, Math.sqrt(spread));
+        }
+      }),
+      { numRuns: 60 },
+    );
+    expect(rows).toBeGreaterThan(100);
   });
 
   it('of one run says that there is nothing to reduce', async () => {

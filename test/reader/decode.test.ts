@@ -9,6 +9,7 @@ import type { HistogramValue } from '../../src/event/event.js';
 import { MemoryOutput } from '../../src/output/output.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
 import { EventDecoder } from '../../src/reader/event-decoder.js';
+import { RecordForms } from '../../src/reader/record-forms.js';
 import { decodeSummaryValue } from '../../src/summaries/plugins.js';
 import { SummaryWriter } from '../../src/writer/summary-writer.js';
 import { goldenFolder } from '../support/golden.js';
@@ -511,15 +512,20 @@ describe('a tensor of scalars or histograms', () => {
 
   it.each([true, false])('are right beside those around them; their bytes kept: %s', (keepsRaw) => {
     const decoder = new EventDecoder(undefined, keepsRaw);
+    decoder.useForms(RecordForms);
     const metadata = { pluginData: { pluginName: 'histograms' } };
     const read = Array.from({ length: 60 }, (_, i) => {
-      const buckets = Float64Array.from({ length: 3 * [30, 1, 0, 85, 86, 127][i % 6] }, (_, at) => 1000 * i + at);
+      const buckets = Float64Array.from(
+        { length: 3 * [30, 1, 0, 85, 86, 127][Math.floor(i / 10)] },
+        (_, at) => 1000 * i + at,
+      );
       const tensor = {
         dtype: 2,
         tensorShape: shape(buckets.length / 3, 3),
         tensorContent: new Uint8Array(buckets.buffer),
       };
-      const stored = encodeMessage(tensorboard.Event, { summary: { value: [{ tag: 'x', tensor, metadata }] } });
+      const summary = { value: [{ tag: 'x', tensor, metadata }] };
+      const stored = encodeMessage(tensorboard.Event, { wallTime: 1, summary });
       const [{ value }] = decoder.decode(stored, 0, stored.length)!.summary!;
       return { buckets, value: value as HistogramValue };
     });
