@@ -118,10 +118,12 @@ export async function bundleNodeDoors(dist) {
     },
   });
   await bundle.close();
-  return new Map(
-    output.flatMap(({ code, exports, fileName, isEntry, name }) => [
-      [fileName, withLazyImports(code)],
-      ...(isEntry ? [[`${name}.js`, `export { ${exports.join(', ')} } from './${fileName}';\n`]] : []),
-    ]),
-  );
+  const { peerDependencies } = JSON.parse(readFileSync(join(dist, '../package.json'), 'utf8'));
+  const files = new Map(output.map(({ code, fileName }) => [fileName, withLazyImports(code)]));
+  for (const { exports, fileName, imports, name } of output.filter(({ isEntry }) => isEntry)) {
+    // A project may not have these: Node says so of the door, before anything runs.
+    const peers = imports.filter((path) => path in peerDependencies).map((path) => `import '${path}';\n`);
+    files.set(`${name}.js`, `${peers.join('')}export { ${exports.join(', ')} } from './${fileName}';\n`);
+  }
+  return files;
 }
