@@ -16,6 +16,7 @@ import {
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleNodeDoors, nodeDoors } from './node-doors.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
@@ -299,23 +300,14 @@ function buildTypeScript() {
   renameSync(next, 'dist');
 }
 
-/** The doors as Node loads them, in few files: to find and read two hundred takes most of the time of an import. */
-const nodeDoors = ['index', 'object-stores', 'onnx', 'proto', 'reports', 'scale', 'tfjs'];
-
 async function buildNodeDoors() {
   const folder = 'dist/node';
   const outputs = [...nodeDoors, 'cli'].map((name) => `${folder}/${name}.js`);
-  if (isFresh(['dist/.built', 'scripts/build.mjs'], outputs)) return;
-  const { rolldown } = await import('rolldown');
-  const bundle = await rolldown({
-    input: Object.fromEntries(nodeDoors.map((door) => [door, `./dist/${door}.js`])),
-    platform: 'node',
-    external: /^(node:|@?[a-z][\w.-]*(\/|$))/, // packages are those that users install
-    resolve: { alias: { '#platform': join(root, 'dist/platform/node.js') } },
-  });
+  if (isFresh(['dist/.built', 'scripts/build.mjs', 'scripts/node-doors.mjs'], outputs)) return;
+  const files = await bundleNodeDoors(join(root, 'dist'));
   rmSync(folder, { recursive: true, force: true });
-  await bundle.write({ dir: folder, format: 'esm', chunkFileNames: 'shared-[hash].js' });
-  await bundle.close();
+  mkdirSync(folder);
+  for (const [name, code] of files) writeWhole(`${folder}/${name}`, code);
   // Programs look for it beside the file that import.meta.resolve names.
   writeWhole(`${folder}/cli.js`, "#!/usr/bin/env node\nimport '../cli.js';\n");
 }

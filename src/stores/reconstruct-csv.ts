@@ -57,7 +57,7 @@ function isComputable(stat: StoredStat, anew: boolean): boolean {
 }
 
 /** Statistics that a threshold decides. */
-const thresholded = scalarStatNames.filter((stat) => basisOf(stat) === 'threshold');
+const thresholded = () => scalarStatNames.filter((stat) => basisOf(stat) === 'threshold');
 
 /**
  * Makes the table of a csv file from a folder that NpyStore or Delve's npy writer has filled, as Delve's
@@ -155,7 +155,7 @@ function planColumns(saved: Map<string, SavedColumn>, wanted: StoredStat[] | und
     const column = delveColumn(split, stat, layer);
     const source = sourceOf(split, layer);
     if (isArray(stat)) {
-      const derived = wanted ?? (anew ? thresholded : []);
+      const derived = wanted ?? (anew ? thresholded() : []);
       for (const each of derived) {
         if (isComputable(each, anew)) {
           const missing = !saved.has(`_${delveColumn(split, each, layer)}`);
