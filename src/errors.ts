@@ -19,9 +19,11 @@ export class CorruptRecordError extends Error {
    * @param reason what is wrong, without the place
    * @param offset position in the source of the damaged record's first byte
    * @param file the file that holds the record
+   * @param options `isUnread`: what failed is the reading, which says nothing of the record
    */
-  constructor(reason: string, offset: number, file?: string, options?: { cause?: unknown }) {
-    super(`Damaged record at byte ${offset}${file === undefined ? '' : ` of ${file}`}: ${reason}`, options);
+  constructor(reason: string, offset: number, file?: string, options?: { cause?: unknown; isUnread?: boolean }) {
+    const what = options?.isUnread ? 'Unreadable from' : 'Damaged record at';
+    super(`${what} byte ${offset}${file === undefined ? '' : ` of ${file}`}: ${reason}`, options);
     this.reason = reason;
     this.offset = offset;
     if (file !== undefined) this.file = file;

@@ -229,7 +229,10 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     if (error instanceof CorruptRecordError) return error;
     if (!(error instanceof FileError) || this.#onCorrupt === 'stop') return undefined;
     const { cause, offset } = error;
-    return new CorruptRecordError(`it cannot be read: ${messageOf(cause)}`, offset, this.#source.file, { cause });
+    return new CorruptRecordError(`it cannot be read: ${messageOf(cause)}`, offset, this.#source.file, {
+      cause,
+      isUnread: true,
+    });
   }
 
   async #finish(): Promise<IteratorResult<TensorBoardEvent>> {

@@ -431,7 +431,8 @@ class RunScan {
         if (damage) complain(damage.message);
       } catch (error) {
         if (isOwn || this.#refusal !== undefined) throw error;
-        complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, source.path).message);
+        const unread = { cause: error, isUnread: true };
+        complain(new CorruptRecordError(`it cannot be read: ${messageOf(error)}`, 0, source.path, unread).message);
       }
     }
   }

@@ -326,7 +326,7 @@ describe('reduce', () => {
 
   it.each<[string, string[], CommandLine['values'], RegExp]>([
     ['no path', [], {}, /expected --out <folder>|expected several runs/],
-    ['no target', ['x', 'y'], {}, /expected --out <folder> for the runs mean, std/],
+    ['no target', ['x', 'y'], { format: 'events' }, /expected --out <folder> for the runs mean, std/],
     ['a format', ['x', 'y'], { format: 'xml' }, /--format: expected csv, json, jsonl, parquet, got "xml"/],
     ['nothing there', ['/nowhere/a', '/nowhere/b'], { format: 'csv' }, /there is no file or folder "\/nowhere\/a"/],
   ])('%s is an error of usage', async (_name, paths, values, message) => {

@@ -192,7 +192,7 @@ describe('what a tracker wrote, read back', () => {
     expect(history.epochs).toHaveLength(2);
     expect(warnings).toEqual([
       expect.stringMatching(`^readHistory: Damaged record at byte 0 of ${damaged}: its length has the checksum`),
-      `readHistory: Damaged record at byte 0 of ${unread}: it cannot be read: EACCES: permission denied`,
+      `readHistory: Unreadable from byte 0 of ${unread}: it cannot be read: EACCES: permission denied`,
     ]);
   });
 
