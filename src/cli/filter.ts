@@ -65,7 +65,7 @@ export async function filter(terminal: Terminal, path: string | undefined, optio
         complaints.add(messageOf(error));
       }
     }
-    await noteEmbeddings(terminal, run, files);
+    await noteEmbeddings(terminal, run, files, isTag);
     if (writer === undefined) continue;
     runs++;
     await writer.close();

@@ -105,13 +105,17 @@ export async function embeddingsOf(
 }
 
 /** Says that the embeddings of a run, which are files beside its event files, are not copied with them. */
-export async function noteEmbeddings(terminal: Terminal, run: string, files: readonly string[]): Promise<void> {
+export async function noteEmbeddings(
+  terminal: Terminal,
+  run: string,
+  files: readonly string[],
+  tags: (tag: string) => boolean = () => true,
+): Promise<void> {
   const { config, entries } = await embeddingsOf(files);
-  if (entries.length === 0) return;
-  const what = plural(entries.length, 'embedding');
-  terminal.writeError(
-    `${printable(`run "${run}": its ${what} are not copied: ${config} and the files that it names`)}\n`,
-  );
+  const count = entries.filter(({ tensorName }) => tags(tensorName)).length;
+  if (count === 0) return;
+  const what = `run "${run}": not copied: ${plural(count, 'embedding')}, in ${config} and the files that it names`;
+  terminal.writeError(`${printable(what)}\n`);
 }
 
 /**

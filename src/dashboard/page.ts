@@ -93,6 +93,11 @@ class Dashboard {
     };
     this.#tagFilter.oninput = () => this.#draw();
     const open = (name: string, files: ReadonlyMap<string, File>) => this.#openDropped(name, files);
+    // On a phone they would fill the screen before the first chart.
+    const wide = matchMedia('(min-width: 761px)');
+    const summary = h('summary', { className: 'name' }, 'Settings');
+    const settings = h('details', { className: 'settings', open: wide.matches }, summary, this.#controls);
+    wide.addEventListener('change', () => (settings.open = wide.matches));
     place.replaceChildren(
       h('style', {}, style),
       h('header', {}, h('h1', {}, 'delve-tensorboard'), this.#name, this.#tabList),
@@ -110,7 +115,7 @@ class Dashboard {
             this.#runRows.element,
             h('div', { className: 'row' }, all, none),
           ),
-          this.#controls,
+          settings,
           this.#complaints,
           folderChooser(open),
           this.#status,

@@ -320,7 +320,8 @@ export function spectrumCharts(scene: Scene, width: number): HTMLElement {
   const label = point === undefined ? '' : `${count} of ${point.features}`;
   const lower = plot({
     ...common,
-    height: 200,
+    height: 208,
+    marginBottom: 38,
     x: { ...x, label: 'principal direction' },
     y: { domain: [0, 1], label: 'explained variance', grid: true, ticks: 5 },
     marks: [

@@ -22,7 +22,7 @@ describe('mountSaturationView', () => {
     const store = new RecordingStore();
     const tracker = new SaturationTracker(writer, model, { saveTo: ['tensorboard', store] });
     const view = mountSaturationView(element, tracker);
-    await expect.poll(() => element.textContent).toContain('No run here holds layer saturation');
+    await expect.poll(() => element.textContent).toContain('No epoch has ended yet: the first one will be shown here.');
     await model.fit(x, y, {
       epochs: 2,
       batchSize: 8,

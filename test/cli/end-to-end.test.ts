@@ -366,7 +366,7 @@ describe('for people', () => {
   });
 
   it('completions, help and mistakes', async () => {
-    const [bash, help, unknown, none, nowhere, option, far] = await Promise.all([
+    const [bash, help, unknown, none, nowhere, option, far, twice] = await Promise.all([
       run(['completions', 'bash']),
       run(['export', '--help']),
       run(['inspct', 'runs']),
@@ -374,9 +374,11 @@ describe('for people', () => {
       run(['inspect', 'nowhere']),
       run(['inspect', '--jso']),
       run(['inspect', '--quite-another']),
+      run(['export', 'runs', '--kind', 'text', '--kind', 'images']),
     ]);
-    const codes = [bash, help, unknown, none, nowhere, option, far].map(({ code }) => code);
-    expect(codes).toEqual([0, 0, 2, 2, 2, 2, 2]);
+    const codes = [bash, help, unknown, none, nowhere, option, far, twice].map(({ code }) => code);
+    expect(codes).toEqual([0, 0, 2, 2, 2, 2, 2, 2]);
+    expect(twice.err).toContain('--kind: expected it once, got it twice');
     expect(option.err).toContain("Unknown option '--jso'; did you mean '--json'?");
     expect(far.err).toContain("Unknown option '--quite-another'; delve-tensorboard <command> --help lists the options");
     expect(bash.out).toContain('inspect');

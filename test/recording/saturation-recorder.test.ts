@@ -330,6 +330,19 @@ describe('a recorder in a training', () => {
     expect(relativeDistance(b, Spectrum.of(twoPassCovariance(row(5).flat(), 2)).eigenvalues)).toBeLessThan(1e-14);
   });
 
+  it('observe after close records nothing, and says so', async () => {
+    const { recorder: made, store } = recorder();
+    made.observe('x', [[1, 2], [3, 5]], 'train'); // biome-ignore format: a matrix
+    await made.addSaturations();
+    await made.close();
+    made.observe('x', [[1, 2]], 'train');
+    const told = warnings.filter((text) => text.includes('expected an open recorder'));
+    expect(told).toEqual([
+      expect.stringContaining("observe 'x': expected an open recorder, got one after its close()"),
+    ]);
+    expect(store.epochs).toHaveLength(1);
+  });
+
   it('a layer that cannot be read ends nothing: close says it', async () => {
     const { recorder: made, store } = recorder();
     const lost = { shape: [3, 2], data: () => Promise.reject(new Error('device lost')) };

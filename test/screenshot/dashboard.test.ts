@@ -302,6 +302,19 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     await expect.poll(() => page.locator('.run-window:visible').count()).toBe(1);
   });
 
+  it('keeps its settings behind one line where there is little room, and opens them where there is more', async () => {
+    const { page } = await openPage({ width: 390, height: 844 });
+    await page.goto(await serve(logdir));
+    await page.locator(drawn.scalars).first().waitFor({ state: 'attached' });
+    const smoothing = page.getByLabel('Smoothing', { exact: true });
+    expect(await smoothing.isVisible()).toBe(false);
+    await page.getByText('Settings', { exact: true }).click();
+    expect(await smoothing.isVisible()).toBe(true);
+    await page.getByText('Settings', { exact: true }).click();
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await expect.poll(() => smoothing.isVisible()).toBe(true);
+  });
+
   it('shows the logdir that was opened last, though the one before was still being read', async () => {
     const other = temporaryFolder();
     const writer = new SummaryWriter(join(other, 'wide', 'train'));

@@ -46,6 +46,15 @@ function otherVariances(name: string, features: number): Float64Array {
 }
 
 describe('saturationEstimate', () => {
+  it('of a layer that varies holds one direction at least', () => {
+    for (const eigenvalues of [[3], [3, 1e-9], [3, 0, 0]]) {
+      const spectrum = Spectrum.fromEigenvalues(eigenvalues, { samples: 480 });
+      expect(spectrum.saturationEstimate().low * eigenvalues.length).toBeGreaterThanOrEqual(1);
+    }
+    // Delve counts the directions before the threshold, of which there may be none.
+    expect(Spectrum.fromEigenvalues([3], { samples: 480 }).saturationEstimate({ rule: 'delve' }).low).toBe(0);
+  });
+
   it.each([1, 1.5, 2, 4, 10])('%f rows per feature: its ends have 19 of 20 true saturations between them', (times) => {
     let cases = 0;
     let between = 0;
