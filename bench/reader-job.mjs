@@ -1,7 +1,7 @@
 // One reading of one file by us, for bench/writer.mjs and bench/reading.mjs:
 //   node bench/reader-job.mjs <file> [all | values | inspect]
 // 'all' reads events with the bytes of their summaries, 'values' without; 'inspect' is the command. The last line is JSON.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 const [file, how = 'all'] = process.argv.slice(2);
 
@@ -13,8 +13,9 @@ const start = performance.now();
 const report = () => {
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(began);
-  // Not the maxRSS of resourceUsage: a process begins with that of the one that started it.
-  const peakBytes = 1024 * Number(/VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+  // Where Linux says it: the maxRSS of resourceUsage begins with that of the process that started this one.
+  const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
+  const peakBytes = 1024 * Number(/VmHWM:\s*(\d+)/.exec(status)?.[1] ?? process.resourceUsage().maxRSS);
   console.log(JSON.stringify({ seconds, processorSeconds: (user + system) / 1e6, events, peakBytes }));
 };
 if (how === 'inspect') {
