@@ -1,4 +1,7 @@
-/** The command `filter`: a copy of a logdir with some of its runs, tags and steps, under other names, in one file for each run. */
+/**
+ * The commands `filter`, a copy of a logdir with some of its runs, tags and steps, under other names, in one file for each run, and
+ * `merge`, a copy of several logdirs as one.
+ */
 
 import { files as fileSystem } from '#platform';
 import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
@@ -7,7 +10,15 @@ import type { DecodedSummary } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { readEvents } from '../reader/read-events.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { checkNoEvents, findRuns, noteEmbeddings, tagFilter, typedPath } from './runs.js';
+import {
+  checkNoEvents,
+  type FoundRun,
+  findRuns,
+  noteEmbeddings,
+  projectorConfigOf,
+  tagFilter,
+  typedPath,
+} from './runs.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `filter`, as typed. */
@@ -22,14 +33,41 @@ interface FilterOptions {
 /** `filter`: resolves to the exit code, which is 1 if a file is damaged or cannot be read, or an event cannot be copied. */
 export async function filter(terminal: Terminal, path: string | undefined, options: FilterOptions): Promise<number> {
   if (options.out === undefined) throw new UsageError('expected --out <folder> for the copy');
-  const out = typedPath(options.out, '--out');
-  const [isTag, isRun] = [tagFilter(options.tags), tagFilter(options.runs, '--runs')];
+  const isRun = tagFilter(options.runs, '--runs');
+  const complaints = new Complaints(terminal);
+  const wanted = (await findRuns(path, complaints)).filter(({ run }) => isRun(run));
+  return copyRuns(terminal, wanted, options.out, options, complaints);
+}
+
+/** `merge`: resolves to the exit code, as of `filter`. Runs of one name become one, in the order of the logdirs. */
+export async function merge(terminal: Terminal, paths: readonly string[], { out }: { out?: string }): Promise<number> {
+  if (out === undefined) throw new UsageError('expected --out <folder> for the runs of all logdirs');
+  if (paths.length < 2) throw new UsageError(`expected several logdirs to merge, got ${paths.length}`);
+  const complaints = new Complaints(terminal);
+  const merged = new Map<string, string[]>();
+  for (const path of new Set(paths)) {
+    for (const { run, files } of await findRuns(path, complaints)) {
+      merged.set(run, [...(merged.get(run) ?? []), ...files]);
+    }
+  }
+  const runs = Array.from(merged, ([run, files]) => ({ run, files }));
+  return copyRuns(terminal, runs, out, {}, complaints);
+}
+
+/** Copies runs, each into one file. */
+async function copyRuns(
+  terminal: Terminal,
+  wanted: readonly FoundRun[],
+  typedOut: string,
+  options: FilterOptions,
+  complaints: Complaints,
+): Promise<number> {
+  const out = typedPath(typedOut, '--out');
+  const isTag = tagFilter(options.tags);
   const [first, last] = stepsOf(options.steps);
   const rename = renamingOf(options.rename);
-  const complaints = new Complaints(terminal);
   const isCopy = [options.tags, options.runs, options.steps].every((choice) => choice === undefined);
   let [runs, summaries] = [0, 0];
-  const wanted = (await findRuns(path, complaints)).filter(({ run }) => isRun(run));
   const targetOf = (run: string) => (run === '.' ? out : `${out}/${run}`);
   for (const { run, files } of wanted) {
     const target = targetOf(run);
@@ -65,14 +103,24 @@ export async function filter(terminal: Terminal, path: string | undefined, optio
         complaints.add(messageOf(error));
       }
     }
-    await noteEmbeddings(terminal, run, files, isTag);
+    for (const folder of foldersOf(files)) await noteEmbeddings(terminal, run, folder, isTag);
     if (writer === undefined) continue;
     runs++;
     await writer.close();
   }
   if (runs === 0) complaints.add('nothing in these runs is wanted: no file is written');
-  terminal.write(`${printable(options.out)}: ${plural(runs, 'run')}, ${plural(summaries, 'value')}\n`);
+  terminal.write(`${printable(typedOut)}: ${plural(runs, 'run')}, ${plural(summaries, 'value')}\n`);
   return complaints.exitCode;
+}
+
+/** The files of each folder. */
+function foldersOf(files: readonly string[]): string[][] {
+  const folders = new Map<string, string[]>();
+  for (const file of files) {
+    const { folder } = projectorConfigOf([file]);
+    folders.set(folder, [...(folders.get(folder) ?? []), file]);
+  }
+  return [...folders.values()];
 }
 
 /** The tags of each writer whose first value has been copied. */

@@ -122,6 +122,15 @@ const commands: Readonly<Record<string, Command>> = {
     options: ['out', 'tags', 'runs', 'steps', 'rename'],
     run: async (terminal, paths, values) => (await import('./filter.js')).filter(terminal, onlyOne(paths), values),
   },
+  merge: {
+    usage: `
+  merge <logdir> <logdir>... --out <folder>
+                                    a copy of several logdirs as one, with one file for each run: runs of the same name become one,
+                                    in the order of the logdirs`,
+    examples: ['merge runs-monday runs-tuesday --out runs'],
+    options: ['out'],
+    run: async (terminal, paths, values) => (await import('./filter.js')).merge(terminal, paths, values),
+  },
   repair: {
     usage: `
   repair <logdir or file> --out <folder>

@@ -202,11 +202,16 @@ describe('for people', () => {
     expect(different.out.length).toBeGreaterThan(0);
   });
 
-  it('filter keeps what is wanted, reduce takes runs together', async () => {
-    const [filtered, reduced] = await Promise.all([
+  it('filter keeps what is wanted, reduce takes runs together, merge puts logdirs into one', async () => {
+    const [filtered, reduced, merged] = await Promise.all([
       run(['filter', 'runs', '--out', 'small', '--runs', 'tbx/scalar', '--tags', '^big', '--rename', 'big=huge']),
       run(['reduce', 'runs/tbx/scalar', 'runs/packed', '--out', 'reduced']),
+      run(['merge', 'runs/torch', 'runs/tbx', '--out', 'merged']),
     ]);
+    expect(merged.code, merged.err).toBe(0);
+    const names = async (path: string) => (await listRuns(join(folder, path))).map((each) => each.run).sort();
+    const both = [...(await names('runs/torch')), ...(await names('runs/tbx'))];
+    expect(await names('merged')).toEqual([...new Set(both)].sort());
     expect(filtered.code, filtered.err).toBe(0);
     const tags = new Set<string>();
     for await (const { summary } of readEvents(join(folder, 'small/tbx/scalar'))) {

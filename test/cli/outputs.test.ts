@@ -122,6 +122,35 @@ describe('what is not copied is told', () => {
   });
 });
 
+describe('merge', () => {
+  it('copies runs of several logdirs, those of one name into one file', async () => {
+    const [one, other] = [await logdir(), temporaryFolder()];
+    for (const run of ['c', 'd']) {
+      const writer = new SummaryWriter(join(other, run));
+      for (const step of [3, 4]) writer.addScalar('loss', 10 * step, step);
+      await writer.close();
+    }
+    const out = join(temporaryFolder(), 'all');
+    const said = await cli(['merge', one, other], { out });
+    expect(said).toMatchObject({ code: 0, out: `${out}: 4 runs, 13 values\n` });
+    expect(said.err).toMatch(/^run "b": not copied: 1 embedding, in /);
+    expect(readdirSync(out).sort()).toEqual(['a', 'b', 'c', 'd']);
+    expect(readdirSync(join(out, 'c'))).toHaveLength(1);
+    const points = pointsOf(await summariesOf(join(out, 'c')), 'loss');
+    expect(points.map(([step, value]) => [step, value])).toEqual([[1, 3], [2, 4], [3, 30], [4, 40]]); // biome-ignore format: points
+    expect((await cli(['merge', one, other], { out })).err).toContain('--out: expected a folder without event files');
+  });
+
+  it.each<[string, string[], CommandLine['values'], string]>([
+    ['one logdir', ['a'], { out: 'x' }, 'expected several logdirs to merge, got 1'],
+    ['no target', ['a', 'b'], {}, 'expected --out <folder> for the runs of all logdirs'],
+  ])('of %s is an error of the command line', async (_, paths, values, message) => {
+    const { code, err } = await cli(['merge', ...paths], values);
+    expect(code).toBe(2);
+    expect(err).toContain(message);
+  });
+});
+
 describe('--json', () => {
   it('lists the files that export writes', async () => {
     const { code, files, out } = await cli(['export', await logdir()], { kind: 'images', out: 'pictures', json: true });
