@@ -10,15 +10,7 @@ import type { DecodedSummary } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { readEvents } from '../reader/read-events.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import {
-  checkNoEvents,
-  type FoundRun,
-  findRuns,
-  noteEmbeddings,
-  projectorConfigOf,
-  tagFilter,
-  typedPath,
-} from './runs.js';
+import { checkNoEvents, type FoundRun, findRuns, noteEmbeddings, tagFilter, typedPath } from './runs.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `filter`, as typed. */
@@ -103,7 +95,7 @@ async function copyRuns(
         complaints.add(messageOf(error));
       }
     }
-    for (const folder of foldersOf(files)) await noteEmbeddings(terminal, run, folder, isTag);
+    await noteEmbeddings(terminal, run, files, isTag);
     if (writer === undefined) continue;
     runs++;
     await writer.close();
@@ -111,16 +103,6 @@ async function copyRuns(
   if (runs === 0) complaints.add('nothing in these runs is wanted: no file is written');
   terminal.write(`${printable(typedOut)}: ${plural(runs, 'run')}, ${plural(summaries, 'value')}\n`);
   return complaints.exitCode;
-}
-
-/** The files of each folder. */
-function foldersOf(files: readonly string[]): string[][] {
-  const folders = new Map<string, string[]>();
-  for (const file of files) {
-    const { folder } = projectorConfigOf([file]);
-    folders.set(folder, [...(folders.get(folder) ?? []), file]);
-  }
-  return [...folders.values()];
 }
 
 /** The tags of each writer whose first value has been copied. */

@@ -65,14 +65,15 @@ export async function fromCsv(terminal: Terminal, paths: readonly string[], opti
     if (kind === 'folder') throw new UsageError(`expected a file, got the folder "${path}"`);
     const isJson = (format ?? /\.(jsonl|ndjson|json)$/i.exec(file)?.[1] ?? 'csv') !== 'csv';
     target.begin(file);
+    let isRead = true;
     try {
       await (isJson ? readJson(file, target) : readCsv(file, target));
     } catch (error) {
       if (error instanceof UsageError) throw error;
       complaints.add(`${file}: ${messageOf(error)}`);
-      continue;
+      isRead = false;
     }
-    target.endFile();
+    target.endFile(isRead);
   }
   await target.close();
   terminal.write(`${plural(target.points, 'point')} in ${plural(target.runs, 'run')} in ${printable(out)}\n`);
@@ -226,14 +227,15 @@ class Target {
     }
   }
 
-  /** A file has ended: says how many cells were not named. */
-  endFile(): void {
+  /** A file has ended: says how many cells were not named, and that nothing was in it if all of it was read. */
+  endFile(isRead: boolean): void {
     for (const [column, count] of this.#wrong) {
       if (count <= mostNamed) continue;
       this.complain(`column "${column}": ${plural(count - mostNamed, 'more cell')} of this kind`);
     }
     this.#wrong = new Map();
-    if (this.#rows === 0) this.complain('expected a line with the names of columns, and rows below it, got none');
+    if (isRead && this.#rows === 0)
+      this.complain('expected a line with the names of columns, and rows below it, got none');
   }
 
   async close(): Promise<void> {

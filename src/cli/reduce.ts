@@ -89,9 +89,7 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   const complaints = new Complaints(terminal);
   const trainings = await trainingsOf(paths, complaints);
   if (trainings.length < 2) {
-    throw new UsageError(
-      `expected several runs to reduce, got ${plural(paths.length === 1 ? Math.max(1, trainings.length) : trainings.length, 'run')}: their folders, or the folder that holds them`,
-    );
+    throw new UsageError('expected several runs to reduce, got 1 run: their folders, or the folder that holds them');
   }
   if (format === 'events')
     checkOutside(options.out!, paths, 'the next reduce would take what is written for runs of its own');

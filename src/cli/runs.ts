@@ -111,11 +111,15 @@ export async function noteEmbeddings(
   files: readonly string[],
   tags: (tag: string) => boolean = () => true,
 ): Promise<void> {
-  const { config, entries } = await embeddingsOf(files);
-  const count = entries.filter(({ tensorName }) => tags(tensorName)).length;
-  if (count === 0) return;
-  const what = `run "${run}": not copied: ${plural(count, 'embedding')}, in ${config} and the files that it names`;
-  terminal.writeError(`${printable(what)}\n`);
+  // The files of a run that was merged lie in several folders.
+  const oneOfEach = new Map(files.map((file) => [projectorConfigOf([file]).config, file])).values();
+  for (const file of oneOfEach) {
+    const { config, entries } = await embeddingsOf([file]);
+    const count = entries.filter(({ tensorName }) => tags(tensorName)).length;
+    if (count === 0) continue;
+    const what = `run "${run}": not copied: ${plural(count, 'embedding')}, in ${config} and the files that it names`;
+    terminal.writeError(`${printable(what)}\n`);
+  }
 }
 
 /**

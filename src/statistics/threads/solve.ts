@@ -211,7 +211,7 @@ export function solvingMillis(request: SolveRequest): number {
   const values = 1e-7 * Math.min(rows, state.features) ** 3;
   const sampled = options.twoNN && options.sample ? options.sample.length / state.features : 0;
   const neighbors = 5e-8 * sampled ** 2 * state.features;
-  return (hasVectors ? 7e-7 * state.features ** 3 : values) + (options.singularValues ? values : 0) + neighbors;
+  return (hasVectors ? 6e-7 * state.features ** 3 : values) + (options.singularValues ? values : 0) + neighbors;
 }
 
 /**
