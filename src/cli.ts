@@ -7,7 +7,6 @@ import {
   closeSync,
   copyFileSync,
   fstatSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -27,6 +26,7 @@ import { type CommandLine, cliOptions, main } from './cli/main.js';
 import { runTasks } from './cli/run-tasks.js';
 import type { RunThread, Terminal } from './cli/terminal.js';
 import { didYouMean, messageOf, printableLines } from './errors.js';
+import { makeFolders } from './platform/make-folders.js';
 import { cacheFolder, ResultIndex } from './platform/result-index.js';
 import type { ListedRun } from './reader/run-files.js';
 
@@ -101,12 +101,12 @@ const terminal: Terminal = {
     return path;
   },
   writeFile(path, content) {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     writeFileSync(path, content);
   },
   asset: (name) => readFileSync(new URL(name, import.meta.url)),
   copyFile(from, to) {
-    mkdirSync(dirname(to), { recursive: true });
+    makeFolders(dirname(to));
     copyFileSync(from, to);
     return statSync(to).size;
   },
@@ -127,7 +127,7 @@ const terminal: Terminal = {
   },
   index: (where) => new ResultIndex(where === 'folder' ? cacheFolder() : undefined, version()),
   createFile(path) {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     const descriptor = openSync(path, 'w');
     return { write: (content) => writeWhole(descriptor, content, path), close: () => closeSync(descriptor) };
   },

@@ -10,7 +10,7 @@ import type { DecodedSummary } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { readEvents } from '../reader/read-events.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { checkNoEvents, type FoundRun, findRuns, noteEmbeddings, tagFilter, typedPath } from './runs.js';
+import { checkNoEvents, type FoundRun, findRuns, folderOfRun, noteEmbeddings, tagFilter, typedPath } from './runs.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `filter`, as typed. */
@@ -60,16 +60,15 @@ async function copyRuns(
   const rename = renamingOf(options.rename);
   const isCopy = [options.tags, options.runs, options.steps].every((choice) => choice === undefined);
   let [runs, summaries] = [0, 0];
-  const targetOf = (run: string) => (run === '.' ? out : `${out}/${run}`);
   for (const { run, files } of wanted) {
-    const target = targetOf(run);
+    const target = folderOfRun(out, run);
     if (files.some((file) => fileSystem?.resolve(file.replace(/[/\\][^/\\]*$/, '')) === fileSystem?.resolve(target))) {
       throw new UsageError('--out: expected another folder than that of the files, which stay as they are');
     }
     await checkNoEvents(target);
   }
   for (const { run, files } of wanted) {
-    let writer = isCopy ? new SummaryWriter(targetOf(run)) : undefined;
+    let writer = isCopy ? new SummaryWriter(folderOfRun(out, run)) : undefined;
     const described = new Map<string, Uint8Array>();
     for (const file of files) {
       try {
@@ -83,7 +82,7 @@ async function copyRuns(
           if (!isWanted || (summary !== undefined && summary.length === 0)) continue;
           try {
             // A run of which nothing is wanted is not begun.
-            const to = (writer ??= new SummaryWriter(targetOf(run)));
+            const to = (writer ??= new SummaryWriter(folderOfRun(out, run)));
             const kept = summary?.map((each) => copied(each, rename, to, described));
             to.addEvent(kept === undefined ? rest : { ...rest, summary: kept });
             summaries += kept?.length ?? 0;

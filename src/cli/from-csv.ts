@@ -5,7 +5,7 @@ import { sourceFiles } from '../reader/places.js';
 import { walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
-import { typedPath } from './runs.js';
+import { folderOfRun, typedPath } from './runs.js';
 import { CsvReader, unguarded } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
@@ -260,7 +260,7 @@ class Target {
         throw new RangeError(`run: expected the path of a folder below the logdir, got "${run.slice(0, 100)}"`);
       }
       if (this.#there.has(run)) this.#note(`run "${run}" has event files already: these points come beside theirs`);
-      writer = new SummaryWriter(run === '.' ? this.#out : `${this.#out}/${run}`);
+      writer = new SummaryWriter(folderOfRun(this.#out, run));
       this.#writers.set(run, writer);
     }
     return writer;

@@ -4,7 +4,7 @@ import type { Step } from '../event/event.js';
 import { type RunReading, scanRun } from '../reader/shown-points.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { areEqual, PointLog, type TagPoints } from './point-log.js';
-import { checkNoEvents, checkOutside, type FoundRun, findRuns, tagFilter, typedPath } from './runs.js';
+import { checkNoEvents, checkOutside, type FoundRun, findRuns, folderOfRun, tagFilter, typedPath } from './runs.js';
 import { type Column, loadParquet, openTable, type TableFormat, tableFormat, writeJson } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
@@ -112,8 +112,9 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   const tell = (message: string) => terminal.writeError(`${printable(message)}\n`);
   const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
   if (format === 'events') {
-    const runs = [...names, 'band'].flatMap((name) => [...gathered.keys()].map((run) => `${out}/${name}/${run}`));
-    for (const run of runs) await checkNoEvents(run.replace(/\/\.$/, ''));
+    for (const name of [...names, 'band']) {
+      for (const run of gathered.keys()) await checkNoEvents(folderOfRun(`${out}/${name}`, run));
+    }
   }
   const open = format === 'events' ? await runsInto(out!) : () => tableInto(terminal, format, out, parquet);
   let sink: Sink | undefined;
@@ -376,7 +377,7 @@ async function runsInto(out: string): Promise<() => Sink> {
   return () => {
     const root = new SummaryWriter(out);
     const begin = (run: string) => {
-      const below = (name: string) => root.run(run === '.' ? name : `${name}/${run}`);
+      const below = (name: string) => root.run(folderOfRun(name, run));
       return { run, writers: names.map((name) => [name, below(name)] as const), band: below('band') };
     };
     const charts = new Map<string, Chart[]>();

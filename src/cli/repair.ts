@@ -9,7 +9,7 @@ import { encodeEvent, fileVersion } from '../event/encode-event.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
 import { isRemote } from '../reader/places.js';
-import { findRuns, noteEmbeddings, readWhole, typedPath } from './runs.js';
+import { findRuns, folderOfRun, noteEmbeddings, readWhole, typedPath } from './runs.js';
 import { writeJson } from './table.js';
 import { Complaints, plural, styled, type Terminal, UsageError } from './terminal.js';
 
@@ -51,7 +51,7 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
   const copies: object[] = [];
   for (const { run, files } of await findRuns(path, complaints)) {
     const decoder = new EventDecoder();
-    const folder = run === '.' ? out : `${out}/${run}`;
+    const folder = folderOfRun(out, run);
     for (const file of files) {
       const target = `${folder}/${file.replace(/^.*[/\\]/, '')}`;
       try {

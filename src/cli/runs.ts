@@ -7,7 +7,7 @@ import type { TensorBoardEvent } from '../event/event.js';
 import { boundedTest, SlowPatternError } from '../platform/bounded-pattern.js';
 import { isRemote, sourceFiles, sourcePath } from '../reader/places.js';
 import { readEvents } from '../reader/read-events.js';
-import { type ListedRun, walkRuns } from '../reader/run-files.js';
+import { isEventFileName, type ListedRun, walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { type ProjectorEntry, projectorConfigFile, readProjectorConfig } from '../summaries/projector-config.js';
 import { type Complaints, cut, plural, type Terminal, UsageError } from './terminal.js';
@@ -47,7 +47,7 @@ export async function findAllRuns(paths: readonly string[], complaints: Complain
   for (const path of paths) {
     const name = path.replace(/(?<=.)[/\\]+$/, '');
     for (const { files, run } of await findRuns(path, complaints)) {
-      all.push({ run: run === '.' ? name : `${name}/${run}`, files });
+      all.push({ run: folderOfRun(name, run), files });
     }
   }
   return all;
@@ -104,6 +104,11 @@ export async function embeddingsOf(
   return { folder, config, entries: readProjectorConfig(new TextDecoder().decode(await readWhole(config))) };
 }
 
+/** The folder of a run below the folder of its logdir. */
+export function folderOfRun(logdir: string, run: string): string {
+  return run === '.' ? logdir : `${logdir}/${run}`;
+}
+
 /** Says that the embeddings of a run, which are files beside its event files, are not copied with them. */
 export async function noteEmbeddings(
   terminal: Terminal,
@@ -140,9 +145,9 @@ export function checkOutside(out: string, paths: readonly string[], why: string)
 
 /** Refuses the folder of a run to be written which has event files already: TensorBoard would show both as one run. */
 export async function checkNoEvents(folder: string): Promise<void> {
-  if ((await sourceFiles.kind(folder)) === undefined) return;
-  const runs = await walkRuns(folder, () => {});
-  if (runs.some(({ run }) => run === '.')) {
+  if ((await sourceFiles.kind(folder)) !== 'folder') return;
+  const entries = await sourceFiles.list(folder);
+  if (entries.some(({ kind, name }) => kind === 'file' && isEventFileName(name))) {
     throw new UsageError(
       `--out: expected a folder without event files, got "${folder}", which has some: they would be mixed`,
     );
@@ -258,7 +263,7 @@ export function followRuns(
   };
   signal.addEventListener('abort', abortAll, { once: true });
   const follow = async (run: string) => {
-    const source = run === '.' ? folder : `${folder}/${run}`;
+    const source = folderOfRun(folder, run);
     const stop = new AbortController();
     stops.add(stop);
     try {

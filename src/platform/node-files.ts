@@ -13,11 +13,12 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../errors.js';
 import { codeOf, countOf, EventFile, withDescriptor } from './event-file.js';
+import { makeFolders } from './make-folders.js';
 import type { Files, SourceFiles, StoreFiles } from './platform.js';
 
 const readBytes = 1 << 20;
@@ -124,7 +125,7 @@ export const files: Files | undefined = {
   hasNamesOfWindows: process.platform === 'win32',
   makeDirectory(path) {
     try {
-      mkdirSync(path, { recursive: true });
+      makeFolders(path);
     } catch (error) {
       const code = codeOf(error);
       if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
@@ -135,7 +136,7 @@ export const files: Files | undefined = {
     }
   },
   makeNewDirectory(path) {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     try {
       mkdirSync(path);
       return true;
@@ -166,7 +167,7 @@ export const files: Files | undefined = {
     }
   },
   lock(path, act) {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     const lock = new LockFile(join(dirname(path), `.${basename(path).slice(0, 50)}.lock`));
     lock.acquire();
     try {
@@ -177,7 +178,7 @@ export const files: Files | undefined = {
   },
   write(path, bytes) {
     const temporary = temporaryPath(path);
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     const descriptor = withDescriptor(() => openSync(temporary, 'wx'));
     try {
       try {
@@ -325,7 +326,7 @@ export function defaultStoreFiles(): StoreFiles {
     async write(path, bytes) {
       const target = at(path);
       const temporary = temporaryPath(target);
-      await mkdir(dirname(target), { recursive: true });
+      makeFolders(dirname(target));
       const file = await open(temporary, 'wx');
       try {
         try {

@@ -1,7 +1,8 @@
 import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { link, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
+import { makeFolders } from './make-folders.js';
 
 /*
  * What partial results need of the machine: digests, and files of which only the first writer's stays. Node's own; a page does
@@ -54,7 +55,7 @@ export async function readIfThere(path: string): Promise<Uint8Array | undefined>
  */
 export async function createWhole(path: string, bytes: Uint8Array): Promise<boolean> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  makeFolders(folder);
   const own = join(folder, `${temporary}${randomUUID()}`);
   const file = await open(own, 'wx');
   try {

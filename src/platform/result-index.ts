@@ -1,18 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
+import { makeFolders } from './make-folders.js';
 
 /*
  * What commands found in files, kept beside the user's other caches or in memory for as long as the files stay as they are. Event
@@ -108,7 +99,7 @@ function writeWhole(folder: string, name: string, bytes: Uint8Array): void {
   const path = join(folder, name);
   const temporary = `${path}.${randomBytes(6).toString('hex')}`;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolders(folder, 0o700);
     try {
       writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o600 });
       renameSync(temporary, path);

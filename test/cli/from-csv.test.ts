@@ -197,6 +197,24 @@ describe('what is wrong is named, and the rest is written', () => {
     expect(err).toContain('a.csv: column "date": 995 more cells of this kind');
   });
 
+  it('of each file for itself, also of one that breaks off', async () => {
+    const folder = temporaryFolder();
+    const [broken, sound] = [join(folder, 'broken.csv'), join(folder, 'sound.csv')];
+    const wrong = Array.from({ length: 7 }, (_, step) => `${step},none`).join('\n');
+    writeFileSync(broken, `step,loss\n${wrong}\n7,"0.5`);
+    writeFileSync(sound, 'step,loss\n1,none\n2,0.5\n');
+    const { code, err } = await cli(['from-csv', broken, sound], { out: join(folder, 'runs') });
+    expect(code).toBe(1);
+    const told = err.replaceAll(`${folder}/`, '').trim().split('\n');
+    expect(told.filter((line) => line.startsWith('sound.csv'))).toEqual([
+      'sound.csv: line 2, column "loss": expected a number, got "none"',
+    ]);
+    expect(told.slice(5, 7).sort()).toEqual([
+      expect.stringMatching(/^broken\.csv: column "loss": 2 more cells of this kind/),
+      expect.stringMatching(/^broken\.csv: .*quot/),
+    ]);
+  });
+
   it.each(['../up', '/etc', 'a/../b', 'a//b', 'C:\\x', 'a\0b'])(
     'a run %j, which leads out of the logdir',
     async (run) => {
