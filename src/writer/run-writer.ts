@@ -282,7 +282,7 @@ export abstract class RunWriter implements AsyncDisposable {
    * @internal
    */
   protected write(address: SummaryAddress, summaries: Later<Summaries>): void {
-    const { call, step, wallTime = Date.now() / 1000 } = address;
+    const { call, step, tag, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => {
       const all = Array.isArray(read) ? read : [read];
       for (const { remark } of all) this.remark(address, remark);
@@ -290,7 +290,7 @@ export abstract class RunWriter implements AsyncDisposable {
       checkEventBytes(bytesOf(values), call);
       return values;
     };
-    this.ownRun.add(wallTime, step, whenRead(summaries, tagged), call);
+    this.ownRun.add(wallTime, step, whenRead(summaries, tagged), call, tag);
   }
 
   /**
