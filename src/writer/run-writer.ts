@@ -179,7 +179,8 @@ export abstract class RunWriter implements AsyncDisposable {
       );
     }
     const Writer = this.constructor as new (output: Output, options: SummaryWriterOptions) => this;
-    const run = new Writer(below, this.#options);
+    // A run that is opened again has been purged: what it has written since then stays.
+    const run = new Writer(below, known === undefined ? this.#options : { ...this.#options, purgeStep: undefined });
     run.ownRun.placeBelow(this.ownRun);
     this.#runs.set(name, run);
     this.#namesOfFolders.set(folder, name);
