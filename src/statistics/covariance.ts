@@ -197,8 +197,10 @@ export class CovarianceAccumulator {
           `(${packedLength(features)}), got ${scatter.length} numbers`,
       );
     }
-    this.#rejected += rejected;
-    if (count === 0) return;
+    if (count === 0) {
+      this.#rejected += rejected;
+      return;
+    }
     const incoming = newMoments(features);
     incoming.count = count;
     incoming.shift.set(mean);
@@ -209,6 +211,7 @@ export class CovarianceAccumulator {
     if (!incoming.shift.every(Number.isFinite) || !incoming.scatter.every(Number.isFinite)) {
       throw new RangeError('updateCentered: expected finite numbers only, got a NaN or an Infinity');
     }
+    this.#rejected += rejected;
     this.#precision = coarser(this.#precision, precision);
     this.#fold();
     this.#mergeMoments(incoming);

@@ -39,7 +39,8 @@ export class Run {
   readonly #files = new Set<Promise<unknown>>();
   /** Values that have been claimed, by their owners. */
   readonly #claims = new WeakMap<object, Set<string>>();
-  readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
+  readonly #countAbsent = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
+  readonly #countUnwritable = (error: unknown) => this.#records.addLoss(1, 'it could not be encoded', error);
   #isExiting = false;
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
@@ -110,11 +111,16 @@ export class Run {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
     if (values instanceof Promise) {
-      this.#queue.addLater(values, `${call} at step ${step}`, write, this.#countLoss);
+      this.#queue.addLater(values, `${call} at step ${step}`, write, this.#countAbsent);
       if (this.#isExiting) warnOfLate(this.#queue.release());
     } else {
-      this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
+      this.#queue.add(() => write(values), this.#countUnwritable, this.#queue.isWaiting ? bytesOf(values) : 0);
     }
+    this.#noteWaiting(tag, step);
+  }
+
+  /** Notes at which step an event of a tag waits in the queue, if it does. */
+  #noteWaiting(tag: string, step: Step): void {
     if (this.#queue.isWaiting) this.#waitingSteps.set(tag, step);
     else this.#waitingSteps.clear();
   }
@@ -141,9 +147,10 @@ export class Run {
         this.#noteTags(values, event.step);
         this.#records.add(payload, Date.now());
       },
-      this.#countLoss,
+      this.#countUnwritable,
       payload.length,
     );
+    for (const { tag } of values) this.#noteWaiting(tag ?? '', event.step);
   }
 
   /**
@@ -166,8 +173,8 @@ export class Run {
         this.#records.add(payload, Date.now());
       }
     };
-    if (events instanceof Promise) this.#queue.addLater(events, 'what is written already', write, this.#countLoss);
-    else this.#queue.add(() => write(events), this.#countLoss, 0);
+    if (events instanceof Promise) this.#queue.addLater(events, 'what is written already', write, this.#countAbsent);
+    else this.#queue.add(() => write(events), this.#countUnwritable, 0);
   }
 
   /** Writes the files of an embedding, then the projector's configuration with the embedding in it. */

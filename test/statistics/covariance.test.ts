@@ -375,8 +375,8 @@ describe('CovarianceAccumulator', () => {
         /3 x 3 numbers.*\(6\), got 8/,
       );
       expect(() => accumulator.updateCentered(-1, [1, 2, 3], new Float64Array(9))).toThrow(RangeError);
-      expect(() => accumulator.updateCentered(1, [1, Number.NaN, 3], new Float64Array(9))).toThrow(RangeError);
-      expect(accumulator.count).toBe(0);
+      expect(() => accumulator.updateCentered(1, [1, Number.NaN, 3], new Float64Array(9), 7)).toThrow(RangeError);
+      expect([accumulator.count, accumulator.rejected]).toEqual([0, 0]);
     });
   });
 
