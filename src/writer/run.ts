@@ -122,7 +122,7 @@ export class Run {
   /** Notes at which step an event of a tag waits in the queue, if it does. */
   #noteWaiting(tag: string, step: Step): void {
     if (this.#queue.isWaiting) this.#waitingSteps.set(tag, step);
-    else this.#waitingSteps.clear();
+    else if (this.#waitingSteps.size > 0) this.#waitingSteps.clear();
   }
 
   /**
