@@ -49,11 +49,14 @@ function install(target: Record<string, unknown>, name: string, original: Method
     arounds: [],
     before: Object.getOwnPropertyDescriptor(target, name),
     wrapper(this: unknown, ...args: unknown[]) {
-      const runFrom = (index: number, self: unknown, passed: unknown[]): unknown =>
-        index < 0
-          ? original.apply(self, passed)
-          : entry.arounds[index]((...further) => runFrom(index - 1, self, further), self, passed);
-      return runFrom(entry.arounds.length - 1, this, args);
+      // A wrap may remove itself, or others, while it runs.
+      const arounds = [...entry.arounds];
+      const runFrom = (index: number, self: unknown, passed: unknown[]): unknown => {
+        if (index < 0) return original.apply(self, passed);
+        const next: Method = (...further) => runFrom(index - 1, self, further);
+        return entry.arounds.includes(arounds[index]) ? arounds[index](next, self, passed) : next(...passed);
+      };
+      return runFrom(arounds.length - 1, this, args);
     },
   };
   Object.defineProperty(target, name, { value: entry.wrapper, configurable: true, writable: true, enumerable: false });

@@ -33,7 +33,7 @@ function watch(writer: EpochWriter): void {
 /** The part of a SampleRecorder that an EpochWriter calls. */
 type RecordedSamples = Pick<
   SampleRecorder<never>,
-  'hasRows' | 'solve' | 'take' | 'adaptBudget' | 'dispose' | 'release' | 'onUnits'
+  'hasRows' | 'solve' | 'take' | 'checkWithoutRows' | 'adaptBudget' | 'dispose' | 'release' | 'onUnits'
 >;
 
 /**
@@ -165,11 +165,13 @@ export class EpochWriter {
    * Takes what was recorded in the epoch, unsolved, for another process: the next epoch begins.
    *
    * @param options see BytesOptions
-   * @throws a ClosedWriterError after close(), RangeError that names a layer of which there can be no such bytes
+   * @throws a ClosedWriterError after close(), RangeError that names a layer of which there can be no such bytes: then the
+   *   epoch goes on
    */
   async take(options: BytesOptions = {}): Promise<Uint8Array> {
     checkOptionNames('take', options, { withoutRows: true });
     if (this.#isClosed) throw new ClosedWriterError('take', this.#logdir);
+    if (options.withoutRows) this.#recorder.checkWithoutRows();
     const { epoch } = this;
     this.epoch++;
     this.#awaitsEnd = false;

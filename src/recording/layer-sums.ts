@@ -94,9 +94,7 @@ export class LayerSums {
   toParts({ withoutRows }: BytesOptions = {}): Map<PartName, Uint8Array> {
     const bytes = new Map<PartName, Uint8Array>();
     const { sketch, rows, predicted, accumulator } = this;
-    if (sketch !== undefined && withoutRows) {
-      throw new RangeError("expected sums, got a sketch, which is made of rows: wideLayers: 'leaveOut' leaves it out");
-    }
+    if (sketch !== undefined && withoutRows) refuseSketch();
     if (sketch !== undefined) bytes.set('sketch', sketch.toBytes());
     if (rows !== undefined && !withoutRows) bytes.set('rows', rows.toBytes());
     if (predicted !== undefined && !withoutRows) bytes.set('predicted', predicted.toBytes());
@@ -133,6 +131,11 @@ export class LayerSums {
       rows,
     }));
   }
+}
+
+/** @throws RangeError: there are no bytes of a sketch without rows */
+export function refuseSketch(): never {
+  throw new RangeError("expected sums, got a sketch, which is made of rows: wideLayers: 'leaveOut' leaves it out");
 }
 
 /** The options of a solve, with the rows that were kept. */

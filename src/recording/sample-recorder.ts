@@ -11,7 +11,7 @@ import {
   type LayerOutput,
   nothingKept,
 } from './accumulator.js';
-import { LayerSums, type SolvedLayer } from './layer-sums.js';
+import { LayerSums, refuseSketch, type SolvedLayer } from './layer-sums.js';
 import { isSketched, LayerWidths } from './layer-widths.js';
 import { checkFits, checkWidth, mergeLayers, named, rowsOf, type SavedLayer } from './recorder-state.js';
 import { type Pass, type RowCounts, RowSelection, type SelectionOptions } from './row-selection.js';
@@ -70,6 +70,8 @@ interface Entry<T extends LayerOutput> {
   split: Split;
   name: string;
   accumulator: LayerAccumulator<T>;
+  /** Whether a sketch is kept of it, unless an earlier process had summed it exactly. */
+  readonly keepsSketch: boolean;
   readonly rows: RowSelection;
   /** Counts in which rows units are not 0, where that is looked at within an epoch; and in which batch it is looked at next. */
   readonly watch: UnitWatch | undefined;
@@ -221,6 +223,15 @@ export class SampleRecorder<T extends LayerOutput> {
     return saved;
   }
 
+  /** @throws RangeError that names a layer of whose running period there can be no bytes without rows */
+  checkWithoutRows(): void {
+    for (const { split, name: layer, entry, merged } of this.#recorded()) {
+      // What is still being read of a layer that keeps a sketch will be in it.
+      const own = entry?.keepsSketch && entry.accumulator.snapshot()?.accumulator === undefined;
+      if (own || merged?.sums.sketch !== undefined) named('take', { split, layer }, refuseSketch);
+    }
+  }
+
   /**
    * Adds what another process has taken to this period. It comes after the rows recorded here, whenever those are, in the order of
    * the calls.
@@ -356,7 +367,8 @@ export class SampleRecorder<T extends LayerOutput> {
         : { rows, ofAllRows: embedding, units, classes, sketch, ...(watch && { watch }) };
       const report = (error: unknown) => this.#report(error, `layer '${name}'`);
       const accumulator = this.#accumulators.choose(key, first, kept, report);
-      entry = { split, name, accumulator, rows: new RowSelection(this.#options), watch, nextLook: findEvery - 1 };
+      const rowsUsed = new RowSelection(this.#options);
+      entry = { split, name, accumulator, keepsSketch: sketch, rows: rowsUsed, watch, nextLook: findEvery - 1 };
       this.#entries.set(key, entry);
     }
     return entry;

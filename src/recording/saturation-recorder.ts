@@ -199,12 +199,14 @@ export class SaturationRecorder implements AsyncDisposable {
    * @throws RangeError if the step is not an integer
    */
   addSaturations(step?: number | bigint): Promise<LayerSaturation[]> {
-    return this.#epochs.addSaturations(step, () => {
+    const written = this.#epochs.addSaturations(step, () => {
       if (this.#samples.hasRows) return;
       if (this.#options.role === 'writer') this.#failures.warnOnce(nothingMerged);
       else if (this.isRecording)
         this.#failures.warnOnce('addSaturations: expected activations, got none: call observe() before');
     });
+    this.#classifiers.clear(); // they have been read: those of the next epoch are others
+    return written;
   }
 
   /** Stops recording until resume(). What was recorded stays. */
@@ -244,7 +246,8 @@ export class SaturationRecorder implements AsyncDisposable {
    *
    * A layer whose sums are lost (its thread died) is reported, and is not in the bytes.
    *
-   * @throws a ClosedWriterError after close(), RangeError that names a layer of which there can be no bytes without rows (a sketch)
+   * @throws a ClosedWriterError after close(), RangeError that names a layer of which there can be no bytes without rows (a sketch): then
+   *   the period goes on
    */
   take(options: BytesOptions = {}): Promise<Uint8Array> {
     return this.#epochs.take(options);

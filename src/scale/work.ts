@@ -266,7 +266,8 @@ class Worker {
       },
       merge(layer, given) {
         const accumulator = known('merge', layer, given?.features);
-        if (accumulator === undefined) moments.set(layer, given);
+        // A copy: what is given stays the shard's own, which goes on with it.
+        if (accumulator === undefined) moments.set(layer, CovarianceAccumulator.fromState(given.copyState()));
         else accumulator.merge(given);
       },
     };

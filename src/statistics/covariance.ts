@@ -197,8 +197,10 @@ export class CovarianceAccumulator {
           `(${packedLength(features)}), got ${scatter.length} numbers`,
       );
     }
-    this.#rejected += rejected;
-    if (count === 0) return;
+    if (count === 0) {
+      this.#rejected += rejected;
+      return;
+    }
     const incoming = newMoments(features);
     incoming.count = count;
     incoming.shift.set(mean);
@@ -209,6 +211,7 @@ export class CovarianceAccumulator {
     if (!incoming.shift.every(Number.isFinite) || !incoming.scatter.every(Number.isFinite)) {
       throw new RangeError('updateCentered: expected finite numbers only, got a NaN or an Infinity');
     }
+    this.#rejected += rejected;
     this.#precision = coarser(this.#precision, precision);
     this.#fold();
     this.#mergeMoments(incoming);
@@ -238,7 +241,8 @@ export class CovarianceAccumulator {
     if (other.features !== this.features) {
       throw new RangeError(`merge: expected an accumulator of ${this.features} features, got one of ${other.features}`);
     }
-    // Read first: `other` may be this accumulator.
+    // `other` may be this accumulator: then its moments change when rows are folded, so all are folded first.
+    if (other === this && this.#moments) this.#fold();
     const rows = other.#waiting.rows()?.slice();
     const moments = other.#moments;
     const rejected = other.#rejected;

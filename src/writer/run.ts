@@ -39,13 +39,16 @@ export class Run {
   readonly #files = new Set<Promise<unknown>>();
   /** Values that have been claimed, by their owners. */
   readonly #claims = new WeakMap<object, Set<string>>();
-  readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
+  readonly #countAbsent = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
+  readonly #countUnwritable = (error: unknown) => this.#records.addLoss(1, 'it could not be encoded', error);
   #isExiting = false;
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
   /** The hyperparameters that have been added. */
   #hparams: { text: string; ended: boolean } | undefined;
   #warnedOfWideStep = false;
+  /** The steps of the latest events in the queue, by the tag they were added under. */
+  readonly #waitingSteps = new Map<string, Step>();
   #parent: Run | undefined;
   /** What has been written for the projector, for an Output whose files are not updated in place. */
   #projectorConfig: string | undefined;
@@ -62,9 +65,7 @@ export class Run {
 
   /** Takes the limits of another writer of this run into account: the stricter ones count. */
   tighten({ maxQueue, flushMillis }: BufferPolicy): void {
-    const { policy } = this.#records;
-    policy.maxQueue = Math.min(policy.maxQueue, maxQueue);
-    policy.flushMillis = Math.min(policy.flushMillis, flushMillis);
+    this.#records.tighten(maxQueue, flushMillis);
   }
 
   /** Bytes that are not in the file yet. */
@@ -96,23 +97,32 @@ export class Run {
 
   /** The step of a tag's latest event: a point before it would hide later ones. Returns undefined if there is no event. */
   lastStepOf(tag: string): Step | undefined {
-    return this.#tags.find(tag)?.lastStep;
+    const waiting = this.#queue.isWaiting ? this.#waitingSteps.get(tag) : undefined;
+    return waiting ?? this.#tags.find(tag)?.lastStep;
   }
 
   /**
    * Adds one event with one value or several. It keeps its place in the order if the values come later.
    *
    * @param call names the event if its values never come
+   * @param tag what the event was added under
    */
-  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>, call: string): void {
+  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>, call: string, tag: string): void {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
     if (values instanceof Promise) {
-      this.#queue.addLater(values, `${call} at step ${step}`, write, this.#countLoss);
+      this.#queue.addLater(values, `${call} at step ${step}`, write, this.#countAbsent);
       if (this.#isExiting) warnOfLate(this.#queue.release());
     } else {
-      this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
+      this.#queue.add(() => write(values), this.#countUnwritable, this.#queue.isWaiting ? bytesOf(values) : 0);
     }
+    this.#noteWaiting(tag, step);
+  }
+
+  /** Notes at which step an event of a tag waits in the queue, if it does. */
+  #noteWaiting(tag: string, step: Step): void {
+    if (this.#queue.isWaiting) this.#waitingSteps.set(tag, step);
+    else if (this.#waitingSteps.size > 0) this.#waitingSteps.clear();
   }
 
   /**
@@ -134,14 +144,13 @@ export class Run {
     this.#queue.add(
       () => {
         this.#records.prepare(payload.length);
-        for (const { tag, metadata } of values) {
-          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag ?? '', metadata);
-        }
+        this.#noteTags(values, event.step);
         this.#records.add(payload, Date.now());
       },
-      this.#countLoss,
+      this.#countUnwritable,
       payload.length,
     );
+    for (const { tag } of values) this.#noteWaiting(tag ?? '', event.step);
   }
 
   /**
@@ -160,14 +169,12 @@ export class Run {
       for (const event of after) {
         const payload = encodeMessage(tensorboard.Event, event);
         this.#records.prepare(payload.length);
-        for (const { tag, metadata } of event.summary?.value ?? []) {
-          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
-        }
+        this.#noteTags(event.summary?.value ?? [], event.step ?? 0);
         this.#records.add(payload, Date.now());
       }
     };
-    if (events instanceof Promise) this.#queue.addLater(events, 'what is written already', write, this.#countLoss);
-    else this.#queue.add(() => write(events), this.#countLoss, 0);
+    if (events instanceof Promise) this.#queue.addLater(events, 'what is written already', write, this.#countAbsent);
+    else this.#queue.add(() => write(events), this.#countUnwritable, 0);
   }
 
   /** Writes the files of an embedding, then the projector's configuration with the embedding in it. */
@@ -322,6 +329,15 @@ export class Run {
     if (this.#begun) return;
     this.#begun = true;
     this.#records.add(encodeFirstEvent(), Date.now());
+  }
+
+  /** Notes what an event that is encoded already says of its tags, and at which step it stands. */
+  #noteTags(values: readonly tensorboard.Summary.IValue[], step: Step): void {
+    for (const { tag, metadata } of values) {
+      const name = tag ?? '';
+      const known = metadata?.pluginData?.pluginName ? this.#tags.addMetadata(name, metadata) : this.#tags.find(name);
+      if (known !== undefined) known.lastStep = step;
+    }
   }
 
   #addNow(wallTime: number, step: Step, summaries: TaggedTensor[]): void {

@@ -190,6 +190,26 @@ describe('wrapMethod', () => {
     expect(Reflect.ownKeys(counter)).toEqual(['count']);
   });
 
+  it('calls each wrap once, and the method, also if one removes others while it runs', () => {
+    const counter = new Counter();
+    const order: string[] = [];
+    const wrap = (name: string, act = () => {}) =>
+      wrapMethod(counter, 'add', (original, _self, args) => {
+        order.push(name);
+        act();
+        return original(...args);
+      });
+    const undoLowest = wrap('lowest');
+    const undoMiddle = wrap('middle', () => undoLowest());
+    const undoUpper = wrap('upper', () => undoUpper());
+    wrap('uppermost', () => undoMiddle());
+    expect(counter.add()).toBe(1);
+    expect(order).toEqual(['uppermost', 'upper', 'lowest']);
+    order.length = 0;
+    expect(counter.add()).toBe(2);
+    expect(order).toEqual(['uppermost', 'lowest']);
+  });
+
   it('changes one object only, not its class', () => {
     const [one, other] = [new Counter(), new Counter()];
     wrapMethod(one, 'add', () => -1);

@@ -241,6 +241,37 @@ describe('what several processes took', () => {
     await expect(wide.take({ without: true } as never)).rejects.toThrow(/take: .*without/);
   });
 
+  it('loses nothing when it is refused: the period goes on', async () => {
+    const worker = recorder({ role: 'worker', maxWidth: 4 });
+    const narrow = Float32Array.from({ length: 30 }, (_, i) => Math.sin(i));
+    const observe = () => {
+      worker.observe('hidden', { data: rowsOf(0), shape: shapeOf(rowsOf(0)) }, 'train');
+      worker.observe('narrow', { data: narrow, shape: [10, 3] }, 'train');
+    };
+    observe();
+    // What is still being read of the wide layer, whose sketch does not stand yet, counts as well.
+    const late = recorder({ role: 'worker', maxWidth: 4 });
+    const data = rowsOf(0, 10);
+    const dims = shapeOf(data);
+    const location = 'gpu-buffer';
+    const pending = late.observe(
+      'hidden',
+      { dims, type: 'float32', location, getData: async () => data } as never,
+      'val',
+    );
+    for (const each of [worker, late]) {
+      await expect(each.take({ withoutRows: true })).rejects.toThrow(/^take: layer 'hidden' .*got a sketch/);
+    }
+    await pending;
+    observe();
+    const layers = decodeState(await worker.take()).layers.map(({ layer, rows }) => [layer, rows]);
+    expect(layers).toEqual([
+      ['hidden', 2 * shapeOf(rowsOf(0))[0]],
+      ['narrow', 20],
+    ]);
+    expect(decodeState(await late.take()).layers.map(({ layer, rows }) => [layer, rows])).toEqual([['hidden', 10]]);
+  });
+
   it('waits for values that are still being read, and what is observed meanwhile is in the next period', async () => {
     const worker = recorder({ role: 'worker' });
     const answers: (() => void)[] = [];

@@ -148,6 +148,18 @@ describe('neural collapse of labelled rows', () => {
     expect(later.store.layer('train', 'layer').values.collapseNC3).toBeCloseTo(values.nc3, 9);
   });
 
+  it('has no NC3 in an epoch in which no classifier is given, also if the one before had one', async () => {
+    const { store, recorder } = recorded();
+    for (const given of [{ classifier: classifier.flatMap((row) => [...row]) }, {}]) {
+      observe(recorder, 0, 300, given);
+      await recorder.addSaturations();
+    }
+    await recorder.close();
+    const found = store.epochs.map(({ layers }) => layers[0].values);
+    expect(found[0].collapseNC3).toBeCloseTo(values.nc3, 9);
+    expect([found[1].collapseNC1, found[1].collapseNC3]).toEqual([found[0].collapseNC1, undefined]);
+  });
+
   it('has no NC1 of rows of which some have no class, no NC3 of another classifier, and says so', async () => {
     const said = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { store, recorder } = recorded();

@@ -198,6 +198,30 @@ describe('the answer of a plan', () => {
     });
     for await (const [, moments] of readMoments(example, merging)) expect(moments.count).toBe(23 * 199);
   });
+
+  it('takes accumulators as they are, whatever their owner does with them afterwards', async () => {
+    const store = memoryPartials();
+    const one = plan({ shards: ['part-00'], task: 'reuse' });
+    await runLocal(one, {
+      store,
+      async *map(shard, { add, merge }) {
+        const reused = new CovarianceAccumulator(12);
+        for (const rows of batchesOf(shard)) {
+          reused.update(rows);
+          merge('reset each time', reused);
+          reused.reset();
+          yield;
+        }
+        reused.update(new Float64Array(12 * 3));
+        merge('a', reused);
+        merge('b', reused);
+        add('a', new Float64Array(12 * 2), 12);
+      },
+    });
+    const counts = new Map<string, number>();
+    for await (const [layer, moments] of readMoments(one, store)) counts.set(layer, moments.count);
+    expect(Object.fromEntries(counts)).toEqual({ 'reset each time': 199, a: 5, b: 3 });
+  });
 });
 
 describe('what is lost or damaged', () => {
