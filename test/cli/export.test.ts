@@ -9,7 +9,10 @@ import { type CommandLine, main } from '../../src/cli/main.js';
 import { runTasks } from '../../src/cli/run-tasks.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { concat } from '../../src/encoding/bytes.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { listRuns, readEvents, SummaryWriter } from '../../src/index.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
 import { decodeNpy } from '../../src/stores/npy.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenFiles, goldenFolder } from '../support/golden.js';
@@ -269,6 +272,49 @@ describe('hyperparameters', () => {
       { run: 'a', lr: 0.1, optimizer: 'sgd', nesterov: true, loss: 1 },
       { run: 'b', lr: 0.01, optimizer: '=1+1', nesterov: false, loss: 1 },
     ]);
+  });
+
+  it('of a session within another one have rows of their own, with their metrics', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    for (const [at, run] of ['outer', 'outer/inner'].entries()) {
+      writer.run(run).addHparams({ lr: 0.5 * (at + 1) });
+      writer.run(run).addScalar('loss', at + 1, 3);
+      writer.run(`${run}/validation`).addScalar('loss', at + 10, 3);
+    }
+    await writer.close();
+    const { out } = await exported(logdir, { kind: 'hparams', format: 'json' });
+    // What TensorBoard 2.21 shows: test/compat/export.test.ts.
+    expect(JSON.parse(out)).toMatchObject([
+      { run: 'outer', metrics: { loss: 1, 'validation/loss': 10 } },
+      { run: 'outer/inner', metrics: { loss: 2, 'validation/loss': 11 } },
+    ]);
+    expect(rowsOf((await exported(logdir, { kind: 'hparams' })).out).flatMap(Object.keys)).not.toContain('inner/loss');
+  });
+
+  it('have the metrics of the groups that the experiment names', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.run('a').addHparams({ lr: 0.5 });
+    for (const [at, group] of ['train', 'validation'].entries()) writer.run(`a/${group}`).addScalar('loss', at, 3);
+    await writer.close();
+    const metricInfos = [{ name: { group: 'validation', tag: 'loss' }, displayName: 'loss (val.)' }];
+    const content = encodeMessage(tensorboard.HParamsPluginData, { experiment: { metricInfos } });
+    const metadata = { pluginData: { pluginName: 'hparams', content } };
+    const event = { wallTime: 1, summary: { value: [{ tag: '_hparams_/experiment', metadata }] } };
+    writeFileSync(join(logdir, 'events.out.tfevents.1'), frameRecord(encodeMessage(tensorboard.Event, event)));
+    const { out } = await exported(logdir, { kind: 'hparams', format: 'json' });
+    expect(JSON.parse(out)).toMatchObject([{ run: 'a', metrics: { 'validation/loss': 1 } }]);
+    expect(out).not.toContain('train/loss');
+    for await (const { summary = [] } of readEvents(logdir)) {
+      expect(summary[0].value).toMatchObject({
+        experiment: {
+          metrics: ['loss'],
+          metricGroups: ['validation'],
+          metricTexts: { 'validation/loss': { displayName: 'loss (val.)' } },
+        },
+      });
+    }
   });
 
   it('of torch and tensorboardX have the metrics that their experiments name', async () => {
