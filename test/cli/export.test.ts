@@ -444,6 +444,32 @@ describe('other kinds', () => {
     }
   });
 
+  it('embeddings of tables and of raw numbers are what the projector makes of them', async () => {
+    const logdir = temporaryFolder();
+    writeFileSync(join(logdir, 'events.out.tfevents.1'), '');
+    const raw = new Uint8Array(Float32Array.of(0.5, 1, Number.NaN, 1e30).buffer);
+    // As torch and tensorboardX write what is not finite, with the line ends of Windows, and under a name of one's own.
+    writeFileSync(join(logdir, 'v.tsv'), 'inf\t-inf\tnan\r\n1e-30\t1e+30\t-0.0\r\n');
+    writeFileSync(join(logdir, 'v.txt'), '1\t2\n\n3\t4');
+    writeFileSync(join(logdir, 'v.bytes'), raw);
+    writeFileSync(join(logdir, 'empty.tsv'), '1\t\t3\n');
+    const shapes: Record<string, string> = { bytes: 'tensor_shape: [2, 2]' };
+    const names = ['v.tsv', 'v.txt', 'v.bytes', 'empty.tsv'];
+    const blocks = names.map((name) => {
+      return `embeddings { tensor_name: "${name}" tensor_path: "${name}" ${shapes[name.split('.')[1]] ?? ''} }`;
+    });
+    writeFileSync(join(logdir, 'projector_config.pbtxt'), blocks.join('\n'));
+    const { code, err, files } = await exported(logdir, { kind: 'embeddings', out: 'e' });
+    const valuesOf = (name: string) => [...decodeNpy(files.get(`e/root/${name}.npy`)!).values];
+    expect(valuesOf('v.tsv')).toEqual([Infinity, -Infinity, Number.NaN, Math.fround(1e-30), Math.fround(1e30), -0]);
+    expect(valuesOf('v.txt')).toEqual([1, 2, 3, 4]);
+    expect(valuesOf('v.bytes')).toEqual([0.5, 1, Number.NaN, Math.fround(1e30)]);
+    // No number is made of what is none, as the projector refuses it, too.
+    expect(code).toBe(1);
+    expect(err).toContain('"empty.tsv": left out: line 1: expected numbers, got ');
+    expect(files.size).toBe(3);
+  });
+
   it('embeddings do not lead out of the folder of their run', async () => {
     const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);

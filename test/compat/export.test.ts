@@ -156,17 +156,20 @@ it.skipIf(python === undefined)(
     for (const [at, group] of ['train', 'validation'].entries()) grouped.run(`a/${group}`).addScalar('loss', at, 3);
     await grouped.close();
     const program = `
-import subprocess, os
+import os
 from tensorboard.backend.event_processing import plugin_event_multiplexer, data_provider
 from tensorboard.plugins import base_plugin
-from tensorboard.plugins.hparams import backend_context, list_session_groups, api_pb2, summary
+from tensorboard.plugins.hparams import backend_context, list_session_groups, api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
-from tensorboard.compat.proto import event_pb2
+from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard import context
 folder = sys.argv[1]
 metric = api_pb2.MetricInfo(name=api_pb2.MetricName(group='validation', tag='loss'))
+experiment = api_pb2.Experiment(hparam_infos=[api_pb2.HParamInfo(name='lr')], metric_infos=[metric])
+content = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(experiment=experiment))
+value = summary_pb2.Summary.Value(tag=metadata.EXPERIMENT_TAG, metadata=content, tensor=metadata.NULL_TENSOR)
 writer = EventFileWriter(folder + '/grouped')
-writer.add_event(event_pb2.Event(summary=summary.experiment_pb([api_pb2.HParamInfo(name='lr')], [metric])))
+writer.add_event(event_pb2.Event(summary=summary_pb2.Summary(value=[value])))
 writer.close()
 found = {}
 for name in ['nested', 'grouped']:
