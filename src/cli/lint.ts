@@ -72,10 +72,14 @@ export async function lintRun(
 ): Promise<Omit<Finding, 'run'>[]> {
   const findings: Omit<Finding, 'run'>[] = [];
   const odd = new Map<string, { count: number; reason: string }>();
+  /** What TensorBoard takes all values of a tag for: the plugin of its first one. */
+  const plugins = new Map<string, string>();
   const curves = new Map<string, Curve>();
   const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
     for (const [index, { plugin, tag, value }] of (summary ?? []).entries()) {
-      const reason = whyNotShown(plugin, value);
+      let first = plugins.get(tag);
+      if (first === undefined) plugins.set(tag, (first = plugin));
+      const reason = whyNotShown(first, value);
       if (reason !== undefined) {
         const known = odd.get(tag);
         if (known === undefined) odd.set(tag, { count: 1, reason });
