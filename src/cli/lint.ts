@@ -156,14 +156,14 @@ function show(terminal: Terminal, findings: readonly Finding[], runs: number, { 
 
 function* check(
   tag: string,
-  { count: total, isOneStep, steps, values }: Curve,
+  { count: total, firstStep, isOneStep, steps, values }: Curve,
 ): Generator<Pick<Finding, 'rule' | 'message'>> {
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at >= 0) {
     const count = values.filter((value) => !Number.isFinite(value)).length;
     yield { rule: 'not-a-number', message: `${values[at]} at step ${steps[at]}, ${count} of ${values.length} values` };
   }
-  if (total > 1 && isOneStep) yield { rule: 'no-step', message: `${total} values at step ${steps[0]}` };
+  if (total > 1 && isOneStep) yield { rule: 'no-step', message: `${total} values at step ${firstStep}` };
   if (tag.startsWith('saturation/')) yield* checkSaturation(steps, values);
   else yield* checkCurve(tag, steps, values);
 }
