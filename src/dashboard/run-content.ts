@@ -230,7 +230,11 @@ async function saturationOf(run: string, files: readonly RunFile[]): Promise<Uin
   return packRuns(runsOfHistory(history, experiment).map((data) => ({ ...data, name: run })));
 }
 
-/** The rows of TensorBoard's PR curves: true and false positives, true and false negatives, precision, recall. */
+/**
+ * Precision and recall in the rows of TensorBoard's PR curves: true and false positives, true and false negatives, precision, recall.
+ * As there, thresholds at the end above which nothing is predicted are left out: precision is undefined, and writers store a 0 for it.
+ * Source: tensorboard/plugins/pr_curve/pr_curves_plugin.py (_make_pr_entry)
+ */
 function prCurveOf(value: SummaryValue): PrCurve | undefined {
   if (typeof value !== 'object' || !('data' in value) || !('shape' in value)) return undefined;
   const [rows, thresholds] = value.shape;
@@ -238,7 +242,9 @@ function prCurveOf(value: SummaryValue): PrCurve | undefined {
   if (value.shape.length !== 2 || rows !== 6 || !(ArrayBuffer.isView(data) && !(data instanceof BigInt64Array))) {
     return undefined;
   }
-  const row = (index: number) =>
-    Float64Array.from({ length: thresholds }, (_, i) => Number(data[index * thresholds + i]));
+  const at = (row: number, i: number) => Number(data[row * thresholds + i]);
+  let end = thresholds;
+  while (end > 1 && Math.trunc(at(0, end - 1)) + Math.trunc(at(1, end - 1)) === 0) end--;
+  const row = (index: number) => Float64Array.from({ length: end }, (_, i) => at(index, i));
   return { precision: row(4), recall: row(5) };
 }
