@@ -67,7 +67,9 @@ function compare(
   first: ReadonlyMap<bigint, number> = new Map(),
   second: ReadonlyMap<bigint, number> = new Map(),
 ): Difference | undefined {
-  const [run, tag] = key.split('\0');
+  // A folder's name has no NUL; a tag may have one.
+  const [run] = key.split('\0', 1);
+  const tag = key.slice(run.length + 1);
   let both = 0;
   let different = 0;
   let greatest: Difference['greatest'];

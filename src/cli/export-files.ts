@@ -1,12 +1,12 @@
 /** What `export` writes as files: pictures, sounds, tensors, meshes, and embeddings with their labels. */
 import { fnv1aHex } from '../encoding/bytes.js';
-import { messageOf, printable } from '../errors.js';
+import { describe, messageOf, printable } from '../errors.js';
 import type { MeshValue, Step } from '../event/event.js';
 import { encodeTensorNpy } from '../stores/npy.js';
 import type { ProjectorEntry } from '../summaries/projector-config.js';
 import type { Exporter } from './export-tables.js';
 import { embeddingsOf, type FoundRun, readWhole } from './runs.js';
-import { writeJson } from './table.js';
+import { numberOf, writeJson } from './table.js';
 import { plural, type Terminal } from './terminal.js';
 
 /** Writes the files of an export below a folder. */
@@ -185,9 +185,7 @@ async function exportEmbedding(target: Folder, run: string, folder: string, entr
   if (entry.tensorPath === undefined)
     throw new RangeError('expected tensor_path, got none: the vectors are in a checkpoint');
   const bytes = await read(entry.tensorPath);
-  const vectors = entry.tensorPath.endsWith('.tsv')
-    ? vectorsOf(new TextDecoder().decode(bytes))
-    : rawVectors(bytes, entry);
+  const vectors = isRaw(bytes, entry) ? rawVectors(bytes, entry) : vectorsOf(new TextDecoder().decode(bytes));
   const name = fileName(entry.tensorName);
   target.write(run, name, 'npy', encodeTensorNpy({ dtype: 'float32', ...vectors }));
   if (entry.metadataPath !== undefined) target.write(run, `${name}.labels`, 'tsv', await read(entry.metadataPath));
@@ -197,17 +195,34 @@ async function exportEmbedding(target: Folder, run: string, folder: string, entr
   }
 }
 
-function vectorsOf(text: string): { shape: number[]; data: Float32Array } {
-  const lines = text.split('\n').filter((line) => line !== '');
-  const features = lines.length === 0 ? 0 : lines[0].split('\t').length;
-  const data = new Float32Array(lines.length * features);
-  for (const [row, line] of lines.entries()) {
-    const cells = line.split('\t');
-    if (cells.length !== features)
-      throw new RangeError(`line ${row + 1}: expected ${features} numbers, got ${cells.length}`);
-    for (const [i, cell] of cells.entries()) data[row * features + i] = Number(cell);
+/** Whether vectors are float32 numbers in the place of a table, which TensorBoard's projector finds out by reading them as text. */
+function isRaw(bytes: Uint8Array, { tensorPath = '', tensorShape }: ProjectorEntry): boolean {
+  if (tensorPath.endsWith('.tsv')) return false;
+  if (tensorShape.length === 2 && tensorShape[0] * tensorShape[1] * 4 === bytes.length) return true;
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return false;
+  } catch {
+    return true;
   }
-  return { shape: [lines.length, features], data };
+}
+
+/** The vectors in a table of tabs. @throws RangeError if a cell is no number, or lines differ in length */
+function vectorsOf(text: string): { shape: number[]; data: Float32Array } {
+  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  const rows = lines.flatMap((line, at) => (line === '' ? [] : [{ line: at + 1, cells: line.split('\t') }]));
+  const features = rows[0]?.cells.length ?? 0;
+  const data = new Float32Array(rows.length * features);
+  for (const [row, { cells, line }] of rows.entries()) {
+    if (cells.length !== features)
+      throw new RangeError(`line ${line}: expected ${features} numbers, got ${cells.length}`);
+    for (const [i, cell] of cells.entries()) {
+      const number = numberOf(cell);
+      if (number === undefined) throw new RangeError(`line ${line}: expected numbers, got ${describe(cell)}`);
+      data[row * features + i] = number;
+    }
+  }
+  return { shape: [rows.length, features], data };
 }
 
 function rawVectors(

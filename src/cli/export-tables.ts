@@ -155,7 +155,8 @@ interface Session {
 
 /**
  * A table with a row for each run that has hyperparameters, and the last value of its metrics: those that the experiment names,
- * or all scalars if none does. Runs below it, such as Keras' `train` and `validation`, have their name before the tag.
+ * or all scalars if none does. Runs below it, such as Keras' `train` and `validation`, have their name before the tag; those that
+ * have hyperparameters themselves have rows of their own.
  */
 export function hparamsTable(open: (columns: readonly Column[]) => Table): Exporter {
   const sessions = new Map<string, Session>();
@@ -173,7 +174,10 @@ export function hparamsTable(open: (columns: readonly Column[]) => Table): Expor
           sessions.set(run, { hparams: value.sessionStart.hparams, status: 'unknown' });
         }
         if ('sessionEnd' in value && value.sessionEnd) ends.set(run, value.sessionEnd.status);
-        if ('experiment' in value && value.experiment) for (const metric of value.experiment.metrics) named.add(metric);
+        if ('experiment' in value && value.experiment) {
+          const { metricGroups = [], metrics } = value.experiment;
+          for (const [i, tag] of metrics.entries()) named.add(metricGroups[i] ? `${metricGroups[i]}/${tag}` : tag);
+        }
       } else {
         // Nothing else is asked for.
         return plugin !== 'hparams';
@@ -184,7 +188,7 @@ export function hparamsTable(open: (columns: readonly Column[]) => Table): Expor
       const rows = [...sessions].map(([run, { hparams }]) => ({
         run,
         hparams,
-        metrics: metricsOf(run, scalars, named),
+        metrics: metricsOf(run, sessions, scalars, named),
         status: ends.get(run) ?? 'unknown',
       }));
       const hparamNames = [...new Set(rows.flatMap(({ hparams }) => Object.keys(hparams)))];
@@ -215,19 +219,31 @@ export function hparamsTable(open: (columns: readonly Column[]) => Table): Expor
   };
 }
 
+/** The metrics of a session: those of its run and of the runs below it that belong to no session nearer to them. */
 function metricsOf(
   run: string,
+  sessions: ReadonlyMap<string, unknown>,
   scalars: ReadonlyMap<string, ReadonlyMap<string, number>>,
   named: ReadonlySet<string>,
 ): Map<string, number> {
   const metrics = new Map<string, number>();
   const below = run === '.' ? '' : `${run}/`;
   for (const [other, values] of scalars) {
-    if (other !== run && !other.startsWith(below)) continue;
+    if (sessionOf(other, sessions) !== run) continue;
     const group = other === run ? '' : `${other.slice(below.length)}/`;
-    for (const [tag, value] of values) if (named.size === 0 || named.has(tag)) metrics.set(`${group}${tag}`, value);
+    for (const [tag, value] of values) {
+      if (named.size === 0 || named.has(tag) || named.has(group + tag)) metrics.set(group + tag, value);
+    }
   }
   return metrics;
+}
+
+/** The run at or above a run that is a session, the nearest one. Source: tensorboard/plugins/hparams/backend_context.py */
+function sessionOf(run: string, sessions: ReadonlyMap<string, unknown>): string | undefined {
+  for (let at = run.length; at > 0; at = run.lastIndexOf('/', at - 1)) {
+    if (sessions.has(run.slice(0, at))) return run.slice(0, at);
+  }
+  return sessions.has('.') ? '.' : undefined;
 }
 
 function typeOf(rows: readonly { hparams: Readonly<Record<string, Hparam>> }[], name: string): Column['type'] {

@@ -6,7 +6,7 @@ import { walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
 import { folderOfRun, typedPath } from './runs.js';
-import { CsvReader, unguarded } from './table.js';
+import { CsvReader, numberOf, unguarded } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
 /** Options of `from-csv`, as typed. */
@@ -343,17 +343,6 @@ function nameOf(file: string): string {
 
 function isEmpty(cell: unknown): boolean {
   return cell === undefined || cell === null || (typeof cell === 'string' && cell.trim() === '');
-}
-
-/** A cell's number, also NaN and infinities as programs write them; undefined if it is none. */
-function numberOf(cell: unknown): number | undefined {
-  if (typeof cell === 'number') return cell;
-  if (typeof cell !== 'string') return undefined;
-  const text = cell.trim();
-  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
-  const [, sign, word] = /^([+-]?)(nan|inf|infinity)$/i.exec(text) ?? [];
-  if (word === undefined) return undefined;
-  return word.toLowerCase() === 'nan' ? Number.NaN : sign === '-' ? -Infinity : Infinity;
 }
 
 /** A cell's step, whole and exact; undefined if it is none. */

@@ -72,10 +72,14 @@ export async function lintRun(
 ): Promise<Omit<Finding, 'run'>[]> {
   const findings: Omit<Finding, 'run'>[] = [];
   const odd = new Map<string, { count: number; reason: string }>();
+  /** What TensorBoard takes all values of a tag for: the plugin of its first one. */
+  const plugins = new Map<string, string>();
   const curves = new Map<string, Curve>();
   const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
     for (const [index, { plugin, tag, value }] of (summary ?? []).entries()) {
-      const reason = whyNotShown(plugin, value);
+      let first = plugins.get(tag);
+      if (first === undefined) plugins.set(tag, (first = plugin));
+      const reason = whyNotShown(first, value);
       if (reason !== undefined) {
         const known = odd.get(tag);
         if (known === undefined) odd.set(tag, { count: 1, reason });
@@ -152,14 +156,14 @@ function show(terminal: Terminal, findings: readonly Finding[], runs: number, { 
 
 function* check(
   tag: string,
-  { count: total, isOneStep, steps, values }: Curve,
+  { count: total, firstStep, isOneStep, steps, values }: Curve,
 ): Generator<Pick<Finding, 'rule' | 'message'>> {
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at >= 0) {
     const count = values.filter((value) => !Number.isFinite(value)).length;
     yield { rule: 'not-a-number', message: `${values[at]} at step ${steps[at]}, ${count} of ${values.length} values` };
   }
-  if (total > 1 && isOneStep) yield { rule: 'no-step', message: `${total} values at step ${steps[0]}` };
+  if (total > 1 && isOneStep) yield { rule: 'no-step', message: `${total} values at step ${firstStep}` };
   if (tag.startsWith('saturation/')) yield* checkSaturation(steps, values);
   else yield* checkCurve(tag, steps, values);
 }

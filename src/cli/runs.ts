@@ -240,7 +240,7 @@ export interface Follower {
   begin(run: string): void;
   /** An event of a run has come. */
   take(run: string, event: TensorBoardEvent): void;
-  /** Something cannot be read. */
+  /** Something cannot be read, or is damaged: what else there is comes all the same. */
   complain(message: string): void;
 }
 
@@ -267,7 +267,8 @@ export function followRuns(
     const stop = new AbortController();
     stops.add(stop);
     try {
-      for await (const event of readEvents(source, { tags, onCorrupt: 'stop', follow: true, signal: stop.signal })) {
+      const onCorrupt = (damage: Error) => follower.complain(damage.message);
+      for await (const event of readEvents(source, { tags, onCorrupt, follow: true, signal: stop.signal })) {
         follower.take(run, event);
       }
     } catch (error) {

@@ -396,3 +396,14 @@ export class CsvReader {
 export function unguarded(text: string): string {
   return text.startsWith("'") && guarded(text.slice(1)) === text ? text.slice(1) : text;
 }
+
+/** A cell's number, also NaN and infinities as programs write them; undefined if it is none. */
+export function numberOf(cell: unknown): number | undefined {
+  if (typeof cell === 'number') return cell;
+  if (typeof cell !== 'string') return undefined;
+  const text = cell.trim();
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
+  const [, sign, word] = /^([+-]?)(nan|inf|infinity)$/i.exec(text) ?? [];
+  if (word === undefined) return undefined;
+  return word.toLowerCase() === 'nan' ? Number.NaN : sign === '-' ? -Infinity : Infinity;
+}

@@ -55,8 +55,8 @@ class Series {
 /** What is known of a run. */
 class WatchedRun {
   readonly scalars = new Map<string, Series>();
-  /** The highest so far; a bigint beyond 2^53. */
-  step: Step = 0;
+  /** The highest so far; a bigint beyond 2^53. Undefined before the first scalar. */
+  step: Step | undefined;
   /** Whether values have come since they were last shown as JSON. */
   isNew = true;
 
@@ -67,7 +67,7 @@ class WatchedRun {
       let series = this.scalars.get(tag);
       if (series === undefined) this.scalars.set(tag, (series = new Series()));
       series.add(value);
-      if (step > this.step) this.step = step;
+      if (this.step === undefined || step > this.step) this.step = step;
       isNew = true;
       this.isNew = true;
     }

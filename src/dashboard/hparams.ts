@@ -1,35 +1,59 @@
 import { h } from '../view/dom.js';
+import type { RunContent } from './run-content.js';
 import { numberText, type Scene } from './scene.js';
 
+/** A cell of the table; '' where there is nothing. */
+type Cell = string | number | boolean;
+
+/** A column of the table. A hyperparameter and a metric may have one name. */
+export interface HparamsColumn {
+  readonly id: string;
+  readonly title: string;
+  of(run: RunContent): Cell;
+}
+
+/** The table's columns: run, hyperparameters, the last values of some metrics, status. */
+export function hparamsColumns(runs: readonly RunContent[], isWanted: (tag: string) => boolean): HparamsColumn[] {
+  const names = [...new Set(runs.flatMap(({ hparams }) => Object.keys(hparams?.hparams ?? {})))];
+  const metrics = [...new Set(runs.flatMap(({ scalars }) => [...scalars.keys()]))]
+    .filter((tag) => isWanted(tag) && !/^(saturation|intrinsic-dimensionality|spectrum)/.test(tag))
+    .slice(0, 12);
+  const hparamOf = (run: RunContent, name: string): Cell => {
+    const { hparams } = run.hparams ?? { hparams: {} };
+    return Object.hasOwn(hparams, name) ? hparams[name] : '';
+  };
+  return [
+    { id: 'run', title: 'run', of: ({ run }) => run },
+    ...names.map((name) => ({ id: `hparam/${name}`, title: name, of: (run: RunContent) => hparamOf(run, name) })),
+    ...metrics.map((tag) => ({
+      id: `metric/${tag}`,
+      title: tag,
+      of: ({ scalars }: RunContent): Cell => scalars.get(tag)?.values.at(-1) ?? '',
+    })),
+    { id: 'status', title: 'status', of: ({ hparams }) => hparams?.status ?? '' },
+  ];
+}
+
 /** Which column the table is sorted by, and whether from the greatest down. */
-let order: { column: string; isDown: boolean } = { column: 'run', isDown: false };
+let order: { id: string; isDown: boolean } = { id: 'run', isDown: false };
 
 /** The page HPARAMS: a row for each run that has hyperparameters, with the last values of its scalars. */
 export function hparamsTable(scene: Scene): HTMLElement {
   const runs = scene.runs.filter(({ hparams }) => hparams !== undefined);
   if (runs.length === 0) return h('p', { className: 'empty' }, 'No run that is shown has hyperparameters.');
-  const names = [...new Set(runs.flatMap(({ hparams }) => Object.keys(hparams?.hparams ?? {})))];
-  const metrics = [...new Set(runs.flatMap(({ scalars }) => [...scalars.keys()]))]
-    .filter((tag) => scene.isWanted(tag) && !/^(saturation|intrinsic-dimensionality|spectrum)/.test(tag))
-    .slice(0, 12);
-  const columns = ['run', ...names, ...metrics, 'status'];
-  const cell = (run: (typeof runs)[number], column: string): string | number | boolean => {
-    if (column === 'run') return run.run;
-    if (column === 'status') return run.hparams?.status ?? '';
-    if (names.includes(column)) return run.hparams?.hparams[column] ?? '';
-    return run.scalars.get(column)?.values.at(-1) ?? '';
-  };
-  const sorted = [...runs].sort((one, other) => compare(cell(one, order.column), cell(other, order.column)));
+  const columns = hparamsColumns(runs, scene.isWanted);
+  const { of } = columns.find(({ id }) => id === order.id) ?? columns[0];
+  const sorted = [...runs].sort((one, other) => compare(of(one), of(other)));
   if (order.isDown) sorted.reverse();
-  const head = columns.map((column) => {
-    const isChosen = order.column === column;
+  const head = columns.map(({ id, title }) => {
+    const isChosen = order.id === id;
     const button = h(
       'button',
       { type: 'button', className: 'plain' },
-      `${column}${isChosen ? (order.isDown ? ' ↓' : ' ↑') : ''}`,
+      `${title}${isChosen ? (order.isDown ? ' ↓' : ' ↑') : ''}`,
     );
     button.onclick = () => {
-      order = { column, isDown: isChosen && !order.isDown };
+      order = { id, isDown: isChosen && !order.isDown };
       scene.change({});
     };
     return h('th', { attributes: isChosen ? { 'aria-sort': order.isDown ? 'descending' : 'ascending' } : {} }, button);
@@ -39,7 +63,7 @@ export function hparamsTable(scene: Scene): HTMLElement {
       'tr',
       {},
       ...columns.map((column) => {
-        const value = cell(run, column);
+        const value = column.of(run);
         return h('td', {}, typeof value === 'number' ? numberText(value) : String(value));
       }),
     ),
@@ -55,7 +79,7 @@ export function hparamsTable(scene: Scene): HTMLElement {
   );
 }
 
-function compare(one: string | number | boolean, other: string | number | boolean): number {
+function compare(one: Cell, other: Cell): number {
   if (typeof one === 'number' && typeof other === 'number') return one - other;
   return String(one).localeCompare(String(other), 'en', { numeric: true });
 }

@@ -1,4 +1,4 @@
-import type { AudioValue, HistogramValue, ImagesValue, SummaryValue, TextValue } from '../event/event.js';
+import type { AudioValue, HistogramValue, HparamsValue, ImagesValue, SummaryValue, TextValue } from '../event/event.js';
 import type { RunFile } from '../reader/scan.js';
 import { type RunReading, scanRun } from '../reader/shown-points.js';
 import { historyOf } from '../saturation/runs.js';
@@ -146,7 +146,8 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
   };
   const complaints: string[] = [];
   const undecoded = new Map<string, number>();
-  let hparams: RunHparams | undefined;
+  let hparams: RunHparams['hparams'] | undefined;
+  let status: string | undefined;
   const add = <Kind extends keyof typeof kept>(kind: Kind, tag: string, point: At<unknown>) => {
     const tags = kept[kind] as Map<string, Kept<unknown>>;
     let known = tags.get(tag);
@@ -158,7 +159,7 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
     keepsRaw: false,
     startOver: () => {
       for (const seen of [texts, scalars, undecoded, ...Object.values(kept)]) seen.clear();
-      hparams = undefined;
+      [hparams, status] = [undefined, undefined];
     },
   };
   await scanRun(files, reading, (event, isShown) => {
@@ -167,7 +168,9 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
       const { tag, plugin, value, displayName, description } = summary[index];
       if ((displayName || description) && !texts.has(tag)) texts.set(tag, { displayName, description });
       if (plugin === 'hparams') {
-        hparams = withHparams(hparams, value);
+        const { sessionEnd, sessionStart } = value as Partial<HparamsValue>;
+        hparams = sessionStart?.hparams ?? hparams;
+        status = sessionEnd?.status ?? status;
         continue;
       }
       if (!isShown(index)) continue;
@@ -203,7 +206,7 @@ export async function readRunContent(run: string, files: readonly RunFile[]): Pr
     audio: pointsOf(kept.audio),
     text: pointsOf(kept.text),
     prCurves: pointsOf(kept.prCurves),
-    hparams,
+    hparams: hparams && { hparams, ...(status !== undefined && { status }) },
     saturation: [...scalars.keys()].some((tag) => tag.startsWith('saturation/'))
       ? await saturationOf(run, files)
       : undefined,
@@ -227,17 +230,11 @@ async function saturationOf(run: string, files: readonly RunFile[]): Promise<Uin
   return packRuns(runsOfHistory(history, experiment).map((data) => ({ ...data, name: run })));
 }
 
-function withHparams(known: RunHparams | undefined, value: SummaryValue): RunHparams | undefined {
-  if (typeof value !== 'object') return known;
-  const { sessionStart, sessionEnd } = value as {
-    sessionStart?: { hparams: RunHparams['hparams'] };
-    sessionEnd?: { status: string };
-  };
-  if (sessionStart !== undefined) return { ...known, hparams: sessionStart.hparams };
-  return sessionEnd === undefined || known === undefined ? known : { ...known, status: sessionEnd.status };
-}
-
-/** The rows of TensorBoard's PR curves: true and false positives, true and false negatives, precision, recall. */
+/**
+ * Precision and recall in the rows of TensorBoard's PR curves: true and false positives, true and false negatives, precision, recall.
+ * As there, thresholds at the end above which nothing is predicted are left out: precision is undefined, and writers store a 0 for it.
+ * Source: tensorboard/plugins/pr_curve/pr_curves_plugin.py (_make_pr_entry)
+ */
 function prCurveOf(value: SummaryValue): PrCurve | undefined {
   if (typeof value !== 'object' || !('data' in value) || !('shape' in value)) return undefined;
   const [rows, thresholds] = value.shape;
@@ -245,7 +242,9 @@ function prCurveOf(value: SummaryValue): PrCurve | undefined {
   if (value.shape.length !== 2 || rows !== 6 || !(ArrayBuffer.isView(data) && !(data instanceof BigInt64Array))) {
     return undefined;
   }
-  const row = (index: number) =>
-    Float64Array.from({ length: thresholds }, (_, i) => Number(data[index * thresholds + i]));
+  const at = (row: number, i: number) => Number(data[row * thresholds + i]);
+  let end = thresholds;
+  while (end > 1 && Math.trunc(at(0, end - 1)) + Math.trunc(at(1, end - 1)) === 0) end--;
+  const row = (index: number) => Float64Array.from({ length: end }, (_, i) => at(index, i));
   return { precision: row(4), recall: row(5) };
 }

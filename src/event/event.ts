@@ -192,7 +192,9 @@ export interface HparamsValue extends TensorValue {
     }[];
     /** Tags of the scalars that are metrics. */
     metrics: string[];
-    /** What is shown of the metrics that have a name or a description, by tag. */
+    /** For each of `metrics` its group: the run below a session's in which it is, '' for the session's own. Absent if none has one. */
+    metricGroups?: string[];
+    /** What is shown of the metrics that have a name or a description, by tag; of those with a group, by `group/tag`. */
     metricTexts?: Record<
       string,
       {

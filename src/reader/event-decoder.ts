@@ -169,7 +169,7 @@ export class EventDecoder {
       const v1 = pluginByField[field];
       if (metadataStart >= 0) this.#tags.addMetadata(known, bytes, metadataStart, metadataEnd, v1);
       const raw = this.#keepsRaw ? bytes.slice(start, end) : absent;
-      const plugin = known.plugin || v1 || '';
+      const plugin = this.#tags.pluginOf(known, v1);
       let value: SummaryValue | undefined;
       if (field === 2) value = simpleValue;
       value ??= decodeOrExplain(

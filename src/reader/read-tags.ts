@@ -43,6 +43,8 @@ export interface ReadTag extends PluginMetadata {
   readonly bytes: Uint8Array;
   /** Whether the reader's caller wants the tag's summaries. */
   readonly wanted: boolean;
+  /** The plugin of the tag's first value if that was a v1 value and nothing named a plugin; '' otherwise. */
+  bare: string;
   /** The stored metadata of the latest record that had any. */
   metadata: Uint8Array;
   displayName?: string;
@@ -131,15 +133,28 @@ export class ReadTags {
     known.description = summaryDescription ?? '';
     if (known.plugin === '' && pluginData?.pluginName) {
       this.#plainTags--;
+      known.form = undefined; // its values may be another plugin's
       known.plugin = (!dataClass && v1) || pluginData.pluginName;
       known.content = known.plugin === pluginData.pluginName ? (pluginData.content ?? empty) : empty;
     }
   }
 
+  /**
+   * The plugin of a tag's value, once `addMetadata` has taken the metadata of its record. A tag that began with bare v1 values keeps
+   * them: their kind is that of the tag for both loaders, whatever tensors under the same tag name later.
+   *
+   * @param v1 the plugin of the record's value if that is a v1 value
+   */
+  pluginOf(known: ReadTag, v1: string | undefined): string {
+    if (v1 === undefined) return known.plugin || known.bare;
+    if (known.plugin === '') known.bare ||= v1;
+    return known.bare === '' ? known.plugin : v1;
+  }
+
   #newTag(tag: string, bytes: Uint8Array): ReadTag {
     if (this.#plainTags >= maxPlainTags) this.#dropPlainTags();
     this.#plainTags++;
-    return { tag, bytes, wanted: this.#wanted(tag), plugin: '', content: empty, metadata: empty };
+    return { tag, bytes, wanted: this.#wanted(tag), plugin: '', content: empty, bare: '', metadata: empty };
   }
 
   #dropPlainTags(): void {

@@ -114,7 +114,7 @@ export class RecordForms {
   /** The event in `bytes[start, end)`, which has this form. */
   #readForm(form: RecordForm, bytes: Uint8Array, start: number, end: number): TensorBoardEvent {
     const { from, step, tag: known, to } = this;
-    const { tag, plugin: named } = known as ReadTag;
+    const { tag } = known as ReadTag;
     const view = this.viewOf(bytes);
     const value =
       form.kind === FormKind.scalar
@@ -123,7 +123,7 @@ export class RecordForms {
           ? { buckets: this.#bucketsIn(view, from, form.length / 8) }
           : { shape: [], strings: [textOf(bytes.subarray(from, to))] };
     const raw = this.#keepsRaw ? bytes.slice(this.start, end) : noBytes;
-    const plugin = named || (form.isTensor ? '' : 'scalars');
+    const plugin = this.#tags.pluginOf(known as ReadTag, form.isTensor ? undefined : 'scalars');
     const summary =
       form.described === undefined ? { tag, plugin, value, raw } : { tag, plugin, ...form.described, value, raw };
     return { wallTime: view.getFloat64(start + 1, true), step, summary: [summary] };

@@ -147,14 +147,14 @@ class PointScan {
     if (fileVersion !== undefined) this.#fileVersion = versionOf(fileVersion);
     else if (sessionLog !== undefined) {
       if (sessionLog.status === 'start') this.#addStart(step, position);
-    } else if (summary !== undefined && !Number.isNaN(wallTime)) {
+    } else if (summary !== undefined && Number.isFinite(wallTime)) {
       for (let index = 0; index < summary.length; index++) this.#addPoint(summary[index].tag, step, position + index);
     }
   }
 
   /** Reads a scalar. */
   addScalar({ step, tag, wallTime }: Scalar, position: number): void {
-    if (!Number.isNaN(wallTime)) this.#addPoint(tag, step, position);
+    if (Number.isFinite(wallTime)) this.#addPoint(tag, step, position);
   }
 
   #addSession(bytes: Uint8Array, start: number, end: number, step: Step, position: number): void {
@@ -211,9 +211,9 @@ class PointScan {
       }
       wire.open(bytes, next, end);
       const { tag, wanted } = this.#tags.find(bytes, tagStart, tagEnd);
-      // The Rust loader drops events without a time.
+      // The Rust loader drops events whose time is no number of seconds.
       if (!wanted) continue;
-      if (!Number.isNaN(wallTime)) this.#addPoint(tag, step, position + index);
+      if (Number.isFinite(wallTime)) this.#addPoint(tag, step, position + index);
       index++;
     }
     return index;

@@ -320,18 +320,27 @@ export function decodeHparams(tensor: TensorValue, content: Uint8Array): Hparams
   if (experiment) {
     value.experiment = {
       hparams: (experiment.hparamInfos ?? []).map(readHparamInfo),
-      metrics: (experiment.metricInfos ?? []).map((metric) => metric.name?.tag ?? ''),
-      ...metricTextsOf(experiment.metricInfos ?? []),
+      ...metricsOf(experiment.metricInfos ?? []),
     };
   }
   return value;
 }
 
-/** The texts of the metrics that have some, by tag. */
-function metricTextsOf(infos: readonly tensorboard.IMetricInfo[]): { metricTexts?: Record<string, Text> } {
-  const texts = infos.filter(({ displayName, description }) => displayName || description);
-  if (texts.length === 0) return {};
-  return { metricTexts: Object.fromEntries(texts.map((info) => [info.name?.tag ?? '', storedText(info)])) };
+/** The metrics of an experiment: tags, groups, and the texts of those that have some. */
+function metricsOf(
+  infos: readonly tensorboard.IMetricInfo[],
+): Pick<NonNullable<HparamsValue['experiment']>, 'metrics' | 'metricGroups' | 'metricTexts'> {
+  const metrics = infos.map(({ name }) => name?.tag ?? '');
+  const groups = infos.map(({ name }) => name?.group ?? '');
+  const texts = infos.flatMap((info, i): [string, Text][] => {
+    const name = groups[i] === '' ? metrics[i] : `${groups[i]}/${metrics[i]}`;
+    return info.displayName || info.description ? [[name, storedText(info)]] : [];
+  });
+  return {
+    metrics,
+    ...(groups.some((group) => group !== '') && { metricGroups: groups }),
+    ...(texts.length > 0 && { metricTexts: Object.fromEntries(texts) }),
+  };
 }
 
 function storedText({ displayName, description }: { displayName?: string | null; description?: string | null }): Text {

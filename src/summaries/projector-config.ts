@@ -38,24 +38,36 @@ export interface ProjectorEntry {
   readonly tensorShape: readonly number[];
 }
 
-/** Reads a projector's configuration: the inverse of `addToProjectorConfig`, for what any program wrote. */
+/**
+ * Reads a projector's configuration: the inverse of `addToProjectorConfig`, for what any program or person wrote in protobuf's text
+ * format, with lists and texts in several parts.
+ */
 export function readProjectorConfig(config: string): ProjectorEntry[] {
   const entries: Record<string, string[]>[] = [];
-  const path: string[] = [];
-  let name = '';
-  for (const [token] of config.matchAll(/"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}]|[^\s{}:,;"'#]+/g)) {
+  const path: { name: string; isList: boolean }[] = [];
+  let [name, isList, before] = ['', false, ''];
+  for (const [token] of config.matchAll(tokens)) {
     if (token.startsWith('#')) continue;
-    if (token === '{') {
-      path.push(name);
-      if (path.length === 1) entries.push({});
-    } else if (token === '}') path.pop();
-    else if (/^[A-Za-z_]/.test(token)) name = token;
-    else if (path[0] === 'embeddings') {
-      const key = [...path.slice(1), name].join('.');
-      const entry = entries[entries.length - 1];
-      entry[key] ??= [];
-      entry[key].push(unquote(token));
+    const isText = /^["']/.test(token);
+    if (/^[{<]$/.test(token)) {
+      path.push({ name, isList });
+      isList = false;
+      if (path.length === 1) entries.push(Object.create(null));
+    } else if (/^[}>]$/.test(token)) ({ name, isList } = path.pop() ?? { name: '', isList: false });
+    else if (/^[[\]]$/.test(token)) isList = token === '[';
+    else if (!/^[:,;]$/.test(token)) {
+      const isValue = isText || isList || before === ':';
+      if (!isValue) name = token;
+      else if (path[0]?.name === 'embeddings') {
+        const key = [...path.slice(1).map((part) => part.name), name].join('.');
+        const entry = entries[entries.length - 1];
+        entry[key] ??= [];
+        // Texts beside each other are parts of one.
+        const parts = isText && /^["']/.test(before) ? (entry[key].pop() ?? '') : '';
+        entry[key].push(`${parts}${unquote(token)}`);
+      }
     }
+    before = token;
   }
   return entries
     .filter((entry) => Object.keys(entry).length > 0)
@@ -67,6 +79,9 @@ export function readProjectorConfig(config: string): ProjectorEntry[] {
       tensorShape: (entry.tensor_shape ?? []).map(Number),
     }));
 }
+
+/** Texts, comments, marks, and whatever else stands together. */
+const tokens = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}<>[\]:,;]|[^\s{}<>[\]:,;"'#]+/g;
 
 const utf8 = new TextEncoder();
 
@@ -84,10 +99,12 @@ export function quote(text: string): string {
 /** The inverse of `quote`; numbers stay. */
 function unquote(token: string): string {
   if (!/^["']/.test(token)) return token;
-  const letters: Record<string, string> = { n: '\n', r: '\r', t: '\t' };
+  const letters: Record<string, string> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
   const bytes: number[] = [];
-  for (const [part, octal, letter] of token.slice(1, -1).matchAll(/\\([0-7]{1,3})|\\([\s\S])|[^\\]+/g)) {
+  const parts = token.slice(1, -1).matchAll(/\\([0-7]{1,3})|\\[xX]([\da-fA-F]{1,2})|\\([\s\S])|[^\\]+/g);
+  for (const [part, octal, hex, letter] of parts) {
     if (octal !== undefined) bytes.push(Number.parseInt(octal, 8));
+    else if (hex !== undefined) bytes.push(Number.parseInt(hex, 16));
     else for (const byte of utf8.encode(letter === undefined ? part : (letters[letter] ?? letter))) bytes.push(byte);
   }
   return new TextDecoder().decode(Uint8Array.from(bytes));

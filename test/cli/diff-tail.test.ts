@@ -1,3 +1,4 @@
+import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
@@ -65,6 +66,19 @@ describe('diff', () => {
     ]);
   });
 
+  it('names tags as they are, whatever characters they have', async () => {
+    const tag = 'a\0b';
+    const folders = [temporaryFolder(), temporaryFolder()];
+    for (const [value, folder] of folders.entries()) {
+      const writer = new SummaryWriter(folder);
+      writer.addScalar(tag, value, 1);
+      await writer.close();
+    }
+    const { said, run } = cli();
+    expect(await run(['diff', ...folders], { json: true })).toBe(1);
+    expect(JSON.parse(said.out)).toMatchObject([{ run: '.', tag, different: 1 }]);
+  });
+
   it('of what is equal says so', async () => {
     const scalars = { 'a x': { 1: 1, 2: 2 } };
     const { said, run } = cli();
@@ -99,6 +113,25 @@ describe('tail', () => {
     end();
     expect(await code).toBe(0);
     await Promise.all([first.close(), second.close()]);
+  });
+
+  it('says which file is damaged, and follows the others of its run', async () => {
+    const folder = temporaryFolder();
+    const first = new SummaryWriter(folder);
+    first.addScalar('loss', 0.5, 1);
+    await first.close();
+    const [name] = readdirSync(folder);
+    // What a computer that lost its power leaves behind; then the training goes on in another file.
+    appendFileSync(join(folder, name), new Uint8Array(4096));
+    const { said, end, run } = cli();
+    const code = run(['tail', folder]);
+    await expect.poll(() => said.err, { timeout: 120_000 }).toContain(name);
+    const second = new SummaryWriter(folder);
+    second.addScalar('loss', 0.25, 2);
+    await second.close();
+    await expect.poll(() => said.out, { timeout: 120_000 }).toBe('.\t1\tloss\t0.5\n.\t2\tloss\t0.25\n');
+    end();
+    expect(await code).toBe(1);
   });
 
   it('follows many runs without a warning of Node', async () => {

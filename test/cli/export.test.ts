@@ -9,7 +9,10 @@ import { type CommandLine, main } from '../../src/cli/main.js';
 import { runTasks } from '../../src/cli/run-tasks.js';
 import type { Terminal } from '../../src/cli/terminal.js';
 import { concat } from '../../src/encoding/bytes.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { listRuns, readEvents, SummaryWriter } from '../../src/index.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
 import { decodeNpy } from '../../src/stores/npy.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenFiles, goldenFolder } from '../support/golden.js';
@@ -271,6 +274,49 @@ describe('hyperparameters', () => {
     ]);
   });
 
+  it('of a session within another one have rows of their own, with their metrics', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    for (const [at, run] of ['outer', 'outer/inner'].entries()) {
+      writer.run(run).addHparams({ lr: 0.5 * (at + 1) });
+      writer.run(run).addScalar('loss', at + 1, 3);
+      writer.run(`${run}/validation`).addScalar('loss', at + 10, 3);
+    }
+    await writer.close();
+    const { out } = await exported(logdir, { kind: 'hparams', format: 'json' });
+    // What TensorBoard 2.21 shows: test/compat/export.test.ts.
+    expect(JSON.parse(out)).toMatchObject([
+      { run: 'outer', metrics: { loss: 1, 'validation/loss': 10 } },
+      { run: 'outer/inner', metrics: { loss: 2, 'validation/loss': 11 } },
+    ]);
+    expect(rowsOf((await exported(logdir, { kind: 'hparams' })).out).flatMap(Object.keys)).not.toContain('inner/loss');
+  });
+
+  it('have the metrics of the groups that the experiment names', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.run('a').addHparams({ lr: 0.5 });
+    for (const [at, group] of ['train', 'validation'].entries()) writer.run(`a/${group}`).addScalar('loss', at, 3);
+    await writer.close();
+    const metricInfos = [{ name: { group: 'validation', tag: 'loss' }, displayName: 'loss (val.)' }];
+    const content = encodeMessage(tensorboard.HParamsPluginData, { experiment: { metricInfos } });
+    const metadata = { pluginData: { pluginName: 'hparams', content } };
+    const event = { wallTime: 1, summary: { value: [{ tag: '_hparams_/experiment', metadata }] } };
+    writeFileSync(join(logdir, 'events.out.tfevents.1'), frameRecord(encodeMessage(tensorboard.Event, event)));
+    const { out } = await exported(logdir, { kind: 'hparams', format: 'json' });
+    expect(JSON.parse(out)).toMatchObject([{ run: 'a', metrics: { 'validation/loss': 1 } }]);
+    expect(out).not.toContain('train/loss');
+    for await (const { summary = [] } of readEvents(logdir)) {
+      expect(summary[0].value).toMatchObject({
+        experiment: {
+          metrics: ['loss'],
+          metricGroups: ['validation'],
+          metricTexts: { 'validation/loss': { displayName: 'loss (val.)' } },
+        },
+      });
+    }
+  });
+
   it('of torch and tensorboardX have the metrics that their experiments name', async () => {
     for (const writer of ['torch', 'tbx']) {
       const { code, out } = await exported(join(goldenFolder, writer, 'hparams'), { kind: 'hparams', format: 'json' });
@@ -396,6 +442,32 @@ describe('other kinds', () => {
         found.out,
       ).toBe(true);
     }
+  });
+
+  it('embeddings of tables and of raw numbers are what the projector makes of them', async () => {
+    const logdir = temporaryFolder();
+    writeFileSync(join(logdir, 'events.out.tfevents.1'), '');
+    const raw = new Uint8Array(Float32Array.of(0.5, 1, Number.NaN, 1e30).buffer);
+    // As torch and tensorboardX write what is not finite, with the line ends of Windows, and under a name of one's own.
+    writeFileSync(join(logdir, 'v.tsv'), 'inf\t-inf\tnan\r\n1e-30\t1e+30\t-0.0\r\n');
+    writeFileSync(join(logdir, 'v.txt'), '1\t2\n\n3\t4');
+    writeFileSync(join(logdir, 'v.bytes'), raw);
+    writeFileSync(join(logdir, 'empty.tsv'), '1\t\t3\n');
+    const shapes: Record<string, string> = { bytes: 'tensor_shape: [2, 2]' };
+    const names = ['v.tsv', 'v.txt', 'v.bytes', 'empty.tsv'];
+    const blocks = names.map((name) => {
+      return `embeddings { tensor_name: "${name}" tensor_path: "${name}" ${shapes[name.split('.')[1]] ?? ''} }`;
+    });
+    writeFileSync(join(logdir, 'projector_config.pbtxt'), blocks.join('\n'));
+    const { code, err, files } = await exported(logdir, { kind: 'embeddings', out: 'e' });
+    const valuesOf = (name: string) => [...decodeNpy(files.get(`e/root/${name}.npy`)!).values];
+    expect(valuesOf('v.tsv')).toEqual([Infinity, -Infinity, Number.NaN, Math.fround(1e-30), Math.fround(1e30), -0]);
+    expect(valuesOf('v.txt')).toEqual([1, 2, 3, 4]);
+    expect(valuesOf('v.bytes')).toEqual([0.5, 1, Number.NaN, Math.fround(1e30)]);
+    // No number is made of what is none, as the projector refuses it, too.
+    expect(code).toBe(1);
+    expect(err).toContain('"empty.tsv": left out: line 1: expected numbers, got ');
+    expect(files.size).toBe(3);
   });
 
   it('embeddings do not lead out of the folder of their run', async () => {

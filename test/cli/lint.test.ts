@@ -1,8 +1,13 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
+import { concat } from '../../src/encoding/bytes.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { SummaryWriter } from '../../src/index.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
 import { temporaryFolder } from '../support/folders.js';
 import { uniform } from '../support/random.js';
 
@@ -86,6 +91,29 @@ describe('lint', () => {
       ['two', 'x', 'many-writers', expect.stringMatching(/^from step 4 to 1: \d points of the run hidden$/)],
     ]);
     expect(out).toContain('goes-back: steps go back: TensorBoard hides what was written before');
+  });
+
+  it('values under a tag of another kind, which TensorBoard passes over', async () => {
+    const folder = temporaryFolder();
+    // As add_histogram and add_scalar of torch and tensorboardX write them.
+    const histo = { min: 0, max: 1, num: 1, sum: 1, sumSquares: 1, bucketLimit: [1], bucket: [1] };
+    const values: tensorboard.Summary.IValue[] = [{ histo }, { simpleValue: 1 }, { histo }, { simpleValue: 2 }];
+    const records = values.map((value, step) =>
+      frameRecord(
+        encodeMessage(tensorboard.Event, { wallTime: 1, step, summary: { value: [{ tag: 'w', ...value }] } }),
+      ),
+    );
+    writeFileSync(join(folder, 'events.out.tfevents.1'), concat(records));
+    const { code, out } = await cli(folder, { json: true });
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toEqual([
+      {
+        run: '.',
+        tag: 'w',
+        rule: 'not-shown',
+        message: '2 values: 1 is no value of the plugin "histograms", which the tag\'s first value named',
+      },
+    ]);
   });
 
   it('of a good training finds nothing, and says so', async () => {

@@ -76,6 +76,16 @@ describe('watch', () => {
     expect(JSON.parse(json.said.out)).toMatchObject({ step: '9007199254740993' });
   });
 
+  it('shows the highest step, also if it is below 0', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(folder);
+    for (const step of [-7, -5]) writer.addScalar('loss', 1, step);
+    await writer.close();
+    const { said, run } = fakeTerminal(undefined);
+    expect(await run(folder, { once: true, json: true })).toBe(0);
+    expect(JSON.parse(said.out)).toMatchObject({ step: -5 });
+  });
+
   it('follows files and runs that come, and leaves the terminal as it was', async () => {
     const folder = temporaryFolder();
     const first = training(join(folder, 'train'));

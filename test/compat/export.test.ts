@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, inject, it } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
@@ -137,3 +137,57 @@ print(json.dumps([len(texts), all(any(numpy.array_equal(t, a) for a in arrays) f
   );
   expect(same).toEqual([expect.any(Number), true]);
 });
+
+it.skipIf(python === undefined)(
+  'metrics of sessions are those that the dashboard of hyperparameters shows',
+  async () => {
+    const folder = temporaryFolder();
+    // Sessions within sessions, and runs below both.
+    const nested = new SummaryWriter(join(folder, 'nested'));
+    for (const [at, run] of ['outer', 'outer/inner'].entries()) {
+      nested.run(run).addHparams({ lr: 0.5 * (at + 1) });
+      nested.run(run).addScalar('loss', at + 1, 3);
+      nested.run(`${run}/validation`).addScalar('loss', at + 10, 3);
+    }
+    await nested.close();
+    // An experiment as the demo of TensorFlow writes it: one tag in two groups, of which it names one.
+    const grouped = new SummaryWriter(join(folder, 'grouped'));
+    grouped.run('a').addHparams({ lr: 0.5 });
+    for (const [at, group] of ['train', 'validation'].entries()) grouped.run(`a/${group}`).addScalar('loss', at, 3);
+    await grouped.close();
+    const program = `
+import os
+from tensorboard.backend.event_processing import plugin_event_multiplexer, data_provider
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.hparams import backend_context, list_session_groups, api_pb2, metadata, plugin_data_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard import context
+folder = sys.argv[1]
+metric = api_pb2.MetricInfo(name=api_pb2.MetricName(group='validation', tag='loss'))
+experiment = api_pb2.Experiment(hparam_infos=[api_pb2.HParamInfo(name='lr')], metric_infos=[metric])
+content = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(experiment=experiment))
+value = summary_pb2.Summary.Value(tag=metadata.EXPERIMENT_TAG, metadata=content, tensor=metadata.NULL_TENSOR)
+writer = EventFileWriter(folder + '/grouped')
+writer.add_event(event_pb2.Event(summary=summary_pb2.Summary(value=[value])))
+writer.close()
+found = {}
+for name in ['nested', 'grouped']:
+    logdir = folder + '/' + name
+    mux = plugin_event_multiplexer.EventMultiplexer().AddRunsFromDirectory(logdir)
+    mux.Reload()
+    tb = base_plugin.TBContext(data_provider=data_provider.MultiplexerDataProvider(mux, logdir), multiplexer=mux)
+    request = api_pb2.ListSessionGroupsRequest(slice_size=9, allowed_statuses=[0, 1, 2, 3], aggregation_type=api_pb2.AGGREGATION_AVG)
+    groups = list_session_groups.Handler(context.RequestContext(), backend_context.Context(tb), '', request).run().session_groups
+    found[name] = {session.name: {os.path.join(each.name.group, each.name.tag): each.value for each in session.metric_values} for group in groups for session in group.sessions}
+print(json.dumps(found))`;
+    const shown = ask(program, folder) as Record<string, Record<string, Record<string, number>>>;
+    expect(Object.keys(shown.nested).sort()).toEqual(['outer', 'outer/inner']);
+    for (const [name, sessions] of Object.entries(shown)) {
+      const out = join(folder, `${name}.json`);
+      command('export', join(folder, name), '--kind', 'hparams', '--out', out);
+      const rows = JSON.parse(readFileSync(out, 'utf8')) as { run: string; metrics: Record<string, number> }[];
+      expect(Object.fromEntries(rows.map(({ metrics, run }) => [run, metrics]))).toEqual(sessions);
+    }
+  },
+);

@@ -80,3 +80,48 @@ describeWithTensorBoard('a v1 value whose metadata name a plugin', () => {
     expect(scalars).toContain('scalars named scalars');
   });
 });
+
+describeWithTensorBoard('a tag that begins with v1 values and no metadata', () => {
+  it('keeps its scalars, whatever tensors it has later, for both loaders', async () => {
+    const logdir = temporaryFolder();
+    const tensor = { dtype: 1, tensorShape: {}, floatVal: [0.5] };
+    const curve = { dtype: 1, tensorShape: { dim: [{ size: 6 }, { size: 1 }] }, floatVal: [1] };
+    const named = { pluginData: { pluginName: 'pr_curves' }, dataClass: 2 };
+    const records: tensorboard.Summary.IValue[] = [
+      { tag: 'plain', simpleValue: 1 },
+      { tag: 'plain', tensor },
+      { tag: 'plain', simpleValue: 2 },
+      { tag: 'curve', simpleValue: 3 },
+      { tag: 'curve', tensor: curve, metadata: named },
+      { tag: 'curve', simpleValue: 4 },
+    ];
+    const file = concat(
+      [{ wallTime: 1, fileVersion: 'brain.Event:2' } as tensorboard.IEvent]
+        .concat(records.map((value, step) => ({ wallTime: 1, step, summary: { value: [value] } })))
+        .map((record) => frameRecord(encodeMessage(tensorboard.Event, record))),
+    );
+    writeFileSync(join(logdir, 'events.out.tfevents.1.x'), file);
+    const pointsOf = async (wanted: string) =>
+      (await eventsOf(file)).flatMap(({ step, summary = [] }) =>
+        summary.flatMap(({ plugin, tag, value }) =>
+          plugin === 'scalars' && tag === wanted ? [[Number(step), value]] : [],
+        ),
+      );
+    expect(await pointsOf('plain')).toEqual([
+      [0, 1],
+      [1, 0.5],
+      [2, 2],
+    ]);
+    for (const [tag, loaders] of [
+      ['plain', [true, false]],
+      // The Python loader answers to no request for a series that has a curve in it.
+      ['curve', [true]],
+    ] as const) {
+      for (const fast of loaders) {
+        const board = await startTensorBoard(logdir, { fast });
+        const shown = await board.ask<[number, number, number][]>('scalars/scalars', { run: '.', tag });
+        expect(shown.map(([, step, value]) => [step, value])).toEqual(await pointsOf(tag));
+      }
+    }
+  }, 120_000);
+});

@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest';
+import { hparamsColumns } from '../../src/dashboard/hparams.js';
 import { runsOf } from '../../src/dashboard/logdir.js';
 import { readRunContent } from '../../src/dashboard/run-content.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { MemoryOutput, readEvents, SummaryWriter } from '../../src/index.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
 import { unpackRuns } from '../../src/view/packed-runs.js';
@@ -67,10 +71,48 @@ it('holds every kind of summary with its step', async () => {
   ] as const) {
     expect(steps(content[kind].get(tag)), kind).toEqual([1, 2]);
   }
-  expect(content.prCurves.get('p')![0].value.recall.length).toBe(5);
+  // At the last of the 5 thresholds nothing is predicted: TensorBoard leaves it out (test/compat/dashboard.test.ts).
+  expect(content.prCurves.get('p')![0].value.recall.length).toBe(4);
   expect(content.texts.get('t')).toEqual({ displayName: 'Text', description: undefined });
   expect(content.hparams).toMatchObject({ hparams: { lr: 0.1, name: 'x', deep: true } });
   expect(content.saturation).toBeUndefined();
+});
+
+it('shows a hyperparameter and a metric of one name, each with its own values', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  writer.addHparams({ lr: 0.1, run: 7, status: 'hot' });
+  for (const [step, lr] of [0.5, 0.25].entries()) writer.addScalar('lr', lr, step);
+  await writer.close();
+  const other = new MemoryOutput();
+  const plain = new SummaryWriter(other);
+  plain.addHparams({ depth: 3 });
+  await plain.close();
+  const runs = [await readRunContent('a', [fileOf(output.bytes)]), await readRunContent('b', [fileOf(other.bytes)])];
+  const columns = hparamsColumns(runs, () => true);
+  expect(columns.map(({ title }) => title)).toEqual(['run', 'lr', 'run', 'status', 'depth', 'lr', 'status']);
+  expect(new Set(columns.map(({ id }) => id)).size).toBe(columns.length);
+  expect(runs.map((run) => columns.map((column) => column.of(run)))).toEqual([
+    ['a', 0.1, 7, 'hot', '', 0.25, 'success'],
+    ['b', '', '', '', 3, '', 'success'],
+  ]);
+  const odd = { ...runs[0], hparams: { hparams: { constructor: 'x' } } } as unknown as (typeof runs)[0];
+  const [, named] = hparamsColumns([odd, runs[1]], () => true);
+  expect([named.title, named.of(odd), named.of(runs[1])]).toEqual(['constructor', 'x', '']);
+});
+
+it('knows how a session ended, also if the file that says so is read first', async () => {
+  const recordOf = (tag: string, info: tensorboard.IHParamsPluginData) => {
+    const metadata = {
+      pluginData: { pluginName: 'hparams', content: encodeMessage(tensorboard.HParamsPluginData, info) },
+    };
+    const value = [{ tag: `_hparams_/${tag}`, metadata }];
+    return frameRecord(encodeMessage(tensorboard.Event, { wallTime: 1, summary: { value } }));
+  };
+  const start = fileOf(recordOf('session_start_info', { sessionStartInfo: { hparams: { lr: { numberValue: 0.5 } } } }));
+  const end = fileOf(recordOf('session_end_info', { sessionEndInfo: { status: 2 } }));
+  expect((await readRunContent('run', [end, start])).hparams).toEqual({ hparams: { lr: 0.5 }, status: 'failure' });
+  expect((await readRunContent('run', [end])).hparams).toBeUndefined();
 });
 
 it('holds what TensorBoard shows where steps go back, and nothing twice', async () => {

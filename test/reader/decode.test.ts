@@ -126,6 +126,31 @@ describe('tags', () => {
     }
   });
 
+  it('that begin with v1 values and no metadata keep these, whatever tensors name later, and unnamed tensors are of their plugin', () => {
+    for (const usesForms of [false, true]) {
+      const decoder = new EventDecoder();
+      if (usesForms) decoder.useForms(RecordForms);
+      const tensor = { dtype: 1, tensorShape: {}, floatVal: [0.5] };
+      const read = (value: tensorboard.Summary.IValue) => {
+        const event = decode({ wallTime: 1, step: 1, summary: { value: [{ tag: 't', ...value }] } }, decoder);
+        const { plugin, value: found } = event!.summary![0];
+        return [plugin, typeof found === 'number' ? found : 'a tensor'];
+      };
+      const metadata = { pluginData: { pluginName: 'pr_curves' }, dataClass: 2 };
+      const values = [{ simpleValue: 1 }, { simpleValue: 2 }, { tensor }, { tensor }, { tensor, metadata }];
+      expect([...values, { simpleValue: 3 }, { simpleValue: 4 }, { tensor }].map(read)).toEqual([
+        ['scalars', 1],
+        ['scalars', 2],
+        ['scalars', 0.5],
+        ['scalars', 0.5],
+        ['pr_curves', 'a tensor'],
+        ['scalars', 3],
+        ['scalars', 4],
+        ['pr_curves', 'a tensor'],
+      ]);
+    }
+  });
+
   it('have the display name and description of the record that holds them', () => {
     const decoder = new EventDecoder();
     const described = { tag: 't', simpleValue: 1, metadata: { displayName: 'T', summaryDescription: 'about' } };

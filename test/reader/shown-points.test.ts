@@ -76,8 +76,10 @@ describe('a point is shown', () => {
   });
 
   it('if it comes before one without a time, which the Rust loader drops', async () => {
-    const timeless: TestRecord = { step: 3, wallTime: Number.NaN, values: [['a', 2]] };
-    expect(await shownOf([[version, point('a', 7, 1), timeless]])).toEqual([1, 2]);
+    for (const wallTime of [Number.NaN, Infinity, -Infinity]) {
+      const timeless: TestRecord = { step: 3, wallTime, values: [['a', 2]] };
+      expect(await shownOf([[version, point('a', 7, 1), timeless]])).toEqual([1, 2]);
+    }
   });
 
   it('once if it is written again, as a writer with purgeStep does', async () => {

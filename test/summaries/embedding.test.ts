@@ -5,7 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { safePath } from '../../src/output/output.js';
 import { type EmbeddingOptions, embeddingFiles } from '../../src/summaries/embedding.js';
 import type { Numbers } from '../../src/summaries/numbers.js';
-import { addToProjectorConfig, type EmbeddingEntry } from '../../src/summaries/projector-config.js';
+import {
+  addToProjectorConfig,
+  type EmbeddingEntry,
+  readProjectorConfig,
+} from '../../src/summaries/projector-config.js';
 
 const vectors = [
   [1, 2.5, -3e-7],
@@ -271,5 +275,33 @@ describe('addToProjectorConfig', () => {
   it('escapes what the text format needs escaped', () => {
     const { entry: odd } = filesOf('a"b\\c\nd', vectors);
     expect(odd.config).toContain('tensor_name: "a\\"b\\\\c\\012d:00001"');
+  });
+});
+
+describe('readProjectorConfig', () => {
+  // What protobuf 7.36 reads of the same text: google.protobuf.text_format.Parse into a ProjectorConfig.
+  it('reads what people write by hand: lists, brackets, texts in parts, escapes', () => {
+    const config = String.raw`# by hand
+model_checkpoint_path: "x"
+embeddings: [
+  < tensor_name: 'a\x41\101' "b" 'c', tensor_shape: [ 10, 3 ]; tensor_path: "dir/v.tsv" >,
+  { tensor_name: "two" sprite: { image_path: "s.png" single_image_dim: [4, 4] } metadata_path: "m.tsv" }
+]
+embeddings { tensor_name: "\303\274\t" tensor_shape: 2 tensor_shape: 5 bookmarks_path: "b" }
+`;
+    expect(readProjectorConfig(config)).toEqual([
+      { tensorName: 'aAAbc', tensorShape: [10, 3], tensorPath: 'dir/v.tsv' },
+      { tensorName: 'two', tensorShape: [], metadataPath: 'm.tsv', spritePath: 's.png' },
+      { tensorName: 'ü\t', tensorShape: [2, 5] },
+    ]);
+  });
+
+  it('reads what addToProjectorConfig writes, whatever the name', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (name) => {
+        const { entry } = filesOf(name, vectors);
+        expect(readProjectorConfig(entry.config)).toMatchObject([{ tensorName: entry.tensorName }]);
+      }),
+    );
   });
 });

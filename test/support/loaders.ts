@@ -40,7 +40,7 @@ type Point = { step: Step; value: number };
 export function shownByRust(records: readonly TestRecord[]): number[] {
   const series = new Map<string, Point[]>();
   for (const { step = 0, values = [], wallTime = 1 } of records) {
-    if (Number.isNaN(wallTime)) continue;
+    if (!Number.isFinite(wallTime)) continue;
     for (const [tag, value] of values) {
       const points = series.get(tag) ?? [];
       series.set(tag, points);
