@@ -4,7 +4,7 @@ import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { type RunSteps, scanRun } from '../reader/shown-points.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { embeddingsOf, type FoundRun, findAllRuns, inNaturalOrder, tagFilter } from './runs.js';
-import { Batch, Complaints, plural, type Terminal, writeTable } from './terminal.js';
+import { Batch, Complaints, plural, type Terminal, UsageError, writeTable } from './terminal.js';
 
 /** What `inspect` shows of one tag of a run, or of one kind of what has no tag. */
 interface TagReport {
@@ -43,18 +43,30 @@ interface CountOptions {
 /** Options of `inspect`, as typed. */
 interface InspectOptions extends CountOptions, EachRunOptions {
   json?: boolean;
+  sort?: string;
 }
+
+/** The orders of a run's tags; those that are alike in it stay in that of their names. */
+const orders: Readonly<Record<string, (one: TagReport, other: TagReport) => number>> = {
+  tag: () => 0,
+  plugin: (one, other) => inNaturalOrder(one.plugin, other.plugin),
+  count: (one, other) => other.count - one.count,
+};
 
 /** `inspect`: shows what a logdir holds. Resolves to the exit code, which is 1 if a file is damaged or cannot be read. */
 export async function inspect(terminal: Terminal, paths: readonly string[], options: InspectOptions): Promise<number> {
   tagFilter(options.tags); // a pattern that is none is told before anything is read
-  const { json, raw, tags } = options;
+  const { json, raw, sort = 'tag', tags } = options;
+  if (!Object.hasOwn(orders, sort)) {
+    throw new UsageError(`--sort: expected ${Object.keys(orders).join(', ')}, got "${sort}"`);
+  }
   const complaints = new Complaints(terminal);
   const found: RunReport[] = [];
   const all = await findAllRuns(paths, complaints);
   await eachRun(terminal, all, ['inspect', inspectRun], { raw, tags }, options, complaints, ({ run }, content) => {
     // Of runs without such a tag there is nothing to show.
-    if (tags === undefined || content.tags.length > 0) found.push({ run, ...content });
+    if (tags !== undefined && content.tags.length === 0) return;
+    found.push({ run, ...content, tags: content.tags.sort(orders[sort]) });
   });
   if (json) writeJson(terminal, found);
   else printTable(terminal, found);

@@ -37,6 +37,7 @@ export const cliOptions = {
   rename: { type: 'string' },
   run: { type: 'string' },
   runs: { type: 'string' },
+  sort: { type: 'string' },
   step: { type: 'string' },
   steps: { type: 'string' },
   tag: { type: 'string' },
@@ -70,12 +71,18 @@ const commands: Readonly<Record<string, Command>> = {
   inspect <logdir or file>...       what is in it: runs, tags, plugins, counts, steps, last values
       --tags <regular expression>     only tags that match
       --raw                           count points that TensorBoard hides behind later ones, too
+      --sort <column>                 the tags of each run by tag (as without it), plugin, or count, the most first
       --cache                         remember what was found, in the user's cache folder: files that have not changed are not
                                       read again
       --threads <number>              read so many runs at a time; by default as many as there are idle processors for
       --json                          as JSON`,
-    examples: ['inspect runs', "inspect runs/train --tags '^loss' --json", 'inspect runs --cache'],
-    options: ['tags', 'raw', 'cache', 'threads', 'json'],
+    examples: [
+      'inspect runs',
+      "inspect runs/train --tags '^loss' --json",
+      'inspect runs --sort count',
+      'inspect runs --cache',
+    ],
+    options: ['tags', 'raw', 'sort', 'cache', 'threads', 'json'],
     run: async (terminal, paths, values) => (await import('./inspect.js')).inspect(terminal, paths, values),
   },
   lint: {

@@ -43,11 +43,14 @@ function assets(terminal: Terminal): Map<string, { type: string; body: string | 
 
 /** The runs of a logdir with the sizes of their files; a file that is gone again is left out. */
 async function listed(logdir: string): Promise<ListedRun[]> {
-  const root = logdir.replace(/\/+$/, '');
   const runs: ListedRun[] = [];
   for (const { run, files } of await listRuns(logdir)) {
+    // Below the logdir, whose own path may be written in many ways: ./runs, runs/../runs.
     const known = await Promise.all(
-      files.map(async (path) => ({ path: path.slice(root.length + 1), size: (await sourceFiles.size(path)) ?? -1 })),
+      files.map(async (path) => {
+        const name = path.replace(/^.*[/\\]/, '');
+        return { path: run === '.' ? name : `${run}/${name}`, size: (await sourceFiles.size(path)) ?? -1 };
+      }),
     );
     runs.push({ run, files: known.filter(({ size }) => Number.isFinite(size) && size >= 0) });
   }

@@ -238,7 +238,8 @@ export class CovarianceAccumulator {
     if (other.features !== this.features) {
       throw new RangeError(`merge: expected an accumulator of ${this.features} features, got one of ${other.features}`);
     }
-    // Read first: `other` may be this accumulator.
+    // `other` may be this accumulator: then its moments change when rows are folded, so all are folded first.
+    if (other === this && this.#moments) this.#fold();
     const rows = other.#waiting.rows()?.slice();
     const moments = other.#moments;
     const rejected = other.#rejected;

@@ -107,6 +107,7 @@ export class RecordBuffer {
   /** The Output's `restarts`, as far as they have been dealt with. */
   #restarts: number;
   #timerRuns = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #awaitsEndOfTurn = false;
   /** The millisecond whose further events are not due either; -1 if there is none. */
   #heldAt = -1;
@@ -126,6 +127,17 @@ export class RecordBuffer {
     this.#restarts = output.restarts ?? 0;
     this.bytes = new Uint8Array(Math.min(initialBytes, policy.maxBufferedBytes));
     this.view = new DataView(this.bytes.buffer);
+  }
+
+  /** Takes stricter limits into account, also for what waits already. */
+  tighten(maxQueue: number, flushMillis: number): void {
+    const { policy } = this;
+    policy.maxQueue = Math.min(policy.maxQueue, maxQueue);
+    if (flushMillis >= policy.flushMillis) return;
+    policy.flushMillis = flushMillis;
+    if (!this.#timerRuns) return;
+    clearTimeout(this.#timer);
+    this.#startTimer(flushMillis);
   }
 
   /** Whether something waits here to be written. */
@@ -274,7 +286,8 @@ export class RecordBuffer {
       if (!this.isPending) return;
       this.#startTimer(left > 0 ? Math.min(left, this.policy.flushMillis) : this.policy.flushMillis);
     };
-    unref(setTimeout(onTime, Math.min(Math.max(millis, 1), maxTimerMillis)));
+    this.#timer = setTimeout(onTime, Math.min(Math.max(millis, 1), maxTimerMillis));
+    unref(this.#timer);
   }
 
   #makeRoom(size: number): void {

@@ -179,7 +179,8 @@ export abstract class RunWriter implements AsyncDisposable {
       );
     }
     const Writer = this.constructor as new (output: Output, options: SummaryWriterOptions) => this;
-    const run = new Writer(below, this.#options);
+    // A run that is opened again has been purged: what it has written since then stays.
+    const run = new Writer(below, known === undefined ? this.#options : { ...this.#options, purgeStep: undefined });
     run.ownRun.placeBelow(this.ownRun);
     this.#runs.set(name, run);
     this.#namesOfFolders.set(folder, name);
@@ -282,7 +283,7 @@ export abstract class RunWriter implements AsyncDisposable {
    * @internal
    */
   protected write(address: SummaryAddress, summaries: Later<Summaries>): void {
-    const { call, step, wallTime = Date.now() / 1000 } = address;
+    const { call, step, tag, wallTime = Date.now() / 1000 } = address;
     const tagged = (read: Summaries) => {
       const all = Array.isArray(read) ? read : [read];
       for (const { remark } of all) this.remark(address, remark);
@@ -290,7 +291,7 @@ export abstract class RunWriter implements AsyncDisposable {
       checkEventBytes(bytesOf(values), call);
       return values;
     };
-    this.ownRun.add(wallTime, step, whenRead(summaries, tagged), call);
+    this.ownRun.add(wallTime, step, whenRead(summaries, tagged), call, tag);
   }
 
   /**

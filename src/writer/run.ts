@@ -46,6 +46,8 @@ export class Run {
   /** The hyperparameters that have been added. */
   #hparams: { text: string; ended: boolean } | undefined;
   #warnedOfWideStep = false;
+  /** The steps of the latest events in the queue, by the tag they were added under. */
+  readonly #waitingSteps = new Map<string, Step>();
   #parent: Run | undefined;
   /** What has been written for the projector, for an Output whose files are not updated in place. */
   #projectorConfig: string | undefined;
@@ -62,9 +64,7 @@ export class Run {
 
   /** Takes the limits of another writer of this run into account: the stricter ones count. */
   tighten({ maxQueue, flushMillis }: BufferPolicy): void {
-    const { policy } = this.#records;
-    policy.maxQueue = Math.min(policy.maxQueue, maxQueue);
-    policy.flushMillis = Math.min(policy.flushMillis, flushMillis);
+    this.#records.tighten(maxQueue, flushMillis);
   }
 
   /** Bytes that are not in the file yet. */
@@ -96,15 +96,17 @@ export class Run {
 
   /** The step of a tag's latest event: a point before it would hide later ones. Returns undefined if there is no event. */
   lastStepOf(tag: string): Step | undefined {
-    return this.#tags.find(tag)?.lastStep;
+    const waiting = this.#queue.isWaiting ? this.#waitingSteps.get(tag) : undefined;
+    return waiting ?? this.#tags.find(tag)?.lastStep;
   }
 
   /**
    * Adds one event with one value or several. It keeps its place in the order if the values come later.
    *
    * @param call names the event if its values never come
+   * @param tag what the event was added under
    */
-  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>, call: string): void {
+  add(wallTime: number, step: Step, values: TaggedTensor[] | Promise<TaggedTensor[]>, call: string, tag: string): void {
     this.#begin();
     const write = (tensors: TaggedTensor[]) => this.#addNow(wallTime, step, tensors);
     if (values instanceof Promise) {
@@ -113,6 +115,8 @@ export class Run {
     } else {
       this.#queue.add(() => write(values), this.#countLoss, this.#queue.isWaiting ? bytesOf(values) : 0);
     }
+    if (this.#queue.isWaiting) this.#waitingSteps.set(tag, step);
+    else this.#waitingSteps.clear();
   }
 
   /**
@@ -134,9 +138,7 @@ export class Run {
     this.#queue.add(
       () => {
         this.#records.prepare(payload.length);
-        for (const { tag, metadata } of values) {
-          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag ?? '', metadata);
-        }
+        this.#noteTags(values, event.step);
         this.#records.add(payload, Date.now());
       },
       this.#countLoss,
@@ -160,9 +162,7 @@ export class Run {
       for (const event of after) {
         const payload = encodeMessage(tensorboard.Event, event);
         this.#records.prepare(payload.length);
-        for (const { tag, metadata } of event.summary?.value ?? []) {
-          if (metadata?.pluginData?.pluginName) this.#tags.addMetadata(tag!, metadata);
-        }
+        this.#noteTags(event.summary?.value ?? [], event.step ?? 0);
         this.#records.add(payload, Date.now());
       }
     };
@@ -322,6 +322,15 @@ export class Run {
     if (this.#begun) return;
     this.#begun = true;
     this.#records.add(encodeFirstEvent(), Date.now());
+  }
+
+  /** Notes what an event that is encoded already says of its tags, and at which step it stands. */
+  #noteTags(values: readonly tensorboard.Summary.IValue[], step: Step): void {
+    for (const { tag, metadata } of values) {
+      const name = tag ?? '';
+      const known = metadata?.pluginData?.pluginName ? this.#tags.addMetadata(name, metadata) : this.#tags.find(name);
+      if (known !== undefined) known.lastStep = step;
+    }
   }
 
   #addNow(wallTime: number, step: Step, summaries: TaggedTensor[]): void {

@@ -127,6 +127,29 @@ describe('inspect', () => {
     ]);
   });
 
+  it('sorts the tags of each run with --sort, as JSON too', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    for (const tag of ['c', 'b10', 'b2']) writer.addScalar(tag, 1, 0);
+    for (let step = 1; step < 3; step++) writer.addScalar('c', 1, step);
+    writer.addText('d', 'text', 0);
+    writer.addHistogram('a', [1], 0);
+    await writer.close();
+    const tagsBy = async (sort?: string) => {
+      const [{ tags }] = JSON.parse((await cli(['inspect', logdir], { json: true, sort })).out);
+      return tags.map(({ tag }: { tag: string }) => tag);
+    };
+    expect(await tagsBy()).toEqual(['a', 'b2', 'b10', 'c', 'd']);
+    expect(await tagsBy('tag')).toEqual(['a', 'b2', 'b10', 'c', 'd']);
+    expect(await tagsBy('count')).toEqual(['c', 'a', 'b2', 'b10', 'd']);
+    expect(await tagsBy('plugin')).toEqual(['a', 'b2', 'b10', 'c', 'd']);
+    const { code, err } = await cli(['inspect', logdir], { sort: 'size' });
+    expect({ code, err }).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--sort: expected tag, plugin, count'),
+    });
+  });
+
   it('shows what has no summary, too', async () => {
     const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);
@@ -622,7 +645,9 @@ describe('the command line', () => {
     });
     expect(await cli(['inspect', 'x'], { out: 'y' })).toMatchObject({
       code: 2,
-      err: expect.stringContaining('inspect has no option --out; it has --tags, --raw, --cache, --threads, --json'),
+      err: expect.stringContaining(
+        'inspect has no option --out; it has --tags, --raw, --sort, --cache, --threads, --json',
+      ),
     });
     expect(await cli(['inspct', 'x'])).toMatchObject({
       code: 2,

@@ -241,9 +241,12 @@ describe('for people', () => {
     });
     expect(readFileSync(join(folder, 'page.html'), 'utf8')).toMatch(/^<!doctype html>/i);
     expect(share).toMatchObject({ code: 0, out: expect.stringMatching(/^6 runs, .* in site: /), err: '' });
-    const { runs } = JSON.parse(readFileSync(join(folder, 'site/runs.json'), 'utf8')) as {
-      runs: { files: { path: string }[] }[];
-    };
+    const listing = readFileSync(join(folder, 'site/runs.json'), 'utf8');
+    const { runs } = JSON.parse(listing) as { runs: { files: { path: string }[] }[] };
+    for (const logdir of ['./runs', 'site/../runs//']) {
+      expect(await run(['share', logdir, '--out', 'again'])).toMatchObject({ code: 0, err: '' });
+      expect(readFileSync(join(folder, 'again/runs.json'), 'utf8')).toBe(listing);
+    }
     for (const { files } of runs) {
       for (const { path } of files) {
         expect(readFileSync(join(folder, 'site/data', path))).toEqual(readFileSync(join(logdir, path)));

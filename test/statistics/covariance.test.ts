@@ -80,6 +80,13 @@ describe('CovarianceAccumulator', () => {
     accumulator.merge(accumulator);
     expect(accumulator.count).toBe(1800);
     expect(relativeDistance(accumulator.covariance(), twoPassCovariance(samples, 3))).toBeLessThan(1e-12);
+    // Also with rows that have been folded and others that still wait.
+    const halves = accumulate(3, samples.subarray(0, 1500));
+    halves.mean();
+    halves.update(samples.subarray(1500));
+    halves.merge(halves);
+    expect(halves.count).toBe(1800);
+    expect(relativeDistance(halves.covariance(), twoPassCovariance(samples, 3))).toBeLessThan(1e-12);
   });
 
   it('is exact whatever the mean: 1e5 standard deviations away', () => {

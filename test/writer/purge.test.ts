@@ -56,6 +56,20 @@ it('the resumed file begins with two session starts and the last kept point of e
   expect(even.metadata?.pluginData?.pluginName).toBe('scalars');
 });
 
+it('a run below that is closed and opened again is purged once', async () => {
+  const logdir = temporaryFolder();
+  const crashed = new SummaryWriter(logdir);
+  for (let step = 0; step < 10; step++) crashed.run('val').addScalar('loss', step, step);
+  await crashed.close();
+  const resumed = new SummaryWriter(logdir, { purgeStep: 5 });
+  resumed.run('val').addScalar('loss', 105, 5);
+  await resumed.run('val').close();
+  resumed.run('val').addScalar('loss', 106, 6);
+  await resumed.close();
+  const starts = eventsIn(join(logdir, 'val')).filter(({ sessionLog }) => sessionLog != null);
+  expect(starts.length).toBe(2);
+});
+
 it('pipes and folders that are named like event files do not hold up a purge', async () => {
   const logdir = await crashedRun();
   mkdirSync(join(logdir, '1.tfevents'));

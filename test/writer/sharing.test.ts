@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { MemoryOutput, SummaryWriter } from '../../src/index.js';
 import { decodeRecords, eventFiles, eventsIn, scalarsOf, stepsIn } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -11,6 +11,8 @@ beforeAll(() => {
   programs = new Programs();
 });
 afterAll(() => programs.remove());
+
+const stepsOf = (bytes: Uint8Array) => decodeRecords(bytes).map(({ step }) => Number(step));
 
 const thousand = Array.from({ length: 1000 }, (_, step) => step);
 
@@ -29,6 +31,22 @@ it('writers of one real folder share one file, by whatever path, until the last 
   expect(stepsIn(join(logdir, 'real'))).toEqual([1, 2, 3]);
   const described = eventsIn(join(logdir, 'real')).filter(({ summary }) => summary?.value?.[0].metadata);
   expect(described.length).toBe(1);
+});
+
+it('a writer that is stricter than those before it counts for what waits already', async () => {
+  vi.useFakeTimers();
+  try {
+    const output = new MemoryOutput();
+    const lax = new SummaryWriter(output, { flushSecs: 60 });
+    lax.addScalar('loss', 1, 1);
+    const strict = new SummaryWriter(output, { flushSecs: 1 });
+    strict.addScalar('loss', 2, 2);
+    vi.advanceTimersByTime(1100);
+    expect(stepsOf(output.bytes)).toEqual([0, 1, 2]);
+    await Promise.all([lax.close(), strict.close()]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('a run and a writer of its folder share one file', async () => {

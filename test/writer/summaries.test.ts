@@ -594,6 +594,42 @@ describe('summaries', () => {
       ]);
     });
 
+    it('counts points that were copied, that a purge kept, and that still come', async () => {
+      const lossesOf = async (bytes: Uint8Array) =>
+        (await summariesIn(bytes)).filter(({ tag }) => tag === 'loss').map(({ step }) => step);
+      const first = new MemoryOutput();
+      const source = new SummaryWriter(first);
+      for (let step = 0; step < 3; step++) source.addScalar('loss', 1, step);
+      await source.close();
+
+      const copy = new MemoryOutput();
+      const copier = new SummaryWriter(copy);
+      for await (const event of readEvents(first.bytes)) copier.addEvent(event);
+      copier.addHparams({ lr: 0.1 }, { loss: 0.5 });
+      await copier.close();
+      expect(await lossesOf(copy.bytes)).toEqual([0, 1, 2, 2]);
+
+      const crashed = new SummaryWriter(folder);
+      for (let step = 0; step < 9; step++) crashed.addScalar('loss', 1, step);
+      await crashed.close();
+      const resumed = new SummaryWriter(folder, { purgeStep: 5 });
+      resumed.addHparams({ lr: 0.1 }, { loss: 0.5 });
+      await resumed.close();
+      const steps = [];
+      for await (const { step, summary } of readEvents(folder)) if (summary?.[0].tag === 'loss') steps.push(step);
+      expect(steps.slice(9)).toEqual([4, 4]);
+
+      const waiting = new MemoryOutput();
+      const writer = new SummaryWriter(waiting);
+      writer.addScalar('loss', late([], [1]), 6);
+      writer.addScalar('loss', 1, 7);
+      writer.addHparams({ lr: 0.1 }, { loss: 0.5 });
+      await writer.flush();
+      writer.addScalar('loss', 1, 8);
+      await writer.close();
+      expect(await lossesOf(waiting.bytes)).toEqual([6, 7, 7, 8]);
+    });
+
     it('adds them at the step that it is given', async () => {
       const output = new MemoryOutput();
       const writer = new SummaryWriter(output);
