@@ -101,6 +101,21 @@ export function longTable(kind: TableKind, open: (columns: readonly Column[]) =>
   };
 }
 
+/** How the columns of a wide table begin; those behind them are tags. */
+export const wideHead: readonly Column[] = [address[0], address[2], address[3]];
+
+const nameOfWideHead = new RegExp(`^(tag/)*(${wideHead.map(({ name }) => name).join('|')})$`);
+
+/** The column of a tag in a wide table: `tag/` stands before one that would have the name of another column. */
+function columnOfTag(tag: string): string {
+  return nameOfWideHead.test(tag) ? `tag/${tag}` : tag;
+}
+
+/** The inverse of the name that a wide table gives to a tag's column. */
+export function tagOfColumn(column: string): string {
+  return nameOfWideHead.test(column) ? column.replace('tag/', '') : column;
+}
+
 /** A row of a wide table while its run is read. */
 interface WideRow {
   readonly step: number | bigint;
@@ -110,12 +125,7 @@ interface WideRow {
 
 /** A table of scalars with a row for each step of a run and a column for each tag. */
 export function wideTable(tags: readonly string[], open: (columns: readonly Column[]) => Table): Exporter {
-  const table = open([
-    address[0],
-    address[2],
-    address[3],
-    ...tags.map((tag) => number(['run', 'step', 'wall_time'].includes(tag) ? `tag/${tag}` : tag)),
-  ]);
+  const table = open([...wideHead, ...tags.map((tag) => number(columnOfTag(tag)))]);
   const columnOf = new Map(tags.map((tag, i) => [tag, i]));
   const byStep = new Map<number | bigint, WideRow[]>();
   return {

@@ -5,6 +5,7 @@ import { sourceFiles } from '../reader/places.js';
 import { walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
+import { tagOfColumn, wideHead } from './export-tables.js';
 import { folderOfRun, typedPath } from './runs.js';
 import { CsvReader, numberOf, unguarded } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
@@ -13,6 +14,7 @@ import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 interface FromCsvOptions {
   format?: string;
   out?: string;
+  plain?: boolean;
   run?: string;
   step?: string;
   tag?: string;
@@ -39,9 +41,6 @@ const known = {
   value: ['value'],
 } as const;
 
-/** How the columns of `export --wide` begin, of which all others are tags. */
-const wideHead = ['run', 'step', 'wall_time'];
-
 /** So many cells of a column that are no numbers are named each; of more it is said how many there are. */
 const mostNamed = 5;
 
@@ -67,7 +66,7 @@ export async function fromCsv(terminal: Terminal, paths: readonly string[], opti
     target.begin(file);
     let isRead = true;
     try {
-      await (isJson ? readJson(file, target) : readCsv(file, target));
+      await (isJson ? readJson(file, target) : readCsv(file, target, options.plain));
     } catch (error) {
       if (error instanceof UsageError) throw error;
       complaints.add(`${file}: ${messageOf(error)}`);
@@ -80,18 +79,16 @@ export async function fromCsv(terminal: Terminal, paths: readonly string[], opti
   return complaints.exitCode;
 }
 
-async function readCsv(file: string, target: Target): Promise<void> {
+/** @param plain whether texts are as they stand there: no apostrophe is one that `export` put in front */
+async function readCsv(file: string, target: Target, plain = false): Promise<void> {
   const reader = new CsvReader();
   const text = new TextDecoder();
   let names: readonly string[] | undefined;
   const take = (rows: ReturnType<CsvReader['push']>) => {
     for (const { cells, line } of rows) {
-      if (names === undefined) {
-        names = cells.map(unguarded);
-        target.head(names);
-      } else {
-        target.row(line, names, cells);
-      }
+      const texts = plain ? cells : cells.map(unguarded);
+      if (names === undefined) target.head((names = texts));
+      else target.row(line, names, texts);
     }
   };
   for await (const chunk of chunksOfFile(file)) take(reader.push(text.decode(chunk, { stream: true })));
@@ -221,9 +218,9 @@ class Target {
       const cell = cells[column];
       if (isEmpty(cell)) continue;
       const value = numberOf(cell);
-      const tag = columns.tag === undefined ? columnTag : unguarded(String(cells[columns.tag] ?? ''));
+      const tag = columns.tag === undefined ? columnTag : String(cells[columns.tag] ?? '');
       if (value === undefined) this.#complainOf(line, names[column], cell, 'a number');
-      else this.#add(line, unguarded(run), tag, value, step, wallTime);
+      else this.#add(line, run, tag, value, step, wallTime);
     }
   }
 
@@ -275,7 +272,7 @@ class Target {
   }
 
   #columnsOf(names: readonly string[], tagsFrom = names.length): Columns {
-    const isExported = tagsFrom < names.length || wideHead.every((name, at) => names[at] === name);
+    const isExported = tagsFrom < names.length || wideHead.every(({ name }, at) => names[at] === name);
     if (!isExported) names = names.map((name) => name.trim());
     const lower = names.slice(0, tagsFrom).map((name) => name.toLowerCase());
     const find = (kind: keyof typeof known) => {
@@ -319,7 +316,7 @@ class Target {
       run,
       step,
       wallTime,
-      values: values.map((place) => [place, place < tagsFrom ? tagOf(names[place]) : names[place]]),
+      values: values.map((place) => [place, isExported && place < tagsFrom ? tagOfColumn(names[place]) : names[place]]),
     };
   }
 
@@ -328,12 +325,6 @@ class Target {
     this.#noted.add(note);
     this.#note(note);
   }
-}
-
-/** The tag of a column: `export --wide` puts `tag/` before those that have the name of another column. */
-function tagOf(column: string): string {
-  const tag = column.replace(/^tag\//, '');
-  return wideHead.includes(tag) ? tag : column;
 }
 
 /** The name of a file without its folder and its ending: what TensorBoard's own download is called by. */

@@ -184,6 +184,8 @@ const commands: Readonly<Record<string, Command>> = {
       --tag <name>                    the tag of a table with one column of values; by default its name, and of a column Value
                                       that of the file
       --run <name>                    the run, where no column run names it; by default the logdir itself
+      --plain                         names as they are, of a table that export --plain or another program wrote: without it,
+                                      CSV loses the apostrophe before those that a spreadsheet would run as formulas
       --format <format>               csv, json or jsonl (a record on each line); else what the file's ending says
       --out, -o <logdir>              where the runs go`,
     examples: [
@@ -192,7 +194,7 @@ const commands: Readonly<Record<string, Command>> = {
       'from-csv run-a-tag-loss.csv --out runs --run a --tag loss',
       'export runs --wide | delve-tensorboard from-csv - --out copy',
     ],
-    options: ['out', 'step', 'wall-time', 'tag', 'run', 'format'],
+    options: ['out', 'step', 'wall-time', 'tag', 'run', 'plain', 'format'],
     run: async (terminal, paths, values) => (await import('./from-csv.js')).fromCsv(terminal, paths, values),
   },
   reduce: {

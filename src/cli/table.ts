@@ -196,9 +196,17 @@ function csvTable(columns: readonly Column[], batch: Batch, plain: boolean, isPa
 /**
  * A text that no spreadsheet runs as a formula: one that begins like a formula gets an apostrophe in front, which
  * spreadsheets take for the mark of a text. Numbers stay. Source: https://owasp.org/www-community/attacks/CSV_Injection
+ *
+ * One that has apostrophes before its formula gets another one, so that no two texts become the same.
  */
 function guarded(text: string): string {
-  return /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  const [, formula] = /^'*([=+\-@\t\r].*)/s.exec(text) ?? [];
+  return formula !== undefined && Number.isNaN(Number(formula)) ? `'${text}` : text;
+}
+
+/** The inverse of the guard: a text as it was before CSV put an apostrophe in front. */
+export function unguarded(text: string): string {
+  return text.startsWith("'") && guarded(text.slice(1)) === text ? text.slice(1) : text;
 }
 
 /** A cell of a CSV file, quoted if it must be. Source: RFC 4180. */
@@ -390,11 +398,6 @@ export class CsvReader {
     this.#cells = [];
     return cells.length === 1 && cells[0] === '' ? [] : [{ line, cells }];
   }
-}
-
-/** A text as it was before CSV put an apostrophe in front, so that no spreadsheet takes it for a formula. */
-export function unguarded(text: string): string {
-  return text.startsWith("'") && guarded(text.slice(1)) === text ? text.slice(1) : text;
 }
 
 /** A cell's number, also NaN and infinities as programs write them; undefined if it is none. */

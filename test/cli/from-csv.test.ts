@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
@@ -15,6 +15,10 @@ async function cli(positionals: string[], values: CommandLine['values'] = {}) {
     write: (text: string) => void (said.out += text),
     drained: async () => {},
     writeError: (text: string) => void (said.err += text),
+    createFile(path) {
+      writeFileSync(path, '');
+      return { write: (content) => appendFileSync(path, content), close: () => {} };
+    },
     colors: false,
     size: () => undefined,
   };
@@ -52,7 +56,20 @@ const tags = fc.constantFrom(
   'epoch',
   ' a b ',
   '=1+1',
+  "'=1+1",
+  "''=1+1",
   "'x",
+  "'-3",
+  "'@x",
+  '\tx',
+  "'\r=x",
+  '\u001b[2J\r',
+  'tag/step',
+  'tag/tag/step',
+  'tag/run',
+  'tag/value',
+  '10',
+  '9',
   'a,"b"\r\nc',
   '層',
   '-3',
@@ -60,7 +77,7 @@ const tags = fc.constantFrom(
   '__proto__',
 );
 const point = fc.record({
-  run: fc.constantFrom('.', 'train', 'a/b', 'run10', 'run2', '-x', 'ü'),
+  run: fc.constantFrom('.', 'train', 'a/b', 'run10', 'run2', '-x', 'ü', '=x', "'=x", 'step'),
   tag: tags,
   value: fc.oneof(fc.float(), fc.constantFrom(Number.NaN, Infinity, -Infinity)),
   gap: fc.bigInt({ min: 1n, max: 2n ** 55n }),
@@ -72,7 +89,7 @@ describe('export, from-csv, export', () => {
     const forms: CommandLine['values'][] = [{}, { wide: true }, { format: 'jsonl' }, { format: 'json', wide: true }];
     let compared = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(point, { minLength: 1, maxLength: 12 }), async (points) => {
+      fc.asyncProperty(fc.array(point, { minLength: 1, maxLength: 24 }), async (points) => {
         const folder = temporaryFolder();
         const logdir = join(folder, 'runs');
         const writer = new SummaryWriter(logdir);
@@ -83,13 +100,16 @@ describe('export, from-csv, export', () => {
         }
         await writer.close();
         for (const [at, values] of forms.entries()) {
-          const table = await cli(['export', logdir], values);
-          const file = join(folder, `table.${values.format ?? 'csv'}`);
-          writeFileSync(file, table.out);
+          // Files, since control characters are escaped on standard output.
+          const [file, again] = ['table', 'again'].map((name) =>
+            join(folder, `${name}${at}.${values.format ?? 'csv'}`),
+          );
+          await cli(['export', logdir], { ...values, out: file });
           const out = join(folder, `copy${at}`);
           const { code, err } = await cli(['from-csv', file], { out });
           expect({ code, err }).toEqual({ code: 0, err: '' });
-          expect((await cli(['export', out], values)).out).toBe(table.out);
+          await cli(['export', out], { ...values, out: again });
+          expect(readFileSync(again, 'utf8')).toBe(readFileSync(file, 'utf8'));
           compared++;
         }
       }),
@@ -99,7 +119,37 @@ describe('export, from-csv, export', () => {
   });
 });
 
+it('tags that differ by an apostrophe, or by the name of a column, stay two', async () => {
+  const folder = temporaryFolder();
+  const tags = ["'=a", "''=a", '=a', 'run', 'step', 'tag/run', 'tag/step', 'tag/tag/step'];
+  const writer = new SummaryWriter(join(folder, 'runs'));
+  for (const [step, tag] of tags.entries()) writer.addScalar(tag, step, step);
+  await writer.close();
+  for (const [at, wide] of [false, true].entries()) {
+    const file = join(folder, `${at}.csv`);
+    writeFileSync(file, (await cli(['export', join(folder, 'runs')], { wide })).out);
+    const head: string[][] = parse(readFileSync(file));
+    if (wide) expect(new Set(head[0]).size).toBe(head[0].length);
+    expect(await cli(['from-csv', file], { out: join(folder, `copy${at}`) })).toMatchObject({ code: 0, err: '' });
+    const copied: { tag: string; step: number }[] = JSON.parse(
+      (await cli(['export', join(folder, `copy${at}`)], { json: true })).out,
+    );
+    expect(copied.sort((a, b) => a.step - b.step).map(({ tag }) => tag)).toEqual(tags);
+  }
+});
+
 describe('tables of other programs', () => {
+  it('names that no export has guarded stay: those in JSON, and in CSV with --plain', async () => {
+    const json = JSON.stringify({ run: "'=r", tag: "'=a", step: 1, value: 0.5 });
+    expect((await imported('a.jsonl', `${json}\n`)).points).toEqual([["'=r", "'=a", 1, 0.5]]);
+    const csv = "step,'=a,tag/step\n1,0.5,2\n";
+    expect((await imported('a.csv', csv, { plain: true })).points).toEqual([
+      ['.', "'=a", 1, 0.5],
+      ['.', 'tag/step', 1, 2],
+    ]);
+    expect((await imported('a.csv', csv)).points[0]).toEqual(['.', '=a', 1, 0.5]);
+  });
+
   it('CSVLogger of Keras: a row for each epoch', async () => {
     const csv = 'epoch,accuracy,loss,val_loss\n0,0.5,1.25,nan\n1,0.75,1,inf\n';
     const { code, err, out, points } = await imported('log.csv', csv, { run: 'keras' });
