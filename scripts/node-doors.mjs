@@ -38,7 +38,9 @@ export function withLazyImports(code) {
   const rest = ascii.replace(imported, (...match) => {
     const { load, name, rest = '', wrap } = match.at(-1);
     names.add(name);
-    loaders.push(`const load$${name} = () => ${wrap === undefined ? load : `${wrap}(${load}${rest})`};\n`);
+    const value = wrap === undefined ? load : `${wrap}(${load}${rest})`;
+    // Kept as a whole too: a test runner that has ended its tests refuses `require`, while threads and timers still end.
+    loaders.push(`let kept$${name};\nconst load$${name} = () => (kept$${name} ??= ${value});\n`);
     return '';
   });
   return withKept(loaders.join('') + rest, names);

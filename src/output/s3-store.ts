@@ -5,6 +5,7 @@
 import { AwsV4Signer } from 'aws4fetch';
 import { environment } from '#platform';
 import { checkOptionNames, describe, messageOf, type OptionNames } from '../errors.js';
+import { random, randomText } from '../platform/random.js';
 import {
   changedError,
   type ObjectInfo,
@@ -280,7 +281,7 @@ export class HttpStore implements ObjectStore {
   /** The new bytes as an object of their own, whose name is none of an event file; then both together as one. */
   async #compose(key: string, bytes: Uint8Array, generation: string | null): Promise<void> {
     const folder = key.slice(0, key.lastIndexOf('/') + 1);
-    const piece = `${folder}.piece-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 12)}`;
+    const piece = `${folder}.piece-${Date.now().toString(36)}-${randomText()}`;
     await this.put(piece, bytes);
     try {
       const component = (name: string) => `<Component><Name>${xmlText(name)}</Name></Component>`;
@@ -310,7 +311,7 @@ export class HttpStore implements ObjectStore {
         failure = new ObjectStoreError(`${this.#nameOf(call)}: ${reasonOf(error)}`, { cause: error });
       }
       if (attempt >= attempts) throw failure;
-      const pause = firstPauseMillis * 2 ** (attempt - 1) * (0.5 + Math.random());
+      const pause = firstPauseMillis * 2 ** (attempt - 1) * (0.5 + random());
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }

@@ -10,6 +10,7 @@ import {
   type WorkerListener,
   type WorkerThread,
 } from './platform.js';
+import { random } from './random.js';
 
 export { defaultStoreFiles } from './browser-folders.js';
 
@@ -24,11 +25,11 @@ export function hostname(): string {
   return globalThis.location?.hostname ?? '';
 }
 
-const pageNumber = Math.floor(Math.random() * 2 ** 31);
+let pageNumber: number | undefined;
 
 /** A page has no process number. A random one distinguishes pages and workers that write to one folder. */
 export function processId(): number {
-  return pageNumber;
+  return (pageNumber ??= Math.floor(random() * 2 ** 31));
 }
 
 const exitCallbacks = new Set<(final: boolean) => void>();

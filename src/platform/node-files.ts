@@ -20,6 +20,7 @@ import { messageOf } from '../errors.js';
 import { codeOf, countOf, EventFile, withDescriptor } from './event-file.js';
 import { makeFolders } from './make-folders.js';
 import type { Files, SourceFiles, StoreFiles } from './platform.js';
+import { random, randomText } from './random.js';
 
 const readBytes = 1 << 20;
 
@@ -35,10 +36,6 @@ const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
  */
 function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path).slice(0, 50)}.${randomText()}.tmp`);
-}
-
-function randomText(): string {
-  return Math.random().toString(36).slice(2, 12).padEnd(10, '0');
 }
 
 /** A lock that has not changed hands for so long, in milliseconds, belongs to somebody who died: it is held for a few. */
@@ -68,7 +65,7 @@ class LockFile {
       const present = textOf(this.#path);
       if (present !== holder) [holder, since] = [present, now];
       else if (holder !== undefined && now - since > staleMillis) this.#takeOver(holder);
-      Atomics.wait(sleeper, 0, 0, 1 + 4 * Math.random());
+      Atomics.wait(sleeper, 0, 0, 1 + 4 * random());
     }
   }
 

@@ -8,14 +8,15 @@ import { equalBytes, fnv1a } from '../encoding/bytes.js';
 import { decodeMessage } from '../encoding/message-codec.js';
 import { readUtf8 } from '../encoding/protobuf.js';
 import type { DecodedSummary } from '../event/event.js';
+import { random } from '../platform/random.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { PluginMetadata } from '../summaries/plugins.js';
 
 const empty: Uint8Array = new Uint8Array(0);
 /** Tags without a plugin are remembered for speed only; all of them are dropped when there are more than this. */
 const maxPlainTags = 2 ** 16;
-/** Where hashes begin: nobody can choose tags that fill one place of a hash table. */
-const seed = Math.floor(Math.random() * 2 ** 32);
+/** Where hashes begin, from the first run that is read on: nobody can choose tags that fill one place of a hash table. */
+let seed: number | undefined;
 
 /** What the value of a form is. */
 export const FormKind = { scalar: 0, histogram: 1, text: 2 } as const;
@@ -68,6 +69,7 @@ export class ReadTags {
   /** @param wanted asked once per tag */
   constructor(wanted: (tag: string) => boolean) {
     this.#wanted = wanted;
+    seed ??= random() * 2 ** 32;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { describe, messageOf } from '../errors.js';
 import { kernelsName, useKernels } from '../kernels/kernels.js';
 import { packageVersion, sha256, turn } from '../platform/partial-files.js';
+import { random } from '../platform/random.js';
 import { CovarianceAccumulator } from '../statistics/covariance.js';
 import {
   DamagedPartialError,
@@ -368,7 +369,7 @@ class Worker {
   }
 
   async #pause(attempt: number): Promise<void> {
-    const millis = firstPauseMillis * 2 ** attempt * (0.5 + Math.random());
+    const millis = firstPauseMillis * 2 ** attempt * (0.5 + random());
     await new Promise((resolve) => setTimeout(resolve, millis));
     this.#signal.throwIfAborted();
   }
