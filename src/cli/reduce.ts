@@ -91,6 +91,16 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   if (trainings.length < 2) {
     throw new UsageError('expected several runs to reduce, got 1 run: their folders, or the folder that holds them');
   }
+  const splits = splitsOfOne(trainings.map(({ name }) => name));
+  if (splits !== undefined) {
+    const words = `"${splits[0]}" and "${splits[1]}" are splits of one training`;
+    if (paths.length === 1) {
+      throw new UsageError(
+        `expected several trainings, or the folder that holds them, got "${paths[0]}", in which ${words}: type the folders of the trainings, as in "reduce runs/seed*", or the runs of one split, as in "reduce runs/*/train"; both splits are reduced together if both are named`,
+      );
+    }
+    terminal.writeError(`${printable(`${words}: their values are reduced together`)}\n`);
+  }
   if (format === 'events')
     checkOutside(options.out!, paths, 'the next reduce would take what is written for runs of its own');
   const gathered: Gathered = new Map();
@@ -183,6 +193,25 @@ async function trainingsOf(paths: readonly string[], complaints: Complaints): Pr
     training.runs.push({ run: rest.length === 0 ? '.' : rest.join('/'), files });
   }
   return [...trainings.values()];
+}
+
+/** How the runs of one training's data are called: here and by TensorFlow.js, Keras, its estimators, PyTorch's users, fastai. */
+const splitNames =
+  /(?<![^/\\_.-])(train|training|val|valid|validation|test|testing|eval|evaluation|dev)(?![^/\\_.-])/gi;
+
+/** Two runs whose names differ in the split of the data alone; undefined if there are none. */
+function splitsOfOne(names: readonly string[]): [string, string] | undefined {
+  const known = new Map<string, string>();
+  for (const name of names) {
+    // The last one: the folder that holds all runs may be called "test".
+    const last = [...name.matchAll(splitNames)].at(-1);
+    if (last === undefined) continue;
+    const training = `${name.slice(0, last.index)}\0${name.slice(last.index + last[0].length)}`;
+    const other = known.get(training);
+    if (other !== undefined && other !== name) return [other, name];
+    known.set(training, name);
+  }
+  return undefined;
 }
 
 /** A curve whose steps grow. Of several points at a step the last one stays. */

@@ -1,7 +1,7 @@
 /** The command `watch`: losses and saturation in the terminal while a network trains. */
 import { messageOf, printable } from '../errors.js';
 import type { Step, TensorBoardEvent } from '../event/event.js';
-import { scanRun } from '../reader/shown-points.js';
+import { Restarts, scanRun } from '../reader/shown-points.js';
 import { findRuns, followRuns, pause, tagFilter, typedSource } from './runs.js';
 import { writeJsonLine } from './table.js';
 import { Complaints, cut, Picture, plural, styled, type Terminal } from './terminal.js';
@@ -21,56 +21,105 @@ const most = 256;
 const telling = /loss|acc|error|metric|lr$|learning/i;
 const bars = '▁▂▃▄▅▆▇█';
 
-/** The values of a tag, thinned as they grow. */
+/** The points of a tag that TensorBoard shows, thinned as they grow. */
 class Series {
-  readonly values: number[] = [];
-  last = Number.NaN;
+  #steps: Step[] = [];
+  #values: number[] = [];
   #every = 1;
   #count = 0;
+  /** The last value, and its step. */
+  last = Number.NaN;
+  lastStep: Step = 0;
 
-  add(value: number): void {
+  /** Adds a point, which hides those at its step and later. */
+  add(step: Step, value: number): void {
+    if (this.#count > 0 && step <= this.lastStep) this.hideFrom(step);
     this.last = value;
+    this.lastStep = step;
     if (this.#count++ % this.#every !== 0) return;
-    this.values.push(value);
-    if (this.values.length < most) return;
-    for (let i = 0; i < most; i += 2) this.values[i >> 1] = this.values[i];
-    this.values.length = most >> 1;
+    this.#steps.push(step);
+    this.#values.push(value);
+    if (this.#values.length < most) return;
+    this.#steps = this.#steps.filter((_, i) => i % 2 === 0);
+    this.#values = this.#values.filter((_, i) => i % 2 === 0);
     this.#every *= 2;
   }
 
-  /** A line of so many characters from the first value to the last; what is not a number is a gap. */
+  /** Forgets the points from a step on; of many that are left, the last one may be one that was left out when they were thinned. */
+  hideFrom(step: Step): void {
+    if (this.#count === 0 || this.lastStep < step) return;
+    const first = this.#steps.findIndex((each) => each >= step);
+    const kept = first < 0 ? this.#steps.length : first;
+    this.#steps.length = kept;
+    this.#values.length = kept;
+    this.#count = kept * this.#every;
+    this.last = this.#values.at(-1) ?? Number.NaN;
+    this.lastStep = this.#steps.at(-1) ?? 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /**
+   * A line of at most so many characters from the first value to the last. Each value is in one of them, which shows the mean of its
+   * values; with one that is not a number it is a gap.
+   */
   sparkline(width: number): string {
-    const shown = [...this.values, this.last];
-    const finite = shown.filter(Number.isFinite);
-    const [low, high] = [Math.min(...finite), Math.max(...finite)];
-    const columns = Math.min(width, shown.length);
-    return Array.from({ length: columns }, (_, column) => {
-      const value = shown[Math.floor(((column + 1) * shown.length) / columns) - 1];
-      if (!Number.isFinite(value)) return '·';
-      return bars[high > low ? Math.round(((value - low) / (high - low)) * (bars.length - 1)) : 3];
-    }).join('');
+    const isLastKept = this.#steps.at(-1) === this.lastStep;
+    const values = isLastKept ? this.#values : [...this.#values, this.last];
+    const count = Math.min(width, values.length);
+    const columns = Array.from({ length: count }, (_, column) => {
+      const from = Math.floor((column * values.length) / count);
+      const to = Math.floor(((column + 1) * values.length) / count);
+      // Divided before they are added, as the sum may be too large for a number.
+      return values.slice(from, to).reduce((sum, value) => sum + value / (to - from), 0);
+    });
+    const finite = columns.filter(Number.isFinite);
+    const low = Math.min(...finite);
+    const range = Math.max(...finite) / 2 - low / 2;
+    const heightOf = (value: number) =>
+      range > 0 ? Math.round(((value / 2 - low / 2) / range) * (bars.length - 1)) : 3;
+    return columns.map((value) => (Number.isFinite(value) ? bars[heightOf(value)] : '·')).join('');
   }
 }
 
 /** What is known of a run. */
 class WatchedRun {
   readonly scalars = new Map<string, Series>();
-  /** The highest so far; a bigint beyond 2^53. Undefined before the first scalar. */
-  step: Step | undefined;
+  readonly #restarts = new Restarts();
   /** Whether values have come since they were last shown as JSON. */
   isNew = true;
 
-  add({ step, summary }: TensorBoardEvent): boolean {
+  /** The highest step of a point that is shown; a bigint beyond 2^53. */
+  get step(): Step {
+    let highest: Step | undefined;
+    for (const { lastStep } of this.scalars.values()) {
+      if (highest === undefined || lastStep > highest) highest = lastStep;
+    }
+    return highest ?? 0;
+  }
+
+  /** Adds an event, those of a run in order. Returns whether something of it is seen. */
+  add(event: TensorBoardEvent, isShown: (index: number) => boolean = () => true): boolean {
     let isNew = false;
-    for (const { tag, value } of summary ?? []) {
-      if (typeof value !== 'number') continue;
+    const restart = this.#restarts.add(event);
+    if (restart !== undefined) {
+      for (const [tag, series] of this.scalars) {
+        const { last, lastStep } = series;
+        series.hideFrom(restart);
+        if (series.isEmpty) this.scalars.delete(tag);
+        isNew ||= series.last !== last || series.lastStep !== lastStep;
+      }
+    }
+    for (const [index, { tag, value }] of (event.summary ?? []).entries()) {
+      if (typeof value !== 'number' || !isShown(index)) continue;
       let series = this.scalars.get(tag);
       if (series === undefined) this.scalars.set(tag, (series = new Series()));
-      series.add(value);
-      if (this.step === undefined || step > this.step) this.step = step;
+      series.add(event.step, value);
       isNew = true;
-      this.isNew = true;
     }
+    this.isNew ||= isNew;
     return isNew;
   }
 }
@@ -85,8 +134,8 @@ export async function watch(terminal: Terminal, path: string | undefined, option
     for (const { run, files } of await findRuns(path, complaints)) {
       const watched = new WatchedRun();
       // The files of a run are read together: the first one may say what the tags of all are.
-      await scanRun(files, { tags: isWanted, raw: true, complain: (message) => complaints.add(message) }, (event) => {
-        watched.add(event);
+      await scanRun(files, { tags: isWanted, complain: (message) => complaints.add(message) }, (event, isShown) => {
+        watched.add(event, isShown);
       });
       runs.set(run, watched);
     }

@@ -57,6 +57,32 @@ class Hiders {
   }
 }
 
+/** Knows of the STARTs of a run which of them hide earlier points. */
+export class Restarts {
+  #fileVersion = 0;
+  #hasStarted = false;
+
+  /** The version of the file whose events follow: 'brain.Event:2'. */
+  setVersion(text: string): void {
+    const version = Number(text.replace(/^brain\.Event:/, ''));
+    this.#fileVersion = Number.isNaN(version) ? -1 : version;
+  }
+
+  /** Whether the next START hides what came before. */
+  start(): boolean {
+    if (this.#fileVersion < 2) return false;
+    const isRestart = this.#hasStarted;
+    this.#hasStarted = true;
+    return isRestart;
+  }
+
+  /** The step from which on an event, which is decoded, hides the points of all tags; undefined if it does not. */
+  add({ fileVersion, sessionLog, step }: TensorBoardEvent): Step | undefined {
+    if (fileVersion !== undefined) this.setVersion(fileVersion);
+    return sessionLog?.status === 'start' && this.start() ? step : undefined;
+  }
+}
+
 /** What the first reading notices of one tag. */
 interface TagSteps {
   /** The step of the latest point. */
@@ -83,8 +109,7 @@ class PointScan {
   readonly #part = new WireReader();
   /** Where the summaries of the current event begin and end. */
   readonly #summaries: number[] = [];
-  #fileVersion = 0;
-  #hasStarted = false;
+  readonly #restarts = new Restarts();
   /** Whether anything may be hidden. */
   hasHiders = false;
   firstBack: StepBack | undefined;
@@ -132,7 +157,7 @@ class PointScan {
         if (number === 5) summaries.push(from, to);
       }
     }
-    if (member === 3) this.#fileVersion = versionOf(new TextDecoder().decode(bytes.subarray(from, to)));
+    if (member === 3) this.#restarts.setVersion(new TextDecoder().decode(bytes.subarray(from, to)));
     else if (member === 7) this.#addSession(bytes, from, to, step, position);
     else if (member === 5) {
       let index = 0;
@@ -143,11 +168,11 @@ class PointScan {
   }
 
   /** Reads an event that is decoded. */
-  addEvent({ fileVersion, sessionLog, step, summary, wallTime }: TensorBoardEvent, position: number): void {
-    if (fileVersion !== undefined) this.#fileVersion = versionOf(fileVersion);
-    else if (sessionLog !== undefined) {
-      if (sessionLog.status === 'start') this.#addStart(step, position);
-    } else if (summary !== undefined && Number.isFinite(wallTime)) {
+  addEvent(event: TensorBoardEvent, position: number): void {
+    const { step, summary, wallTime } = event;
+    const restart = this.#restarts.add(event);
+    if (restart !== undefined) this.#addRestart(restart, position);
+    else if (summary !== undefined && Number.isFinite(wallTime)) {
       for (let index = 0; index < summary.length; index++) this.#addPoint(summary[index].tag, step, position + index);
     }
   }
@@ -169,16 +194,12 @@ class PointScan {
         wire.skip();
       }
     }
-    if (sessionStatuses[status] === 'start') this.#addStart(step, position);
+    if (sessionStatuses[status] === 'start' && this.#restarts.start()) this.#addRestart(step, position);
   }
 
-  #addStart(step: Step, position: number): void {
-    if (this.#fileVersion < 2) return;
-    if (this.#hasStarted) {
-      this.#starts.add(step, position);
-      this.hasHiders = true;
-    }
-    this.#hasStarted = true;
+  #addRestart(step: Step, position: number): void {
+    this.#starts.add(step, position);
+    this.hasHiders = true;
   }
 
   /** Adds the wanted values of a Summary, the first of which has a number; returns the number of the one behind the last. */
@@ -236,12 +257,6 @@ class PointScan {
     }
     known.last = step;
   }
-}
-
-/** The number in 'brain.Event:2'. */
-function versionOf(text: string): number {
-  const version = Number(text.replace(/^brain\.Event:/, ''));
-  return Number.isNaN(version) ? -1 : version;
 }
 
 /** What one reading of a run's files needs of it. */

@@ -334,4 +334,58 @@ describe('reduce', () => {
     expect(code).toBe(2);
     expect(err).toMatch(message);
   });
+
+  /** A run at each path, with one value of `loss`. */
+  async function runsAt(values: Record<string, number>): Promise<string> {
+    const folder = temporaryFolder();
+    for (const [run, value] of Object.entries(values)) {
+      const writer = new SummaryWriter(join(folder, run));
+      writer.addScalar('loss', value, 1);
+      await writer.close();
+    }
+    return folder;
+  }
+
+  it.each([
+    ['train', 'val'], // this package, tfjs-node
+    ['train', 'validation'], // Keras
+    ['eval', 'train'],
+    ['Train', 'Valid'],
+    ['loss_train', 'loss_val'], // add_scalars of PyTorch
+    ['fold-0-train', 'fold-0-val'],
+    ['val_1', 'train_1'],
+    ['test', 'train'],
+  ])('refuses the folder of one training, whose runs are the splits %s and %s', async (one, other) => {
+    const folder = await runsAt({ [one]: 1, [other]: 11 });
+    const { code, err, out } = await cli([folder]);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    for (const name of [one, other]) expect(err).toContain(`"${name}"`);
+    expect(err).toContain(`got "${folder}"`);
+    expect(err).toContain('reduce runs/seed*');
+    // Whoever names both wants it, and is told.
+    const both = await cli([join(folder, one), join(folder, other)], { json: true });
+    expect(JSON.parse(both.out)).toMatchObject([{ tag: 'loss', count: 2, mean: 6 }]);
+    expect(both.err).toMatch(/are splits of one training: their values are reduced together\n$/);
+  });
+
+  it('takes folds with the splits below them by split, and runs that are no splits of one training together', async () => {
+    const folds = await runsAt({
+      'fold-0/train': 0,
+      'fold-0/val': 10,
+      'fold-1/train': 1,
+      'fold-1/val': 11,
+      'fold-2/train': 2,
+      'fold-2/val': 12,
+    });
+    const { out, err, code } = await cli([folds], { json: true });
+    expect({ err, code }).toEqual({ err: '', code: 0 });
+    expect(JSON.parse(out)).toMatchObject([
+      { run: 'train', count: 3, mean: 1, min: 0, max: 2 },
+      { run: 'val', count: 3, mean: 11, min: 10, max: 12 },
+    ]);
+    const split = await cli([0, 1, 2].map((fold) => join(folds, `fold-${fold}/train`)));
+    expect({ err: split.err, code: split.code }).toEqual({ err: '', code: 0 });
+    const flat = await runsAt({ 'seed0-train': 1, 'seed1-train': 3, trainer: 2, latest: 4, 'test-1': 0, 'test-2': 0 });
+    expect(await cli([flat])).toMatchObject({ err: '', code: 0 });
+  });
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
@@ -23,7 +24,7 @@ function fakeTerminal(size: { columns: number; rows: number } | undefined) {
   } as Partial<Terminal> as Terminal;
   const frame = () => said.out.split('\u001b[J').at(-1) ?? '';
   const run = (path: string, values = {}) => main(terminal, { positionals: ['watch', path], values }, '1.2.3');
-  return { said, end, frame, run };
+  return { terminal, said, end, frame, run };
 }
 
 function training(folder: string) {
@@ -56,11 +57,115 @@ describe('watch', () => {
     const [head, name, loss, layer, ...rest] = said.out.split('\n');
     expect(head).toBe(`${folder}: 1 run`);
     expect(name).toBe('train  step 6');
-    expect(loss).toMatch(/^ {2}epoch_loss +0\.5 █▆▄▂·▁▁$/);
+    expect(loss).toMatch(/^ {2}epoch_loss +0\.5 █▆▄▂·▁$/);
     expect(layer).toMatch(/^ {2}dense1 +0\.4 █+░+$/);
     const [, filled, empty] = /(█+)(░+)$/.exec(layer) ?? [];
     expect(filled.length / (filled.length + empty.length)).toBeCloseTo(0.4, 1);
     expect(rest).toEqual(['']);
+  });
+
+  it('shows the points that inspect and TensorBoard show, after a second training into the same folder', async () => {
+    const folder = temporaryFolder();
+    const one = new SummaryWriter(folder);
+    for (const step of [1, 2, 3, 4, 5]) one.addScalar('loss', step, step);
+    for (const step of [1, 2, 3, 4]) one.addScalar('lr', 0.1, step);
+    await one.close();
+    const json = async () => {
+      const { said, run } = fakeTerminal(undefined);
+      await run(folder, { once: true, json: true });
+      return JSON.parse(said.out);
+    };
+    expect(await json()).toEqual({ run: '.', step: 5, scalars: { loss: 5, lr: expect.closeTo(0.1, 6) } });
+    // A program that follows the files sees the same as one that reads them afterwards.
+    const { end, frame, run } = fakeTerminal({ columns: 60, rows: 20 });
+    const code = run(folder);
+    await expect.poll(frame, { timeout: 120_000 }).toContain('.  step 5');
+    const two = new SummaryWriter(folder);
+    for (const step of [1, 2, 3]) two.addScalar('loss', 10 * step, step);
+    for (const step of [3, 4]) two.addScalar('lr', 0.2, step);
+    await two.close();
+    expect(await json()).toEqual({ run: '.', step: 4, scalars: { loss: 30, lr: expect.closeTo(0.2, 6) } });
+    await expect.poll(frame, { timeout: 120_000 }).toMatch(/step 4\n {2}loss +30 ▁▅█\n {2}lr +0\.2 ▁▁██\n/);
+    const once = fakeTerminal(undefined);
+    await once.run(folder);
+    expect(once.said.out.split('\n').sort()).toEqual(frame().split('\n').sort());
+    end();
+    expect(await code).toBe(0);
+    const inspected = fakeTerminal(undefined);
+    await main(inspected.terminal, { positionals: ['inspect', folder], values: { json: true } }, '1.2.3');
+    const [{ tags }] = JSON.parse(inspected.said.out);
+    expect(tags).toMatchObject([
+      { tag: 'loss', count: 3, lastStep: 3, last: 30 },
+      { tag: 'lr', count: 4, lastStep: 4 },
+    ]);
+  });
+
+  it('hides what a restart from a checkpoint hides', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(folder);
+    for (const step of [1, 2, 3, 4]) {
+      writer.addScalar('loss', step, step);
+      writer.addScalar('late', step, step + 10);
+    }
+    await writer.close();
+    const { end, frame, run } = fakeTerminal({ columns: 60, rows: 20 });
+    const code = run(folder);
+    await expect.poll(frame, { timeout: 120_000 }).toContain('step 14');
+    const resumed = new SummaryWriter(folder, { purgeStep: 3 });
+    await resumed.close();
+    // The first START of a run hides nothing.
+    const again = new SummaryWriter(folder, { purgeStep: 3 });
+    await again.close();
+    await expect.poll(frame, { timeout: 120_000 }).toMatch(/step 2\n {2}loss +2 ▁█\n$/);
+    const once = fakeTerminal(undefined);
+    await once.run(folder);
+    expect(once.said.out).toBe(frame());
+    end();
+    expect(await code).toBe(0);
+  });
+
+  it('draws each value in one bar, and as many bars as values where there is room', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 80 }), fc.integer({ min: 16, max: 90 }), async (count, columns) => {
+        const folder = temporaryFolder();
+        const writer = new SummaryWriter(folder);
+        // The curve of each tag is 0 but at one step.
+        for (let at = 0; at < count; at++) {
+          for (let step = 0; step < count; step++) writer.addScalar(`x${at}`, step === at ? 1 : 0, step);
+        }
+        await writer.close();
+        const { said, run } = fakeTerminal({ columns, rows: 1000 });
+        await run(folder, { once: true });
+        const lines = [...said.out.matchAll(/^ {2}x(\d+) .* ([▁▂▃▄▅▆▇█]+)$/gm)];
+        const labels = `x${count - 1}`.length;
+        const width = Math.min(count, Math.max(4, Math.min(60, columns - labels - 14)));
+        expect(lines).toHaveLength(count);
+        let before = 0;
+        for (const [, at, drawn] of lines.sort(([, a], [, b]) => Number(a) - Number(b))) {
+          expect(drawn).toHaveLength(width);
+          if (width === 1) continue;
+          expect(drawn.replaceAll('▁', '')).toBe('█');
+          const place = drawn.indexOf('█');
+          if (width === count) expect(place).toBe(Number(at));
+          expect([before, before + 1]).toContain(place);
+          before = place;
+        }
+        if (width > 1) expect(before).toBe(width - 1);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('draws long curves and large numbers from the first value to the last', async () => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(folder);
+    for (let step = 0; step < 1000; step++) writer.addScalar('loss', 1000 - step, step);
+    for (const [step, value] of [-3e38, 0, 3e38, 3e38].entries()) writer.addScalar('large', value, step);
+    await writer.close();
+    const { said, run } = fakeTerminal({ columns: 24, rows: 20 });
+    await run(folder, { once: true });
+    expect(said.out).toMatch(/loss +1 █▆▅▃▁\n/);
+    expect(said.out).toMatch(/large +3e\+38 ▁▅██\n/);
   });
 
   it('shows steps beyond 2^53 as they are', async () => {
