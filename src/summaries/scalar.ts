@@ -5,12 +5,26 @@ import { type Later, type Numbers, type NumericArray, readNumbers, whenRead } fr
 import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { floatTensor, isNumeric } from './tensor.js';
 
+/** The least number that float32 rounds to Infinity: halfway between its greatest number and 2^128. */
+const float32Infinity = 2 ** 128 - 2 ** 103;
+
+/** Whether float32 stores a number as what it is: a finite one as a finite one, up to rounding; NaN and ±Infinity always. */
+export function fitsFloat32(value: number): boolean {
+  return Math.abs(value) < float32Infinity || !Number.isFinite(value);
+}
+
 /**
  * A scalar as TF2 writes it: float32 of rank 0. TensorBoard's Rust loader shows no other type or rank, so a number beyond
- * float32's range becomes ±Infinity. NaN and ±Infinity are accepted: TensorBoard marks them in the chart.
+ * float32's range becomes ±Infinity, with a remark. NaN and ±Infinity are accepted: TensorBoard marks them in the chart.
  */
 export function scalarSummary(value: number): PluginSummary {
-  return { plugin: 'scalars', dataClass: DataClass.scalar, tensor: floatTensor([value], []) };
+  const remark = fitsFloat32(value) ? undefined : overflowRemark(value);
+  return { plugin: 'scalars', dataClass: DataClass.scalar, tensor: floatTensor([value], []), remark };
+}
+
+function overflowRemark(value: number): string {
+  const stored = value > 0 ? 'Infinity' : '-Infinity';
+  return `${value} is beyond float32, in which scalars are stored (up to 3.4e38), and was written as ${stored}`;
 }
 
 /** The number in a scalar's tensor. Writers differ in type and rank, so any single number is accepted. */

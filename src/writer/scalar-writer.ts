@@ -1,5 +1,5 @@
 /** The writer of scalars and nothing else, for pages in which every kilobyte counts. */
-import { isExiting, onExit } from '#platform';
+import { isExiting, onExit, warn } from '#platform';
 import { wellFormed } from '../encoding/protobuf.js';
 import { ClosedWriterError, checkOptionNames, describe, type OptionNames } from '../errors.js';
 import { checkStep, checkTag, secondsOf } from '../event/check-arguments.js';
@@ -8,7 +8,7 @@ import type { Step } from '../event/event.js';
 import { scalarRecordBytes, writeScalarRecord } from '../event/scalar-record.js';
 import { DirectoryOutput, isLogdir, logdirPath } from '../output/directory-output.js';
 import { type Output, safePath } from '../output/output.js';
-import { scalarSummary } from '../summaries/scalar.js';
+import { fitsFloat32, scalarSummary } from '../summaries/scalar.js';
 import { RecordBuffer, together } from './record-buffer.js';
 import { WrittenTags } from './written-tags.js';
 
@@ -46,6 +46,8 @@ export class ScalarWriter implements AsyncDisposable {
   readonly #tags = new WrittenTags();
   readonly #records: RecordBuffer;
   readonly #runs = new Map<string, ScalarWriter>();
+  /** Tags whose values were remarked on. */
+  readonly #remarked = new Set<string>();
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
   #closing: Promise<void> | undefined;
@@ -77,6 +79,7 @@ export class ScalarWriter implements AsyncDisposable {
 
   /**
    * Adds one number. TensorBoard reads it as float32, which has about seven digits and becomes ±Infinity beyond 3.4e38.
+   * The first finite number of a tag that is beyond it is warned of.
    *
    * @throws TypeError or RangeError if an argument is wrong, ClosedWriterError after `close`
    */
@@ -88,6 +91,10 @@ export class ScalarWriter implements AsyncDisposable {
     checkStep(step, call);
     checkOptionNames(call, options, optionNames);
     const wallTime = options.wallTime === undefined ? Date.now() / 1000 : secondsOf(options.wallTime, 'wallTime', call);
+    if (!fitsFloat32(value) && !this.#remarked.has(tag)) {
+      this.#remarked.add(tag);
+      warn(`${call}: ${scalarSummary(value).remark}`);
+    }
     this.#add(wellFormed(tag), value, step, wallTime);
   }
 

@@ -25,7 +25,7 @@ import { type Later, type Numbers, readNumbers, whenRead } from '../summaries/nu
 import type { CanvasPixels } from '../summaries/pixels.js';
 import { plugins } from '../summaries/plugins.js';
 import { type PrCounts, type PrCurveOptions, prCurveRawSummary, prCurveSummary } from '../summaries/pr-curve.js';
-import { readScalar, scalarSummary } from '../summaries/scalar.js';
+import { fitsFloat32, readScalar, scalarSummary } from '../summaries/scalar.js';
 import { checkTensorOptions, type TensorOptions, tensorSummary } from '../summaries/tensor.js';
 import { type MarkdownInput, textSummary } from '../summaries/text.js';
 import { type VideoOptions, videoSummary } from '../summaries/video.js';
@@ -105,13 +105,13 @@ const hparamsNames: OptionNames<HparamsOptions & { step?: Step }> = {
 export class SummaryWriter extends RunWriter {
   /**
    * Adds one number. TensorBoard reads it as float32, which has about seven digits and becomes ±Infinity beyond 3.4e38.
-   * The chart marks NaN and ±Infinity.
+   * The first finite number of a tag that is beyond it is warned of. The chart marks NaN and ±Infinity.
    *
    * @param value a number, or a tensor or array that holds exactly one
    */
   addScalar(tag: string, value: Numbers, step?: Step, options?: SummaryOptions): void {
     if (typeof value === 'number' && options === undefined && Number.isSafeInteger(step) && !this.isClosed) {
-      if (this.ownRun.addScalar(tag, value, step as Step, undefined)) return;
+      if (fitsFloat32(value) && this.ownRun.addScalar(tag, value, step as Step, undefined)) return;
     }
     const address = this.checkAddress('addScalar', tag, step, options);
     this.#addNumber(address, readScalar(value, address.call));
@@ -119,7 +119,8 @@ export class SummaryWriter extends RunWriter {
 
   #addNumber(address: SummaryAddress, number: Later<number>): void {
     const { tag, step, wallTime } = address;
-    if (typeof number === 'number' && this.ownRun.addScalar(tag, number, step, wallTime)) return;
+    const isPlain = typeof number === 'number' && fitsFloat32(number);
+    if (isPlain && this.ownRun.addScalar(tag, number, step, wallTime)) return;
     this.write(address, typeof number === 'number' ? scalarSummary(number) : number.then(scalarSummary));
   }
 
