@@ -1,5 +1,5 @@
 import { areaY, line, plot } from '@observablehq/plot';
-import type { HistogramValue } from '../event/event.js';
+import type { HistogramValue, TextValue } from '../event/event.js';
 import { h } from '../view/dom.js';
 import type { CardSpec } from './card-list.js';
 import { markdown } from './markdown.js';
@@ -116,18 +116,23 @@ export function audioCards(scene: Scene): CardSpec[] {
   );
 }
 
+/** A table of texts: the last axis are its columns. Of more than two axes TensorBoard shows the first of these tables. */
+export function textRows({ shape, strings }: TextValue): string[][] {
+  const columns = shape.length > 1 ? shape[shape.length - 1] : 1;
+  return Array.from({ length: columns === 0 ? 0 : strings.length / columns }, (_, row) =>
+    strings.slice(row * columns, (row + 1) * columns),
+  );
+}
+
 /** The page TEXT. */
 export function textCards(scene: Scene): CardSpec[] {
   return cardsOf(
     scene,
     ({ text }) => text,
     (place, _, points, run, tag) =>
-      withSlider(place, `${run}\n${tag}`, points, ({ value: { shape, strings } }) => {
-        if (shape.length === 0) return strings.map(markdown);
-        const columns = shape.length > 1 ? shape[1] : 1;
-        const rows = Array.from({ length: Math.ceil(strings.length / Math.max(1, columns)) }, (_, row) =>
-          h('tr', {}, ...strings.slice(row * columns, (row + 1) * columns).map((cell) => h('td', {}, markdown(cell)))),
-        );
+      withSlider(place, `${run}\n${tag}`, points, ({ value }) => {
+        if (value.shape.length === 0) return value.strings.map(markdown);
+        const rows = textRows(value).map((cells) => h('tr', {}, ...cells.map((cell) => h('td', {}, markdown(cell)))));
         return [h('div', { className: 'scroll', tabIndex: 0 }, h('table', {}, ...rows))];
       }),
     { isWide: true },

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { hparamsColumns } from '../../src/dashboard/hparams.js';
 import { runsOf } from '../../src/dashboard/logdir.js';
+import { textRows } from '../../src/dashboard/other-cards.js';
 import { readRunContent } from '../../src/dashboard/run-content.js';
 import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
@@ -99,6 +100,20 @@ it('shows a hyperparameter and a metric of one name, each with its own values', 
   const odd = { ...runs[0], hparams: { hparams: { constructor: 'x' } } } as unknown as (typeof runs)[0];
   const [, named] = hparamsColumns([odd, runs[1]], () => true);
   expect([named.title, named.of(odd), named.of(runs[1])]).toEqual(['constructor', 'x', '']);
+});
+
+it.each([
+  [[3], ['a', 'b', 'c'], [['a'], ['b'], ['c']]],
+  [
+    [2, 1],
+    ['a', 'b'],
+    [['a'], ['b']],
+  ],
+  [[1, 2, 3], [...'abcdef'], [[...'abc'], [...'def']]],
+  [[0, 3], [], []],
+  [[2, 0], [], []],
+])('shows texts of the shape %j as a table', (shape, strings, rows) => {
+  expect(textRows({ shape, strings })).toEqual(rows);
 });
 
 it('knows how a session ended, also if the file that says so is read first', async () => {
