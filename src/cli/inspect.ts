@@ -118,10 +118,8 @@ export async function inspectRun(
     const other = otherThanSummaries(event);
     if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
   });
-  for (const { tensorName, tensorPath } of (await embeddingsOf(files)).entries) {
-    // Writers put the step behind the tag.
-    const [, tag, step] = /^(.*):(-?\d+)$/s.exec(tensorName) ?? [undefined, tensorName, '0'];
-    if (wanted(tag)) add(reportOf(tag, 'projector', true), Number(step), tensorPath ?? 'in a checkpoint');
+  for (const { step, tag, tensorPath } of (await embeddingsOf(files, wanted)).entries) {
+    add(reportOf(tag, 'projector', true), step, tensorPath ?? 'in a checkpoint');
   }
   const tags = [...ofTags.values(), ...ofOthers.values()].sort(
     (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
