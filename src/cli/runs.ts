@@ -273,12 +273,12 @@ export interface Follower {
 }
 
 /**
- * Follows the runs below a folder, also those that come later, until the signal aborts.
+ * Follows the runs below a folder, also those that come later, or one event file as a run of its own, until the signal aborts.
  *
  * @returns looks for new runs; call it now and then
  */
 export function followRuns(
-  folder: string,
+  path: string,
   tags: (tag: string) => boolean,
   signal: AbortSignal,
   follower: Follower,
@@ -291,7 +291,7 @@ export function followRuns(
   };
   signal.addEventListener('abort', abortAll, { once: true });
   const follow = async (run: string) => {
-    const source = folderOfRun(folder, run);
+    const source = folderOfRun(path, run); // of a file: itself
     const stop = new AbortController();
     stops.add(stop);
     try {
@@ -306,7 +306,8 @@ export function followRuns(
   };
   return async () => {
     try {
-      for (const { run } of await walkRuns(folder, () => {})) {
+      const isFile = (await sourceFiles.kind(path)) === 'file';
+      for (const { run } of isFile ? [{ run: '.' }] : await walkRuns(path, () => {})) {
         if (known.has(run)) continue;
         known.add(run);
         follower.begin(run);

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
@@ -13,6 +14,7 @@ function cli() {
     write: (text: string) => void (said.out += text),
     writeError: (text: string) => void (said.err += text),
     colors: false,
+    size: () => undefined,
     ended: () => ended,
   } as Partial<Terminal> as Terminal;
   const run = (positionals: string[], values: CommandLine['values'] = {}) =>
@@ -99,6 +101,22 @@ describe('tail', () => {
     end();
     expect(await code).toBe(0);
     await Promise.all([first.close(), second.close()]);
+  });
+
+  it.each(['tail', 'watch'])('%s follows one event file', async (command) => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(folder);
+    writer.addScalar('loss', 0.5, 1);
+    await writer.flush();
+    const { said, end, run } = cli();
+    const code = run([command, join(folder, readdirSync(folder)[0])], { json: true });
+    await expect.poll(() => said.out, { timeout: 120_000 }).toContain('"step":1');
+    writer.addScalar('loss', 0.25, 2);
+    await writer.flush();
+    await expect.poll(() => said.out, { timeout: 120_000 }).toContain('"step":2');
+    end();
+    expect({ code: await code, err: said.err }).toEqual({ code: 0, err: '' });
+    await writer.close();
   });
 
   it('follows many runs without a warning of Node', async () => {
