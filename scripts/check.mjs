@@ -1,6 +1,6 @@
 // npm run check — everything that can be said about the code without running it. Every step runs, so that one call
 // shows every complaint; the exit status is that of the worst. Steps run side by side, one on each processor, the longest ones
-// first. With --publish, as `npm publish` calls it, placeholders are refused.
+// first. Words name the steps that run: `npm run check -- types lint`. With --publish, as `npm publish` calls it, placeholders are refused.
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -43,7 +43,12 @@ const build = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inher
 if (build.status !== 0) process.exit(build.status ?? 1);
 
 const atOnce = Math.min(availableParallelism(), 4); // a step takes up to a gigabyte
-const waiting = [...steps];
+const words = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const waiting = steps.filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
+if (waiting.length === 0) {
+  console.error(`expected a word of a step (${steps.map(([name]) => name).join('; ')}), got ${words.join(' ')}`);
+  process.exit(1);
+}
 
 async function runSteps() {
   for (let step = waiting.shift(); step !== undefined; step = waiting.shift()) {

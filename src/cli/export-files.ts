@@ -162,9 +162,8 @@ export async function exportEmbeddings(
   complain: (message: string) => void,
 ): Promise<void> {
   for (const { files, run } of runs) {
-    const { config, entries, folder } = await embeddingsOf(files);
+    const { config, entries, folder } = await embeddingsOf(files, tags);
     for (const entry of entries) {
-      if (!tags(entry.tensorName)) continue;
       try {
         await exportEmbedding(target, run, folder, entry);
       } catch (error) {

@@ -76,7 +76,7 @@ export async function exportLogdir(
     throw new UsageError(`--out: expected a ${isTable ? 'file' : 'folder'} for the ${kind}, got the ${there} "${out}"`);
   }
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
-  const runs = await findAllRuns([...new Set(paths)], complaints);
+  const runs = await findAllRuns(paths, complaints);
   if (kind === 'embeddings') {
     await exportEmbeddings(runs, new Folder(terminal, out!, options.json), tags, complain);
     return complaints.exitCode;

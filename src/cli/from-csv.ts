@@ -6,7 +6,7 @@ import { walkRuns } from '../reader/run-files.js';
 import { chunksOfFile } from '../reader/scan.js';
 import { SummaryWriter } from '../writer/summary-writer.js';
 import { tagOfColumn, wideHead } from './export-tables.js';
-import { folderOfRun, typedPath } from './runs.js';
+import { distinctPlaces, folderOfRun, typedPath } from './runs.js';
 import { CsvReader, numberOf, unguarded } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
@@ -57,7 +57,7 @@ export async function fromCsv(terminal: Terminal, paths: readonly string[], opti
   const before = (await sourceFiles.kind(out)) === 'folder' ? await walkRuns(out, () => {}) : [];
   const there = new Set(before.map(({ run }) => run));
   const target = new Target(out, there, options, complaints, (note) => terminal.writeError(`${printable(note)}\n`));
-  for (const path of paths) {
+  for (const path of await distinctPlaces(paths)) {
     const file = typedPath(path, 'the path');
     const kind = await sourceFiles.kind(file);
     if (kind === undefined) throw new UsageError(`there is no file "${path}"`);

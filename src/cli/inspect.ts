@@ -80,10 +80,10 @@ export async function inspectRun(
   { complain, read }: RunReports,
 ): Promise<RunContent> {
   const wanted = tagFilter(pattern);
-  // By tag; and what has none, by its kind.
+  // Summaries by tag; and what is none, by its kind and tag: an embedding may have the tag of a scalar.
   const [ofTags, ofOthers] = [new Map<string, TagReport>(), new Map<string, TagReport>()];
-  const reportOf = (tag: string, plugin: string, isTag: boolean): TagReport => {
-    const [reports, key] = isTag ? [ofTags, tag] : [ofOthers, plugin];
+  const reportOf = (tag: string, plugin: string, isSummary: boolean): TagReport => {
+    const [reports, key] = isSummary ? [ofTags, tag] : [ofOthers, `${plugin}\0${tag}`];
     let report = reports.get(key);
     if (report === undefined) {
       report = { tag, plugin, count: 0, first: 0, last: 0, lastValue: '', hidden: 0, goesBack: 0 };
@@ -116,18 +116,16 @@ export async function inspectRun(
     }
     if (pattern !== undefined || summary.length > 0) return;
     const other = otherThanSummaries(event);
-    if (other) add(reportOf(other.tag, other.plugin, other.tag !== ''), event.step, other.value);
+    if (other) add(reportOf(other.tag, other.plugin, false), event.step, other.value);
   });
-  for (const { tensorName, tensorPath } of (await embeddingsOf(files)).entries) {
-    // Writers put the step behind the tag.
-    const [, tag, step] = /^(.*):(-?\d+)$/s.exec(tensorName) ?? [undefined, tensorName, '0'];
-    if (wanted(tag)) add(reportOf(tag, 'projector', true), Number(step), tensorPath ?? 'in a checkpoint');
+  for (const { step, tag, tensorPath } of (await embeddingsOf(files, wanted)).entries) {
+    add(reportOf(tag, 'projector', false), step, tensorPath ?? 'in a checkpoint');
   }
   const tags = [...ofTags.values(), ...ofOthers.values()].sort(
     (a, b) => inNaturalOrder(a.tag, b.tag) || inNaturalOrder(a.plugin, b.plugin),
   );
   for (const report of tags) {
-    report.goesBack = goesBack(report.tag);
+    if (ofTags.get(report.tag) === report) report.goesBack = goesBack(report.tag);
     if (typeof report.lastValue !== 'number') report.lastValue = valueText(report.lastValue);
   }
   return { tags, firstBack, hidden };

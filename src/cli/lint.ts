@@ -1,5 +1,5 @@
 /** The command `lint`: what is wrong with a training, or with how it was written, for people and for scripts. */
-import type { SummaryValue, TensorBoardEvent } from '../event/event.js';
+import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { valueText } from './inspect.js';
@@ -28,7 +28,7 @@ const rules = {
   plateau: 'a loss did not change by more than a thousandth of its range in the last half of its points',
   rising: 'a validation loss rose by a tenth of its range or more since its least value',
   'goes-back': 'steps go back: TensorBoard hides what was written before',
-  'many-writers': 'several programs wrote to one run at the same steps: their points hide each other, or zigzag',
+  'many-writers': 'several programs wrote to one run at the same time: their points hide each other, or zigzag',
   'no-step': 'all values stand at one step, so that there is a point and no curve',
   'not-shown': 'TensorBoard has no page that shows this tag, or passes its values over',
   'dead-layer': 'a layer uses at most one direction',
@@ -75,7 +75,10 @@ export async function lintRun(
   /** What TensorBoard takes all values of a tag for: the plugin of its first one. */
   const plugins = new Map<string, string>();
   const curves = new Map<string, Curve>();
-  const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
+  const back = new BackSteps();
+  const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
+    const { step, summary } = event;
+    back.add(event);
     for (const [index, { plugin, tag, value }] of (summary ?? []).entries()) {
       let first = plugins.get(tag);
       if (first === undefined) plugins.set(tag, (first = plugin));
@@ -98,17 +101,50 @@ export async function lintRun(
       curve.values.push(value);
     }
   };
-  const { hidden, firstBack } = await scanRun(files, { tags: tagFilter(tags), complain, read }, visit);
-  if (hidden > 0 && firstBack !== undefined) {
-    const { tag, from, to } = firstBack;
-    const message = `from step ${from} to ${to}: ${plural(hidden, 'point')} of the run hidden`;
-    findings.push({ tag, rule: files.length > 1 ? 'many-writers' : 'goes-back', message });
+  const { hidden } = await scanRun(files, { tags: tagFilter(tags), complain, read }, visit);
+  const found = back.found;
+  if (hidden > 0 && found !== undefined) {
+    const { tag, from, rule, to } = found;
+    findings.push({ tag, rule, message: `from step ${from} to ${to}: ${plural(hidden, 'point')} of the run hidden` });
   }
   for (const [tag, { count, reason }] of odd) {
     findings.push({ tag, rule: 'not-shown', message: `${plural(count, 'value')}: ${reason}` });
   }
   for (const [tag, curve] of curves) for (const found of check(tag, curve)) findings.push({ tag, ...found });
   return findings;
+}
+
+/**
+ * Where the steps of a tag go back, and why. A training that went on from a checkpoint says so by the start of a session, and is
+ * no finding. Where the wall time goes back, too, files were written at the same time; where it goes on, one after the other.
+ */
+class BackSteps {
+  /** The gravest that was found. */
+  found: { tag: string; from: Step; to: Step; rule: 'goes-back' | 'many-writers' } | undefined;
+  readonly #last = new Map<string, { step: Step; wallTime: number; session: number }>();
+  #session = 0;
+  /** When the session started. */
+  #started = 0;
+
+  /** Takes the next event of a run. */
+  add({ sessionLog, step, summary = [], wallTime }: TensorBoardEvent): void {
+    if (sessionLog?.status === 'start') {
+      this.#session++;
+      this.#started = wallTime;
+    }
+    for (const { tag } of summary) {
+      const last = this.#last.get(tag);
+      this.#last.set(tag, { step, wallTime, session: this.#session });
+      if (last === undefined || step >= last.step) continue;
+      const isNewSession = last.session !== this.#session;
+      // What a purge has kept stands behind the start with its own wall time.
+      const rule = (isNewSession ? this.#started : wallTime) < last.wallTime ? 'many-writers' : 'goes-back';
+      if (isNewSession && rule === 'goes-back') continue;
+      if (this.found === undefined || (rule === 'many-writers' && this.found.rule !== rule)) {
+        this.found = { tag, from: last.step, to: step, rule };
+      }
+    }
+  }
 }
 
 /**

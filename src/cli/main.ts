@@ -120,13 +120,14 @@ const commands: Readonly<Record<string, Command>> = {
   filter <logdir> --out <folder>    a copy with one file for each run, of what is wanted
       --tags <regular expression>     only tags that match
       --runs <regular expression>     only runs that match
-      --steps <range>                 only these steps: 10..20, 10.., ..20 or 10
+      --steps <range>                 only these steps: 10..20, 10.., ..20 or 10, of the points that TensorBoard shows
+      --raw                           with --steps: points that it hides behind later ones, too
       --rename <pattern=name>         other names for tags: a regular expression, and what stands in its place`,
     examples: [
       'filter runs --out small --tags loss --steps 1000..',
       "filter runs --out renamed --rename '^train/(.*)=$1'",
     ],
-    options: ['out', 'tags', 'runs', 'steps', 'rename'],
+    options: ['out', 'tags', 'runs', 'steps', 'raw', 'rename'],
     run: async (terminal, paths, values) => (await import('./filter.js')).filter(terminal, onlyOne(paths), values),
   },
   merge: {

@@ -4,7 +4,16 @@ import type { Step } from '../event/event.js';
 import { type RunReading, scanRun } from '../reader/shown-points.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { areEqual, PointLog, type TagPoints } from './point-log.js';
-import { checkNoEvents, checkOutside, type FoundRun, findRuns, folderOfRun, tagFilter, typedPath } from './runs.js';
+import {
+  checkNoEvents,
+  checkOutside,
+  distinctPlaces,
+  type FoundRun,
+  findRuns,
+  folderOfRun,
+  tagFilter,
+  typedPath,
+} from './runs.js';
 import { type Column, loadParquet, openTable, type TableFormat, tableFormat, writeJson } from './table.js';
 import { Complaints, plural, type Terminal, UsageError } from './terminal.js';
 
@@ -87,7 +96,8 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   const parquet = format === 'parquet' ? await loadParquet() : undefined;
   tagFilter(options.tags); // a pattern that is none is told before anything is read
   const complaints = new Complaints(terminal);
-  const trainings = await trainingsOf(paths, complaints);
+  const tell = (message: string) => terminal.writeError(`${printable(message)}\n`);
+  const trainings = await trainingsOf(paths, complaints, tell);
   if (trainings.length < 2) {
     throw new UsageError('expected several runs to reduce, got 1 run: their folders, or the folder that holds them');
   }
@@ -119,7 +129,6 @@ export async function reduce(terminal: Terminal, paths: readonly string[], optio
   };
   await eachRun(terminal, taken, ['reduce', pointsOfRun], wanted, { threads: options.threads }, complaints, take);
   for (const { name, runs } of trainings) if (runs.length === 0) complaints.add(`${name}: there is no event file`);
-  const tell = (message: string) => terminal.writeError(`${printable(message)}\n`);
   const out = options.out === undefined ? undefined : typedPath(options.out, '--out');
   if (format === 'events') {
     for (const name of [...names, 'band']) {
@@ -178,16 +187,24 @@ interface Training {
 }
 
 /** Each path is a training; a single path is the folder that holds them. */
-async function trainingsOf(paths: readonly string[], complaints: Complaints): Promise<Training[]> {
+async function trainingsOf(
+  paths: readonly string[],
+  complaints: Complaints,
+  tell: (message: string) => void,
+): Promise<Training[]> {
   if (paths.length !== 1) {
     const trainings: Training[] = [];
-    for (const path of paths) trainings.push({ name: path, runs: await findRuns(path, complaints) });
+    for (const path of await distinctPlaces(paths))
+      trainings.push({ name: path, runs: await findRuns(path, complaints) });
     return trainings;
   }
   const trainings = new Map<string, Training>();
   for (const { run, files } of await findRuns(paths[0], complaints)) {
     const [name, ...rest] = run.split('/');
-    if (name === '.') continue;
+    if (name === '.') {
+      tell(`${paths[0]}: the files in the folder itself left out: what is reduced are the runs below it`);
+      continue;
+    }
     let training = trainings.get(name);
     if (training === undefined) trainings.set(name, (training = { name, runs: [] }));
     training.runs.push({ run: rest.length === 0 ? '.' : rest.join('/'), files });

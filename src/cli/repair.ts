@@ -9,7 +9,7 @@ import { encodeEvent, fileVersion } from '../event/encode-event.js';
 import type { TensorBoardEvent } from '../event/event.js';
 import { EventDecoder } from '../reader/event-decoder.js';
 import { isRemote } from '../reader/places.js';
-import { findRuns, folderOfRun, noteEmbeddings, readWhole, typedPath } from './runs.js';
+import { checkNoEvents, findRuns, folderOfRun, noteEmbeddings, readWhole, typedPath } from './runs.js';
 import { writeJson } from './table.js';
 import { Complaints, plural, styled, type Terminal, UsageError } from './terminal.js';
 
@@ -44,20 +44,27 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
   if (options.out === undefined) throw new UsageError('expected --out <folder> for the whole copies');
   const out = typedPath(options.out, '--out');
   if (fileSystem === undefined || modelFiles === undefined) throw new Error('expected Node, got a browser');
+  const { resolve } = fileSystem;
+  const isSame = (one: string, other: string) => resolve(one) === resolve(other);
   const complaints = new Complaints(terminal);
   let count = 0;
   let records = 0;
   let bytes = 0;
   const copies: object[] = [];
-  for (const { run, files } of await findRuns(path, complaints)) {
+  const runs = await findRuns(path, complaints);
+  for (const { run, files } of runs) {
+    const folder = folderOfRun(out, run);
+    if (files.some((file) => !isRemote(file) && isSame(`${folder}/${file.replace(/^.*[/\\]/, '')}`, file))) {
+      throw new UsageError('--out: expected another folder than that of the files, which stay as they are');
+    }
+    await checkNoEvents(folder);
+  }
+  for (const { run, files } of runs) {
     const decoder = new EventDecoder();
     const folder = folderOfRun(out, run);
     for (const file of files) {
       const target = `${folder}/${file.replace(/^.*[/\\]/, '')}`;
       try {
-        if (!isRemote(file) && fileSystem.resolve(target) === fileSystem.resolve(file)) {
-          throw new UsageError('--out: expected another folder than that of the files, which stay as they are');
-        }
         fileSystem.makeDirectory(folder);
         const source = isRemote(file) ? inMemory(await readWhole(file)) : modelFiles.open(file);
         try {
@@ -74,7 +81,6 @@ export async function repair(terminal: Terminal, path: string | undefined, optio
           source.close();
         }
       } catch (error) {
-        if (error instanceof UsageError) throw error;
         complaints.add(`${file}: ${messageOf(error)}`);
       }
     }

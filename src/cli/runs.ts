@@ -40,8 +40,21 @@ export async function findRuns(path: string | undefined, complaints: Complaints)
 /** A run that a command was asked for: its name, and the paths of its files. */
 export type FoundRun = ListedRun;
 
-/** The runs below several paths. If there are several, a run's name begins with its path, as it was typed. */
+/** Paths without those that lead to the place of an earlier one: `a/`, `./a` and a link to `a` are `a`. */
+export async function distinctPlaces(paths: readonly string[]): Promise<string[]> {
+  const places = new Map<string, string>();
+  for (const path of paths) {
+    const source = typedSource(path);
+    // What is not there is told by whoever reads it.
+    const place = await sourceFiles.realPath(source).catch(() => source);
+    if (!places.has(place)) places.set(place, path);
+  }
+  return [...places.values()];
+}
+
+/** The runs below several paths, each place once. If there are several, a run's name begins with its path, as it was typed. */
 export async function findAllRuns(paths: readonly string[], complaints: Complaints): Promise<FoundRun[]> {
+  paths = await distinctPlaces(paths);
   if (paths.length < 2) return findRuns(paths[0], complaints);
   const all: FoundRun[] = [];
   for (const path of paths) {
@@ -95,13 +108,29 @@ export function projectorConfigOf(files: readonly string[]): { folder: string; c
   return { folder, config: `${folder}/${projectorConfigFile}` };
 }
 
-/** The entries of the projector's configuration in the folder of a run: its embeddings. @param files of the run */
+/** An embedding of a run, with the tag and the step that its writer put into its name. */
+export interface FoundEmbedding extends ProjectorEntry {
+  readonly tag: string;
+  readonly step: number;
+}
+
+/**
+ * The embeddings of a run: the entries of the projector's configuration in its folder.
+ *
+ * @param files of the run
+ * @param tags an embedding is wanted by its tag or by its whole name
+ */
 export async function embeddingsOf(
   files: readonly string[],
-): Promise<{ folder: string; config: string; entries: ProjectorEntry[] }> {
+  tags: (tag: string) => boolean = () => true,
+): Promise<{ folder: string; config: string; entries: FoundEmbedding[] }> {
   const { folder, config } = projectorConfigOf(files);
   if ((await sourceFiles.kind(config)) !== 'file') return { folder, config, entries: [] };
-  return { folder, config, entries: readProjectorConfig(new TextDecoder().decode(await readWhole(config))) };
+  const entries = readProjectorConfig(new TextDecoder().decode(await readWhole(config))).map((entry) => {
+    const [, tag, step] = /^(.*):(-?\d+)$/s.exec(entry.tensorName) ?? [undefined, entry.tensorName, '0'];
+    return { ...entry, tag, step: Number(step) };
+  });
+  return { folder, config, entries: entries.filter(({ tag, tensorName }) => tags(tag) || tags(tensorName)) };
 }
 
 /** The folder of a run below the folder of its logdir. */
@@ -114,15 +143,14 @@ export async function noteEmbeddings(
   terminal: Terminal,
   run: string,
   files: readonly string[],
-  tags: (tag: string) => boolean = () => true,
+  tags?: (tag: string) => boolean,
 ): Promise<void> {
   // The files of a run that was merged lie in several folders.
   const oneOfEach = new Map(files.map((file) => [projectorConfigOf([file]).config, file])).values();
   for (const file of oneOfEach) {
-    const { config, entries } = await embeddingsOf([file]);
-    const count = entries.filter(({ tensorName }) => tags(tensorName)).length;
-    if (count === 0) continue;
-    const what = `run "${run}": not copied: ${plural(count, 'embedding')}, in ${config} and the files that it names`;
+    const { config, entries } = await embeddingsOf([file], tags);
+    if (entries.length === 0) continue;
+    const what = `run "${run}": not copied: ${plural(entries.length, 'embedding')}, in ${config} and the files that it names`;
     terminal.writeError(`${printable(what)}\n`);
   }
 }
@@ -245,12 +273,12 @@ export interface Follower {
 }
 
 /**
- * Follows the runs below a folder, also those that come later, until the signal aborts.
+ * Follows the runs below a folder, also those that come later, or one event file as a run of its own, until the signal aborts.
  *
  * @returns looks for new runs; call it now and then
  */
 export function followRuns(
-  folder: string,
+  path: string,
   tags: (tag: string) => boolean,
   signal: AbortSignal,
   follower: Follower,
@@ -263,7 +291,7 @@ export function followRuns(
   };
   signal.addEventListener('abort', abortAll, { once: true });
   const follow = async (run: string) => {
-    const source = folderOfRun(folder, run);
+    const source = folderOfRun(path, run); // of a file: itself
     const stop = new AbortController();
     stops.add(stop);
     try {
@@ -279,7 +307,8 @@ export function followRuns(
   };
   return async () => {
     try {
-      for (const { run } of await walkRuns(folder, () => {})) {
+      const isFile = (await sourceFiles.kind(path)) === 'file';
+      for (const { run } of isFile ? [{ run: '.' }] : await walkRuns(path, () => {})) {
         if (known.has(run)) continue;
         known.add(run);
         follower.begin(run);

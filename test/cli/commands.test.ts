@@ -150,6 +150,21 @@ describe('inspect', () => {
     });
   });
 
+  it('tells an embedding from a scalar of the same tag', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    writer.addScalar('x', 0.5, 7);
+    writer.addScalar('x', 0.25, 6);
+    writer.addEmbedding('x', [[1, 2], [3, 4]], 3); // biome-ignore format: a matrix
+    await writer.close();
+    const [{ tags }] = JSON.parse((await cli(['inspect', logdir], { json: true, raw: true })).out);
+    expect(tags).toMatchObject([
+      { tag: 'x', plugin: 'projector', count: 1, firstStep: 3, lastStep: 3 },
+      { tag: 'x', plugin: 'scalars', count: 2, firstStep: 7, lastStep: 6, last: 0.25, goesBack: 1 },
+    ]);
+    expect(tags.map(({ goesBack }: { goesBack?: number }) => goesBack)).toEqual([undefined, 1]);
+  });
+
   it('shows what has no summary, too', async () => {
     const logdir = temporaryFolder();
     const writer = new SummaryWriter(logdir);
@@ -387,7 +402,7 @@ describe('verify', () => {
     const { code, out } = await cli(['verify', file, file]);
     expect(code).toBe(0);
     expect(out).toContain(`3 records, then 7 bytes of one that is cut off, from byte ${offset}`);
-    expect(out).toMatch(/2 files, 0 damaged, 2 with a torn tail\n$/);
+    expect(out).toMatch(/1 file, 0 damaged, 1 with a torn tail\n$/);
   });
 });
 
@@ -629,6 +644,12 @@ describe('the command line', () => {
     'share',
     'onnx',
     'board',
+    'merge',
+    'from-csv',
+    'mcp',
+    'scale',
+    'run-node',
+    'completions',
   ])('%s --help tells of the command, with examples', async (command) => {
     const { out, code } = await cli([command], { help: true });
     expect(code).toBe(0);

@@ -14,6 +14,7 @@ function cli() {
     write: (text: string) => void (said.out += text),
     writeError: (text: string) => void (said.err += text),
     colors: false,
+    size: () => undefined,
     ended: () => ended,
   } as Partial<Terminal> as Terminal;
   const run = (positionals: string[], values: CommandLine['values'] = {}) =>
@@ -132,6 +133,22 @@ describe('tail', () => {
     await expect.poll(() => said.out, { timeout: 120_000 }).toBe('.\t1\tloss\t0.5\n.\t2\tloss\t0.25\n');
     end();
     expect(await code).toBe(1);
+  });
+
+  it.each(['tail', 'watch'])('%s follows one event file', async (command) => {
+    const folder = temporaryFolder();
+    const writer = new SummaryWriter(folder);
+    writer.addScalar('loss', 0.5, 1);
+    await writer.flush();
+    const { said, end, run } = cli();
+    const code = run([command, join(folder, readdirSync(folder)[0])], { json: true });
+    await expect.poll(() => said.out, { timeout: 120_000 }).toContain('"step":1');
+    writer.addScalar('loss', 0.25, 2);
+    await writer.flush();
+    await expect.poll(() => said.out, { timeout: 120_000 }).toContain('"step":2');
+    end();
+    expect({ code: await code, err: said.err }).toEqual({ code: 0, err: '' });
+    await writer.close();
   });
 
   it('follows many runs without a warning of Node', async () => {

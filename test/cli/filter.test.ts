@@ -1,9 +1,13 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
+import { encodeMessage } from '../../src/encoding/message-codec.js';
+import { frameRecord } from '../../src/encoding/record.js';
 import { listRuns, SummaryWriter } from '../../src/index.js';
+import { tensorboard } from '../../src/proto/tensorboard.js';
+import { scanRun } from '../../src/reader/shown-points.js';
 import { temporaryFolder } from '../support/folders.js';
 import { goldenFolder } from '../support/golden.js';
 import { eventsOf, pointsOf, summariesOf } from '../support/read-run.js';
@@ -36,6 +40,17 @@ async function logdir(): Promise<string> {
     await writer.close();
   }
   return folder;
+}
+
+/** Steps and values of the loss that TensorBoard shows. */
+async function readShown(run: string): Promise<[number, unknown][]> {
+  const shown: [number, unknown][] = [];
+  const { files } = (await listRuns(run))[0];
+  await scanRun(files, { complain: expect.fail }, ({ step, summary = [] }, isShown) => {
+    for (const [at, { tag, value }] of summary.entries())
+      if (tag === 'loss' && isShown(at)) shown.push([Number(step), value]);
+  });
+  return shown;
 }
 
 const steps = (points: [number, unknown][]) => points.map(([step]) => step);
@@ -81,6 +96,81 @@ describe('filter', () => {
     expect(steps(pointsOf(await summariesOf(join(out, 'val')), 'loss/total'))).toEqual(expected);
   });
 
+  it('brings no points back that TensorBoard hides: with --steps it copies what is shown, without them all that hides them', async () => {
+    const folder = temporaryFolder();
+    const crashed = new SummaryWriter(folder);
+    for (let step = 0; step < 20; step++) crashed.addScalar('loss', step, step);
+    await crashed.close();
+    const resumed = new SummaryWriter(folder, { purgeStep: 5 });
+    for (let step = 5; step < 8; step++) resumed.addScalar('loss', 100 + step, step);
+    await resumed.close();
+    const copyOf = async (values: CommandLine['values']) => {
+      const out = join(temporaryFolder(), 'copy');
+      const said = await cli(folder, { out, ...values });
+      if (said.out.includes(': 0 runs')) return { said, shown: [], all: [] };
+      return { said, shown: await readShown(out), all: pointsOf(await summariesOf(out), 'loss') };
+    };
+    const shown = [0, 1, 2, 3, 4, 105, 106, 107].map((value, step) => [step, value]);
+    const dead = await copyOf({ steps: '10..' });
+    expect(dead.all).toEqual([]);
+    expect(dead.said.err).toContain(
+      'run ".": 16 points left out that TensorBoard hides behind later ones: --raw copies',
+    );
+    const some = await copyOf({ steps: '3..6' });
+    expect(some.all).toEqual(shown.slice(3, 7));
+    expect(some.shown).toEqual(shown.slice(3, 7));
+    expect((await copyOf({ steps: '10..', raw: true })).all.map(([step]) => step)).toEqual(range(10, 19));
+    for (const values of [{}, { tags: 'loss' }, { runs: '.' }]) {
+      const { all, said, shown: still } = await copyOf(values);
+      expect(still).toEqual(shown);
+      expect(all).toEqual(pointsOf(await summariesOf(folder), 'loss'));
+      expect(said.err).toBe('');
+    }
+  });
+
+  it('of an event that is refused for one summary keeps the others, and what they say of their tags', async () => {
+    const scalar = (tag: string, numbers: number[], isFirst = true) => ({
+      tag,
+      ...(isFirst && { metadata: { pluginData: { pluginName: 'scalars' }, dataClass: 1 } }),
+      tensor: {
+        dtype: 1,
+        tensorShape: { dim: numbers.length === 1 ? [] : [{ size: numbers.length }] },
+        floatVal: numbers,
+      },
+    });
+    const events = [
+      [scalar('loss', [1]), scalar('bad', [1, 2]), scalar('accuracy', [0.5])],
+      [scalar('loss', [2], false)],
+      [scalar('bad', [3, 4], false)],
+    ].map((value, step) => encodeMessage(tensorboard.Event, { wallTime: step, step, summary: { value } }));
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, '1.tfevents'), Buffer.concat(events.map((event) => frameRecord(event))));
+    const out = temporaryFolder();
+    const { code, err, out: said } = await cli(folder, { out });
+    expect({ code, said }).toEqual({ code: 1, said: `${out}: 1 run, 3 values\n` });
+    expect(err.trim().split('\n')).toEqual([
+      expect.stringMatching(/run ".", step 0: left out: addEvent "bad": .*expected one number, got a float32 tensor/),
+      expect.stringMatching(/run ".", step 2: left out: addEvent "bad": /),
+    ]);
+    const copied = (await summariesOf(out)).map(({ plugin, step, tag, value }) => [tag, plugin, step, value]);
+    expect(copied).toEqual([
+      ['loss', 'scalars', 0, 1],
+      ['accuracy', 'scalars', 0, 0.5],
+      ['loss', 'scalars', 1, 2],
+    ]);
+  });
+
+  it.each([
+    ['(?=loss)=my_', 'my_loss/total'],
+    ['(?<=loss)/t=_T', 'loss_Total'],
+    ['loss=a=b', 'a=b/total'],
+    ['[=]|/=_', 'loss_total'],
+  ])('--rename %s', async (rename, expected) => {
+    const out = temporaryFolder();
+    await cli(await logdir(), { out, runs: 'val', rename });
+    expect(new Set((await summariesOf(join(out, 'val'))).map(({ tag }) => tag))).toEqual(new Set([expected, 'notes']));
+  });
+
   it('renames tags by a regular expression', async () => {
     const out = temporaryFolder();
     await cli(await logdir(), { out, runs: 'val', rename: '^loss/(.*)=train_$1' });
@@ -113,6 +203,11 @@ describe('filter', () => {
     ['steps', { out: 'x', steps: 'a..b' }, /--steps: expected a step or a range such as 10..20, got "a..b"/],
     ['a pattern', { out: 'x', runs: '(' }, /--runs: Invalid regular expression/],
     ['a renaming', { out: 'x', rename: 'abc' }, /--rename: expected <regular expression>=<replacement>/],
+    [
+      'the pattern of a renaming',
+      { out: 'x', rename: '(?=loss=my_' },
+      /--rename: Invalid regular expression: .*\(\?\//,
+    ],
   ])('%s that is wrong is named', async (_name, values, message) => {
     const { code, err } = await cli(await logdir(), values);
     expect(code).toBe(2);

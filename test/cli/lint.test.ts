@@ -71,9 +71,9 @@ describe('lint', () => {
     const one = new SummaryWriter(join(folder, 'one'));
     for (const step of [1, 2, 3, 4, 2, 3]) one.addScalar('x', step, step);
     await one.close();
-    for (const offset of [0, 1]) {
+    for (const offset of [0, 0.5]) {
       const writer = new SummaryWriter(join(folder, 'two'));
-      for (let step = 1; step < 5; step++) writer.addScalar('x', offset, step);
+      for (let step = 1; step < 5; step++) writer.addScalar('x', offset, step, { wallTime: 1000 + step + offset });
       await writer.close();
     }
     const still = new SummaryWriter(join(folder, 'still'));
@@ -114,6 +114,26 @@ describe('lint', () => {
         message: '2 values: 1 is no value of the plugin "histograms", which the tag\'s first value named',
       },
     ]);
+  });
+
+  it.each<[string, number, number | undefined, string[]]>([
+    ['that went on from a checkpoint', 2000, 5, []],
+    ['that was begun again without a word', 2000, undefined, ['goes-back']],
+    ['beside which another program writes', 1000.5, undefined, ['many-writers']],
+  ])('a training %s', async (_, secondFrom, purgeStep, expected) => {
+    const folder = temporaryFolder();
+    for (const [from, to, time, options] of [
+      [0, 20, 1000, {}],
+      [5, 12, secondFrom, { purgeStep }],
+    ] as const) {
+      // biome-ignore format: a table
+      const writer = new SummaryWriter(folder, options);
+      for (let step = from; step < to; step++) writer.addScalar('x', step, step, { wallTime: time + step });
+      await writer.close();
+    }
+    const { code, out } = await cli(folder, { json: true });
+    expect((JSON.parse(out) as { rule: string }[]).map(({ rule }) => rule)).toEqual(expected);
+    expect(code).toBe(expected.length);
   });
 
   it('of a good training finds nothing, and says so', async () => {

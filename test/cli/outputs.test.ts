@@ -1,6 +1,7 @@
 /** Where commands write: what is there already, what is read, and what is told of it. */
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type CommandLine, main } from '../../src/cli/main.js';
 import type { Terminal } from '../../src/cli/terminal.js';
@@ -120,6 +121,64 @@ describe('what is not copied is told', () => {
     expect(some).toMatchObject({ code: 0, out: `${out}: 1 run, 2 values\n` });
     expect(readdirSync(out)).toEqual(['b']);
   });
+});
+
+describe('a place that is named twice', () => {
+  it('counts once, however its path is written', async () => {
+    const runs = await logdir();
+    const link = join(temporaryFolder(), 'link');
+    symlinkSync(join(runs, 'a'), link, 'junction');
+    const same = [
+      join(runs, 'a'),
+      `${runs}/a/`,
+      `${runs}/./a`,
+      `${runs}/b/../a`,
+      link,
+      String(pathToFileURL(join(runs, 'a'))),
+    ];
+    const out = join(temporaryFolder(), 'out');
+    expect(await cli(['merge', ...same], { out })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('expected several logdirs to merge, got 1: '),
+    });
+    expect((await cli(['merge', ...same, join(runs, 'b')], { out })).err).toContain('run ".": 3 points hidden behind');
+    expect(pointsOf(await summariesOf(out), 'loss')).toHaveLength(4);
+    expect(await cli(['reduce', ...same])).toMatchObject({ code: 2, err: expect.stringContaining('got 1 run') });
+    const counts = JSON.parse((await cli(['reduce', ...same, join(runs, 'b')], { json: true, tags: 'loss' })).out);
+    expect(counts.map(({ count }: { count: number }) => count)).toEqual([2, 2]);
+    for (const command of ['inspect', 'verify', 'export']) {
+      expect(JSON.parse((await cli([command, ...same], { json: true })).out).length, command).toBe(
+        JSON.parse((await cli([command, same[0]], { json: true })).out).length,
+      );
+    }
+    const table = join(runs, 'table.csv');
+    writeFileSync(table, 'step,loss\n1,0.5\n');
+    const imported = join(temporaryFolder(), 'imported');
+    expect((await cli(['from-csv', table, `${runs}/./table.csv`], { out: imported })).out).toMatch(
+      /^1 point in 1 run /,
+    );
+  });
+});
+
+it('reduce of a folder says that the run in the folder itself is left out', async () => {
+  const runs = await logdir();
+  const root = new SummaryWriter(runs);
+  root.addScalar('loss', 100, 1);
+  await root.close();
+  const { err, out } = await cli(['reduce', runs], { json: true });
+  expect(err).toContain(`${runs}: the files in the folder itself left out: what is reduced are the runs below it`);
+  expect(JSON.parse(out)[0]).toMatchObject({ count: 3, max: 3 });
+});
+
+it('embeddings are chosen by their tag or by their whole name', async () => {
+  const runs = await logdir();
+  for (const tags of ['^words$', '^words:0*1$']) {
+    const { err } = await cli(['filter', runs], { out: join(temporaryFolder(), 'out'), tags });
+    expect(err).toContain('run "b": not copied: 1 embedding');
+    const { files } = await cli(['export', runs], { kind: 'embeddings', out: join(temporaryFolder(), 'out'), tags });
+    expect(files.map((file) => file.replace(/^.*\./, '.'))).toEqual(['.npy', '.tsv']);
+  }
+  expect((await cli(['filter', runs], { out: join(temporaryFolder(), 'out'), tags: '^loss$' })).err).toBe('');
 });
 
 describe('merge', () => {
