@@ -312,7 +312,7 @@ export class EpochWriter {
       ? 'is in no file'
       : `stands at step ${this.epoch + 1}${others ? ', in TensorBoard only' : ''}`;
     this.#warnOnce(
-      `close: expected addScalar before the end of its epoch, got ${describe(tag)} after that of the last one: it ${place}. In a loop addScalar comes before addSaturations()`,
+      `close: expected addScalar before the end of its epoch, got "${tag}" after that of the last one: it ${place}. In a loop addScalar comes before addSaturations()`,
     );
   }
 
