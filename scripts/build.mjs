@@ -302,7 +302,7 @@ function buildTypeScript() {
 
 async function buildNodeDoors() {
   const folder = 'dist/node';
-  const outputs = [...nodeDoors, 'cli'].map((name) => `${folder}/${name}.js`);
+  const outputs = [...nodeDoors.map((name) => `${folder}/${name}.cjs`), `${folder}/cli.js`];
   if (isFresh(['dist/.built', 'scripts/build.mjs', 'scripts/node-doors.mjs'], outputs)) return;
   const files = await bundleNodeDoors(join(root, 'dist'));
   rmSync(folder, { recursive: true, force: true });

@@ -3,17 +3,21 @@
 //
 // The classes and functions of the main door are in one file, each room in another. What a file takes from another is
 // loaded when that is first evaluated. So these files are CommonJS, which can load in the middle of a
-// synchronous call; the doors themselves are modules.
-import { readFileSync } from 'node:fs';
+// synchronous call; the doors themselves are modules, and `require` is given what they export from: there is one of everything,
+// however a program loads the package.
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 
 /** As package.json exports them. */
-export const nodeDoors = ['index', 'object-stores', 'onnx', 'proto', 'reports', 'scale', 'tfjs'];
+export const nodeDoors = ['index', 'object-stores', 'onnx', 'proto', 'reports', 'scale', 'tfjs', 'tfjs-node-fix'];
 
 /** Rooms that one door alone leads to are in its own file. */
 const roomsOfDoors = ['activations', 'onnx', 'pca', 'probes', 'scale', 'tracker'];
+
+/** What changes others' modules when it is loaded: its door alone loads it. */
+const loadedByItsDoor = 'platform/removed-util.js';
 
 /** Rooms between which a value goes a million times a second stand in one file, in which calls cost least. */
 const sharedBy = { encoding: 'event', kernels: 'statistics', proto: 'event', reader: 'event' };
@@ -82,6 +86,43 @@ function evaluatedBy(door, found = new Set()) {
   return found;
 }
 
+/** The names that a declaration file exports, types too. */
+function namesIn(path) {
+  const text = readFileSync(path, 'utf8');
+  const own = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(
+    ([, list]) => list.match(/\w+(?=\s*(?:,|$))/g) ?? [],
+  );
+  const all = [...text.matchAll(/^export \* from '(.*)\.js';$/gm)].flatMap(([, from]) =>
+    namesIn(join(path, '..', `${from}.d.ts`)),
+  );
+  return [...new Set([...own, ...all])].sort();
+}
+
+/**
+ * The declarations of a door for CommonJS: those of the module, which TypeScript's node16 refuses to `require`, under other names.
+ *
+ * @param values what the door exports that is no type
+ */
+function declarationsOf(dist, door, values) {
+  const from = `'../${door}.js' with { 'resolution-mode': 'import' }`;
+  const types = namesIn(join(dist, `${door}.d.ts`)).filter((name) => !values.includes(name));
+  const classes = new Set();
+  for (const path of readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.d.ts'),
+  )) {
+    const declared = readFileSync(join(dist, path), 'utf8').matchAll(
+      /^export declare (?:abstract )?class (\w+)(?!\w|<)/gm,
+    );
+    for (const [, name] of declared) classes.add(name);
+  }
+  const lines = [`import type * as door from ${from};`, `export type { ${types.join(', ')} } from ${from};`];
+  for (const name of values) {
+    lines.push(`export declare const ${name}: typeof door.${name};`);
+    if (classes.has(name)) lines.push(`export type ${name} = door.${name};`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 /**
  * Bundles the doors.
  *
@@ -92,7 +133,7 @@ export async function bundleNodeDoors(dist) {
   const main = evaluatedBy(join(dist, 'index.js'));
   const roomOf = (path) => {
     const room = path.startsWith(dist) ? /^\/(\w+)\//.exec(path.slice(dist.length))?.[1] : undefined;
-    return room === undefined ? undefined : (sharedBy[room] ?? room);
+    return room === undefined || path.endsWith(loadedByItsDoor) ? undefined : (sharedBy[room] ?? room);
   };
   const bundle = await rolldown({
     input: Object.fromEntries(nodeDoors.map((door) => [door, join(dist, `${door}.js`)])),
@@ -125,7 +166,9 @@ export async function bundleNodeDoors(dist) {
   for (const { exports, fileName, imports, name } of output.filter(({ isEntry }) => isEntry)) {
     // A project may not have these: Node says so of the door, before anything runs.
     const peers = imports.filter((path) => path in peerDependencies).map((path) => `import '${path}';\n`);
-    files.set(`${name}.js`, `${peers.join('')}export { ${exports.join(', ')} } from './${fileName}';\n`);
+    if (exports.length > 0)
+      files.set(`${name}.js`, `${peers.join('')}export { ${exports.join(', ')} } from './${fileName}';\n`);
+    files.set(`${name}.d.cts`, declarationsOf(dist, name, exports));
   }
   return files;
 }

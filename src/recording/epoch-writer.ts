@@ -53,6 +53,10 @@ export class EpochWriter {
   readonly #warnOnce: (message: string) => void;
   readonly #logdir: string;
   #scalars: EpochScalar[] = [];
+  /** The tag of the last of these that the caller left to stand at the next epoch's end. */
+  #awaitingTag: string | undefined;
+  /** Whether rows were recorded, or an epoch was ended. */
+  #hasBegun = false;
   /** The step of the epoch that was ended last. */
   #lastStep = Number.NEGATIVE_INFINITY;
   #lastEpoch: Promise<unknown> = Promise.resolve();
@@ -97,6 +101,7 @@ export class EpochWriter {
 
   /** Notes that the caller has recorded rows itself: if the program exits before their epoch has been ended, that is told. */
   noteRows(): void {
+    this.#hasBegun = true;
     if (this.#awaitsEnd) return;
     this.#awaitsEnd = true;
     watch(this);
@@ -136,10 +141,11 @@ export class EpochWriter {
    *
    * @throws ClosedWriterError after close()
    */
-  addScalar(tag: string, value: number, step: number = this.epoch + 1): void {
+  addScalar(tag: string, value: number, step?: number): void {
     if (this.#isClosed) throw new ClosedWriterError(`addScalar "${tag}"`, this.#logdir);
-    this.#targets.addScalar(tag, value, step);
+    this.#targets.addScalar(tag, value, step ?? this.epoch + 1);
     this.#scalars.push({ tag, value });
+    if (step === undefined) this.#awaitingTag = tag;
   }
 
   /**
@@ -175,7 +181,9 @@ export class EpochWriter {
     const { epoch } = this;
     this.epoch++;
     this.#awaitsEnd = false;
+    this.#hasBegun = true;
     this.#scalars = [];
+    this.#awaitingTag = undefined;
     if (this.#unwritten.size === 0) busy.delete(this);
     const layers = await this.#recorder.take(this.#options.resetCovariance);
     return encodeState({ epoch, layers }, options);
@@ -206,6 +214,8 @@ export class EpochWriter {
     const recorded = this.#recorder.solve(solveOptionsFor(this.#options), this.#options.resetCovariance);
     const scalars = this.#scalars;
     this.#scalars = [];
+    this.#awaitingTag = undefined;
+    this.#hasBegun = true;
     const measurement = new EpochMeasurement(
       recorded,
       { epoch, step, scalars },
@@ -237,13 +247,18 @@ export class EpochWriter {
     await this.#targets.suspend();
   }
 
-  /** Waits for the last epoch, then releases the recorder and closes the targets. */
-  async close(): Promise<void> {
+  /**
+   * Waits for the last epoch, then releases the recorder and closes the targets.
+   *
+   * @param recording the call that records, in words
+   */
+  async close(recording: string): Promise<void> {
     const { resetCovariance, signal } = this.#options;
     if (this.#recorder.hasRows && resetCovariance && signal?.aborted !== true) {
       const end = this.#options.role === 'worker' ? 'take()' : 'addSaturations()';
       this.#warnOnce(`close: expected ${end} first, got rows that are in no epoch yet: they are left out`);
     }
+    if (signal?.aborted !== true) this.#warnOfScalars(recording);
     this.#isClosed = true;
     this.#awaitsEnd = false;
     await this.#lastEpoch;
@@ -281,6 +296,26 @@ export class EpochWriter {
           : 'are in no file: addSaturations() ends an epoch, and close() a training';
       warn(`At exit the rows that were recorded for epoch ${this.epoch + 1} ${advice}`);
     }
+  }
+
+  /** Says so if scalars of the caller's stand at the end of an epoch that there is not. */
+  #warnOfScalars(recording: string): void {
+    const tag = this.#awaitingTag;
+    const { role, saveTo } = this.#options;
+    if (tag === undefined || role !== 'alone') return;
+    if (!this.#hasBegun) {
+      this.#warnOnce(
+        `close: expected ${recording} in each step and addSaturations() at the end of each epoch, got neither: nothing is recorded, and the points of addScalar stand at step ${this.epoch + 1}`,
+      );
+      return;
+    }
+    const others = saveTo.some((target) => target !== 'tensorboard');
+    const place = !saveTo.includes('tensorboard')
+      ? 'is in no file'
+      : `stands at step ${this.epoch + 1}${others ? ', in TensorBoard only' : ''}`;
+    this.#warnOnce(
+      `close: expected addScalar before the end of its epoch, got "${tag}" after that of the last one: it ${place}. In a loop addScalar comes before addSaturations()`,
+    );
   }
 
   #tell(finding: Finding): void {

@@ -284,7 +284,7 @@ export class SaturationRecorder implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.#epochs.close();
+    await this.#epochs.close("observe(name, activations, 'train')");
     this.#failures.throwAll();
   }
 }

@@ -107,7 +107,9 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     if (!Array.isArray(model) && !isGraphModelNodes(model)) this.#ownModel = model as LayersModel;
     if (this.#signal?.aborted || this.#role === 'writer') return;
     this.#recorder.phase.onUnknownFit = () =>
-      this.#failures.warnOnce('model.fit: expected callbacks: tracker, got none: this fit is not recorded');
+      this.#failures.warnOnce(
+        `model.fit: expected the tracker of '${this.#logdir}' among the callbacks, got a fit without it, which it does not record`,
+      );
     this.hook();
     this.#signal?.addEventListener('abort', this.#unhook, { once: true });
   }
@@ -369,7 +371,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#unhook();
-    await this.#epochs.close();
+    await this.#epochs.close("record('train', fn)");
     this.#failures.throwAll();
   }
 

@@ -62,7 +62,7 @@ export class TensorBoardCallback extends FitCallback {
   /**
    * Does what tensorBoard() does.
    *
-   * @param logdir a folder, or an Output whose runs are the splits; default './logs'
+   * @param logdir a folder, which is made if it is missing, or an Output whose runs are the splits; default './logs'
    */
   constructor(logdir: string | URL | Output = './logs', args: TensorBoardCallbackArgs = {}) {
     super();
@@ -80,8 +80,8 @@ export class TensorBoardCallback extends FitCallback {
       throw new TypeError(`saturation: expected true, false or options, got ${describe(saturation)}`);
     }
     this.logdir = isLogdir(logdir) ? logdirPath(logdir, 'tensorBoard') : '';
-    // Which nothing is written through: a page, which has no folders by name, hears of it here and not in the middle of a training.
-    if (isLogdir(logdir)) void new DirectoryOutput(logdir);
+    // What is wrong with the folder is told here, and not in the middle of a training: it cannot be made, or a page has none by name.
+    if (isLogdir(logdir)) new DirectoryOutput(logdir).makeFolder();
     this.#output = isLogdir(logdir) ? undefined : logdir;
     this.#args = { updateFreq, histogramFreq, saturation, graph };
     this.#failures = new FailureLog(`tensorBoard('${this.logdir}') `);
@@ -219,8 +219,8 @@ export class TensorBoardCallback extends FitCallback {
  * (`batch_<metric>` at 1, 2, ... across epochs) in the runs `<logdir>/train` and `<logdir>/val`, histograms of the
  * weights under their names; and, if asked for, the layers' saturation and the model's graph.
  *
- * @param logdir a folder, or an Output whose runs are the splits; default './logs'
- * @throws TypeError or RangeError if the logdir or an option is out of its range
+ * @param logdir a folder, which is made if it is missing, or an Output whose runs are the splits; default './logs'
+ * @throws TypeError or RangeError if the logdir or an option is out of its range, Error if the folder cannot be made
  *
  * @example
  * ```js

@@ -35,9 +35,10 @@ function complaintsOf(
   imported: readonly string[],
   options: ts.CompilerOptions,
   others: readonly string[] = [],
+  extension = 'mts',
 ): string[] {
   const texts = [program, ...imported.map((door) => `export * as door from 'delve-tensorboard${door}';`), ...others];
-  const files = new Map(texts.map((text, i) => [resolve(root, `project-${i}.mts`), text]));
+  const files = new Map(texts.map((text, i) => [resolve(root, `project-${i}.${extension}`), text]));
   const all: ts.CompilerOptions = { noEmit: true, skipLibCheck: false, strict: true, types: [], ...options };
   const host = ts.createCompilerHost(all);
   const { fileExists, getSourceFile } = host;
@@ -86,6 +87,14 @@ describe('types of every door, libraries checked, in a project', () => {
     ['@types/node', { ...bare(ES2022, 'es2022'), ...nodeNext, types: ['node'] }],
   ])('with %s', (_name, options) => {
     expect(complaintsOf(alone, options)).toEqual([]);
+  });
+
+  it.each<[string, ts.CompilerOptions]>([
+    ['node16', { ...bare(ES2022, 'es2022'), ...node16 }],
+    ['nodenext', { ...bare(ES2022, 'es2022'), ...nodeNext }],
+  ])('in CommonJS: %s', (_name, options) => {
+    const required = alone.filter((door) => door !== '/view'); // which is for pages
+    expect(complaintsOf(required, options, [], 'cts')).toEqual([]);
   });
 
   it('the main classes and functions have examples, whose types are right', () => {

@@ -5,6 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryOutput } from '../../src/output/output.js';
 import { insertPcaLayers, pcaLayer } from '../../src/pca/pca-model.js';
 import { probeLayers } from '../../src/probes/probes.js';
+import { readEvents } from '../../src/reader/read-events.js';
 import { recorderOptionNames } from '../../src/recording/options.js';
 import { SaturationRecorder } from '../../src/recording/saturation-recorder.js';
 import { PlotStore } from '../../src/reports/plot-store.js';
@@ -176,11 +177,82 @@ describe('what records nothing says so', () => {
     await fitModel({ onBatchEnd: () => void (within ??= told().length) });
     await fitModel([]);
     expect(within).toBe(1);
-    expect(told()).toEqual([expect.stringContaining('model.fit: expected callbacks: tracker, got none')]);
+    expect(told()).toEqual([
+      expect.stringContaining("model.fit: expected the tracker of 'unused' among the callbacks, got a fit without it"),
+    ]);
     await fitModel(tracker);
     await tracker.close();
     expect(store.epochs).toHaveLength(2);
     expect(told()).toHaveLength(1);
+  });
+
+  it('of two trackers of a model, the one that is not among the callbacks, by its logdir', async () => {
+    const [saveTo, other] = [[new RecordingStore()], [new RecordingStore()]];
+    const tracker = new SaturationTracker('runs/given', model, { saveTo });
+    const second = new SaturationTracker('runs/left-out', model, { saveTo: other });
+    await fitModel(tracker);
+    await tracker.close();
+    await second.close();
+    expect(told()).toEqual([expect.stringContaining("expected the tracker of 'runs/left-out' among the callbacks")]);
+    expect([saveTo[0].epochs.length, other[0].epochs.length]).toEqual([2, 0]);
+  });
+
+  it('addScalar() in a loop that records nothing', async () => {
+    const logdir = temporaryFolder();
+    const tracker = new SaturationTracker(logdir, model);
+    for (let epoch = 0; epoch < 3; epoch++) tracker.addScalar('loss', epoch);
+    await tracker.close();
+    expect(told()).toEqual([
+      expect.stringContaining(
+        "close: expected record('train', fn) in each step and addSaturations() at the end of each epoch, got neither: nothing is recorded, and the points of addScalar stand at step 1",
+      ),
+    ]);
+  });
+
+  it('addScalar() after addSaturations(): the point is in TensorBoard, one epoch later', async () => {
+    const logdir = temporaryFolder();
+    const store = new RecordingStore();
+    const tracker = new SaturationTracker(logdir, model, { saveTo: ['tensorboard', store] });
+    for (let epoch = 0; epoch < 2; epoch++) {
+      tracker.record('train', pass);
+      await tracker.addSaturations();
+      tracker.addScalar('loss', epoch);
+    }
+    tracker.addScalar('test', 7, 2); // which says itself where it stands
+    await tracker.close();
+    expect(told()).toEqual([
+      expect.stringContaining(
+        'close: expected addScalar before the end of its epoch, got "loss" after that of the last one: it stands at step 3, in TensorBoard only. In a loop addScalar comes before addSaturations()',
+      ),
+    ]);
+    const points: [string, number][] = [];
+    for await (const { step, summary } of readEvents(logdir)) {
+      for (const { tag } of summary ?? []) points.push([tag, Number(step)]);
+    }
+    expect(points).toEqual([
+      ['loss', 2],
+      ['loss', 3],
+      ['test', 2],
+    ]);
+  });
+
+  it('addScalar() before addSaturations(), or with a step, is told nothing', async () => {
+    const tracker = new SaturationTracker(temporaryFolder(), model);
+    tracker.record('train', pass);
+    tracker.addScalar('loss', 1);
+    await tracker.addSaturations();
+    tracker.addScalar('test', 7, 1);
+    await tracker.close();
+    expect(told()).toEqual([]);
+  });
+
+  it('addScalar() of a recorder that observes nothing', async () => {
+    const recorder = new SaturationRecorder(temporaryFolder());
+    recorder.addScalar('loss', 1);
+    await recorder.close();
+    expect(told()).toEqual([
+      expect.stringContaining("close: expected observe(name, activations, 'train') in each step"),
+    ]);
   });
 
   it('record() without addSaturations() before close()', async () => {

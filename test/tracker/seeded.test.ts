@@ -17,7 +17,7 @@ afterEach(() => {
 
 /** What observes a training, and how it ends. */
 interface Observer {
-  callbacks?: tf.CustomCallback | tf.CustomCallback[];
+  callbacks?: unknown;
   end?: () => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -176,10 +176,19 @@ describe.each(backends)('tensorBoard on %s', (backend) => {
     }
   });
 
-  it('never stops a fit: a folder that cannot be made is reported once', async () => {
+  it('refuses a folder that cannot be made, before a fit', () => {
     const file = join(temporaryFolder(), 'taken');
     writeFileSync(file, '');
-    const { epoch } = await train(tensorBoard(join(file, 'logs'), { saturation: true }), { epochs: 3 });
+    expect(() => tensorBoard(file)).toThrow(`Cannot make the logdir '${file}'`);
+    expect(() => tensorBoard(join(file, 'logs'))).toThrow('Cannot make the logdir');
+  });
+
+  it('never stops a fit: a folder that is gone when it is written is reported once', async () => {
+    const file = join(temporaryFolder(), 'taken');
+    const callback = tensorBoard(file, { saturation: true });
+    rmdirSync(file);
+    writeFileSync(file, '');
+    const { epoch } = await train(callback, { epochs: 3 });
     expect(epoch).toEqual([0, 1, 2]);
     const told = warnings.filter((warning) => warning.includes('taken'));
     expect(told.length).toBeGreaterThan(0);
