@@ -36,22 +36,35 @@ interface Difference {
 export async function diff(terminal: Terminal, paths: readonly string[], options: DiffOptions): Promise<number> {
   if (paths.length !== 2) throw new UsageError(`expected two logdirs or files, got ${paths.length}`);
   const complaints = new Complaints(terminal);
-  const [first, second] = [await read(paths[0], options, complaints), await read(paths[1], options, complaints)];
+  const others = new Set<string>();
+  const first = await read(paths[0], options, complaints, others);
+  const second = await read(paths[1], options, complaints, others);
   const keys = new Set([...first.keys(), ...second.keys()]);
   const differences = [...keys].flatMap((key) => compare(key, first.get(key), second.get(key)) ?? []);
   if (options.json) writeJson(terminal, differences);
   else if (differences.length === 0) terminal.write(`${plural(keys.size, 'scalar')}: equal\n`);
   else show(terminal, differences, keys.size);
+  if (others.size > 0) terminal.writeError(`${plural(others.size, 'tag')} of other kinds than scalars: not compared\n`);
   return differences.length > 0 ? 1 : complaints.exitCode;
 }
 
-async function read(path: string, { raw, tags }: DiffOptions, complaints: Complaints): Promise<Curves> {
+/** @param others gets the tags that are no scalars, with their runs */
+async function read(
+  path: string,
+  { raw, tags }: DiffOptions,
+  complaints: Complaints,
+  others: Set<string>,
+): Promise<Curves> {
   const curves: Curves = new Map();
   for (const { run, files } of await findRuns(path, complaints)) {
     const visit = ({ step, summary }: TensorBoardEvent, isShown: (index: number) => boolean) => {
       for (const [index, { tag, value }] of (summary ?? []).entries()) {
-        if (typeof value !== 'number' || !isShown(index)) continue;
+        if (!isShown(index)) continue;
         const key = `${run}\0${tag}`;
+        if (typeof value !== 'number') {
+          others.add(key);
+          continue;
+        }
         let curve = curves.get(key);
         if (curve === undefined) curves.set(key, (curve = new Map()));
         curve.set(BigInt(step), value);

@@ -1,6 +1,7 @@
 /** The command `lint`: what is wrong with a training, or with how it was written, for people and for scripts. */
 import type { Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { scanRun } from '../reader/shown-points.js';
+import { isGap } from '../saturation/stats.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { valueText } from './inspect.js';
 import { type FoundRun, findRuns, tagFilter } from './runs.js';
@@ -27,7 +28,7 @@ const rules = {
   spike: 'a value stands out of its neighbors by more than 20 times their usual change',
   plateau: 'a loss did not change by more than a thousandth of its range in the last half of its points',
   rising: 'a validation loss rose by a tenth of its range or more since its least value',
-  'goes-back': 'steps go back: TensorBoard hides what was written before',
+  'goes-back': 'steps go back: TensorBoard hides what was written before; give each training a folder of its own',
   'many-writers': 'several programs wrote to one run at the same time: their points hide each other, or zigzag',
   'no-step': 'all values stand at one step, so that there is a point and no curve',
   'not-shown': 'TensorBoard has no page that shows this tag, or passes its values over',
@@ -43,6 +44,8 @@ interface Curve {
   count: number;
   isOneStep: boolean;
   readonly firstStep: number;
+  /** What the tag says of itself. */
+  description: string | undefined;
   readonly steps: number[];
   readonly values: number[];
 }
@@ -79,7 +82,7 @@ export async function lintRun(
   const visit = (event: TensorBoardEvent, isShown: (index: number) => boolean) => {
     const { step, summary } = event;
     back.add(event);
-    for (const [index, { plugin, tag, value }] of (summary ?? []).entries()) {
+    for (const [index, { description, plugin, tag, value }] of (summary ?? []).entries()) {
       let first = plugins.get(tag);
       if (first === undefined) plugins.set(tag, (first = plugin));
       const reason = whyNotShown(first, value);
@@ -91,10 +94,12 @@ export async function lintRun(
       if (typeof value !== 'number') continue;
       let curve = curves.get(tag);
       if (curve === undefined) {
-        curve = { count: 0, isOneStep: true, firstStep: Number(step), steps: [], values: [] };
+        curve = { count: 0, isOneStep: true, firstStep: Number(step), description, steps: [], values: [] };
         curves.set(tag, curve);
       }
       curve.count++;
+      // A hidden point may be the one that has it.
+      curve.description ??= description;
       if (Number(step) !== curve.firstStep) curve.isOneStep = false;
       if (!isShown(index)) continue;
       curve.steps.push(Number(step));
@@ -192,11 +197,12 @@ function show(terminal: Terminal, findings: readonly Finding[], runs: number, { 
 
 function* check(
   tag: string,
-  { count: total, firstStep, isOneStep, steps, values }: Curve,
+  { count: total, description, firstStep, isOneStep, steps, values }: Curve,
 ): Generator<Pick<Finding, 'rule' | 'message'>> {
-  const at = values.findIndex((value) => !Number.isFinite(value));
+  const isWrong = (value: number) => !Number.isFinite(value) && !isGap(tag, description, value);
+  const at = values.findIndex(isWrong);
   if (at >= 0) {
-    const count = values.filter((value) => !Number.isFinite(value)).length;
+    const count = values.filter(isWrong).length;
     yield { rule: 'not-a-number', message: `${values[at]} at step ${steps[at]}, ${count} of ${values.length} values` };
   }
   if (total > 1 && isOneStep) yield { rule: 'no-step', message: `${total} values at step ${firstStep}` };

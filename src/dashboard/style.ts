@@ -1,3 +1,5 @@
+import { scrollShadow } from '../view/style.js';
+
 /** The style of the dashboard's page; its colors are those of the saturation view. */
 export const style = `
 :root { --ground: #f6f7f8; --card: #ffffff; --ink: #202124; --soft: #5a5f66; --edge: #d9dce0; --accent: #1a63b0; --focus: #0b57d0; color-scheme: light; }
@@ -16,7 +18,7 @@ aside { position: sticky; top: 52px; display: grid; gap: 12px; max-height: calc(
 aside .panel { display: grid; gap: 8px; } .name { font-size: 12px; font-weight: 600; color: var(--soft); }
 input, select, button { font: inherit; color: inherit; } input[type=search], select { width: 100%; background: var(--card); border: 1px solid var(--edge); border-radius: 5px; padding: 3px 6px; min-height: 28px; }
 input[aria-invalid=true] { border-color: #b2182b; }
-input[type=range] { flex: 1; min-width: 0; accent-color: var(--accent); height: 24px; margin: 0; } input[type=checkbox] { accent-color: var(--accent); margin: 0; flex: none; }
+input[type=file] { width: 100%; min-width: 0; } input[type=range] { flex: 1; min-width: 0; accent-color: var(--accent); height: 24px; margin: 0; } input[type=checkbox] { accent-color: var(--accent); margin: 0; flex: none; }
 .row { display: flex; align-items: center; gap: 8px; } output { font-variant-numeric: tabular-nums; }
 button.plain { background: none; border: 0; color: var(--accent); padding: 2px 0; min-height: 24px; cursor: pointer; }
 .run-panel .run-window { max-height: 40vh; overflow: auto; } .run-panel .run-rows { position: relative; } .run-panel .run { position: absolute; left: 0; right: 0; display: flex; align-items: center; gap: 7px; height: 30px; white-space: nowrap; cursor: pointer; }
@@ -32,5 +34,5 @@ button.plain { background: none; border: 0; color: var(--accent); padding: 2px 0
 .markdown { overflow-wrap: anywhere; max-width: 85ch; } .markdown > :first-child { margin-top: 0; } pre { overflow: auto; background: color-mix(in srgb, var(--ink) 7%, transparent); padding: 8px; border-radius: 5px; } code { background: color-mix(in srgb, var(--ink) 8%, transparent); border-radius: 3px; padding: 0 3px; } pre code { background: none; }
 .scroll { overflow-x: auto; max-width: 100%; } table { border-collapse: collapse; font-size: 13px; } th, td { text-align: left; padding: 3px 10px; border-bottom: 1px solid var(--edge); font-variant-numeric: tabular-nums; } .hparams td { white-space: nowrap; } a { color: var(--accent); }
 .saturation { margin: -14px; } .settings > summary { display: none; }
-@media (max-width: 760px) { .layout { grid-template-columns: minmax(0, 1fr); padding: 8px; } aside { position: static; max-height: none; } .run-panel .run-window { max-height: 130px; } .on-saturation .run-panel { display: none; } .tabs { margin-left: 0; --shade: rgb(0 0 0 / 32%); background: linear-gradient(to right, var(--card) 40%, transparent) left / 36px 100% no-repeat local, linear-gradient(to left, var(--card) 40%, transparent) right / 36px 100% no-repeat local, linear-gradient(to right, var(--shade), transparent) left / 14px 100% no-repeat, linear-gradient(to left, var(--shade), transparent) right / 14px 100% no-repeat; } .settings > summary { display: list-item; cursor: pointer; padding: 2px 4px 6px; } .on-saturation .settings { display: none; } .saturation { margin: -8px; } }
+@media (max-width: 760px) { .layout { grid-template-columns: minmax(0, 1fr); padding: 8px; } aside { position: static; max-height: none; } .run-panel .run-window { max-height: 130px; } .on-saturation .run-panel { display: none; } .tabs { margin-left: 0; --shade: rgb(0 0 0 / 32%); ${scrollShadow}; } .settings > summary { display: list-item; cursor: pointer; padding: 2px 4px 6px; } .on-saturation .settings { display: none; } .saturation { margin: -8px; } }
 `;

@@ -23,7 +23,7 @@ import {
   type SaturationNote,
 } from './note.js';
 import { RunHistory } from './run-history.js';
-import { correctedText, entriesOf, type ScalarStat, scalarStatNames, scalarStats } from './stats.js';
+import { correctedText, entriesOf, type ScalarStat, scalarStatNames, scalarStats, statOfTagGroup } from './stats.js';
 import { type NotedModel, notedModelIn, type TrainingTimes, withTime } from './training-facts.js';
 
 // What a tracker writes into its runs `train` and `val`, and how it is read back: both directions of one format.
@@ -165,9 +165,6 @@ interface RunFacts {
   /** Whether they come from a note; if so, a name in a tag that the note lacks is not a layer. */
   isNoted: boolean;
 }
-
-/** The statistic of each tag's part before the layer, whatever the run says. */
-const statOfGroup = new Map(scalarStatNames.map((stat) => [scalarStats[stat].tagGroup, stat]));
 
 /** An epoch while its events are read, in any order. */
 interface ReadEpoch {
@@ -334,7 +331,7 @@ async function readRun(
 
 function isWanted(tag: string): boolean {
   if (tag.startsWith('epoch_') || tag === noteTag || tag === fieldsTag || EigenvaluesReader.isTag(tag)) return true;
-  return statOfGroup.has(tag.slice(0, Math.max(0, tag.indexOf('/'))));
+  return statOfTagGroup.has(tag.slice(0, Math.max(0, tag.indexOf('/'))));
 }
 
 function epochAt(epochs: Map<number, ReadEpoch>, step: number): ReadEpoch {
@@ -409,7 +406,7 @@ function factsOf(note: SaturationNote | undefined): RunFacts | undefined {
 }
 
 function factsWithoutNote(): RunFacts {
-  return { threshold: 0.99, rule: 'paper', stats: statOfGroup, layers: new Map(), isNoted: false };
+  return { threshold: 0.99, rule: 'paper', stats: statOfTagGroup, layers: new Map(), isNoted: false };
 }
 
 /** What `descriptionOf` writes is shorter; to search in a longer text may take the square of its length. */

@@ -63,6 +63,8 @@ export interface ScalarStatistic {
   readonly isHealth?: boolean;
   /** Whether the number is a whole one; stores write it as an integer. */
   readonly isCount?: boolean;
+  /** What it is, if not finite, of a sound layer: NaN where rows or directions are too few to say, infinities by their formula. */
+  readonly gaps?: readonly number[];
   /** The formula. Returns undefined if there is no value yet: an epoch without a predecessor has no drift. */
   of(spectrum: Spectrum, measures: LayerMeasures): number | undefined;
 }
@@ -90,6 +92,7 @@ const table = {
     title: 'corrected saturation',
     meaning: 'The saturation that many samples would show, estimated from these; NaN if they are too few to say.',
     basis: 'rows',
+    gaps: [Number.NaN],
     of: (_spectrum, { estimate }) => estimate().saturation,
   },
   saturationLow: {
@@ -139,6 +142,7 @@ const table = {
     title: 'determinant of the covariance',
     meaning: 'Determinant of the covariance. It under- and overflows easily; see log-determinant.',
     basis: 'eigenvalues',
+    gaps: [Number.POSITIVE_INFINITY],
     of: (spectrum) => spectrum.determinant,
   },
   logDeterminant: {
@@ -148,6 +152,7 @@ const table = {
     title: 'log determinant of the covariance',
     meaning: 'Natural logarithm of the covariance’s determinant; -Infinity where a direction has no variance.',
     basis: 'eigenvalues',
+    gaps: [Number.NEGATIVE_INFINITY],
     of: (spectrum) => spectrum.logDeterminant,
   },
   diagonalTrace: {
@@ -177,6 +182,7 @@ const table = {
     title: 'corrected participation ratio',
     meaning: 'The participation ratio that many samples would show, estimated from these.',
     basis: 'rows',
+    gaps: [Number.NaN],
     of: (spectrum) => spectrum.correctedParticipationRatio,
   },
   entropyRank: {
@@ -238,6 +244,7 @@ const table = {
     meaning:
       'Exponent of a power law fitted to the tail of the covariance’s eigenvalues; it is neither WeightWatcher’s alpha (of weights) nor alpha-ReQ.',
     basis: 'eigenvalues',
+    gaps: [Number.NaN],
     of: (spectrum) => spectrum.powerLawExponent,
   },
   alphaReq: {
@@ -249,6 +256,7 @@ const table = {
       'How fast the eigenvalues fall, as a power of their number, from the 11th to the 100th: near 1 is healthy.',
     basis: 'eigenvalues',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (spectrum) => spectrum.alphaReq,
   },
   weightAlpha: {
@@ -260,6 +268,7 @@ const table = {
       'WeightWatcher’s alpha: exponent of a power law fitted to the squared singular values of the layer’s weights; 2 to 6 is healthy.',
     basis: 'weights',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (_spectrum, { kernel }) => kernel && weightAlphaOf(kernel),
   },
   conditionNumber: {
@@ -269,6 +278,7 @@ const table = {
     title: 'condition number',
     meaning: 'Largest eigenvalue over the smallest; Infinity if the smallest is rounding.',
     basis: 'eigenvalues',
+    gaps: [Number.NaN, Number.POSITIVE_INFINITY],
     of: (spectrum) => spectrum.conditionNumber,
   },
   twoNN: {
@@ -280,6 +290,7 @@ const table = {
       'Dimension of the surface that the samples lie on, which may be curved, from distances to nearest neighbors.',
     basis: 'sample',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (_spectrum, { twoNN }) => twoNN,
   },
   deadUnits: {
@@ -311,6 +322,7 @@ const table = {
       'Mean kurtosis of a sample’s values: 3 for Gaussian ones, far more where few units are far from all others.',
     basis: 'units',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (_spectrum, { units }) => units?.kurtosis,
   },
   largestActivation: {
@@ -332,6 +344,7 @@ const table = {
       'How far samples scatter about the means of their classes, compared with these: 0 once they have collapsed.',
     basis: 'labels',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (_spectrum, { collapse }) => collapse?.nc1,
   },
   collapseNC2Norms: {
@@ -342,6 +355,7 @@ const table = {
     meaning: 'How much the distances of the class means from their center differ: 0 once they are equal.',
     basis: 'labels',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (_spectrum, { collapse }) => collapse?.nc2Norms,
   },
   collapseNC2Angles: {
@@ -352,6 +366,7 @@ const table = {
     meaning: 'How far the angles between class means are from those of a simplex: 0 once they are equal.',
     basis: 'labels',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (_spectrum, { collapse }) => collapse?.nc2Angles,
   },
   collapseNC3: {
@@ -363,6 +378,7 @@ const table = {
       'How far the class means of the layer before the classifier are from the classifier’s weights, each of length 1: 0 once they are the same.',
     basis: 'labels',
     isHealth: true,
+    gaps: [Number.NaN],
     of: (_spectrum, { collapse }) => collapse?.nc3,
   },
   collapseNC4: {
@@ -415,6 +431,23 @@ export const arrayStats: Readonly<Record<ArrayStat, Pick<ScalarStatistic, 'delve
 
 /** The names in `scalarStats`, in its order. */
 export const scalarStatNames = Object.keys(table) as ScalarStat[];
+
+/** The statistic of a tag's part before the layer's name. */
+export const statOfTagGroup: ReadonlyMap<string, ScalarStat> = new Map(
+  scalarStatNames.map((stat) => [scalarStats[stat].tagGroup, stat]),
+);
+
+/**
+ * Whether a number says nothing of a layer and nothing is wrong with it, as alpha-ReQ of few directions is NaN.
+ *
+ * @param description what the tag says of itself, which begins with the statistic's meaning; tags of others may have the names of ours
+ */
+export function isGap(tag: string, description: string | undefined, value: number): boolean {
+  const stat = statOfTagGroup.get(tag.slice(0, Math.max(0, tag.indexOf('/'))));
+  if (stat === undefined) return false;
+  const { gaps = [], meaning }: ScalarStatistic = scalarStats[stat];
+  return gaps.includes(value) && description?.startsWith(meaning) === true;
+}
 
 /** The statistics that `stats: 'health'` asks for, beside those that are measured by default. */
 export const healthStats = scalarStatNames.filter((stat) => scalarStats[stat].isHealth);

@@ -1,6 +1,6 @@
 import { describe } from '../errors.js';
 import { layerRoleNames } from '../saturation/epoch.js';
-import { type ScalarStat, scalarStats } from '../saturation/stats.js';
+import { scalarStats, statOfTagGroup } from '../saturation/stats.js';
 import { notedModelIn, withTime } from '../saturation/training-facts.js';
 import {
   type FieldData,
@@ -59,10 +59,6 @@ interface PackedLayer {
 type Packed = number | string;
 type PackedSeries = [Packed[], Packed[]];
 type PackedFields = { inputSize: Packed | null; layers: unknown[] };
-
-const statOfTagGroup = new Map(
-  Object.entries(scalarStats).map(([stat, { tagGroup }]) => [tagGroup, stat as ScalarStat]),
-);
 
 /** Runs as bytes. Eigenvalues are stored in float32, which changes no count of directions beyond rounding. */
 export function packRuns(runs: readonly RunData[]): Uint8Array {

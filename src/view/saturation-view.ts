@@ -55,7 +55,9 @@ export class SaturationView {
   readonly #heatMap: HeatMapChart;
   readonly #controls: Controls;
   readonly #cards = new Map<CardName, Card>();
-  readonly #stops: (() => void)[] = [];
+  /** What is drawn gets its rows at once; this is for sizes that change otherwise, as when a font comes. */
+  readonly #sizes = new ResizeObserver(() => requestAnimationFrame(() => this.#setRows()));
+  readonly #stops: (() => void)[] = [() => this.#sizes.disconnect()];
 
   #outlines: readonly RunOutline[] = [];
   readonly #runs = new Map<string, RunData>();
@@ -281,14 +283,13 @@ export class SaturationView {
   /** Puts the page together, once there is something to show. */
   #build(): void {
     const cards = h('section', { className: 'cards', attributes: { 'aria-label': 'Saturation' } });
-    // What is drawn gets its rows at once; this is for sizes that change otherwise, as when a font comes.
-    const sizes = new ResizeObserver(() => requestAnimationFrame(() => this.#setRows()));
-    this.#stops.push(() => sizes.disconnect());
+    // Those that went when the runs went.
+    this.#sizes.disconnect();
     for (const [name, isWide] of cardNames) {
       const card = new Card(name, isWide, name !== 'advice' && name !== 'table');
       this.#cards.set(name, card);
       cards.append(card.element);
-      sizes.observe(card.element);
+      this.#sizes.observe(card.element);
     }
     this.#layout.replaceChildren(this.#controls.element, cards);
   }

@@ -1,6 +1,10 @@
 /** Pixels between cards. */
 export const gap = 14;
 
+/** A shadow at the edge of what is scrolled sideways, where there is more; its color is `--shade`. */
+export const scrollShadow =
+  'background: linear-gradient(to right, var(--card) 40%, transparent) left / 36px 100% no-repeat local, linear-gradient(to left, var(--card) 40%, transparent) right / 36px 100% no-repeat local, linear-gradient(to right, var(--shade), transparent) left / 14px 100% no-repeat, linear-gradient(to left, var(--shade), transparent) right / 14px 100% no-repeat';
+
 /** The view's style. Every rule is bound to its class, so that a page around it keeps its own. */
 export const style = `
 .saturation-view { --ground: #f6f7f8; --card: #ffffff; --ink: #202124; --soft: #5a5f66; --edge: #d9dce0; --accent: #1a63b0; --focus: #0b57d0; --shade: rgb(0 0 0 / 0.28);
@@ -42,7 +46,7 @@ export const style = `
 .saturation-view ul.findings { margin: 4px 0; padding-left: 18px; } .saturation-view .findings li { margin-bottom: 7px; max-width: 90ch; overflow-wrap: anywhere; }
 .saturation-view code { background: color-mix(in srgb, var(--ink) 9%, transparent); border-radius: 3px; padding: 0 3px; font-size: .92em; overflow-wrap: anywhere; }
 .saturation-view a { color: var(--accent); }
-.saturation-view .scroll { overflow: auto; max-height: 460px; background: linear-gradient(to right, var(--card) 40%, transparent) left / 36px 100% no-repeat local, linear-gradient(to left, var(--card) 40%, transparent) right / 36px 100% no-repeat local, linear-gradient(to right, var(--shade), transparent) left / 14px 100% no-repeat, linear-gradient(to left, var(--shade), transparent) right / 14px 100% no-repeat; }
+.saturation-view .scroll { overflow: auto; max-height: 460px; ${scrollShadow}; }
 .saturation-view table { border-collapse: collapse; font-size: 13px; width: 100%; } .saturation-view th, .saturation-view td { text-align: right; padding: 3px 10px; border-bottom: 1px solid var(--edge); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .saturation-view th { position: sticky; top: 0; background: var(--card); font-weight: 600; } .saturation-view th:first-child, .saturation-view td:first-child { text-align: left; max-width: 340px; overflow: hidden; text-overflow: ellipsis; }
 .saturation-view tr.chosen td { background: color-mix(in srgb, var(--accent) 14%, transparent); }

@@ -85,6 +85,14 @@ describe('diff', () => {
     const { said, run } = cli();
     expect(await run(['diff', await logdir(scalars), await logdir(scalars)])).toBe(0);
     expect(said.out).toBe('1 scalar: equal\n');
+    const folder = await logdir(scalars);
+    const writer = new SummaryWriter(join(folder, 'a'));
+    writer.addHistogram('weights', [1, 2], 1);
+    writer.addText('note', 'text', 1);
+    await writer.close();
+    const more = cli();
+    expect(await more.run(['diff', folder, folder])).toBe(0);
+    expect(more.said).toEqual({ out: '1 scalar: equal\n', err: '2 tags of other kinds than scalars: not compared\n' });
     const wrong = cli();
     expect(await wrong.run(['diff', 'only-one'])).toBe(2);
     expect(wrong.said.err).toContain('expected two logdirs or files, got 1');

@@ -6,10 +6,12 @@ import type { Terminal } from '../../src/cli/terminal.js';
 import { concat } from '../../src/encoding/bytes.js';
 import { encodeMessage } from '../../src/encoding/message-codec.js';
 import { frameRecord } from '../../src/encoding/record.js';
-import { SummaryWriter } from '../../src/index.js';
+import { SaturationRecorder, SummaryWriter } from '../../src/index.js';
 import { tensorboard } from '../../src/proto/tensorboard.js';
+import { type ScalarStatistic, scalarStatNames, scalarStats } from '../../src/saturation/stats.js';
 import { temporaryFolder } from '../support/folders.js';
 import { uniform } from '../support/random.js';
+import { summariesOf } from '../support/read-run.js';
 
 async function cli(path: string, values: CommandLine['values'] = {}) {
   const said = { out: '', err: '' };
@@ -90,7 +92,81 @@ describe('lint', () => {
       ['still', 'x', 'no-step', '3 values at step 0'],
       ['two', 'x', 'many-writers', expect.stringMatching(/^from step 4 to 1: \d points of the run hidden$/)],
     ]);
-    expect(out).toContain('goes-back: steps go back: TensorBoard hides what was written before');
+    expect(out).toContain(
+      'goes-back: steps go back: TensorBoard hides what was written before; give each training a folder of its own\n',
+    );
+  });
+
+  describe('of the statistics of this package', () => {
+    /** A recorder's run of small sound layers with every statistic: few rows, few directions, one class. */
+    async function recorded(): Promise<string> {
+      const folder = temporaryFolder();
+      const recorder = new SaturationRecorder(folder, { stats: scalarStatNames });
+      for (let epoch = 0; epoch < 2; epoch++) {
+        for (const [layer, rows, features] of [
+          ['value', 80, 1],
+          ['out', 80, 3],
+          ['wide', 80, 30],
+          ['few', 2, 6],
+        ] as const) {
+          const data = Float64Array.from({ length: rows * features }, noise);
+          const labels = new Int32Array(rows);
+          await recorder.observe(layer, { data, shape: [rows, features] }, 'train', {
+            labels,
+            classifier: new Float64Array(2),
+          });
+        }
+        // Two columns are the same: the covariance is singular.
+        const once = Float64Array.from({ length: 80 }, noise);
+        const twice = Float64Array.from({ length: 160 }, (_, i) => once[i >> 1]);
+        await recorder.observe('twice', { data: twice, shape: [80, 2] }, 'train');
+        await recorder.addSaturations();
+      }
+      await recorder.close();
+      return folder;
+    }
+
+    it('reports no number that says nothing, and each of these occurs', async () => {
+      const folder = await recorded();
+      const { out } = await cli(folder, { json: true });
+      expect(JSON.parse(out)).toEqual([]);
+      const occurring = new Set<string>();
+      for (const { tag, value } of await summariesOf(join(folder, 'train'))) {
+        if (typeof value === 'number' && !Number.isFinite(value)) occurring.add(`${tag.split('/')[0]} ${value}`);
+      }
+      // Wide layers have such determinants, dead ones such conditions, and recorders see no weights.
+      const others = new Set(['determinant Infinity', 'condition-number NaN', 'weight-alpha NaN']);
+      const listed = Object.values(scalarStats).flatMap(({ gaps = [], tagGroup }: ScalarStatistic) =>
+        gaps.map((gap) => `${tagGroup} ${gap}`),
+      );
+      expect([...occurring].sort()).toEqual(listed.filter((gap) => !others.has(gap)).sort());
+    });
+
+    it('reports a loss that is NaN beside them, tags of others with their names, and layers without a finite row', async () => {
+      const folder = await recorded();
+      const writer = new SummaryWriter(join(folder, 'other'));
+      for (const step of [1, 2]) {
+        writer.addScalar('epoch_loss', step === 1 ? 1 : Number.NaN, step);
+        writer.addScalar('kurtosis/mine', Number.NaN, step);
+      }
+      await writer.close();
+      const recorder = new SaturationRecorder(join(folder, 'broken'), { stats: 'health' });
+      await recorder.observe('h', { data: new Float64Array(40).fill(Number.NaN), shape: [10, 4] }, 'train');
+      await recorder.addSaturations();
+      await recorder.close();
+      const { out, code } = await cli(folder, { json: true });
+      expect(code).toBe(1);
+      const found = JSON.parse(out) as { run: string; tag: string; rule: string }[];
+      const named = found.map(({ run, tag, rule }) => `${run} ${tag} ${rule}`);
+      expect(named).toEqual(
+        expect.arrayContaining([
+          'other epoch_loss not-a-number',
+          'other kurtosis/mine not-a-number',
+          'broken/train saturation/h not-a-number',
+        ]),
+      );
+      expect(named.filter((name) => !/^(other|broken)/.test(name))).toEqual([]);
+    });
   });
 
   it('values under a tag of another kind, which TensorBoard passes over', async () => {

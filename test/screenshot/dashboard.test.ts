@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { SummaryWriter } from '../../src/index.js';
 import { SaturationWriter } from '../../src/saturation/saturation-writer.js';
 import { Spectrum } from '../../src/statistics/spectrum.js';
-import { executablePath, openPage, violationsIn } from '../support/chromium.js';
+import { executablePath, openPage, sidewaysIn, violationsIn } from '../support/chromium.js';
 import { temporaryFolder } from '../support/folders.js';
 
 if (!executablePath) console.error('SKIPPED the dashboard in a browser: no chromium on the path');
@@ -102,6 +102,8 @@ const drawn = {
 describe.skipIf(!executablePath)('the dashboard', () => {
   it.each([
     ['desktop-light', {}],
+    ['laptop-dark', { width: 1280, height: 900, dark: true }],
+    ['tablet-light', { width: 800, height: 1000 }],
     ['phone-dark', { width: 390, height: 844, dark: true }],
   ])('%s: every page shows what the files hold; axe finds nothing; no other host is asked', async (name, options) => {
     const address = await serve(logdir);
@@ -112,6 +114,7 @@ describe.skipIf(!executablePath)('the dashboard', () => {
       await page.locator(content).first().waitFor({ state: 'attached' });
       await expect.poll(() => page.locator('.status').textContent()).toBe('');
       await page.screenshot({ path: `artifacts/dashboard-${tab}-${name}.png` });
+      expect(await sidewaysIn(page, '.tabs, .scroll, pre'), tab).toEqual([]);
       expect(await violationsIn(page, page, 'body'), tab).toEqual([]);
     }
     expect(await page.locator('img[src="x"], a[href^="javascript"]').count()).toBe(0);

@@ -62,3 +62,21 @@ export async function violationsIn(
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
   }, root);
 }
+
+/**
+ * The elements that would show a horizontal scrollbar, with how wide they are and what they hold.
+ *
+ * @param meant selector of what may be scrolled sideways
+ */
+export async function sidewaysIn(page: Page, meant: string): Promise<string[]> {
+  return page.evaluate((selector) => {
+    const all = [...document.querySelectorAll('*')].filter((element) => {
+      const isScrolled =
+        /auto|scroll/.test(getComputedStyle(element).overflowX) || element === document.documentElement;
+      return isScrolled && element.scrollWidth > element.clientWidth && element.clientWidth > 0;
+    });
+    return all
+      .filter((element) => !element.matches(selector))
+      .map((element) => `${element.tagName}.${element.className}: ${element.scrollWidth} in ${element.clientWidth}`);
+  }, meant);
+}
