@@ -1,4 +1,5 @@
 /** The projector's configuration, in both directions: which embeddings a run has, and in which files. */
+import { lazy } from '../encoding/bytes.js';
 
 /** One embedding in the projector's configuration. */
 export interface EmbeddingEntry {
@@ -68,7 +69,7 @@ export function readProjectorConfig(config: string): ProjectorEntry[] {
     }));
 }
 
-const utf8 = new TextEncoder();
+const utf8 = /* @__PURE__ */ lazy(() => new TextEncoder());
 
 /** A string in protobuf's text format: https://protobuf.dev/reference/protobuf/textformat-spec/#string */
 export function quote(text: string): string {
@@ -88,7 +89,7 @@ function unquote(token: string): string {
   const bytes: number[] = [];
   for (const [part, octal, letter] of token.slice(1, -1).matchAll(/\\([0-7]{1,3})|\\([\s\S])|[^\\]+/g)) {
     if (octal !== undefined) bytes.push(Number.parseInt(octal, 8));
-    else for (const byte of utf8.encode(letter === undefined ? part : (letters[letter] ?? letter))) bytes.push(byte);
+    else for (const byte of utf8().encode(letter === undefined ? part : (letters[letter] ?? letter))) bytes.push(byte);
   }
   return new TextDecoder().decode(Uint8Array.from(bytes));
 }
