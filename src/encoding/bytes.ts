@@ -34,6 +34,15 @@ export function fnv1a(bytes: Uint8Array, start = 0, end: number = bytes.length, 
   return hash;
 }
 
+/**
+ * Makes something when it is first asked for, and the same one from then on. Coders of UTF-8 are made so: an environment may lack them
+ * (jsdom does) in which a module is imported and nothing is encoded.
+ */
+export function lazy<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
 /** The FNV-1a hash of a text's UTF-8 bytes as eight hexadecimal digits: it distinguishes names that had to be shortened. */
 export function fnv1aHex(text: string): string {
   return (fnv1a(new TextEncoder().encode(text)) >>> 0).toString(16).padStart(8, '0');

@@ -4,6 +4,7 @@
  * packed, defaults left out unless they are the member of a oneof that was chosen.
  * Source: https://protobuf.dev/programming-guides/encoding/
  */
+import { lazy } from './bytes.js';
 import {
   type Field,
   fieldOf,
@@ -202,7 +203,7 @@ function utf8Length(text: string): number {
   return length;
 }
 
-const utf8 = new TextEncoder();
+const utf8 = /* @__PURE__ */ lazy(() => new TextEncoder());
 
 /** Longer texts are encoded by the platform, for which shorter ones are not worth a call. */
 const shortText = 24;
@@ -277,7 +278,7 @@ class MessageWriter {
     if (length === text.length && length <= shortText) {
       for (let i = 0; i < length; i++) this.#bytes[this.#position + i] = text.charCodeAt(i);
     } else {
-      utf8.encodeInto(text, this.#bytes.subarray(this.#position, end));
+      utf8().encodeInto(text, this.#bytes.subarray(this.#position, end));
     }
     this.#position = end;
   }

@@ -3,6 +3,7 @@
  * file holds millions of, or whose claims are checked before anything is allocated. Whole messages of `src/proto` are written and
  * read by `message-codec.ts`.
  */
+import { lazy } from './bytes.js';
 
 /**
  * Bytes are not a protocol-buffer message, so that every parser refuses the record that holds them. Any other error of a
@@ -18,7 +19,7 @@ export function wellFormed(text: string): string {
   return /\p{Surrogate}/u.test(text) ? new TextDecoder().decode(new TextEncoder().encode(text)) : text;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const utf8 = /* @__PURE__ */ lazy(() => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }));
 
 /**
  * The text of a proto3 string field, `bytes[start, end)`.
@@ -27,7 +28,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export function readUtf8(bytes: Uint8Array, start: number, end: number): string {
   try {
-    return utf8.decode(bytes.subarray(start, end));
+    return utf8().decode(bytes.subarray(start, end));
   } catch (cause) {
     throw new MalformedMessageError('a text that is not UTF-8', { cause });
   }

@@ -230,7 +230,11 @@ export class RecordReader {
     const stored = readUint32(bytes, position + 8);
     const computed = lengthCrc(bytes, position, length);
     if (stored !== computed) {
-      if (this.#nextOffset === 0 && this.#enterContainer()) return;
+      if (this.#nextOffset === 0) {
+        if (this.#enterContainer()) return;
+        const text = textAt(bytes, position, this.#filled);
+        if (text !== undefined) throw this.#damage(`this is not an event file: it begins with ${JSON.stringify(text)}`);
+      }
       throw this.#damage(`its length has the checksum ${hex(computed)}, and ${hex(stored)} is stored`);
     }
     if (length > this.#maxRecordBytes) {
@@ -304,6 +308,12 @@ export class RecordReader {
 export function undecodable(cause: unknown, records: RecordReader, file: string | undefined): CorruptRecordError {
   const reason = `it is not an event: ${messageOf(cause)}`;
   return new CorruptRecordError(reason, records.recordOffset, file, { cause });
+}
+
+/** The first characters of `bytes[start, end)` if they are ASCII that is printed, as a page or JSON has; an event file's are not. */
+function textAt(bytes: Uint8Array, start: number, end: number): string | undefined {
+  const text = String.fromCharCode(...bytes.subarray(start, Math.min(end, start + 40)));
+  return /^[\t\n\r -~]+$/.test(text) ? text : undefined;
 }
 
 function hex(value: number): string {

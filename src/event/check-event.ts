@@ -2,6 +2,7 @@
  * What `addEvent` lets through. An event of a caller's own is written as it is, so it is checked against everything that
  * would stop one of TensorBoard's loaders, or keep a dashboard from showing other events.
  */
+import { lazy } from '../encoding/bytes.js';
 import { decodeMessage, encodeMessage } from '../encoding/message-codec.js';
 import { WireReader, WireType, wellFormed } from '../encoding/protobuf.js';
 import { checkAttached, describe, messageOf } from '../errors.js';
@@ -138,7 +139,7 @@ function storedSummary({ tag: name, raw }: { tag: string; raw: Uint8Array }): St
       const { number, wireType } = wire;
       wire.skip();
       const contents = wireType === WireType.bytes ? raw.subarray(wire.rangeStart, wire.rangeEnd) : empty;
-      if (number === 1) tag = utf8.decode(contents);
+      if (number === 1) tag = utf8().decode(contents);
       else if (number === 9) metadata = decodeMetadata(contents);
       else if (valueMembers.includes(number)) {
         if (field !== 0) throw new RangeError(`it holds two values, in the fields ${field} and ${number}`);
@@ -158,7 +159,7 @@ function decodeMetadata(bytes: Uint8Array): tensorboard.SummaryMetadata {
   return decodeMessage(tensorboard.SummaryMetadata, bytes);
 }
 
-const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+const utf8 = /* @__PURE__ */ lazy(() => new TextDecoder('utf-8', { ignoreBOM: true }));
 const empty: Uint8Array = new Uint8Array(0);
 
 /** The text under `key`, repaired. Returns undefined if there is none. */

@@ -4,7 +4,7 @@
  */
 import { PackedStream, undecodable } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
-import type { TensorBoardEvent } from '../event/event.js';
+import type { ReadEvent } from '../event/event.js';
 import {
   ByteSource,
   chunksOf,
@@ -81,10 +81,7 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
  * }
  * ```
  */
-export function readEvents(
-  source: EventInput,
-  options: ReadEventsOptions = {},
-): AsyncIterableIterator<TensorBoardEvent> {
+export function readEvents(source: EventInput, options: ReadEventsOptions = {}): AsyncIterableIterator<ReadEvent> {
   checkOptions(options);
   const { follow = defaults.follow, maxRecordBytes, pollInterval } = options;
   const isPath = typeof source === 'string' || source instanceof URL;
@@ -114,7 +111,7 @@ class CallerError extends Error {}
  * Decodes events as they are asked for. Not an async generator, which takes three turns of the microtask queue for every
  * event: `next` decodes at once if it can.
  */
-class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
+class EventIterator implements AsyncIterableIterator<ReadEvent> {
   readonly #source: RecordSource;
   readonly #decoder: EventDecoder;
   readonly #onCorrupt: NonNullable<ReadEventsOptions['onCorrupt']>;
@@ -144,7 +141,7 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     return this;
   }
 
-  next(): Promise<IteratorResult<TensorBoardEvent>> {
+  next(): Promise<IteratorResult<ReadEvent>> {
     if (this.#unsettled === 0 && !this.#done && !this.#signal?.aborted) {
       try {
         const event = this.#decodeNext();
@@ -156,15 +153,15 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     return this.#inTurn(() => this.#readOn());
   }
 
-  async return(): Promise<IteratorResult<TensorBoardEvent>> {
+  async return(): Promise<IteratorResult<ReadEvent>> {
     return this.#finish();
   }
 
   /** The next event in the bytes that have come. Returns undefined if more bytes are needed. */
-  #decodeNext(): TensorBoardEvent | undefined {
+  #decodeNext(): ReadEvent | undefined {
     const { records } = this.#source;
     while (records.next()) {
-      let event: TensorBoardEvent | undefined;
+      let event: ReadEvent | undefined;
       try {
         event = this.#decoder.decode(records.bytes, records.start, records.end);
       } catch (error) {
@@ -184,7 +181,7 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     return isThere;
   }
 
-  async #readOn(): Promise<IteratorResult<TensorBoardEvent>> {
+  async #readOn(): Promise<IteratorResult<ReadEvent>> {
     try {
       while (!this.#done) {
         this.#signal?.throwIfAborted();
@@ -198,7 +195,7 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     return this.#finish();
   }
 
-  async #afterError(error: unknown): Promise<IteratorResult<TensorBoardEvent>> {
+  async #afterError(error: unknown): Promise<IteratorResult<ReadEvent>> {
     if (error instanceof PackedStream) {
       // Few files are packed: what unpacks them is loaded then.
       const { records } = this.#source;
@@ -235,14 +232,14 @@ class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
     });
   }
 
-  async #finish(): Promise<IteratorResult<TensorBoardEvent>> {
+  async #finish(): Promise<IteratorResult<ReadEvent>> {
     this.#done = true;
     this.#ended?.abort();
     await this.#source.close();
     return { done: true, value: undefined };
   }
 
-  async #inTurn(step: () => Promise<IteratorResult<TensorBoardEvent>>): Promise<IteratorResult<TensorBoardEvent>> {
+  async #inTurn(step: () => Promise<IteratorResult<ReadEvent>>): Promise<IteratorResult<ReadEvent>> {
     this.#unsettled++;
     const turn = this.#unsettled === 1 ? step() : this.#latest!.then(step, step);
     this.#latest = turn;

@@ -4,7 +4,7 @@
  * arrays.
  * Source: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/tensor.proto
  */
-import { toLittleEndian } from '../encoding/bytes.js';
+import { lazy, toLittleEndian } from '../encoding/bytes.js';
 import { WireReader, WireType } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import type { TensorValue } from '../event/event.js';
@@ -14,8 +14,8 @@ import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName, valueFields } from './tensor-types.js';
 
 const DataType = tensorboard.DataType;
-const utf8Encoder = /* @__PURE__ */ new TextEncoder();
-const utf8Decoder = new TextDecoder();
+const utf8Encoder = /* @__PURE__ */ lazy(() => new TextEncoder());
+const utf8Decoder = /* @__PURE__ */ lazy(() => new TextDecoder());
 
 /** A float32 tensor. Both of TensorBoard's loaders draw scalars and PR curves of this type only. */
 export function floatTensor(values: ArrayLike<number>, shape: readonly number[]): tensorboard.ITensorProto {
@@ -45,7 +45,7 @@ export function stringTensor(
   return {
     dtype: DataType.DT_STRING,
     tensorShape: shapeProto(shape),
-    stringVal: strings.map((text) => (typeof text === 'string' ? utf8Encoder.encode(text) : text)),
+    stringVal: strings.map((text) => (typeof text === 'string' ? utf8Encoder().encode(text) : text)),
   };
 }
 
@@ -80,7 +80,7 @@ export function tensorSummary(
     : dtype === 'int32'
       ? int32Tensor(values, shape)
       : uint8Tensor(values, shape);
-  const bytes = typeof content === 'string' ? utf8Encoder.encode(content) : content;
+  const bytes = typeof content === 'string' ? utf8Encoder().encode(content) : content;
   return { plugin, dataClass: DataClass.tensor, tensor, ...(bytes === undefined ? {} : { content: bytes }) };
 }
 
@@ -98,7 +98,7 @@ function shapeProto(shape: readonly number[]): tensorboard.ITensorShapeProto {
 
 /** The text in one string of a tensor; what is not UTF-8 becomes U+FFFD. */
 export function textOf(bytes: Uint8Array): string {
-  return utf8Decoder.decode(bytes);
+  return utf8Decoder().decode(bytes);
 }
 
 /** Whether a tensor of this type holds real numbers. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryOutput, readEvents, ScalarWriter, SummaryWriter, type SummaryWriterOptions } from '../../src/index.js';
+import { MemoryOutput, readEvents, ScalarWriter, SummaryWriter } from '../../src/index.js';
 import { summaryFileWriter } from '../../src/writer/summary-file-writer.js';
 import { catchWarnings } from '../support/warnings.js';
 
@@ -49,7 +49,7 @@ describe('a finite scalar beyond float32', () => {
     ['a ScalarWriter', ScalarWriter],
   ])('is not what is stored as a finite number, nor NaN and ±Infinity: %s does not warn', async (_, Writer) => {
     const output = new MemoryOutput();
-    const writer = new Writer(output, {} as SummaryWriterOptions);
+    const writer = new Writer(output);
     const values = [greatest, -greatest, rounded, NaN, Infinity, -Infinity, 1e-300];
     for (const [step, value] of values.entries()) writer.addScalar('loss', value, step);
     await writer.close();
