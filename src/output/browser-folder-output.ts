@@ -46,6 +46,9 @@ export async function openBrowserFolder(folder: string | FileSystemDirectoryHand
       `openBrowserFolder '${folder}': there is no origin private file system here; browsers have one in pages served over https or from localhost`,
     );
   }
+  if (folder.split('/').every((part) => part === '' || part === '.')) {
+    throw new RangeError(`openBrowserFolder: expected a path that names a folder, got ${describe(folder)}`);
+  }
   const path = safePath(folder);
   const output = new BrowserFolderOutput(async () => folderAt(await storage.getDirectory(), path.split('/')));
   await output.handle();
