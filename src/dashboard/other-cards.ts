@@ -185,7 +185,11 @@ function ridges(
   const every = Math.ceil(points.length / mostRidges);
   const shown = points.filter((_, i) => (points.length - 1 - i) % every === 0 && points[i].value.buckets.length > 0);
   if (shown.length === 0) return h('p', { className: 'note' }, 'Histograms without values.');
-  const densities = shown.map(({ step, value: { buckets } }) => ({ step, outline: outlineOf(buckets) }));
+  const [least, greatest] = rangeOf(shown.map(({ value }) => value.buckets));
+  const densities = shown.map(({ step, value: { buckets } }) => ({
+    step,
+    outline: outlineOf(buckets, least, greatest),
+  }));
   const top = Math.max(...densities.flatMap(({ outline }) => outline.map(([, y]) => y)), Number.MIN_VALUE);
   const isOverlay = scene.look.histograms === 'overlay';
   const gap = isOverlay ? 0 : 0.55 / Math.max(1, shown.length - 1);
@@ -237,19 +241,34 @@ function ridges(
   );
 }
 
-/** Counts per width over the values, as the corners of a line: buckets without width become a narrow peak. */
-function outlineOf(buckets: Float64Array): [number, number][] {
-  const rows = buckets.length / 3;
-  const [least, greatest] = [buckets[0], buckets[3 * rows - 2]];
-  const narrow = (greatest - least || Math.abs(least) || 1) / 100;
-  const corners: [number, number][] = [];
-  for (let row = 0; row < rows; row++) {
-    const [left, right, count] = buckets.subarray(3 * row, 3 * row + 3);
-    const wide = Math.max(right - left, rows === 1 || greatest === least ? narrow : 0);
-    if (!(wide > 0)) continue;
-    corners.push([left + wide / 2, count / wide]);
+/** Between which numbers all these histograms lie. One number has room about it. */
+function rangeOf(histograms: readonly Float64Array[]): [number, number] {
+  const least = Math.min(...histograms.map((buckets) => buckets[0]));
+  const greatest = Math.max(...histograms.map((buckets) => buckets[buckets.length - 2]));
+  const room = greatest > least ? 0 : (Math.abs(least) || 1) / 10;
+  return [least - room, greatest + room];
+}
+
+/** Bins of a picture, as many as TensorBoard draws. */
+const binCount = 30;
+
+/**
+ * Counts in bins of one width over the range of all histograms that are shown, as the corners of a line: a histogram of one value fills
+ * one bin. A bucket counts in a bin by the part of it that lies there. Source: intermediateToD3 of TensorBoard's histogramCore.ts.
+ */
+function outlineOf(buckets: Float64Array, least: number, greatest: number): [number, number][] {
+  const width = (greatest - least) / binCount;
+  const counts = new Float64Array(binCount);
+  const binAt = (value: number) => Math.max(0, Math.min(binCount - 1, Math.floor((value - least) / width)));
+  for (let row = 0; row < buckets.length; row += 3) {
+    const [left, right, count] = buckets.subarray(row, row + 3);
+    const last = binAt(right);
+    for (let bin = binAt(left); bin <= last; bin++) {
+      const from = Math.max(left, least + bin * width);
+      const to = Math.min(right, least + (bin + 1) * width);
+      counts[bin] += right > left ? (count * Math.max(0, to - from)) / (right - left) : count;
+    }
   }
-  const first = corners[0]?.[0] ?? least;
-  const end = corners[corners.length - 1]?.[0] ?? greatest;
-  return [[first - narrow / 2, 0], ...corners, [end + narrow / 2, 0]];
+  const corners = Array.from(counts, (count, bin): [number, number] => [least + (bin + 0.5) * width, count]);
+  return [[least, 0], ...corners, [greatest, 0]];
 }

@@ -60,6 +60,8 @@ class Dashboard {
   readonly #readAs = new Map<string, string>();
   readonly #failed = new Map<string, string>();
   #tab: TabId = 'scalars';
+  /** Whether the link or the user said which page; until then it is the first that has something. */
+  #isTabChosen = false;
   #look: Look = { smoothing: 0, axis: 'step', isLog: false, clipsOutliers: false, groups: false, histograms: 'offset' };
   #isDark = false;
   #runColors: ReadonlyMap<string, string> = new Map();
@@ -310,8 +312,13 @@ class Dashboard {
 
   #drawNow(): void {
     document.body.classList.toggle('dark', this.#isDark);
-    document.body.classList.toggle('on-saturation', this.#tab === 'saturation');
     const scene = this.#scene();
+    const first = tabs.find(({ has }) => scene.runs.some(has));
+    if (!this.#isTabChosen && first !== undefined) {
+      this.#tab = first.id;
+      this.#isTabChosen = !this.#isReading;
+    }
+    document.body.classList.toggle('on-saturation', this.#tab === 'saturation');
     this.#drawTabs(scene);
     this.#drawRuns(scene.colors);
     this.#drawControls(scene);
@@ -373,6 +380,7 @@ class Dashboard {
 
   #choose(tab: TabId): void {
     this.#tab = tab;
+    this.#isTabChosen = true;
     this.#draw();
   }
 
@@ -459,6 +467,7 @@ class Dashboard {
   #recall(): void {
     const { tab, look, tags, runs } = readLink();
     this.#tab = tabs.find(({ id }) => id === tab)?.id ?? this.#tab;
+    this.#isTabChosen = this.#tab === tab;
     this.#look = { ...this.#look, ...look };
     if (tags !== undefined) this.#tagFilter.value = tags;
     for (const run of runs) this.#shown.add(run);

@@ -42,6 +42,14 @@ const papers = {
 const saturated = 0.9;
 /** The range of mean saturation that Delve's maintainers advise to aim for, by scaling all widths alike. */
 const usefulSaturation = [0.2, 0.4] as const;
+
+/** What is said of layers in which nothing was found. Nothing is known of layers that have no saturation. */
+export function noFindingText(layers: readonly LayerStatistics[]): string {
+  return layers.some(({ saturation }) => Number.isFinite(saturation))
+    ? 'Nothing stands out: no tail, no dead layer, no saturated bottleneck.'
+    : 'Nothing can be said: no layer has a saturation here.';
+}
+
 /**
  * Says in plain words what an epoch's saturation suggests: dead layers, layers behind the border of the receptive fields,
  * tails, saturated bottlenecks, layers with too few samples to judge; and what vital signs do, where they were recorded: dead units,
@@ -356,7 +364,7 @@ export function adviceMarkdown(
     '',
     ...(findings.length > 0
       ? findings.map(({ text, source }) => `- ${text} ([${source.title}](${source.url}))`)
-      : ['- Nothing stands out: no tail, no dead layer, no saturated bottleneck.']),
+      : [`- ${noFindingText(layers)}`]),
     '',
     `Saturation is the part of a layer's dimensions needed to explain ${percent} % of its variance, here over ${over}. These are rules of thumb, to be checked by training${finished ? '' : ' again'}.${prefix === '' ? '' : ` Names are shown without \`${prefix}\`, with which most begin.`}`,
     '',

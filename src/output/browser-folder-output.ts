@@ -21,6 +21,11 @@ import { type Output, safePath } from './output.js';
 const maxWaitingBytes = 2 ** 24;
 /** A page rewrites the file in order to append: it then rests this many times as long as that took, unless it is asked to flush. */
 const restFactor = 9;
+/** The least such rest: the first records are written at once, and what comes then is written together. */
+const minRestMillis = 250;
+
+/** How the writers of this page are flushed, by where they write. */
+const writers = new Map<BrowserFolderOutput, () => Promise<void>>();
 
 /**
  * Opens a folder that a browser can write to, for a writer: `new SummaryWriter(await openBrowserFolder('runs/first'))`.
@@ -41,6 +46,9 @@ export async function openBrowserFolder(folder: string | FileSystemDirectoryHand
       `openBrowserFolder '${folder}': there is no origin private file system here; browsers have one in pages served over https or from localhost`,
     );
   }
+  if (folder.split('/').every((part) => part === '' || part === '.')) {
+    throw new RangeError(`openBrowserFolder: expected a path that names a folder, got ${describe(folder)}`);
+  }
   const path = safePath(folder);
   const output = new BrowserFolderOutput(async () => folderAt(await storage.getDirectory(), path.split('/')));
   await output.handle();
@@ -51,13 +59,16 @@ export async function openBrowserFolder(folder: string | FileSystemDirectoryHand
  * The Output of a folder of a browser's file system: one event file in it, which is made when the first records come.
  * Records are written in the background, in order, each time all that have come meanwhile; `flush` resolves when they are
  * in the file. What could not be written is kept and tried again with the next records, and makes `flush` reject. A page
- * that is closed or reloaded without `flush` loses what came last: what the writer has collected for up to `flushSecs`, and
- * what was being appended.
+ * that is closed or reloaded without `flush` may lose what came last: a file system of a browser is written in the background, and the page
+ * ends meanwhile. The first records are written at once, later ones after a quarter of a second or nine times as long as the last
+ * append took, and what is left when the page is hidden.
  *
  * A worker appends to the file in place. On a page every append makes the browser copy the file, so the longer that takes,
  * the more rarely it is done.
  */
 export class BrowserFolderOutput implements ListedFolder, Output {
+  /** A write takes the records into memory here, from where they are appended. */
+  readonly isImmediate = true;
   readonly #open: () => Promise<FileSystemDirectoryHandle>;
   readonly #runs = new Map<string, BrowserFolderOutput>();
   #folder: Promise<FileSystemDirectoryHandle> | undefined;
@@ -156,8 +167,15 @@ export class BrowserFolderOutput implements ListedFolder, Output {
     });
   }
 
-  /** Every file in the folder and below it, sorted by path: to read (`readEvents(file)`), to download, to send. */
+  /** Keeps how the writer is flushed. */
+  heldBy(flush: (() => Promise<void>) | undefined): void {
+    if (flush === undefined) writers.delete(this);
+    else writers.set(this, flush);
+  }
+
+  /** Every file in the folder and below it, with what writers of this page hold, sorted by path: to read (`readEvents(file)`), to download, to send. */
   async list(): Promise<ListedFile[]> {
+    await this.#flushWriters();
     const found: ListedFile[] = [];
     for await (const { handle, path } of filesBelow(await this.handle())) {
       const file = await absentAsUndefined(withFile(handle, (each) => each));
@@ -168,14 +186,24 @@ export class BrowserFolderOutput implements ListedFolder, Output {
 
   /**
    * All files in one zip file, runs in their folders, to be downloaded: TensorBoard shows the folder into which it is unzipped.
-   * What a writer still holds is not in it: `await writer.flush()` before.
+   * What writers of this page hold is in it; those of another page or worker must be flushed before.
    *
    * @param folder the folder in the zip file that everything lies in; none by default
    * @throws RangeError for more than 65,534 files, or 4 GiB
    */
   async toZip(folder = ''): Promise<Blob> {
     const { zipOf } = await import('./listed-files.js');
+    await this.#flushWriters();
     return zipOf(this.#entries(), folder && safePath(folder, true));
+  }
+
+  /** Flushes the writers of this page that write to this folder or below it. What fails is told by the writer. */
+  async #flushWriters(): Promise<void> {
+    const folder = await this.handle();
+    const flush = async ([output, flushWriter]: [BrowserFolderOutput, () => Promise<void>]) => {
+      if ((await folder.resolve(await output.handle())) !== null) await flushWriter();
+    };
+    await Promise.all([...writers].map((writer) => flush(writer).catch(() => {})));
   }
 
   async *#entries(): AsyncGenerator<ZipEntry> {
@@ -227,7 +255,7 @@ export class BrowserFolderOutput implements ListedFolder, Output {
       this.#failure = Object.assign(new Error(message, { cause: error }), { code: (error as Error).name });
       throw this.#failure;
     } finally {
-      this.#restMillis = restFactor * (performance.now() - began);
+      this.#restMillis = Math.max(minRestMillis, restFactor * (performance.now() - began));
     }
   }
 

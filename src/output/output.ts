@@ -50,7 +50,11 @@ export interface Output {
    */
   readonly restarts?: number;
   /**
-   * Whether what `write` has taken outlives the program however that ends, and a small write costs microseconds. If so, the
+   * Tells an Output that lists its files how its writer is flushed, which it does before it lists them; undefined when the writer is closed.
+   */
+  heldBy?(flush: (() => Promise<void>) | undefined): void;
+  /**
+   * Whether events are better off here than in the writer's memory, and a small write costs microseconds. If so, the
    * writer does not hold events back: it writes them within milliseconds, many of them one by one. Otherwise it writes when
    * `maxQueue`, `flushSecs` or `maxBufferedBytes` says so.
    */
@@ -81,6 +85,7 @@ export class MemoryOutput implements ListedFolder, Output {
   #length = 0;
   /** The name that the event file has as soon as somebody asks for files. */
   #name: string | undefined;
+  #flushWriter: (() => Promise<void>) | undefined;
 
   /** Begins with nothing written. */
   constructor() {
@@ -129,8 +134,14 @@ export class MemoryOutput implements ListedFolder, Output {
     return this.#files.get(safePath(path));
   }
 
-  /** Every file that a folder would have in the place of this Output: to read (`readEvents(file)`), to write elsewhere, to send. */
+  /** Keeps how the writer is flushed. */
+  heldBy(flush: (() => Promise<void>) | undefined): void {
+    this.#flushWriter = flush;
+  }
+
+  /** Every file that a folder would have in the place of this Output, with what a writer holds: to read (`readEvents(file)`), to write elsewhere, to send. */
   async list(): Promise<ListedFile[]> {
+    await this.#flushWriters();
     const listed = [...this.#entries()].map(({ path, bytes, time }) => {
       const name = path.slice(path.lastIndexOf('/') + 1);
       return { path, file: new File([bytes], name, { lastModified: time }) };
@@ -146,7 +157,14 @@ export class MemoryOutput implements ListedFolder, Output {
    */
   async toZip(folder = ''): Promise<Blob> {
     const { zipOf } = await import('./listed-files.js');
+    await this.#flushWriters();
     return zipOf(this.#entries(), folder && safePath(folder, true));
+  }
+
+  /** What fails is told by the writer. */
+  async #flushWriters(): Promise<void> {
+    await this.#flushWriter?.().catch(() => {});
+    await Promise.all([...this.#runs.values()].map((run) => run.#flushWriters()));
   }
 
   *#entries(prefix = ''): Generator<ZipEntry> {

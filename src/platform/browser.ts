@@ -34,11 +34,15 @@ export function processId(): number {
 
 const exitCallbacks = new Set<(final: boolean) => void>();
 
-/** Calls back when the page is hidden for good, or for so long that it may never come back. */
+/** Calls back when the page is hidden, from where it may never come back: on phones nothing else tells its end. */
 export function onExit(callback: (final: boolean) => void): void {
   if (exitCallbacks.size === 0) {
-    globalThis.addEventListener?.('pagehide', () => {
+    const tell = () => {
       for (const each of exitCallbacks) each(false);
+    };
+    globalThis.addEventListener?.('pagehide', tell);
+    globalThis.document?.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'hidden') tell();
     });
   }
   exitCallbacks.add(callback);

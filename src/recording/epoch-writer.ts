@@ -14,6 +14,9 @@ import type { SaveTargets } from './save-targets.js';
 /** How long the end of a program may be delayed to solve what is being solved, in milliseconds. */
 const exitMillis = 1000;
 
+/** Most numbers that the epochs hold together which are kept for a view that is opened later: 8 MiB. */
+const mostPastNumbers = 2 ** 20;
+
 /** The writers that have epochs to write, or rows in no epoch yet. What they can write when the program exits, they write then. */
 const busy = new Set<EpochWriter>();
 let watchesExit = false;
@@ -62,6 +65,9 @@ export class EpochWriter {
   #lastEpoch: Promise<unknown> = Promise.resolve();
   /** The epochs that have been ended and are not in TensorBoard's files yet, oldest first. */
   readonly #unwritten = new Set<EpochMeasurement>();
+  /** The epochs that have ended: the last ones, without what is large. */
+  readonly #past: EpochStatistics[] = [];
+  #pastNumbers = 0;
   #isClosed = false;
   /** Whether the caller recorded something since the last epoch, which nothing but the caller will end. */
   #awaitsEnd = false;
@@ -97,6 +103,11 @@ export class EpochWriter {
   /** Whether close() was called. */
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** The epochs that have ended, oldest first, without covariances and embeddings: the last ones that hold a million numbers together. */
+  get pastEpochs(): readonly EpochStatistics[] {
+    return [...this.#past];
   }
 
   /** Notes that the caller has recorded rows itself: if the program exits before their epoch has been ended, that is told. */
@@ -337,9 +348,24 @@ export class EpochWriter {
     }
     this.#targets.writeRuns(epoch);
     this.#unwritten.delete(measurement);
+    this.#keep(epoch);
     for (const finding of this.#rules.check(epoch, spectra)) this.#tell(finding);
     await this.#targets.writeStores(epoch);
     if (this.#unwritten.size === 0 && !this.#awaitsEnd) busy.delete(this);
     return results;
   }
+
+  #keep(epoch: EpochStatistics): void {
+    const layers = epoch.layers.map(({ covariance, embedding, ...rest }) => rest);
+    this.#past.push({ ...epoch, layers });
+    this.#pastNumbers += numbersIn(epoch);
+    while (this.#pastNumbers > mostPastNumbers && this.#past.length > 1) {
+      this.#pastNumbers -= numbersIn(this.#past.shift()!);
+    }
+  }
+}
+
+function numbersIn({ layers, scalars }: EpochStatistics): number {
+  const ofLayers = layers.map(({ spectrum, values }) => (spectrum?.features ?? 0) + Object.keys(values).length);
+  return ofLayers.reduce((sum, count) => sum + count, scalars.length);
 }

@@ -1,7 +1,7 @@
 import { checkOptionNames, describe, type OptionNames } from '../errors.js';
 import type { Finding } from '../insight/findings.js';
 import { insteadOfOutput, isLogdir, logdirPath } from '../output/directory-output.js';
-import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
+import { checkSplit, type EpochStatistics, type LayerSaturation, type Split } from '../saturation/epoch.js';
 import type { BytesOptions } from '../statistics/accumulator-state.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
@@ -157,6 +157,14 @@ export class SaturationRecorder implements AsyncDisposable {
       () => {},
       () => {},
     );
+  }
+
+  /**
+   * The epochs that have ended, oldest first: the last ones that hold a million numbers (8 MiB) together, without covariances and
+   * embeddings. A saturation view that is mounted later begins with them.
+   */
+  get pastEpochs(): readonly EpochStatistics[] {
+    return this.#epochs.pastEpochs;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { checkOptionNames, type OptionNames, printable } from '../errors.js';
-import { adviseOn } from '../insight/advice.js';
+import { adviseOn, noFindingText } from '../insight/advice.js';
 import { type AdviceOptions, caseOf } from '../insight/advice-case.js';
 import { modelFacts } from '../insight/layer-graph.js';
 import { type EpochStatistics, type LayerStatistics, shortNames } from '../saturation/epoch.js';
@@ -144,8 +144,7 @@ function findingsSection(last: EpochStatistics, options: ReportOptions): string 
     ({ text, source, kind }) =>
       `<li class="${kind}">${inlineCode(text)} <a href="${escapeHtml(source.url)}">${escapeHtml(source.title)}</a></li>`,
   );
-  const nothing = '<p>Nothing stands out: no tail, no dead layer, no saturated bottleneck.</p>';
-  return `<section><h3>What the numbers suggest</h3>${items.length > 0 ? `<ul>${items.join('')}</ul>` : nothing}</section>`;
+  return `<section><h3>What the numbers suggest</h3>${items.length > 0 ? `<ul>${items.join('')}</ul>` : `<p>${noFindingText(last.layers)}</p>`}</section>`;
 }
 
 function tableSection(last: EpochStatistics, options: ReportOptions): string {

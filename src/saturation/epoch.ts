@@ -1,5 +1,5 @@
 import { describe } from '../errors.js';
-import type { SaturationBounds, Spectrum } from '../statistics/spectrum.js';
+import { type SaturationBounds, Spectrum } from '../statistics/spectrum.js';
 import type { Dimensions, ScalarStat } from './stats.js';
 
 /** Training batches and validation batches are kept apart. */
@@ -91,6 +91,46 @@ export interface EpochScalar {
   value: number;
   /** The split it belongs to; undefined if it belongs to none. */
   split?: Split;
+}
+
+/**
+ * An epoch as a store gets it. Its structured clone is taken too, which is what `postMessage` makes of it between threads: a clone of a
+ * spectrum has no methods, so that a spectrum is made of its eigenvalues again.
+ *
+ * @param call for the error
+ * @throws TypeError if it is neither, such as what JSON makes of it
+ */
+export function checkedEpoch(given: unknown, call: string): EpochStatistics {
+  const check = (holds: unknown, what: string, got: unknown) => {
+    if (holds) return;
+    throw new TypeError(
+      `${call}: expected an epoch as a store gets it, or its structured clone, got ${what}${describe(got)}`,
+    );
+  };
+  check(typeof given === 'object' && given !== null, '', given);
+  const epoch = given as EpochStatistics;
+  for (const name of ['epoch', 'step', 'threshold'] as const) {
+    check(Number.isFinite(epoch[name]), `${name}: `, epoch[name]);
+  }
+  for (const name of ['layers', 'scalars'] as const) check(Array.isArray(epoch[name]), `${name}: `, epoch[name]);
+  const layers = epoch.layers.map((layer, index) => {
+    check(typeof layer === 'object' && layer !== null, `layers[${index}]: `, layer);
+    check(typeof layer.layer === 'string', `layers[${index}].layer: `, layer.layer);
+    const of = ` of the layer '${layer.layer}': `;
+    check(layer.split === 'train' || layer.split === 'val', `split${of}`, layer.split);
+    for (const name of ['samples', 'rejected', 'features', 'saturation', 'intrinsicDimensionality'] as const) {
+      check(typeof layer[name] === 'number', name + of, layer[name]);
+    }
+    check(typeof layer.values === 'object' && layer.values !== null, `values${of}`, layer.values);
+    for (const [stat, value] of Object.entries(layer.values)) check(typeof value === 'number', stat + of, value);
+    const { spectrum } = layer;
+    // By its members: it may be another build's.
+    if (spectrum === undefined || typeof spectrum?.trace === 'number') return layer;
+    const { eigenvalues, samples, effectiveSamples } = Object(spectrum) as Spectrum;
+    check(eigenvalues instanceof Float64Array, `spectrum${of}`, spectrum);
+    return { ...layer, spectrum: Spectrum.fromEigenvalues(eigenvalues, { samples, effectiveSamples }) };
+  });
+  return { ...epoch, layers };
 }
 
 /** Names without the folders that most of them begin with. */

@@ -1,4 +1,4 @@
-import type { EpochStatistics, LayerStatistics, Split } from './epoch.js';
+import { checkedEpoch, type EpochStatistics, type LayerStatistics, type Split } from './epoch.js';
 import type { NotedFields } from './note.js';
 import type { ScalarStat } from './stats.js';
 import type { NotedModel, TrainingTimes } from './training-facts.js';
@@ -38,10 +38,17 @@ export class RunHistory {
   /** When the training ran; undefined if that is not known. */
   times: TrainingTimes | undefined;
 
-  /** Adds an epoch. It replaces an earlier one of the same number. Covariances are not kept. */
-  add(epoch: EpochStatistics): void {
+  /**
+   * Adds an epoch, or the structured clone of one that `postMessage` makes. It replaces an earlier one of the same number.
+   * Covariances are not kept.
+   *
+   * @param call for the error
+   * @throws TypeError if it is no epoch
+   */
+  add(epoch: EpochStatistics, call = 'RunHistory.add'): void {
+    const { layers, ...rest } = checkedEpoch(epoch, call);
     // Covariances are large and a report shows none.
-    const kept = { ...epoch, layers: epoch.layers.map((layer) => ({ ...layer, covariance: undefined })) };
+    const kept = { ...rest, layers: layers.map((layer) => ({ ...layer, covariance: undefined })) };
     const last = this.#sorted?.at(-1)?.epoch ?? -Infinity;
     if (this.#sorted !== undefined && epoch.epoch > last) this.#sorted.push(kept);
     else this.#sorted = undefined;

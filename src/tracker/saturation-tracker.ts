@@ -14,7 +14,7 @@ import { FailureLog, nothingMerged } from '../recording/failures.js';
 import type { Role } from '../recording/options.js';
 import { decodeState, encodeState } from '../recording/recorder-state.js';
 import { SaveTargets } from '../recording/save-targets.js';
-import { checkSplit, type LayerSaturation, type Split } from '../saturation/epoch.js';
+import { checkSplit, type EpochStatistics, type LayerSaturation, type Split } from '../saturation/epoch.js';
 import type { BytesOptions } from '../statistics/accumulator-state.js';
 import type { Store } from '../stores/store.js';
 import type { SummaryWriter } from '../writer/summary-writer.js';
@@ -184,6 +184,14 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     checkSplit(split);
     this.#epochs.noteRows();
     this.#recorder.observe(name, activations, split);
+  }
+
+  /**
+   * The epochs that have ended, oldest first: the last ones that hold a million numbers (8 MiB) together, without covariances and
+   * embeddings. A saturation view that is mounted later begins with them.
+   */
+  get pastEpochs(): readonly EpochStatistics[] {
+    return this.#epochs.pastEpochs;
   }
 
   /**

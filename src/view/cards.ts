@@ -1,4 +1,4 @@
-import { adviseOn } from '../insight/advice.js';
+import { adviseOn, noFindingText } from '../insight/advice.js';
 import { unproductiveLayers } from '../insight/border.js';
 import { scalarStats } from '../saturation/stats.js';
 import type { CardContent } from './card.js';
@@ -119,7 +119,8 @@ export function* lateCardsOf(scene: Scene, context: CardContext): Iterable<[Card
   const inputSize = context.inputSize ?? fields?.inputSize;
   const given = hasSpace(fields) && inputSize !== undefined ? { receptiveFields: fields.layers, inputSize } : {};
   const earlier = epochAt(focus, stepsOf(focus)[0] ?? step, counting.threshold);
-  const findings = adviseOn(epochAt(focus, step, counting.threshold), { split: focus.split, earlier, ...given });
+  const now = epochAt(focus, step, counting.threshold);
+  const findings = adviseOn(now, { split: focus.split, earlier, ...given });
   yield [
     'advice',
     {
@@ -128,7 +129,7 @@ export function* lateCardsOf(scene: Scene, context: CardContext): Iterable<[Card
       depends: [JSON.stringify(findings), focus.name, step],
       draw: () => [
         findings.length === 0
-          ? h('p', {}, 'Nothing stands out: no tail, no dead layer, no saturated bottleneck.')
+          ? h('p', {}, noFindingText(now.layers))
           : h(
               'ul',
               { className: 'findings' },

@@ -309,7 +309,7 @@ export function spectrumCharts(scene: Scene, width: number): HTMLElement {
     ...common,
     height: 180,
     x: { ...x, label: null },
-    y: { type: 'log', label: 'eigenvalue', grid: true, ticks: 4, tickFormat: '.0e' },
+    y: { type: 'log', label: 'eigenvalue', grid: true, ticks: 4, tickFormat: '~g' },
     marks: [
       ...lines('eigenvalue'),
       ruleX(count > 0 ? [count] : [], limit),

@@ -11,10 +11,10 @@ export function layerTable(scene: Scene, pick: (layer: string) => void): HTMLEle
   const hasOwn = basis !== 'threshold';
   const heads = [
     'layer',
+    'saturation',
     'width',
     'samples',
     'dimensions',
-    'saturation',
     'with many samples',
     ...(hasOwn ? [title] : []),
     'note',
@@ -29,10 +29,10 @@ export function layerTable(scene: Scene, pick: (layer: string) => void): HTMLEle
       'tr',
       { className: layer.name === scene.layer ? 'chosen' : '' },
       h('td', {}, name),
+      h('td', {}, number('saturation')),
       h('td', {}, String(point?.features ?? '')),
       h('td', {}, point?.samples?.toLocaleString('en') ?? ''),
       h('td', {}, number('intrinsicDimensionality')),
-      h('td', {}, number('saturation')),
       h('td', {}, manySamplesText(layer, scene)),
       hasOwn && h('td', {}, number(counting.stat)),
       h('td', {}, [layer.isSketch ? sketchText : [], mark === undefined ? [] : markText[mark]].flat().join('; ')),

@@ -421,7 +421,7 @@ export class SaturationView {
 
 /** What stands where a training of this page will be shown. */
 function waitingPage(): HTMLElement {
-  return h('div', { className: 'empty' }, h('p', {}, 'No epoch has ended yet: the first one will be shown here.'));
+  return h('div', { className: 'empty' }, h('p', {}, 'No epoch has come yet: each one that ends is shown here.'));
 }
 
 function emptyPage(): HTMLElement {

@@ -28,7 +28,17 @@ export class MemorySource implements ViewSource {
   }
 }
 
-/** A training that goes on in this page: each epoch that it adds is shown at once. It is a store of a tracker. */
+/**
+ * A training that goes on in this page or in a worker: each epoch that is added is shown at once. It is a store of a tracker in this page.
+ *
+ * @example
+ * ```ts
+ * // In the worker: tracker.addStore({ add: (epoch) => postMessage({ epoch }) });
+ * const source = new LiveSource();
+ * worker.onmessage = ({ data }) => source.add(data.epoch);
+ * mountSaturationView(element, source);
+ * ```
+ */
 export class LiveSource implements ViewSource {
   readonly awaitsEpochs = true;
   readonly #history = new RunHistory();
@@ -44,9 +54,13 @@ export class LiveSource implements ViewSource {
     this.#fields = fields;
   }
 
-  /** Takes an epoch's statistics, as a tracker's store does. */
+  /**
+   * Takes an epoch's statistics, as a tracker's store does; or their structured clone, as `postMessage` brings it from a worker.
+   *
+   * @throws TypeError if it is neither
+   */
   add(epoch: EpochStatistics): void {
-    this.#history.add(epoch);
+    this.#history.add(epoch, 'LiveSource.add');
     for (const listener of this.#listeners) listener();
   }
 

@@ -61,6 +61,7 @@ export class Run {
       (backlog) => this.#tags.beginAgain(backlog),
       () => this.#tags.reset(),
     );
+    output.heldBy?.(() => this.flush());
   }
 
   /** Takes the limits of another writer of this run into account: the stricter ones count. */
@@ -256,7 +257,11 @@ export class Run {
   async close(): Promise<void> {
     this.#queue.hurry();
     if (this.#isComputing) await this.#computed();
-    await this.#records.close();
+    try {
+      await this.#records.close();
+    } finally {
+      this.output.heldBy?.(undefined);
+    }
   }
 
   /** Writes what has been collected, without waiting for the end of the turn. */

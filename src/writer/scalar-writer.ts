@@ -73,6 +73,7 @@ export class ScalarWriter implements AsyncDisposable {
       () => this.#tags.reset(),
     );
     onExit(flushAll);
+    this.#output.heldBy?.(() => this.#records.flush());
     open.add(this);
     if (isExiting()) this.#writeNow(true);
   }
@@ -147,7 +148,10 @@ export class ScalarWriter implements AsyncDisposable {
   /** Flushes and closes this writer and its runs. Rejects as `flush` does; the writer is closed all the same. */
   close(): Promise<void> {
     if (this.#closing === undefined) {
-      const closed = this.#records.close().finally(() => open.delete(this));
+      const closed = this.#records.close().finally(() => {
+        open.delete(this);
+        this.#output.heldBy?.(undefined);
+      });
       this.#closing = together([closed, ...Array.from(this.#runs.values(), (run) => run.close())]);
     }
     return this.#closing;

@@ -1,6 +1,6 @@
 import { unzipSync } from 'fflate';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { listRuns, openBrowserFolder, readEvents, SummaryWriter } from '../../src/index.js';
+import { listRuns, openBrowserFolder, readEvents, ScalarWriter, SummaryWriter } from '../../src/index.js';
 import { allowWarnings } from './console.js';
 
 afterEach(async () => {
@@ -12,6 +12,14 @@ async function stepsIn(source: Parameters<typeof readEvents>[0]): Promise<number
   const steps = [];
   for await (const { step, summary } of readEvents(source)) if (summary !== undefined) steps.push(Number(step));
   return steps;
+}
+
+/** The steps of the only file of a folder as they are on the disk, whatever a writer holds. */
+async function stepsOnDisk(path: string): Promise<number[]> {
+  let folder = await navigator.storage.getDirectory();
+  for (const name of path.split('/')) folder = await folder.getDirectoryHandle(name);
+  for await (const entry of folder.values()) return stepsIn(await (entry as FileSystemFileHandle).getFile());
+  return [];
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
@@ -97,22 +105,52 @@ describe('openBrowserFolder', () => {
     const folder = await openBrowserFolder('runs/background');
     const writer = new SummaryWriter(folder, { flushSecs: 0.01 });
     writer.addScalar('loss', 1, 1);
-    await vi.waitFor(async () => {
-      const [entry] = await folder.list();
-      expect(await stepsIn(entry.file)).toEqual([1]);
-    }, 60_000);
+    await vi.waitFor(async () => expect(await stepsOnDisk('runs/background')).toEqual([1]), 60_000);
     writer.addScalar('loss', 1, 2);
-    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual([1, 2]), 60_000);
+    await vi.waitFor(async () => expect(await stepsOnDisk('runs/background')).toEqual([1, 2]), 60_000);
     await writer.close();
   });
 
-  it('writes what is buffered when the page is being left', async () => {
-    const folder = await openBrowserFolder('runs/left');
-    const writer = new SummaryWriter(folder, { flushSecs: 3600 });
+  it.each([
+    ['left', () => window.dispatchEvent(new PageTransitionEvent('pagehide'))],
+    [
+      'hidden',
+      () => {
+        vi.spyOn(document, 'visibilityState', 'get').mockReturnValueOnce('hidden');
+        document.dispatchEvent(new Event('visibilitychange'));
+      },
+    ],
+  ])('writes what is buffered when the page is being %s', async (name, leave) => {
+    const writer = new SummaryWriter(await openBrowserFolder(`runs/${name}`), { flushSecs: 3600 });
+    // No timer writes it.
+    const timers = vi.spyOn(globalThis, 'setTimeout').mockReturnValue(0 as never);
     for (const step of range(0, 5)) writer.addScalar('loss', 1, step);
-    window.dispatchEvent(new PageTransitionEvent('pagehide'));
-    await vi.waitFor(async () => expect(await stepsIn((await folder.list())[0].file)).toEqual(range(0, 5)), 60_000);
+    leave();
+    timers.mockRestore();
+    await vi.waitFor(async () => expect(await stepsOnDisk(`runs/${name}`)).toEqual(range(0, 5)), 60_000);
     await writer.close();
+  });
+
+  it('is listed, read and zipped with what the writers of the page hold, its own and those below it', async () => {
+    const writer = new SummaryWriter(await openBrowserFolder('runs/open'));
+    const small = new ScalarWriter(await openBrowserFolder('runs/open/small'));
+    const other = new SummaryWriter(await openBrowserFolder('elsewhere'));
+    const add = (step: number) => {
+      for (const each of [writer, writer.run('val'), small, other]) each.addScalar('loss', 1, step);
+    };
+    add(0);
+    expect(await stepsIn((await openBrowserFolder('runs')).run('open/val'))).toEqual([0]);
+    add(1);
+    const zip = await (await openBrowserFolder('runs')).toZip();
+    const files = unzipSync(new Uint8Array(await zip.arrayBuffer()));
+    const names = Object.keys(files).sort();
+    expect(names.map((name) => name.replace(/events\.out.*/, 'events'))).toEqual([
+      'open/events',
+      'open/small/events',
+      'open/val/events',
+    ]);
+    for (const name of names) expect(await stepsIn(files[name])).toEqual([0, 1]);
+    for (const each of [writer, small, other]) await each.close();
   });
 
   it('is read as a folder is: its runs are listed, and each is read', async () => {

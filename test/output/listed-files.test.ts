@@ -30,6 +30,21 @@ async function written(): Promise<MemoryOutput> {
 
 const isEventFile = /^events\.out\.tfevents\.\d{10}\.[-\w.]+\.\d+\.\d{5}$/;
 
+it('a MemoryOutput lists what its writers hold, and what those of its runs hold', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  writer.addScalar('loss', 1, 1);
+  writer.run('val').addScalar('loss', 1, 2);
+  const steps = async (run: MemoryOutput) => {
+    const found = [];
+    for await (const { step, summary } of readEvents(run)) if (summary !== undefined) found.push(step);
+    return found;
+  };
+  expect(await listRuns(output)).toHaveLength(2);
+  expect([await steps(output), await steps(output.run('val'))]).toEqual([[1], [2]]);
+  await writer.close();
+});
+
 describe('toZip of a MemoryOutput', () => {
   it('keeps runs in folders, and is unpacked by fflate and by Python to the same bytes', async () => {
     const output = await written();

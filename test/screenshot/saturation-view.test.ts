@@ -275,7 +275,7 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab in TensorBoard behind 
         tab.locator(`#saturation-table tbody td:nth-child(${column})`).allTextContents();
       await tab.locator('#saturation-table table').waitFor({ timeout: 30_000 });
       expect(await cells(1)).toEqual(['first', 'second']);
-      expect(await cells(4)).toEqual(spectra.map((spectrum) => String(spectrum.intrinsicDimensionality())));
+      expect(await cells(5)).toEqual(spectra.map((spectrum) => String(spectrum.intrinsicDimensionality())));
 
       const slider = tab.locator('#saturation-threshold');
       await slider.fill('0.5');
@@ -284,7 +284,7 @@ describeWithTensorBoard.each(LOADERS)('the Saturation tab in TensorBoard behind 
       await expect.poll(shownThreshold).toBeCloseTo(1 / (1 + 10 ** -0.5), 3);
       const threshold = await shownThreshold();
       const dimensions = spectra.map((spectrum) => String(spectrum.intrinsicDimensionality(threshold)));
-      await expect.poll(() => cells(4)).toEqual(dimensions);
+      await expect.poll(() => cells(5)).toEqual(dimensions);
       const labels = () => tab.locator('#saturation-spectrum svg text').allTextContents();
       await expect.poll(labels).toContain(`${dimensions[0]} of 24`);
 

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
-import { SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
-import { adviseOn } from '../../src/insight/advice.js';
+import { describe, expect, it } from 'vitest';
+import { MemoryOutput, SaturationRecorder, SaturationWriter, Spectrum, SummaryWriter } from '../../src/index.js';
+import { adviceMarkdown, adviseOn, noFindingText } from '../../src/insight/advice.js';
 import { readHistories } from '../../src/reports.js';
+import type { EpochStatistics } from '../../src/saturation/epoch.js';
 import { RunHistory } from '../../src/saturation/run-history.js';
 import { epochAt, marksAt } from '../../src/view/judgment.js';
 import { packRuns, unpackRuns } from '../../src/view/packed-runs.js';
@@ -18,6 +19,7 @@ import {
   stepsOf,
 } from '../../src/view/run-data.js';
 import { areAlike, mergedLayers } from '../../src/view/scene.js';
+import { LiveSource } from '../../src/view/sources.js';
 import { estimateAt, estimateNow, estimateWanted, statsOf, valueAt, wantNothing } from '../../src/view/values.js';
 import { epochOf, layer } from '../support/epochs.js';
 import { temporaryFolder } from '../support/folders.js';
@@ -321,4 +323,60 @@ it('addTensor refuses plugins of TensorBoard and options of the wrong type', () 
   expect(() => writer.addTensor('a', [1], 1, { content: 5 as never })).toThrow(
     /expected content to be text or a Uint8Array, got number 5/,
   );
+});
+
+describe('an epoch that postMessage brought from a worker', () => {
+  async function recorded(): Promise<EpochStatistics> {
+    const recorder = new SaturationRecorder(new SummaryWriter(new MemoryOutput()), { saveTo: [], stats: 'health' });
+    recorder.observe('hidden', { data: Float64Array.from({ length: 640 * 16 }, normal(1)), shape: [640, 16] }, 'train');
+    recorder.addScalar('loss', 0.5);
+    await recorder.addSaturations();
+    await recorder.close();
+    return recorder.pastEpochs[0];
+  }
+
+  it('is shown as the epoch itself', async () => {
+    const epoch = await recorded();
+    const [direct, posted] = [new LiveSource(), new LiveSource()];
+    direct.add(epoch);
+    posted.add(structuredClone(epoch));
+    const shown = await posted.load('train');
+    expect(shown).toEqual(await direct.load('train'));
+    const [{ features, trace, eigenvalues }] = shown.layers[0].points;
+    expect({ features, trace, count: eigenvalues.length }).toEqual({
+      features: 16,
+      trace: epoch.layers[0].spectrum!.trace,
+      count: 16,
+    });
+  });
+
+  it('is refused by name if it is something else, and nothing of it is shown', async () => {
+    const epoch = await recorded();
+    const source = new LiveSource();
+    const refused = (given: unknown) => {
+      try {
+        source.add(given as EpochStatistics);
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const said = (got: string) =>
+      `LiveSource.add: expected an epoch as a store gets it, or its structured clone, got ${got}`;
+    expect(refused(undefined)).toBe(said('undefined'));
+    expect(refused({ epoch })).toBe(said('epoch: an object of class Object'));
+    expect(refused(JSON.parse(JSON.stringify(epoch)))).toBe(said("alphaReq of the layer 'hidden': null"));
+    const [layer] = epoch.layers;
+    expect(refused({ ...epoch, layers: [{ ...layer, features: undefined }] })).toBe(
+      said("features of the layer 'hidden': undefined"),
+    );
+    expect(refused({ ...epoch, layers: [null] })).toBe(said('layers[0]: null'));
+    expect(await source.list()).toEqual([]);
+  });
+});
+
+it('does not say that nothing stands out where there are no values', () => {
+  const healthy = layer('dense', 'train');
+  expect(noFindingText([healthy])).toMatch(/^Nothing stands out/);
+  expect(noFindingText([{ ...healthy, saturation: Number.NaN }])).toMatch(/^Nothing can be said/);
+  expect(adviceMarkdown(epochOf(0, []))).toContain('Nothing can be said: no layer has a saturation here.');
 });
