@@ -22,35 +22,6 @@ export interface DecodedSummary {
   raw: Uint8Array;
 }
 
-/**
- * A summary that `readEvents` yields. Its plugin says which shape its value has; any of them may be a TensorValue or an
- * UndecodedValue instead, since a file may hold what its plugin does not take: `plugin === 'images' && 'encoded' in value`.
- */
-export type ReadSummary =
-  | SummaryOf<'scalars', number>
-  | SummaryOf<'histograms', HistogramValue>
-  | SummaryOf<'images', ImagesValue>
-  | SummaryOf<'audio', AudioValue>
-  | SummaryOf<'text', TextValue>
-  | SummaryOf<'mesh', MeshValue>
-  | SummaryOf<'hparams', HparamsValue>
-  | SummaryOf<'custom_scalars', CustomScalarsValue>
-  | SummaryOf<string, never>;
-
-/** A summary of one plugin. */
-export interface SummaryOf<Plugin extends string, Value extends SummaryValue> extends DecodedSummary {
-  /** The plugin's name. */
-  plugin: Plugin;
-  /** The value in the plugin's shape; as it is stored if it does not have that, or why it cannot be read. */
-  value: Value | TensorValue | UndecodedValue;
-}
-
-/** An event that `readEvents` yields. */
-export interface ReadEvent extends TensorBoardEvent {
-  /** Summaries of one or more tags. */
-  summary?: ReadSummary[];
-}
-
 /** What one record of an event file holds: a wall time, a step, and at most one of the other members beside `sourceWriter`. */
 export interface TensorBoardEvent {
   /** Seconds since 1970-01-01 UTC. */

@@ -6,9 +6,9 @@ import { decodeMessage } from '../encoding/message-codec.js';
 import { MalformedMessageError, readUtf8, WireReader, WireType } from '../encoding/protobuf.js';
 import { messageOf } from '../errors.js';
 import { readStep, sessionStatuses } from '../event/encode-event.js';
-import type { ReadEvent, ReadSummary, Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
+import type { DecodedSummary, Step, SummaryValue, TensorBoardEvent } from '../event/event.js';
 import { tensorboard } from '../proto/tensorboard.js';
-import { decodeSummaryValue, pluginByField, plugins } from '../summaries/plugins.js';
+import { decodeSummaryValue, pluginByField } from '../summaries/plugins.js';
 import { ReadTags } from './read-tags.js';
 import type { RecordForms } from './record-forms.js';
 
@@ -60,16 +60,16 @@ export class EventDecoder {
    *
    * @throws MalformedMessageError if the bytes are not an event (the message names the tag of the summary that is malformed)
    */
-  decode(stored: Uint8Array, start: number, end: number): ReadEvent | undefined {
+  decode(stored: Uint8Array, start: number, end: number): TensorBoardEvent | undefined {
     // The slices of a Node Buffer are views, and nothing of an event may be.
     const bytes =
       stored.constructor === Uint8Array ? stored : new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     const similar = this.#forms?.read(bytes, start, end);
-    if (similar !== undefined) return similar as ReadEvent;
+    if (similar !== undefined) return similar;
     const wire = this.#event;
     let wallTime = 0;
     let step: Step = 0;
-    let summary: ReadSummary[] | undefined;
+    let summary: DecodedSummary[] | undefined;
     let others: OtherMembers | undefined;
     /** Field number of the member of the oneof that came last: it is the one that counts. */
     let member = 0;
@@ -109,7 +109,7 @@ export class EventDecoder {
   }
 
   /** Adds the wanted values of a Summary to those of an earlier one. */
-  #readSummary(summary: ReadSummary[] | undefined, bytes: Uint8Array, start: number, end: number): ReadSummary[] {
+  #readSummary(summary: DecodedSummary[] | undefined, bytes: Uint8Array, start: number, end: number): DecodedSummary[] {
     const wire = this.#summary;
     wire.open(bytes, start, end);
     while (wire.field()) {
@@ -129,7 +129,7 @@ export class EventDecoder {
     return summary ?? [];
   }
 
-  #readValue(bytes: Uint8Array, start: number, end: number): ReadSummary | undefined {
+  #readValue(bytes: Uint8Array, start: number, end: number): DecodedSummary | undefined {
     const wire = this.#value;
     let tagStart = start;
     let tagEnd = start;
@@ -171,9 +171,7 @@ export class EventDecoder {
       const raw = this.#keepsRaw ? bytes.slice(start, end) : absent;
       const plugin = this.#tags.pluginOf(known, v1);
       let value: SummaryValue | undefined;
-      if (v1 !== undefined && v1 !== plugin && plugins.get(plugin)?.decode !== undefined) {
-        value = { undecoded: `a value of ${v1} in a tag of ${plugin}` };
-      } else if (field === 2) value = simpleValue;
+      if (field === 2) value = simpleValue;
       value ??= decodeOrExplain(
         { plugin, content: known.content },
         {
@@ -183,7 +181,7 @@ export class EventDecoder {
             : bytes.slice(valueStart, valueEnd),
         },
       );
-      if (metadataStart < 0) return { tag: known.tag, plugin, value, raw } as ReadSummary;
+      if (metadataStart < 0) return { tag: known.tag, plugin, value, raw };
       const { displayName, description } = known;
       return {
         tag: known.tag,
@@ -192,7 +190,7 @@ export class EventDecoder {
         ...(description ? { description } : undefined),
         value,
         raw,
-      } as ReadSummary;
+      };
     } catch (cause) {
       throw new MalformedMessageError(`summary "${shorten(known.tag)}": ${messageOf(cause)}`, { cause });
     }

@@ -4,7 +4,7 @@
  */
 import { PackedStream, undecodable } from '../encoding/record.js';
 import { CorruptRecordError, describe, messageOf } from '../errors.js';
-import type { ReadEvent } from '../event/event.js';
+import type { TensorBoardEvent } from '../event/event.js';
 import {
   ByteSource,
   chunksOf,
@@ -81,7 +81,10 @@ const damageChoices = ['throw', 'stop', 'nextFile'] as const;
  * }
  * ```
  */
-export function readEvents(source: EventInput, options: ReadEventsOptions = {}): AsyncIterableIterator<ReadEvent> {
+export function readEvents(
+  source: EventInput,
+  options: ReadEventsOptions = {},
+): AsyncIterableIterator<TensorBoardEvent> {
   checkOptions(options);
   const { follow = defaults.follow, maxRecordBytes, pollInterval } = options;
   const isPath = typeof source === 'string' || source instanceof URL;
@@ -111,7 +114,7 @@ class CallerError extends Error {}
  * Decodes events as they are asked for. Not an async generator, which takes three turns of the microtask queue for every
  * event: `next` decodes at once if it can.
  */
-class EventIterator implements AsyncIterableIterator<ReadEvent> {
+class EventIterator implements AsyncIterableIterator<TensorBoardEvent> {
   readonly #source: RecordSource;
   readonly #decoder: EventDecoder;
   readonly #onCorrupt: NonNullable<ReadEventsOptions['onCorrupt']>;
@@ -141,7 +144,7 @@ class EventIterator implements AsyncIterableIterator<ReadEvent> {
     return this;
   }
 
-  next(): Promise<IteratorResult<ReadEvent>> {
+  next(): Promise<IteratorResult<TensorBoardEvent>> {
     if (this.#unsettled === 0 && !this.#done && !this.#signal?.aborted) {
       try {
         const event = this.#decodeNext();
@@ -153,15 +156,15 @@ class EventIterator implements AsyncIterableIterator<ReadEvent> {
     return this.#inTurn(() => this.#readOn());
   }
 
-  async return(): Promise<IteratorResult<ReadEvent>> {
+  async return(): Promise<IteratorResult<TensorBoardEvent>> {
     return this.#finish();
   }
 
   /** The next event in the bytes that have come. Returns undefined if more bytes are needed. */
-  #decodeNext(): ReadEvent | undefined {
+  #decodeNext(): TensorBoardEvent | undefined {
     const { records } = this.#source;
     while (records.next()) {
-      let event: ReadEvent | undefined;
+      let event: TensorBoardEvent | undefined;
       try {
         event = this.#decoder.decode(records.bytes, records.start, records.end);
       } catch (error) {
@@ -181,7 +184,7 @@ class EventIterator implements AsyncIterableIterator<ReadEvent> {
     return isThere;
   }
 
-  async #readOn(): Promise<IteratorResult<ReadEvent>> {
+  async #readOn(): Promise<IteratorResult<TensorBoardEvent>> {
     try {
       while (!this.#done) {
         this.#signal?.throwIfAborted();
@@ -195,7 +198,7 @@ class EventIterator implements AsyncIterableIterator<ReadEvent> {
     return this.#finish();
   }
 
-  async #afterError(error: unknown): Promise<IteratorResult<ReadEvent>> {
+  async #afterError(error: unknown): Promise<IteratorResult<TensorBoardEvent>> {
     if (error instanceof PackedStream) {
       // Few files are packed: what unpacks them is loaded then.
       const { records } = this.#source;
@@ -232,14 +235,14 @@ class EventIterator implements AsyncIterableIterator<ReadEvent> {
     });
   }
 
-  async #finish(): Promise<IteratorResult<ReadEvent>> {
+  async #finish(): Promise<IteratorResult<TensorBoardEvent>> {
     this.#done = true;
     this.#ended?.abort();
     await this.#source.close();
     return { done: true, value: undefined };
   }
 
-  async #inTurn(step: () => Promise<IteratorResult<ReadEvent>>): Promise<IteratorResult<ReadEvent>> {
+  async #inTurn(step: () => Promise<IteratorResult<TensorBoardEvent>>): Promise<IteratorResult<TensorBoardEvent>> {
     this.#unsettled++;
     const turn = this.#unsettled === 1 ? step() : this.#latest!.then(step, step);
     this.#latest = turn;
