@@ -10,6 +10,12 @@ import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 
+/**
+ * What one file has loaded, the others have without `require`: a test runner that has ended its tests refuses that, while threads
+ * and timers still end.
+ */
+const loadedFile = 'module.exports = Object.create(null);\n';
+
 /** As package.json exports them. */
 export const nodeDoors = ['index', 'object-stores', 'onnx', 'proto', 'reports', 'scale', 'tfjs', 'tfjs-node-fix'];
 
@@ -36,18 +42,18 @@ export function withLazyImports(code) {
       throw new Error(`${name} may change`);
   }
   const imported =
-    /^(?:const|let) (?<name>\w+) = (?<load>require\("[^"]+"\));\n(?:\k<name> = (?<wrap>[\w.]+)\(\k<name>(?<rest>, 1)?\);\n)?/gm;
+    /^(?:const|let) (?<name>\w+) = require\((?<path>"[^"]+")\);\n(?:\k<name> = (?<wrap>[\w.]+)\(\k<name>(?<rest>, 1)?\);\n)?/gm;
   const names = new Set();
   const loaders = [];
   const rest = ascii.replace(imported, (...match) => {
-    const { load, name, rest = '', wrap } = match.at(-1);
+    const { name, path, rest = '', wrap } = match.at(-1);
+    const load = `(loaded[${path}] ??= require(${path}))`;
     names.add(name);
     const value = wrap === undefined ? load : `${wrap}(${load}${rest})`;
-    // Kept as a whole too: a test runner that has ended its tests refuses `require`, while threads and timers still end.
     loaders.push(`let kept$${name};\nconst load$${name} = () => (kept$${name} ??= ${value});\n`);
     return '';
   });
-  return withKept(loaders.join('') + rest, names);
+  return withKept(`const loaded = require("./loaded.cjs");\n${loaders.join('')}${rest}`, names);
 }
 
 /** Code in which `name.property` became `(name$property ??= load$name().property)`. */
@@ -163,6 +169,7 @@ export async function bundleNodeDoors(dist) {
   await bundle.close();
   const { peerDependencies } = JSON.parse(readFileSync(join(dist, '../package.json'), 'utf8'));
   const files = new Map(output.map(({ code, fileName }) => [fileName, withLazyImports(code)]));
+  files.set('loaded.cjs', loadedFile);
   for (const { exports, fileName, imports, name } of output.filter(({ isEntry }) => isEntry)) {
     // A project may not have these: Node says so of the door, before anything runs.
     const peers = imports.filter((path) => path in peerDependencies).map((path) => `import '${path}';\n`);

@@ -108,7 +108,7 @@ export class SaturationTracker extends FitCallback implements AsyncDisposable {
     if (this.#signal?.aborted || this.#role === 'writer') return;
     this.#recorder.phase.onUnknownFit = () =>
       this.#failures.warnOnce(
-        `model.fit: expected the tracker of '${this.#logdir}' among the callbacks, got a fit without it, which it does not record`,
+        `model.fit: expected the tracker of '${this.#logdir}' among the callbacks, got none: this fit is not recorded there`,
       );
     this.hook();
     this.#signal?.addEventListener('abort', this.#unhook, { once: true });

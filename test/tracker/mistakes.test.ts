@@ -178,7 +178,9 @@ describe('what records nothing says so', () => {
     await fitModel([]);
     expect(within).toBe(1);
     expect(told()).toEqual([
-      expect.stringContaining("model.fit: expected the tracker of 'unused' among the callbacks, got a fit without it"),
+      expect.stringContaining(
+        "model.fit: expected the tracker of 'unused' among the callbacks, got none: this fit is not recorded",
+      ),
     ]);
     await fitModel(tracker);
     await tracker.close();
