@@ -43,6 +43,9 @@ export function lazy<T extends object>(make: () => T): () => T {
   return () => (made ??= make());
 }
 
+/** Encodes UTF-8. */
+export const utf8Encoder: () => TextEncoder = /* @__PURE__ */ lazy(() => new TextEncoder());
+
 /** The FNV-1a hash of a text's UTF-8 bytes as eight hexadecimal digits: it distinguishes names that had to be shortened. */
 export function fnv1aHex(text: string): string {
   return (fnv1a(new TextEncoder().encode(text)) >>> 0).toString(16).padStart(8, '0');

@@ -1,23 +1,21 @@
 /** Names and paths that file systems take: how long they may be, and what becomes of a name that is longer. */
-import { fnv1aHex, lazy } from './bytes.js';
+import { fnv1aHex, utf8Encoder } from './bytes.js';
 
 /** The longest name of a file or folder, in bytes of UTF-8. Source: NAME_MAX of Linux, macOS and the BSDs. */
 export const maxNameBytes = 255;
 /** The longest path, in bytes of UTF-8. Source: PATH_MAX of Linux, less the zero that ends a path. */
 const maxPathBytes = 4095;
 
-const utf8 = /* @__PURE__ */ lazy(() => new TextEncoder());
-
 /** How many bytes a text takes in UTF-8. */
 export function utf8Length(text: string): number {
-  return utf8().encode(text).length;
+  return utf8Encoder().encode(text).length;
 }
 
 /** A name of at most `maxBytes` bytes of UTF-8: a longer one is cut between characters, and ends in a checksum of the whole. */
 export function shortenedName(name: string, maxBytes: number = maxNameBytes): string {
   if (3 * name.length <= maxBytes || utf8Length(name) <= maxBytes) return name;
   const room = new Uint8Array(maxBytes - 9);
-  const { read } = utf8().encodeInto(name, room);
+  const { read } = utf8Encoder().encodeInto(name, room);
   return `${name.slice(0, read)}-${fnv1aHex(name)}`;
 }
 

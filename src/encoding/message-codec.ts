@@ -4,7 +4,7 @@
  * packed, defaults left out unless they are the member of a oneof that was chosen.
  * Source: https://protobuf.dev/programming-guides/encoding/
  */
-import { lazy } from './bytes.js';
+import { utf8Encoder } from './bytes.js';
 import {
   type Field,
   fieldOf,
@@ -203,8 +203,6 @@ function utf8Length(text: string): number {
   return length;
 }
 
-const utf8 = /* @__PURE__ */ lazy(() => new TextEncoder());
-
 /** Longer texts are encoded by the platform, for which shorter ones are not worth a call. */
 const shortText = 24;
 
@@ -278,7 +276,7 @@ class MessageWriter {
     if (length === text.length && length <= shortText) {
       for (let i = 0; i < length; i++) this.#bytes[this.#position + i] = text.charCodeAt(i);
     } else {
-      utf8().encodeInto(text, this.#bytes.subarray(this.#position, end));
+      utf8Encoder().encodeInto(text, this.#bytes.subarray(this.#position, end));
     }
     this.#position = end;
   }

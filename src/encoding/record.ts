@@ -232,8 +232,9 @@ export class RecordReader {
     if (stored !== computed) {
       if (this.#nextOffset === 0) {
         if (this.#enterContainer()) return;
-        const text = textAt(bytes, position, this.#filled);
-        if (text !== undefined) throw this.#damage(`this is not an event file: it begins with ${JSON.stringify(text)}`);
+        // A page or JSON: in an event file these are a length, whose upper bytes are 0, and its checksum.
+        const text = String.fromCharCode(...bytes.subarray(position, position + 12));
+        if (/^[\s -~]+$/.test(text)) throw this.#damage(`this is a text file: it begins ${JSON.stringify(text)}`);
       }
       throw this.#damage(`its length has the checksum ${hex(computed)}, and ${hex(stored)} is stored`);
     }
@@ -308,12 +309,6 @@ export class RecordReader {
 export function undecodable(cause: unknown, records: RecordReader, file: string | undefined): CorruptRecordError {
   const reason = `it is not an event: ${messageOf(cause)}`;
   return new CorruptRecordError(reason, records.recordOffset, file, { cause });
-}
-
-/** The first characters of `bytes[start, end)` if they are ASCII that is printed, as a page or JSON has; an event file's are not. */
-function textAt(bytes: Uint8Array, start: number, end: number): string | undefined {
-  const text = String.fromCharCode(...bytes.subarray(start, Math.min(end, start + 40)));
-  return /^[\t\n\r -~]+$/.test(text) ? text : undefined;
 }
 
 function hex(value: number): string {

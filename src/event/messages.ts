@@ -3,9 +3,7 @@
  * that of the Rust loader (prost), and that of the Python loader and of all dashboards (upb). What one of them refuses
  * stops its loader or a dashboard.
  */
-import { lazy } from '../encoding/bytes.js';
-
-const utf8 = /* @__PURE__ */ lazy(() => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }));
+import { readUtf8 } from '../encoding/protobuf.js';
 
 /**
  * The fields of each message. A field is its number and what it holds: `v` a varint, `d` 64 bits, `f` 32 bits, `s` text,
@@ -260,7 +258,7 @@ class MessageChecker {
 
   #checkText(end: number): void {
     try {
-      utf8().decode(this.#bytes.subarray(this.#position, end));
+      readUtf8(this.#bytes, this.#position, end);
     } catch {
       throw this.#error('is not UTF-8');
     }

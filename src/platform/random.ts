@@ -4,9 +4,14 @@
  * than without it.
  */
 
+/** A random number of 32 bits, which nobody can foresee. */
+export function randomUint32(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
 /** A random number in [0, 1), a multiple of 2^-32, which nobody can foresee. */
 export function random(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32;
+  return randomUint32() / 2 ** 32;
 }
 
 /** Ten random characters, digits and letters, for a name that nobody else has. */

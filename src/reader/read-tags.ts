@@ -8,7 +8,7 @@ import { equalBytes, fnv1a } from '../encoding/bytes.js';
 import { decodeMessage } from '../encoding/message-codec.js';
 import { readUtf8 } from '../encoding/protobuf.js';
 import type { DecodedSummary } from '../event/event.js';
-import { random } from '../platform/random.js';
+import { randomUint32 } from '../platform/random.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import type { PluginMetadata } from '../summaries/plugins.js';
 
@@ -69,7 +69,7 @@ export class ReadTags {
   /** @param wanted asked once per tag */
   constructor(wanted: (tag: string) => boolean) {
     this.#wanted = wanted;
-    seed ??= random() * 2 ** 32;
+    seed ??= randomUint32();
   }
 
   /**
@@ -148,9 +148,8 @@ export class ReadTags {
    * @param v1 the plugin of the record's value if that is a v1 value
    */
   pluginOf(known: ReadTag, v1: string | undefined): string {
-    if (v1 === undefined) return known.plugin || known.bare;
-    if (known.plugin === '') known.bare ||= v1;
-    return known.bare === '' ? known.plugin : v1;
+    if (v1 && !known.plugin) known.bare ||= v1;
+    return (known.bare && v1) || known.plugin || known.bare;
   }
 
   #newTag(tag: string, bytes: Uint8Array): ReadTag {

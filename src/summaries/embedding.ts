@@ -4,7 +4,7 @@
  */
 import { zlib } from '#platform';
 import { encodePng, type Pixels } from '../drawing/png.js';
-import { concat, lazy } from '../encoding/bytes.js';
+import { concat, utf8Encoder } from '../encoding/bytes.js';
 import { crc32c } from '../encoding/crc32c.js';
 import { checkAttached, describe } from '../errors.js';
 import type { Step } from '../event/event.js';
@@ -122,10 +122,10 @@ function stepText(step: Step): string {
 function folderName(tag: string): string {
   const safe = tag.replace(/[^A-Za-z0-9_.-]/g, '_').slice(0, 100);
   const isSafe = safe === tag && !/^\.|\.$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(tag) && tag !== '';
-  return isSafe ? tag : `${safe.replace(/\./g, '_')}-${crc32c(utf8().encode(tag)).toString(16).padStart(8, '0')}`;
+  return isSafe
+    ? tag
+    : `${safe.replace(/\./g, '_')}-${crc32c(utf8Encoder().encode(tag)).toString(16).padStart(8, '0')}`;
 }
-
-const utf8 = /* @__PURE__ */ lazy(() => new TextEncoder());
 
 /**
  * Vectors as tab-separated text, not raw floats: TensorBoard takes raw floats that happen to be valid UTF-8 (0.5, 0.5, ...)
@@ -147,7 +147,7 @@ function encodeVectors({ values, shape }: NumericArray, call: string): Uint8Arra
       text += column === features - 1 ? '\n' : '\t';
     }
     if (text.length > 1 << 20 || row === count - 1) {
-      blocks.push(utf8().encode(text));
+      blocks.push(utf8Encoder().encode(text));
       text = '';
     }
   }
@@ -228,7 +228,7 @@ function encodeLabels(
     throw new RangeError(`${call}: expected metadataHeader to name ${columns} columns, got ${names.length}`);
   }
   const lines = (columns > 1 ? [names, ...rows] : rows).map(tsvLine);
-  return utf8().encode(lines.join(''));
+  return utf8Encoder().encode(lines.join(''));
 }
 
 /** The format has no quoting, and the projector skips blank lines, which would shift all labels after them. */

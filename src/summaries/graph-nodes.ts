@@ -2,7 +2,7 @@
  * Nodes of a GraphDef: those of a TensorFlow.js GraphModel, read from either of the two places where it keeps its graph, and
  * the attributes that any node may have.
  */
-import { lazy } from '../encoding/bytes.js';
+import { utf8Encoder } from '../encoding/bytes.js';
 import { tensorboard } from '../proto/tensorboard.js';
 import { dataTypeOf } from './tensor-types.js';
 
@@ -144,13 +144,11 @@ function tensorFromJson(value: unknown): tensorboard.ITensorProto {
   return { dtype: typeFromJson(tensor.dtype), tensorShape: shapeFromJson(tensor.tensorShape) };
 }
 
-const utf8 = /* @__PURE__ */ lazy(() => new TextEncoder());
-
 /** A value as an attribute, which TensorBoard shows beside the graph; undefined if it cannot be shown. */
 export function attribute(value: unknown): tensorboard.IAttrValue | undefined {
   switch (typeof value) {
     case 'string':
-      return { s: utf8().encode(value) };
+      return { s: utf8Encoder().encode(value) };
     case 'boolean':
       return { b: value };
     case 'number':
@@ -160,7 +158,8 @@ export function attribute(value: unknown): tensorboard.IAttrValue | undefined {
   if (value.every((each) => Number.isSafeInteger(each))) return { list: { i: value } };
   if (value.every((each) => typeof each === 'number')) return { list: { f: value } };
   if (value.every((each) => typeof each === 'boolean')) return { list: { b: value } };
-  if (value.every((each) => typeof each === 'string')) return { list: { s: value.map((each) => utf8().encode(each)) } };
+  if (value.every((each) => typeof each === 'string'))
+    return { list: { s: value.map((each) => utf8Encoder().encode(each)) } };
   return undefined;
 }
 

@@ -333,12 +333,12 @@ function metricsOf(
   const metrics = infos.map(({ name }) => name?.tag ?? '');
   const groups = infos.map(({ name }) => name?.group ?? '');
   const texts = infos.flatMap((info, i): [string, Text][] => {
-    const name = groups[i] === '' ? metrics[i] : `${groups[i]}/${metrics[i]}`;
+    const name = groups[i] ? `${groups[i]}/${metrics[i]}` : metrics[i];
     return info.displayName || info.description ? [[name, storedText(info)]] : [];
   });
   return {
     metrics,
-    ...(groups.some((group) => group !== '') && { metricGroups: groups }),
+    ...(groups.some(Boolean) && { metricGroups: groups }),
     ...(texts.length > 0 && { metricTexts: Object.fromEntries(texts) }),
   };
 }

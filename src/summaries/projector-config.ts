@@ -1,5 +1,5 @@
 /** The projector's configuration, in both directions: which embeddings a run has, and in which files. */
-import { lazy } from '../encoding/bytes.js';
+import { utf8Encoder } from '../encoding/bytes.js';
 
 /** One embedding in the projector's configuration. */
 export interface EmbeddingEntry {
@@ -84,8 +84,6 @@ export function readProjectorConfig(config: string): ProjectorEntry[] {
 /** Texts, comments, marks, and whatever else stands together. */
 const tokens = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}<>[\]:,;]|[^\s{}<>[\]:,;"'#]+/g;
 
-const utf8 = /* @__PURE__ */ lazy(() => new TextEncoder());
-
 /** A string in protobuf's text format: https://protobuf.dev/reference/protobuf/textformat-spec/#string */
 export function quote(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what has to be escaped
@@ -106,7 +104,9 @@ function unquote(token: string): string {
   for (const [part, octal, hex, letter] of parts) {
     if (octal !== undefined) bytes.push(Number.parseInt(octal, 8));
     else if (hex !== undefined) bytes.push(Number.parseInt(hex, 16));
-    else for (const byte of utf8().encode(letter === undefined ? part : (letters[letter] ?? letter))) bytes.push(byte);
+    else
+      for (const byte of utf8Encoder().encode(letter === undefined ? part : (letters[letter] ?? letter)))
+        bytes.push(byte);
   }
   return new TextDecoder().decode(Uint8Array.from(bytes));
 }

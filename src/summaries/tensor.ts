@@ -4,7 +4,7 @@
  * arrays.
  * Source: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/tensor.proto
  */
-import { lazy, toLittleEndian } from '../encoding/bytes.js';
+import { lazy, toLittleEndian, utf8Encoder } from '../encoding/bytes.js';
 import { WireReader, WireType } from '../encoding/protobuf.js';
 import { describe } from '../errors.js';
 import type { TensorValue } from '../event/event.js';
@@ -14,7 +14,6 @@ import { DataClass, type PluginSummary } from './plugin-summary.js';
 import { type NumericData, type TensorLayout, tensorLayouts, tensorTypeName, valueFields } from './tensor-types.js';
 
 const DataType = tensorboard.DataType;
-const utf8Encoder = /* @__PURE__ */ lazy(() => new TextEncoder());
 const utf8Decoder = /* @__PURE__ */ lazy(() => new TextDecoder());
 
 /** A float32 tensor. Both of TensorBoard's loaders draw scalars and PR curves of this type only. */
