@@ -127,7 +127,7 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     const { page, complaints } = await openPage();
     await page.goto(await serve(logdir));
     await expect.poll(() => page.locator('[role=tab][aria-selected=true]').textContent()).toBe('Histograms');
-    const lines = page.locator('.card svg g[aria-label=line] path');
+    const lines = page.locator('.card svg g[stroke-opacity="0.9"] path');
     await expect.poll(() => lines.count()).toBe(2);
     const [constant, spread] = await lines.evaluateAll((paths) =>
       paths.map((path) => (path as SVGPathElement).getBBox().height),
