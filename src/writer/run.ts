@@ -41,6 +41,8 @@ export class Run {
   readonly #claims = new WeakMap<object, Set<string>>();
   readonly #countLoss = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
   #isExiting = false;
+  /** Tells the Output that this run is closed. */
+  readonly #release: (() => void) | undefined;
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
   /** The hyperparameters that have been added. */
@@ -58,7 +60,7 @@ export class Run {
       (backlog) => this.#tags.beginAgain(backlog),
       () => this.#tags.reset(),
     );
-    output.heldBy?.(() => this.flush());
+    this.#release = output.heldBy?.(() => this.flush());
   }
 
   /** Takes the limits of another writer of this run into account: the stricter ones count. */
@@ -253,7 +255,7 @@ export class Run {
     try {
       await this.#records.close();
     } finally {
-      this.output.heldBy?.(undefined);
+      this.#release?.();
     }
   }
 
