@@ -24,8 +24,8 @@ const restFactor = 9;
 /** The least such rest: the first records are written at once, and what comes then is written together. */
 const minRestMillis = 250;
 
-/** How the writers of this page are flushed, by where they write. */
-const writers = new Map<BrowserFolderOutput, () => Promise<void>>();
+/** How the writers of this page are flushed, with where they write. */
+const writers = new Map<() => Promise<void>, BrowserFolderOutput>();
 
 /**
  * Opens a folder that a browser can write to, for a writer: `new SummaryWriter(await openBrowserFolder('runs/first'))`.
@@ -167,10 +167,10 @@ export class BrowserFolderOutput implements ListedFolder, Output {
     });
   }
 
-  /** Keeps how the writer is flushed. */
-  heldBy(flush: (() => Promise<void>) | undefined): void {
-    if (flush === undefined) writers.delete(this);
-    else writers.set(this, flush);
+  /** Keeps how a writer is flushed, until the function that this returns is called. */
+  heldBy(flush: () => Promise<void>): () => void {
+    writers.set(flush, this);
+    return () => void writers.delete(flush);
   }
 
   /** Every file in the folder and below it, with what writers of this page hold, sorted by path: to read (`readEvents(file)`), to download, to send. */
@@ -200,7 +200,7 @@ export class BrowserFolderOutput implements ListedFolder, Output {
   /** Flushes the writers of this page that write to this folder or below it. What fails is told by the writer. */
   async #flushWriters(): Promise<void> {
     const folder = await this.handle();
-    const flush = async ([output, flushWriter]: [BrowserFolderOutput, () => Promise<void>]) => {
+    const flush = async ([flushWriter, output]: [() => Promise<void>, BrowserFolderOutput]) => {
       if ((await folder.resolve(await output.handle())) !== null) await flushWriter();
     };
     await Promise.all([...writers].map((writer) => flush(writer).catch(() => {})));

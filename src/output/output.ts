@@ -50,9 +50,10 @@ export interface Output {
    */
   readonly restarts?: number;
   /**
-   * Tells an Output that lists its files how its writer is flushed, which it does before it lists them; undefined when the writer is closed.
+   * Tells an Output that lists its files how a writer is flushed, which it does before it lists them. Returns a function to call when the
+   * writer is closed.
    */
-  heldBy?(flush: (() => Promise<void>) | undefined): void;
+  heldBy?(flush: () => Promise<void>): () => void;
   /**
    * Whether events are better off here than in the writer's memory, and a small write costs microseconds. If so, the
    * writer does not hold events back: it writes them within milliseconds, many of them one by one. Otherwise it writes when
@@ -85,7 +86,8 @@ export class MemoryOutput implements ListedFolder, Output {
   #length = 0;
   /** The name that the event file has as soon as somebody asks for files. */
   #name: string | undefined;
-  #flushWriter: (() => Promise<void>) | undefined;
+  /** How its writers are flushed. */
+  readonly #writers = new Set<() => Promise<void>>();
 
   /** Begins with nothing written. */
   constructor() {
@@ -134,9 +136,10 @@ export class MemoryOutput implements ListedFolder, Output {
     return this.#files.get(safePath(path));
   }
 
-  /** Keeps how the writer is flushed. */
-  heldBy(flush: (() => Promise<void>) | undefined): void {
-    this.#flushWriter = flush;
+  /** Keeps how a writer is flushed, until the function that this returns is called. */
+  heldBy(flush: () => Promise<void>): () => void {
+    this.#writers.add(flush);
+    return () => void this.#writers.delete(flush);
   }
 
   /** Every file that a folder would have in the place of this Output, with what a writer holds: to read (`readEvents(file)`), to write elsewhere, to send. */
@@ -163,8 +166,10 @@ export class MemoryOutput implements ListedFolder, Output {
 
   /** What fails is told by the writer. */
   async #flushWriters(): Promise<void> {
-    await this.#flushWriter?.().catch(() => {});
-    await Promise.all([...this.#runs.values()].map((run) => run.#flushWriters()));
+    await Promise.all([
+      ...Array.from(this.#writers, (flush) => flush().catch(() => {})),
+      ...Array.from(this.#runs.values(), (run) => run.#flushWriters()),
+    ]);
   }
 
   *#entries(prefix = ''): Generator<ZipEntry> {

@@ -42,6 +42,8 @@ export class Run {
   readonly #countAbsent = (error: unknown) => this.#records.addLoss(1, 'its values never came', error);
   readonly #countUnwritable = (error: unknown) => this.#records.addLoss(1, 'it could not be encoded', error);
   #isExiting = false;
+  /** Tells the Output that this run is closed. */
+  readonly #release: (() => void) | undefined;
   /** Whether the first record, which names the version of the format, has been added. */
   #begun = false;
   /** The hyperparameters that have been added. */
@@ -61,7 +63,7 @@ export class Run {
       (backlog) => this.#tags.beginAgain(backlog),
       () => this.#tags.reset(),
     );
-    output.heldBy?.(() => this.flush());
+    this.#release = output.heldBy?.(() => this.flush());
   }
 
   /** Takes the limits of another writer of this run into account: the stricter ones count. */
@@ -260,7 +262,7 @@ export class Run {
     try {
       await this.#records.close();
     } finally {
-      this.output.heldBy?.(undefined);
+      this.#release?.();
     }
   }
 

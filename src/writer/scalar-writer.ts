@@ -43,6 +43,7 @@ export class ScalarWriter implements AsyncDisposable {
   /** The folder, as it was given; '' if the writer was given an Output that is no folder. */
   readonly logdir: string;
   readonly #output: Output;
+  readonly #release: (() => void) | undefined;
   readonly #tags = new WrittenTags();
   readonly #records: RecordBuffer;
   readonly #runs = new Map<string, ScalarWriter>();
@@ -73,7 +74,7 @@ export class ScalarWriter implements AsyncDisposable {
       () => this.#tags.reset(),
     );
     onExit(flushAll);
-    this.#output.heldBy?.(() => this.#records.flush());
+    this.#release = this.#output.heldBy?.(() => this.#records.flush());
     open.add(this);
     if (isExiting()) this.#writeNow(true);
   }
@@ -150,7 +151,7 @@ export class ScalarWriter implements AsyncDisposable {
     if (this.#closing === undefined) {
       const closed = this.#records.close().finally(() => {
         open.delete(this);
-        this.#output.heldBy?.(undefined);
+        this.#release?.();
       });
       this.#closing = together([closed, ...Array.from(this.#runs.values(), (run) => run.close())]);
     }

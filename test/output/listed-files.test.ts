@@ -42,7 +42,12 @@ it('a MemoryOutput lists what its writers hold, and what those of its runs hold'
   };
   expect(await listRuns(output)).toHaveLength(2);
   expect([await steps(output), await steps(output.run('val'))]).toEqual([[1], [2]]);
-  await writer.close();
+  const closing = writer.close();
+  const next = new SummaryWriter(output);
+  await closing;
+  next.addScalar('loss', 1, 3);
+  expect(await steps(output)).toEqual([1, 3]);
+  await next.close();
 });
 
 describe('toZip of a MemoryOutput', () => {

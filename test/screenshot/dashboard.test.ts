@@ -121,6 +121,28 @@ describe.skipIf(!executablePath)('the dashboard', () => {
     expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] });
   });
 
+  it('opens on the first page that has something, and a histogram of one value leaves the others readable', async () => {
+    const logdir = temporaryFolder();
+    const writer = new SummaryWriter(logdir);
+    const values = (step: number) => Float32Array.from({ length: 1000 }, (_, i) => Math.sin(i) * step);
+    for (const step of [0, 50]) writer.addHistogram('bias', values(step), step);
+    await writer.close();
+    const { page, complaints } = await openPage();
+    await page.goto(await serve(logdir));
+    await expect.poll(() => page.locator('[role=tab][aria-selected=true]').textContent()).toBe('Histograms');
+    const lines = page.locator('.card svg g[stroke-opacity="0.9"] path');
+    await expect.poll(() => lines.count()).toBe(2);
+    const [constant, spread] = await lines.evaluateAll((paths) =>
+      paths.map((path) => (path as SVGPathElement).getBBox().height),
+    );
+    // TensorBoard draws counts in 30 bins; the writer's 30 buckets of the last step are these.
+    const counts = new Array(30).fill(0);
+    for (const value of values(50)) counts[Math.min(29, Math.floor((value / 50 + 1) * 15))]++;
+    expect(spread / constant).toBeCloseTo(Math.max(...counts) / 1000, 1);
+    expect(spread).toBeGreaterThan(5);
+    expect(complaints).toEqual([]);
+  });
+
   it('names are shown as what they are, and a link shows the same again', async () => {
     const { page, complaints } = await openPage();
     await page.goto(`${await serve(logdir)}#tab=scalars&tags=${encodeURIComponent('gnp|/x$')}`);
