@@ -234,12 +234,12 @@ export class RecordReader {
         if (this.#enterContainer()) return;
         // A page or JSON: in an event file these are a length, whose upper bytes are 0, and its checksum.
         const text = String.fromCharCode(...bytes.subarray(position, position + 12));
-        if (/^[\s -~]+$/.test(text)) throw this.#damage(`this is a text file: it begins ${JSON.stringify(text)}`);
+        if (/^[\s -~]+$/.test(text)) throw this.#damage(`this is a text file: ${JSON.stringify(text)}`);
       }
       throw this.#damage(`its length has the checksum ${hex(computed)}, and ${hex(stored)} is stored`);
     }
     if (length > this.#maxRecordBytes) {
-      throw this.#damage(`it claims ${length} bytes, more than the ${this.#maxRecordBytes} that are accepted`);
+      throw this.#damage(`it claims ${length} bytes, more than ${this.#maxRecordBytes}`);
     }
     // An integer, not a sum of floats: positions are computed from it, and checksums would step through bytes with floats.
     this.#payloadBytes = length < 2 ** 31 ? length | 0 : length;
@@ -256,7 +256,7 @@ export class RecordReader {
     const { name, command } = container;
     if (command) throw this.#damage(`this is a ${name} file: unpack it first (${command})`);
     if (this.#inflater) throw this.#damage(`this is a ${name} file in a packed file: unpack it first`);
-    if (!this.#unpacks) throw this.#damage(`this is a ${name} file, which cannot be followed: read it without follow`);
+    if (!this.#unpacks) throw this.#damage(`this is a ${name} file: read it without follow`);
     const packed = name as 'gzip' | 'zlib';
     if (this.#unpacker === undefined) throw new PackedStream(packed);
     this.unpackWith(this.#unpacker(packed));

@@ -276,26 +276,25 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): 
 }
 
 function checkOptions(options: ReadEventsOptions): void {
-  const { follow, maxRecordBytes, onCorrupt, pollInterval, raw, signal, tags } = options;
-  if (onCorrupt !== undefined && typeof onCorrupt !== 'function' && !damageChoices.includes(onCorrupt)) {
-    throw new RangeError(
-      `readEvents: expected onCorrupt to be 'throw', 'stop', 'nextFile' or a function, got ${describe(onCorrupt)}`,
-    );
-  }
-  for (const [name, value] of Object.entries({ follow, raw })) {
-    if (value !== undefined && typeof value !== 'boolean') {
-      throw new TypeError(`readEvents: expected ${name} to be true or false, got ${describe(value)}`);
+  const check = (
+    expected: string,
+    WrongOption: ErrorConstructor,
+    isRight: (value: unknown) => boolean,
+    ...names: (keyof ReadEventsOptions)[]
+  ) => {
+    for (const name of names) {
+      const value: unknown = options[name];
+      if (value === undefined || isRight(value)) continue;
+      throw new WrongOption(`readEvents: expected ${name} to be ${expected}, got ${describe(value)}`);
     }
-  }
-  if (tags !== undefined && typeof tags !== 'function') {
-    throw new TypeError(`readEvents: expected tags to be a function of a tag, got ${describe(tags)}`);
-  }
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    throw new TypeError(`readEvents: expected signal to be an AbortSignal, got ${describe(signal)}`);
-  }
-  for (const [name, value] of Object.entries({ maxRecordBytes, pollInterval })) {
-    if (value !== undefined && !(typeof value === 'number' && value > 0)) {
-      throw new RangeError(`readEvents: expected ${name} to be a positive number, got ${describe(value)}`);
-    }
-  }
+  };
+  const isFunction = (value: unknown) => typeof value === 'function';
+  const isChoice = (value: unknown) => (damageChoices as readonly unknown[]).includes(value);
+  const isSignal = (value: unknown) => isFunction((value as AbortSignal | null)?.addEventListener);
+  const isPositive = (value: unknown) => typeof value === 'number' && value > 0;
+  check(`'throw', 'stop', 'nextFile' or a function`, RangeError, (it) => isFunction(it) || isChoice(it), 'onCorrupt');
+  check('true or false', TypeError, (it) => typeof it === 'boolean', 'follow', 'raw');
+  check('a function of a tag', TypeError, isFunction, 'tags');
+  check('an AbortSignal', TypeError, isSignal, 'signal');
+  check('a positive number', RangeError, isPositive, 'maxRecordBytes', 'pollInterval');
 }

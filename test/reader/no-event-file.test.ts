@@ -9,7 +9,7 @@ async function readAll(bytes: Uint8Array): Promise<unknown[]> {
 
 it('a page, as servers answer for a wrong address, is called no event file; an event file with a damaged head is damaged', async () => {
   const page = new TextEncoder().encode('<!doctype html><title>my app</title>');
-  await expect(readAll(page)).rejects.toThrow('this is a text file: it begins "<!doctype ht"');
+  await expect(readAll(page)).rejects.toThrow('this is a text file: "<!doctype ht"');
   const output = new MemoryOutput();
   const writer = new SummaryWriter(output);
   writer.addScalar('loss', 0.5, 1);
