@@ -2,6 +2,7 @@
 import { printable, printableLines } from '../errors.js';
 import type { Step } from '../event/event.js';
 import { type RunReading, scanRun } from '../reader/shown-points.js';
+import { splitInName } from '../reader/split-names.js';
 import { type EachRunOptions, eachRun, type RunReports } from './each-run.js';
 import { areEqual, PointLog, type TagPoints } from './point-log.js';
 import {
@@ -212,18 +213,13 @@ async function trainingsOf(
   return [...trainings.values()];
 }
 
-/** How the runs of one training's data are called: here and by TensorFlow.js, Keras, its estimators, PyTorch's users, fastai. */
-const splitNames =
-  /(?<![^/\\_.-])(train|training|val|valid|validation|test|testing|eval|evaluation|dev)(?![^/\\_.-])/gi;
-
 /** Two runs whose names differ in the split of the data alone; undefined if there are none. */
 function splitsOfOne(names: readonly string[]): [string, string] | undefined {
   const known = new Map<string, string>();
   for (const name of names) {
-    // The last one: the folder that holds all runs may be called "test".
-    const last = [...name.matchAll(splitNames)].at(-1);
-    if (last === undefined) continue;
-    const training = `${name.slice(0, last.index)}\0${name.slice(last.index + last[0].length)}`;
+    const found = splitInName(name);
+    if (found === undefined) continue;
+    const training = `${found.before}\0${found.behind}`;
     const other = known.get(training);
     if (other !== undefined && other !== name) return [other, name];
     known.set(training, name);

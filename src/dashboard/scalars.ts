@@ -4,7 +4,7 @@ import { h, shortened } from '../view/dom.js';
 import type { CardSpec } from './card-list.js';
 import type { ScalarSeries } from './run-content.js';
 import { asPicture, groundOf, groupOf, inkOf, numberText, type Scene, tagsOf, titleOf } from './scene.js';
-import { bandOf, smoothed, thinned, withoutOutliers } from './smooth.js';
+import { bandOf, repeatsOf, smoothed, thinned, withoutOutliers } from './smooth.js';
 
 /** A line of a chart. */
 interface Line {
@@ -69,7 +69,7 @@ function linesOf(tag: string, { runs, colors, look }: Scene): Line[] {
   }));
 }
 
-/** Mean and range of the runs of each folder, over steps. */
+/** Mean and range of the runs of each folder, splits of the data apart, over steps. */
 function groupedLines(
   series: readonly { run: string; found: ScalarSeries }[],
   colors: ReadonlyMap<string, string>,
@@ -77,8 +77,7 @@ function groupedLines(
 ): Line[] {
   const folders = new Map<string, { run: string; found: ScalarSeries }[]>();
   for (const one of series) {
-    const slash = one.run.lastIndexOf('/');
-    const folder = slash < 0 ? '.' : one.run.slice(0, slash);
+    const folder = repeatsOf(one.run);
     const known = folders.get(folder);
     if (known === undefined) folders.set(folder, [one]);
     else known.push(one);

@@ -1,6 +1,7 @@
 /*
  * What is drawn of a series: smoothed as TensorBoard smooths, thinned to what a chart can show.
  */
+import { splitInName } from '../reader/split-names.js';
 
 /**
  * Exponential moving average without the bias of its beginning, as TensorBoard draws it: values that are not finite stay, and
@@ -56,6 +57,17 @@ export function withoutOutliers(series: readonly Float64Array[]): [number, numbe
     .sort((a, b) => a - b);
   if (all.length === 0) return undefined;
   return [all[Math.floor(0.05 * (all.length - 1))], all[Math.ceil(0.95 * (all.length - 1))]];
+}
+
+/**
+ * What runs have in common whose mean is drawn: their folder; or, where a run is one split of a training's data, the folder of the
+ * trainings and the split, with an asterisk between them.
+ */
+export function repeatsOf(run: string): string {
+  const parts = run.split('/');
+  const last = parts[parts.length - 1];
+  if (splitInName(last)?.split !== last) return parts.slice(0, -1).join('/') || '.';
+  return parts.length < 2 ? last : [...parts.slice(0, -2), '*', last].join('/');
 }
 
 /** Mean, least and greatest value of several series at the steps that any of them has. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bandOf, smoothed, thinned, withoutOutliers } from '../../src/dashboard/smooth.js';
+import { bandOf, repeatsOf, smoothed, thinned, withoutOutliers } from '../../src/dashboard/smooth.js';
 
 describe('smoothed', () => {
   // By the formula of TensorBoard's chart, worked out by hand: last = w last + (1 - w) y, divided by 1 - w^n.
@@ -17,6 +17,18 @@ describe('smoothed', () => {
     expect(two).toBeCloseTo((0.25 * 1 + 0.5 * 2) / 0.75, 12);
     expect(smoothed(Float64Array.of(1, 5), 0)).toEqual(Float64Array.of(1, 5));
   });
+});
+
+it.each([
+  ['sweep/seed1', 'sweep'],
+  ['seed1', '.'],
+  ['.', '.'],
+  ['sweep/seed1/train', 'sweep/*/train'],
+  ['seed1/validation', '*/validation'],
+  ['val', 'val'],
+  ['fold-1-train', '.'],
+])('the mean of the run %j is that of %j, in which no other split is', (run, repeats) => {
+  expect(repeatsOf(run)).toBe(repeats);
 });
 
 it('thinned keeps the ends, and every peak and trough', () => {

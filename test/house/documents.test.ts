@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { recorderOptionNames } from '../../src/recording/options.js';
+import { saturationOptionNames } from '../../src/tracker/options.js';
 import { temporaryFolder } from '../support/folders.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -69,4 +71,12 @@ it('examples/mcp.mjs asks a server what an assistant would ask', async () => {
   expect(out).toContain('list_runs, list_tags, read_scalars');
   expect(out).toContain('"last":[99,0.0368');
   expect(out).toContain('NaN at step 60, 1 of 100 values');
+});
+
+it('docs/options.md has a line for each option, and says which ones only trackers have', () => {
+  const rows = [...readFileSync(`${root}/docs/options.md`, 'utf8').matchAll(/^\| `(\w+)` \|.*$/gm)];
+  const named = (onlyTrackers: boolean) =>
+    rows.filter(([row]) => row.includes('trackers only') === onlyTrackers).map(([, name]) => name);
+  expect(named(false).sort()).toEqual(Object.keys(recorderOptionNames).sort());
+  expect([...named(false), ...named(true)].sort()).toEqual(Object.keys(saturationOptionNames).sort());
 });
