@@ -423,14 +423,16 @@ export async function main(terminal: Terminal, { positionals, values }: CommandL
     }
     for (const option of Object.keys(values) as (keyof typeof cliOptions)[]) {
       if (found.options.includes(option)) continue;
-      const taken = found.options.map((name) => `--${name}`).join(', ');
-      throw new UsageError(`${command} has no option --${option}${taken === '' ? '' : `; it has ${taken}`}`);
+      const taken = found.options.map((name) => `--${name}`);
+      const other = didYouMean(`--${option}`, taken, taken.length === 0 ? '' : `it has ${taken.join(', ')}`);
+      throw new UsageError(`${command} has no option --${option}${other}`);
     }
     if (command === 'board' || !paths.includes('-')) return await found.run(terminal, paths, values, version);
     return await runWithStdin(terminal, found, paths, values, version);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    terminal.writeError(`delve-tensorboard: ${printable(error.message)}\nTry: delve-tensorboard --help\n`);
+    const topic = commandNamed(command) === undefined ? '' : `${command} `;
+    terminal.writeError(`delve-tensorboard: ${printable(error.message)}\nTry: delve-tensorboard ${topic}--help\n`);
     return 2;
   }
 }

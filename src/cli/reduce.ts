@@ -266,10 +266,10 @@ function reduceAll(
       const where = run === '.' ? tag : `${run}: ${tag}`;
       if (lacking > 0) {
         tell(
-          `${where}: ${plural(lacking, 'step')} that not all ${count} runs have left out; --lax reduces those that have it`,
+          `${where}: left out: ${plural(lacking, 'step')} that not all ${count} runs have; --lax reduces those that have it`,
         );
       }
-      if (notNumbers > 0) tell(`${where}: ${plural(notNumbers, 'value')} that is not a number left out`);
+      if (notNumbers > 0) tell(`${where}: left out: ${plural(notNumbers, 'value')}, NaN`);
       if (steps.length > 0) take({ run, tag, steps, ...rows });
     }
   }

@@ -94,13 +94,16 @@ const fileFormats = [
   { name: 'GIF', begin: [0x47, 0x49, 0x46, 0x38] },
 ];
 
-/** @throws TypeError if an image is a file's bytes, its path or its text, which only look like numbers */
+/** @throws TypeError if an image is a file's bytes, its path or its text, which only look like numbers, or a canvas */
 function refuseFile(image: unknown, call: string): void {
   if (typeof image === 'string') {
     const advice = /<(?:\w+:)?svg[\s>/]/.test(image)
       ? 'addFigure draws SVG'
       : 'read the file, and pass { encoded: bytes }';
     throw new TypeError(`${call}: expected pixels or an encoded image, got ${describe(image)}: ${advice}`);
+  }
+  if (typeof (image as { getContext?: unknown } | null)?.getContext === 'function') {
+    throw new TypeError(`${call}: expected pixels, got a canvas: pass the ImageData of its context, by getImageData`);
   }
   const bytes = image instanceof ArrayBuffer ? new Uint8Array(image) : image;
   if (!(bytes instanceof Uint8Array)) return;

@@ -662,7 +662,7 @@ describe('the command line', () => {
   it('names options that a command does not have, and commands that were meant', async () => {
     expect(await cli(['verify', 'x'], { raw: true })).toMatchObject({
       code: 2,
-      err: expect.stringContaining('verify has no option --raw'),
+      err: expect.stringMatching(/verify has no option --raw[\s\S]*Try: delve-tensorboard verify --help/),
     });
     expect(await cli(['inspect', 'x'], { out: 'y' })).toMatchObject({
       code: 2,

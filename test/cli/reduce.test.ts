@@ -63,9 +63,7 @@ describe('reduce', () => {
     const out = join(temporaryFolder(), 'reduced');
     const { out: said, err, code } = await cli([folder], { out });
     expect({ said, code }).toEqual({ said: `${out}: 2 scalars of 5 runs\n`, code: 0 });
-    expect(err).toBe(
-      'loss/train: 1 value that is not a number left out\nval: accuracy: 1 value that is not a number left out\n',
-    );
+    expect(err).toBe('loss/train: left out: 1 value, NaN\nval: accuracy: left out: 1 value, NaN\n');
     expect((await listRuns(out)).map(({ run }) => run)).toEqual(
       ['band', ...names].flatMap((name) => [name, `${name}/val`]).sort(),
     );
@@ -121,7 +119,7 @@ describe('reduce', () => {
     const strict = await cli([folder], { format: 'csv' });
     expect(strict.out.match(/^\.,x,/gm)).toHaveLength(3);
     expect(strict.out).not.toContain(',y,');
-    expect(strict.err).toContain('x: 2 steps that not all 2 runs have left out; --lax reduces those that have it');
+    expect(strict.err).toContain('x: left out: 2 steps that not all 2 runs have; --lax reduces those that have it');
     const lax = await cli([folder], { format: 'csv', lax: true });
     expect(
       lax.out

@@ -158,6 +158,8 @@ describe('imagesSummary', () => {
     expect(() => imageSummary(Uint8Array.of(0xff, 0xd8, 0xff, 0xe0))).toThrow('of a JPEG file');
     expect(() => imageSummary(Buffer.from('GIF89a'))).toThrow('of a GIF file');
     expect(() => imageSummary('cat.png' as never)).toThrow('read the file, and pass { encoded: bytes }');
+    const canvas = { width: 2, height: 2, getContext: () => null };
+    expect(() => imageSummary(canvas as never)).toThrow('got a canvas: pass the ImageData of its context');
     expect(() => imageSummary('<svg xmlns="x"/>' as never)).toThrow('addFigure draws SVG');
     expect(() => imageSummary(Uint8Array.of(1, 2, 3))).toThrow('got the shape [3]');
   });
