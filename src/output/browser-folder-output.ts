@@ -197,13 +197,14 @@ export class BrowserFolderOutput implements ListedFolder, Output {
     return zipOf(this.#entries(), folder && safePath(folder, true));
   }
 
-  /** Flushes the writers of this page that write to this folder or below it. What fails is told by the writer. */
+  /** Flushes the writers of this page that write to this folder or below it. */
   async #flushWriters(): Promise<void> {
     const folder = await this.handle();
     const flush = async ([flushWriter, output]: [() => Promise<void>, BrowserFolderOutput]) => {
-      if ((await folder.resolve(await output.handle())) !== null) await flushWriter();
+      const handle = await output.handle().catch(() => undefined); // a folder that is gone holds nothing
+      if (handle !== undefined && (await folder.resolve(handle)) !== null) await flushWriter();
     };
-    await Promise.all([...writers].map((writer) => flush(writer).catch(() => {})));
+    await Promise.all([...writers].map(flush));
   }
 
   async *#entries(): AsyncGenerator<ZipEntry> {

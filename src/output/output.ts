@@ -50,8 +50,8 @@ export interface Output {
    */
   readonly restarts?: number;
   /**
-   * Tells an Output that lists its files how a writer is flushed, which it does before it lists them. Returns a function to call when the
-   * writer is closed.
+   * Tells an Output that lists its files how to get what a writer holds, which it does before it lists them. `flush` never rejects: what fails
+   * is told by the writer's own next `flush` or `close`. Returns a function to call when the writer is closed.
    */
   heldBy?(flush: () => Promise<void>): () => void;
   /**
@@ -164,10 +164,9 @@ export class MemoryOutput implements ListedFolder, Output {
     return zipOf(this.#entries(), folder && safePath(folder, true));
   }
 
-  /** What fails is told by the writer. */
   async #flushWriters(): Promise<void> {
     await Promise.all([
-      ...Array.from(this.#writers, (flush) => flush().catch(() => {})),
+      ...Array.from(this.#writers, (flush) => flush()),
       ...Array.from(this.#runs.values(), (run) => run.#flushWriters()),
     ]);
   }

@@ -220,13 +220,13 @@ export class RecordBuffer {
    * first error if something is not there, or with the number of events lost since the last flush.
    */
   async flush(): Promise<void> {
-    await this.#flushOutput();
+    await this.deliver();
     this.#failures.check(false);
   }
 
   /** Flushes and closes the Output. Rejects as `flush` does; what cannot be written by then is lost. */
   async close(): Promise<void> {
-    await this.#flushOutput();
+    await this.deliver();
     this.#abandon();
     try {
       await this.#output.close();
@@ -236,7 +236,8 @@ export class RecordBuffer {
     this.#failures.check(true);
   }
 
-  async #flushOutput(): Promise<void> {
+  /** As `flush`, but what fails is told by the next `flush` or `close`. */
+  async deliver(): Promise<void> {
     this.writeOut(Date.now(), true);
     try {
       await this.#output.flush();

@@ -63,7 +63,7 @@ export class Run {
       (backlog) => this.#tags.beginAgain(backlog),
       () => this.#tags.reset(),
     );
-    this.#release = output.heldBy?.(() => this.flush());
+    this.#release = output.heldBy?.(() => this.#deliver());
   }
 
   /** Takes the limits of another writer of this run into account: the stricter ones count. */
@@ -253,6 +253,13 @@ export class Run {
     this.#queue.hurry();
     if (this.#isComputing) await this.#computed();
     await this.#records.flush();
+  }
+
+  /** As `flush`, but what fails is told by the next `flush` or `close`. */
+  async #deliver(): Promise<void> {
+    this.#queue.hurry();
+    if (this.#isComputing) await this.#computed();
+    await this.#records.deliver();
   }
 
   /** Flushes and closes the Output. Rejects as `flush` does; what cannot be written by then is lost. */

@@ -74,7 +74,7 @@ export class ScalarWriter implements AsyncDisposable {
       () => this.#tags.reset(),
     );
     onExit(flushAll);
-    this.#release = this.#output.heldBy?.(() => this.#records.flush());
+    this.#release = this.#output.heldBy?.(() => this.#records.deliver());
     open.add(this);
     if (isExiting()) this.#writeNow(true);
   }

@@ -78,6 +78,20 @@ it('values that never come are counted, reported and rejected; the events around
   await writer.close().catch(() => {});
 });
 
+it('a list of files waits for values that come, and leaves what was lost to be told by flush', async () => {
+  const output = new MemoryOutput();
+  const writer = new SummaryWriter(output);
+  const late = lateTensor(1);
+  writer.addScalar('loss', late.tensor, 1);
+  writer.addScalar('loss', 2, 2);
+  const listed = output.list();
+  late.fail(new Error('device lost'));
+  const [{ file }] = await listed;
+  expect(scalarsOf(decodeRecords(new Uint8Array(await file.arrayBuffer()))).map(({ step }) => step)).toEqual([2]);
+  await expect(writer.flush()).rejects.toThrow('1 event was lost');
+  await writer.close().catch(() => {});
+});
+
 it('values that wait too long lose their place instead of filling the memory; nothing is lost', async () => {
   const queue = new OrderedQueue(unexpected);
   const written: string[] = [];
