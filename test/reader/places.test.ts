@@ -127,7 +127,7 @@ describe('a logdir in a bucket', () => {
   });
 
   it('is what commands compare, look for faults in, draw and make reports of', async () => {
-    const logdir = await writeRuns('cli', 20);
+    const [logdir, other] = [await writeRuns('cli', 20), await writeRuns('other', 20)];
     const writer = new SaturationWriter(s3Output({ bucket: 'logs', prefix: 'cli/train', uploadSecs: 0 }));
     for (let step = 1; step < 4; step++) {
       writer.addSaturation('dense', Spectrum.fromEigenvalues([3, 2, 0.5, 1e-4]), step);
@@ -139,7 +139,7 @@ describe('a logdir in a bucket', () => {
       run('lint', logdir),
       run('diff', `${logdir}/val/deep`, `${logdir}/val/deep`),
       run('report', logdir, '--out', join(out, 'report.html')),
-      run('reduce', `${logdir}/val/deep`, `${logdir}/val/deep`, '--format', 'csv'),
+      run('reduce', `${logdir}/val/deep`, `${other}/val/deep`, '--format', 'csv'),
       run('repair', logdir, '--out', join(out, 'repaired')),
       run('share', logdir, '--out', join(out, 'site')),
     ]);
