@@ -3,6 +3,12 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
+/** What package.json has of doors: files, by conditions within conditions. */
+type Doors = string | { readonly [condition: string]: Doors };
+
+const filesOf = (doors: Doors): string[] =>
+  typeof doors === 'string' ? [doors] : Object.values(doors).flatMap(filesOf);
+
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 it('the package holds what its doors and commands need, and nothing of the workshop', () => {
@@ -20,13 +26,12 @@ it('the package holds what its doors and commands need, and nothing of the works
   const { exports, bin, imports } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   ) as {
-    exports: Record<string, string | Record<string, string>>;
-    bin: Record<string, string>;
-    imports: Record<string, Record<string, string>>;
+    exports: Doors;
+    bin: Doors;
+    imports: Doors;
   };
-  const doors = [...Object.values(exports), bin, ...Object.values(imports)].flatMap((door) =>
-    typeof door === 'string' ? [door] : Object.values(door),
-  );
+  const doors = [exports, bin, imports].flatMap(filesOf);
+  expect(doors).toContain('./dist/node/tfjs.d.cts');
   for (const door of doors) expect(paths).toContain(door.replace(/^\.\//, ''));
   for (const needed of [
     'LICENSE',
@@ -46,6 +51,6 @@ it('the package holds what its doors and commands need, and nothing of the works
   expect(paths.filter((path) => path.endsWith('.whl'))).toHaveLength(1);
   // Declarations, scripts, protos and the wheel: no sources, tests, maps or leftovers.
   const known =
-    /^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json|proto\/.*\.proto|dist\/node\/.*\.cjs|dist\/.*(\.js|\.d\.ts|\.whl))$/;
+    /^(LICENSE|NOTICE|README\.md|CHANGELOG\.md|package\.json|proto\/.*\.proto|dist\/node\/.*\.cjs|dist\/node\/.*\.d\.cts|dist\/.*(\.js|\.d\.ts|\.whl))$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
 });
