@@ -196,7 +196,8 @@ export class DrawingProcess {
     if (this.#waiting > 0 || this.#process === undefined) return;
     this.#process.unref();
     this.#process.channel?.unref();
-    this.#idle = setTimeout(() => this.#end(), idleMillis).unref();
+    this.#idle = setTimeout(() => this.#end(), idleMillis);
+    this.#idle.unref?.(); // jsdom's, in tests, has none
   }
 
   #end(): void {

@@ -144,7 +144,7 @@ export class EventFile implements AppendableFile {
     this.#descriptor = descriptor;
     this.#openedAt = performance.now();
     this.#timer = setTimeout(() => this.close(), maxOpenMillis);
-    this.#timer.unref();
+    this.#timer.unref?.(); // jsdom's, in tests, has none
     openFiles.add(this);
   }
 

@@ -109,9 +109,9 @@ export function environment(name: string): string | undefined {
   }
 }
 
-/** Keeps a timer from keeping the program alive. */
+/** Keeps a timer from keeping the program alive. One of jsdom, as test runners put it in the place of Node's, cannot. */
 export function unref(timer: number | object): void {
-  (timer as NodeJS.Timeout).unref();
+  (timer as Partial<NodeJS.Timeout>).unref?.();
 }
 
 /** Whether colors may be written to the terminal: not into a file or pipe, and not if NO_COLOR is set. */

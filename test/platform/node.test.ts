@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SummaryWriter } from '../../src/index.js';
 import { terminalHasColors as browserHasColors } from '../../src/platform/browser.js';
-import { startWorker, terminalHasColors, waitForChange } from '../../src/platform/node.js';
+import { startWorker, terminalHasColors, unref, waitForChange } from '../../src/platform/node.js';
 import { defaultStoreFiles, files as nodeFiles } from '../../src/platform/node-files.js';
 import { stepsIn } from '../support/event-files.js';
 import { temporaryFolder } from '../support/folders.js';
 import { Programs } from '../support/programs.js';
+
+it('a timer of jsdom, which is a number, stays as it is', () => {
+  expect(() => unref(7)).not.toThrow();
+});
 
 describe('nodeFiles', () => {
   const files = nodeFiles!;
