@@ -146,6 +146,7 @@ function draw(place: HTMLElement, width: number, tag: string, scene: Scene): voi
   const domain = clipped ?? aroundConstant(shown.map(({ y }) => y).filter(Number.isFinite));
   const isOneStep = points.length > 0 && points.every(({ x }) => x === points[0].x);
   const isPoint = lines.every(({ x }) => x.length === 1);
+  const span = points.reduce((most, { x }) => Math.max(most, x), -Infinity) - Math.min(...lines.map(({ x }) => x[0]));
   const chart = plot({
     width,
     height: 210,
@@ -162,6 +163,8 @@ function draw(place: HTMLElement, width: number, tag: string, scene: Scene): voi
       ...(look.axis === 'step' && isOneStep
         ? { domain: [points[0].x - 1, points[0].x + 1], ticks: [points[0].x] }
         : {}),
+      // There is no step between two whole ones.
+      ...(look.axis === 'step' && span > 0 && span < 5 && { ticks: span, tickFormat: 'd' }),
     },
     y: {
       label: null,

@@ -73,7 +73,7 @@ describe.skipIf(!executablePath)('a report', () => {
   it('counts anew at another threshold, as the library does, and its link shows the same again', async () => {
     const { page, complaints } = await openPage();
     await page.goto(await report());
-    const cell = page.locator('#saturation-table tr', { hasText: 'dense' }).locator('td').nth(3);
+    const cell = page.locator('#saturation-table tr', { hasText: 'dense' }).locator('td').nth(4);
     const dimensions = (threshold: number) => {
       const eigenvalues = Array.from({ length: 16 }, (_, i) => Math.fround((1 + i) ** -(1 + 3 / 2 + 1 + 3 / 10)));
       return String(Spectrum.fromEigenvalues(eigenvalues).intrinsicDimensionality(threshold));
