@@ -104,23 +104,29 @@ function namesIn(path) {
   return [...new Set([...own, ...all])].sort();
 }
 
+/** The names of the classes without type parameters that any module declares. */
+function classesIn(dist) {
+  const declarations = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.d.ts'),
+  );
+  return new Set(
+    declarations.flatMap((path) =>
+      [...readFileSync(join(dist, path), 'utf8').matchAll(/^export declare (?:abstract )?class (\w+)(?!\w|<)/gm)].map(
+        ([, name]) => name,
+      ),
+    ),
+  );
+}
+
 /**
  * The declarations of a door for CommonJS: those of the module, which TypeScript's node16 refuses to `require`, under other names.
  *
  * @param values what the door exports that is no type
+ * @param classes the names of all classes
  */
-function declarationsOf(dist, door, values) {
+function declarationsOf(dist, door, values, classes) {
   const from = `'../${door}.js' with { 'resolution-mode': 'import' }`;
   const types = namesIn(join(dist, `${door}.d.ts`)).filter((name) => !values.includes(name));
-  const classes = new Set();
-  for (const path of readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.d.ts'),
-  )) {
-    const declared = readFileSync(join(dist, path), 'utf8').matchAll(
-      /^export declare (?:abstract )?class (\w+)(?!\w|<)/gm,
-    );
-    for (const [, name] of declared) classes.add(name);
-  }
   const lines = [`import type * as door from ${from};`, `export type { ${types.join(', ')} } from ${from};`];
   for (const name of values) {
     lines.push(`export declare const ${name}: typeof door.${name};`);
@@ -170,12 +176,13 @@ export async function bundleNodeDoors(dist) {
   const { peerDependencies } = JSON.parse(readFileSync(join(dist, '../package.json'), 'utf8'));
   const files = new Map(output.map(({ code, fileName }) => [fileName, withLazyImports(code)]));
   files.set('loaded.cjs', loadedFile);
+  const classes = classesIn(dist);
   for (const { exports, fileName, imports, name } of output.filter(({ isEntry }) => isEntry)) {
     // A project may not have these: Node says so of the door, before anything runs.
     const peers = imports.filter((path) => path in peerDependencies).map((path) => `import '${path}';\n`);
     if (exports.length > 0)
       files.set(`${name}.js`, `${peers.join('')}export { ${exports.join(', ')} } from './${fileName}';\n`);
-    files.set(`${name}.d.cts`, declarationsOf(dist, name, exports));
+    files.set(`${name}.d.cts`, declarationsOf(dist, name, exports, classes));
   }
   return files;
 }
